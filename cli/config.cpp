@@ -1,0 +1,96 @@
+#include "cli/config.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+#define TOML_EXCEPTIONS 1
+#define TOML_HEADER_ONLY 1
+#include <toml++/toml.h>
+
+#include "src/descriptor.hpp"
+#include "src/error.hpp"
+#include "src/key.hpp"
+
+namespace memolock {
+namespace {
+
+constexpr const char* system_file = "/etc/memolock/config.toml";
+
+std::string user_file() {
+  const char* folder = getenv("XDG_CONFIG_HOME");
+  if (folder != nullptr && *folder == '/') return std::string(folder) + "/memolock/config.toml";
+  const char* home = getenv("HOME");
+  return home != nullptr && *home != '\0' ? std::string(home) + "/.config/memolock/config.toml" : "";
+}
+
+/// The file's text; nothing when there is no such file.
+std::optional<std::string> read_text(const std::string& path) {
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) {
+    if (errno == ENOENT || errno == ENOTDIR || errno == EACCES) return std::nullopt;
+    throw usage_error("cannot read " + path + ": " + error_text(errno));
+  }
+  std::string text;
+  std::array<char, 4096> piece{};
+  for (;;) {
+    const ssize_t got = read_all_at(file.get(), piece.data(), piece.size(), text.size());
+    if (got < 0) throw usage_error("cannot read " + path + ": " + error_text(errno));
+    if (got == 0) return text;
+    text.append(piece.data(), static_cast<size_t>(got));
+  }
+}
+
+/// A value as it would stand on the command line.
+std::optional<std::string> text_of(const toml::node& node) {
+  if (const auto text = node.value_exact<std::string>()) return *text;
+  if (const auto number = node.value_exact<int64_t>()) return fmt::format("{}", *number);
+  if (const auto number = node.value_exact<double>()) return fmt::format("{}", *number);
+  if (const auto flag = node.value_exact<bool>()) return *flag ? "1" : "0";
+  return std::nullopt;
+}
+
+ConfigEntry read_entry(const std::string& path, std::string key, const toml::node& node) {
+  ConfigEntry entry{std::move(key), {}, path};
+  const auto add = [&](const toml::node& value) {
+    auto text = text_of(value);
+    if (!text)
+      throw usage_error(fmt::format("{}: {}: neither a string nor a number, a boolean or an array of them", path, escape_controls(entry.key)));
+    entry.values.push_back(std::move(*text));
+  };
+  if (const toml::array* several = node.as_array()) {
+    for (const toml::node& value : *several) add(value);
+  } else {
+    add(node);
+  }
+  return entry;
+}
+
+void read_file(const std::string& path, std::vector<ConfigEntry>& entries) {
+  const auto text = path.empty() ? std::nullopt : read_text(path);
+  if (!text) return;
+  try {
+    for (const auto& [key, node] : toml::parse(*text, path)) {
+      const std::string name(key.str());
+      const bool known = std::any_of(entries.begin(), entries.end(), [&](const ConfigEntry& e) { return e.key == name; });
+      if (!known) entries.push_back(read_entry(path, name, node));
+    }
+  } catch (const toml::parse_error& error) {
+    throw usage_error(fmt::format("{}: line {}: {}", path, error.source().begin.line, escape_controls(error.description())));
+  }
+}
+
+}  // namespace
+
+std::vector<ConfigEntry> read_config() {
+  std::vector<ConfigEntry> entries;
+  read_file(user_file(), entries);
+  read_file(system_file, entries);
+  return entries;
+}
+
+}  // namespace memolock

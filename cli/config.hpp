@@ -1,0 +1,23 @@
+// The configuration files.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace memolock {
+
+/// One key of a file.
+struct ConfigEntry {
+  std::string key;
+  std::vector<std::string> values;  ///< as on the command line; an array gives several
+  std::string file;                 ///< for messages
+};
+
+/// The entries of $XDG_CONFIG_HOME/memolock/config.toml and /etc/memolock/config.toml, the user's first; a key stands in
+/// it once. Throws Error(usage) for a file that is no TOML or holds something other than strings, numbers, booleans and
+/// arrays of them.
+[[nodiscard]] std::vector<ConfigEntry> read_config();
+
+}  // namespace memolock

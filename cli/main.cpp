@@ -1,0 +1,68 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <exception>
+#include <string>
+
+#include "cli/options.hpp"
+#include "cli/verbs/verbs.hpp"
+#include "src/descriptor.hpp"
+#include "src/error.hpp"
+#include "src/signals.hpp"
+
+namespace memolock {
+namespace {
+
+constexpr int own_error = 125;
+
+void print_line(std::string_view line) { (void)write_all(STDERR_FILENO, "memolock: " + std::string(line) + "\n"); }
+
+/// Where a caller has closed one of the three streams, a file opened here must not end up in its place. What is opened
+/// instead fails as the closed one would.
+void occupy_closed_streams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(fd, F_GETFD) < 0) (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+Exit run_verb(const Options& options, const Log& log) {
+  for (const std::string& warning : options.warnings) log.warn("{}", warning);
+  switch (options.verb) {
+    case Verb::get:
+      return run_get(options, log);
+    case Verb::del:
+      return run_del(options, log);
+    case Verb::ls:
+      return run_ls(options, log);
+  }
+  return {own_error};
+}
+
+/// The one place where errors end, and exit statuses of memolock's own begin.
+Exit run(int argc, char** argv) {
+  Level level = Level::warn;
+  try {
+    const Options options = read_options(argc, argv);
+    if (options.print) {
+      if (const int error = write_all(STDOUT_FILENO, *options.print))
+        throw store_error("cannot write the text: " + error_text(error));
+      return {};
+    }
+    level = options.log;
+    return run_verb(options, Log(level, print_line));
+  } catch (const std::exception& error) {
+    if (level != Level::quiet) print_line(error.what());
+    return {own_error};
+  }
+}
+
+}  // namespace
+}  // namespace memolock
+
+int main(int argc, char** argv) {
+  memolock::occupy_closed_streams();
+  const memolock::Exit exit = memolock::run(argc, argv);
+  if (exit.signal != 0) memolock::die_by(exit.signal);
+  // A thread may still be blocked in a write to a reader who has stalled; nothing is left that a destructor must do.
+  _exit(exit.status);
+}

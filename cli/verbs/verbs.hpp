@@ -1,0 +1,19 @@
+// What each verb does with its options.
+#pragma once
+
+#include "cli/options.hpp"
+#include "src/log.hpp"
+
+namespace memolock {
+
+/// How this process is to end.
+struct Exit {
+  int status = 0;
+  int signal = 0;  ///< end by it; 0 for none
+};
+
+[[nodiscard]] Exit run_get(const Options& options, const Log& log);
+[[nodiscard]] Exit run_del(const Options& options, const Log& log);
+[[nodiscard]] Exit run_ls(const Options& options, const Log& log);
+
+}  // namespace memolock

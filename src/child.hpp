@@ -1,0 +1,56 @@
+// A child process: started without copying this one, reachable by signals with all its descendants, and gone when this
+// process is.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "src/descriptor.hpp"
+#include "src/signals.hpp"
+
+namespace memolock {
+
+/// What a child is started with. A descriptor of -1 leaves the stream as it is here.
+struct ChildStart {
+  const std::vector<std::string>& argv;
+  const std::vector<std::string>& environment;  ///< "NAME=value"
+  int out = -1;
+  int err = -1;
+};
+
+class Child {
+ public:
+  /// Starts `start.argv`, searched along PATH, with the signal mask and dispositions of `signals`' origin. Without a
+  /// controlling terminal it leads a process group of its own. Call from the main thread only: when the calling thread
+  /// ends, so does the child. Check `start_error` afterwards.
+  Child(const ChildStart& start, const Signals& signals);
+  ~Child();
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  /// The errno of the exec that failed; 0 when the child runs.
+  [[nodiscard]] int start_error() const { return start_error_; }
+  /// Whether it leads a group of its own; otherwise it is in this process's group.
+  [[nodiscard]] bool leads_group() const { return leads_group_; }
+
+  /// Sends `signal` to the child and everything that descends from it, orphans included.
+  void signal_all(int signal) const;
+
+  /// Whether anything that descends from it is left, apart from zombies.
+  [[nodiscard]] bool has_descendants() const;
+
+ private:
+  void start_watchdog();
+  [[nodiscard]] std::vector<pid_t> descendants() const;
+
+  pid_t pid_ = -1;
+  int start_error_ = 0;
+  bool leads_group_ = false;
+  pid_t watchdog_ = -1;
+  Descriptor lifeline_;  // the watchdog sees its other end close when this process dies
+};
+
+}  // namespace memolock

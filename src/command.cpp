@@ -1,0 +1,307 @@
+#include "src/command.hpp"
+
+#define BOOST_PROCESS_V2_HEADER_ONLY 1
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/process/v2/process.hpp>
+#include <cerrno>
+#include <memory>
+#include <utility>
+
+#include "src/child.hpp"
+#include "src/error.hpp"
+#include "src/key.hpp"
+
+namespace memolock {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+// What a command that was told to stop has left to clean up before it is killed.
+constexpr std::chrono::seconds kill_grace{10};
+constexpr size_t read_size = 64U << 10;
+constexpr int large_pipe = 1 << 20;
+
+int status_not_started(int error) { return error == ENOENT ? 127 : 126; }
+
+void set_outcome(Ending& ending, int native_status) {
+  if (WIFSIGNALED(native_status)) {
+    ending.end = End::signaled;
+    ending.status = 128 + WTERMSIG(native_status);
+  } else {
+    ending.end = End::exited;
+    ending.status = WEXITSTATUS(native_status);
+  }
+}
+
+/// One run of a child: the only place with an event loop. It returns when the child has been reaped, its pipes are at
+/// their end, and nothing that must not be left behind is left.
+class Run {
+ public:
+  Run(Child& child, Signals& signals)
+      : child_(child),
+        signals_(signals), signal_input_(*context_, signals.descriptor()), process_(context_->get_executor(), child.pid()) {}
+  ~Run() { (void)signal_input_.release(); }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  void limit(Nanoseconds length) {
+    limit_.expires_after(length);
+    limit_.async_wait([this](error_code error) {
+      if (error) return;
+      timed_out_ = true;
+      stop();
+    });
+  }
+
+  /// Reads `pipe` to its end into `spool` and `outlet`; past a refusal the outlet reads on by itself.
+  void pump(Descriptor pipe, Stream stream, const std::shared_ptr<Spool>& spool, std::shared_ptr<Outlet> outlet,
+            const std::function<void()>& refused) {
+    Pump& pump = pumps_.at(static_cast<size_t>(stream));
+    pump.input.emplace(*context_, pipe.release());
+    pump.stream = stream;
+    pump.spool = spool;
+    pump.outlet = std::move(outlet);
+    pump.refused = &refused;
+    ++open_pipes_;
+    read_on(pump);
+  }
+
+  void finish(Ending& ending) {
+    await_signal();
+    process_.async_wait([this, &ending](error_code, int) {
+      set_outcome(ending, process_.native_exit_code());
+      exited_ = true;
+      // What it left running in the background is its own affair, unless it was to be stopped as a whole.
+      if (interrupted_ != 0) stop_the_rest();
+      settle();
+    });
+    context_->run();
+    ending.interrupted = interrupted_;
+    if (timed_out_) {
+      ending.end = End::timed_out;
+      ending.status = 124;
+    }
+  }
+
+ private:
+  struct Pump {
+    std::optional<asio::posix::stream_descriptor> input;
+    Stream stream = Stream::out;
+    std::shared_ptr<Spool> spool;
+    std::shared_ptr<Outlet> outlet;
+    const std::function<void()>* refused = nullptr;
+    std::unique_ptr<char[]> buffer = std::make_unique_for_overwrite<char[]>(read_size);
+    bool large = false;
+  };
+
+  void read_on(Pump& pump) {
+    pump.input->async_read_some(asio::buffer(pump.buffer.get(), read_size), [this, &pump](error_code error, size_t size) {
+      if (error) {
+        end_of(pump);
+      } else {
+        take(pump, size);
+      }
+    });
+  }
+
+  void take(Pump& pump, size_t size) {
+    const std::string_view bytes(pump.buffer.get(), size);
+    const bool refused_before = !pump.spool->fault().empty();
+    if (pump.spool->append(pump.stream, bytes)) {
+      pump.outlet->advance(pump.spool->size(pump.stream));
+      if (size == read_size && !std::exchange(pump.large, true))
+        fcntl(pump.input->native_handle(), F_SETPIPE_SZ, large_pipe);
+      read_on(pump);
+      return;
+    }
+    if (!refused_before) (*pump.refused)();
+    pass_by(pump, bytes);
+  }
+
+  /// Hands the pipe over to the outlet, which tells the loop when it is done.
+  void pass_by(Pump& pump, std::string_view bytes) {
+    Descriptor pipe(pump.input->release());
+    fcntl(pipe.get(), F_SETFL, fcntl(pipe.get(), F_GETFL) & ~O_NONBLOCK);
+    const auto work = asio::make_work_guard(*context_);
+    pump.outlet->relay(std::string(bytes), std::move(pipe), [this, &pump, work, context = context_] {
+      asio::post(*context, [this, &pump, work] { end_of(pump); });
+    });
+  }
+
+  void end_of(Pump& pump) {
+    error_code ignored;
+    pump.input->close(ignored);
+    --open_pipes_;
+    settle();
+  }
+
+  void await_signal() {
+    signal_input_.async_wait(asio::posix::descriptor_base::wait_read, [this](error_code error) {
+      if (error) return;
+      while (const auto received = signals_.take()) interrupt(*received);
+      await_signal();
+    });
+  }
+
+  void interrupt(const Signals::Received& received) {
+    // Only a reader who has stalled can hold up the end now; a second signal gives up on him.
+    if (exited_ && interrupted_ != 0) context_->stop();
+    if (interrupted_ == 0) interrupted_ = received.number;
+    // In the caller's group the terminal has told the command already; twice would mean "at once" to many programs.
+    if (!received.from_terminal || child_.leads_group()) child_.signal_all(received.number);
+    if (exited_) stop_the_rest();
+  }
+
+  /// The time limit: TERM, and KILL when that did not help.
+  void stop() {
+    child_.signal_all(SIGTERM);
+    child_.signal_all(SIGCONT);
+    kill_after_grace();
+  }
+
+  /// After an interrupted command has ended: its descendants have had the same signal, and are not left behind.
+  void stop_the_rest() {
+    if (open_pipes_ > 0 || child_.has_descendants()) kill_after_grace();
+  }
+
+  void kill_after_grace() {
+    if (std::exchange(killing_, true)) return;
+    grace_.expires_after(kill_grace);
+    grace_.async_wait([this](error_code error) {
+      if (!error) child_.signal_all(SIGKILL);
+    });
+    watch_the_rest();
+  }
+
+  /// Looks now and then, during the grace only, whether what was told to stop is gone.
+  void watch_the_rest() {
+    rest_.expires_after(std::chrono::milliseconds(20));
+    rest_.async_wait([this](error_code error) {
+      if (error) return;
+      if (exited_ && open_pipes_ == 0 && !child_.has_descendants()) {
+        killing_ = false;
+        settle();
+      } else {
+        watch_the_rest();
+      }
+    });
+  }
+
+  /// Lets the loop end when the run is over.
+  void settle() {
+    if (!exited_ || open_pipes_ > 0 || killing_) return;
+    limit_.cancel();
+    grace_.cancel();
+    rest_.cancel();
+    error_code ignored;
+    signal_input_.cancel(ignored);
+  }
+
+  // Shared with the outlets' threads, which may outlive the run when it was interrupted.
+  std::shared_ptr<asio::io_context> context_ = std::make_shared<asio::io_context>(1);
+  Child& child_;
+  Signals& signals_;
+  asio::posix::stream_descriptor signal_input_;
+  boost::process::v2::process process_;
+  asio::steady_timer limit_{*context_};
+  asio::steady_timer grace_{*context_};
+  asio::steady_timer rest_{*context_};
+  std::array<Pump, 2> pumps_;
+  int open_pipes_ = 0;
+  int interrupted_ = 0;
+  bool exited_ = false;
+  bool timed_out_ = false;
+  bool killing_ = false;
+};
+
+std::string why_not_started(const std::string& name, int error) {
+  return fmt::format("memolock: cannot run '{}': {}\n", escape_controls(name),
+                     error == ENOENT ? "command not found" : error_text(error));
+}
+
+/// Starts the command and lets `attend` see to its streams; fills in times and outcome.
+template <typename Attend, typename Excuse>
+Ending run_child(const Launch& launch, Signals& signals, const ChildStart& start, const Attend& attend,
+                 const Excuse& excuse) {
+  Ending ending;
+  ending.begun = wall_now();
+  const Nanoseconds boot_begun = boot_now();
+  Child child(start, signals);
+  if (child.start_error() == 0) {
+    Run run(child, signals);
+    if (launch.max_runtime) run.limit(*launch.max_runtime);
+    attend(run);
+    run.finish(ending);
+  } else {
+    waitpid(child.pid(), nullptr, 0);
+    ending.end = End::not_started;
+    ending.status = status_not_started(child.start_error());
+    excuse(why_not_started(launch.argv.front(), child.start_error()));
+  }
+  ending.run_time = boot_now() - boot_begun;
+  ending.ended = wall_now();
+  return ending;
+}
+
+}  // namespace
+
+Command::Command(Launch launch, Signals& signals) : launch_(std::move(launch)), signals_(signals) {}
+Command::~Command() = default;
+
+Ending Command::run_plain() {
+  return run_child(
+      launch_, signals_, {launch_.argv, launch_.environment, -1, -1}, [](Run&) {},
+      [](const std::string& text) { (void)write_all(STDERR_FILENO, text); });
+}
+
+Ending Command::run_spooled(const std::shared_ptr<Spool>& spool, const std::function<void()>& refused) {
+  Pipe out = make_pipe();
+  Pipe err = make_pipe();
+  outlets_ = {Outlet::make(spool, Stream::out, STDOUT_FILENO), Outlet::make(spool, Stream::err, STDERR_FILENO)};
+  const ChildStart start{launch_.argv, launch_.environment, out.write_end.get(), err.write_end.get()};
+  const Ending ending = run_child(
+      launch_, signals_, start,
+      [&](Run& run) {
+        out.write_end.reset();
+        err.write_end.reset();
+        run.pump(std::move(out.read_end), Stream::out, spool, outlets_[0], refused);
+        run.pump(std::move(err.read_end), Stream::err, spool, outlets_[1], refused);
+      },
+      [&](const std::string& text) {
+        // As a shell would say it: part of the run's stderr, for those who share the outcome too.
+        if (spool->append(Stream::err, text)) outlets_[1]->advance(text.size());
+      });
+  for (const auto& outlet : outlets_) outlet->finish();
+  return ending;
+}
+
+Command::Drained Command::drain() {
+  Drained drained;
+  for (const auto& outlet : outlets_) {
+    std::array<pollfd, 2> waiting{{{.fd = outlet->done_descriptor(), .events = POLLIN, .revents = 0},
+                                   {.fd = signals_.descriptor(), .events = POLLIN, .revents = 0}}};
+    while (outlet->done_descriptor() >= 0 && (waiting[0].revents & POLLIN) == 0) {
+      poll(waiting.data(), waiting.size(), -1);
+      if (const auto received = signals_.take()) {
+        drained.interrupted = received->number;
+        return drained;
+      }
+    }
+    if (drained.error == 0 && outlet->done_descriptor() >= 0) drained.error = outlet->error();
+  }
+  return drained;
+}
+
+}  // namespace memolock

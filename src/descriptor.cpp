@@ -1,0 +1,145 @@
+#include "src/descriptor.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+
+#include "src/error.hpp"
+
+namespace memolock {
+namespace {
+
+// One call moves at most this much, so that a signal or a leaving reader is noticed in time.
+constexpr uint64_t largest_step = 16U << 20;
+
+/// A descriptor somebody else set to O_NONBLOCK (it is shared with them, so it must stay so): wait until it takes more.
+void await_writable(int fd) {
+  pollfd waiting{.fd = fd, .events = POLLOUT, .revents = 0};
+  poll(&waiting, 1, -1);
+}
+
+/// Whether a failed transfer is worth another try on the same path; waits where that is what is needed.
+bool again(int error, int to) {
+  if (error == EAGAIN) await_writable(to);
+  return error == EINTR || error == EAGAIN;
+}
+
+/// The errnos by which a kernel says that this path is not for this pair of files.
+bool not_for_these(int error) {
+  return error == EINVAL || error == EXDEV || error == EBADF || error == ENOSYS || error == EOPNOTSUPP ||
+         error == ESPIPE || error == EPERM || error == ETXTBSY;
+}
+
+int copy_by_hand(int from, uint64_t offset, uint64_t length, int to) {
+  constexpr size_t size = 128U << 10;
+  const auto buffer = std::make_unique_for_overwrite<char[]>(size);
+  while (length > 0) {
+    const ssize_t got = read_all_at(from, buffer.get(), std::min<uint64_t>(size, length), offset);
+    if (got < 0) return errno;
+    if (got == 0) return EIO;
+    if (const int error = write_all(to, {buffer.get(), static_cast<size_t>(got)})) return error;
+    offset += static_cast<uint64_t>(got);
+    length -= static_cast<uint64_t>(got);
+  }
+  return 0;
+}
+
+enum class Way { splice, copy_file_range, sendfile };
+
+Way way_to(int to) {
+  struct stat info {};
+  if (fstat(to, &info) != 0) return Way::sendfile;
+  if (S_ISFIFO(info.st_mode)) return Way::splice;
+  if (S_ISREG(info.st_mode)) return Way::copy_file_range;
+  return Way::sendfile;
+}
+
+ssize_t move_step(Way way, int from, off64_t& offset, uint64_t length, int to) {
+  const size_t step = std::min(length, largest_step);
+  switch (way) {
+    case Way::splice:
+      return splice(from, &offset, to, nullptr, step, SPLICE_F_MORE);
+    case Way::copy_file_range:
+      return copy_file_range(from, &offset, to, nullptr, step, 0);
+    case Way::sendfile:
+      break;
+  }
+  return sendfile64(to, from, &offset, step);
+}
+
+}  // namespace
+
+void Descriptor::reset(int fd) {
+  if (fd_ >= 0) close(fd_);
+  fd_ = fd;
+}
+
+Pipe make_pipe() {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) throw system_error("cannot make a pipe", errno);
+  return {Descriptor(ends[0]), Descriptor(ends[1])};
+}
+
+int write_all(int to, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t put = write(to, bytes.data(), bytes.size());
+    if (put >= 0) {
+      bytes.remove_prefix(static_cast<size_t>(put));
+    } else if (!again(errno, to)) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+int write_all_at(int to, std::string_view bytes, uint64_t offset) {
+  while (!bytes.empty()) {
+    const ssize_t put = pwrite(to, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (put >= 0) {
+      bytes.remove_prefix(static_cast<size_t>(put));
+      offset += static_cast<uint64_t>(put);
+    } else if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+ssize_t read_all_at(int from, char* into, size_t size, uint64_t offset) {
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t got = pread(from, into + done, size - done, static_cast<off_t>(offset + done));
+    if (got == 0) break;
+    if (got > 0) {
+      done += static_cast<size_t>(got);
+    } else if (errno != EINTR) {
+      return -1;
+    }
+  }
+  return static_cast<ssize_t>(done);
+}
+
+int copy_range(int from, uint64_t offset, uint64_t length, int to) {
+  const Way way = way_to(to);
+  auto position = static_cast<off64_t>(offset);
+  while (length > 0) {
+    const ssize_t moved = move_step(way, from, position, length, to);
+    if (moved > 0) {
+      length -= static_cast<uint64_t>(moved);
+    } else if (moved == 0 || not_for_these(errno)) {
+      return copy_by_hand(from, static_cast<uint64_t>(position), length, to);
+    } else if (!again(errno, to)) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+}  // namespace memolock

@@ -1,0 +1,56 @@
+// File descriptors: their owner, and moving bytes between them. Every descriptor made here is close-on-exec.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+namespace memolock {
+
+/// Owns a file descriptor and closes it; empty is -1.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    if (this != &other) reset(std::exchange(other.fd_, -1));
+    return *this;
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() { reset(); }
+
+  [[nodiscard]] int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  [[nodiscard]] int release() { return std::exchange(fd_, -1); }
+  void reset(int fd = -1);
+
+ private:
+  int fd_ = -1;
+};
+
+struct Pipe {
+  Descriptor read_end, write_end;
+};
+
+/// A new pipe. Throws Error(store) when the process is out of descriptors.
+[[nodiscard]] Pipe make_pipe();
+
+/// Writes all of `bytes`, blocking as long as it takes. Returns 0 or the errno (EPIPE: the reader has left).
+[[nodiscard]] int write_all(int to, std::string_view bytes);
+
+/// Writes all of `bytes` at `offset`. Returns 0 or the errno.
+[[nodiscard]] int write_all_at(int to, std::string_view bytes, uint64_t offset);
+
+/// Reads up to `size` bytes at `offset` until end of file. Returns the count, or -1 with errno set.
+[[nodiscard]] ssize_t read_all_at(int from, char* into, size_t size, uint64_t offset);
+
+/// Copies `length` bytes of the file `from`, starting at `offset`, to where `to` stands, without passing them through
+/// this process where the kernel can: splice into a pipe, copy_file_range into a file, sendfile elsewhere. Blocks as
+/// long as it takes. Returns 0, or the errno of the side that failed (EPIPE: the reader has left; EIO: `from` is short).
+[[nodiscard]] int copy_range(int from, uint64_t offset, uint64_t length, int to);
+
+}  // namespace memolock

@@ -1,0 +1,103 @@
+// What a run left: the record of it, and how a record and its bytes lie in a file.
+//
+// An entry file is   | fixed part | names | stdout | stderr |   and the file of a run in progress is the same thing in
+// the making: fixed part and names are written before the file gets its name, stdout as it comes, stderr and the final
+// fixed part at the end. Integers are little-endian, so that a shared directory serves any machine.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/clock.hpp"
+#include "src/key.hpp"
+
+namespace memolock {
+
+/// How a command ended.
+enum class End : uint8_t {
+  exited,       ///< by itself, with a status
+  signaled,     ///< by a signal
+  not_started,  ///< it could not be executed (status 126 or 127)
+  timed_out,    ///< stopped at --max-runtime (status 124)
+};
+
+/// What became of a run.
+enum class Fate : uint8_t {
+  running,   ///< not finished; where nobody holds its lock, its holder died
+  kept,      ///< stored, for everybody
+  shared,    ///< finished but not stored: for those who waited for it and nobody else
+  unstored,  ///< too large or not storable; its output is not here, and those who waited run the command themselves
+};
+
+/// Who runs a command, for people to read.
+struct Holder {
+  std::string host;
+  int64_t pid = 0;
+};
+
+struct Record {
+  Fate fate = Fate::running;
+  End end = End::exited;
+  int status = 0;               ///< what memolock exits with: the command's, or 128+N
+  bool ttl_by_command = false;  ///< the command chose its ttl itself (MEMOLOCK_CONTROL)
+  /// How many runs in a row, this one included, ended in a way that may be one machine's trouble.
+  uint32_t troubles = 0;
+  Nanoseconds begun{0};  ///< wall clock
+  Nanoseconds ended{0};  ///< wall clock; an entry's age counts from here
+  Nanoseconds run_time{0};
+  Nanoseconds ttl{0};
+  Nanoseconds stale{0};  ///< how long after its ttl the entry may still be served while it is refreshed
+  uint64_t out_size = 0, err_size = 0;
+  uint64_t out_hash = 0, err_hash = 0;
+  std::string token;
+  Key key;
+  Holder holder;
+  std::vector<std::string> command;
+
+  [[nodiscard]] bool succeeded() const { return end == End::exited && status == 0; }
+  /// Whether another machine, or another moment, might well fare better.
+  [[nodiscard]] bool is_trouble() const { return end == End::signaled || end == End::not_started; }
+};
+
+/// The hash that tells a damaged payload: XXH3, 64 bits, as the bytes come.
+class Checksum {
+ public:
+  Checksum();
+  ~Checksum();
+  Checksum(Checksum&&) noexcept;
+  Checksum& operator=(Checksum&&) noexcept;
+  Checksum(const Checksum&) = delete;
+  Checksum& operator=(const Checksum&) = delete;
+
+  void add(std::string_view bytes);
+  [[nodiscard]] uint64_t value() const;
+
+ private:
+  struct State;
+  State* state_;
+};
+
+/// The checksum of nothing.
+[[nodiscard]] uint64_t empty_checksum();
+[[nodiscard]] uint64_t checksum(std::string_view bytes);
+
+/// Fixed part and names of a record.
+[[nodiscard]] std::string encode(const Record& record);
+
+/// Where the payload begins in a file that begins with `bytes`; nothing when this is no entry file of this version. At
+/// least `fixed_part_size` bytes are needed.
+inline constexpr size_t fixed_part_size = 144;
+[[nodiscard]] std::optional<uint64_t> payload_offset(std::string_view bytes);
+
+/// The record at the front of a file; nothing when it is foreign, truncated or damaged.
+[[nodiscard]] std::optional<Record> decode(std::string_view bytes);
+
+/// The one byte of a file that others than its writer may set (to 1): `del` was asked for while the run was going on, so
+/// it must not be stored. No checksum covers it.
+inline constexpr uint64_t forgotten_offset = 11;
+
+}  // namespace memolock

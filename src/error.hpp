@@ -1,0 +1,33 @@
+// The one exception type. Expected outcomes are values; this is for the rest. It is worded where the fact is known
+// ("cannot open /x/y: Permission denied") and caught once, in the cli.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace memolock {
+
+class Error : public std::runtime_error {
+ public:
+  enum class Kind {
+    usage,  ///< the caller asked for something that makes no sense; never falls back
+    store,  ///< the store is out of reach or unfit; --on-store-error decides
+  };
+
+  Error(Kind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  [[nodiscard]] Kind kind() const { return kind_; }
+
+ private:
+  Kind kind_;
+};
+
+inline Error usage_error(const std::string& message) { return {Error::Kind::usage, message}; }
+inline Error store_error(const std::string& message) { return {Error::Kind::store, message}; }
+
+/// A store error for a system call that failed: "WHAT: No such file or directory".
+[[nodiscard]] Error system_error(const std::string& what, int error_number);
+
+/// The text of an errno, without the locale machinery of strerror.
+[[nodiscard]] std::string error_text(int error_number);
+
+}  // namespace memolock

@@ -1,0 +1,43 @@
+// What memolock says about its decisions. The rooms below the cli word a message; the cli prints it.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <functional>
+#include <string_view>
+#include <utility>
+
+namespace memolock {
+
+enum class Level { quiet, warn, info, debug };
+
+class Log {
+ public:
+  using Sink = std::function<void(std::string_view line)>;
+
+  Log(Level level, Sink sink) : level_(level), sink_(std::move(sink)) {}
+
+  template <typename... T>
+  void warn(fmt::format_string<T...> format, T&&... args) const {
+    say(Level::warn, format, std::forward<T>(args)...);
+  }
+  template <typename... T>
+  void info(fmt::format_string<T...> format, T&&... args) const {
+    say(Level::info, format, std::forward<T>(args)...);
+  }
+  template <typename... T>
+  void debug(fmt::format_string<T...> format, T&&... args) const {
+    say(Level::debug, format, std::forward<T>(args)...);
+  }
+
+ private:
+  template <typename... T>
+  void say(Level level, fmt::format_string<T...> format, T&&... args) const {
+    if (level <= level_) sink_(fmt::format(format, std::forward<T>(args)...));
+  }
+
+  Level level_;
+  Sink sink_;
+};
+
+}  // namespace memolock

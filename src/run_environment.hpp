@@ -1,0 +1,34 @@
+// What a command is told of its run, and what it may say back: the MEMOLOCK_ variables and the control file.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/clock.hpp"
+#include "src/key.hpp"
+
+namespace memolock {
+
+struct RunIdentity {
+  const Key& key;
+  std::string token;      ///< empty: uncached
+  std::string store_url;  ///< empty: leave what is there
+  std::string control_path;
+  const std::vector<HeldLock>& ancestors;
+};
+
+/// This process's environment with the run's variables in place of those it may have inherited; "NAME=value".
+[[nodiscard]] std::vector<std::string> environment_for(const RunIdentity& run);
+
+/// What the command asked for in its control file; later lines win.
+struct Control {
+  std::optional<Nanoseconds> ttl;
+  std::optional<Nanoseconds> stale;
+  bool cache = true;
+  std::string malformed;  ///< the first line that means nothing; the result is not to be stored then
+};
+[[nodiscard]] Control parse_control(std::string_view text);
+
+}  // namespace memolock

@@ -1,0 +1,42 @@
+// The signals that end a run, taken through a descriptor; and what the command must get back of them.
+#pragma once
+
+#include <signal.h>
+
+#include <optional>
+
+#include "src/descriptor.hpp"
+
+namespace memolock {
+
+/// Blocks INT, TERM, HUP and QUIT, except those that memolock was started to ignore (nohup), and from then on hands them
+/// out through a descriptor. Blocks PIPE and XFSZ too, so that writing fails with an errno instead. Made once, in main,
+/// before any thread; dispositions stay as they were, so a child needs its mask restored and nothing else.
+class Signals {
+ public:
+  Signals();
+
+  struct Received {
+    int number = 0;
+    /// From a key such as Ctrl-C: the whole foreground group has got it already.
+    bool from_terminal = false;
+  };
+
+  /// Becomes readable when a signal has come.
+  [[nodiscard]] int descriptor() const { return descriptor_.get(); }
+  /// The next signal that has come; never blocks.
+  [[nodiscard]] std::optional<Received> take();
+
+  /// Puts mask and dispositions back to what memolock was started with. Async-signal-safe.
+  void restore() const;
+
+ private:
+  Descriptor descriptor_;
+  sigset_t original_mask_{};
+  bool ignored_children_ = false;
+};
+
+/// Ends this process by `signal`, as it would have without memolock, but without a core file. Returns only if it cannot.
+void die_by(int signal);
+
+}  // namespace memolock

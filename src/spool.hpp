@@ -1,0 +1,56 @@
+// The output of a run, on disk as it comes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "src/descriptor.hpp"
+#include "src/entry.hpp"
+
+namespace memolock {
+
+enum class Stream : uint8_t { out, err };
+
+/// Two growing files, one a stream. Written by one thread; other threads may read what they were told is there.
+class Spool {
+ public:
+  /// Puts stdout into `file` from offset `base` on and stderr into a nameless file of its own in the folder `folder`,
+  /// which must stay open as long as the spool.
+  Spool(Descriptor file, uint64_t base, int folder);
+
+  /// The most that both streams together may hold; bytes.
+  void limit(uint64_t bytes) { limit_ = bytes; }
+
+  /// Adds all of `bytes` or nothing. False: past the limit, or the disk refuses; nothing more is taken from then on.
+  [[nodiscard]] bool append(Stream stream, std::string_view bytes);
+
+  /// Why append refused, in words that follow "not stored: ".
+  [[nodiscard]] const std::string& fault() const { return fault_; }
+
+  /// Copies stderr behind stdout, where an entry has it. Throws Error(store).
+  void join();
+
+  [[nodiscard]] int file(Stream stream) const { return part(stream).file.get(); }
+  [[nodiscard]] uint64_t base(Stream stream) const { return part(stream).base; }
+  [[nodiscard]] uint64_t size(Stream stream) const { return part(stream).size; }
+  [[nodiscard]] uint64_t hash(Stream stream) const { return part(stream).hash.value(); }
+
+ private:
+  struct Part {
+    Descriptor file;
+    uint64_t base = 0;
+    uint64_t size = 0;
+    Checksum hash;
+  };
+  Part& part(Stream stream) { return parts_.at(static_cast<size_t>(stream)); }
+  [[nodiscard]] const Part& part(Stream stream) const { return parts_.at(static_cast<size_t>(stream)); }
+
+  std::array<Part, 2> parts_;
+  int folder_;
+  uint64_t limit_ = UINT64_MAX;
+  std::string fault_;
+};
+
+}  // namespace memolock
