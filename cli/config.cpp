@@ -1,12 +1,13 @@
 #include "cli/config.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+
+#include <fmt/format.h>
 
 #define TOML_EXCEPTIONS 1
 #define TOML_HEADER_ONLY 1
@@ -25,7 +26,8 @@ std::string user_file() {
   const char* folder = getenv("XDG_CONFIG_HOME");
   if (folder != nullptr && *folder == '/') return std::string(folder) + "/memolock/config.toml";
   const char* home = getenv("HOME");
-  return home != nullptr && *home != '\0' ? std::string(home) + "/.config/memolock/config.toml" : "";
+  return home != nullptr && *home != '\0' ? std::string(home) + "/.config/memolock/config.toml"
+                                          : "";
 }
 
 /// The file's text; nothing when there is no such file.
@@ -59,7 +61,9 @@ ConfigEntry read_entry(const std::string& path, std::string key, const toml::nod
   const auto add = [&](const toml::node& value) {
     auto text = text_of(value);
     if (!text)
-      throw usage_error(fmt::format("{}: {}: neither a string nor a number, a boolean or an array of them", path, escape_controls(entry.key)));
+      throw usage_error(
+          fmt::format("{}: {}: neither a string nor a number, a boolean or an array of them", path,
+                      escape_controls(entry.key)));
     entry.values.push_back(std::move(*text));
   };
   if (const toml::array* several = node.as_array()) {
@@ -76,11 +80,13 @@ void read_file(const std::string& path, std::vector<ConfigEntry>& entries) {
   try {
     for (const auto& [key, node] : toml::parse(*text, path)) {
       const std::string name(key.str());
-      const bool known = std::any_of(entries.begin(), entries.end(), [&](const ConfigEntry& e) { return e.key == name; });
+      const bool known = std::any_of(entries.begin(), entries.end(),
+                                     [&](const ConfigEntry& e) { return e.key == name; });
       if (!known) entries.push_back(read_entry(path, name, node));
     }
   } catch (const toml::parse_error& error) {
-    throw usage_error(fmt::format("{}: line {}: {}", path, error.source().begin.line, escape_controls(error.description())));
+    throw usage_error(fmt::format("{}: line {}: {}", path, error.source().begin.line,
+                                  escape_controls(error.description())));
   }
 }
 

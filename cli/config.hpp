@@ -15,9 +15,9 @@ struct ConfigEntry {
   std::string file;                 ///< for messages
 };
 
-/// The entries of $XDG_CONFIG_HOME/memolock/config.toml and /etc/memolock/config.toml, the user's first; a key stands in
-/// it once. Throws Error(usage) for a file that is no TOML or holds something other than strings, numbers, booleans and
-/// arrays of them.
+/// The entries of $XDG_CONFIG_HOME/memolock/config.toml and /etc/memolock/config.toml, the user's
+/// first; a key stands in it once. Throws Error(usage) for a file that is no TOML or holds
+/// something other than strings, numbers, booleans and arrays of them.
 [[nodiscard]] std::vector<ConfigEntry> read_config();
 
 }  // namespace memolock

@@ -16,10 +16,12 @@ namespace {
 
 constexpr int own_error = 125;
 
-void print_line(std::string_view line) { (void)write_all(STDERR_FILENO, "memolock: " + std::string(line) + "\n"); }
+void print_line(std::string_view line) {
+  (void)write_all(STDERR_FILENO, "memolock: " + std::string(line) + "\n");
+}
 
-/// Where a caller has closed one of the three streams, a file opened here must not end up in its place. What is opened
-/// instead fails as the closed one would.
+/// Where a caller has closed one of the three streams, a file opened here must not end up in its
+/// place. What is opened instead fails as the closed one would.
 void occupy_closed_streams() {
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
     if (fcntl(fd, F_GETFD) < 0) (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
@@ -63,6 +65,7 @@ int main(int argc, char** argv) {
   memolock::occupy_closed_streams();
   const memolock::Exit exit = memolock::run(argc, argv);
   if (exit.signal != 0) memolock::die_by(exit.signal);
-  // A thread may still be blocked in a write to a reader who has stalled; nothing is left that a destructor must do.
+  // A thread may still be blocked in a write to a reader who has stalled; nothing is left that a
+  // destructor must do.
   _exit(exit.status);
 }

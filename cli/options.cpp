@@ -1,14 +1,14 @@
 #include "cli/options.hpp"
 
-#include <fmt/format.h>
-
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <string_view>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <fmt/format.h>
 
 #include "cli/config.hpp"
 #include "src/error.hpp"
@@ -25,7 +25,8 @@ constexpr unsigned everywhere = in_get | in_del | in_ls;
 /// Where else than on the command line an option can be given.
 enum class Also { nowhere, environment_and_file };
 
-/// One option of any verb: its one description. A null placeholder makes it a flag, set with "1" or "0".
+/// One option of any verb: its one description. A null placeholder makes it a flag, set with "1" or
+/// "0".
 struct Spec {
   std::string_view name;
   const char* placeholder;
@@ -45,7 +46,9 @@ Nanoseconds duration(const std::string& text) {
   throw fault(text, "is no duration (write 500ms, 5s, 1h30m, 2d)");
 }
 
-Nanoseconds duration_or_forever(const std::string& text) { return text == "forever" ? forever : duration(text); }
+Nanoseconds duration_or_forever(const std::string& text) {
+  return text == "forever" ? forever : duration(text);
+}
 
 bool flag(const std::string& text) {
   if (text == "1" || text == "true" || text == "yes" || text == "on") return true;
@@ -54,7 +57,8 @@ bool flag(const std::string& text) {
 }
 
 template <typename Value, size_t N>
-Value choice(const std::string& text, const std::array<std::pair<std::string_view, Value>, N>& choices) {
+Value choice(const std::string& text,
+             const std::array<std::pair<std::string_view, Value>, N>& choices) {
   std::string names;
   for (const auto& [name, value] : choices) {
     if (name == text) return value;
@@ -66,7 +70,10 @@ Value choice(const std::string& text, const std::array<std::pair<std::string_vie
 
 void set_log(Options& options, const std::string& text) {
   static constexpr std::array<std::pair<std::string_view, Level>, 4> levels{
-      {{"quiet", Level::quiet}, {"warn", Level::warn}, {"info", Level::info}, {"debug", Level::debug}}};
+      {{"quiet", Level::quiet},
+       {"warn", Level::warn},
+       {"info", Level::info},
+       {"debug", Level::debug}}};
   options.log = choice(text, levels);
 }
 
@@ -111,22 +118,25 @@ constexpr std::array<Spec, 15> specs{{
     {"store", "URL", everywhere, env, "where entries and locks live: local, file:///DIR",
      [](Options& o, const std::string& v) { o.store = v; }},
     {"tag", "TAG", everywhere, env, "the family of resources (default: default)", set_tag},
-    {"id", "ID", in_get | in_del, Also::nowhere, "the resource; derived from the command and directory by get", add_id},
-    {"ttl", "DURATION", in_get, env, "how long the result is fresh; 0: share a run, keep nothing; forever",
+    {"id", "ID", in_get | in_del, Also::nowhere,
+     "the resource; derived from the command and directory by get", add_id},
+    {"ttl", "DURATION", in_get, env,
+     "how long the result is fresh; 0: share a run, keep nothing; forever",
      [](Options& o, const std::string& v) { o.ttl = duration_or_forever(v); }},
     {"refresh", nullptr, in_get, env, "take no entry whose run began before this call",
      [](Options& o, const std::string& v) { o.refresh = flag(v); }},
     {"wait", "DURATION", in_get, env, "longest wait for another holder (default: forever)",
      [](Options& o, const std::string& v) { o.wait = duration_or_forever(v); }},
-    {"on-timeout", "WHAT", in_get, env, "when --wait has passed: fail (124), run uncached, or serve a stale entry",
-     set_on_timeout},
-    {"on-failure", "WHAT", in_get, env, "when the holder's command fails: share its result, or retry", set_on_failure},
+    {"on-timeout", "WHAT", in_get, env,
+     "when --wait has passed: fail (124), run uncached, or serve a stale entry", set_on_timeout},
+    {"on-failure", "WHAT", in_get, env,
+     "when the holder's command fails: share its result, or retry", set_on_failure},
     {"max-runtime", "DURATION", in_get, env, "stop the command after this long; exit 124",
      [](Options& o, const std::string& v) { o.max_runtime = duration(v); }},
-    {"on-store-error", "WHAT", in_get, env, "when the store is unfit: run without it, or fail (125)",
-     set_on_store_error},
-    {"max-entry", "SIZE", in_get, env, "a larger result passes through and is not stored (default: 1GiB)",
-     set_max_entry},
+    {"on-store-error", "WHAT", in_get, env,
+     "when the store is unfit: run without it, or fail (125)", set_on_store_error},
+    {"max-entry", "SIZE", in_get, env,
+     "a larger result passes through and is not stored (default: 1GiB)", set_max_entry},
     {"report", "FILE", in_get, env, "append a JSON line on how this call ended",
      [](Options& o, const std::string& v) { o.report = v; }},
     {"all", nullptr, in_del, Also::nowhere, "every entry of the tag given with --tag",
@@ -157,7 +167,9 @@ constexpr std::array<VerbSpec, 3> verbs{{
 class Help : public CLI::Formatter {
  public:
   explicit Help(const char* usage) : usage_(usage) { column_width(28); }
-  std::string make_usage(const CLI::App*, std::string) const override { return fmt::format("Usage: {}\n", usage_); }
+  std::string make_usage(const CLI::App*, std::string) const override {
+    return fmt::format("Usage: {}\n", usage_);
+  }
 
  private:
   const char* usage_;
@@ -171,11 +183,13 @@ std::string lowered(std::string text) {
 
 std::string variable_of(std::string_view name) {
   std::string variable = "MEMOLOCK_";
-  for (const char c : name) variable += c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  for (const char c : name)
+    variable += c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
   return variable;
 }
 
-void set_from(const std::string& source, const Spec& spec, Options& options, const std::string& value) {
+void set_from(const std::string& source, const Spec& spec, Options& options,
+              const std::string& value) {
   try {
     spec.set(options, value);
   } catch (const Error& error) {
@@ -204,7 +218,8 @@ class Reader {
       options_.print = app_.help();
       return;
     } catch (const CLI::ExtrasError&) {
-      throw usage_error("unexpected argument '" + escape_controls(app_.remaining().front()) + "'" + hint());
+      throw usage_error("unexpected argument '" + escape_controls(app_.remaining().front()) + "'" +
+                        hint());
     } catch (const CLI::ParseError& error) {
       throw usage_error(lowered(escape_controls(error.what())) + hint());
     }
@@ -213,19 +228,26 @@ class Reader {
   }
 
  private:
-  CLI::Option* add_flag(const std::string& name, const std::string& help) { return app_.add_flag(name, help); }
+  CLI::Option* add_flag(const std::string& name, const std::string& help) {
+    return app_.add_flag(name, help);
+  }
 
   CLI::Option* add(const Spec& spec) {
     const std::string name = "--" + std::string(spec.name);
     if (spec.placeholder == nullptr) return add_flag(name, spec.help);
-    return app_.add_option(name, [](const CLI::results_t&) { return true; }, spec.help)
+    return app_
+        .add_option(
+            name, [](const CLI::results_t&) { return true; }, spec.help)
         ->type_name(spec.placeholder)
         ->take_last();
   }
 
-  [[nodiscard]] std::string hint() const { return fmt::format("; see 'memolock {} --help'", verb_.name); }
+  [[nodiscard]] std::string hint() const {
+    return fmt::format("; see 'memolock {} --help'", verb_.name);
+  }
 
-  /// The words that are no options of ours. What looks like an option before them is one we do not have.
+  /// The words that are no options of ours. What looks like an option before them is one we do not
+  /// have.
   void take_command() {
     options_.command = app_.remaining();
     auto& command = options_.command;
@@ -235,7 +257,8 @@ class Reader {
     } else if (command.front().size() > 1 && command.front().front() == '-') {
       throw usage_error("unknown option '" + escape_controls(command.front()) + "'" + hint());
     }
-    if (!command.empty() && command.front().empty()) throw usage_error("the command's name is empty");
+    if (!command.empty() && command.front().empty())
+      throw usage_error("the command's name is empty");
   }
 
   void take_values() {
@@ -268,14 +291,18 @@ class Reader {
       return set_from(variable, spec, options_, value);
     for (const ConfigEntry& entry : config)
       if (entry.key == spec.name)
-        for (const std::string& value : entry.values) set_from(entry.file + ": " + entry.key, spec, options_, value);
+        for (const std::string& value : entry.values)
+          set_from(entry.file + ": " + entry.key, spec, options_, value);
   }
 
   void warn_of_unknown_keys(const std::vector<ConfigEntry>& config) {
     for (const ConfigEntry& entry : config) {
-      const bool known = std::any_of(specs.begin(), specs.end(),
-                                     [&](const Spec& spec) { return spec.also == env && spec.name == entry.key; });
-      if (!known) options_.warnings.push_back(fmt::format("{}: unknown key '{}'", entry.file, escape_controls(entry.key)));
+      const bool known = std::any_of(specs.begin(), specs.end(), [&](const Spec& spec) {
+        return spec.also == env && spec.name == entry.key;
+      });
+      if (!known)
+        options_.warnings.push_back(
+            fmt::format("{}: unknown key '{}'", entry.file, escape_controls(entry.key)));
     }
   }
 
@@ -318,7 +345,8 @@ Options read_options(int argc, char** argv) {
     options.print = fmt::format("memolock {}\n", MEMOLOCK_VERSION);
     return options;
   }
-  const auto* verb = std::find_if(verbs.begin(), verbs.end(), [&](const VerbSpec& v) { return v.name == word; });
+  const auto* verb = std::find_if(verbs.begin(), verbs.end(),
+                                  [&](const VerbSpec& v) { return v.name == word; });
   if (verb == verbs.end()) {
     if (word.empty()) throw usage_error("a verb is missing; see 'memolock --help'");
     throw usage_error("unknown verb '" + escape_controls(word) + "'; see 'memolock --help'");

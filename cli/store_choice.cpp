@@ -1,10 +1,11 @@
 #include "cli/store_choice.hpp"
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
+
+#include <fmt/format.h>
 
 #include "src/error.hpp"
 #include "src/key.hpp"
@@ -22,19 +23,23 @@ std::string variable(const char* name) {
 std::string default_directory() {
   if (auto own = variable("MEMOLOCK_CACHE_DIR"); !own.empty()) return own;
   // The base directory specification: a relative path there is to be ignored.
-  if (const auto cache = variable("XDG_CACHE_HOME"); cache.starts_with('/')) return cache + "/memolock";
+  if (const auto cache = variable("XDG_CACHE_HOME"); cache.starts_with('/'))
+    return cache + "/memolock";
   if (const auto home = variable("HOME"); !home.empty()) return home + "/.cache/memolock";
-  throw store_error("no place for the local store: neither MEMOLOCK_CACHE_DIR, XDG_CACHE_HOME nor HOME is set");
+  throw store_error(
+      "no place for the local store: neither MEMOLOCK_CACHE_DIR, XDG_CACHE_HOME nor HOME is set");
 }
 
 std::string directory_of(const std::string& url) {
   constexpr std::string_view scheme = "file://";
   if (url.empty() || url == "local") return default_directory();
   if (!url.starts_with(scheme))
-    throw usage_error(fmt::format("--store: '{}' is neither local nor file:///DIR", escape_controls(url)));
+    throw usage_error(
+        fmt::format("--store: '{}' is neither local nor file:///DIR", escape_controls(url)));
   auto path = percent_unescape(std::string_view(url).substr(scheme.size()));
   if (!path || !path->starts_with('/') || path->find('\0') != std::string::npos)
-    throw usage_error(fmt::format("--store: '{}' names no absolute directory", escape_controls(url)));
+    throw usage_error(
+        fmt::format("--store: '{}' names no absolute directory", escape_controls(url)));
   return std::move(*path);
 }
 
@@ -44,7 +49,8 @@ StoreChoice choose_store(const std::string& url) {
   StoreChoice choice;
   choice.directory = std::filesystem::absolute(directory_of(url)).lexically_normal();
   choice.url = "file://";
-  for (const char c : choice.directory) choice.url += c == '%' ? std::string("%25") : std::string(1, c);
+  for (const char c : choice.directory)
+    choice.url += c == '%' ? std::string("%25") : std::string(1, c);
   return choice;
 }
 

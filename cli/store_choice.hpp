@@ -15,15 +15,15 @@ struct StoreChoice {
   std::string url;
 };
 
-/// Reads `--store`: "" or "local", file:///DIR. Throws Error(usage) for anything else, Error(store) when there is no
-/// directory to default to.
+/// Reads `--store`: "" or "local", file:///DIR. Throws Error(usage) for anything else, Error(store)
+/// when there is no directory to default to.
 [[nodiscard]] StoreChoice choose_store(const std::string& url);
 
 /// The chosen store, opened. Throws Error(store). Keeps a reference to `log`.
 [[nodiscard]] std::unique_ptr<Store> open_store(const StoreChoice& choice, const Log& log);
 
-/// The store by which the callers on this machine share runs while the one they asked for is out of reach; nothing is
-/// kept in it. It does not depend on the environment. Throws Error(store).
+/// The store by which the callers on this machine share runs while the one they asked for is out of
+/// reach; nothing is kept in it. It does not depend on the environment. Throws Error(store).
 [[nodiscard]] std::unique_ptr<Store> open_fallback(const Log& log);
 
 }  // namespace memolock

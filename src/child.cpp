@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,7 +20,9 @@
 namespace memolock {
 namespace {
 
-bool has_terminal() { return static_cast<bool>(Descriptor(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY))); }
+bool has_terminal() {
+  return static_cast<bool>(Descriptor(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)));
+}
 
 std::vector<char*> pointers(const std::vector<std::string>& words) {
   std::vector<char*> list;
@@ -38,7 +41,8 @@ struct Plan {
   const Signals* signals;
 };
 
-/// Runs in the child, in the parent's memory while the parent is stopped: system calls and execvpe only.
+/// Runs in the child, in the parent's memory while the parent is stopped: system calls and execvpe
+/// only.
 [[noreturn]] void become(const Plan& plan, volatile int& error) {
   if (plan.lead_group) setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -51,17 +55,19 @@ struct Plan {
   _exit(127);
 }
 
-/// vfork: a copy-on-write copy of this process would cost more the larger it is, and this stops the caller only until the
-/// exec. Not inlined, so that the child's use of the stack stays out of the caller's frame.
+/// vfork: a copy-on-write copy of this process would cost more the larger it is, and this stops the
+/// caller only until the exec. Not inlined, so that the child's use of the stack stays out of the
+/// caller's frame.
 [[gnu::noinline]] pid_t start_process(const Plan& plan, volatile int& error) {
   const pid_t pid = vfork();  // NOLINT(clang-analyzer-security.insecureAPI.vfork)
   if (pid == 0) become(plan, error);
   return pid;
 }
 
-/// The watchdog's whole life: in the command's group (which keeps the group's number from being used anew), without any
-/// descriptor but its end of the lifeline, deaf to every signal but KILL. It wakes when this process has died, and takes
-/// the group with it; a byte tells it that the run is over and it is not needed.
+/// The watchdog's whole life: in the command's group (which keeps the group's number from being
+/// used anew), without any descriptor but its end of the lifeline, deaf to every signal but KILL.
+/// It wakes when this process has died, and takes the group with it; a byte tells it that the run
+/// is over and it is not needed.
 [[noreturn]] void watch_over(pid_t group, int lifeline) {
   sigset_t all;
   sigfillset(&all);
@@ -103,7 +109,8 @@ Child::Child(const ChildStart& start, const Signals& signals) : leads_group_(!ha
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   const std::vector<char*> argv = pointers(start.argv);
   const std::vector<char*> environment = pointers(start.environment);
-  const Plan plan{argv.data(), environment.data(), start.out, start.err, leads_group_, getpid(), &signals};
+  const Plan plan{argv.data(),  environment.data(), start.out, start.err,
+                  leads_group_, getpid(),           &signals};
   volatile int error = 0;
   pid_ = start_process(plan, error);
   if (pid_ < 0) throw system_error("cannot start a process", errno);
@@ -112,15 +119,22 @@ Child::Child(const ChildStart& start, const Signals& signals) : leads_group_(!ha
 }
 
 Child::~Child() {
+  let_go();
+  if (watchdog_ > 0) waitpid(watchdog_, nullptr, 0);
+}
+
+void Child::let_go() {
   const char over = 1;
   if (lifeline_) (void)!write(lifeline_.get(), &over, 1);
+  lifeline_.reset();
 }
 
 void Child::start_watchdog() {
   Pipe lifeline = make_pipe();
   watchdog_ = fork();
   if (watchdog_ == 0) watch_over(pid_, lifeline.read_end.get());
-  // Without one (no more processes allowed) the command still dies with this process, only its descendants do not.
+  // Without one (no more processes allowed) the command still dies with this process, only its
+  // descendants do not.
   if (watchdog_ > 0) lifeline_ = std::move(lifeline.write_end);
 }
 

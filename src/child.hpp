@@ -1,5 +1,5 @@
-// A child process: started without copying this one, reachable by signals with all its descendants, and gone when this
-// process is.
+// A child process: started without copying this one, reachable by signals with all its descendants,
+// and gone when this process is.
 #pragma once
 
 #include <sys/types.h>
@@ -22,9 +22,9 @@ struct ChildStart {
 
 class Child {
  public:
-  /// Starts `start.argv`, searched along PATH, with the signal mask and dispositions of `signals`' origin. Without a
-  /// controlling terminal it leads a process group of its own. Call from the main thread only: when the calling thread
-  /// ends, so does the child. Check `start_error` afterwards.
+  /// Starts `start.argv`, searched along PATH, with the signal mask and dispositions of `signals`'
+  /// origin. Without a controlling terminal it leads a process group of its own. Call from the main
+  /// thread only: when the calling thread ends, so does the child. Check `start_error` afterwards.
   Child(const ChildStart& start, const Signals& signals);
   ~Child();
   Child(const Child&) = delete;
@@ -38,6 +38,10 @@ class Child {
 
   /// Sends `signal` to the child and everything that descends from it, orphans included.
   void signal_all(int signal) const;
+
+  /// The run is over: what it has left in the background is no longer tied to this process's life.
+  /// Called at the latest by the destructor, which also reaps the watchdog.
+  void let_go();
 
   /// Whether anything that descends from it is left, apart from zombies.
   [[nodiscard]] bool has_descendants() const;

@@ -1,5 +1,5 @@
-// The two clocks: wall time, which other processes and machines understand, and time since boot, which never jumps and
-// goes on while the machine sleeps.
+// The two clocks: wall time, which other processes and machines understand, and time since boot,
+// which never jumps and goes on while the machine sleeps.
 #pragma once
 
 #include <time.h>

@@ -2,21 +2,22 @@
 
 #define BOOST_PROCESS_V2_HEADER_ONLY 1
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <memory>
+#include <utility>
+
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/process/v2/process.hpp>
-#include <cerrno>
-#include <memory>
-#include <utility>
+#include <fmt/format.h>
 
 #include "src/child.hpp"
 #include "src/error.hpp"
@@ -45,13 +46,15 @@ void set_outcome(Ending& ending, int native_status) {
   }
 }
 
-/// One run of a child: the only place with an event loop. It returns when the child has been reaped, its pipes are at
-/// their end, and nothing that must not be left behind is left.
+/// One run of a child: the only place with an event loop. It returns when the child has been
+/// reaped, its pipes are at their end, and nothing that must not be left behind is left.
 class Run {
  public:
   Run(Child& child, Signals& signals)
       : child_(child),
-        signals_(signals), signal_input_(*context_, signals.descriptor()), process_(context_->get_executor(), child.pid()) {}
+        signals_(signals),
+        signal_input_(*context_, signals.descriptor()),
+        process_(context_->get_executor(), child.pid()) {}
   ~Run() { (void)signal_input_.release(); }
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
@@ -65,9 +68,10 @@ class Run {
     });
   }
 
-  /// Reads `pipe` to its end into `spool` and `outlet`; past a refusal the outlet reads on by itself.
-  void pump(Descriptor pipe, Stream stream, const std::shared_ptr<Spool>& spool, std::shared_ptr<Outlet> outlet,
-            const std::function<void()>& refused) {
+  /// Reads `pipe` to its end into `spool` and `outlet`; past a refusal the outlet reads on by
+  /// itself.
+  void pump(Descriptor pipe, Stream stream, const std::shared_ptr<Spool>& spool,
+            std::shared_ptr<Outlet> outlet, const std::function<void()>& refused) {
     Pump& pump = pumps_.at(static_cast<size_t>(stream));
     pump.input.emplace(*context_, pipe.release());
     pump.stream = stream;
@@ -83,7 +87,8 @@ class Run {
     process_.async_wait([this, &ending](error_code, int) {
       set_outcome(ending, process_.native_exit_code());
       exited_ = true;
-      // What it left running in the background is its own affair, unless it was to be stopped as a whole.
+      // What it left running in the background is its own affair, unless it was to be stopped as a
+      // whole.
       if (interrupted_ != 0) stop_the_rest();
       settle();
     });
@@ -107,13 +112,14 @@ class Run {
   };
 
   void read_on(Pump& pump) {
-    pump.input->async_read_some(asio::buffer(pump.buffer.get(), read_size), [this, &pump](error_code error, size_t size) {
-      if (error) {
-        end_of(pump);
-      } else {
-        take(pump, size);
-      }
-    });
+    pump.input->async_read_some(asio::buffer(pump.buffer.get(), read_size),
+                                [this, &pump](error_code error, size_t size) {
+                                  if (error) {
+                                    end_of(pump);
+                                  } else {
+                                    take(pump, size);
+                                  }
+                                });
   }
 
   void take(Pump& pump, size_t size) {
@@ -135,9 +141,10 @@ class Run {
     Descriptor pipe(pump.input->release());
     fcntl(pipe.get(), F_SETFL, fcntl(pipe.get(), F_GETFL) & ~O_NONBLOCK);
     const auto work = asio::make_work_guard(*context_);
-    pump.outlet->relay(std::string(bytes), std::move(pipe), [this, &pump, work, context = context_] {
-      asio::post(*context, [this, &pump, work] { end_of(pump); });
-    });
+    pump.outlet->relay(std::string(bytes), std::move(pipe),
+                       [this, &pump, work, context = context_] {
+                         asio::post(*context, [this, &pump, work] { end_of(pump); });
+                       });
   }
 
   void end_of(Pump& pump) {
@@ -159,7 +166,8 @@ class Run {
     // Only a reader who has stalled can hold up the end now; a second signal gives up on him.
     if (exited_ && interrupted_ != 0) context_->stop();
     if (interrupted_ == 0) interrupted_ = received.number;
-    // In the caller's group the terminal has told the command already; twice would mean "at once" to many programs.
+    // In the caller's group the terminal has told the command already; twice would mean "at once"
+    // to many programs.
     if (!received.from_terminal || child_.leads_group()) child_.signal_all(received.number);
     if (exited_) stop_the_rest();
   }
@@ -171,7 +179,8 @@ class Run {
     kill_after_grace();
   }
 
-  /// After an interrupted command has ended: its descendants have had the same signal, and are not left behind.
+  /// After an interrupted command has ended: its descendants have had the same signal, and are not
+  /// left behind.
   void stop_the_rest() {
     if (open_pipes_ > 0 || child_.has_descendants()) kill_after_grace();
   }
@@ -233,22 +242,23 @@ std::string why_not_started(const std::string& name, int error) {
 
 /// Starts the command and lets `attend` see to its streams; fills in times and outcome.
 template <typename Attend, typename Excuse>
-Ending run_child(const Launch& launch, Signals& signals, const ChildStart& start, const Attend& attend,
-                 const Excuse& excuse) {
+Ending run_child(std::unique_ptr<Child>& child, const Launch& launch, Signals& signals,
+                 const ChildStart& start, const Attend& attend, const Excuse& excuse) {
   Ending ending;
   ending.begun = wall_now();
   const Nanoseconds boot_begun = boot_now();
-  Child child(start, signals);
-  if (child.start_error() == 0) {
-    Run run(child, signals);
+  child = std::make_unique<Child>(start, signals);
+  if (child->start_error() == 0) {
+    Run run(*child, signals);
     if (launch.max_runtime) run.limit(*launch.max_runtime);
     attend(run);
     run.finish(ending);
+    child->let_go();
   } else {
-    waitpid(child.pid(), nullptr, 0);
+    waitpid(child->pid(), nullptr, 0);
     ending.end = End::not_started;
-    ending.status = status_not_started(child.start_error());
-    excuse(why_not_started(launch.argv.front(), child.start_error()));
+    ending.status = status_not_started(child->start_error());
+    excuse(why_not_started(launch.argv.front(), child->start_error()));
   }
   ending.run_time = boot_now() - boot_begun;
   ending.ended = wall_now();
@@ -262,17 +272,20 @@ Command::~Command() = default;
 
 Ending Command::run_plain() {
   return run_child(
-      launch_, signals_, {launch_.argv, launch_.environment, -1, -1}, [](Run&) {},
+      child_, launch_, signals_, {launch_.argv, launch_.environment, -1, -1}, [](Run&) {},
       [](const std::string& text) { (void)write_all(STDERR_FILENO, text); });
 }
 
-Ending Command::run_spooled(const std::shared_ptr<Spool>& spool, const std::function<void()>& refused) {
+Ending Command::run_spooled(const std::shared_ptr<Spool>& spool,
+                            const std::function<void()>& refused) {
   Pipe out = make_pipe();
   Pipe err = make_pipe();
-  outlets_ = {Outlet::make(spool, Stream::out, STDOUT_FILENO), Outlet::make(spool, Stream::err, STDERR_FILENO)};
-  const ChildStart start{launch_.argv, launch_.environment, out.write_end.get(), err.write_end.get()};
+  outlets_ = {Outlet::make(spool, Stream::out, STDOUT_FILENO),
+              Outlet::make(spool, Stream::err, STDERR_FILENO)};
+  const ChildStart start{launch_.argv, launch_.environment, out.write_end.get(),
+                         err.write_end.get()};
   const Ending ending = run_child(
-      launch_, signals_, start,
+      child_, launch_, signals_, start,
       [&](Run& run) {
         out.write_end.reset();
         err.write_end.reset();
@@ -290,8 +303,9 @@ Ending Command::run_spooled(const std::shared_ptr<Spool>& spool, const std::func
 Command::Drained Command::drain() {
   Drained drained;
   for (const auto& outlet : outlets_) {
-    std::array<pollfd, 2> waiting{{{.fd = outlet->done_descriptor(), .events = POLLIN, .revents = 0},
-                                   {.fd = signals_.descriptor(), .events = POLLIN, .revents = 0}}};
+    std::array<pollfd, 2> waiting{
+        {{.fd = outlet->done_descriptor(), .events = POLLIN, .revents = 0},
+         {.fd = signals_.descriptor(), .events = POLLIN, .revents = 0}}};
     while (outlet->done_descriptor() >= 0 && (waiting[0].revents & POLLIN) == 0) {
       poll(waiting.data(), waiting.size(), -1);
       if (const auto received = signals_.take()) {

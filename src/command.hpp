@@ -1,5 +1,5 @@
-// The command: started, its output pumped into a spool and on to the caller, stopped at its time limit, signalled when
-// memolock is signalled.
+// The command: started, its output pumped into a spool and on to the caller, stopped at its time
+// limit, signalled when memolock is signalled.
 #pragma once
 
 #include <functional>
@@ -16,6 +16,8 @@
 
 namespace memolock {
 
+class Child;
+
 struct Launch {
   std::vector<std::string> argv;
   std::vector<std::string> environment;  ///< all of it, "NAME=value"
@@ -25,13 +27,14 @@ struct Launch {
 /// How a run ended.
 struct Ending {
   End end = End::exited;
-  int status = 0;       ///< the command's, or 128+N, 124, 126, 127
-  int interrupted = 0;  ///< the first signal that memolock got while it ran; 0 for none
+  int status = 0;                  ///< the command's, or 128+N, 124, 126, 127
+  int interrupted = 0;             ///< the first signal that memolock got while it ran; 0 for none
   Nanoseconds begun{0}, ended{0};  ///< wall clock
   Nanoseconds run_time{0};
 };
 
-/// Runs one command, once. A run is over when the command has exited and its output is at end of file.
+/// Runs one command, once. A run is over when the command has exited and its output is at end of
+/// file.
 class Command {
  public:
   /// Keeps a reference to `signals`.
@@ -43,13 +46,16 @@ class Command {
   /// Runs it with the caller's own descriptors.
   [[nodiscard]] Ending run_plain();
 
-  /// Runs it with stdout and stderr going to `spool` and, from there, to this process's own. When the spool refuses,
-  /// `refused` is called once, and the rest passes by the spool at its readers' pace.
-  [[nodiscard]] Ending run_spooled(const std::shared_ptr<Spool>& spool, const std::function<void()>& refused);
+  /// Runs it with stdout and stderr going to `spool` and, from there, to this process's own. When
+  /// the spool refuses, `refused` is called once, and the rest passes by the spool at its readers'
+  /// pace.
+  [[nodiscard]] Ending run_spooled(const std::shared_ptr<Spool>& spool,
+                                   const std::function<void()>& refused);
 
   struct Drained {
     int interrupted = 0;  ///< the signal that came first; 0 when all has been passed on
-    int error = 0;        ///< why the output could not be written; 0 for none, also when its reader has left
+    int error =
+        0;  ///< why the output could not be written; 0 for none, also when its reader has left
   };
   /// After run_spooled: waits until the readers have taken what is still in the spool.
   [[nodiscard]] Drained drain();
@@ -57,6 +63,7 @@ class Command {
  private:
   Launch launch_;
   Signals& signals_;
+  std::unique_ptr<Child> child_;
   std::vector<std::shared_ptr<Outlet>> outlets_;
 };
 

@@ -19,13 +19,15 @@ namespace {
 // One call moves at most this much, so that a signal or a leaving reader is noticed in time.
 constexpr uint64_t largest_step = 16U << 20;
 
-/// A descriptor somebody else set to O_NONBLOCK (it is shared with them, so it must stay so): wait until it takes more.
+/// A descriptor somebody else set to O_NONBLOCK (it is shared with them, so it must stay so): wait
+/// until it takes more.
 void await_writable(int fd) {
   pollfd waiting{.fd = fd, .events = POLLOUT, .revents = 0};
   poll(&waiting, 1, -1);
 }
 
-/// Whether a failed transfer is worth another try on the same path; waits where that is what is needed.
+/// Whether a failed transfer is worth another try on the same path; waits where that is what is
+/// needed.
 bool again(int error, int to) {
   if (error == EAGAIN) await_writable(to);
   return error == EINTR || error == EAGAIN;
@@ -33,8 +35,8 @@ bool again(int error, int to) {
 
 /// The errnos by which a kernel says that this path is not for this pair of files.
 bool not_for_these(int error) {
-  return error == EINVAL || error == EXDEV || error == EBADF || error == ENOSYS || error == EOPNOTSUPP ||
-         error == ESPIPE || error == EPERM || error == ETXTBSY;
+  return error == EINVAL || error == EXDEV || error == EBADF || error == ENOSYS ||
+         error == EOPNOTSUPP || error == ESPIPE || error == EPERM || error == ETXTBSY;
 }
 
 int copy_by_hand(int from, uint64_t offset, uint64_t length, int to) {

@@ -1,4 +1,5 @@
-// File descriptors: their owner, and moving bytes between them. Every descriptor made here is close-on-exec.
+// File descriptors: their owner, and moving bytes between them. Every descriptor made here is
+// close-on-exec.
 #pragma once
 
 #include <sys/types.h>
@@ -39,7 +40,8 @@ struct Pipe {
 /// A new pipe. Throws Error(store) when the process is out of descriptors.
 [[nodiscard]] Pipe make_pipe();
 
-/// Writes all of `bytes`, blocking as long as it takes. Returns 0 or the errno (EPIPE: the reader has left).
+/// Writes all of `bytes`, blocking as long as it takes. Returns 0 or the errno (EPIPE: the reader
+/// has left).
 [[nodiscard]] int write_all(int to, std::string_view bytes);
 
 /// Writes all of `bytes` at `offset`. Returns 0 or the errno.
@@ -48,9 +50,10 @@ struct Pipe {
 /// Reads up to `size` bytes at `offset` until end of file. Returns the count, or -1 with errno set.
 [[nodiscard]] ssize_t read_all_at(int from, char* into, size_t size, uint64_t offset);
 
-/// Copies `length` bytes of the file `from`, starting at `offset`, to where `to` stands, without passing them through
-/// this process where the kernel can: splice into a pipe, copy_file_range into a file, sendfile elsewhere. Blocks as
-/// long as it takes. Returns 0, or the errno of the side that failed (EPIPE: the reader has left; EIO: `from` is short).
+/// Copies `length` bytes of the file `from`, starting at `offset`, to where `to` stands, without
+/// passing them through this process where the kernel can: splice into a pipe, copy_file_range into
+/// a file, sendfile elsewhere. Blocks as long as it takes. Returns 0, or the errno of the side that
+/// failed (EPIPE: the reader has left; EIO: `from` is short).
 [[nodiscard]] int copy_range(int from, uint64_t offset, uint64_t length, int to);
 
 }  // namespace memolock

@@ -1,10 +1,10 @@
 #include "src/entry.hpp"
 
 #define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <new>
 #include <utility>
+
+#include <xxhash.h>
 
 namespace memolock {
 namespace {
@@ -33,17 +33,20 @@ constexpr size_t at_err_hash = 88;
 constexpr size_t at_token = 96;
 constexpr size_t token_size = 32;
 constexpr size_t at_pid = at_token + token_size;
-constexpr size_t at_head_hash = at_pid + 8;  // of everything before the payload, last in the fixed part
+constexpr size_t at_head_hash = at_pid +
+                                8;  // of everything before the payload, last in the fixed part
 static_assert(at_head_hash + 8 == fixed_part_size);
 
 constexpr uint16_t flag_ttl_by_command = 1;
-// A command line is bounded by the kernel (2 MiB by default, 6 MiB at the most); tag, id and host add little.
+// A command line is bounded by the kernel (2 MiB by default, 6 MiB at the most); tag, id and host
+// add little.
 constexpr uint32_t largest_names = 8U << 20;
 
 template <typename Integer>
 void put(std::string& to, size_t at, Integer value) {
   for (size_t i = 0; i < sizeof(Integer); ++i)
-    to[at + i] = static_cast<char>(static_cast<unsigned char>(static_cast<uint64_t>(value) >> (8 * i)));
+    to[at + i] = static_cast<char>(
+        static_cast<unsigned char>(static_cast<uint64_t>(value) >> (8 * i)));
 }
 
 template <typename Integer>
@@ -61,7 +64,8 @@ void put_word(std::string& to, std::string_view word) {
   to += word;
 }
 
-/// Takes the words of the names part off its front; after a fault every word is empty and `sound` is false.
+/// Takes the words of the names part off its front; after a fault every word is empty and `sound`
+/// is false.
 class Words {
  public:
   explicit Words(std::string_view bytes) : rest_(bytes) {}
@@ -92,7 +96,9 @@ class Words {
 uint64_t head_hash(std::string_view head) {
   XXH3_state_t state;
   XXH3_64bits_reset(&state);
-  const auto add = [&](std::string_view part) { XXH3_64bits_update(&state, part.data(), part.size()); };
+  const auto add = [&](std::string_view part) {
+    XXH3_64bits_update(&state, part.data(), part.size());
+  };
   add(head.substr(0, forgotten_offset));
   add(std::string_view("\0", 1));
   add(head.substr(forgotten_offset + 1, at_head_hash - forgotten_offset - 1));
@@ -100,7 +106,9 @@ uint64_t head_hash(std::string_view head) {
   return XXH3_64bits_digest(&state);
 }
 
-Nanoseconds take_time(std::string_view from, size_t at) { return Nanoseconds(take<int64_t>(from, at)); }
+Nanoseconds take_time(std::string_view from, size_t at) {
+  return Nanoseconds(take<int64_t>(from, at));
+}
 
 }  // namespace
 
@@ -113,7 +121,9 @@ Checksum& Checksum::operator=(Checksum&& other) noexcept {
   std::swap(state_, other.state_);
   return *this;
 }
-void Checksum::add(std::string_view bytes) { XXH3_64bits_update(state_, bytes.data(), bytes.size()); }
+void Checksum::add(std::string_view bytes) {
+  XXH3_64bits_update(state_, bytes.data(), bytes.size());
+}
 uint64_t Checksum::value() const { return XXH3_64bits_digest(state_); }
 
 uint64_t checksum(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
@@ -166,7 +176,8 @@ std::optional<Record> decode(std::string_view bytes) {
   Record record;
   const auto fate = take<uint8_t>(head, at_fate);
   const auto end = take<uint8_t>(head, at_end);
-  if (fate > static_cast<uint8_t>(Fate::unstored) || end > static_cast<uint8_t>(End::timed_out)) return std::nullopt;
+  if (fate > static_cast<uint8_t>(Fate::unstored) || end > static_cast<uint8_t>(End::timed_out))
+    return std::nullopt;
   record.fate = static_cast<Fate>(fate);
   record.end = static_cast<End>(end);
   record.status = take<uint16_t>(head, at_status);
@@ -183,6 +194,10 @@ std::optional<Record> decode(std::string_view bytes) {
   record.err_hash = take<uint64_t>(head, at_err_hash);
   record.token = head.substr(at_token, token_size);
   record.holder.pid = take<int64_t>(head, at_pid);
+
+  // No file is that large, and sums of sizes below stay clear of the end of the type.
+  constexpr uint64_t absurd = 1ULL << 60;
+  if (record.out_size > absurd || record.err_size > absurd) return std::nullopt;
 
   Words words(head.substr(fixed_part_size));
   record.key.tag = words.next();

@@ -1,8 +1,9 @@
 // What a run left: the record of it, and how a record and its bytes lie in a file.
 //
-// An entry file is   | fixed part | names | stdout | stderr |   and the file of a run in progress is the same thing in
-// the making: fixed part and names are written before the file gets its name, stdout as it comes, stderr and the final
-// fixed part at the end. Integers are little-endian, so that a shared directory serves any machine.
+// An entry file is   | fixed part | names | stdout | stderr |   and the file of a run in progress
+// is the same thing in the making: fixed part and names are written before the file gets its name,
+// stdout as it comes, stderr and the final fixed part at the end. Integers are little-endian, so
+// that a shared directory serves any machine.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +31,8 @@ enum class Fate : uint8_t {
   running,   ///< not finished; where nobody holds its lock, its holder died
   kept,      ///< stored, for everybody
   shared,    ///< finished but not stored: for those who waited for it and nobody else
-  unstored,  ///< too large or not storable; its output is not here, and those who waited run the command themselves
+  unstored,  ///< too large or not storable; its output is not here, and those who waited run the
+             ///< command themselves
 };
 
 /// Who runs a command, for people to read.
@@ -50,7 +52,8 @@ struct Record {
   Nanoseconds ended{0};  ///< wall clock; an entry's age counts from here
   Nanoseconds run_time{0};
   Nanoseconds ttl{0};
-  Nanoseconds stale{0};  ///< how long after its ttl the entry may still be served while it is refreshed
+  Nanoseconds stale{
+      0};  ///< how long after its ttl the entry may still be served while it is refreshed
   uint64_t out_size = 0, err_size = 0;
   uint64_t out_hash = 0, err_hash = 0;
   std::string token;
@@ -88,16 +91,16 @@ class Checksum {
 /// Fixed part and names of a record.
 [[nodiscard]] std::string encode(const Record& record);
 
-/// Where the payload begins in a file that begins with `bytes`; nothing when this is no entry file of this version. At
-/// least `fixed_part_size` bytes are needed.
+/// Where the payload begins in a file that begins with `bytes`; nothing when this is no entry file
+/// of this version. At least `fixed_part_size` bytes are needed.
 inline constexpr size_t fixed_part_size = 144;
 [[nodiscard]] std::optional<uint64_t> payload_offset(std::string_view bytes);
 
 /// The record at the front of a file; nothing when it is foreign, truncated or damaged.
 [[nodiscard]] std::optional<Record> decode(std::string_view bytes);
 
-/// The one byte of a file that others than its writer may set (to 1): `del` was asked for while the run was going on, so
-/// it must not be stored. No checksum covers it.
+/// The one byte of a file that others than its writer may set (to 1): `del` was asked for while the
+/// run was going on, so it must not be stored. No checksum covers it.
 inline constexpr uint64_t forgotten_offset = 11;
 
 }  // namespace memolock

@@ -16,10 +16,11 @@
 namespace memolock {
 namespace {
 
-using std::chrono::milliseconds;
 using std::chrono::microseconds;
+using std::chrono::milliseconds;
 
-/// The pauses of one who finds the lock taken but no run to wait for: the holder is about to begin or to end.
+/// The pauses of one who finds the lock taken but no run to wait for: the holder is about to begin
+/// or to end.
 class Backoff {
  public:
   /// Sleeps, each time longer. False: `interrupt` became readable.
@@ -46,11 +47,13 @@ Outcome ended(How how, int status, int signal = 0) {
   return outcome;
 }
 
-/// What becomes of a call whose own command was interrupted: it ends by the same signal if the command did.
+/// What becomes of a call whose own command was interrupted: it ends by the same signal if the
+/// command did.
 void note_interruption(Outcome& outcome, const Ending& ending) {
   if (ending.interrupted == 0) return;
   outcome.how = How::interrupted;
-  if (ending.end == End::signaled && ending.status == 128 + ending.interrupted) outcome.signal = ending.interrupted;
+  if (ending.end == End::signaled && ending.status == 128 + ending.interrupted)
+    outcome.signal = ending.interrupted;
 }
 
 std::string host_name() {
@@ -95,7 +98,8 @@ class Call {
     const auto age = age_of(entry->record(), now);
     if (!is_fresh(entry->record(), wish_, now)) {
       log_.info("{}: the entry is {}", name(),
-                age ? fmt::format("{} old and not fresh enough", format_duration(*age)) : "from the future: absent");
+                age ? fmt::format("{} old and not fresh enough", format_duration(*age))
+                    : "from the future: absent");
       return std::nullopt;
     }
     if (!entry->intact()) {
@@ -135,7 +139,8 @@ class Call {
     const bool forgotten = watch->forgotten();
     waited_ = true;
     if (auto outcome = replay_fresh()) return outcome;
-    log_.info("{}: waiting for {}:{}, at work for {}", name(), watch->run().holder.host, watch->run().holder.pid,
+    log_.info("{}: waiting for {}:{}, at work for {}", name(), watch->run().holder.host,
+              watch->run().holder.pid,
               format_duration(std::max(wall_now() - watch->run().begun, Nanoseconds(0))));
     const Woken woken = watch->wait(deadline_, signals_.descriptor());
     switch (woken.wake) {
@@ -168,26 +173,30 @@ class Call {
       if (request_.on_failure == OnFailure::retry) return std::nullopt;
     }
     if (!answer.intact()) return std::nullopt;
-    log_.info("{}: waited for {}, status {}", name(), format_duration(record.run_time), record.status);
+    log_.info("{}: waited for {}, status {}", name(), format_duration(record.run_time),
+              record.status);
     return replay(answer, How::waited);
   }
 
   void refuse_deadlock(const Record& run) const {
-    const bool own = std::any_of(request_.held.begin(), request_.held.end(), [&](const HeldLock& held) {
-      return held.key == request_.key && held.token == run.token;
-    });
+    const bool own = std::any_of(
+        request_.held.begin(), request_.held.end(),
+        [&](const HeldLock& held) { return held.key == request_.key && held.token == run.token; });
     if (own)
-      throw usage_error("deadlock: this command runs inside the run of " + name() + " that it would wait for");
+      throw usage_error("deadlock: this command runs inside the run of " + name() +
+                        " that it would wait for");
   }
 
   Outcome time_out() {
     log_.info("{}: --wait has passed", name());
-    if (request_.on_timeout == OnTimeout::run && !look_up_only()) return run_uncached(request_, signals_);
+    if (request_.on_timeout == OnTimeout::run && !look_up_only())
+      return run_uncached(request_, signals_);
     if (request_.on_timeout == OnTimeout::stale) {
       const auto entry = store_.look_up(request_.key);
       if (entry && entry->intact()) return replay(*entry, How::stale);
     }
-    log_.warn("{}: timed out after {} of waiting for the holder", name(), format_duration(*request_.wait));
+    log_.warn("{}: timed out after {} of waiting for the holder", name(),
+              format_duration(*request_.wait));
     return ended(How::timeout, 124);
   }
 
@@ -211,7 +220,8 @@ class Call {
     const auto spool = lock.spool();
     spool->limit(request_.max_entry);
     Command command({request_.command,
-                     environment_for({request_.key, lock.token(), request_.store_url, lock.control_path(), request_.held}),
+                     environment_for({request_.key, lock.token(), request_.store_url,
+                                      lock.control_path(), request_.held}),
                      request_.max_runtime},
                     signals_);
     Outcome outcome;
@@ -235,7 +245,8 @@ class Call {
   }
 
   /// Fills in what is known after the run, and decides on its fate.
-  void complete(Record& record, const Ending& ending, const Spool& spool, const Control& control) const {
+  void complete(Record& record, const Ending& ending, const Spool& spool,
+                const Control& control) const {
     record.end = ending.end;
     record.status = ending.status;
     record.begun = ending.begun;
@@ -250,10 +261,11 @@ class Call {
     record.ttl_by_command = control.ttl.has_value();
     record.stale = control.stale.value_or(Nanoseconds(0));
     if (!control.malformed.empty())
-      log_.warn("{}: not stored: the command wrote a line to MEMOLOCK_CONTROL that means nothing: {}", name(),
-                escape_controls(control.malformed));
-    const bool keep =
-        request_.keep && record.succeeded() && record.ttl > Nanoseconds(0) && control.cache && control.malformed.empty();
+      log_.warn(
+          "{}: not stored: the command wrote a line to MEMOLOCK_CONTROL that means nothing: {}",
+          name(), escape_controls(control.malformed));
+    const bool keep = request_.keep && record.succeeded() && record.ttl > Nanoseconds(0) &&
+                      control.cache && control.malformed.empty();
     record.fate = keep ? Fate::kept : Fate::shared;
   }
 
@@ -262,7 +274,8 @@ class Call {
     try {
       if (!lock.publish(record)) log_.info("{}: not stored: it was deleted during the run", name());
       if (record.fate == Fate::kept)
-        log_.info("{}: stored for {}, took {}", name(), format_duration(record.ttl), format_duration(record.run_time));
+        log_.info("{}: stored for {}, took {}", name(), format_duration(record.ttl),
+                  format_duration(record.run_time));
     } catch (const Error& error) {
       log_.warn("{}: not stored: {}", name(), error.what());
       outcome.store_error = error.what();
@@ -300,7 +313,9 @@ Outcome get(const Request& request, Store& store, Signals& signals, const Log& l
 
 Outcome run_uncached(const Request& request, Signals& signals) {
   Command command(
-      {request.command, environment_for({request.key, "", "", "/dev/null", request.held}), request.max_runtime}, signals);
+      {request.command, environment_for({request.key, "", "", "/dev/null", request.held}),
+       request.max_runtime},
+      signals);
   const Ending ending = command.run_plain();
   Outcome outcome = ended(How::bypass, ending.status);
   outcome.run_time = ending.run_time;

@@ -3,19 +3,23 @@
 // Of all callers who want an entry, one runs the command; the others take what it leaves:
 //
 //   1. Look up. A fresh entry is replayed, and that is all.
-//   2. Else try to take the lock. Who gets it looks up once more (the last holder may have stored between the two steps),
+//   2. Else try to take the lock. Who gets it looks up once more (the last holder may have stored
+//   between the two steps),
 //      runs the command, stores what it left, wakes the waiters and releases the lock.
-//   3. Else watch the run in progress, look up once more (it may have ended before the watch began), and sleep. Woken
-//      with an outcome, take it if it answers; woken without one, the holder has died: begin anew, and perhaps take over.
+//   3. Else watch the run in progress, look up once more (it may have ended before the watch
+//   began), and sleep. Woken
+//      with an outcome, take it if it answers; woken without one, the holder has died: begin anew,
+//      and perhaps take over.
 //
 // What a waiter makes of an outcome:
-//   success                          take it (with --refresh: if the run began after this call; else begin anew)
-//   failure                          take it, status and all (--on-failure retry: begin anew)
-//   not started, or killed           may be that machine's trouble: begin anew, but take the second such end in a row
-//   too large or not storable        run the command at once, uncached
-//   holder interrupted or dead       begin anew
+//   success                          take it (with --refresh: if the run began after this call;
+//   else begin anew) failure                          take it, status and all (--on-failure retry:
+//   begin anew) not started, or killed           may be that machine's trouble: begin anew, but
+//   take the second such end in a row too large or not storable        run the command at once,
+//   uncached holder interrupted or dead       begin anew
 //
-// Nobody stores without the lock, and the command's output reaches its caller whatever the store does.
+// Nobody stores without the lock, and the command's output reaches its caller whatever the store
+// does.
 #pragma once
 
 #include <optional>
@@ -52,16 +56,17 @@ enum class How { hit, miss, waited, stale, bypass, absent, timeout, interrupted 
 
 struct Outcome {
   How how = How::absent;
-  int status = 0;         ///< what memolock exits with
-  int signal = 0;         ///< the signal that memolock was told to end by, and the command with it; 0 for none
-  int output_error = 0;   ///< errno: the output did not reach the caller; 0
+  int status = 0;  ///< what memolock exits with
+  int signal =
+      0;  ///< the signal that memolock was told to end by, and the command with it; 0 for none
+  int output_error = 0;                 ///< errno: the output did not reach the caller; 0
   std::optional<Nanoseconds> age;       ///< of the entry that was replayed
   std::optional<Nanoseconds> run_time;  ///< of the run whose output the caller got
   std::string store_error;              ///< what the store refused after the command had started
 };
 
-/// Carries out `request`. Throws Error(store) only before the command has started, Error(usage) for a request that would
-/// wait for itself.
+/// Carries out `request`. Throws Error(store) only before the command has started, Error(usage) for
+/// a request that would wait for itself.
 [[nodiscard]] Outcome get(const Request& request, Store& store, Signals& signals, const Log& log);
 
 /// Runs the request's command with no store at all.

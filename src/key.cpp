@@ -1,6 +1,5 @@
 #include "src/key.hpp"
 
-#include <fmt/format.h>
 #include <sodium/crypto_generichash_blake2b.h>
 #include <sys/random.h>
 
@@ -8,6 +7,8 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+
+#include <fmt/format.h>
 
 #include "src/error.hpp"
 #include "src/percent.hpp"
@@ -25,7 +26,8 @@ struct Ending {
   FileKind kind;
   std::string_view text;
 };
-// A dot in an id stays as it is, so a name's kind is told by its last ending alone. Longer endings stand first.
+// A dot in an id stays as it is, so a name's kind is told by its last ending alone. Longer endings
+// stand first.
 constexpr std::array<Ending, 5> endings{{
     {FileKind::new_run, ".new-run"},
     {FileKind::entry, ".entry"},
@@ -35,11 +37,13 @@ constexpr std::array<Ending, 5> endings{{
 }};
 
 std::string_view ending_of(FileKind kind) {
-  const auto* found = std::find_if(endings.begin(), endings.end(), [&](const Ending& e) { return e.kind == kind; });
+  const auto* found = std::find_if(endings.begin(), endings.end(),
+                                   [&](const Ending& e) { return e.kind == kind; });
   return found->text;
 }
 
-/// BLAKE2b over a sequence of words, each behind its length, so that ("ab", "c") and ("a", "bc") differ.
+/// BLAKE2b over a sequence of words, each behind its length, so that ("ab", "c") and ("a", "bc")
+/// differ.
 class Hash {
  public:
   Hash() { crypto_generichash_blake2b_init(&state_, nullptr, 0, hash_bytes); }
@@ -49,7 +53,8 @@ class Hash {
     for (size_t i = 0; i < length.size(); ++i)
       length.at(i) = static_cast<unsigned char>(static_cast<uint64_t>(word.size()) >> (8 * i));
     crypto_generichash_blake2b_update(&state_, length.data(), length.size());
-    crypto_generichash_blake2b_update(&state_, reinterpret_cast<const unsigned char*>(word.data()), word.size());
+    crypto_generichash_blake2b_update(&state_, reinterpret_cast<const unsigned char*>(word.data()),
+                                      word.size());
   }
 
   std::string finish() {
@@ -62,7 +67,8 @@ class Hash {
   crypto_generichash_blake2b_state state_{};
 };
 
-/// A file name's part: escaped, never hidden, "." or "..", and hashed past its length ('~' is escaped elsewhere).
+/// A file name's part: escaped, never hidden, "." or "..", and hashed past its length ('~' is
+/// escaped elsewhere).
 std::string file_stem(std::string_view text) {
   std::string stem = percent_escape(text);
   if (stem.front() == '.') stem.replace(0, 1, "%2e");
@@ -83,8 +89,9 @@ size_t printable_length(std::string_view text) {
   if (length == 0 || text.size() < length) return 0;
   for (size_t i = 1; i < length; ++i)
     if ((byte(i) & 0xc0U) != 0x80) return 0;
-  // U+0080 to U+009F are the C1 controls; overlong forms, surrogates and what lies past U+10FFFF are no characters; and
-  // U+202A to U+202E and U+2066 to U+2069 turn the direction of what follows.
+  // U+0080 to U+009F are the C1 controls; overlong forms, surrogates and what lies past U+10FFFF
+  // are no characters; and U+202A to U+202E and U+2066 to U+2069 turn the direction of what
+  // follows.
   const uint32_t second = byte(1);
   if (byte(0) == 0xc2 && second < 0xa0) return 0;
   if ((byte(0) == 0xe0 && second < 0xa0) || (byte(0) == 0xed && second >= 0xa0)) return 0;
@@ -106,8 +113,8 @@ std::optional<std::string> fault_of_tag(std::string_view tag) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return "may hold no control characters";
   }
   // The endings by which the Redis keys of one entry differ.
-  static constexpr std::array<std::string_view, 7> reserved{"/lock",  "/notif", "/meta", "/files",
-                                                            "/run", "/part",  "/fail"};
+  static constexpr std::array<std::string_view, 7> reserved{"/lock", "/notif", "/meta", "/files",
+                                                            "/run",  "/part",  "/fail"};
   for (const std::string_view ending : reserved)
     if (tag.ends_with(ending)) return fmt::format("may not end in '{}'", ending);
   return std::nullopt;
@@ -127,7 +134,8 @@ std::string derive_id(const std::vector<std::string>& command, std::string_view 
   hash.add(directory);
 
   std::string_view name = command.front();
-  if (const size_t slash = name.rfind('/'); slash != std::string_view::npos) name.remove_prefix(slash + 1);
+  if (const size_t slash = name.rfind('/'); slash != std::string_view::npos)
+    name.remove_prefix(slash + 1);
   constexpr size_t longest_name = 32;
   std::string id;
   for (const char c : name.substr(0, longest_name)) id += is_unreserved(c) ? c : '_';
@@ -171,10 +179,12 @@ std::vector<HeldLock> parse_held(std::string_view text) {
     text.remove_prefix(std::min(word.size() + 1, text.size()));
     const size_t colon = word.find(':');
     const size_t equals = word.find('=');
-    if (colon == std::string_view::npos || equals == std::string_view::npos || equals < colon) continue;
+    if (colon == std::string_view::npos || equals == std::string_view::npos || equals < colon)
+      continue;
     auto tag = percent_unescape(word.substr(0, colon));
     auto id = percent_unescape(word.substr(colon + 1, equals - colon - 1));
-    if (tag && id) held.push_back({{std::move(*tag), std::move(*id)}, std::string(word.substr(equals + 1))});
+    if (tag && id)
+      held.push_back({{std::move(*tag), std::move(*id)}, std::string(word.substr(equals + 1))});
   }
   return held;
 }

@@ -1,4 +1,5 @@
-// Names: of entries, and of every file that belongs to one. Nothing else in the project spells a file name.
+// Names: of entries, and of every file that belongs to one. Nothing else in the project spells a
+// file name.
 #pragma once
 
 #include <optional>
@@ -18,15 +19,18 @@ struct Key {
   bool operator==(const Key&) const = default;
 };
 
-/// What is wrong with a tag or an id, in words that follow "--tag: " or "--id: "; nothing when it will do.
+/// What is wrong with a tag or an id, in words that follow "--tag: " or "--id: "; nothing when it
+/// will do.
 [[nodiscard]] std::optional<std::string> fault_of_tag(std::string_view tag);
 [[nodiscard]] std::optional<std::string> fault_of_id(std::string_view id);
 
-/// The id of a command that was given none: the same on every machine for the same words in the same directory.
-/// "WORD-HASH", WORD from the command's name for the people who read `memolock ls`.
-[[nodiscard]] std::string derive_id(const std::vector<std::string>& command, std::string_view directory);
+/// The id of a command that was given none: the same on every machine for the same words in the
+/// same directory. "WORD-HASH", WORD from the command's name for the people who read `memolock ls`.
+[[nodiscard]] std::string derive_id(const std::vector<std::string>& command,
+                                    std::string_view directory);
 
-/// A text with everything but printable UTF-8 escaped (\n, \x1b), so that it cannot move the cursor of a terminal.
+/// A text with everything but printable UTF-8 escaped (\n, \x1b), so that it cannot move the cursor
+/// of a terminal.
 [[nodiscard]] std::string escape_controls(std::string_view text);
 
 /// The secret that proves who holds a lock: 32 hexadecimal digits.
@@ -40,8 +44,8 @@ struct HeldLock {
 [[nodiscard]] std::vector<HeldLock> parse_held(std::string_view text);
 [[nodiscard]] std::string format_held(const std::vector<HeldLock>& held);
 
-/// The files of one entry below a local store's directory. Tag and id stand in them readably, percent-escaped; one that
-/// is too long for a file name is cut and carries a hash instead.
+/// The files of one entry below a local store's directory. Tag and id stand in them readably,
+/// percent-escaped; one that is too long for a file name is cut and carries a hash instead.
 struct EntryFiles {
   explicit EntryFiles(const Key& key);
 

@@ -2,18 +2,21 @@
 //
 // Files, below a folder for each tag (names: key.hpp; bytes: entry.hpp):
 //   ID.entry     what the last kept run left. Replaced by rename, read without any lock.
-//   ID.lock      the run lock: exclusive, only ever tried, never waited for. Who holds it may run the command and owns
-//                every other name of the entry. Unlinked by its holder alone; who gets it checks that the path still
-//                names what he locked.
-//   ID.run       the run in progress: stdout as it comes. Its holder locks it exclusively before it gets this name;
-//                waiters sleep in a shared lock on it. Awake, they read its fixed part through the descriptor they have:
-//                finished, it is their answer, stored or not (what is not kept has lost its name, so nobody finds it
-//                later); unfinished, its holder died, and one of them gets the run lock.
+//   ID.lock      the run lock: exclusive, only ever tried, never waited for. Who holds it may run
+//   the command and owns
+//                every other name of the entry. Unlinked by its holder alone; who gets it checks
+//                that the path still names what he locked.
+//   ID.run       the run in progress: stdout as it comes. Its holder locks it exclusively before it
+//   gets this name;
+//                waiters sleep in a shared lock on it. Awake, they read its fixed part through the
+//                descriptor they have: finished, it is their answer, stored or not (what is not
+//                kept has lost its name, so nobody finds it later); unfinished, its holder died,
+//                and one of them gets the run lock.
 //   ID.control   MEMOLOCK_CONTROL of the run in progress.
 //
-// Locks are open-file-description locks: the kernel drops them when the holder dies, and probing them with F_OFD_GETLK
-// disturbs nobody. Two locks and not one, because waiters who wake in a shared lock keep each other out of an exclusive
-// one, and look like a holder to newcomers.
+// Locks are open-file-description locks: the kernel drops them when the holder dies, and probing
+// them with F_OFD_GETLK disturbs nobody. Two locks and not one, because waiters who wake in a
+// shared lock keep each other out of an exclusive one, and look like a holder to newcomers.
 #pragma once
 
 #include <functional>
@@ -27,8 +30,9 @@ namespace memolock {
 
 class LocalStore final : public Store {
  public:
-  /// Opens `directory`, making it (0700) and what leads to it where missing. Throws Error(store) when it cannot, when the
-  /// directory belongs to another user or when others may write in it. Keeps a reference to `log`.
+  /// Opens `directory`, making it (0700) and what leads to it where missing. Throws Error(store)
+  /// when it cannot, when the directory belongs to another user or when others may write in it.
+  /// Keeps a reference to `log`.
   LocalStore(std::string directory, const Log& log);
 
   [[nodiscard]] std::unique_ptr<Entry> look_up(const Key& key) override;

@@ -1,11 +1,12 @@
-// What memolock says about its decisions. The rooms below the cli word a message; the cli prints it.
+// What memolock says about its decisions. The rooms below the cli word a message; the cli prints
+// it.
 #pragma once
-
-#include <fmt/format.h>
 
 #include <functional>
 #include <string_view>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace memolock {
 

@@ -22,8 +22,8 @@ void Outlet::start() {
   if (done_) return;
   done_.reset(eventfd(0, EFD_CLOEXEC));
   if (!done_) throw system_error("cannot make an event descriptor", errno);
-  // Detached, and an owner of all it touches: a thread that is blocked in a write cannot be called back, and whoever is
-  // interrupted meanwhile must not wait for it.
+  // Detached, and an owner of all it touches: a thread that is blocked in a write cannot be called
+  // back, and whoever is interrupted meanwhile must not wait for it.
   std::thread([self = shared_from_this()] { self->work(); }).detach();
 }
 

@@ -12,20 +12,23 @@
 
 namespace memolock {
 
-/// Copies what a spool holds to a descriptor in a thread of its own, so that a reader who stalls holds back nobody else.
-/// The thread starts with the first byte. A reader who has left is no error: the rest is dropped.
+/// Copies what a spool holds to a descriptor in a thread of its own, so that a reader who stalls
+/// holds back nobody else. The thread starts with the first byte. A reader who has left is no
+/// error: the rest is dropped.
 class Outlet : public std::enable_shared_from_this<Outlet> {
  public:
   /// `to` must stay open; it is written to, never changed: it is shared with other processes.
-  [[nodiscard]] static std::shared_ptr<Outlet> make(std::shared_ptr<Spool> spool, Stream stream, int to);
+  [[nodiscard]] static std::shared_ptr<Outlet> make(std::shared_ptr<Spool> spool, Stream stream,
+                                                    int to);
   Outlet(const Outlet&) = delete;
   Outlet& operator=(const Outlet&) = delete;
 
   /// The spool now holds `size` bytes of the stream.
   void advance(uint64_t size);
 
-  /// From here on the spool gets no more. When it is drained the thread writes `next` and then passes on `pipe` at the
-  /// reader's pace until its end; if the reader has left, it closes `pipe`. Then it calls `at_end`, from its thread.
+  /// From here on the spool gets no more. When it is drained the thread writes `next` and then
+  /// passes on `pipe` at the reader's pace until its end; if the reader has left, it closes `pipe`.
+  /// Then it calls `at_end`, from its thread.
   void relay(std::string next, Descriptor pipe, std::function<void()> at_end);
 
   /// No more will come. Returns at once.
@@ -34,7 +37,8 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   /// Readable when all has been passed on after finish(); -1 when no thread was ever needed.
   [[nodiscard]] int done_descriptor() const { return done_.get(); }
 
-  /// After it is done: why not all of it could be written; 0 for none, also when the reader has left.
+  /// After it is done: why not all of it could be written; 0 for none, also when the reader has
+  /// left.
   [[nodiscard]] int error() const { return error_; }
 
  private:

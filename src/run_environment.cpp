@@ -41,13 +41,15 @@ std::string_view trimmed(std::string_view text) {
 }  // namespace
 
 std::vector<std::string> environment_for(const RunIdentity& run) {
-  static constexpr std::array<std::string_view, 5> ours{"MEMOLOCK_RUN_TAG=", "MEMOLOCK_RUN_ID=", "MEMOLOCK_RUN_TOKEN=",
-                                                        "MEMOLOCK_CONTROL=", "MEMOLOCK_HELD="};
+  static constexpr std::array<std::string_view, 5> ours{
+      "MEMOLOCK_RUN_TAG=", "MEMOLOCK_RUN_ID=", "MEMOLOCK_RUN_TOKEN=", "MEMOLOCK_CONTROL=",
+      "MEMOLOCK_HELD="};
   constexpr std::string_view store = "MEMOLOCK_STORE=";
   std::vector<std::string> environment;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string_view text = *variable;
-    const bool replaced = std::any_of(ours.begin(), ours.end(), [&](auto name) { return text.starts_with(name); }) ||
+    const bool replaced = std::any_of(ours.begin(), ours.end(),
+                                      [&](auto name) { return text.starts_with(name); }) ||
                           (!run.store_url.empty() && text.starts_with(store));
     if (!replaced) environment.emplace_back(text);
   }
@@ -72,7 +74,8 @@ Control parse_control(std::string_view text) {
   while (!text.empty()) {
     const std::string_view line = trimmed(text.substr(0, text.find('\n')));
     text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
-    if (!line.empty() && !take_line(control, line) && control.malformed.empty()) control.malformed = line;
+    if (!line.empty() && !take_line(control, line) && control.malformed.empty())
+      control.malformed = line;
   }
   return control;
 }

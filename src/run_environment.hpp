@@ -1,4 +1,5 @@
-// What a command is told of its run, and what it may say back: the MEMOLOCK_ variables and the control file.
+// What a command is told of its run, and what it may say back: the MEMOLOCK_ variables and the
+// control file.
 #pragma once
 
 #include <optional>
@@ -19,7 +20,8 @@ struct RunIdentity {
   const std::vector<HeldLock>& ancestors;
 };
 
-/// This process's environment with the run's variables in place of those it may have inherited; "NAME=value".
+/// This process's environment with the run's variables in place of those it may have inherited;
+/// "NAME=value".
 [[nodiscard]] std::vector<std::string> environment_for(const RunIdentity& run);
 
 /// What the command asked for in its control file; later lines win.
@@ -27,7 +29,8 @@ struct Control {
   std::optional<Nanoseconds> ttl;
   std::optional<Nanoseconds> stale;
   bool cache = true;
-  std::string malformed;  ///< the first line that means nothing; the result is not to be stored then
+  std::string
+      malformed;  ///< the first line that means nothing; the result is not to be stored then
 };
 [[nodiscard]] Control parse_control(std::string_view text);
 

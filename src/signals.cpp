@@ -37,7 +37,8 @@ Signals::Signals() {
 
 std::optional<Signals::Received> Signals::take() {
   signalfd_siginfo info{};
-  if (read(descriptor_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info)) return std::nullopt;
+  if (read(descriptor_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info))
+    return std::nullopt;
   return Received{static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};
 }
 

@@ -1,4 +1,5 @@
-// The signals that end a run, taken through a descriptor; and what the command must get back of them.
+// The signals that end a run, taken through a descriptor; and what the command must get back of
+// them.
 #pragma once
 
 #include <signal.h>
@@ -9,9 +10,10 @@
 
 namespace memolock {
 
-/// Blocks INT, TERM, HUP and QUIT, except those that memolock was started to ignore (nohup), and from then on hands them
-/// out through a descriptor. Blocks PIPE and XFSZ too, so that writing fails with an errno instead. Made once, in main,
-/// before any thread; dispositions stay as they were, so a child needs its mask restored and nothing else.
+/// Blocks INT, TERM, HUP and QUIT, except those that memolock was started to ignore (nohup), and
+/// from then on hands them out through a descriptor. Blocks PIPE and XFSZ too, so that writing
+/// fails with an errno instead. Made once, in main, before any thread; dispositions stay as they
+/// were, so a child needs its mask restored and nothing else.
 class Signals {
  public:
   Signals();
@@ -36,7 +38,8 @@ class Signals {
   bool ignored_children_ = false;
 };
 
-/// Ends this process by `signal`, as it would have without memolock, but without a core file. Returns only if it cannot.
+/// Ends this process by `signal`, as it would have without memolock, but without a core file.
+/// Returns only if it cannot.
 void die_by(int signal);
 
 }  // namespace memolock

@@ -1,10 +1,11 @@
 #include "src/spool.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
+
+#include <fmt/format.h>
 
 #include "src/error.hpp"
 #include "src/key.hpp"

@@ -13,17 +13,19 @@ namespace memolock {
 
 enum class Stream : uint8_t { out, err };
 
-/// Two growing files, one a stream. Written by one thread; other threads may read what they were told is there.
+/// Two growing files, one a stream. Written by one thread; other threads may read what they were
+/// told is there.
 class Spool {
  public:
-  /// Puts stdout into `file` from offset `base` on and stderr into a nameless file of its own in the folder `folder`,
-  /// which must stay open as long as the spool.
+  /// Puts stdout into `file` from offset `base` on and stderr into a nameless file of its own in
+  /// the folder `folder`, which must stay open as long as the spool.
   Spool(Descriptor file, uint64_t base, int folder);
 
   /// The most that both streams together may hold; bytes.
   void limit(uint64_t bytes) { limit_ = bytes; }
 
-  /// Adds all of `bytes` or nothing. False: past the limit, or the disk refuses; nothing more is taken from then on.
+  /// Adds all of `bytes` or nothing. False: past the limit, or the disk refuses; nothing more is
+  /// taken from then on.
   [[nodiscard]] bool append(Stream stream, std::string_view bytes);
 
   /// Why append refused, in words that follow "not stored: ".
@@ -45,7 +47,9 @@ class Spool {
     Checksum hash;
   };
   Part& part(Stream stream) { return parts_.at(static_cast<size_t>(stream)); }
-  [[nodiscard]] const Part& part(Stream stream) const { return parts_.at(static_cast<size_t>(stream)); }
+  [[nodiscard]] const Part& part(Stream stream) const {
+    return parts_.at(static_cast<size_t>(stream));
+  }
 
   std::array<Part, 2> parts_;
   int folder_;

@@ -1,8 +1,9 @@
 // Where entries and locks live: the interface that every store honours in full.
 //
-// A store is used by one thread. Every call may throw Error(store) when the store is out of reach or unfit. Waiting goes
-// through a Watch that is already subscribed when it is handed out, and storing needs a Lock, so the only order that can
-// be written is the safe one: watch, look up, wait; acquire, look up, run, publish.
+// A store is used by one thread. Every call may throw Error(store) when the store is out of reach
+// or unfit. Waiting goes through a Watch that is already subscribed when it is handed out, and
+// storing needs a Lock, so the only order that can be written is the safe one: watch, look up,
+// wait; acquire, look up, run, publish.
 #pragma once
 
 #include <functional>
@@ -14,15 +15,17 @@
 
 namespace memolock {
 
-/// A finished run that can be given to a caller: a kept entry, or the outcome that a waiter was woken with.
+/// A finished run that can be given to a caller: a kept entry, or the outcome that a waiter was
+/// woken with.
 class Entry {
  public:
   virtual ~Entry() = default;
   [[nodiscard]] virtual const Record& record() const = 0;
-  /// Whether the bytes are what the record says. Reads all of them; a damaged entry must not be replayed.
+  /// Whether the bytes are what the record says. Reads all of them; a damaged entry must not be
+  /// replayed.
   [[nodiscard]] virtual bool intact() = 0;
-  /// Copies the run's stdout to `out` and its stderr to `err`, blocking at their readers' pace. Returns 0 or the first
-  /// errno; a reader that has left (EPIPE) is no error.
+  /// Copies the run's stdout to `out` and its stderr to `err`, blocking at their readers' pace.
+  /// Returns 0 or the first errno; a reader that has left (EPIPE) is no error.
   [[nodiscard]] virtual int replay(int out, int err) = 0;
 };
 
@@ -31,7 +34,8 @@ class Lock {
  public:
   virtual ~Lock() = default;
   [[nodiscard]] virtual const std::string& token() const = 0;
-  /// Makes the run visible to waiters and opens its spool; once, before the others below. `record` says who runs what.
+  /// Makes the run visible to waiters and opens its spool; once, before the others below. `record`
+  /// says who runs what.
   virtual void begin(const Record& record) = 0;
   /// Where the run's output goes. A slow reader can still be served from it after publish.
   [[nodiscard]] virtual std::shared_ptr<Spool> spool() = 0;
@@ -39,9 +43,9 @@ class Lock {
   [[nodiscard]] virtual std::string control_path() = 0;
   /// What the command wrote there.
   [[nodiscard]] virtual std::string control_text() = 0;
-  /// Hands the outcome to the waiters, stores it if its fate is `kept`, and releases the lock, in any case. Returns
-  /// whether it did with the outcome what its fate says: `del` may have come between. Throws Error(store) when it could
-  /// not be stored.
+  /// Hands the outcome to the waiters, stores it if its fate is `kept`, and releases the lock, in
+  /// any case. Returns whether it did with the outcome what its fate says: `del` may have come
+  /// between. Throws Error(store) when it could not be stored.
   virtual bool publish(const Record& record) = 0;
   /// Releases the lock without an outcome: a waiter takes over.
   virtual void abandon() = 0;
@@ -67,8 +71,8 @@ class Watch {
   [[nodiscard]] virtual const Record& run() const = 0;
   /// Whether `del` came after the run began: its outcome answers only those who waited before.
   [[nodiscard]] virtual bool forgotten() const = 0;
-  /// Sleeps until the run ends, its holder dies, `deadline` (boot clock) passes or the descriptor `interrupt` becomes
-  /// readable. Once.
+  /// Sleeps until the run ends, its holder dies, `deadline` (boot clock) passes or the descriptor
+  /// `interrupt` becomes readable. Once.
   [[nodiscard]] virtual Woken wait(Nanoseconds deadline, int interrupt) = 0;
 };
 
@@ -82,8 +86,8 @@ struct Listing {
 class Store {
  public:
   virtual ~Store() = default;
-  /// The kept entry, fresh or not; null when there is none. What is damaged or foreign counts as none; `say` of the store
-  /// is told.
+  /// The kept entry, fresh or not; null when there is none. What is damaged or foreign counts as
+  /// none; `say` of the store is told.
   [[nodiscard]] virtual std::unique_ptr<Entry> look_up(const Key& key) = 0;
   /// The entry's lock; null when somebody holds it.
   [[nodiscard]] virtual std::unique_ptr<Lock> try_acquire(const Key& key) = 0;
@@ -91,7 +95,8 @@ class Store {
   [[nodiscard]] virtual std::unique_ptr<Watch> watch(const Key& key) = 0;
   /// Whether there is an entry, or a run in progress that would be stored.
   [[nodiscard]] virtual bool knows(const Key& key) = 0;
-  /// Forgets the entry; a run in progress still answers its waiters but is not stored. Returns whether there was either.
+  /// Forgets the entry; a run in progress still answers its waiters but is not stored. Returns
+  /// whether there was either.
   virtual bool forget(const Key& key) = 0;
   /// Calls `each` once for every entry and every run in progress, in no order.
   virtual void list(const std::function<void(const Listing&)>& each) = 0;

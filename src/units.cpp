@@ -1,9 +1,9 @@
 #include "src/units.hpp"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <limits>
+
+#include <fmt/format.h>
 
 namespace memolock {
 namespace {
@@ -16,8 +16,8 @@ using std::chrono::seconds;
 
 constexpr Nanoseconds longest = days(100000);
 
-/// A decimal number at the front of a text: digits, at most one point between or before them. Kept as whole and
-/// billionths, so that 0.1s is exactly 100 ms.
+/// A decimal number at the front of a text: digits, at most one point between or before them. Kept
+/// as whole and billionths, so that 0.1s is exactly 100 ms.
 struct Decimal {
   uint64_t whole = 0;
   uint64_t billionths = 0;

@@ -10,7 +10,8 @@
 
 namespace memolock {
 
-/// "500ms", "5s", "1h30m", "2d", "0.5", "12" (seconds). Nothing for anything else, negative or over 100 000 days.
+/// "500ms", "5s", "1h30m", "2d", "0.5", "12" (seconds). Nothing for anything else, negative or over
+/// 100 000 days.
 [[nodiscard]] std::optional<Nanoseconds> parse_duration(std::string_view text);
 
 /// "4096", "10MB", "64MiB", "1G" (powers of 1024 with or without "iB", of 1000 with "B"); bytes.

@@ -1,5 +1,6 @@
-#include <fmt/format.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 #include "cli/store_choice.hpp"
 #include "cli/verbs/verbs.hpp"
@@ -28,14 +29,15 @@ std::vector<Key> named(Store& store, const std::string& tag, const std::vector<s
 
 Exit run_del(const Options& options, const Log& log) {
   if (options.all && !options.ids.empty()) throw usage_error("--all and --id exclude each other");
-  if (options.all && !options.tag_on_command_line) throw usage_error("--all needs a --tag on the command line");
+  if (options.all && !options.tag_on_command_line)
+    throw usage_error("--all needs a --tag on the command line");
   if (!options.all && options.ids.empty()) throw usage_error("give --id, or --all and --tag");
 
   const auto store = open_store(choose_store(options.store), log);
   size_t count = 0;
   for (const Key& key :
        options.all ? all_of_tag(*store, options.tag) : named(*store, options.tag, options.ids))
-    count += options.dry_run || store->forget(key) ? 1 : 0;
+    if (options.dry_run || store->forget(key)) ++count;
   if (const int error = write_all(STDOUT_FILENO, fmt::format("{}\n", count)))
     throw store_error("cannot write the count: " + error_text(error));
   return {};

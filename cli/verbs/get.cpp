@@ -1,9 +1,9 @@
 #include "src/get.hpp"
 
-#include <fmt/format.h>
-
 #include <cstdlib>
 #include <filesystem>
+
+#include <fmt/format.h>
 
 #include "cli/report.hpp"
 #include "cli/store_choice.hpp"
@@ -23,7 +23,9 @@ bool is_bypassed() {
 std::string current_directory() {
   std::error_code error;
   const auto path = std::filesystem::current_path(error);
-  if (error) throw usage_error("cannot tell the working directory, which is part of the id; give --id: " + error.message());
+  if (error)
+    throw usage_error("cannot tell the working directory, which is part of the id; give --id: " +
+                      error.message());
   return path;
 }
 
@@ -35,7 +37,8 @@ Request request_from(const Options& options) {
     throw usage_error("nothing to look up: give --id or a command");
   if (!request.command.empty() && !options.ttl && !is_bypassed())
     throw usage_error("--ttl is required to run a command");
-  request.key.id = options.ids.empty() ? derive_id(options.command, current_directory()) : options.ids.back();
+  request.key.id = options.ids.empty() ? derive_id(options.command, current_directory())
+                                       : options.ids.back();
   request.ttl = options.ttl;
   request.wait = options.wait;
   request.on_timeout = options.on_timeout;
@@ -47,8 +50,8 @@ Request request_from(const Options& options) {
   return request;
 }
 
-/// With the store out of reach: the callers on this machine share a run by a local lock, and nothing is stored; where
-/// even that is not to be had, everybody runs by himself.
+/// With the store out of reach: the callers on this machine share a run by a local lock, and
+/// nothing is stored; where even that is not to be had, everybody runs by himself.
 Outcome get_without_store(Request request, Signals& signals, const Log& log) {
   if (request.command.empty()) {
     Outcome absent;
@@ -75,7 +78,8 @@ Outcome get_from_store(const Options& options, Request request, Signals& signals
     return get(request, *store, signals, log);
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store || options.on_store_error == OnStoreError::fail) throw;
-    log.warn("{}; {} without the store", error.what(), request.command.empty() ? "going on" : "running the command");
+    log.warn("{}; {} without the store", error.what(),
+             request.command.empty() ? "going on" : "running the command");
     Outcome outcome = get_without_store(std::move(request), signals, log);
     outcome.store_error = error.what();
     return outcome;

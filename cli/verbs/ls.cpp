@@ -1,8 +1,9 @@
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+
+#include <fmt/format.h>
 
 #include "cli/store_choice.hpp"
 #include "cli/verbs/verbs.hpp"
@@ -16,15 +17,20 @@ namespace {
 std::string line_of(const Listing& listing, Nanoseconds now) {
   const Record& record = listing.record;
   const Nanoseconds left = time_left(record, now);
-  const std::string holder =
-      listing.running ? fmt::format("{}:{}", escape_controls(record.holder.host), record.holder.pid) : "-";
-  const auto age = listing.running ? std::max(now - record.begun, Nanoseconds(0)) : age_of(record, now);
-  return fmt::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\n", escape_controls(record.key.tag), escape_controls(record.key.id),
-                     listing.running           ? "running"
+  const std::string holder = listing.running
+                                 ? fmt::format("{}:{}", escape_controls(record.holder.host),
+                                               record.holder.pid)
+                                 : "-";
+  const auto age = listing.running ? std::max(now - record.begun, Nanoseconds(0))
+                                   : age_of(record, now);
+  return fmt::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\n", escape_controls(record.key.tag),
+                     escape_controls(record.key.id),
+                     listing.running         ? "running"
                      : left > Nanoseconds(0) ? "fresh"
-                                               : "stale",
+                                             : "stale",
                      age ? format_duration(*age) : "-",
-                     !listing.running && left > Nanoseconds(0) ? format_duration(left) : "-", listing.size, holder);
+                     !listing.running && left > Nanoseconds(0) ? format_duration(left) : "-",
+                     listing.size, holder);
 }
 
 }  // namespace
@@ -43,7 +49,8 @@ Exit run_ls(const Options& options, const Log& log) {
     lines.clear();
   });
   if (error == 0) error = write_all(STDOUT_FILENO, lines);
-  if (error != 0 && error != EPIPE) throw store_error("cannot write the list: " + error_text(error));
+  if (error != 0 && error != EPIPE)
+    throw store_error("cannot write the list: " + error_text(error));
   return {};
 }
 

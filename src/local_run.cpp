@@ -1,0 +1,264 @@
+#include "src/local_run.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <thread>
+#include <utility>
+
+#include "src/error.hpp"
+
+namespace memolock {
+namespace {
+
+/// One lock operation on the whole of an open file. Returns 0 or the errno.
+int lock_file(int file, int operation, short type) {
+  struct flock lock {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  while (fcntl(file, operation, &lock) != 0)
+    if (errno != EINTR) return errno;
+  return 0;
+}
+
+class LocalLock final : public Lock {
+ public:
+  /// Takes over the locked `lock` file.
+  LocalLock(std::string path, EntryFiles files, Descriptor folder, Descriptor lock)
+      : path_(std::move(path)),
+        files_(std::move(files)),
+        folder_(std::move(folder)),
+        lock_(std::move(lock)),
+        token_(new_token()) {}
+  LocalLock(const LocalLock&) = delete;
+  LocalLock& operator=(const LocalLock&) = delete;
+
+  ~LocalLock() override { abandon(); }
+
+  void abandon() final {
+    if (!lock_) return;
+    if (spool_) unlink_own(files_.run);
+    release();
+  }
+
+  [[nodiscard]] const std::string& token() const override { return token_; }
+
+  void begin(const Record& record) override {
+    const std::string head = encode(record);
+    // Nobody but the lock's owner touches this name, so what lies there is a dead owner's.
+    unlink_own(files_.new_run);
+    Descriptor run(openat(folder_.get(), files_.new_run.c_str(),
+                          O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!run) throw system_error(failure(files_.new_run), errno);
+    int error = lock_file(run.get(), F_OFD_SETLK, F_WRLCK);
+    if (error == 0) error = write_all_at(run.get(), head, 0);
+    if (error == 0 &&
+        renameat(folder_.get(), files_.new_run.c_str(), folder_.get(), files_.run.c_str()) != 0)
+      error = errno;
+    if (error != 0) {
+      unlink_own(files_.new_run);
+      throw system_error(failure(files_.run), error);
+    }
+    spool_ = std::make_shared<Spool>(std::move(run), head.size(), folder_.get());
+  }
+
+  [[nodiscard]] std::shared_ptr<Spool> spool() override { return spool_; }
+
+  [[nodiscard]] std::string control_path() override {
+    unlink_own(files_.control);
+    control_.reset(openat(folder_.get(), files_.control.c_str(),
+                          O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!control_) throw system_error(failure(files_.control), errno);
+    return path_ + '/' + files_.control;
+  }
+
+  [[nodiscard]] std::string control_text() override {
+    constexpr size_t largest = 64U << 10;
+    std::string text(largest, '\0');
+    const ssize_t got = read_all_at(control_.get(), text.data(), text.size(), 0);
+    text.resize(got < 0 ? 0 : static_cast<size_t>(got));
+    return text;
+  }
+
+  bool publish(const Record& record) override {
+    // Whatever goes wrong on the way, the lock is released and the waiters wake.
+    struct Finally {
+      LocalLock& lock;
+      ~Finally() { lock.release(); }
+    } const finally{*this};
+    if (record.fate == Fate::unstored) {
+      finish(record, Fate::unstored);
+      return true;
+    }
+    try {
+      spool_->join();
+    } catch (const Error&) {
+      finish(record, Fate::unstored);
+      throw;
+    }
+    if (record.fate == Fate::kept) return keep(record);
+    finish(record, Fate::shared);
+    return true;
+  }
+
+ private:
+  bool keep(const Record& record) {
+    if (is_forgotten()) {
+      finish(record, Fate::shared);
+      return false;
+    }
+    write_head(record);
+    if (renameat(folder_.get(), files_.run.c_str(), folder_.get(), files_.entry.c_str()) != 0)
+      throw system_error(failure(files_.entry), errno);
+    // `del` marks the run before it unlinks the entry, so either it saw the entry or this sees the
+    // mark.
+    if (!is_forgotten()) return true;
+    unlink_own(files_.entry);
+    return false;
+  }
+
+  /// Ends the run without storing it. The name goes first: an outcome is found under a name only if
+  /// it is kept.
+  void finish(Record record, Fate fate) {
+    record.fate = fate;
+    unlink_own(files_.run);
+    write_head(record);
+  }
+
+  /// Nobody but `ls` reads the fixed part while the run file is locked. The forgotten byte belongs
+  /// to `del`.
+  void write_head(const Record& record) const {
+    const std::string head = encode(record);
+    const std::string_view bytes = head;
+    const int file = spool_->file(Stream::out);
+    int error = write_all_at(file, bytes.substr(forgotten_offset + 1), forgotten_offset + 1);
+    if (error == 0) error = write_all_at(file, bytes.substr(0, forgotten_offset), 0);
+    if (error != 0) throw system_error("cannot write to the store", error);
+  }
+
+  [[nodiscard]] bool is_forgotten() const { return has_forgotten_mark(spool_->file(Stream::out)); }
+
+  void release() {
+    if (control_) unlink_own(files_.control);
+    if (spool_) lock_file(spool_->file(Stream::out), F_OFD_SETLK, F_UNLCK);
+    unlink_own(files_.lock);
+    lock_.reset();
+  }
+
+  void unlink_own(const std::string& name) const { unlinkat(folder_.get(), name.c_str(), 0); }
+  [[nodiscard]] std::string failure(const std::string& name) const {
+    return "cannot write " + path_ + '/' + name;
+  }
+
+  std::string path_;
+  EntryFiles files_;
+  Descriptor folder_;
+  Descriptor lock_;
+  Descriptor control_;
+  std::string token_;
+  std::shared_ptr<Spool> spool_;
+};
+OwnFile measured(Descriptor file) {
+  struct stat info {};
+  const bool known = fstat(file.get(), &info) == 0;
+  return {std::move(file), known ? static_cast<uint64_t>(info.st_size) : 0};
+}
+
+class LocalWatch final : public Watch {
+ public:
+  LocalWatch(OwnFile file, Record run) : file_(std::move(file)), run_(std::move(run)) {}
+
+  [[nodiscard]] const Record& run() const override { return run_; }
+  [[nodiscard]] bool forgotten() const override { return has_forgotten_mark(file_.get()); }
+
+  [[nodiscard]] Woken wait(Nanoseconds deadline, int interrupt) override {
+    const auto sleeper = std::make_shared<Sleeper>();
+    sleeper->file = std::move(file_.descriptor);
+    sleeper->awake.reset(eventfd(0, EFD_CLOEXEC));
+    if (!sleeper->awake) throw system_error("cannot make an event descriptor", errno);
+    // A lock can be waited for but not polled, hence the thread. It owns what it touches: when the
+    // deadline or a signal comes first, it is left to sleep until the process ends.
+    std::thread([sleeper] { sleeper->sleep(); }).detach();
+    const Wake wake = await(sleeper->awake.get(), deadline, interrupt);
+    if (wake != Wake::answered) return {wake, nullptr};
+    auto entry = LocalEntry::open(measured(std::move(sleeper->file)));
+    if (!entry || entry->record().fate == Fate::running) return {Wake::gone, nullptr};
+    return {Wake::answered, std::move(entry)};
+  }
+
+ private:
+  struct Sleeper {
+    Descriptor file, awake;
+
+    void sleep() const {
+      lock_file(file.get(), F_OFD_SETLKW, F_RDLCK);
+      const uint64_t one = 1;
+      (void)!write(awake.get(), &one, sizeof one);
+    }
+  };
+
+  static Wake await(int awake, Nanoseconds deadline, int interrupt) {
+    std::array<pollfd, 2> waiting{{{.fd = awake, .events = POLLIN, .revents = 0},
+                                   {.fd = interrupt, .events = POLLIN, .revents = 0}}};
+    for (;;) {
+      timespec rest{};
+      if (deadline != forever) {
+        const Nanoseconds left = std::max(deadline - boot_now(), Nanoseconds(0));
+        rest.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(left).count();
+        rest.tv_nsec = (left % std::chrono::seconds(1)).count();
+      }
+      const int ready = ppoll(waiting.data(), waiting.size(), deadline == forever ? nullptr : &rest,
+                              nullptr);
+      if (ready > 0) return waiting[0].revents != 0 ? Wake::answered : Wake::interrupted;
+      if (ready == 0) return Wake::timed_out;
+      if (errno != EINTR) throw system_error("cannot wait", errno);
+    }
+  }
+
+  OwnFile file_;
+  Record run_;
+};
+}  // namespace
+
+bool is_held(int file) {
+  struct flock lock {};
+  lock.l_type = F_RDLCK;
+  lock.l_whence = SEEK_SET;
+  return fcntl(file, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+std::unique_ptr<Lock> try_lock(std::string path, EntryFiles files, Descriptor folder) {
+  const std::string where = path + '/' + files.lock;
+  constexpr int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  for (;;) {
+    Descriptor lock(openat(folder.get(), files.lock.c_str(), flags, 0600));
+    if (!lock) throw system_error("cannot open " + where, errno);
+    const int error = lock_file(lock.get(), F_OFD_SETLK, F_WRLCK);
+    if (error == EAGAIN || error == EACCES) return nullptr;
+    if (error != 0) throw system_error("cannot lock " + where, error);
+    // Its last owner may have unlinked it between the two calls: then the lock is on a file that
+    // nobody else will find.
+    struct stat mine {};
+    struct stat named {};
+    if (fstat(lock.get(), &mine) == 0 &&
+        fstatat(folder.get(), files.lock.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+        mine.st_ino == named.st_ino && mine.st_dev == named.st_dev)
+      return std::make_unique<LocalLock>(std::move(path), std::move(files), std::move(folder),
+                                         std::move(lock));
+  }
+}
+
+std::unique_ptr<Watch> watch_run(OwnFile file, const Key& key) {
+  if (!is_held(file.get())) return nullptr;
+  const auto run = LocalEntry::open({Descriptor(fcntl(file.get(), F_DUPFD_CLOEXEC, 3)), file.size});
+  if (!run || run->record().key != key) return nullptr;
+  return std::make_unique<LocalWatch>(std::move(file), run->record());
+}
+
+}  // namespace memolock
