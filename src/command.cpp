@@ -31,7 +31,7 @@ using boost::system::error_code;
 
 // What a command that was told to stop has left to clean up before it is killed.
 constexpr std::chrono::seconds kill_grace{10};
-constexpr size_t read_size = 64U << 10;
+constexpr size_t read_size = 256U << 10;
 constexpr int large_pipe = 1 << 20;
 
 int status_not_started(int error) { return error == ENOENT ? 127 : 126; }
@@ -127,7 +127,7 @@ class Run {
     const bool refused_before = !pump.spool->fault().empty();
     if (pump.spool->append(pump.stream, bytes)) {
       pump.outlet->advance(pump.spool->size(pump.stream));
-      if (size == read_size && !std::exchange(pump.large, true))
+      if (size >= (64U << 10) && !std::exchange(pump.large, true))
         fcntl(pump.input->native_handle(), F_SETPIPE_SZ, large_pipe);
       read_on(pump);
       return;
