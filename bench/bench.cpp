@@ -232,11 +232,13 @@ void crowd_500() {
 
 /// Copies of one entry's record would be foreign under other names, so each is made by a run.
 void fill(const std::string& tag, size_t count) {
-  run({"sh", "-c",
-       "i=0; while [ $i -lt \"$3\" ]; do i=$((i+1)); \"$1\" get --tag \"$2\" --id \"id-$i\" --ttl "
-       "forever -- echo $i; done",
-       "sh", memolock, tag, std::to_string(count)},
-      To::dev_null);
+  constexpr const char* script = R"(
+    i=0
+    while [ $i -lt "$3" ]; do
+      i=$((i + 1))
+      "$1" get --tag "$2" --id "id-$i" --ttl forever -- echo $i
+    done)";
+  run({"sh", "-c", script, "sh", memolock, tag, std::to_string(count)}, To::dev_null);
 }
 
 void many_entries() {

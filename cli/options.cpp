@@ -107,6 +107,13 @@ void add_id(Options& options, const std::string& text) {
   options.ids.push_back(text);
 }
 
+// As with timeout, 0 is no limit.
+void set_max_runtime(Options& options, const std::string& text) {
+  const Nanoseconds length = duration(text);
+  options.max_runtime.reset();
+  if (length > Nanoseconds(0)) options.max_runtime = length;
+}
+
 void set_max_entry(Options& options, const std::string& text) {
   options.max_entry = parse_size(text);
   if (!options.max_entry) throw fault(text, "is no size (write 64MiB, 10MB, 4096)");
@@ -131,8 +138,9 @@ constexpr std::array<Spec, 15> specs{{
      "when --wait has passed: fail (124), run uncached, or serve a stale entry", set_on_timeout},
     {"on-failure", "WHAT", in_get, env,
      "when the holder's command fails: share its result, or retry", set_on_failure},
-    {"max-runtime", "DURATION", in_get, env, "stop the command after this long; exit 124",
-     [](Options& o, const std::string& v) { o.max_runtime = duration(v); }},
+    {"max-runtime", "DURATION", in_get, env,
+     "stop the command after this long and exit 124; 0: never",
+     [](Options& o, const std::string& v) { set_max_runtime(o, v); }},
     {"on-store-error", "WHAT", in_get, env,
      "when the store is unfit: run without it, or fail (125)", set_on_store_error},
     {"max-entry", "SIZE", in_get, env,
@@ -280,7 +288,6 @@ class Reader {
 
   void take_words(const Spec& spec, const CLI::Option& given) {
     const std::string source = "--" + std::string(spec.name);
-    if (spec.placeholder == nullptr) return set_from(source, spec, options_, "1");
     for (const std::string& value : given.results()) set_from(source, spec, options_, value);
   }
 

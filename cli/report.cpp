@@ -30,6 +30,8 @@ const char* name_of(How how) {
       return "timeout";
     case How::interrupted:
       return "interrupted";
+    case How::error:
+      return "error";
   }
   return "";
 }

@@ -33,9 +33,10 @@ std::string default_directory() {
 std::string directory_of(const std::string& url) {
   constexpr std::string_view scheme = "file://";
   if (url.empty() || url == "local") return default_directory();
+  // Not the whole of an unknown URL: it may hold a password.
   if (!url.starts_with(scheme))
-    throw usage_error(
-        fmt::format("--store: '{}' is neither local nor file:///DIR", escape_controls(url)));
+    throw usage_error(fmt::format("--store: '{}' is neither local nor file:///DIR",
+                                  escape_controls(url.substr(0, url.find(':')))));
   auto path = percent_unescape(std::string_view(url).substr(scheme.size()));
   if (!path || !path->starts_with('/') || path->find('\0') != std::string::npos)
     throw usage_error(
@@ -48,6 +49,8 @@ std::string directory_of(const std::string& url) {
 StoreChoice choose_store(const std::string& url) {
   StoreChoice choice;
   choice.directory = std::filesystem::absolute(directory_of(url)).lexically_normal();
+  while (choice.directory.size() > 1 && choice.directory.ends_with('/'))
+    choice.directory.pop_back();
   choice.url = "file://";
   for (const char c : choice.directory)
     choice.url += c == '%' ? std::string("%25") : std::string(1, c);

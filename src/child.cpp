@@ -115,7 +115,6 @@ Child::Child(const ChildStart& start, const Signals& signals) : leads_group_(!ha
   pid_ = start_process(plan, error);
   if (pid_ < 0) throw system_error("cannot start a process", errno);
   start_error_ = error;
-  if (start_error_ == 0 && leads_group_) start_watchdog();
 }
 
 Child::~Child() {
@@ -129,13 +128,15 @@ void Child::let_go() {
   lifeline_.reset();
 }
 
-void Child::start_watchdog() {
-  Pipe lifeline = make_pipe();
+void Child::guard() {
+  std::array<int, 2> lifeline{};
+  // Without a watchdog (no descriptor or process to be had) the command still dies with this
+  // process, only its descendants do not.
+  if (!leads_group_ || pipe2(lifeline.data(), O_CLOEXEC) != 0) return;
+  const Descriptor other_end(lifeline[0]);
+  lifeline_.reset(lifeline[1]);
   watchdog_ = fork();
-  if (watchdog_ == 0) watch_over(pid_, lifeline.read_end.get());
-  // Without one (no more processes allowed) the command still dies with this process, only its
-  // descendants do not.
-  if (watchdog_ > 0) lifeline_ = std::move(lifeline.write_end);
+  if (watchdog_ == 0) watch_over(pid_, lifeline[0]);
 }
 
 std::vector<pid_t> Child::descendants() const {

@@ -39,6 +39,10 @@ class Child {
   /// Sends `signal` to the child and everything that descends from it, orphans included.
   void signal_all(int signal) const;
 
+  /// Ties everything in the child's own group, where it has one, to this process's life: a watchdog
+  /// kills the group when this process dies.
+  void guard();
+
   /// The run is over: what it has left in the background is no longer tied to this process's life.
   /// Called at the latest by the destructor, which also reaps the watchdog.
   void let_go();
@@ -47,7 +51,6 @@ class Child {
   [[nodiscard]] bool has_descendants() const;
 
  private:
-  void start_watchdog();
   [[nodiscard]] std::vector<pid_t> descendants() const;
 
   pid_t pid_ = -1;

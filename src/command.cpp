@@ -50,14 +50,17 @@ void set_outcome(Ending& ending, int native_status) {
 /// reaped, its pipes are at their end, and nothing that must not be left behind is left.
 class Run {
  public:
-  Run(Child& child, Signals& signals)
-      : child_(child),
-        signals_(signals),
-        signal_input_(*context_, signals.descriptor()),
-        process_(context_->get_executor(), child.pid()) {}
+  /// Made before the child is started, so that what may fail for want of descriptors fails in time.
+  explicit Run(Signals& signals)
+      : signals_(signals), signal_input_(*context_, signals.descriptor()) {}
   ~Run() { (void)signal_input_.release(); }
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
+
+  void attend(Child& child) {
+    child_ = &child;
+    process_.emplace(context_->get_executor(), child.pid());
+  }
 
   void limit(Nanoseconds length) {
     limit_.expires_after(length);
@@ -84,8 +87,8 @@ class Run {
 
   void finish(Ending& ending) {
     await_signal();
-    process_.async_wait([this, &ending](error_code, int) {
-      set_outcome(ending, process_.native_exit_code());
+    process_->async_wait([this, &ending](error_code, int) {
+      set_outcome(ending, process_->native_exit_code());
       exited_ = true;
       // What it left running in the background is its own affair, unless it was to be stopped as a
       // whole.
@@ -168,28 +171,28 @@ class Run {
     if (interrupted_ == 0) interrupted_ = received.number;
     // In the caller's group the terminal has told the command already; twice would mean "at once"
     // to many programs.
-    if (!received.from_terminal || child_.leads_group()) child_.signal_all(received.number);
+    if (!received.from_terminal || child_->leads_group()) child_->signal_all(received.number);
     if (exited_) stop_the_rest();
   }
 
   /// The time limit: TERM, and KILL when that did not help.
   void stop() {
-    child_.signal_all(SIGTERM);
-    child_.signal_all(SIGCONT);
+    child_->signal_all(SIGTERM);
+    child_->signal_all(SIGCONT);
     kill_after_grace();
   }
 
   /// After an interrupted command has ended: its descendants have had the same signal, and are not
   /// left behind.
   void stop_the_rest() {
-    if (open_pipes_ > 0 || child_.has_descendants()) kill_after_grace();
+    if (open_pipes_ > 0 || child_->has_descendants()) kill_after_grace();
   }
 
   void kill_after_grace() {
     if (std::exchange(killing_, true)) return;
     grace_.expires_after(kill_grace);
     grace_.async_wait([this](error_code error) {
-      if (!error) child_.signal_all(SIGKILL);
+      if (!error) child_->signal_all(SIGKILL);
     });
     watch_the_rest();
   }
@@ -199,7 +202,7 @@ class Run {
     rest_.expires_after(std::chrono::milliseconds(20));
     rest_.async_wait([this](error_code error) {
       if (error) return;
-      if (exited_ && open_pipes_ == 0 && !child_.has_descendants()) {
+      if (exited_ && open_pipes_ == 0 && !child_->has_descendants()) {
         killing_ = false;
         settle();
       } else {
@@ -220,10 +223,10 @@ class Run {
 
   // Shared with the outlets' threads, which may outlive the run when it was interrupted.
   std::shared_ptr<asio::io_context> context_ = std::make_shared<asio::io_context>(1);
-  Child& child_;
+  Child* child_ = nullptr;
   Signals& signals_;
   asio::posix::stream_descriptor signal_input_;
-  boost::process::v2::process process_;
+  std::optional<boost::process::v2::process> process_;
   asio::steady_timer limit_{*context_};
   asio::steady_timer grace_{*context_};
   asio::steady_timer rest_{*context_};
@@ -240,18 +243,21 @@ std::string why_not_started(const std::string& name, int error) {
                      error == ENOENT ? "command not found" : error_text(error));
 }
 
-/// Starts the command and lets `attend` see to its streams; fills in times and outcome.
+/// Starts the command, lets `attend` see to its streams, and waits for its end; fills in times and
+/// outcome. `excuse` gets the message when it cannot be started.
 template <typename Attend, typename Excuse>
 Ending run_child(std::unique_ptr<Child>& child, const Launch& launch, Signals& signals,
                  const ChildStart& start, const Attend& attend, const Excuse& excuse) {
   Ending ending;
+  Run run(signals);
   ending.begun = wall_now();
   const Nanoseconds boot_begun = boot_now();
   child = std::make_unique<Child>(start, signals);
   if (child->start_error() == 0) {
-    Run run(*child, signals);
-    if (launch.max_runtime) run.limit(*launch.max_runtime);
     attend(run);
+    run.attend(*child);
+    child->guard();
+    if (launch.max_runtime) run.limit(*launch.max_runtime);
     run.finish(ending);
     child->let_go();
   } else {
@@ -294,7 +300,11 @@ Ending Command::run_spooled(const std::shared_ptr<Spool>& spool,
       },
       [&](const std::string& text) {
         // As a shell would say it: part of the run's stderr, for those who share the outcome too.
-        if (spool->append(Stream::err, text)) outlets_[1]->advance(text.size());
+        if (spool->append(Stream::err, text)) {
+          outlets_[1]->advance(text.size());
+        } else {
+          (void)write_all(STDERR_FILENO, text);
+        }
       });
   for (const auto& outlet : outlets_) outlet->finish();
   return ending;
@@ -306,14 +316,14 @@ Command::Drained Command::drain() {
     std::array<pollfd, 2> waiting{
         {{.fd = outlet->done_descriptor(), .events = POLLIN, .revents = 0},
          {.fd = signals_.descriptor(), .events = POLLIN, .revents = 0}}};
-    while (outlet->done_descriptor() >= 0 && (waiting[0].revents & POLLIN) == 0) {
+    while (outlet->has_thread() && (waiting[0].revents & POLLIN) == 0) {
       poll(waiting.data(), waiting.size(), -1);
       if (const auto received = signals_.take()) {
         drained.interrupted = received->number;
         return drained;
       }
     }
-    if (drained.error == 0 && outlet->done_descriptor() >= 0) drained.error = outlet->error();
+    if (drained.error == 0) drained.error = outlet->error();
   }
   return drained;
 }

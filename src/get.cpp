@@ -173,7 +173,7 @@ class Call {
       if (request_.on_failure == OnFailure::retry) return std::nullopt;
     }
     if (!answer.intact()) return std::nullopt;
-    log_.info("{}: waited for {}, status {}", name(), format_duration(record.run_time),
+    log_.info("{}: waited; the run took {}, status {}", name(), format_duration(record.run_time),
               record.status);
     return replay(answer, How::waited);
   }

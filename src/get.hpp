@@ -52,7 +52,7 @@ struct Request {
 };
 
 /// How a call ended. The names are those of --report.
-enum class How { hit, miss, waited, stale, bypass, absent, timeout, interrupted };
+enum class How { hit, miss, waited, stale, bypass, absent, timeout, interrupted, error };
 
 struct Outcome {
   How how = How::absent;

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <filesystem>
 #include <utility>
 #include <vector>
 
@@ -46,9 +45,8 @@ std::vector<std::string> names_in(int folder, const std::string& name) {
 }
 }  // namespace
 
-LocalStore::LocalStore(std::string directory, const Log& log)
-    : directory_(std::filesystem::absolute(directory).lexically_normal()), log_(log) {
-  while (directory_.size() > 1 && directory_.ends_with('/')) directory_.pop_back();
+LocalStore::LocalStore(const std::string& directory, const Log& log)
+    : directory_(directory), log_(log) {
   constexpr int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
   root_.reset(open(directory_.c_str(), flags));
   if (!root_ && errno == ENOENT) {

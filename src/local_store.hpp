@@ -30,10 +30,10 @@ namespace memolock {
 
 class LocalStore final : public Store {
  public:
-  /// Opens `directory`, making it (0700) and what leads to it where missing. Throws Error(store)
-  /// when it cannot, when the directory belongs to another user or when others may write in it.
-  /// Keeps a reference to `log`.
-  LocalStore(std::string directory, const Log& log);
+  /// Opens `directory`, an absolute path, making it (0700) and what leads to it where missing.
+  /// Throws Error(store) when it cannot, when the directory belongs to another user or when others
+  /// may write in it. Keeps a reference to `log`.
+  LocalStore(const std::string& directory, const Log& log);
 
   [[nodiscard]] std::unique_ptr<Entry> look_up(const Key& key) override;
   [[nodiscard]] std::unique_ptr<Lock> try_acquire(const Key& key) override;

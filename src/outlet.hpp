@@ -34,7 +34,9 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   /// No more will come. Returns at once.
   void finish();
 
-  /// Readable when all has been passed on after finish(); -1 when no thread was ever needed.
+  /// Whether finish() has left a thread with something to do; then `done_descriptor` becomes
+  /// readable at its end.
+  [[nodiscard]] bool has_thread() const { return started_ && !alone_; }
   [[nodiscard]] int done_descriptor() const { return done_.get(); }
 
   /// After it is done: why not all of it could be written; 0 for none, also when the reader has
@@ -45,6 +47,8 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   Outlet(std::shared_ptr<Spool> spool, Stream stream, int to);
   void start();
   void work();
+  bool step(std::unique_lock<std::mutex>& lock);
+  void changed();
   void note(int error);
   void pass_on(Descriptor pipe);
 
@@ -61,7 +65,11 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   Descriptor pipe_;
   std::function<void()> at_end_;
 
+  bool started_ = false;
+  bool alone_ = false;  // no thread was to be had
+
   // Of the thread alone, until it is done.
+  uint64_t written_ = 0;
   bool deaf_ = false;
   int error_ = 0;
 };

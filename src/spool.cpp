@@ -1,6 +1,8 @@
 #include "src/spool.hpp"
 
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,7 +16,8 @@
 namespace memolock {
 namespace {
 
-/// A file without a name in `folder`, also where the file system knows no O_TMPFILE.
+/// A file without a name in `folder`, also where the file system knows no O_TMPFILE. Where the
+/// folder itself has been removed, in memory: the run's waiters can still be answered.
 Descriptor nameless_file(int folder) {
   int fd = openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
@@ -22,6 +25,9 @@ Descriptor nameless_file(int folder) {
     fd = openat(folder, name.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd >= 0) unlinkat(folder, name.c_str(), 0);
   }
+  struct stat info {};
+  if (fd < 0 && fstat(folder, &info) == 0 && info.st_nlink == 0)
+    fd = memfd_create("memolock", MFD_CLOEXEC);
   return Descriptor(fd);
 }
 

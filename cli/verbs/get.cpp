@@ -99,8 +99,20 @@ Outcome carry_out(const Options& options, const Request& request, const Log& log
 
 Exit run_get(const Options& options, const Log& log) {
   const Request request = request_from(options);
-  const Outcome outcome = carry_out(options, request, log);
-  if (!options.report.empty()) append_report(options.report, request.key, outcome, log);
+  const auto report = [&](const Outcome& outcome) {
+    if (!options.report.empty()) append_report(options.report, request.key, outcome, log);
+  };
+  Outcome outcome;
+  try {
+    outcome = carry_out(options, request, log);
+  } catch (const Error& error) {
+    outcome.how = How::error;
+    outcome.status = 125;
+    if (error.kind() == Error::Kind::store) outcome.store_error = error.what();
+    report(outcome);
+    throw;
+  }
+  report(outcome);
   Exit exit{outcome.status, outcome.signal};
   if (outcome.output_error != 0) {
     log.warn("cannot write the output: {}", error_text(outcome.output_error));

@@ -1,0 +1,126 @@
+#!/usr/bin/env bats
+# With a controlling terminal: Ctrl-C works as if memolock were not there.
+
+load helpers/common
+
+# at_terminal SCRIPT: the shell script with a terminal as its own; what comes on descriptor 8 is typed there.
+at_terminal() {
+  spawn script -qec "$1" /dev/null <&8 >typescript 2>&1
+  terminal=$!
+}
+
+setup() {
+  isolate
+  use_store
+  mkfifo keys
+  exec 8<>keys
+  export get="$MEMOLOCK_BIN get --tag t --id x --ttl 1h --"
+}
+
+@test "the command stays in the caller's process group" {
+  at_terminal "$get"' sh -c "ps -o pgid= -p \$\$,\$PPID"'
+  finish $terminal
+  equal 0 "$status"
+  equal 1 "$(tr -d ' \r' <typescript | sort -u | wc -l)"
+}
+
+@test "the command can read from the terminal" {
+  at_terminal "$get"' sh -c "read -r line </dev/tty; echo got \$line"'
+  echo hello >&8
+  finish $terminal
+  equal 0 "$status"
+  contains "$(<typescript)" 'got hello'
+}
+
+@test "Ctrl-C ends the command and memolock, and stores nothing" {
+  at_terminal "$get"' sh -c "echo \$\$ >command.pid; sh -c \"echo \\\$\\\$ >grandchild.pid; exec sleep 60\"; true"'
+  await test -s grandchild.pid
+  printf '\003' >&8
+  finish $terminal
+  equal 130 "$status"
+  is_gone "$(<command.pid)"
+  is_gone "$(<grandchild.pid)"
+  run -1 memolock get --tag t --id x
+  store_is_clean
+}
+
+@test "Ctrl-\\ ends the command and memolock, and stores nothing" {
+  at_terminal "ulimit -c 0; $get"' sh -c "echo \$\$ >command.pid; exec sleep 60"'
+  await test -s command.pid
+  printf '\034' >&8
+  finish $terminal
+  equal 131 "$status"
+  is_gone "$(<command.pid)"
+  store_is_clean
+}
+
+@test "Ctrl-C comes to the command once" {
+  at_terminal "$get"' bash -c "trap \"echo int >>ints\" INT; : >ready; until [[ -e go ]]; do sleep 0.01; done; exit 5"'
+  await test -e ready
+  printf '\003' >&8
+  await test -s ints
+  release go && : >go
+  finish $terminal
+  equal 5 "$status"
+  equal 1 "$(wc -l <ints)"
+}
+
+@test "Ctrl-C ends a waiter and leaves the holder alone" {
+  spawn_get -- held a echo held
+  holder=$!
+  await test -e a.started
+  at_terminal "echo \$\$ >waiter.pid; exec $get false"
+  await test -s waiter.pid
+  await is_waiting "$(<waiter.pid)"
+  printf '\003' >&8
+  finish $terminal
+  equal 130 "$status"
+  release a
+  finish $holder
+  equal 0 "$status"
+}
+
+# signalled_from_elsewhere SIGNAL
+signalled_from_elsewhere() {
+  rm -f ./*.pid
+  at_terminal "ulimit -c 0; echo \$\$ >memolock.pid; exec $get"' sh -c "echo \$\$ >command.pid; sh -c \"echo \\\$\\\$ >grandchild.pid; exec sleep 60\"; true"'
+  await test -s grandchild.pid
+  kill -"$1" "$(<memolock.pid)"
+  finish $terminal
+  equal "$1 $((128 + $(kill -l "$1")))" "$1 $status"
+  is_gone "$(<command.pid)"
+  is_gone "$(<grandchild.pid)"
+  run -1 memolock get --tag t --id x
+  store_is_clean
+}
+
+@test "a signal that another process sends reaches the command and its descendants" {
+  for signal in INT TERM HUP QUIT; do signalled_from_elsewhere $signal; done
+}
+
+@test "when memolock is killed its command goes with it" {
+  at_terminal "echo \$\$ >memolock.pid; exec $get"' sh -c "echo \$\$ >command.pid; exec sleep 60"'
+  await test -s command.pid
+  kill -KILL "$(<memolock.pid)"
+  await is_gone "$(<command.pid)"
+  finish $terminal
+}
+
+@test "when the terminal is closed nothing is left" {
+  at_terminal "echo \$\$ >memolock.pid; exec $get"' sh -c "echo \$\$ >command.pid; exec sleep 60"'
+  await test -s command.pid
+  end $terminal
+  await is_gone "$(<memolock.pid)"
+  await is_gone "$(<command.pid)"
+  store_is_clean
+}
+
+@test "Ctrl-Z stops and fg continues, as if memolock were not there" {
+  at_terminal "set -m; $get"' sh -c "echo \$\$ >command.pid; until [ -e go ]; do sleep 0.01; done; echo done"; fg; echo status $?'
+  await test -s command.pid
+  printf '\032' >&8
+  : >go
+  finish $terminal
+  contains "$(<typescript)" 'status 0'
+  equal 'done' "$(memolock get --tag t --id x)"
+}
