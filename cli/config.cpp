@@ -1,6 +1,7 @@
 #include "cli/config.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,16 +33,23 @@ std::string user_file() {
 
 /// The file's text; nothing when there is no such file.
 std::optional<std::string> read_text(const std::string& path) {
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const auto cannot = [&](const std::string& why) {
+    return usage_error("cannot read " + path + ": " + why);
+  };
+  // A FIFO in its place must not make every call hang.
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file) {
     if (errno == ENOENT || errno == ENOTDIR || errno == EACCES) return std::nullopt;
-    throw usage_error("cannot read " + path + ": " + error_text(errno));
+    throw cannot(error_text(errno));
   }
+  struct stat info {};
+  if (fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode))
+    throw cannot("it is no regular file");
   std::string text;
   std::array<char, 4096> piece{};
   for (;;) {
     const ssize_t got = read_all_at(file.get(), piece.data(), piece.size(), text.size());
-    if (got < 0) throw usage_error("cannot read " + path + ": " + error_text(errno));
+    if (got < 0) throw cannot(error_text(errno));
     if (got == 0) return text;
     text.append(piece.data(), static_cast<size_t>(got));
   }
@@ -56,22 +64,12 @@ std::optional<std::string> text_of(const toml::node& node) {
   return std::nullopt;
 }
 
-ConfigEntry read_entry(const std::string& path, std::string key, const toml::node& node) {
-  ConfigEntry entry{std::move(key), {}, path};
-  const auto add = [&](const toml::node& value) {
-    auto text = text_of(value);
-    if (!text)
-      throw usage_error(
-          fmt::format("{}: {}: neither a string nor a number, a boolean or an array of them", path,
-                      escape_controls(entry.key)));
-    entry.values.push_back(std::move(*text));
-  };
-  if (const toml::array* several = node.as_array()) {
-    for (const toml::node& value : *several) add(value);
-  } else {
-    add(node);
-  }
-  return entry;
+ConfigEntry read_entry(const std::string& path, const std::string& key, const toml::node& node) {
+  auto text = text_of(node);
+  if (!text)
+    throw usage_error(fmt::format("{}: {}: neither a string nor a number or a boolean", path,
+                                  escape_controls(key)));
+  return {key, std::move(*text), path};
 }
 
 void read_file(const std::string& path, std::vector<ConfigEntry>& entries) {

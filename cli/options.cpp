@@ -218,10 +218,13 @@ class Reader {
     quiet_ = add_flag("-q,--quiet", "say nothing");
   }
 
-  void read(std::vector<std::string> words) {
-    std::reverse(words.begin(), words.end());
+  void read(const std::vector<std::string>& words) {
+    std::vector<std::string> reversed(words.rbegin(), words.rend());
+    // CLI11 takes "--id=" for an option without a value, and the next word for it.
+    for (std::string& word : reversed)
+      if (word.starts_with("--") && word.ends_with('=')) word += empty_value;
     try {
-      app_.parse(words);
+      app_.parse(reversed);
     } catch (const CLI::CallForHelp&) {
       options_.print = app_.help();
       return;
@@ -231,7 +234,7 @@ class Reader {
     } catch (const CLI::ParseError& error) {
       throw usage_error(lowered(escape_controls(error.what())) + hint());
     }
-    take_command();
+    take_command(words);
     take_values();
   }
 
@@ -250,15 +253,17 @@ class Reader {
         ->take_last();
   }
 
+  static constexpr const char* empty_value = "\x01";
+
   [[nodiscard]] std::string hint() const {
     return fmt::format("; see 'memolock {} --help'", verb_.name);
   }
 
   /// The words that are no options of ours. What looks like an option before them is one we do not
   /// have.
-  void take_command() {
-    options_.command = app_.remaining();
+  void take_command(const std::vector<std::string>& words) {
     auto& command = options_.command;
+    command.assign(words.end() - static_cast<std::ptrdiff_t>(app_.remaining().size()), words.end());
     if (command.empty()) return;
     if (command.front() == "--") {
       command.erase(command.begin());
@@ -276,7 +281,7 @@ class Reader {
       const CLI::Option* given = given_.at(i);
       if (given != nullptr && given->count() > 0) {
         take_words(spec, *given);
-      } else if (spec.also == env) {
+      } else if (spec.also == env && (given != nullptr || spec.verbs == 0)) {
         take_elsewhere(spec, config);
       }
     }
@@ -288,7 +293,8 @@ class Reader {
 
   void take_words(const Spec& spec, const CLI::Option& given) {
     const std::string source = "--" + std::string(spec.name);
-    for (const std::string& value : given.results()) set_from(source, spec, options_, value);
+    for (const std::string& value : given.results())
+      set_from(source, spec, options_, value == empty_value ? "" : value);
   }
 
   void take_elsewhere(const Spec& spec, const std::vector<ConfigEntry>& config) {
@@ -298,8 +304,7 @@ class Reader {
       return set_from(variable, spec, options_, value);
     for (const ConfigEntry& entry : config)
       if (entry.key == spec.name)
-        for (const std::string& value : entry.values)
-          set_from(entry.file + ": " + entry.key, spec, options_, value);
+        set_from(entry.file + ": " + entry.key, spec, options_, entry.value);
   }
 
   void warn_of_unknown_keys(const std::vector<ConfigEntry>& config) {

@@ -102,9 +102,31 @@ std::optional<Process> read_process(const std::filesystem::path& folder) {
   return Process{static_cast<pid_t>(strtol(end_of_name + 4, nullptr, 10)), end_of_name[2]};
 }
 
+std::map<pid_t, Process> all_processes() {
+  std::map<pid_t, Process> processes;
+  std::error_code ignored;
+  for (const auto& folder : std::filesystem::directory_iterator("/proc", ignored)) {
+    const auto pid = static_cast<pid_t>(strtol(folder.path().filename().c_str(), nullptr, 10));
+    if (pid <= 0) continue;
+    if (const auto process = read_process(folder.path())) processes.emplace(pid, *process);
+  }
+  return processes;
+}
+
+std::vector<pid_t> own_children() {
+  std::vector<pid_t> children;
+  siginfo_t any{};
+  // The usual answer, at the price of one call.
+  if (waitid(P_ALL, 0, &any, WEXITED | WNOHANG | WNOWAIT) != 0) return children;
+  for (const auto& [pid, process] : all_processes())
+    if (process.parent == getpid()) children.push_back(pid);
+  return children;
+}
+
 }  // namespace
 
-Child::Child(const ChildStart& start, const Signals& signals) : leads_group_(!has_terminal()) {
+Child::Child(const ChildStart& start, const Signals& signals)
+    : elders_(own_children()), leads_group_(!has_terminal()) {
   // Orphaned descendants come to this process, not to init, so that a signal can still find them.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   const std::vector<char*> argv = pointers(start.argv);
@@ -140,18 +162,13 @@ void Child::guard() {
 }
 
 std::vector<pid_t> Child::descendants() const {
-  std::map<pid_t, Process> processes;
-  std::error_code ignored;
-  for (const auto& folder : std::filesystem::directory_iterator("/proc", ignored)) {
-    const auto pid = static_cast<pid_t>(strtol(folder.path().filename().c_str(), nullptr, 10));
-    if (pid <= 0) continue;
-    if (const auto process = read_process(folder.path())) processes.emplace(pid, *process);
-  }
-  // This process has no children but the command, its orphans and the watchdog.
+  const std::map<pid_t, Process> processes = all_processes();
+  // What else descends from this process has come from the command.
   const auto descends = [&](pid_t pid) {
     for (size_t depth = 0; pid > 1 && depth <= processes.size(); ++depth) {
       const auto found = processes.find(pid);
-      if (found == processes.end() || pid == watchdog_) return false;
+      const bool elder = std::find(elders_.begin(), elders_.end(), pid) != elders_.end();
+      if (found == processes.end() || pid == watchdog_ || elder) return false;
       pid = found->second.parent;
       if (pid == getpid()) return true;
     }
@@ -159,8 +176,18 @@ std::vector<pid_t> Child::descendants() const {
   };
   std::vector<pid_t> found;
   for (const auto& [pid, process] : processes)
-    if (process.state != 'Z' && pid != watchdog_ && descends(pid)) found.push_back(pid);
+    if (process.state != 'Z' && descends(pid)) found.push_back(pid);
   return found;
+}
+
+void Child::reap_orphans() const {
+  for (;;) {
+    siginfo_t ended{};
+    if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0) return;
+    // These two have someone who waits for them; the command's end is what comes next then.
+    if (ended.si_pid == pid_ || ended.si_pid == watchdog_) return;
+    waitpid(ended.si_pid, nullptr, 0);
+  }
 }
 
 bool Child::has_descendants() const { return !descendants().empty(); }

@@ -47,12 +47,17 @@ class Child {
   /// Called at the latest by the destructor, which also reaps the watchdog.
   void let_go();
 
+  /// Reaps the orphans that have come to this process and ended.
+  void reap_orphans() const;
+
   /// Whether anything that descends from it is left, apart from zombies.
   [[nodiscard]] bool has_descendants() const;
 
  private:
   [[nodiscard]] std::vector<pid_t> descendants() const;
 
+  // Children that this process had before, by whoever became it with exec.
+  std::vector<pid_t> elders_;
   pid_t pid_ = -1;
   int start_error_ = 0;
   bool leads_group_ = false;

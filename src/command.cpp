@@ -2,7 +2,7 @@
 
 #define BOOST_PROCESS_V2_HEADER_ONLY 1
 #include <fcntl.h>
-#include <poll.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,7 +52,9 @@ class Run {
  public:
   /// Made before the child is started, so that what may fail for want of descriptors fails in time.
   explicit Run(Signals& signals)
-      : signals_(signals), signal_input_(*context_, signals.descriptor()) {}
+      : signals_(signals),
+        signal_input_(*context_, signals.descriptor()),
+        child_input_(*context_, signals.watch_children().release()) {}
   ~Run() { (void)signal_input_.release(); }
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
@@ -87,6 +89,7 @@ class Run {
 
   void finish(Ending& ending) {
     await_signal();
+    await_orphan();
     process_->async_wait([this, &ending](error_code, int) {
       set_outcome(ending, process_->native_exit_code());
       exited_ = true;
@@ -97,6 +100,7 @@ class Run {
     });
     context_->run();
     ending.interrupted = interrupted_;
+    ending.cut_short = interrupted_ != 0 || (timed_out_ && relays_ > 0);
     if (timed_out_) {
       ending.end = End::timed_out;
       ending.status = 124;
@@ -141,12 +145,16 @@ class Run {
 
   /// Hands the pipe over to the outlet, which tells the loop when it is done.
   void pass_by(Pump& pump, std::string_view bytes) {
+    ++relays_;
     Descriptor pipe(pump.input->release());
     fcntl(pipe.get(), F_SETFL, fcntl(pipe.get(), F_GETFL) & ~O_NONBLOCK);
     const auto work = asio::make_work_guard(*context_);
     pump.outlet->relay(std::string(bytes), std::move(pipe),
                        [this, &pump, work, context = context_] {
-                         asio::post(*context, [this, &pump, work] { end_of(pump); });
+                         asio::post(*context, [this, &pump, work] {
+                           --relays_;
+                           end_of(pump);
+                         });
                        });
   }
 
@@ -165,13 +173,26 @@ class Run {
     });
   }
 
+  void await_orphan() {
+    child_input_.async_wait(asio::posix::descriptor_base::wait_read, [this](error_code error) {
+      if (error) return;
+      signalfd_siginfo info{};
+      while (read(child_input_.native_handle(), &info, sizeof info) > 0) {
+      }
+      child_->reap_orphans();
+      await_orphan();
+    });
+  }
+
   void interrupt(const Signals::Received& received) {
-    // Only a reader who has stalled can hold up the end now; a second signal gives up on him.
-    if (exited_ && interrupted_ != 0) context_->stop();
     if (interrupted_ == 0) interrupted_ = received.number;
-    // In the caller's group the terminal has told the command already; twice would mean "at once"
-    // to many programs.
-    if (!received.from_terminal || child_->leads_group()) child_->signal_all(received.number);
+    // In the caller's group the keys of the terminal have told the command already; twice would
+    // mean "at once" to many programs. A terminal that hangs up tells only the session's leader.
+    const bool told = received.from_terminal && received.number != SIGHUP && !child_->leads_group();
+    if (!told) {
+      child_->signal_all(received.number);
+      child_->signal_all(SIGCONT);
+    }
     if (exited_) stop_the_rest();
   }
 
@@ -197,16 +218,20 @@ class Run {
     watch_the_rest();
   }
 
-  /// Looks now and then, during the grace only, whether what was told to stop is gone.
+  /// Looks now and then, during the grace only, whether what was told to stop is gone. Then a
+  /// stalled reader of what passes by the spool is all that can hold up the end, and he is given
+  /// up.
   void watch_the_rest() {
     rest_.expires_after(std::chrono::milliseconds(20));
     rest_.async_wait([this](error_code error) {
       if (error) return;
-      if (exited_ && open_pipes_ == 0 && !child_->has_descendants()) {
+      if (!exited_ || open_pipes_ > relays_ || child_->has_descendants()) {
+        watch_the_rest();
+      } else if (open_pipes_ > 0) {
+        context_->stop();
+      } else {
         killing_ = false;
         settle();
-      } else {
-        watch_the_rest();
       }
     });
   }
@@ -219,6 +244,7 @@ class Run {
     rest_.cancel();
     error_code ignored;
     signal_input_.cancel(ignored);
+    child_input_.cancel(ignored);
   }
 
   // Shared with the outlets' threads, which may outlive the run when it was interrupted.
@@ -226,12 +252,14 @@ class Run {
   Child* child_ = nullptr;
   Signals& signals_;
   asio::posix::stream_descriptor signal_input_;
+  asio::posix::stream_descriptor child_input_;
   std::optional<boost::process::v2::process> process_;
   asio::steady_timer limit_{*context_};
   asio::steady_timer grace_{*context_};
   asio::steady_timer rest_{*context_};
   std::array<Pump, 2> pumps_;
   int open_pipes_ = 0;
+  int relays_ = 0;  // of them, those that an outlet has
   int interrupted_ = 0;
   bool exited_ = false;
   bool timed_out_ = false;
@@ -310,14 +338,15 @@ Ending Command::run_spooled(const std::shared_ptr<Spool>& spool,
   return ending;
 }
 
-Command::Drained Command::drain() {
+Command::Drained Command::drain(Nanoseconds patience) {
   Drained drained;
+  const Nanoseconds deadline = after(boot_now(), patience);
   for (const auto& outlet : outlets_) {
-    std::array<pollfd, 2> waiting{
-        {{.fd = outlet->done_descriptor(), .events = POLLIN, .revents = 0},
-         {.fd = signals_.descriptor(), .events = POLLIN, .revents = 0}}};
-    while (outlet->has_thread() && (waiting[0].revents & POLLIN) == 0) {
-      poll(waiting.data(), waiting.size(), -1);
+    while (outlet->has_thread()) {
+      const Ready ready = await_readable(outlet->done_descriptor(), signals_.descriptor(),
+                                         deadline);
+      if (ready == Ready::readable) break;
+      if (ready == Ready::timed_out) return drained;
       if (const auto received = signals_.take()) {
         drained.interrupted = received->number;
         return drained;

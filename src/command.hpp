@@ -27,8 +27,10 @@ struct Launch {
 /// How a run ended.
 struct Ending {
   End end = End::exited;
-  int status = 0;                  ///< the command's, or 128+N, 124, 126, 127
-  int interrupted = 0;             ///< the first signal that memolock got while it ran; 0 for none
+  int status = 0;       ///< the command's, or 128+N, 124, 126, 127
+  int interrupted = 0;  ///< the first signal that memolock got while it ran; 0 for none
+  bool cut_short =
+      false;  ///< it was stopped: its readers are not to be waited for as long as they like
   Nanoseconds begun{0}, ended{0};  ///< wall clock
   Nanoseconds run_time{0};
 };
@@ -57,8 +59,9 @@ class Command {
     int error =
         0;  ///< why the output could not be written; 0 for none, also when its reader has left
   };
-  /// After run_spooled: waits until the readers have taken what is still in the spool.
-  [[nodiscard]] Drained drain();
+  /// After run_spooled: waits until the readers have taken what is still in the spool, but no
+  /// longer than `patience`.
+  [[nodiscard]] Drained drain(Nanoseconds patience);
 
  private:
   Launch launch_;

@@ -89,6 +89,26 @@ Pipe make_pipe() {
   return {Descriptor(ends[0]), Descriptor(ends[1])};
 }
 
+Ready await_readable(int fd, int interrupt, Nanoseconds deadline) {
+  std::array<pollfd, 2> waiting{{{.fd = fd, .events = POLLIN, .revents = 0},
+                                 {.fd = interrupt, .events = POLLIN, .revents = 0}}};
+  for (;;) {
+    timespec rest{};
+    if (deadline != forever) {
+      const Nanoseconds left = std::max(deadline - boot_now(), Nanoseconds(0));
+      rest.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(left).count();
+      rest.tv_nsec = (left % std::chrono::seconds(1)).count();
+    }
+    const timespec* const limit = deadline == forever ? nullptr : &rest;
+    const int ready = ppoll(waiting.data(), waiting.size(), limit, nullptr);
+    if (ready > 0) return waiting[0].revents != 0 ? Ready::readable : Ready::interrupted;
+    if (ready == 0) return Ready::timed_out;
+    if (errno != EINTR) throw system_error("cannot wait", errno);
+  }
+}
+
+bool reader_has_left(int error) { return error == EPIPE || error == ECONNRESET; }
+
 int write_all(int to, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t put = write(to, bytes.data(), bytes.size());

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "src/clock.hpp"
+
 namespace memolock {
 
 /// Owns a file descriptor and closes it; empty is -1.
@@ -39,6 +41,16 @@ struct Pipe {
 
 /// A new pipe. Throws Error(store) when the process is out of descriptors.
 [[nodiscard]] Pipe make_pipe();
+
+enum class Ready { readable, interrupted, timed_out };
+
+/// Sleeps until `fd` is readable, `interrupt` is, or `deadline` (boot clock) has passed; -1 for
+/// `fd` stands for nothing.
+[[nodiscard]] Ready await_readable(int fd, int interrupt, Nanoseconds deadline);
+
+/// Whether a write failed with this errno because nobody reads any more, which is no fault of the
+/// writer's.
+[[nodiscard]] bool reader_has_left(int error);
 
 /// Writes all of `bytes`, blocking as long as it takes. Returns 0 or the errno (EPIPE: the reader
 /// has left).

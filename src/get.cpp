@@ -1,6 +1,5 @@
 #include "src/get.hpp"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,18 +18,19 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
+// How long the readers of a command that was stopped have to take the rest of its output.
+constexpr std::chrono::seconds last_words{2};
+
 /// The pauses of one who finds the lock taken but no run to wait for: the holder is about to begin
 /// or to end.
 class Backoff {
  public:
   /// Sleeps, each time longer. False: `interrupt` became readable.
   bool pause(int interrupt) {
-    pollfd waiting{.fd = interrupt, .events = POLLIN, .revents = 0};
-    const timespec rest{0, next_.count()};
-    const int ready = ppoll(&waiting, 1, &rest, nullptr);
+    const Ready ready = await_readable(-1, interrupt, boot_now() + next_);
     ++tries_;
     next_ = std::min<Nanoseconds>(2 * next_, tries_ < 100 ? milliseconds(5) : milliseconds(100));
-    return ready <= 0;
+    return ready != Ready::interrupted;
   }
   void reset() { *this = {}; }
 
@@ -75,11 +75,14 @@ class Call {
 
   Outcome carry_out() {
     for (;;) {
-      if (auto outcome = replay_fresh()) return *outcome;
+      if (const auto entry = fresh_entry()) return replay(*entry, how_found());
       if (!look_up_only()) {
-        if (const auto lock = store_.try_acquire(request_.key)) {
-          if (auto outcome = replay_fresh()) return *outcome;
-          return run_as_holder(*lock);
+        if (auto lock = store_.try_acquire(request_.key)) {
+          const auto entry = fresh_entry();
+          if (!entry) return run_as_holder(*lock);
+          // Not under the lock: its reader may take his time.
+          lock.reset();
+          return replay(*entry, how_found());
         }
       }
       if (auto outcome = wait_for_holder()) return *outcome;
@@ -90,27 +93,31 @@ class Call {
   [[nodiscard]] bool look_up_only() const { return request_.command.empty(); }
   [[nodiscard]] std::string name() const { return request_.key.shown(); }
 
-  /// The fresh entry, replayed; nothing when there is none.
-  std::optional<Outcome> replay_fresh() {
-    const auto entry = store_.look_up(request_.key);
-    if (!entry) return std::nullopt;
+  [[nodiscard]] How how_found() const { return waited_ ? How::waited : How::hit; }
+
+  /// The entry, if it is fresh and whole.
+  std::unique_ptr<Entry> fresh_entry() {
+    auto entry = store_.look_up(request_.key);
+    if (!entry) return nullptr;
     const Nanoseconds now = wall_now();
     const auto age = age_of(entry->record(), now);
     if (!is_fresh(entry->record(), wish_, now)) {
       log_.info("{}: the entry is {}", name(),
                 age ? fmt::format("{} old and not fresh enough", format_duration(*age))
                     : "from the future: absent");
-      return std::nullopt;
+      return nullptr;
     }
     if (!entry->intact()) {
       log_.info("{}: the stored entry is damaged; it counts as absent", name());
-      return std::nullopt;
+      return nullptr;
     }
     log_.info("{}: {}, {} old, took {}", name(), waited_ ? "waited" : "hit", format_duration(*age),
               format_duration(entry->record().run_time));
-    return replay(*entry, waited_ ? How::waited : How::hit);
+    return entry;
   }
 
+  /// Gives the caller what a run has left; the last thing that is done. Nothing is held any more,
+  /// so a signal may end this process, however long the reader takes.
   Outcome replay(Entry& entry, How how) {
     const Record& record = entry.record();
     Outcome outcome;
@@ -118,6 +125,7 @@ class Call {
     outcome.status = record.status;
     outcome.age = age_of(record, wall_now());
     outcome.run_time = record.run_time;
+    signals_.let_through();
     outcome.output_error = entry.replay(STDOUT_FILENO, STDERR_FILENO);
     return outcome;
   }
@@ -138,7 +146,7 @@ class Call {
     backoff_.reset();
     const bool forgotten = watch->forgotten();
     waited_ = true;
-    if (auto outcome = replay_fresh()) return outcome;
+    if (const auto entry = fresh_entry()) return replay(*entry, How::waited);
     log_.info("{}: waiting for {}:{}, at work for {}", name(), watch->run().holder.host,
               watch->run().holder.pid,
               format_duration(std::max(wall_now() - watch->run().begun, Nanoseconds(0))));
@@ -272,8 +280,9 @@ class Call {
   /// A store that fails now costs the entry, never the output.
   void publish(Lock& lock, const Record& record, Outcome& outcome) const {
     try {
-      if (!lock.publish(record)) log_.info("{}: not stored: it was deleted during the run", name());
-      if (record.fate == Fate::kept)
+      if (!lock.publish(record))
+        log_.info("{}: not stored: it was deleted during the run", name());
+      else if (record.fate == Fate::kept)
         log_.info("{}: stored for {}, took {}", name(), format_duration(record.ttl),
                   format_duration(record.run_time));
     } catch (const Error& error) {
@@ -284,7 +293,7 @@ class Call {
 
   /// Waits until the caller has got all of the output; the lock is released by now.
   Outcome hand_over(Command& command, const Ending& ending, Outcome outcome) {
-    const Command::Drained drained = command.drain();
+    const Command::Drained drained = command.drain(ending.cut_short ? last_words : forever);
     outcome.output_error = drained.error;
     note_interruption(outcome, ending);
     if (ending.interrupted == 0 && drained.interrupted != 0) {

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -198,25 +199,32 @@ std::string format_held(const std::vector<HeldLock>& held) {
   return text;
 }
 
-EntryFiles::EntryFiles(const Key& key) : folder(file_stem(key.tag)) {
-  const std::string stem = file_stem(key.id);
-  const auto named = [&](FileKind kind) { return stem + std::string(ending_of(kind)); };
+EntryFiles::EntryFiles(const Key& key) : folder(file_stem(key.tag)), stem_(file_stem(key.id)) {
+  name_all();
+}
+
+EntryFiles::EntryFiles(std::string in, std::string_view name)
+    : folder(std::move(in)),
+      stem_(name.substr(0, name.size() - ending_of(kind_of_file(name)).size())) {
+  name_all();
+}
+
+void EntryFiles::name_all() {
+  const auto named = [&](FileKind kind) { return stem_ + std::string(ending_of(kind)); };
   entry = named(FileKind::entry);
   lock = named(FileKind::lock);
   run = named(FileKind::run);
   new_run = named(FileKind::new_run);
-  control = named(FileKind::control);
+}
+
+std::string EntryFiles::control(std::string_view token) const {
+  return fmt::format("{}.{}{}", stem_, token, ending_of(FileKind::control));
 }
 
 FileKind kind_of_file(std::string_view name) {
   for (const Ending& ending : endings)
     if (name.size() > ending.text.size() && name.ends_with(ending.text)) return ending.kind;
   return FileKind::foreign;
-}
-
-std::string sibling(std::string_view name, FileKind kind) {
-  const size_t stem = name.size() - ending_of(kind_of_file(name)).size();
-  return std::string(name.substr(0, stem)) + std::string(ending_of(kind));
 }
 
 }  // namespace memolock

@@ -48,21 +48,28 @@ struct HeldLock {
 /// percent-escaped; one that is too long for a file name is cut and carries a hash instead.
 struct EntryFiles {
   explicit EntryFiles(const Key& key);
+  /// Of the entry to which `name`, found in `folder`, belongs; not for control files.
+  EntryFiles(std::string folder, std::string_view name);
 
   std::string folder;   ///< of the tag
   std::string entry;    ///< what the last kept run left
   std::string lock;     ///< the run lock
   std::string run;      ///< the run in progress, on which waiters sleep
   std::string new_run;  ///< the same before its lock is taken
-  std::string control;  ///< MEMOLOCK_CONTROL
+
+  /// MEMOLOCK_CONTROL of the run with this token: a name that no other run ever has, because the
+  /// command may write to it as long as it likes.
+  [[nodiscard]] std::string control(std::string_view token) const;
+
+ private:
+  void name_all();
+
+  std::string stem_;
 };
 
 enum class FileKind { entry, lock, run, new_run, control, foreign };
 
 /// What a name found in a tag's folder is.
 [[nodiscard]] FileKind kind_of_file(std::string_view name);
-
-/// The name with the ending of `kind` in place of its own.
-[[nodiscard]] std::string sibling(std::string_view name, FileKind kind);
 
 }  // namespace memolock

@@ -67,8 +67,8 @@ bool LocalEntry::intact() {
 int LocalEntry::replay(int out, int err) {
   const int error = copy(payload_, record_.out_size, out);
   const int other = copy(payload_ + record_.out_size, record_.err_size, err);
-  if (error != 0 && error != EPIPE) return error;
-  return other == EPIPE ? 0 : other;
+  if (error != 0 && !reader_has_left(error)) return error;
+  return reader_has_left(other) ? 0 : other;
 }
 
 std::optional<std::string_view> LocalEntry::at_hand(uint64_t offset, uint64_t size) const {

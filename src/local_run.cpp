@@ -1,13 +1,11 @@
 #include "src/local_run.hpp"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <thread>
 #include <utility>
@@ -27,6 +25,18 @@ int lock_file(int file, int operation, short type) {
   return 0;
 }
 
+Descriptor duplicate(int file) { return Descriptor(fcntl(file, F_DUPFD_CLOEXEC, 3)); }
+
+/// Whether `name` in `folder` is the file that is open as `file`. Between this and what is done
+/// about it the name can change, but only by somebody who tampers with the store.
+bool is_named(int folder, const std::string& name, int file) {
+  struct stat mine {};
+  struct stat named {};
+  return fstat(file, &mine) == 0 &&
+         fstatat(folder, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+         mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
+}
+
 class LocalLock final : public Lock {
  public:
   /// Takes over the locked `lock` file.
@@ -39,30 +49,38 @@ class LocalLock final : public Lock {
   LocalLock(const LocalLock&) = delete;
   LocalLock& operator=(const LocalLock&) = delete;
 
-  ~LocalLock() override { abandon(); }
+  ~LocalLock() override {
+    abandon();
+    if (control_) remove(files_.control(token_));
+  }
 
   void abandon() final {
     if (!lock_) return;
-    if (spool_) unlink_own(files_.run);
+    remove_run();
     release();
+  }
+
+  /// Removes what a holder has left who died.
+  void clear_leftovers() const {
+    if (const OwnFile dead = open_own(folder_.get(), files_.run, O_RDONLY)) {
+      const auto entry = LocalEntry::open({duplicate(dead.get()), dead.size});
+      if (entry) remove(files_.control(entry->record().token));
+      remove(files_.run);
+    }
+    remove(files_.new_run);
   }
 
   [[nodiscard]] const std::string& token() const override { return token_; }
 
   void begin(const Record& record) override {
     const std::string head = encode(record);
-    // Nobody but the lock's owner touches this name, so what lies there is a dead owner's.
-    unlink_own(files_.new_run);
-    Descriptor run(openat(folder_.get(), files_.new_run.c_str(),
-                          O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!run) throw system_error(failure(files_.new_run), errno);
+    clear_leftovers();
+    Descriptor run = make_file(files_.new_run);
     int error = lock_file(run.get(), F_OFD_SETLK, F_WRLCK);
     if (error == 0) error = write_all_at(run.get(), head, 0);
-    if (error == 0 &&
-        renameat(folder_.get(), files_.new_run.c_str(), folder_.get(), files_.run.c_str()) != 0)
-      error = errno;
+    if (error == 0) error = rename_file(files_.new_run, files_.run);
     if (error != 0) {
-      unlink_own(files_.new_run);
+      remove(files_.new_run);
       throw system_error(failure(files_.run), error);
     }
     spool_ = std::make_shared<Spool>(std::move(run), head.size(), folder_.get());
@@ -71,11 +89,8 @@ class LocalLock final : public Lock {
   [[nodiscard]] std::shared_ptr<Spool> spool() override { return spool_; }
 
   [[nodiscard]] std::string control_path() override {
-    unlink_own(files_.control);
-    control_.reset(openat(folder_.get(), files_.control.c_str(),
-                          O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!control_) throw system_error(failure(files_.control), errno);
-    return path_ + '/' + files_.control;
+    control_ = make_file(files_.control(token_));
+    return path_ + '/' + files_.control(token_);
   }
 
   [[nodiscard]] std::string control_text() override {
@@ -90,7 +105,7 @@ class LocalLock final : public Lock {
     // Whatever goes wrong on the way, the lock is released and the waiters wake.
     struct Finally {
       LocalLock& lock;
-      ~Finally() { lock.release(); }
+      ~Finally() { lock.abandon(); }
     } const finally{*this};
     if (record.fate == Fate::unstored) {
       finish(record, Fate::unstored);
@@ -113,13 +128,17 @@ class LocalLock final : public Lock {
       finish(record, Fate::shared);
       return false;
     }
+    if (!is_named(folder_.get(), files_.lock, lock_.get())) {
+      finish(record, Fate::shared);
+      throw store_error(path_ + '/' + files_.lock + " was removed during the run");
+    }
     write_head(record);
-    if (renameat(folder_.get(), files_.run.c_str(), folder_.get(), files_.entry.c_str()) != 0)
-      throw system_error(failure(files_.entry), errno);
+    if (const int error = rename_file(files_.run, files_.entry))
+      throw system_error(failure(files_.entry), error);
     // `del` marks the run before it unlinks the entry, so either it saw the entry or this sees the
     // mark.
     if (!is_forgotten()) return true;
-    unlink_own(files_.entry);
+    remove(files_.entry);
     return false;
   }
 
@@ -127,7 +146,7 @@ class LocalLock final : public Lock {
   /// it is kept.
   void finish(Record record, Fate fate) {
     record.fate = fate;
-    unlink_own(files_.run);
+    remove_run();
     write_head(record);
   }
 
@@ -144,14 +163,28 @@ class LocalLock final : public Lock {
 
   [[nodiscard]] bool is_forgotten() const { return has_forgotten_mark(spool_->file(Stream::out)); }
 
+  void remove_run() const {
+    if (spool_ && is_named(folder_.get(), files_.run, spool_->file(Stream::out)))
+      remove(files_.run);
+  }
+
   void release() {
-    if (control_) unlink_own(files_.control);
     if (spool_) lock_file(spool_->file(Stream::out), F_OFD_SETLK, F_UNLCK);
-    unlink_own(files_.lock);
+    if (is_named(folder_.get(), files_.lock, lock_.get())) remove(files_.lock);
     lock_.reset();
   }
 
-  void unlink_own(const std::string& name) const { unlinkat(folder_.get(), name.c_str(), 0); }
+  [[nodiscard]] Descriptor make_file(const std::string& name) const {
+    constexpr int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+    Descriptor file(openat(folder_.get(), name.c_str(), flags, 0600));
+    if (!file) throw system_error(failure(name), errno);
+    return file;
+  }
+  /// Returns 0 or the errno.
+  [[nodiscard]] int rename_file(const std::string& from, const std::string& to) const {
+    return renameat(folder_.get(), from.c_str(), folder_.get(), to.c_str()) == 0 ? 0 : errno;
+  }
+  void remove(const std::string& name) const { unlinkat(folder_.get(), name.c_str(), 0); }
   [[nodiscard]] std::string failure(const std::string& name) const {
     return "cannot write " + path_ + '/' + name;
   }
@@ -164,6 +197,7 @@ class LocalLock final : public Lock {
   std::string token_;
   std::shared_ptr<Spool> spool_;
 };
+
 OwnFile measured(Descriptor file) {
   struct stat info {};
   const bool known = fstat(file.get(), &info) == 0;
@@ -185,8 +219,14 @@ class LocalWatch final : public Watch {
     // A lock can be waited for but not polled, hence the thread. It owns what it touches: when the
     // deadline or a signal comes first, it is left to sleep until the process ends.
     std::thread([sleeper] { sleeper->sleep(); }).detach();
-    const Wake wake = await(sleeper->awake.get(), deadline, interrupt);
-    if (wake != Wake::answered) return {wake, nullptr};
+    switch (await_readable(sleeper->awake.get(), interrupt, deadline)) {
+      case Ready::timed_out:
+        return {Wake::timed_out, nullptr};
+      case Ready::interrupted:
+        return {Wake::interrupted, nullptr};
+      case Ready::readable:
+        break;
+    }
     auto entry = LocalEntry::open(measured(std::move(sleeper->file)));
     if (!entry || entry->record().fate == Fate::running) return {Wake::gone, nullptr};
     return {Wake::answered, std::move(entry)};
@@ -203,24 +243,6 @@ class LocalWatch final : public Watch {
     }
   };
 
-  static Wake await(int awake, Nanoseconds deadline, int interrupt) {
-    std::array<pollfd, 2> waiting{{{.fd = awake, .events = POLLIN, .revents = 0},
-                                   {.fd = interrupt, .events = POLLIN, .revents = 0}}};
-    for (;;) {
-      timespec rest{};
-      if (deadline != forever) {
-        const Nanoseconds left = std::max(deadline - boot_now(), Nanoseconds(0));
-        rest.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(left).count();
-        rest.tv_nsec = (left % std::chrono::seconds(1)).count();
-      }
-      const int ready = ppoll(waiting.data(), waiting.size(), deadline == forever ? nullptr : &rest,
-                              nullptr);
-      if (ready > 0) return waiting[0].revents != 0 ? Wake::answered : Wake::interrupted;
-      if (ready == 0) return Wake::timed_out;
-      if (errno != EINTR) throw system_error("cannot wait", errno);
-    }
-  }
-
   OwnFile file_;
   Record run_;
 };
@@ -233,7 +255,9 @@ bool is_held(int file) {
   return fcntl(file, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
-std::unique_ptr<Lock> try_lock(std::string path, EntryFiles files, Descriptor folder) {
+namespace {
+
+std::unique_ptr<LocalLock> take_lock(std::string path, EntryFiles files, Descriptor folder) {
   const std::string where = path + '/' + files.lock;
   constexpr int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
   for (;;) {
@@ -244,19 +268,30 @@ std::unique_ptr<Lock> try_lock(std::string path, EntryFiles files, Descriptor fo
     if (error != 0) throw system_error("cannot lock " + where, error);
     // Its last owner may have unlinked it between the two calls: then the lock is on a file that
     // nobody else will find.
-    struct stat mine {};
-    struct stat named {};
-    if (fstat(lock.get(), &mine) == 0 &&
-        fstatat(folder.get(), files.lock.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-        mine.st_ino == named.st_ino && mine.st_dev == named.st_dev)
+    if (is_named(folder.get(), files.lock, lock.get()))
       return std::make_unique<LocalLock>(std::move(path), std::move(files), std::move(folder),
                                          std::move(lock));
   }
 }
 
+}  // namespace
+
+std::unique_ptr<Lock> try_lock(std::string path, EntryFiles files, Descriptor folder) {
+  return take_lock(std::move(path), std::move(files), std::move(folder));
+}
+
+void clear_dead(std::string path, EntryFiles files, int folder) {
+  const auto exists = [&](const std::string& name) {
+    return faccessat(folder, name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+  };
+  if (!exists(files.lock) && !exists(files.run)) return;
+  const auto lock = take_lock(std::move(path), std::move(files), duplicate(folder));
+  if (lock) lock->clear_leftovers();
+}
+
 std::unique_ptr<Watch> watch_run(OwnFile file, const Key& key) {
   if (!is_held(file.get())) return nullptr;
-  const auto run = LocalEntry::open({Descriptor(fcntl(file.get(), F_DUPFD_CLOEXEC, 3)), file.size});
+  const auto run = LocalEntry::open({duplicate(file.get()), file.size});
   if (!run || run->record().key != key) return nullptr;
   return std::make_unique<LocalWatch>(std::move(file), run->record());
 }

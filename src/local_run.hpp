@@ -18,6 +18,9 @@ namespace memolock {
 /// is `path`. Null when somebody holds it. Throws Error(store).
 [[nodiscard]] std::unique_ptr<Lock> try_lock(std::string path, EntryFiles files, Descriptor folder);
 
+/// Removes what a dead holder has left of a run. Throws Error(store).
+void clear_dead(std::string path, EntryFiles files, int folder);
+
 /// A watch on the run whose file this is, open for reading. Null when nobody is at work on it.
 [[nodiscard]] std::unique_ptr<Watch> watch_run(OwnFile file, const Key& key);
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,8 @@
 
 namespace memolock {
 namespace {
+
+constexpr int folder_flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
 
 std::string joined(const std::string& folder, const std::string& name) {
   return folder + '/' + name;
@@ -34,7 +37,7 @@ void make_directories(const std::string& path) {
 /// The names in a directory; none when it cannot be read.
 std::vector<std::string> names_in(int folder, const std::string& name) {
   std::vector<std::string> names;
-  Descriptor opened(openat(folder, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  Descriptor opened(openat(folder, name.c_str(), folder_flags));
   DIR* const directory = opened ? fdopendir(opened.get()) : nullptr;
   if (directory == nullptr) return names;
   (void)opened.release();
@@ -85,8 +88,7 @@ std::unique_ptr<Lock> LocalStore::try_acquire(const Key& key) {
   EntryFiles files(key);
   std::string path = joined(directory_, files.folder);
   for (;;) {
-    constexpr int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
-    Descriptor folder(openat(root_.get(), files.folder.c_str(), flags));
+    Descriptor folder(openat(root_.get(), files.folder.c_str(), folder_flags));
     if (folder) return try_lock(std::move(path), std::move(files), std::move(folder));
     if (errno != ENOENT) throw system_error("cannot open " + path, errno);
     if (mkdirat(root_.get(), files.folder.c_str(), 0700) != 0 && errno != EEXIST)
@@ -106,20 +108,40 @@ bool LocalStore::knows(const Key& key) {
   return run && !run->forgotten();
 }
 
-bool LocalStore::forget(const Key& key) {
-  const EntryFiles files(key);
+bool LocalStore::forget(const Key& key) { return forget_files(EntryFiles(key)); }
+
+bool LocalStore::forget_files(const EntryFiles& files) {
   bool found = false;
   const OwnFile run = open_own(root_.get(), joined(files.folder, files.run), O_RDWR);
   if (run && is_held(run.get())) {
-    if (const int error = write_all_at(run.get(), "", forgotten_offset))
-      throw system_error("cannot mark the run of " + key.shown(), error);
+    if (const int error = write_all_at(run.get(), "\1", forgotten_offset))
+      throw system_error("cannot mark " + joined(directory_, joined(files.folder, files.run)),
+                         error);
     found = true;
   }
   const std::string entry = joined(files.folder, files.entry);
-  if (unlinkat(root_.get(), entry.c_str(), 0) == 0) return true;
-  if (errno != ENOENT && errno != ENOTDIR)
+  if (unlinkat(root_.get(), entry.c_str(), 0) == 0) {
+    found = true;
+  } else if (errno != ENOENT && errno != ENOTDIR) {
     throw system_error("cannot remove " + joined(directory_, entry), errno);
+  }
+  const Descriptor folder(openat(root_.get(), files.folder.c_str(), folder_flags));
+  if (folder) clear_dead(joined(directory_, files.folder), files, folder.get());
   return found;
+}
+
+size_t LocalStore::forget_all(const std::string& tag) {
+  const std::string folder = EntryFiles(Key{tag, "any"}).folder;
+  std::set<std::string> entries;  // one name for each, whatever else there is of it
+  for (const std::string& name : names_in(root_.get(), folder)) {
+    const FileKind kind = kind_of_file(name);
+    if (kind != FileKind::foreign && kind != FileKind::control)
+      entries.insert(EntryFiles(folder, name).entry);
+  }
+  size_t count = 0;
+  for (const std::string& entry : entries)
+    if (forget_files({folder, entry})) ++count;
+  return count;
 }
 
 void LocalStore::list(const std::function<void(const Listing&)>& each) {
@@ -133,10 +155,9 @@ void LocalStore::list(const std::function<void(const Listing&)>& each) {
       const bool running = file && kind == FileKind::run && is_held(file.get());
       if (!file || (kind == FileKind::run && !running)) continue;
       // Of an entry that is being made anew the run alone is shown.
-      if (kind == FileKind::entry &&
-          std::binary_search(names.begin(), names.end(), sibling(name, FileKind::run))) {
-        const OwnFile run = open_own(root_.get(), joined(folder, sibling(name, FileKind::run)),
-                                     O_RDONLY);
+      const std::string run_name = EntryFiles(folder, name).run;
+      if (kind == FileKind::entry && std::binary_search(names.begin(), names.end(), run_name)) {
+        const OwnFile run = open_own(root_.get(), joined(folder, run_name), O_RDONLY);
         if (run && is_held(run.get())) continue;
       }
       const auto entry = LocalEntry::open(std::move(file));

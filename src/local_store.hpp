@@ -12,7 +12,7 @@
 //                descriptor they have: finished, it is their answer, stored or not (what is not
 //                kept has lost its name, so nobody finds it later); unfinished, its holder died,
 //                and one of them gets the run lock.
-//   ID.control   MEMOLOCK_CONTROL of the run in progress.
+//   ID.TOKEN.control  MEMOLOCK_CONTROL of that run.
 //
 // Locks are open-file-description locks: the kernel drops them when the holder dies, and probing
 // them with F_OFD_GETLK disturbs nobody. Two locks and not one, because waiters who wake in a
@@ -40,9 +40,12 @@ class LocalStore final : public Store {
   [[nodiscard]] std::unique_ptr<Watch> watch(const Key& key) override;
   [[nodiscard]] bool knows(const Key& key) override;
   bool forget(const Key& key) override;
+  size_t forget_all(const std::string& tag) override;
   void list(const std::function<void(const Listing&)>& each) override;
 
  private:
+  bool forget_files(const EntryFiles& files);
+
   std::string directory_;
   const Log& log_;
   Descriptor root_;

@@ -71,7 +71,7 @@ void Outlet::finish() {
 void Outlet::note(int error) {
   if (error == 0) return;
   deaf_ = true;
-  if (error != EPIPE) error_ = error;
+  if (!reader_has_left(error)) error_ = error;
 }
 
 void Outlet::pass_on(Descriptor pipe) {

@@ -19,15 +19,15 @@ bool is_ignored(int signal) {
 }  // namespace
 
 Signals::Signals() {
-  sigset_t taken;
-  sigemptyset(&taken);
+  sigemptyset(&taken_);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT})
-    if (!is_ignored(signal)) sigaddset(&taken, signal);
-  sigset_t blocked = taken;
+    if (!is_ignored(signal)) sigaddset(&taken_, signal);
+  sigset_t blocked = taken_;
   sigaddset(&blocked, SIGPIPE);
   sigaddset(&blocked, SIGXFSZ);
+  sigaddset(&blocked, SIGCHLD);
   sigprocmask(SIG_BLOCK, &blocked, &original_mask_);
-  descriptor_.reset(signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK));
+  descriptor_.reset(signalfd(-1, &taken_, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!descriptor_) throw system_error("cannot watch for signals", errno);
 
   // Where children are ignored the kernel reaps them itself, and their exit status is gone.
@@ -40,6 +40,17 @@ std::optional<Signals::Received> Signals::take() {
   if (read(descriptor_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info))
     return std::nullopt;
   return Received{static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};
+}
+
+void Signals::let_through() const { sigprocmask(SIG_UNBLOCK, &taken_, nullptr); }
+
+Descriptor Signals::watch_children() const {
+  sigset_t children;
+  sigemptyset(&children);
+  sigaddset(&children, SIGCHLD);
+  Descriptor watch(signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!watch) throw system_error("cannot watch for children", errno);
+  return watch;
 }
 
 void Signals::restore() const {

@@ -29,11 +29,18 @@ class Signals {
   /// The next signal that has come; never blocks.
   [[nodiscard]] std::optional<Received> take();
 
+  /// Lets the signals that are handed out, and those that have come, end this process again.
+  void let_through() const;
+
+  /// A descriptor that becomes readable when a child has ended.
+  [[nodiscard]] Descriptor watch_children() const;
+
   /// Puts mask and dispositions back to what memolock was started with. Async-signal-safe.
   void restore() const;
 
  private:
   Descriptor descriptor_;
+  sigset_t taken_{};
   sigset_t original_mask_{};
   bool ignored_children_ = false;
 };

@@ -98,6 +98,8 @@ class Store {
   /// Forgets the entry; a run in progress still answers its waiters but is not stored. Returns
   /// whether there was either.
   virtual bool forget(const Key& key) = 0;
+  /// Forgets all entries of a tag, likewise. Returns how many.
+  virtual size_t forget_all(const std::string& tag) = 0;
   /// Calls `each` once for every entry and every run in progress, in no order.
   virtual void list(const std::function<void(const Listing&)>& each) = 0;
 };

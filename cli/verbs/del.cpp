@@ -10,19 +10,12 @@
 namespace memolock {
 namespace {
 
-std::vector<Key> all_of_tag(Store& store, const std::string& tag) {
-  std::vector<Key> keys;
+size_t count_all(Store& store, const std::string& tag) {
+  size_t count = 0;
   store.list([&](const Listing& listing) {
-    if (listing.record.key.tag == tag) keys.push_back(listing.record.key);
+    if (listing.record.key.tag == tag) ++count;
   });
-  return keys;
-}
-
-std::vector<Key> named(Store& store, const std::string& tag, const std::vector<std::string>& ids) {
-  std::vector<Key> keys;
-  for (const std::string& id : ids)
-    if (Key key{tag, id}; store.knows(key)) keys.push_back(std::move(key));
-  return keys;
+  return count;
 }
 
 }  // namespace
@@ -35,9 +28,12 @@ Exit run_del(const Options& options, const Log& log) {
 
   const auto store = open_store(choose_store(options.store), log);
   size_t count = 0;
-  for (const Key& key :
-       options.all ? all_of_tag(*store, options.tag) : named(*store, options.tag, options.ids))
-    if (options.dry_run || store->forget(key)) ++count;
+  if (options.all)
+    count = options.dry_run ? count_all(*store, options.tag) : store->forget_all(options.tag);
+  for (const std::string& id : options.ids) {
+    const Key key{options.tag, id};
+    if (options.dry_run ? store->knows(key) : store->forget(key)) ++count;
+  }
   if (const int error = write_all(STDOUT_FILENO, fmt::format("{}\n", count)))
     throw store_error("cannot write the count: " + error_text(error));
   return {};

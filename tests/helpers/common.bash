@@ -21,7 +21,8 @@ store_is_clean() {
 
 # isolate: nothing of the caller's settings, and nothing of the machine's beyond the system.
 isolate() {
-  unset "${!MEMOLOCK_RUN_@}" MEMOLOCK_HELD MEMOLOCK_CONTROL MEMOLOCK_STORE MEMOLOCK_LOG MEMOLOCK_BYPASS
+  local name
+  for name in "${!MEMOLOCK_@}"; do [[ $name == MEMOLOCK_BIN ]] || unset "$name"; done
   export HOME=$BATS_TEST_TMPDIR/home
   export XDG_CONFIG_HOME=$HOME/config XDG_CACHE_HOME=$HOME/cache XDG_RUNTIME_DIR=$HOME/runtime
   export RUNS=$BATS_TEST_TMPDIR/runs
@@ -52,7 +53,7 @@ get() { memolock get --tag t --id x --ttl forever "$@"; }
 # background jobs of a script ignore INT and QUIT). $! is the process's own id.
 spawned=()
 spawn() {
-  setsid env --default-signal "$@" 3>&- &
+  setsid env --default-signal "$@" <&0 3>&- &
   spawned+=($!)
 }
 
@@ -89,7 +90,10 @@ release() { : >"$1.go"; }
 await() {
   local deadline=$((SECONDS + 30))
   until "$@"; do
-    ((SECONDS < deadline)) || fail "in vain awaited: $*"
+    ((SECONDS < deadline)) || {
+      fail "in vain awaited: $*"
+      return 1
+    }
     sleep 0.01
   done
 }

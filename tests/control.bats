@@ -1,0 +1,99 @@
+#!/usr/bin/env bats
+# MEMOLOCK_CONTROL: what the command says about its own result.
+
+load helpers/common
+
+# saying LINE…: a run whose command writes the lines.
+saying() {
+  get -- sh -c 'for line; do echo "$line"; done >>"$MEMOLOCK_CONTROL"; echo said' - "$@"
+}
+
+stored() { memolock get --tag t --id x >/dev/null; }
+
+@test "cache=no: the result is not kept" {
+  run --separate-stderr -0 saying cache=no
+  equal said "$output"
+  equal '' "$stderr"
+  run -1 stored
+  store_is_clean
+}
+
+@test "cache=no: those who wait share the result all the same" {
+  spawn_get -- counted held a sh -c 'echo cache=no >>"$MEMOLOCK_CONTROL"; echo shared'
+  await test -e a.started
+  spawn_get -- counted echo own >out
+  await is_waiting $!
+  release a
+  finish_all
+  equal shared "$(<out)"
+  ran_times 1
+  run -1 stored
+}
+
+@test "ttl= shortens the entry's life" {
+  saying ttl=50ms
+  expired() { ! stored; }
+  await expired
+  equal 2 "$(get -- echo 2)"
+}
+
+@test "ttl= lengthens the entry's life" {
+  memolock get --tag t --id x --ttl 1ms -- sh -c 'echo ttl=1h >>"$MEMOLOCK_CONTROL"; echo long'
+  sleep 0.05
+  equal long "$(memolock get --tag t --id x --ttl 1ms -- echo other)"
+}
+
+@test "ttl=0 keeps nothing, ttl=forever for good" {
+  saying ttl=0
+  run -1 stored
+  saying ttl=forever
+  contains "$(memolock ls)" $'\tforever\t'
+}
+
+@test "stale= is understood" {
+  run --separate-stderr -0 saying stale=1h ttl=1h
+  equal '' "$stderr"
+  stored
+}
+
+@test "the last of several lines counts" {
+  saying ttl=0 ttl=1h
+  stored
+}
+
+@test "a malformed line gives one warning, and the result is not stored" {
+  for line in nonsense ttl=soon ttl= cache=maybe =x 'ttl 5' $'\x1b[31m'; do
+    run --separate-stderr -0 saying "$line"
+    equal said "$output"
+    one_own_line "$stderr"
+    lacks "$stderr" $'\x1b'
+    run -1 stored
+  done
+}
+
+@test "several malformed lines give one warning" {
+  run --separate-stderr -0 saying a b c
+  one_own_line "$stderr"
+}
+
+@test "blanks and empty lines are nothing" {
+  run --separate-stderr -0 saying '' '  ' ' ttl=1h ' ''
+  equal '' "$stderr"
+  stored
+}
+
+@test "a last line without its newline counts" {
+  get -- sh -c 'printf cache=no >>"$MEMOLOCK_CONTROL"'
+  run -1 stored
+}
+
+@test "a command that overwrites the file instead of appending is understood" {
+  get -- sh -c 'echo cache=no >"$MEMOLOCK_CONTROL"'
+  run -1 stored
+}
+
+@test "a command that removes the file does no harm" {
+  run --separate-stderr -0 get -- sh -c 'rm -f "$MEMOLOCK_CONTROL"; echo fine'
+  equal fine "$output"
+  store_is_clean
+}

@@ -1,0 +1,28 @@
+// redate FILE SECONDS: moves the times of a stored entry by so many seconds, and keeps it sound.
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "src/entry.hpp"
+
+int main(int argc, char** argv) {
+  if (argc != 3) return 2;
+  std::ifstream in(argv[1], std::ios::binary);
+  std::string bytes{std::istreambuf_iterator<char>(in), {}};
+  auto record = memolock::decode(bytes);
+  const auto payload = memolock::payload_offset(bytes);
+  if (!record || !payload) {
+    std::fprintf(stderr, "redate: %s is no entry\n", argv[1]);
+    return 1;
+  }
+  const std::chrono::seconds shift(std::strtol(argv[2], nullptr, 10));
+  record->begun += shift;
+  record->ended += shift;
+  bytes.replace(0, *payload, memolock::encode(*record));
+  std::ofstream out(argv[1], std::ios::binary | std::ios::trunc);
+  out << bytes;
+  return out.flush() ? 0 : 1;
+}

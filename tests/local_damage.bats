@@ -1,0 +1,179 @@
+#!/usr/bin/env bats
+# Entry files of the local store that are damaged, foreign or out of time count as absent.
+
+load helpers/common
+
+setup() {
+  isolate
+  use_store
+  get -- sh -c 'echo some output; echo and errors >&2' >want.out 2>want.err
+  entry=$MEMOLOCK_CACHE_DIR/t/x.entry
+  [[ -f $entry ]]
+  cp "$entry" good
+}
+
+# is_absent: the entry is not replayed, without a word unless asked, and a new run takes its place.
+is_absent() {
+  status=0
+  timeout 20 "$MEMOLOCK_BIN" get --tag t --id x >out 2>err || status=$?
+  equal 1 "$status"
+  is_empty out
+  is_empty err
+}
+
+# is_made_anew: a run stores a sound entry in its place.
+is_made_anew() {
+  equal anew "$(get -- echo anew)"
+  equal anew "$(memolock get --tag t --id x)"
+}
+
+@test "an entry that is cut off anywhere counts as absent" {
+  size=$(wc -c <good)
+  for ((i = 0; i < size; i += 3)); do
+    head -c $i good >"$entry"
+    is_absent
+  done
+  is_made_anew
+}
+
+@test "an entry with any byte changed is absent or unchanged in what it says" {
+  size=$(wc -c <good)
+  for ((i = 0; i < size; i++)); do
+    cp good "$entry"
+    byte=$(od -An -tu1 -j $i -N 1 good)
+    printf '%b' "\\0$(printf %o $((byte ^ (1 << (i % 8)))))" | dd of="$entry" bs=1 seek=$i conv=notrunc status=none
+    status=0
+    memolock get --tag t --id x >out 2>err || status=$?
+    if ((status == 0)); then
+      same_bytes want.out out
+      same_bytes want.err err
+    else
+      equal 1 "$status"
+      is_empty out
+      is_empty err
+    fi
+  done
+}
+
+@test "an entry with bytes added counts as absent" {
+  echo more >>"$entry"
+  is_absent
+  is_made_anew
+}
+
+@test "random bytes count as absent" {
+  for size in 1 100 144 5000 100000; do
+    head -c $size /dev/urandom >"$entry"
+    is_absent
+  done
+  is_made_anew
+}
+
+@test "zeros count as absent" {
+  head -c 4096 /dev/zero >"$entry"
+  is_absent
+}
+
+@test "a large entry that is damaged in the middle counts as absent" {
+  get --refresh -- head -c 3000000 /dev/zero >/dev/null
+  printf x | dd of="$entry" bs=1 seek=2000000 conv=notrunc status=none
+  is_absent
+  is_made_anew
+}
+
+@test "another entry's file under this name counts as absent" {
+  memolock get --tag t --id y --ttl 1h -- echo other
+  cp "$MEMOLOCK_CACHE_DIR/t/y.entry" "$entry"
+  is_absent
+  is_made_anew
+}
+
+@test "a symbolic link counts as absent, and what it points to is left alone" {
+  mv "$entry" elsewhere
+  ln -s "$PWD/elsewhere" "$entry"
+  is_absent
+  is_made_anew
+  same_bytes good elsewhere
+}
+
+@test "a FIFO counts as absent and hangs nobody" {
+  rm "$entry"
+  mkfifo "$entry"
+  is_absent
+  is_made_anew
+}
+
+@test "a device or a socket counts as absent" {
+  rm "$entry"
+  mknod "$entry" c 1 5 2>/dev/null || skip 'cannot make a device here'
+  is_absent
+  is_made_anew
+}
+
+@test "a directory in the entry's place costs the entry, not the output" {
+  rm "$entry"
+  mkdir "$entry"
+  is_absent
+  run --separate-stderr -0 get -- echo output
+  equal output "$output"
+  one_own_line "$stderr"
+}
+
+@test "an entry of another user counts as absent" {
+  ((EUID == 0)) || skip 'needs root'
+  chown 65534 "$entry"
+  is_absent
+  is_made_anew
+}
+
+@test "an entry from the future counts as absent" {
+  "$HELPERS/redate" "$entry" 3600
+  is_absent
+  is_made_anew
+}
+
+@test "an entry from the past is as old as it is" {
+  "$HELPERS/redate" "$entry" -3600
+  run -0 memolock get --tag t --id x --ttl 2h
+  run -1 memolock get --tag t --id x --ttl 30m
+}
+
+@test "damage is reported with -v" {
+  echo more >>"$entry"
+  run -1 memolock get -v --tag t --id x
+  contains "$output" damaged
+  head -c 50 good >"$entry"
+  run -1 memolock get -v --tag t --id x
+  contains "$output" 'counts as absent'
+}
+
+@test "ls and del do not stumble over foreign files" {
+  head -c 1000 /dev/urandom >"$MEMOLOCK_CACHE_DIR/t/y.entry"
+  : >"$MEMOLOCK_CACHE_DIR/t/README"
+  : >"$MEMOLOCK_CACHE_DIR/stray"
+  mkfifo "$MEMOLOCK_CACHE_DIR/t/z.entry" "$MEMOLOCK_CACHE_DIR/t/z.run"
+  run --separate-stderr -0 timeout 20 "$MEMOLOCK_BIN" ls
+  equal 1 "${#lines[@]}"
+  equal 1 "$(timeout 20 "$MEMOLOCK_BIN" del --all --tag t)"
+  [[ -e $MEMOLOCK_CACHE_DIR/t/README ]]
+}
+
+@test "foreign files in the places of lock and run do no harm" {
+  rm "$entry"
+  for name in x.lock x.run x.new-run x.control; do
+    echo rubbish >"$MEMOLOCK_CACHE_DIR/t/$name"
+  done
+  run -0 get --wait 5s -- echo fine
+  equal fine "$output"
+  store_is_clean
+}
+
+@test "symbolic links in the places of run and control are not followed" {
+  rm "$entry"
+  echo precious >precious
+  for name in x.run x.new-run x.control; do ln -s "$PWD/precious" "$MEMOLOCK_CACHE_DIR/t/$name"; done
+  run -0 get --wait 5s -- sh -c 'echo ttl=1h >>"$MEMOLOCK_CONTROL"; echo fine'
+  equal fine "$output"
+  equal precious "$(<precious)"
+  store_is_clean
+}

@@ -1,0 +1,153 @@
+#!/usr/bin/env bats
+# Readers that stall, readers that leave, streams that are closed or full.
+
+load helpers/common
+
+# stalled COMMAND…: `get` whose stdout is a pipe that nobody reads, but through descriptor 4, later.
+stalled() {
+  mkfifo pipe
+  exec 4<>pipe
+  spawn_get -- "$@" >pipe
+  caller=$!
+}
+
+is_stored() { memolock get --tag t --id x >stored; }
+
+@test "a stalled reader holds back neither the command, nor the entry, nor the lock" {
+  seq 200000 >want
+  stalled counted sh -c 'seq 200000; : >ended'
+  await test -e ended
+  await is_stored
+  same_bytes want stored
+  equal 0 "$(memolock ls | grep -c running)"
+  run -0 get --wait 0 --refresh -- true
+  ran_times 1
+  kill -0 $caller
+  timeout 30 head -c "$(wc -c <want)" <&4 >got
+  same_bytes want got
+  finish_all
+}
+
+@test "waiters of a holder whose reader stalls get the output at once" {
+  seq 200000 >want
+  stalled counted held a seq 200000
+  await test -e a.started
+  spawn_get -- counted true >waiter.out
+  await is_waiting $!
+  release a
+  finish "${spawned[1]}"
+  equal 0 "$status"
+  same_bytes want waiter.out
+  ran_times 1
+}
+
+@test "a stalled reader of a miss can be given up with a signal" {
+  stalled seq 200000
+  await is_stored
+  kill -TERM $caller
+  finish $caller
+  equal 143 "$status"
+  is_stored
+}
+
+@test "a stalled reader of a hit can be given up with a signal" {
+  get -- seq 200000 >/dev/null
+  stalled false
+  is_writing() { grep -q pipe "/proc/$caller/wchan"; }
+  await is_writing
+  kill -TERM $caller
+  finish $caller
+  equal 143 "$status"
+}
+
+@test "a reader that leaves does not end the run" {
+  seq 50000 >want
+  status=0
+  {
+    get -- sh -c 'echo 1; exec held a seq 2 50000' || status=$?
+    echo "$status" >status
+  } | {
+    head -n 1
+    release a
+  } >head.out
+  equal 1 "$(<head.out)"
+  equal 0 "$(<status)"
+  is_stored
+  same_bytes want stored
+}
+
+@test "a reader of a hit that leaves is no error" {
+  get -- seq 200000 >/dev/null
+  run -0 bash -c '"$0" get --tag t --id x 2>err | head -n 1; echo "${PIPESTATUS[0]}"' "$MEMOLOCK_BIN"
+  equal $'1\n0' "$output"
+  is_empty err
+}
+
+@test "stderr still comes through when the reader of stdout has left" {
+  bash -c '"$0" get --tag t --id x --ttl 1h -- sh -c "seq 100000; sleep 0.05; seq 100000; echo last >&2" 2>err | head -n 1' "$MEMOLOCK_BIN"
+  equal last "$(<err)"
+}
+
+@test "the status of a command that failed is kept when the reader has left" {
+  run bash -c '"$0" get --tag t --id x --ttl 1h -- sh -c "seq 100000; exit 3" | head -n 1; echo "${PIPESTATUS[0]}"' "$MEMOLOCK_BIN"
+  equal $'1\n3' "$output"
+}
+
+@test "with stdout closed the entry is stored and the loss reported" {
+  status=0
+  get -- echo text >&- 2>err || status=$?
+  equal 125 "$status"
+  one_own_line "$(<err)"
+  equal text "$(memolock get --tag t --id x)"
+}
+
+@test "with stdout closed a command that prints nothing is fine" {
+  get -- true >&-
+  get -- true >&-
+}
+
+@test "with stderr closed stdout is as usual" {
+  equal out "$(get -- sh -c 'echo out; echo err >&2' 2>&- || true)"
+  equal out "$(memolock get --tag t --id x 2>/dev/null)"
+}
+
+@test "with all streams closed the entry is sound" {
+  get -- sh -c 'echo out; echo err >&2' <&- >&- 2>&- || true
+  memolock get --tag t --id x >out 2>err
+  equal out "$(<out)"
+  equal err "$(<err)"
+}
+
+@test "with stdin closed the command fares as it would without memolock" {
+  direct=0
+  cat <&- 2>/dev/null || direct=$?
+  status=0
+  get -- cat <&- 2>/dev/null || status=$?
+  equal "$direct" "$status"
+  memolock get --tag t --id y --ttl 1h -- echo fine <&- >out
+  equal fine "$(<out)"
+}
+
+@test "a full device on stdout is reported, and the entry stored" {
+  status=0
+  get -- echo text >/dev/full 2>err || status=$?
+  equal 125 "$status"
+  one_own_line "$(<err)"
+  equal text "$(memolock get --tag t --id x)"
+  status=0
+  memolock get --tag t --id x >/dev/full 2>err || status=$?
+  equal 125 "$status"
+  one_own_line "$(<err)"
+}
+
+@test "a stdout that does not block is written whole" {
+  mkfifo pipe
+  seq 200000 >want
+  exec 4<>pipe
+  # perl sets O_NONBLOCK on the open file that memolock then writes to
+  spawn perl -MFcntl -e 'fcntl(STDOUT, F_SETFL, O_WRONLY | O_NONBLOCK); exec @ARGV' \
+    "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- seq 200000 >pipe
+  timeout 30 head -c "$(wc -c <want)" <&4 >got
+  same_bytes want got
+  finish_all
+}
