@@ -42,18 +42,15 @@ Exit run_verb(const Options& options, const Log& log) {
 
 /// The one place where errors end, and exit statuses of memolock's own begin.
 Exit run(int argc, char** argv) {
-  Level level = Level::warn;
+  Options options;
   try {
-    const Options options = read_options(argc, argv);
-    if (options.print) {
-      if (const int error = write_all(STDOUT_FILENO, *options.print))
-        throw store_error("cannot write the text: " + error_text(error));
-      return {};
-    }
-    level = options.log;
-    return run_verb(options, Log(level, print_line));
+    read_options(argc, argv, options);
+    if (!options.print) return run_verb(options, Log(options.log, print_line));
+    if (const int error = write_all(STDOUT_FILENO, *options.print))
+      throw store_error("cannot write the text: " + error_text(error));
+    return {};
   } catch (const std::exception& error) {
-    if (level != Level::quiet) print_line(error.what());
+    if (options.log != Level::quiet) print_line(error.what());
     return {own_error};
   }
 }

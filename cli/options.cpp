@@ -234,6 +234,7 @@ class Reader {
     } catch (const CLI::ParseError& error) {
       throw usage_error(lowered(escape_controls(error.what())) + hint());
     }
+    if (quiet_->count() > 0) options_.log = Level::quiet;
     take_command(words);
     take_values();
   }
@@ -262,14 +263,14 @@ class Reader {
   /// The words that are no options of ours. What looks like an option before them is one we do not
   /// have.
   void take_command(const std::vector<std::string>& words) {
+    const std::vector<std::string> rest = app_.remaining();
+    if (rest.empty()) return;
+    if (rest.front() != "--" && rest.front().size() > 1 && rest.front().front() == '-')
+      throw usage_error("unknown option '" + escape_controls(rest.front()) + "'" + hint());
+    // Taken from the line itself: CLI11 was given other words for some.
     auto& command = options_.command;
-    command.assign(words.end() - static_cast<std::ptrdiff_t>(app_.remaining().size()), words.end());
-    if (command.empty()) return;
-    if (command.front() == "--") {
-      command.erase(command.begin());
-    } else if (command.front().size() > 1 && command.front().front() == '-') {
-      throw usage_error("unknown option '" + escape_controls(command.front()) + "'" + hint());
-    }
+    command.assign(words.end() - static_cast<std::ptrdiff_t>(rest.size()), words.end());
+    if (command.front() == "--") command.erase(command.begin());
     if (!command.empty() && command.front().empty())
       throw usage_error("the command's name is empty");
   }
@@ -346,16 +347,15 @@ std::string overview() {
 
 }  // namespace
 
-Options read_options(int argc, char** argv) {
-  Options options;
+void read_options(int argc, char** argv, Options& options) {
   const std::string_view word = argc > 1 ? argv[1] : "";
   if (word == "--help" || word == "-h" || word == "help") {
     options.print = overview();
-    return options;
+    return;
   }
   if (word == "--version") {
     options.print = fmt::format("memolock {}\n", MEMOLOCK_VERSION);
-    return options;
+    return;
   }
   const auto* verb = std::find_if(verbs.begin(), verbs.end(),
                                   [&](const VerbSpec& v) { return v.name == word; });
@@ -365,7 +365,6 @@ Options read_options(int argc, char** argv) {
   }
   options.verb = verb->verb;
   Reader(*verb, options).read(std::vector<std::string>(argv + 2, argv + argc));
-  return options;
 }
 
 }  // namespace memolock

@@ -40,7 +40,8 @@ struct Options {
   std::vector<std::string> warnings;
 };
 
-/// Reads everything. The command line wins over variables, they over files. Throws Error(usage).
-[[nodiscard]] Options read_options(int argc, char** argv);
+/// Reads everything into `options`. The command line wins over variables, they over files. Throws
+/// Error(usage); the log level is right then, too, as far as it is known.
+void read_options(int argc, char** argv, Options& options);
 
 }  // namespace memolock

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -48,7 +49,12 @@ std::string directory_of(const std::string& url) {
 
 StoreChoice choose_store(const std::string& url) {
   StoreChoice choice;
-  choice.directory = std::filesystem::absolute(directory_of(url)).lexically_normal();
+  const std::string directory = directory_of(url);
+  std::error_code error;
+  choice.directory = std::filesystem::absolute(directory, error).lexically_normal();
+  if (error)
+    throw store_error(
+        fmt::format("cannot tell where the store {} is: {}", directory, error.message()));
   while (choice.directory.size() > 1 && choice.directory.ends_with('/'))
     choice.directory.pop_back();
   choice.url = "file://";
@@ -58,11 +64,13 @@ StoreChoice choose_store(const std::string& url) {
 }
 
 std::unique_ptr<Store> open_store(const StoreChoice& choice, const Log& log) {
-  return std::make_unique<LocalStore>(choice.directory, log);
+  return std::make_unique<LocalStore>(choice.directory, DirectoryLink::follow, log);
 }
 
 std::unique_ptr<Store> open_fallback(const Log& log) {
-  return std::make_unique<LocalStore>(fmt::format("/tmp/memolock-{}", geteuid()), log);
+  // Anybody may put a link there.
+  return std::make_unique<LocalStore>(fmt::format("/tmp/memolock-{}", geteuid()),
+                                      DirectoryLink::refuse, log);
 }
 
 }  // namespace memolock

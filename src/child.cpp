@@ -1,6 +1,7 @@
 #include "src/child.hpp"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -9,11 +10,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "src/error.hpp"
 
@@ -37,6 +40,7 @@ struct Plan {
   char* const* environment;
   int out, err;
   bool lead_group;
+  int lifeline;  // -1: no watchdog
   pid_t parent;
   const Signals* signals;
 };
@@ -45,6 +49,8 @@ struct Plan {
 /// only.
 [[noreturn]] void become(const Plan& plan, volatile int& error) {
   if (plan.lead_group) setpgid(0, 0);
+  const pid_t self = getpid();
+  if (plan.lifeline >= 0) (void)!write(plan.lifeline, &self, sizeof self);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != plan.parent) _exit(128 + SIGKILL);  // it died before the line above took hold
   if (plan.out >= 0) dup2(plan.out, STDOUT_FILENO);
@@ -64,26 +70,41 @@ struct Plan {
   return pid;
 }
 
-/// The watchdog's whole life: in the command's group (which keeps the group's number from being
-/// used anew), without any descriptor but its end of the lifeline, deaf to every signal but KILL.
-/// It wakes when this process has died, and takes the group with it; a byte tells it that the run
-/// is over and it is not needed.
-[[noreturn]] void watch_over(pid_t group, int lifeline) {
+/// The watchdog's whole life: without any descriptor but its end of the lifeline, deaf to every
+/// signal but KILL. The command says its number before it starts. When nobody has the lifeline's
+/// other end any more, this process has died, and the watchdog takes the command's group with it.
+///
+/// It shares this process's memory, errno included, so it makes no call that can fail while this
+/// process lives.
+int watch_over(void* lifeline) {
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, nullptr);
-  setpgid(0, group);
-  dup2(lifeline, STDIN_FILENO);
-  close_range(STDERR_FILENO + 1, ~0U, 0);
-  close(STDOUT_FILENO);
-  close(STDERR_FILENO);
-  char over = 0;
-  ssize_t got = 0;
-  do {
-    got = read(STDIN_FILENO, &over, 1);
-  } while (got < 0 && errno == EINTR);
-  if (got == 0) kill(-group, SIGKILL);
+  dup2(static_cast<int>(reinterpret_cast<intptr_t>(lifeline)), STDIN_FILENO);
+  close_range(STDIN_FILENO + 1, ~0U, 0);
+  pid_t group = 0;
+  char never = 0;
+  if (read(STDIN_FILENO, &group, sizeof group) == static_cast<ssize_t>(sizeof group)) {
+    (void)!read(STDIN_FILENO, &never, 1);
+    kill(-group, SIGKILL);
+  }
   _exit(0);
+}
+
+// To copy the memory, as fork does, would cost more than all the rest of a short run. The
+// sanitizers cannot follow two processes in one memory.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int watchdog_flags = SIGCHLD;
+#else
+constexpr int watchdog_flags = SIGCHLD | CLONE_VM;
+#endif
+
+pid_t start_watchdog(int lifeline) {
+  alignas(16) static std::array<char, 16384> stack;
+  // Without close_range it would keep the locks.
+  if (close_range(~0U, ~0U, 0) != 0) return -1;
+  return clone(watch_over, stack.data() + stack.size(), watchdog_flags,
+               reinterpret_cast<void*>(static_cast<intptr_t>(lifeline)));
 }
 
 struct Process {
@@ -104,6 +125,10 @@ std::optional<Process> read_process(const std::filesystem::path& folder) {
 
 std::map<pid_t, Process> all_processes() {
   std::map<pid_t, Process> processes;
+  // The /proc of another process namespace has other numbers.
+  std::array<char, 32> self{};
+  const ssize_t size = readlink("/proc/self", self.data(), self.size() - 1);
+  if (size <= 0 || strtol(self.data(), nullptr, 10) != getpid()) return processes;
   std::error_code ignored;
   for (const auto& folder : std::filesystem::directory_iterator("/proc", ignored)) {
     const auto pid = static_cast<pid_t>(strtol(folder.path().filename().c_str(), nullptr, 10));
@@ -131,12 +156,16 @@ Child::Child(const ChildStart& start, const Signals& signals)
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   const std::vector<char*> argv = pointers(start.argv);
   const std::vector<char*> environment = pointers(start.environment);
+  if (leads_group_) set_watchdog();
   const Plan plan{argv.data(),  environment.data(), start.out, start.err,
-                  leads_group_, getpid(),           &signals};
+                  leads_group_, lifeline_.get(),    getpid(),  &signals};
   volatile int error = 0;
   pid_ = start_process(plan, error);
-  if (pid_ < 0) throw system_error("cannot start a process", errno);
+  const int failure = errno;
+  if (pid_ < 0) throw system_error("cannot start a process", failure);
   start_error_ = error;
+  // In the group, it keeps the group's number from being used anew.
+  if (watchdog_ > 0) setpgid(watchdog_, pid_);
 }
 
 Child::~Child() {
@@ -144,21 +173,19 @@ Child::~Child() {
   if (watchdog_ > 0) waitpid(watchdog_, nullptr, 0);
 }
 
-void Child::let_go() {
-  const char over = 1;
-  if (lifeline_) (void)!write(lifeline_.get(), &over, 1);
-  lifeline_.reset();
-}
-
-void Child::guard() {
+void Child::set_watchdog() {
   std::array<int, 2> lifeline{};
   // Without a watchdog (no descriptor or process to be had) the command still dies with this
   // process, only its descendants do not.
-  if (!leads_group_ || pipe2(lifeline.data(), O_CLOEXEC) != 0) return;
+  if (pipe2(lifeline.data(), O_CLOEXEC) != 0) return;
   const Descriptor other_end(lifeline[0]);
   lifeline_.reset(lifeline[1]);
-  watchdog_ = fork();
-  if (watchdog_ == 0) watch_over(pid_, lifeline[0]);
+  watchdog_ = start_watchdog(lifeline[0]);
+  if (watchdog_ < 0) lifeline_.reset();
+}
+
+void Child::let_go() {
+  if (watchdog_ > 0 && !std::exchange(let_go_, true)) kill(watchdog_, SIGKILL);
 }
 
 std::vector<pid_t> Child::descendants() const {
@@ -192,13 +219,21 @@ void Child::reap_orphans() const {
 
 bool Child::has_descendants() const { return !descendants().empty(); }
 
-void Child::signal_all(int signal) const {
+void Child::signal_all(int signal, Reach reach) const {
   const std::vector<pid_t> all = descendants();
   // The watchdog is in the group, so its number means this group and no later one.
-  const bool by_group = leads_group_ && watchdog_ > 0;
-  if (by_group) kill(-pid_, signal);
-  for (const pid_t pid : all)
-    if (!by_group || getpgid(pid) != pid_) kill(pid, signal);
+  const bool by_group = leads_group_ && watchdog_ > 0 && !let_go_;
+  if (by_group) {
+    kill(-pid_, signal);
+  } else if (!reaped_ && reach == Reach::all) {
+    kill(pid_, signal);  // also where there is no /proc to find it in
+  }
+  const pid_t own_group = getpgrp();
+  for (const pid_t pid : all) {
+    const pid_t group = getpgid(pid);
+    const bool told = by_group ? group == pid_ : pid == pid_ && reach == Reach::all;
+    if (!told && (reach == Reach::all || group != own_group)) kill(pid, signal);
+  }
 }
 
 }  // namespace memolock

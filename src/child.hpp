@@ -36,15 +36,18 @@ class Child {
   /// Whether it leads a group of its own; otherwise it is in this process's group.
   [[nodiscard]] bool leads_group() const { return leads_group_; }
 
-  /// Sends `signal` to the child and everything that descends from it, orphans included.
-  void signal_all(int signal) const;
+  /// Whom a signal is for: all that descends from this process's command, or what of it is not in
+  /// this process's own group.
+  enum class Reach { all, outside_own_group };
 
-  /// Ties everything in the child's own group, where it has one, to this process's life: a watchdog
-  /// kills the group when this process dies.
-  void guard();
+  /// Sends `signal` to the child and everything that descends from it, orphans included.
+  void signal_all(int signal, Reach reach = Reach::all) const;
+
+  /// To be told when the child has been reaped: its number may mean another process from then on.
+  void note_reaped() { reaped_ = true; }
 
   /// The run is over: what it has left in the background is no longer tied to this process's life.
-  /// Called at the latest by the destructor, which also reaps the watchdog.
+  /// Called at the latest by the destructor.
   void let_go();
 
   /// Reaps the orphans that have come to this process and ended.
@@ -54,6 +57,7 @@ class Child {
   [[nodiscard]] bool has_descendants() const;
 
  private:
+  void set_watchdog();
   [[nodiscard]] std::vector<pid_t> descendants() const;
 
   // Children that this process had before, by whoever became it with exec.
@@ -61,6 +65,8 @@ class Child {
   pid_t pid_ = -1;
   int start_error_ = 0;
   bool leads_group_ = false;
+  bool reaped_ = false;
+  bool let_go_ = false;
   pid_t watchdog_ = -1;
   Descriptor lifeline_;  // the watchdog sees its other end close when this process dies
 };

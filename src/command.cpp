@@ -17,6 +17,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/process/v2/process.hpp>
+#include <boost/system/system_error.hpp>
 #include <fmt/format.h>
 
 #include "src/child.hpp"
@@ -31,6 +32,8 @@ using boost::system::error_code;
 
 // What a command that was told to stop has left to clean up before it is killed.
 constexpr std::chrono::seconds kill_grace{10};
+// And what a killed one has to be gone.
+constexpr std::chrono::seconds give_up{2};
 constexpr size_t read_size = 256U << 10;
 constexpr int large_pipe = 1 << 20;
 
@@ -93,6 +96,7 @@ class Run {
     process_->async_wait([this, &ending](error_code, int) {
       set_outcome(ending, process_->native_exit_code());
       exited_ = true;
+      child_->note_reaped();
       // What it left running in the background is its own affair, unless it was to be stopped as a
       // whole.
       if (interrupted_ != 0) stop_the_rest();
@@ -189,14 +193,12 @@ class Run {
     // In the caller's group the keys of the terminal have told the command already; twice would
     // mean "at once" to many programs. A terminal that hangs up tells only the session's leader.
     const bool told = received.from_terminal && received.number != SIGHUP && !child_->leads_group();
-    if (!told) {
-      child_->signal_all(received.number);
-      child_->signal_all(SIGCONT);
-    }
+    child_->signal_all(received.number, told ? Child::Reach::outside_own_group : Child::Reach::all);
+    if (!told) child_->signal_all(SIGCONT);
     if (exited_) stop_the_rest();
   }
 
-  /// The time limit: TERM, and KILL when that did not help.
+  /// TERM, and KILL when that did not help.
   void stop() {
     child_->signal_all(SIGTERM);
     child_->signal_all(SIGCONT);
@@ -206,41 +208,44 @@ class Run {
   /// After an interrupted command has ended: its descendants have had the same signal, and are not
   /// left behind.
   void stop_the_rest() {
-    if (open_pipes_ > 0 || child_->has_descendants()) kill_after_grace();
+    if (open_pipes_ > relays_ || child_->has_descendants()) {
+      stop();
+    } else if (open_pipes_ > 0) {
+      kill_after_grace();
+    }
   }
 
   void kill_after_grace() {
-    if (std::exchange(killing_, true)) return;
-    grace_.expires_after(kill_grace);
-    grace_.async_wait([this](error_code error) {
-      if (!error) child_->signal_all(SIGKILL);
-    });
+    if (std::exchange(stopping_, true)) return;
+    kill_at_ = boot_now() + kill_grace;
     watch_the_rest();
   }
 
-  /// Looks now and then, during the grace only, whether what was told to stop is gone. Then a
-  /// stalled reader of what passes by the spool is all that can hold up the end, and he is given
-  /// up.
+  /// Looks now and then, during the grace only, whether what was told to stop is gone, and kills
+  /// what is not. What then is left cannot be killed, or is a stalled reader of what passes by the
+  /// spool; neither is waited for.
   void watch_the_rest() {
     rest_.expires_after(std::chrono::milliseconds(20));
     rest_.async_wait([this](error_code error) {
       if (error) return;
-      if (!exited_ || open_pipes_ > relays_ || child_->has_descendants()) {
-        watch_the_rest();
-      } else if (open_pipes_ > 0) {
+      const bool gone = exited_ && open_pipes_ == relays_ && !child_->has_descendants();
+      const Nanoseconds now = boot_now();
+      if (!gone && now >= kill_at_) child_->signal_all(SIGKILL);
+      if ((gone && open_pipes_ > 0) || (exited_ && now >= kill_at_ + give_up)) {
         context_->stop();
-      } else {
-        killing_ = false;
+      } else if (gone) {
+        stopping_ = false;
         settle();
+      } else {
+        watch_the_rest();
       }
     });
   }
 
   /// Lets the loop end when the run is over.
   void settle() {
-    if (!exited_ || open_pipes_ > 0 || killing_) return;
+    if (!exited_ || open_pipes_ > 0 || stopping_) return;
     limit_.cancel();
-    grace_.cancel();
     rest_.cancel();
     error_code ignored;
     signal_input_.cancel(ignored);
@@ -255,7 +260,6 @@ class Run {
   asio::posix::stream_descriptor child_input_;
   std::optional<boost::process::v2::process> process_;
   asio::steady_timer limit_{*context_};
-  asio::steady_timer grace_{*context_};
   asio::steady_timer rest_{*context_};
   std::array<Pump, 2> pumps_;
   int open_pipes_ = 0;
@@ -263,7 +267,8 @@ class Run {
   int interrupted_ = 0;
   bool exited_ = false;
   bool timed_out_ = false;
-  bool killing_ = false;
+  bool stopping_ = false;
+  Nanoseconds kill_at_{0};
 };
 
 std::string why_not_started(const std::string& name, int error) {
@@ -277,16 +282,24 @@ template <typename Attend, typename Excuse>
 Ending run_child(std::unique_ptr<Child>& child, const Launch& launch, Signals& signals,
                  const ChildStart& start, const Attend& attend, const Excuse& excuse) {
   Ending ending;
-  Run run(signals);
+  std::optional<Run> run;
+  try {
+    run.emplace(signals);
+  } catch (const boost::system::system_error& error) {
+    throw system_error("cannot watch a command", error.code().value());
+  }
+  // Kept for the one descriptor that can be made only when there is a process.
+  Descriptor spare(fcntl(signals.descriptor(), F_DUPFD_CLOEXEC, 3));
+  if (!spare) throw system_error("cannot watch a command", errno);
   ending.begun = wall_now();
   const Nanoseconds boot_begun = boot_now();
   child = std::make_unique<Child>(start, signals);
   if (child->start_error() == 0) {
-    attend(run);
-    run.attend(*child);
-    child->guard();
-    if (launch.max_runtime) run.limit(*launch.max_runtime);
-    run.finish(ending);
+    spare.reset();
+    run->attend(*child);
+    attend(*run);
+    if (launch.max_runtime) run->limit(*launch.max_runtime);
+    run->finish(ending);
     child->let_go();
   } else {
     waitpid(child->pid(), nullptr, 0);

@@ -159,8 +159,10 @@ std::string encode(const Record& record) {
   return head;
 }
 
+bool has_magic(std::string_view bytes) { return bytes.starts_with(magic); }
+
 std::optional<uint64_t> payload_offset(std::string_view bytes) {
-  if (bytes.size() < fixed_part_size || !bytes.starts_with(magic)) return std::nullopt;
+  if (bytes.size() < fixed_part_size || !has_magic(bytes)) return std::nullopt;
   if (take<uint8_t>(bytes, at_version) != version) return std::nullopt;
   const auto names_size = take<uint32_t>(bytes, at_names_size);
   if (names_size > largest_names) return std::nullopt;

@@ -96,6 +96,9 @@ class Checksum {
 inline constexpr size_t fixed_part_size = 144;
 [[nodiscard]] std::optional<uint64_t> payload_offset(std::string_view bytes);
 
+/// Whether a file that begins with `bytes` was written by some version of memolock.
+[[nodiscard]] bool has_magic(std::string_view bytes);
+
 /// The record at the front of a file; nothing when it is foreign, truncated or damaged.
 [[nodiscard]] std::optional<Record> decode(std::string_view bytes);
 

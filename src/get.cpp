@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <utility>
 
 #include "src/command.hpp"
 #include "src/error.hpp"
@@ -33,6 +34,7 @@ class Backoff {
     return ready != Ready::interrupted;
   }
   void reset() { *this = {}; }
+  [[nodiscard]] int tries() const { return tries_; }
 
  private:
   Nanoseconds next_ = microseconds(200);
@@ -133,7 +135,7 @@ class Call {
   /// Nothing: begin anew.
   std::optional<Outcome> wait_for_holder() {
     const auto watch = store_.watch(request_.key);
-    if (look_up_only() && (!watch || !request_.wait)) {
+    if (look_up_only() && (!request_.wait || (!watch && !is_about_to_begin()))) {
       log_.info("{}: absent", name());
       return ended(How::absent, 1);
     }
@@ -163,6 +165,13 @@ class Call {
         break;
     }
     return forgotten ? std::nullopt : take_answer(*woken.answer);
+  }
+
+  /// For a look-up that waits: whether a holder is at work whose run is not there to watch yet, or
+  /// one may be about to take over from a dead one.
+  bool is_about_to_begin() {
+    constexpr int take_over = 16;
+    return store_.is_locked(request_.key) || (waited_ && backoff_.tries() < take_over);
   }
 
   std::optional<Outcome> take_answer(Entry& answer) {
@@ -227,34 +236,35 @@ class Call {
 
     const auto spool = lock.spool();
     spool->limit(request_.max_entry);
-    Command command({request_.command,
-                     environment_for({request_.key, lock.token(), request_.store_url,
-                                      lock.control_path(), request_.held}),
-                     request_.max_runtime},
-                    signals_);
+    Command command(
+        {request_.command,
+         environment_for({request_.key, lock.token(), request_.store_url,
+                          request_.keep ? lock.control_path() : "/dev/null", request_.held}),
+         request_.max_runtime},
+        signals_);
     Outcome outcome;
     outcome.how = How::miss;
     const Ending ending = command.run_spooled(spool, [&] {
       record.fate = Fate::unstored;
       publish(lock, record, outcome);
-      log_.warn("{}: not stored: {}", name(), spool->fault());
       outcome.store_error = spool->fault();
+      say_later(Level::warn, "not stored: " + spool->fault());
     });
     outcome.status = ending.status;
     outcome.run_time = ending.run_time;
+    const Control control = parse_control(lock.take_control());
     if (ending.interrupted != 0) {
-      log_.info("{}: interrupted; nothing is stored", name());
       lock.abandon();
+      say_later(Level::info, "interrupted; nothing is stored");
     } else if (record.fate != Fate::unstored) {
-      complete(record, ending, *spool, parse_control(lock.control_text()));
+      complete(record, ending, *spool, control);
       publish(lock, record, outcome);
     }
     return hand_over(command, ending, std::move(outcome));
   }
 
   /// Fills in what is known after the run, and decides on its fate.
-  void complete(Record& record, const Ending& ending, const Spool& spool,
-                const Control& control) const {
+  void complete(Record& record, const Ending& ending, const Spool& spool, const Control& control) {
     record.end = ending.end;
     record.status = ending.status;
     record.begun = ending.begun;
@@ -278,16 +288,17 @@ class Call {
   }
 
   /// A store that fails now costs the entry, never the output.
-  void publish(Lock& lock, const Record& record, Outcome& outcome) const {
+  void publish(Lock& lock, const Record& record, Outcome& outcome) {
     try {
-      if (!lock.publish(record))
-        log_.info("{}: not stored: it was deleted during the run", name());
-      else if (record.fate == Fate::kept)
-        log_.info("{}: stored for {}, took {}", name(), format_duration(record.ttl),
-                  format_duration(record.run_time));
+      if (!lock.publish(record)) {
+        say_later(Level::info, "not stored: it was deleted during the run");
+      } else if (record.fate == Fate::kept) {
+        say_later(Level::info, fmt::format("stored for {}, took {}", format_duration(record.ttl),
+                                           format_duration(record.run_time)));
+      }
     } catch (const Error& error) {
-      log_.warn("{}: not stored: {}", name(), error.what());
       outcome.store_error = error.what();
+      say_later(Level::warn, std::string("not stored: ") + error.what());
     }
   }
 
@@ -299,9 +310,15 @@ class Call {
     if (ending.interrupted == 0 && drained.interrupted != 0) {
       outcome.signal = drained.interrupted;
       outcome.status = 128 + drained.interrupted;
+      return outcome;
     }
+    signals_.let_through();
+    for (const auto& [level, text] : remarks_) log_.line(level, name() + ": " + text);
     return outcome;
   }
+
+  /// Keeps a remark until nothing is held any more: whoever reads stderr may take his time too.
+  void say_later(Level level, std::string text) { remarks_.emplace_back(level, std::move(text)); }
 
   const Request& request_;
   Store& store_;
@@ -311,6 +328,7 @@ class Call {
   Wish wish_;
   Backoff backoff_;
   bool waited_ = false;
+  std::vector<std::pair<Level, std::string>> remarks_;
   uint32_t troubles_ = 0;
 };
 

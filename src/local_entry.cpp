@@ -52,6 +52,8 @@ std::unique_ptr<LocalEntry> LocalEntry::open(OwnFile file) {
       new LocalEntry(std::move(file), std::move(front), *payload, std::move(*record)));
 }
 
+bool LocalEntry::is_one(int file) { return has_magic(read_front(file, fixed_part_size)); }
+
 LocalEntry::LocalEntry(OwnFile file, std::string front, uint64_t payload, Record record)
     : file_(std::move(file)),
       front_(std::move(front)),

@@ -34,6 +34,9 @@ class LocalEntry final : public Entry {
   /// Null when the file does not begin with a sound record.
   [[nodiscard]] static std::unique_ptr<LocalEntry> open(OwnFile file);
 
+  /// Whether the file is one of memolock's, damaged or not.
+  [[nodiscard]] static bool is_one(int file);
+
   [[nodiscard]] const Record& record() const override { return record_; }
   [[nodiscard]] bool intact() override;
   [[nodiscard]] int replay(int out, int err) override;

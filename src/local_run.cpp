@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -93,11 +94,14 @@ class LocalLock final : public Lock {
     return path_ + '/' + files_.control(token_);
   }
 
-  [[nodiscard]] std::string control_text() override {
+  [[nodiscard]] std::string take_control() override {
+    if (!control_) return {};
     constexpr size_t largest = 64U << 10;
     std::string text(largest, '\0');
     const ssize_t got = read_all_at(control_.get(), text.data(), text.size(), 0);
     text.resize(got < 0 ? 0 : static_cast<size_t>(got));
+    remove(files_.control(token_));
+    control_.reset();
     return text;
   }
 
@@ -218,15 +222,15 @@ class LocalWatch final : public Watch {
     if (!sleeper->awake) throw system_error("cannot make an event descriptor", errno);
     // A lock can be waited for but not polled, hence the thread. It owns what it touches: when the
     // deadline or a signal comes first, it is left to sleep until the process ends.
-    std::thread([sleeper] { sleeper->sleep(); }).detach();
-    switch (await_readable(sleeper->awake.get(), interrupt, deadline)) {
-      case Ready::timed_out:
-        return {Wake::timed_out, nullptr};
-      case Ready::interrupted:
-        return {Wake::interrupted, nullptr};
-      case Ready::readable:
-        break;
+    Ready ready = Ready::readable;
+    try {
+      std::thread([sleeper] { sleeper->sleep(); }).detach();
+      ready = await_readable(sleeper->awake.get(), interrupt, deadline);
+    } catch (const std::system_error&) {
+      ready = await_free(sleeper->file.get(), interrupt, deadline);
     }
+    if (ready == Ready::timed_out) return {Wake::timed_out, nullptr};
+    if (ready == Ready::interrupted) return {Wake::interrupted, nullptr};
     auto entry = LocalEntry::open(measured(std::move(sleeper->file)));
     if (!entry || entry->record().fate == Fate::running) return {Wake::gone, nullptr};
     return {Wake::answered, std::move(entry)};
@@ -242,6 +246,16 @@ class LocalWatch final : public Watch {
       (void)!write(awake.get(), &one, sizeof one);
     }
   };
+
+  /// Where no thread is to be had.
+  static Ready await_free(int file, int interrupt, Nanoseconds deadline) {
+    constexpr std::chrono::milliseconds pause(50);
+    while (is_held(file)) {
+      const Ready ready = await_readable(-1, interrupt, std::min(deadline, boot_now() + pause));
+      if (ready == Ready::interrupted || boot_now() >= deadline) return ready;
+    }
+    return Ready::readable;
+  }
 
   OwnFile file_;
   Record run_;

@@ -48,9 +48,10 @@ std::vector<std::string> names_in(int folder, const std::string& name) {
 }
 }  // namespace
 
-LocalStore::LocalStore(const std::string& directory, const Log& log)
+LocalStore::LocalStore(const std::string& directory, DirectoryLink link, const Log& log)
     : directory_(directory), log_(log) {
-  constexpr int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+  const int no_link = link == DirectoryLink::refuse ? O_NOFOLLOW : 0;
+  const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | no_link;
   root_.reset(open(directory_.c_str(), flags));
   if (!root_ && errno == ENOENT) {
     make_directories(directory_);
@@ -102,6 +103,12 @@ std::unique_ptr<Watch> LocalStore::watch(const Key& key) {
   return file ? watch_run(std::move(file), key) : nullptr;
 }
 
+bool LocalStore::is_locked(const Key& key) {
+  const EntryFiles files(key);
+  const OwnFile lock = open_own(root_.get(), joined(files.folder, files.lock), O_RDONLY);
+  return lock && is_held(lock.get());
+}
+
 bool LocalStore::knows(const Key& key) {
   if (look_up(key)) return true;
   const auto run = watch(key);
@@ -130,6 +137,12 @@ bool LocalStore::forget_files(const EntryFiles& files) {
   return found;
 }
 
+/// Whether there is something under an entry's name that memolock has not written.
+bool LocalStore::is_foreign(const std::string& path) const {
+  const OwnFile file = open_own(root_.get(), path, O_RDONLY);
+  return file ? !LocalEntry::is_one(file.get()) : errno != ENOENT;
+}
+
 size_t LocalStore::forget_all(const std::string& tag) {
   const std::string folder = EntryFiles(Key{tag, "any"}).folder;
   std::set<std::string> entries;  // one name for each, whatever else there is of it
@@ -140,7 +153,7 @@ size_t LocalStore::forget_all(const std::string& tag) {
   }
   size_t count = 0;
   for (const std::string& entry : entries)
-    if (forget_files({folder, entry})) ++count;
+    if (!is_foreign(joined(folder, entry)) && forget_files({folder, entry})) ++count;
   return count;
 }
 

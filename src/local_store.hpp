@@ -28,16 +28,20 @@
 
 namespace memolock {
 
+/// What to do where the directory's own name is a symbolic link.
+enum class DirectoryLink { follow, refuse };
+
 class LocalStore final : public Store {
  public:
   /// Opens `directory`, an absolute path, making it (0700) and what leads to it where missing.
   /// Throws Error(store) when it cannot, when the directory belongs to another user or when others
   /// may write in it. Keeps a reference to `log`.
-  LocalStore(const std::string& directory, const Log& log);
+  LocalStore(const std::string& directory, DirectoryLink link, const Log& log);
 
   [[nodiscard]] std::unique_ptr<Entry> look_up(const Key& key) override;
   [[nodiscard]] std::unique_ptr<Lock> try_acquire(const Key& key) override;
   [[nodiscard]] std::unique_ptr<Watch> watch(const Key& key) override;
+  [[nodiscard]] bool is_locked(const Key& key) override;
   [[nodiscard]] bool knows(const Key& key) override;
   bool forget(const Key& key) override;
   size_t forget_all(const std::string& tag) override;
@@ -45,6 +49,7 @@ class LocalStore final : public Store {
 
  private:
   bool forget_files(const EntryFiles& files);
+  [[nodiscard]] bool is_foreign(const std::string& path) const;
 
   std::string directory_;
   const Log& log_;

@@ -26,6 +26,10 @@ class Log {
   void info(fmt::format_string<T...> format, T&&... args) const {
     say(Level::info, format, std::forward<T>(args)...);
   }
+  /// A line that is worded already.
+  void line(Level level, std::string_view text) const {
+    if (level <= level_) sink_(text);
+  }
   template <typename... T>
   void debug(fmt::format_string<T...> format, T&&... args) const {
     say(Level::debug, format, std::forward<T>(args)...);

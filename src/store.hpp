@@ -41,8 +41,8 @@ class Lock {
   [[nodiscard]] virtual std::shared_ptr<Spool> spool() = 0;
   /// The absolute path of an empty file, for MEMOLOCK_CONTROL.
   [[nodiscard]] virtual std::string control_path() = 0;
-  /// What the command wrote there.
-  [[nodiscard]] virtual std::string control_text() = 0;
+  /// What the command wrote there, and the end of the file; after the command's.
+  [[nodiscard]] virtual std::string take_control() = 0;
   /// Hands the outcome to the waiters, stores it if its fate is `kept`, and releases the lock, in
   /// any case. Returns whether it did with the outcome what its fate says: `del` may have come
   /// between. Throws Error(store) when it could not be stored.
@@ -93,6 +93,9 @@ class Store {
   [[nodiscard]] virtual std::unique_ptr<Lock> try_acquire(const Key& key) = 0;
   /// The run in progress; null when there is none (yet, or any more).
   [[nodiscard]] virtual std::unique_ptr<Watch> watch(const Key& key) = 0;
+  /// Whether somebody holds the lock now, though his run may not be there to watch yet. Disturbs
+  /// nobody.
+  [[nodiscard]] virtual bool is_locked(const Key& key) = 0;
   /// Whether there is an entry, or a run in progress that would be stored.
   [[nodiscard]] virtual bool knows(const Key& key) = 0;
   /// Forgets the entry; a run in progress still answers its waiters but is not stored. Returns

@@ -42,9 +42,9 @@ load helpers/common
 @test "stdin is untouched while waiting" {
   spawn_get -- held a echo held
   await test -e a.started
-  spawn bash -c '"$0" get --tag t --id x; "$0" get --tag t --id x --ttl 1h -- cat; cat' "$MEMOLOCK_BIN" \
-    <<<'mine' >out
-  await is_running x
+  spawn bash -c '"$0" get -v --tag t --id x --ttl 1h -- cat 2>err; cat' "$MEMOLOCK_BIN" <<<'mine' >out
+  await test -e err
+  await began_to_wait 1 err
   release a
   finish_all
   equal $'held\nmine' "$(<out)"

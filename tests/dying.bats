@@ -28,7 +28,7 @@ hold() {
   done
   end "${spawned[0]}"
   await test -e b.started
-  await began_to_wait 39 err.*
+  await began_to_wait 39 'err.*'
   release b
   for pid in "${spawned[@]:1}"; do
     finish "$pid"

@@ -80,7 +80,7 @@ nth='held "a$(wc -l <"$RUNS")"'
   for pid in "${spawned[@]:1}"; do await is_waiting "$pid"; done
   release a
   await test -e b.started
-  await began_to_wait 9 err.*
+  await began_to_wait 9 'err.*'
   release b
   for pid in "${spawned[@]:1}"; do
     finish "$pid"
@@ -119,7 +119,7 @@ second_such_end_is_shared() {
   done
   release a1
   await test -e a2.started
-  await began_to_wait 9 err.*
+  await began_to_wait 9 'err.*'
   release a2
   for pid in "${spawned[@]}"; do
     finish "$pid"
@@ -149,7 +149,7 @@ second_such_end_is_shared() {
   done
   release a
   await test -e b.started
-  await began_to_wait 5 err.*
+  await began_to_wait 5 'err.*'
   release b
   for pid in "${spawned[@]:1}"; do
     finish "$pid"

@@ -160,7 +160,7 @@ is_made_anew() {
 
 @test "foreign files in the places of lock and run do no harm" {
   rm "$entry"
-  for name in x.lock x.run x.new-run x.control; do
+  for name in x.lock x.run x.new-run; do
     echo rubbish >"$MEMOLOCK_CACHE_DIR/t/$name"
   done
   run -0 get --wait 5s -- echo fine
@@ -168,10 +168,10 @@ is_made_anew() {
   store_is_clean
 }
 
-@test "symbolic links in the places of run and control are not followed" {
+@test "symbolic links in the places of runs are not followed" {
   rm "$entry"
   echo precious >precious
-  for name in x.run x.new-run x.control; do ln -s "$PWD/precious" "$MEMOLOCK_CACHE_DIR/t/$name"; done
+  for name in x.run x.new-run; do ln -s "$PWD/precious" "$MEMOLOCK_CACHE_DIR/t/$name"; done
   run -0 get --wait 5s -- sh -c 'echo ttl=1h >>"$MEMOLOCK_CONTROL"; echo fine'
   equal fine "$output"
   equal precious "$(<precious)"

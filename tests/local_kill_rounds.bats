@@ -11,6 +11,14 @@ nap() { sleep "$(printf '0.%04d' $((RANDOM % 160)))"; }
 work='sh -c "echo \$\$ >>grandchildren; exec sleep 0.00$(($$ % 8))"; seq -f "$0 %g" 200; seq -f "$0 %g" 201 400'
 expected() { seq -f "$1 %g" 400; }
 
+# leaves_nothing_in ROUNDS: who was killed on the way out may leave files; the next run clears them.
+leaves_nothing_in() {
+  for ((round = 1; round <= $1; round++)); do
+    memolock get --refresh --tag t --id "$round" --ttl 1h -- true
+  done
+  store_is_clean
+}
+
 everybody_is_gone() {
   local pid
   while read -r pid; do is_gone "$pid" || return; done < <(cat "$RUNS" grandchildren 2>/dev/null)
@@ -36,7 +44,7 @@ everybody_is_gone() {
     await everybody_is_gone
     (($(runs) <= 2)) || fail "$(runs) runs"
   done
-  store_is_clean
+  leaves_nothing_in 160
 }
 
 @test "a holder killed while it makes an entry anew leaves the old one or the new one, in 80 rounds" {
@@ -76,5 +84,5 @@ everybody_is_gone() {
     done
     for i in 0 1 2; do finish "${pids[i]}"; done
   done
-  store_is_clean
+  leaves_nothing_in 25
 }

@@ -131,7 +131,7 @@ is_unfit() {
   umask 000
   export MEMOLOCK_CACHE_DIR=$PWD/a/b/store
   get -- echo 1
-  equal '700 700 700' "$(echo $(stat -c %a a a/b a/b/store))"
+  equal $'700\n700\n700' "$(stat -c %a a a/b a/b/store)"
   equal 700 "$(stat -c %a a/b/store/t)"
   equal 600 "$(stat -c %a a/b/store/t/*.entry)"
 }

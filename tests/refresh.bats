@@ -31,7 +31,7 @@ load helpers/common
   done
   release a
   await test -e b.started
-  await began_to_wait 11 err.*
+  await began_to_wait 11 'err.*'
   release b
   finish_all
   equal 6 "$(cat out.* | grep -c after)"

@@ -38,34 +38,37 @@ all_printed() {
   store_is_clean
 }
 
-@test "500 waiters get one run" {
-  id=x
-  spawn_get -- counted held a echo one
-  await test -e a.started
-  (
-    await began_to_wait 500 "$BATS_TEST_TMPDIR"/err.*
-    release a
-  ) 3>&- &
+# waiters COMMAND…: 500 callers that wait for a run in progress.
+waiters() {
+  local i
+  pids=()
   for i in {1..500}; do
-    "$MEMOLOCK_BIN" get -v --tag t --id x --ttl forever -- counted echo other >"out.$i" 2>"err.$i" 3>&- &
+    "$MEMOLOCK_BIN" get -v --tag t --id x --ttl forever -- "$@" >"out.$i" 2>"err.$i" 3>&- &
     pids+=($!)
   done
+  await began_to_wait 500 'err.*'
+}
+
+@test "500 waiters get one run" {
+  spawn_get -- counted held a echo one
+  await test -e a.started
+  waiters counted echo other
+  release a
   for pid in "${pids[@]}"; do wait "$pid"; done
   all_printed 500 one
   ran_times 1
+  store_is_clean
 }
 
 @test "500 waiters whose holder is killed get one more run" {
-  id=x
   spawn_get -- counted held a echo one
   await test -e a.started
-  for i in {1..500}; do
-    "$MEMOLOCK_BIN" get -v --tag t --id x --ttl forever -- counted sh -c 'sleep 0.1; echo two' \
-      >"out.$i" 2>"err.$i" 3>&- &
-    pids+=($!)
-  done
-  await began_to_wait 500 err.*
+  waiters counted held b echo two
   end "${spawned[0]}"
+  await test -e b.started
+  # nobody is left who still believes in the first run
+  await began_to_wait 999 'err.*'
+  release b
   for pid in "${pids[@]}"; do wait "$pid"; done
   all_printed 500 two
   ran_times 2

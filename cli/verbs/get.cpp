@@ -59,6 +59,7 @@ Outcome get_without_store(Request request, Signals& signals, const Log& log) {
     return absent;
   }
   request.keep = false;
+  request.store_url.clear();  // what the command finds is what the caller has set
   request.ttl = Nanoseconds(0);
   try {
     const auto fallback = open_fallback(log);

@@ -114,8 +114,12 @@ is_gone() {
 # is_running ID: whether `ls` shows a run of it.
 is_running() { memolock ls | grep -q "	$1	running	"; }
 
-# began_to_wait N FILE…: whether memolocks with -v, stderr in FILE…, have begun to wait N times in all.
-began_to_wait() { (($(cat "${@:2}" | grep -c ': waiting for') == $1)); }
+# began_to_wait N PATTERN: whether memolocks with -v, stderr in the files of PATTERN, have begun to wait N
+# times in all. The pattern is expanded here, since a file is made by the process that writes it.
+began_to_wait() {
+  # shellcheck disable=SC2086
+  (($(cat $2 2>/dev/null | grep -c ': waiting for') == $1))
+}
 
 # is_waiting PID: whether this memolock sleeps until another's run ends: its second thread blocks in a lock.
 is_waiting() {

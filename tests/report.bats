@@ -1,0 +1,112 @@
+#!/usr/bin/env bats
+# --report: one JSON line for each call.
+
+load helpers/common
+
+string='"([^"\\]|\\["\\/bfnrt]|\\u[0-9a-f]{4})*"'
+number='-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?'
+member="$string:($string|$number|null|true|false)"
+
+# reported OUTCOME [PART]: the report's last line is an object of JSON with this outcome, and with PART.
+reported() {
+  local line
+  line=$(tail -n 1 report)
+  LC_ALL=C.UTF-8 grep -qxE "\{$member(,$member)*\}" <<<"$line" || fail "no JSON: $line"
+  contains "$line" "\"outcome\":\"$1\""
+  contains "$line" "${2:-}"
+}
+
+@test "a miss and a hit are reported, a line each" {
+  get --report report -- echo 1
+  reported miss '"status":0'
+  get --report report -- echo 1
+  reported hit '"status":0'
+  equal 2 "$(wc -l <report)"
+}
+
+@test "tag, id and status are reported" {
+  run -3 memolock get --tag 'my tag' --id 'my id' --ttl 1h --report report -- sh -c 'exit 3'
+  reported miss '"tag":"my tag"'
+  reported miss '"id":"my id"'
+  reported miss '"status":3'
+}
+
+@test "a hit reports its age, the run time and the time saved" {
+  get --report report -- sleep 0.2
+  reported miss '"saved":0'
+  get --report report -- true
+  reported hit '"run_time":0.'
+  reported hit '"saved":0.'
+  lacks "$(tail -n 1 report)" '"age":null'
+}
+
+@test "a waiter is reported as one" {
+  spawn_get -- held a true
+  await test -e a.started
+  spawn_get --report report -- true
+  await is_waiting $!
+  release a
+  finish_all
+  reported waited
+}
+
+@test "what becomes of a limited wait is reported" {
+  memolock get --tag t --id x --ttl 1ms -- echo old
+  spawn_get --ttl 1ms -- held a true
+  await test -e a.started
+  run -124 get --ttl 1ms --wait 0 --report report -- true
+  reported timeout '"status":124'
+  run -0 get --ttl 1ms --wait 0 --on-timeout stale --report report -- true
+  reported stale
+  run -0 get --ttl 1ms --wait 0 --on-timeout run --report report -- true
+  reported bypass
+}
+
+@test "a look-up of nothing is reported" {
+  run -1 memolock get --tag t --id x --report report
+  reported absent '"status":1'
+}
+
+@test "a bypass is reported" {
+  MEMOLOCK_BYPASS=1 get --report report -- true
+  reported bypass
+}
+
+@test "an interrupted call is reported" {
+  spawn_get --report report -- sh -c ': >ready; exec sleep 60'
+  await test -e ready
+  kill -TERM $!
+  finish $!
+  reported interrupted
+}
+
+@test "what the store refused is reported" {
+  : >store
+  memolock get --tag t --id "report-$$-$RANDOM" --ttl 1h --report report -- true 2>/dev/null
+  reported miss '"store_error":"'
+}
+
+@test "a report is JSON whatever the id holds" {
+  for id in '"' '\' $'new\nline' $'\x1b[31m' $'\xff\xfe' 'ünï' $'\t' '</script>'; do
+    memolock get --tag t --id "$id" --ttl 1h --report report -- true
+    reported miss
+  done
+  equal 8 "$(wc -l <report)"
+}
+
+@test "reports of many callers do not mix" {
+  for i in {1..50}; do
+    "$MEMOLOCK_BIN" get --tag t --id "$i" --ttl 1h --report report -- true 3>&- &
+    pids+=($!)
+  done
+  for pid in "${pids[@]}"; do wait "$pid"; done
+  equal 50 "$(wc -l <report)"
+  equal 50 "$(grep -cxE "\{$member(,$member)*\}" report)"
+}
+
+@test "a report that cannot be written costs one warning and nothing else" {
+  run --separate-stderr -3 get --report /proc/nothing/here -- sh -c 'echo output; exit 3'
+  equal output "$output"
+  one_own_line "$stderr"
+  contains "$stderr" /proc/nothing/here
+}

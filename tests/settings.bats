@@ -1,0 +1,135 @@
+#!/usr/bin/env bats
+# Command line over variable over file.
+
+load helpers/common
+
+# config LINE…: the user's configuration file.
+config() {
+  mkdir -p "$XDG_CONFIG_HOME/memolock"
+  printf '%s\n' "$@" >"$XDG_CONFIG_HOME/memolock/config.toml"
+}
+
+# left ID: the time left that ls shows for it.
+left() { memolock ls | grep "	$1	" | cut -f 5; }
+
+@test "a variable stands for its option" {
+  MEMOLOCK_TTL=forever MEMOLOCK_TAG=from-variable memolock get --id x -- true
+  contains "$(memolock ls)" $'from-variable\tx\tfresh'
+  equal forever "$(left x)"
+}
+
+@test "the configuration file stands for options" {
+  config 'ttl = "forever"' 'tag = "from-file"'
+  memolock get --id x -- true
+  contains "$(memolock ls)" $'from-file\tx\tfresh'
+}
+
+@test "the command line wins over the variable, the variable over the file" {
+  config 'tag = "file"' 'ttl = "1h"'
+  MEMOLOCK_TAG=variable memolock get --id a -- true
+  MEMOLOCK_TAG=variable memolock get --tag line --id b -- true
+  memolock get --id c -- true
+  equal $'file\tc\nline\tb\nvariable\ta' "$(memolock ls | cut -f 1,2 | sort)"
+}
+
+@test "numbers and booleans in the file are what they seem" {
+  config 'ttl = 3600' 'refresh = true' 'max-entry = 10'
+  memolock get --id x -- counted true
+  memolock get --id x -- counted true
+  ran_times 2
+  run -0 --separate-stderr memolock get --id x -- echo 'more than ten bytes'
+  contains "$stderr" 'not stored'
+}
+
+@test "a flag is set by 1 in its variable and not by 0" {
+  get -- counted true
+  MEMOLOCK_REFRESH=0 get -- counted true
+  ran_times 1
+  MEMOLOCK_REFRESH=1 get -- counted true
+  ran_times 2
+}
+
+@test "an empty variable is none" {
+  MEMOLOCK_WAIT='' MEMOLOCK_TAG='' memolock get --id x --ttl 1h -- true
+  contains "$(memolock ls)" $'default\tx'
+}
+
+@test "every option of get but --id can be set by its variable" {
+  spawn_get -- held a true
+  await test -e a.started
+  MEMOLOCK_WAIT=10ms MEMOLOCK_ON_TIMEOUT=run run -0 get -- echo own
+  equal own "$output"
+  release a
+  finish_all
+  MEMOLOCK_MAX_RUNTIME=50ms run -124 get --refresh -- sleep 60
+  MEMOLOCK_MAX_ENTRY=5 run -0 get --refresh -- echo 'too long'
+  contains "$output" 'not stored'
+  MEMOLOCK_REPORT=report get -- true
+  [[ -s report ]]
+  MEMOLOCK_STORE=file://$PWD/other get -- true
+  [[ -d other ]]
+  : >file
+  MEMOLOCK_STORE=file://$PWD/file MEMOLOCK_ON_STORE_ERROR=fail run -125 get -- true
+}
+
+@test "an unknown key gives one warning" {
+  config 'ttl = "1h"' 'colour = "red"'
+  run --separate-stderr -0 memolock get --id x -- echo output
+  equal output "$output"
+  one_own_line "$stderr"
+  contains "$stderr" colour
+}
+
+@test "keys of one verb do not disturb another" {
+  config 'ttl = "1h"' 'max-entry = "1MiB"'
+  run --separate-stderr -0 memolock ls
+  equal '' "$stderr"
+  run --separate-stderr -0 memolock del --tag t --id x
+  equal '' "$stderr"
+}
+
+@test "an unknown variable of memolock's is passed over" {
+  MEMOLOCK_COLOUR=red run --separate-stderr -0 get -- true
+  equal '' "$stderr"
+}
+
+@test "-q keeps the warning of an unknown key to itself" {
+  config 'colour = "red"'
+  run --separate-stderr -0 get -q -- true
+  equal '' "$stderr"
+}
+
+@test "what is wrong in the file is named with the file" {
+  config 'ttl = "soon"'
+  refused config.toml memolock get --id x -- true
+  config 'ttl = '
+  refused config.toml memolock get --id x -- true
+  config 'ttl = { a = 1 }'
+  refused config.toml memolock get --id x -- true
+  config '[section]' 'ttl = "1h"'
+  run memolock get --id x --ttl 1h -- true
+  contains "$output" config.toml
+}
+
+@test "what is wrong in a variable is named with the variable" {
+  MEMOLOCK_TTL=soon refused MEMOLOCK_TTL memolock get --id x -- true
+  MEMOLOCK_ON_TIMEOUT=never refused MEMOLOCK_ON_TIMEOUT memolock get --id x --ttl 1h -- true
+  MEMOLOCK_REFRESH=perhaps refused MEMOLOCK_REFRESH memolock get --id x --ttl 1h -- true
+}
+
+@test "a wrong value that the command line overrides does not matter" {
+  MEMOLOCK_TTL=soon run -0 get -- true
+}
+
+@test "the file is found below HOME when XDG_CONFIG_HOME is not set" {
+  config 'ttl = "1h"'
+  mkdir "$HOME/.config"
+  mv "$XDG_CONFIG_HOME/memolock" "$HOME/.config/memolock"
+  unset XDG_CONFIG_HOME
+  run -0 memolock get --id x -- true
+}
+
+@test "the last of an option given twice counts" {
+  memolock get --tag a --tag b --id x --id y --ttl 1ms --ttl forever -- true
+  equal $'b\ty\tfresh' "$(memolock ls | cut -f 1-3)"
+}
