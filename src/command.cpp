@@ -56,15 +56,18 @@ class Run {
   /// Made before the child is started, so that what may fail for want of descriptors fails in time.
   explicit Run(Signals& signals)
       : signals_(signals),
-        signal_input_(*context_, signals.descriptor()),
+        signal_input_(*context_, fcntl(signals.descriptor(), F_DUPFD_CLOEXEC, 3)),
         child_input_(*context_, signals.watch_children().release()) {}
-  ~Run() { (void)signal_input_.release(); }
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
   void attend(Child& child) {
     child_ = &child;
-    process_.emplace(context_->get_executor(), child.pid());
+    try {
+      process_.emplace(context_->get_executor(), child.pid());
+    } catch (const boost::system::system_error&) {
+      // No descriptor for a process on this kernel, or in this container: SIGCHLD will do.
+    }
   }
 
   void limit(Nanoseconds length) {
@@ -93,16 +96,12 @@ class Run {
   void finish(Ending& ending) {
     await_signal();
     await_orphan();
-    process_->async_wait([this, &ending](error_code, int) {
-      set_outcome(ending, process_->native_exit_code());
-      exited_ = true;
-      child_->note_reaped();
-      // What it left running in the background is its own affair, unless it was to be stopped as a
-      // whole.
-      if (interrupted_ != 0) stop_the_rest();
-      settle();
-    });
+    if (process_) {
+      process_->async_wait(
+          [this](error_code, int) { command_ended(process_->native_exit_code()); });
+    }
     context_->run();
+    set_outcome(ending, native_status_);
     ending.interrupted = interrupted_;
     ending.cut_short = interrupted_ != 0 || (timed_out_ && relays_ > 0);
     if (timed_out_) {
@@ -183,9 +182,22 @@ class Run {
       signalfd_siginfo info{};
       while (read(child_input_.native_handle(), &info, sizeof info) > 0) {
       }
+      int status = 0;
+      if (!process_ && !exited_ && waitpid(child_->pid(), &status, WNOHANG) == child_->pid())
+        command_ended(status);
       child_->reap_orphans();
-      await_orphan();
+      if (!over_) await_orphan();
     });
+  }
+
+  void command_ended(int native_status) {
+    native_status_ = native_status;
+    exited_ = true;
+    child_->note_reaped();
+    // What it left running in the background is its own affair, unless it was to be stopped as a
+    // whole.
+    if (interrupted_ != 0) stop_the_rest();
+    settle();
   }
 
   void interrupt(const Signals::Received& received) {
@@ -245,6 +257,7 @@ class Run {
   /// Lets the loop end when the run is over.
   void settle() {
     if (!exited_ || open_pipes_ > 0 || stopping_) return;
+    over_ = true;
     limit_.cancel();
     rest_.cancel();
     error_code ignored;
@@ -266,8 +279,10 @@ class Run {
   int relays_ = 0;  // of them, those that an outlet has
   int interrupted_ = 0;
   bool exited_ = false;
+  int native_status_ = 0;
   bool timed_out_ = false;
   bool stopping_ = false;
+  bool over_ = false;
   Nanoseconds kill_at_{0};
 };
 
