@@ -163,6 +163,7 @@ Child::Child(const ChildStart& start, const Signals& signals)
   pid_ = start_process(plan, error);
   const int failure = errno;
   if (pid_ < 0) throw system_error("cannot start a process", failure);
+  other_end_.reset();
   start_error_ = error;
   // In the group, it keeps the group's number from being used anew.
   if (watchdog_ > 0) setpgid(watchdog_, pid_);
@@ -178,7 +179,7 @@ void Child::set_watchdog() {
   // Without a watchdog (no descriptor or process to be had) the command still dies with this
   // process, only its descendants do not.
   if (pipe2(lifeline.data(), O_CLOEXEC) != 0) return;
-  const Descriptor other_end(lifeline[0]);
+  other_end_.reset(lifeline[0]);
   lifeline_.reset(lifeline[1]);
   watchdog_ = start_watchdog(lifeline[0]);
   if (watchdog_ < 0) lifeline_.reset();

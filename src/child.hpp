@@ -69,6 +69,8 @@ class Child {
   bool let_go_ = false;
   pid_t watchdog_ = -1;
   Descriptor lifeline_;  // the watchdog sees its other end close when this process dies
+  Descriptor
+      other_end_;  // open here until the command has used the lifeline, should the watchdog be gone
 };
 
 }  // namespace memolock

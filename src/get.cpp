@@ -279,9 +279,9 @@ class Call {
     record.ttl_by_command = control.ttl.has_value();
     record.stale = control.stale.value_or(Nanoseconds(0));
     if (!control.malformed.empty())
-      log_.warn(
-          "{}: not stored: the command wrote a line to MEMOLOCK_CONTROL that means nothing: {}",
-          name(), escape_controls(control.malformed));
+      say_later(Level::warn,
+                "not stored: the command wrote a line to MEMOLOCK_CONTROL that means nothing: " +
+                    escape_controls(control.malformed));
     const bool keep = request_.keep && record.succeeded() && record.ttl > Nanoseconds(0) &&
                       control.cache && control.malformed.empty();
     record.fate = keep ? Fate::kept : Fate::shared;
