@@ -131,6 +131,16 @@ masks() { "$@" grep -E '^Sig(Blk|Ign):' /proc/self/status; }
   kill "$(<pid)"
 }
 
+@test "orphans of the command do not pile up while it runs" {
+  spawn_get -- bash -c 'for i in {1..50}; do (sh -c "echo \$\$ >>orphans" &); done; exec held a true'
+  caller=$!
+  await test -e a.started
+  none_left() { (($(wc -l <orphans) == 50)) && ! pgrep -r Z -P $caller >/dev/null; }
+  await none_left
+  release a
+  finish_all
+}
+
 @test "limits and priority are inherited" {
   (
     ulimit -n 77

@@ -97,3 +97,20 @@ stored() { memolock get --tag t --id x >/dev/null; }
   equal fine "$output"
   store_is_clean
 }
+
+@test "what a command whose result was refused goes on to say is not taken for another's" {
+  spawn_get --max-entry 5 -- sh -c 'echo 0123456789; held a echo cache=no >>"$MEMOLOCK_CONTROL"; held b true' 2>err
+  await test -e a.started
+  was_refused() { ! is_running x; }
+  await was_refused
+  spawn_get -- held c echo second
+  await test -e c.started
+  release a
+  await test -e b.started
+  release c
+  finish "${spawned[1]}"
+  equal second "$(memolock get --tag t --id x)"
+  release b
+  finish_all
+  store_is_clean
+}

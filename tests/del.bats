@@ -111,6 +111,32 @@ three() {
   equal held "$(memolock get --tag t --id x)"
 }
 
+@test "a run that del met says that it was not stored, and nothing else" {
+  spawn_get -v -- held a true 2>err
+  await test -e a.started
+  memolock del --tag t --id x
+  release a
+  finish_all
+  contains "$(<err)" 'not stored'
+  lacks "$(<err)" 'stored for'
+}
+
+# killed NAME: a holder that is killed in its run.
+killed() {
+  spawn_get -- sh -c 'head -c 100000 /dev/zero; exec held "$0" true' "$1" >/dev/null
+  await test -e "$1.started"
+  end $!
+}
+
+@test "del removes what a killed holder has left" {
+  killed a
+  equal 0 "$(memolock del --tag t --id x)"
+  store_is_clean
+  killed b
+  equal 0 "$(memolock del --all --tag t)"
+  store_is_clean
+}
+
 @test "del while entries come and go tears nothing" {
   for i in {1..60}; do memolock get --tag t --id x --ttl 1h -- seq 2000 >"out.$i"; done 3>&- &
   writer=$!

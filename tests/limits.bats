@@ -26,6 +26,15 @@ load helpers/common
   is_gone "$(<far.pid)"
 }
 
+@test "--max-runtime spares what had been started by the process that became memolock" {
+  spawn bash -c 'sleep 60 & echo $! >elder.pid
+    exec "$0" get --tag t --id x --ttl 1h --max-runtime 100ms -- sleep 60' "$MEMOLOCK_BIN"
+  finish $!
+  equal 124 "$status"
+  ! is_gone "$(<elder.pid)" || fail 'it was ended'
+  kill "$(<elder.pid)"
+}
+
 @test "--max-runtime gives the command TERM first" {
   run --separate-stderr -124 get --max-runtime 200ms -- sh -c 'trap "echo bye; exit 0" TERM; while :; do sleep 0.01; done'
   equal bye "$output"

@@ -177,3 +177,23 @@ is_made_anew() {
   equal precious "$(<precious)"
   store_is_clean
 }
+
+@test "a holder whose files were removed during its run leaves the next one's alone" {
+  rm "$entry"
+  spawn_get -- held a echo first 2>err
+  await test -e a.started
+  rm store/t/*
+  spawn_get -- held b echo second
+  await test -e b.started
+  release a
+  finish "${spawned[0]}"
+  equal 0 "$status"
+  is_running x
+  run -124 get --wait 0 -- counted echo third
+  ran_times 0
+  release b
+  finish "${spawned[1]}"
+  equal 0 "$status"
+  equal second "$(memolock get --tag t --id x)"
+  store_is_clean
+}

@@ -86,3 +86,22 @@ everybody_is_gone() {
   done
   leaves_nothing_in 25
 }
+
+@test "a holder killed while its command starts leaves no descendant of it, in 100 rounds" {
+  mark=60.$$$RANDOM # nobody else sleeps that long
+  for _ in {1..100}; do
+    setsid "$MEMOLOCK_BIN" get --tag t --id x --ttl forever -- \
+      sh -c "sleep $mark & echo part; (sleep $mark &); sleep $mark" >/dev/null 3>&- &
+    holder=$!
+    sleep "0.00$((RANDOM % 7))"
+    kill -KILL $holder
+    finish $holder
+  done
+  left() { pgrep -xf "sleep $mark"; }
+  nothing_left() { ! left >/dev/null; }
+  await nothing_left || {
+    mapfile -t pids < <(left)
+    kill "${pids[@]}"
+    false
+  }
+}

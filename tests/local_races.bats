@@ -42,3 +42,28 @@ slow_get() {
   ran_times 2
   store_is_clean
 }
+
+@test "the lock is not held while an entry that was found under it goes to a reader that stalls" {
+  mkfifo pipe
+  exec 4<>pipe
+  # finds no entry, and goes on a second later, when there is one
+  spawn strace -qq -o trace -P t/x.entry -e trace=openat -e inject=openat:delay_exit=1000000:when=1 \
+    "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted false >pipe
+  slow=$!
+  await grep -q x.entry trace
+  get --wait 0 -- seq 200000 >/dev/null
+  is_writing() { grep -q pipe "/proc/$(pgrep -P $slow)/wchan"; }
+  await is_writing
+  equal next "$(get --refresh --wait 0 -- echo next)"
+  ran_times 0
+}
+
+@test "a holder killed before it knows of its command's start takes the command's descendants along" {
+  spawn strace -qq -o trace -e trace=vfork,clone,clone3 -e inject=vfork:delay_exit=3000000 \
+    "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- sh -c 'echo $$ >command.pid
+      sleep 60 & echo $! >child.pid; (sleep 60 & echo $! >orphan.pid); exec sleep 60'
+  await test -s orphan.pid
+  spawned+=("$(<child.pid)" "$(<orphan.pid)")
+  kill -KILL "$(pgrep -o -P $!)"
+  for pid in command child orphan; do await is_gone "$(<$pid.pid)"; done
+}

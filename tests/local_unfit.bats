@@ -127,6 +127,27 @@ is_unfit() {
   equal there "$output"
 }
 
+@test "the command of an unfit store finds no store that the caller has not named" {
+  : >store
+  show='echo "$MEMOLOCK_STORE|$MEMOLOCK_CONTROL"'
+  run -0 --separate-stderr get -- sh -c "$show"
+  equal '|/dev/null' "$output"
+  MEMOLOCK_STORE=file://$PWD/st%6fre run -0 --separate-stderr get -- sh -c "$show"
+  equal "file://$PWD/st%6fre|/dev/null" "$output"
+}
+
+@test "a relative store path in a directory that is gone is unfit" {
+  export MEMOLOCK_CACHE_DIR=relative
+  mkdir gone
+  cd gone
+  rmdir ../gone
+  run --separate-stderr -7 get -- counted perl -e 'print "output\n"; exit 7'
+  equal output "$output"
+  one_own_line "$stderr"
+  contains "$stderr" relative
+  ran_times 1
+}
+
 @test "a store is made with what leads to it, for its user alone" {
   umask 000
   export MEMOLOCK_CACHE_DIR=$PWD/a/b/store

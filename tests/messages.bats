@@ -50,6 +50,19 @@ load helpers/common
   equal '' "$stderr"
 }
 
+@test "-q keeps errors to itself too, whatever they are of" {
+  run --separate-stderr -125 get -q --wait bad -- true
+  equal '' "$stderr"
+  run --separate-stderr -125 get --wait bad -q -- true
+  equal '' "$stderr"
+  run --separate-stderr -125 memolock del -q
+  equal '' "$stderr"
+  mkdir -p "$XDG_CONFIG_HOME/memolock"
+  echo 'ttl = "soon"' >"$XDG_CONFIG_HOME/memolock/config.toml"
+  run --separate-stderr -125 memolock get -q --id x -- true
+  equal '' "$stderr"
+}
+
 @test "-v on the command line wins over MEMOLOCK_LOG" {
   MEMOLOCK_LOG=quiet run --separate-stderr -0 get -v -- true
   contains "$stderr" 'running the command'

@@ -60,6 +60,38 @@ is_stored() { memolock get --tag t --id x >stored; }
   equal 143 "$status"
 }
 
+@test "past --max-entry too a stalled reader can be given up, with one signal or at --max-runtime" {
+  mkfifo pipe other
+  exec 4<>pipe 5<>other
+  spawn "$MEMOLOCK_BIN" get --id x --ttl 1h --max-entry 10 -- seq 200000 >pipe 2>err
+  caller=$!
+  spawn "$MEMOLOCK_BIN" get --id y --ttl 1h --max-entry 10 --max-runtime 500ms -- seq 200000 >other 2>err
+  limited=$!
+  is_relaying() { grep -q pipe "/proc/$caller/task"/*/wchan; }
+  await is_relaying
+  kill -TERM $caller
+  await is_gone $caller
+  finish $caller
+  equal 143 "$status"
+  await is_gone $limited
+  finish $limited
+  equal 124 "$status"
+}
+
+@test "a stalled reader of stderr holds no lock, even when there is something to warn of" {
+  mkfifo pipe
+  exec 4<>pipe
+  spawn_get -- sh -c 'head -c 200000 /dev/zero >&2; echo bogus >>"$MEMOLOCK_CONTROL"; : >ended' 2>pipe
+  caller=$!
+  await test -e ended
+  has_ended() { ! is_running x; }
+  await has_ended
+  equal next "$(get --wait 0 -- echo next)"
+  kill -TERM $caller
+  finish $caller
+  equal 143 "$status"
+}
+
 @test "a reader that leaves does not end the run" {
   seq 50000 >want
   status=0
@@ -81,6 +113,23 @@ is_stored() { memolock get --tag t --id x >stored; }
   run -0 bash -c '"$0" get --tag t --id x 2>err | head -n 1; echo "${PIPESTATUS[0]}"' "$MEMOLOCK_BIN"
   equal $'1\n0' "$output"
   is_empty err
+}
+
+@test "a reader behind a socket who leaves with bytes unread is no error" {
+  # perl gives memolock one end of a connection for stdout, and closes the other after the first byte
+  for round in miss hit; do
+    run -0 --separate-stderr perl -MSocket -e '
+      socketpair(our $ours, our $its, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or die;
+      defined(our $pid = fork) or die;
+      if (!$pid) { close $ours; open(STDOUT, ">&", $its); close $its; exec @ARGV }
+      close $its;
+      sysread($ours, our $byte, 1);
+      close $ours;
+      waitpid($pid, 0);
+      print $?' "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- seq 300000
+    equal "$round: 0" "$round: $output"
+    equal '' "$stderr"
+  done
 }
 
 @test "stderr still comes through when the reader of stdout has left" {

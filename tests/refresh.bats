@@ -9,6 +9,17 @@ load helpers/common
   equal new "$(memolock get --tag t --id x)"
 }
 
+@test "a flag that is set to false is not set" {
+  get -- echo old
+  for word in false 0; do
+    run -0 get --refresh=$word -- counted echo new
+    equal old "$output"
+  done
+  ran_times 0
+  equal 1 "$(memolock del --tag t --id x --dry-run=false)"
+  run -1 memolock get --tag t --id x
+}
+
 @test "--refresh does not take a run that began before the call" {
   spawn_get -- counted held a echo before >1.out
   await test -e a.started

@@ -130,6 +130,18 @@ interrupted_waiter() {
   is_gone "$(<far.pid)"
 }
 
+@test "a stopped command gets the signal too" {
+  spawn_get -- sh -c 'echo $$ >command.pid; kill -STOP $$; sleep 60'
+  caller=$!
+  is_stopped() { [[ -s command.pid && $(ps -o stat= -p "$(<command.pid)") == T* ]]; }
+  await is_stopped
+  kill -TERM $caller
+  await is_gone $caller
+  finish $caller
+  equal 143 "$status"
+  is_gone "$(<command.pid)"
+}
+
 @test "a grandchild that ignores the signal is killed in the end" {
   spawn_get -- sh -c 'sh -c "trap \"\" TERM; echo \$\$ >deaf.pid; while :; do sleep 1; done"'
   await test -s deaf.pid

@@ -124,3 +124,40 @@ signalled_from_elsewhere() {
   contains "$(<typescript)" 'status 0'
   equal 'done' "$(memolock get --tag t --id x)"
 }
+
+@test "Ctrl-C reaches a command that has left the caller's group" {
+  at_terminal "$get"' setsid -w sh -c "echo \$\$ >far.pid; exec sleep 60"'
+  await test -s far.pid
+  printf '\003' >&8
+  await is_gone $terminal
+  finish $terminal
+  equal 130 "$status"
+  is_gone "$(<far.pid)"
+  store_is_clean
+}
+
+@test "what ignores Ctrl-C in the background is told to end before it is killed" {
+  cat >deaf <<'END'
+trap 'echo heard >>heard; exit' TERM
+: >ready
+while :; do sleep 0.01; done
+END
+  at_terminal "$get"' sh -c "trap \"exit 7\" INT; sh deaf & wait"'
+  await test -e ready
+  printf '\003' >&8
+  finish $terminal
+  equal 7 "$status"
+  equal heard "$(<heard)"
+  store_is_clean
+}
+
+@test "without /proc a signal from elsewhere still reaches the command" {
+  unshare -m umount -l /proc 2>/dev/null || skip 'cannot do without /proc here'
+  at_terminal "exec unshare -m sh -c 'umount -l /proc; echo \$\$ >memolock.pid; exec $get sh -c \"echo \\\$\\\$ >command.pid; exec sleep 60\"'"
+  await test -s command.pid
+  kill -TERM "$(<memolock.pid)"
+  await is_gone $terminal
+  finish $terminal
+  equal 143 "$status"
+  is_gone "$(<command.pid)"
+}

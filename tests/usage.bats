@@ -44,6 +44,9 @@ load helpers/common
   refused --tag memolock get --tag= --id x --ttl 1h -- counted true
   refused --id memolock get --tag t --id= --ttl 1h -- counted true
   refused --ttl memolock get --tag t --id x --ttl= -- counted true
+  refused --id memolock get --tag t --ttl 1h --id= counted true
+  refused --id memolock del --tag t --id= --dry-run
+  refused --tag memolock del --tag= --id x
   ran_times 0
 }
 

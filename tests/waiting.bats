@@ -175,6 +175,30 @@ hold() {
   equal 1 "$status"
 }
 
+@test "a look-up with --wait goes on when another takes over from a holder that died, in 20 rounds" {
+  for round in {1..20}; do
+    rm -f ./*.started
+    memolock del --tag t --id x >/dev/null
+    spawn_get -- held a true
+    holder=$!
+    await test -e a.started
+    waiters=()
+    for _ in 1 2 3; do
+      spawn_get -- echo taken >/dev/null
+      waiters+=($!)
+    done
+    spawn "$MEMOLOCK_BIN" get --tag t --id x --wait forever >look.out
+    look=$!
+    for pid in "${waiters[@]}" $look; do await is_waiting "$pid"; done
+    kill -KILL $holder
+    finish $look
+    equal "$round: 0" "$round: $status"
+    equal taken "$(<look.out)"
+    for pid in "${waiters[@]}"; do finish "$pid"; done
+    spawned=()
+  done
+}
+
 @test "the ttl counts from the run's end" {
   run -0 memolock get --tag t --id x --ttl 300ms -- sh -c 'sleep 0.4; echo slow'
   run -0 memolock get --tag t --id x

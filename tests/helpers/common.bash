@@ -13,6 +13,7 @@ use_store() {
 # store_is_clean: no lock, no run and no temporary file is left, only entries.
 store_is_clean() {
   local left
+  [[ -d $MEMOLOCK_CACHE_DIR ]] || return 0
   left=$(find "$MEMOLOCK_CACHE_DIR" -mindepth 2 ! -name '*.entry' 2>/dev/null)
   [[ -z $left ]] || fail "left behind: $left"
 }

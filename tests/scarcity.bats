@@ -1,0 +1,81 @@
+#!/usr/bin/env bats
+# Descriptors, threads and services of the kernel that are not to be had: the command runs all the same, once.
+
+load helpers/common
+
+# As `get`, with an id of the test's own: the machine's own lock, which stands in for a store that cannot be
+# had, is shared by all tests.
+setup() {
+  isolate
+  use_store
+  id=$BATS_TEST_NUMBER-$$-$RANDOM
+}
+
+# speaks: what every run here must come to, in whatever way.
+speaks() {
+  equal 5 "$status"
+  equal out "$output"
+  equal err "$(grep -v '^memolock: ' <<<"$stderr")"
+}
+
+# perl, since a shell needs descriptors above those that there are
+command=(perl -e 'print "out\n"; print STDERR "err\n"; exit 5')
+
+@test "with few descriptors the command runs once, and its status is right" {
+  for n in {9..24}; do
+    run --separate-stderr bash -c 'ulimit -n "$0"; exec "$@"' "$n" \
+      "$MEMOLOCK_BIN" get --tag t --id "$id.$n" --ttl 1h -- "${command[@]}"
+    speaks || fail "with $n descriptors: $stderr"
+  done
+}
+
+# without CALL ERROR [WHEN]: a run with the system call failing.
+without() {
+  run --separate-stderr strace -qq -o trace -e "trace=$1" -e "inject=$1:error=$2${3+:when=$3}" \
+    "$MEMOLOCK_BIN" get --tag t --id "$id.$1.$3" --ttl 1h -- "${command[@]}"
+  grep -q INJECTED trace || return 0
+  speaks || fail "without $*: $stderr"
+}
+
+@test "a kernel that watches no processes, or no more descriptors, is no obstacle" {
+  strace -o trace -e inject=getppid:error=EPERM true 2>/dev/null || skip 'strace cannot run here'
+  without pidfd_open EPERM
+  without epoll_create1 EMFILE
+  for nth in {1..6}; do without epoll_ctl ENOSPC "$nth"; done
+  for nth in {1..3}; do without signalfd4 EMFILE "$nth"; done
+}
+
+@test "who waits gets the output even where no thread can be had" {
+  mkdir -m 700 own
+  as_user=(env)
+  if ((EUID == 0)); then
+    # a user of the test's own: processes are counted by user
+    user=$((60000 + RANDOM % 5000))
+    as_user=(setpriv "--reuid=$user" "--regid=$user" --clear-groups)
+    chown "$user" own
+    chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
+    cp "$MEMOLOCK_BIN" memolock.copy
+  else
+    ln -s "$MEMOLOCK_BIN" memolock.copy
+  fi
+  "${as_user[@]}" ./memolock.copy --version >/dev/null || skip 'cannot be another user here'
+  export MEMOLOCK_CACHE_DIR=$PWD/own/store
+  spawn "${as_user[@]}" ./memolock.copy get --id x --ttl 1h -- \
+    sh -c ': >own/started; until [ -e own/go ]; do sleep 0.01; done; echo held'
+  await test -e own/started
+  spawn "${as_user[@]}" bash -c 'ulimit -u 1; exec "$@"' - \
+    ./memolock.copy get -v --id x --ttl 1h -- echo own >waiter.out 2>err
+  await began_to_wait 1 err
+  ((EUID != 0)) || ! is_waiting $! || fail 'it has got a thread'
+  : >own/go
+  finish_all
+  equal held "$(<waiter.out)"
+}
+
+@test "--max-runtime ends a run in a process namespace without its own /proc" {
+  unshare -pf true 2>/dev/null || skip 'cannot make a namespace here'
+  spawn unshare -pf --kill-child "$MEMOLOCK_BIN" get --id x --ttl 1h --max-runtime 200ms -- sleep 60
+  await is_gone $!
+  finish $!
+  equal 124 "$status"
+}
