@@ -150,6 +150,14 @@ std::vector<pid_t> own_children() {
 
 }  // namespace
 
+int replace_process(const ChildStart& start, const Signals& signals) {
+  const std::vector<char*> argv = pointers(start.argv);
+  const std::vector<char*> environment = pointers(start.environment);
+  signals.restore();
+  execvpe(argv[0], argv.data(), environment.data());
+  return errno;
+}
+
 Child::Child(const ChildStart& start, const Signals& signals)
     : elders_(own_children()), leads_group_(!has_terminal()) {
   // Orphaned descendants come to this process, not to init, so that a signal can still find them.

@@ -20,6 +20,10 @@ struct ChildStart {
   int err = -1;
 };
 
+/// Becomes the command, with this process's own streams. Returns only when that cannot be, with the
+/// errno.
+[[nodiscard]] int replace_process(const ChildStart& start, const Signals& signals);
+
 class Child {
  public:
   /// Starts `start.argv`, searched along PATH, with the signal mask and dispositions of `signals`'

@@ -53,16 +53,19 @@ void set_outcome(Ending& ending, int native_status) {
 /// reaped, its pipes are at their end, and nothing that must not be left behind is left.
 class Run {
  public:
-  /// Made before the child is started, so that what may fail for want of descriptors fails in time.
   explicit Run(Signals& signals)
       : signals_(signals),
         signal_input_(*context_, fcntl(signals.descriptor(), F_DUPFD_CLOEXEC, 3)),
-        child_input_(*context_, signals.watch_children().release()) {}
+        child_input_(*context_, signals.watch_children().release()),
+        spare_(fcntl(signals.descriptor(), F_DUPFD_CLOEXEC, 3)) {
+    if (!spare_) throw system_error("cannot watch a command", errno);
+  }
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
   void attend(Child& child) {
     child_ = &child;
+    spare_.reset();
     try {
       process_.emplace(context_->get_executor(), child.pid());
     } catch (const boost::system::system_error&) {
@@ -79,8 +82,8 @@ class Run {
     });
   }
 
-  /// Reads `pipe` to its end into `spool` and `outlet`; past a refusal the outlet reads on by
-  /// itself.
+  /// `finish` is to read `pipe` to its end into `spool` and `outlet`; past a refusal the outlet
+  /// reads on by itself.
   void pump(Descriptor pipe, Stream stream, const std::shared_ptr<Spool>& spool,
             std::shared_ptr<Outlet> outlet, const std::function<void()>& refused) {
     Pump& pump = pumps_.at(static_cast<size_t>(stream));
@@ -90,12 +93,13 @@ class Run {
     pump.outlet = std::move(outlet);
     pump.refused = &refused;
     ++open_pipes_;
-    read_on(pump);
   }
 
   void finish(Ending& ending) {
     await_signal();
     await_orphan();
+    for (Pump& pump : pumps_)
+      if (pump.input) read_on(pump);
     if (process_) {
       process_->async_wait(
           [this](error_code, int) { command_ended(process_->native_exit_code()); });
@@ -271,6 +275,8 @@ class Run {
   Signals& signals_;
   asio::posix::stream_descriptor signal_input_;
   asio::posix::stream_descriptor child_input_;
+  // Kept for the one descriptor that can be made only when there is a process.
+  Descriptor spare_;
   std::optional<boost::process::v2::process> process_;
   asio::steady_timer limit_{*context_};
   asio::steady_timer rest_{*context_};
@@ -291,30 +297,34 @@ std::string why_not_started(const std::string& name, int error) {
                      error == ENOENT ? "command not found" : error_text(error));
 }
 
-/// Starts the command, lets `attend` see to its streams, and waits for its end; fills in times and
-/// outcome. `excuse` gets the message when it cannot be started.
-template <typename Attend, typename Excuse>
-Ending run_child(std::unique_ptr<Child>& child, const Launch& launch, Signals& signals,
-                 const ChildStart& start, const Attend& attend, const Excuse& excuse) {
-  Ending ending;
-  std::optional<Run> run;
+/// All that a run needs but its process, so that what may fail for want of descriptors fails before
+/// the command has started. Throws Error(store).
+template <typename Prepare>
+std::unique_ptr<Run> make_run(Signals& signals, const Prepare& prepare) {
   try {
-    run.emplace(signals);
+    auto run = std::make_unique<Run>(signals);
+    prepare(*run);
+    return run;
   } catch (const boost::system::system_error& error) {
     throw system_error("cannot watch a command", error.code().value());
   }
-  // Kept for the one descriptor that can be made only when there is a process.
-  Descriptor spare(fcntl(signals.descriptor(), F_DUPFD_CLOEXEC, 3));
-  if (!spare) throw system_error("cannot watch a command", errno);
+}
+
+/// Starts the command and sees it to its end; fills in times and outcome. `started` is called when
+/// it runs, `excuse` with the message when it cannot be started.
+template <typename Started, typename Excuse>
+Ending see_through(Run& run, std::unique_ptr<Child>& child, const Launch& launch,
+                   const ChildStart& start, const Signals& signals, const Started& started,
+                   const Excuse& excuse) {
+  Ending ending;
   ending.begun = wall_now();
   const Nanoseconds boot_begun = boot_now();
   child = std::make_unique<Child>(start, signals);
   if (child->start_error() == 0) {
-    spare.reset();
-    run->attend(*child);
-    attend(*run);
-    if (launch.max_runtime) run->limit(*launch.max_runtime);
-    run->finish(ending);
+    run.attend(*child);
+    started();
+    if (launch.max_runtime) run.limit(*launch.max_runtime);
+    run.finish(ending);
     child->let_go();
   } else {
     waitpid(child->pid(), nullptr, 0);
@@ -333,9 +343,23 @@ Command::Command(Launch launch, Signals& signals) : launch_(std::move(launch)), 
 Command::~Command() = default;
 
 Ending Command::run_plain() {
-  return run_child(
-      child_, launch_, signals_, {launch_.argv, launch_.environment, -1, -1}, [](Run&) {},
-      [](const std::string& text) { (void)write_all(STDERR_FILENO, text); });
+  const ChildStart start{launch_.argv, launch_.environment, -1, -1};
+  const auto excuse = [](const std::string& text) { (void)write_all(STDERR_FILENO, text); };
+  std::unique_ptr<Run> run;
+  try {
+    run = make_run(signals_, [](Run&) {});
+  } catch (const Error&) {
+    if (launch_.max_runtime) throw;
+    // Not even the means to watch a child are to be had: the last resort is to become the command.
+    const int error = replace_process(start, signals_);
+    excuse(why_not_started(launch_.argv.front(), error));
+    Ending ending;
+    ending.end = End::not_started;
+    ending.status = status_not_started(error);
+    return ending;
+  }
+  return see_through(
+      *run, child_, launch_, start, signals_, [] {}, excuse);
 }
 
 Ending Command::run_spooled(const std::shared_ptr<Spool>& spool,
@@ -344,15 +368,17 @@ Ending Command::run_spooled(const std::shared_ptr<Spool>& spool,
   Pipe err = make_pipe();
   outlets_ = {Outlet::make(spool, Stream::out, STDOUT_FILENO),
               Outlet::make(spool, Stream::err, STDERR_FILENO)};
+  const auto run = make_run(signals_, [&](Run& made) {
+    made.pump(std::move(out.read_end), Stream::out, spool, outlets_[0], refused);
+    made.pump(std::move(err.read_end), Stream::err, spool, outlets_[1], refused);
+  });
   const ChildStart start{launch_.argv, launch_.environment, out.write_end.get(),
                          err.write_end.get()};
-  const Ending ending = run_child(
-      child_, launch_, signals_, start,
-      [&](Run& run) {
+  const Ending ending = see_through(
+      *run, child_, launch_, start, signals_,
+      [&] {
         out.write_end.reset();
         err.write_end.reset();
-        run.pump(std::move(out.read_end), Stream::out, spool, outlets_[0], refused);
-        run.pump(std::move(err.read_end), Stream::err, spool, outlets_[1], refused);
       },
       [&](const std::string& text) {
         // As a shell would say it: part of the run's stderr, for those who share the outcome too.

@@ -99,7 +99,7 @@ stored() { memolock get --tag t --id x >/dev/null; }
 }
 
 @test "what a command whose result was refused goes on to say is not taken for another's" {
-  spawn_get --max-entry 5 -- sh -c 'echo 0123456789; held a echo cache=no >>"$MEMOLOCK_CONTROL"; held b true' 2>err
+  spawn_get --max-entry 5 -- sh -c 'echo 0123456789; held a true; echo cache=no >>"$MEMOLOCK_CONTROL"; exec held b true' 2>err
   await test -e a.started
   was_refused() { ! is_running x; }
   await was_refused

@@ -21,9 +21,14 @@ speaks() {
 # perl, since a shell needs descriptors above those that there are
 command=(perl -e 'print "out\n"; print STDERR "err\n"; exit 5')
 
+# for bash: the rest of the line with so many descriptors, none but the three streams in use
+few='for fd in /proc/$$/fd/*; do fd=${fd##*/}; ((fd < 3)) || exec {fd}>&-; done; ulimit -n "$0"; exec "$@"'
+
 @test "with few descriptors the command runs once, and its status is right" {
+  # a sanitizer needs descriptors of its own
+  ! grep -qa -e __asan_init -e __tsan_init "$MEMOLOCK_BIN" || skip 'built with a sanitizer'
   for n in {9..24}; do
-    run --separate-stderr bash -c 'ulimit -n "$0"; exec "$@"' "$n" \
+    run --separate-stderr bash -c "$few" "$n" \
       "$MEMOLOCK_BIN" get --tag t --id "$id.$n" --ttl 1h -- "${command[@]}"
     speaks || fail "with $n descriptors: $stderr"
   done
@@ -40,9 +45,8 @@ without() {
 @test "a kernel that watches no processes, or no more descriptors, is no obstacle" {
   strace -o trace -e inject=getppid:error=EPERM true 2>/dev/null || skip 'strace cannot run here'
   without pidfd_open EPERM
-  without epoll_create1 EMFILE
-  for nth in {1..6}; do without epoll_ctl ENOSPC "$nth"; done
-  for nth in {1..3}; do without signalfd4 EMFILE "$nth"; done
+  for nth in {1..8}; do without epoll_ctl ENOSPC "$nth"; done
+  for nth in {2..3}; do without signalfd4 EMFILE "$nth"; done
 }
 
 @test "who waits gets the output even where no thread can be had" {

@@ -5,7 +5,8 @@ load helpers/common
 
 # at_terminal SCRIPT: the shell script with a terminal as its own; what comes on descriptor 8 is typed there.
 at_terminal() {
-  spawn script -qec "$1" /dev/null <&8 >typescript 2>&1
+  # a shell that waits for what it runs before it ends by a signal itself
+  SHELL=$(command -v bash) spawn script -qec "$1" /dev/null <&8 >typescript 2>&1
   terminal=$!
 }
 
