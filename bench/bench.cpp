@@ -233,11 +233,14 @@ void crowd_500() {
 /// Copies of one entry's record would be foreign under other names, so each is made by a run.
 void fill(const std::string& tag, size_t count) {
   constexpr const char* script = R"(
-    i=0
-    while [ $i -lt "$3" ]; do
-      i=$((i + 1))
-      "$1" get --tag "$2" --id "id-$i" --ttl forever -- echo $i
-    done)";
+    part() {
+      i=$1
+      while [ "$i" -le "$4" ]; do
+        "$2" get --tag "$3" --id "id-$i" --ttl forever -- echo "$i"
+        i=$((i + 2))
+      done
+    }
+    part 1 "$@" & part 2 "$@" & wait)";
   run({"sh", "-c", script, "sh", memolock, tag, std::to_string(count)}, To::dev_null);
 }
 

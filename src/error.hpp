@@ -1,6 +1,5 @@
 // The one exception type. Expected outcomes are values; this is for the rest. It is worded where
-// the fact is known
-// ("cannot open /x/y: Permission denied") and caught once, in the cli.
+// the fact is known ("cannot open /x/y: Permission denied") and caught once, in the cli.
 #pragma once
 
 #include <stdexcept>

@@ -142,6 +142,7 @@ class Call {
     if (watch) refuse_deadlock(watch->run());
     if (boot_now() >= deadline_) return time_out();
     if (!watch) {
+      log_.debug("{}: the lock is held, but there is no run to wait for; trying again", name());
       if (!backoff_.pause(signals_.descriptor())) return interrupted();
       return std::nullopt;
     }

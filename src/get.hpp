@@ -2,21 +2,22 @@
 //
 // Of all callers who want an entry, one runs the command; the others take what it leaves:
 //
-//   1. Look up. A fresh entry is replayed, and that is all.
-//   2. Else try to take the lock. Who gets it looks up once more (the last holder may have stored
-//   between the two steps),
-//      runs the command, stores what it left, wakes the waiters and releases the lock.
-//   3. Else watch the run in progress, look up once more (it may have ended before the watch
-//   began), and sleep. Woken
-//      with an outcome, take it if it answers; woken without one, the holder has died: begin anew,
-//      and perhaps take over.
+// 1. Look up. A fresh entry is replayed, and that is all.
+// 2. Else try to take the lock. Who gets it looks up once more (the last holder may have stored
+//    between the two steps), runs the command, stores what it left, wakes the waiters and releases
+//    the lock.
+// 3. Else watch the run in progress, look up once more (it may have ended before the watch began),
+//    and sleep. Woken with an outcome, take it if it answers; woken without one, the holder has
+//    died: begin anew, and perhaps take over.
 //
 // What a waiter makes of an outcome:
-//   success                          take it (with --refresh: if the run began after this call;
-//   else begin anew) failure                          take it, status and all (--on-failure retry:
-//   begin anew) not started, or killed           may be that machine's trouble: begin anew, but
-//   take the second such end in a row too large or not storable        run the command at once,
-//   uncached holder interrupted or dead       begin anew
+//
+// - success: take it. With --refresh only if the run began after this call, else begin anew.
+// - failure: take it, status and all. With --on-failure retry begin anew.
+// - not started, or killed by a signal: it may be that machine's trouble, so begin anew; but take
+//   the second such end in a row.
+// - too large or not storable: run the command at once, uncached.
+// - holder interrupted or dead: begin anew.
 //
 // Nobody stores without the lock, and the command's output reaches its caller whatever the store
 // does.

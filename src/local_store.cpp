@@ -46,6 +46,7 @@ std::vector<std::string> names_in(int folder, const std::string& name) {
   closedir(directory);
   return names;
 }
+
 }  // namespace
 
 LocalStore::LocalStore(const std::string& directory, DirectoryLink link, const Log& log)
@@ -65,6 +66,7 @@ LocalStore::LocalStore(const std::string& directory, DirectoryLink link, const L
   if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
     throw store_error("others may write in the store " + directory_ + "; run: chmod go-w " +
                       directory_);
+  log_.debug("the store is {}", directory_);
 }
 
 std::unique_ptr<Entry> LocalStore::look_up(const Key& key) {

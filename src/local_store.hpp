@@ -1,18 +1,17 @@
 // The store that needs no server: a directory of one user's on one machine.
 //
 // Files, below a folder for each tag (names: key.hpp; bytes: entry.hpp):
-//   ID.entry     what the last kept run left. Replaced by rename, read without any lock.
-//   ID.lock      the run lock: exclusive, only ever tried, never waited for. Who holds it may run
-//   the command and owns
-//                every other name of the entry. Unlinked by its holder alone; who gets it checks
-//                that the path still names what he locked.
-//   ID.run       the run in progress: stdout as it comes. Its holder locks it exclusively before it
-//   gets this name;
-//                waiters sleep in a shared lock on it. Awake, they read its fixed part through the
-//                descriptor they have: finished, it is their answer, stored or not (what is not
-//                kept has lost its name, so nobody finds it later); unfinished, its holder died,
-//                and one of them gets the run lock.
-//   ID.TOKEN.control  MEMOLOCK_CONTROL of that run.
+//
+// - ID.entry: what the last kept run left. Replaced by rename, read without any lock.
+// - ID.lock: the run lock. Exclusive, only ever tried, never waited for. Who holds it may run the
+//   command and owns every other name of the entry. Unlinked by its holder alone; who gets it
+//   checks that the path still names what he locked.
+// - ID.run: the run in progress, stdout as it comes. Its holder locks it exclusively before it gets
+//   this name; waiters sleep in a shared lock on it. Awake, they read its fixed part through the
+//   descriptor they have. Finished: it is their answer, stored or not (what is not kept has lost
+//   its name, so nobody finds it later). Unfinished: its holder died, and one of them gets the run
+//   lock.
+// - ID.TOKEN.control: MEMOLOCK_CONTROL of that run.
 //
 // Locks are open-file-description locks: the kernel drops them when the holder dies, and probing
 // them with F_OFD_GETLK disturbs nobody. Two locks and not one, because waiters who wake in a
