@@ -172,12 +172,19 @@ pid_t parent_of(pid_t pid) {
   return parent;
 }
 
+/// Whether this memolock sleeps until another's run ends: its second thread is blocked in a lock.
+bool is_waiting(pid_t pid) {
+  const fs::directory_iterator threads("/proc/" + std::to_string(pid) + "/task");
+  return std::distance(begin(threads), end(threads)) > 1;
+}
+
 Crowd crowd(size_t callers, bool kill_holder) {
   static const int dev_null = open("/dev/null", O_WRONLY | O_CLOEXEC);
   const fs::path log = work / "log";
   fs::remove(log);
   run({memolock, "del", "--tag", "b", "--id", "crowd"}, To::dev_null);
-  const Words call = get({"--tag", "b", "--id", "crowd", "--ttl", "1h"}, worker(log, "1000"));
+  const Words call = get({"--tag", "b", "--id", "crowd", "--ttl", "1h"},
+                         worker(log, kill_holder ? "3000" : "1000"));
   std::vector<pid_t> pids;
   for (size_t i = 0; i < callers; ++i) pids.push_back(start(call, dev_null));
   Crowd crowd;
@@ -185,7 +192,9 @@ Crowd crowd(size_t callers, bool kill_holder) {
   if (kill_holder) {
     const pid_t holder = parent_of(first_worker(log));
     // Not while callers are still on their way: all of them are to wait for the one who dies.
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    for (const pid_t pid : pids)
+      while (pid != holder && !is_waiting(pid))
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
     killed = now();
     kill(holder, SIGKILL);
   }
@@ -212,8 +221,8 @@ void crowd_rows(size_t callers, bool kill_holder, const std::string& bar) {
     most_commands = std::max(most_commands, seen.commands);
     failures += seen.failures;
   }
-  const std::string of = fmt::format("{} callers of 1 s{}", callers,
-                                     kill_holder ? ", holder killed" : "");
+  const std::string of = fmt::format("{} callers of {}", callers,
+                                     kill_holder ? "3 s, holder killed" : "1 s");
   row(of + ": most runs; failed callers", fmt::format("{}; {}", most_commands, failures),
       kill_holder ? "2; 1 (the killed)" : "1; 0");
   if (kill_holder) {
