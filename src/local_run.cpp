@@ -273,9 +273,14 @@ namespace {
 
 std::unique_ptr<LocalLock> take_lock(std::string path, EntryFiles files, Descriptor folder) {
   const std::string where = path + '/' + files.lock;
-  constexpr int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  constexpr int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
   for (;;) {
-    Descriptor lock(openat(folder.get(), files.lock.c_str(), flags, 0600));
+    // First without O_CREAT, which takes the folder's lock even where the file is there: after a
+    // holder's death the one who gets the run lock would queue behind all the others for each name
+    // he makes.
+    Descriptor lock(openat(folder.get(), files.lock.c_str(), flags));
+    if (!lock && errno == ENOENT)
+      lock.reset(openat(folder.get(), files.lock.c_str(), flags | O_CREAT, 0600));
     if (!lock) throw system_error("cannot open " + where, errno);
     const int error = lock_file(lock.get(), F_OFD_SETLK, F_WRLCK);
     if (error == EAGAIN || error == EACCES) return nullptr;
