@@ -159,8 +159,11 @@ size_t LocalStore::forget_all(const std::string& tag) {
   return count;
 }
 
-void LocalStore::list(const std::function<void(const Listing&)>& each) {
-  for (const std::string& folder : names_in(root_.get(), ".")) {
+void LocalStore::list(const std::optional<std::string>& tag,
+                      const std::function<void(const Listing&)>& each) {
+  const auto folders = tag ? std::vector{EntryFiles(Key{*tag, "any"}).folder}
+                           : names_in(root_.get(), ".");
+  for (const std::string& folder : folders) {
     std::vector<std::string> names = names_in(root_.get(), folder);
     std::sort(names.begin(), names.end());
     for (const std::string& name : names) {

@@ -44,7 +44,8 @@ class LocalStore final : public Store {
   [[nodiscard]] bool knows(const Key& key) override;
   bool forget(const Key& key) override;
   size_t forget_all(const std::string& tag) override;
-  void list(const std::function<void(const Listing&)>& each) override;
+  void list(const std::optional<std::string>& tag,
+            const std::function<void(const Listing&)>& each) override;
 
  private:
   bool forget_files(const EntryFiles& files);

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "src/entry.hpp"
@@ -103,8 +104,10 @@ class Store {
   virtual bool forget(const Key& key) = 0;
   /// Forgets all entries of a tag, likewise. Returns how many.
   virtual size_t forget_all(const std::string& tag) = 0;
-  /// Calls `each` once for every entry and every run in progress, in no order.
-  virtual void list(const std::function<void(const Listing&)>& each) = 0;
+  /// Calls `each` once for every entry and every run in progress of `tag`, or of all tags, in no
+  /// order.
+  virtual void list(const std::optional<std::string>& tag,
+                    const std::function<void(const Listing&)>& each) = 0;
 };
 
 }  // namespace memolock

@@ -12,9 +12,7 @@ namespace {
 
 size_t count_all(Store& store, const std::string& tag) {
   size_t count = 0;
-  store.list([&](const Listing& listing) {
-    if (listing.record.key.tag == tag) ++count;
-  });
+  store.list(tag, [&](const Listing&) { ++count; });
   return count;
 }
 

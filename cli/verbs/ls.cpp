@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -41,8 +42,8 @@ Exit run_ls(const Options& options, const Log& log) {
   std::string lines;
   constexpr size_t enough = 64U << 10;
   int error = 0;
-  store->list([&](const Listing& listing) {
-    if (options.tag_on_command_line && listing.record.key.tag != options.tag) return;
+  const auto tag = options.tag_on_command_line ? std::optional(options.tag) : std::nullopt;
+  store->list(tag, [&](const Listing& listing) {
     lines += line_of(listing, now);
     if (lines.size() < enough || error != 0) return;
     error = write_all(STDOUT_FILENO, lines);
