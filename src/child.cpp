@@ -169,8 +169,7 @@ Child::Child(const ChildStart& start, const Signals& signals)
                   leads_group_, lifeline_.get(),    getpid(),  &signals};
   volatile int error = 0;
   pid_ = start_process(plan, error);
-  const int failure = errno;
-  if (pid_ < 0) throw system_error("cannot start a process", failure);
+  if (pid_ < 0) throw system_error("cannot start a process", errno);
   other_end_.reset();
   start_error_ = error;
   // In the group, it keeps the group's number from being used anew.

@@ -127,7 +127,6 @@ void Checksum::add(std::string_view bytes) {
 uint64_t Checksum::value() const { return XXH3_64bits_digest(state_); }
 
 uint64_t checksum(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
-uint64_t empty_checksum() { return checksum({}); }
 
 std::string encode(const Record& record) {
   std::string head(fixed_part_size, '\0');

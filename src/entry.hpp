@@ -84,8 +84,7 @@ class Checksum {
   State* state_;
 };
 
-/// The checksum of nothing.
-[[nodiscard]] uint64_t empty_checksum();
+/// The same of bytes that are all at hand.
 [[nodiscard]] uint64_t checksum(std::string_view bytes);
 
 /// Fixed part and names of a record.

@@ -1,7 +1,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <optional>
 
 #include <fmt/format.h>
@@ -50,7 +49,7 @@ Exit run_ls(const Options& options, const Log& log) {
     lines.clear();
   });
   if (error == 0) error = write_all(STDOUT_FILENO, lines);
-  if (error != 0 && error != EPIPE)
+  if (error != 0 && !reader_has_left(error))
     throw store_error("cannot write the list: " + error_text(error));
   return {};
 }
