@@ -65,11 +65,20 @@ std::optional<std::string> text_of(const toml::node& node) {
 }
 
 ConfigEntry read_entry(const std::string& path, const std::string& key, const toml::node& node) {
-  auto text = text_of(node);
-  if (!text)
-    throw usage_error(fmt::format("{}: {}: neither a string nor a number or a boolean", path,
-                                  escape_controls(key)));
-  return {key, std::move(*text), path};
+  ConfigEntry entry{key, {}, path};
+  const auto add = [&](const toml::node& value) {
+    auto text = text_of(value);
+    if (!text)
+      throw usage_error(fmt::format("{}: {}: neither a string nor a number or a boolean", path,
+                                    escape_controls(key)));
+    entry.values.push_back(std::move(*text));
+  };
+  if (const toml::array* const list = node.as_array()) {
+    for (const toml::node& value : *list) add(value);
+  } else {
+    add(node);
+  }
+  return entry;
 }
 
 void read_file(const std::string& path, std::vector<ConfigEntry>& entries) {

@@ -11,8 +11,8 @@ namespace memolock {
 /// One key of a file.
 struct ConfigEntry {
   std::string key;
-  std::string value;  ///< as on the command line
-  std::string file;   ///< for messages
+  std::vector<std::string> values;  ///< as on the command line; of an array all, else one
+  std::string file;                 ///< for messages
 };
 
 /// The entries of $XDG_CONFIG_HOME/memolock/config.toml and /etc/memolock/config.toml, the user's

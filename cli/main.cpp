@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <exception>
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "cli/verbs/verbs.hpp"
 #include "src/descriptor.hpp"
 #include "src/error.hpp"
+#include "src/redis_address.hpp"
 #include "src/signals.hpp"
 
 namespace memolock {
@@ -28,15 +30,58 @@ void occupy_closed_streams() {
     if (fcntl(fd, F_GETFD) < 0) (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
+/// Takes the passwords of store URLs out of what a process list shows of this process. The words
+/// have been read.
+void hide_passwords(int argc, char** argv) {
+  constexpr std::string_view option = "--store=";
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    const std::string_view url = word.substr(word.starts_with(option) ? option.size() : 0);
+    const std::string shown = without_password(url);
+    if (shown.size() >= url.size()) continue;
+    char* const begin = argv[i] + (word.size() - url.size());
+    std::fill(std::copy(shown.begin(), shown.end(), begin), argv[i] + word.size(), '\0');
+  }
+}
+
+/// Whether the verb runs a command, which is to find its signals as memolock has found them.
+bool runs_command(Verb verb) {
+  return verb == Verb::get || verb == Verb::once || verb == Verb::lock;
+}
+
 Exit run_verb(const Options& options, const Log& log) {
   for (const std::string& warning : options.warnings) log.warn("{}", warning);
+  // Who reads us may leave, and a server too: an errno says so.
+  if (!runs_command(options.verb)) signal(SIGPIPE, SIG_IGN);
   switch (options.verb) {
     case Verb::get:
       return run_get(options, log);
+    case Verb::once:
+      return run_once(options, log);
+    case Verb::lock:
+      return run_lock(options, log);
+    case Verb::key:
+      return run_key(options, log);
+    case Verb::set:
+      return run_set(options, log);
+    case Verb::fail:
+      return run_fail(options, log);
+    case Verb::renew:
+      return run_renew(options, log);
     case Verb::del:
       return run_del(options, log);
     case Verb::ls:
       return run_ls(options, log);
+    case Verb::show:
+      return run_show(options, log);
+    case Verb::stats:
+      return run_stats(options);
+    case Verb::gc:
+      return run_gc(options, log);
+    case Verb::doctor:
+      return run_doctor(options, log);
+    case Verb::completion:
+      return run_completion(options, log);
   }
   return {own_error};
 }
@@ -46,6 +91,7 @@ Exit run(int argc, char** argv) {
   Options options;
   try {
     read_options(argc, argv, options);
+    hide_passwords(argc, argv);
     if (!options.print) return run_verb(options, Log(options.log, print_line));
     if (const int error = write_all(STDOUT_FILENO, *options.print))
       throw store_error("cannot write the text: " + error_text(error));
@@ -60,8 +106,8 @@ Exit run(int argc, char** argv) {
 }  // namespace memolock
 
 int main(int argc, char** argv) {
-  // The threads here allocate next to nothing; an arena for each would cost a waiter more than all
-  // else that it does when it is woken.
+  // The threads here allocate next to nothing; an arena for each would cost more than all else that
+  // they do.
   mallopt(M_ARENA_MAX, 1);
   memolock::occupy_closed_streams();
   const memolock::Exit exit = memolock::run(argc, argv);

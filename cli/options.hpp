@@ -7,31 +7,71 @@
 #include <vector>
 
 #include "src/get.hpp"
+#include "src/key_inputs.hpp"
 #include "src/log.hpp"
+#include "src/redis_address.hpp"
 
 namespace memolock {
 
-enum class Verb { get, del, ls };
+enum class Verb {
+  get,
+  once,
+  lock,
+  key,
+  set,
+  fail,
+  renew,
+  del,
+  ls,
+  show,
+  stats,
+  gc,
+  doctor,
+  completion
+};
 enum class OnStoreError { run, fail };
 
 struct Options {
   Verb verb = Verb::get;
   Level log = Level::warn;
   std::string store;
+  Nanoseconds store_timeout = std::chrono::seconds(2);
+  Nanoseconds lease = std::chrono::seconds(10);
+  RedisTls tls;
+  std::string password_file;
+  std::string sentinel_user, sentinel_password_file;
   std::string tag = "default";
   bool tag_on_command_line = false;
   std::vector<std::string> ids;
+  KeyInputs key;
   std::optional<Nanoseconds> ttl;
   std::optional<Nanoseconds> wait;
   OnTimeout on_timeout = OnTimeout::fail;
   OnFailure on_failure = OnFailure::share;
   OnStoreError on_store_error = OnStoreError::run;
+  OnLostLease on_lost_lease = OnLostLease::run_on;
   bool refresh = false;
+  Nanoseconds stale{0};
+  Nanoseconds stale_if_error{0};
+  std::optional<double> early;
+  double jitter = 0;
+  std::optional<Nanoseconds> cache_failures;
   std::optional<Nanoseconds> max_runtime;
   std::optional<uint64_t> max_entry;
+  std::vector<std::string> artifacts;
   std::string report;
   bool all = false;
   bool dry_run = false;
+  bool foreign = false;
+  bool lock = false;
+  bool json = false;
+  bool reset = false;
+  std::optional<uint64_t> max_size;
+  std::string token;
+  int status = 1;
+  int skip_status = 0;
+  bool external = false;
+  /// What follows the options: of get its command, of set a file.
   std::vector<std::string> command;
 
   /// What was asked for instead of a verb's work: the text of --help or --version.

@@ -4,8 +4,7 @@
 
 #include <cerrno>
 
-#include <nlohmann/json.hpp>
-
+#include "cli/json.hpp"
 #include "src/descriptor.hpp"
 #include "src/error.hpp"
 
@@ -18,6 +17,10 @@ const char* name_of(How how) {
       return "hit";
     case How::miss:
       return "miss";
+    case How::ran:
+      return "ran";
+    case How::skipped:
+      return "skipped";
     case How::waited:
       return "waited";
     case How::stale:
@@ -32,13 +35,10 @@ const char* name_of(How how) {
       return "interrupted";
     case How::error:
       return "error";
+    case How::background:
+      return "background";
   }
   return "";
-}
-
-nlohmann::ordered_json seconds(const std::optional<Nanoseconds>& length) {
-  if (!length) return nullptr;
-  return std::chrono::duration<double>(*length).count();
 }
 
 /// The run that this call did not have to do itself.
@@ -48,7 +48,7 @@ bool saved_a_run(How how) { return how == How::hit || how == How::waited || how 
 
 void append_report(const std::string& file, const Key& key, const Outcome& outcome,
                    const Log& log) {
-  nlohmann::ordered_json line;
+  Json line;
   line["time"] = std::chrono::duration<double>(wall_now()).count();
   line["outcome"] = name_of(outcome.how);
   line["tag"] = key.tag;
@@ -57,12 +57,8 @@ void append_report(const std::string& file, const Key& key, const Outcome& outco
   line["age"] = seconds(outcome.age);
   line["run_time"] = seconds(outcome.run_time);
   line["saved"] = seconds(saved_a_run(outcome.how) ? outcome.run_time : Nanoseconds(0));
-  line["store_error"] = outcome.store_error.empty() ? nlohmann::ordered_json()
-                                                    : nlohmann::ordered_json(outcome.store_error);
-  // An id may hold any bytes; JSON may not.
-  const std::string text = line.dump(-1, ' ', false,
-                                     nlohmann::ordered_json::error_handler_t::replace) +
-                           "\n";
+  line["store_error"] = outcome.store_error.empty() ? Json() : Json(outcome.store_error);
+  const std::string text = json_text(line) + "\n";
 
   const Descriptor to(open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
   const int error = to ? write_all(to.get(), text) : errno;

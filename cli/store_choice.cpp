@@ -1,17 +1,23 @@
 #include "cli/store_choice.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
 #include <fmt/format.h>
 
+#include "src/descriptor.hpp"
 #include "src/error.hpp"
 #include "src/key.hpp"
+#include "src/local_doctor.hpp"
 #include "src/local_store.hpp"
 #include "src/percent.hpp"
+#include "src/redis_doctor.hpp"
 
 namespace memolock {
 namespace {
@@ -36,7 +42,7 @@ std::string directory_of(const std::string& url) {
   if (url.empty() || url == "local") return default_directory();
   // Not the whole of an unknown URL: it may hold a password.
   if (!url.starts_with(scheme))
-    throw usage_error(fmt::format("--store: '{}' is neither local nor file:///DIR",
+    throw usage_error(fmt::format("--store: '{}' is neither local, file:///DIR nor redis://HOST",
                                   escape_controls(url.substr(0, url.find(':')))));
   auto path = percent_unescape(std::string_view(url).substr(scheme.size()));
   if (!path || !path->starts_with('/') || path->find('\0') != std::string::npos)
@@ -45,32 +51,112 @@ std::string directory_of(const std::string& url) {
   return std::move(*path);
 }
 
-}  // namespace
+/// `option` is what named the file.
+std::string first_line_of(std::string_view option, const std::string& file) {
+  const Descriptor opened(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  std::string text(4096, '\0');
+  const ssize_t size = opened ? read(opened.get(), text.data(), text.size()) : -1;
+  if (size < 0)
+    throw store_error(
+        fmt::format("{}: cannot read {}: {}", option, escape_controls(file), error_text(errno)));
+  text.resize(static_cast<size_t>(size));
+  text.resize(std::min(text.find('\n'), text.size()));
+  if (text.ends_with('\r')) text.pop_back();
+  return text;
+}
 
-StoreChoice choose_store(const std::string& url) {
-  StoreChoice choice;
+/// A server's password that its URL does not have.
+std::string password_from_elsewhere(const Options& options) {
+  if (!options.password_file.empty())
+    return first_line_of("--password-file", options.password_file);
+  for (const char* name : {"MEMOLOCK_REDIS_PASSWORD", "REDISCLI_AUTH"})
+    if (auto password = variable(name); !password.empty()) return password;
+  return "";
+}
+
+std::string sentinel_password(const Options& options) {
+  const std::string& file = options.sentinel_password_file;
+  return file.empty() ? variable("MEMOLOCK_SENTINEL_PASSWORD")
+                      : first_line_of("--sentinel-password-file", file);
+}
+
+StoreChoice server_choice(const Options& options) {
+  RedisSettings settings;
+  settings.lease = options.lease;
+  settings.timeout = options.store_timeout;
+  try {
+    settings.address = parse_redis_url(options.store);
+  } catch (const Error& error) {
+    throw usage_error(std::string("--store: ") + error.what());
+  }
+  settings.address.tls = options.tls;
+  if (settings.address.password.empty())
+    settings.address.password = password_from_elsewhere(options);
+  if (settings.address.has_sentinels()) {
+    settings.address.sentinels.user = options.sentinel_user;
+    settings.address.sentinels.password = sentinel_password(options);
+  }
+  // A password goes to the command only by the way that the caller has chosen for it.
+  const bool inherited = variable("MEMOLOCK_STORE") == options.store;
+  return {std::move(settings), inherited ? options.store : without_password(options.store)};
+}
+
+StoreChoice directory_choice(const std::string& url) {
   const std::string directory = directory_of(url);
   std::error_code error;
-  choice.directory = std::filesystem::absolute(directory, error).lexically_normal();
+  std::string path = std::filesystem::absolute(directory, error).lexically_normal();
   if (error)
     throw store_error(
         fmt::format("cannot tell where the store {} is: {}", directory, error.message()));
-  while (choice.directory.size() > 1 && choice.directory.ends_with('/'))
-    choice.directory.pop_back();
-  choice.url = "file://";
-  for (const char c : choice.directory)
-    choice.url += c == '%' ? std::string("%25") : std::string(1, c);
-  return choice;
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  std::string path_url = "file://";
+  for (const char c : path) path_url += c == '%' ? std::string("%25") : std::string(1, c);
+  return {std::move(path), std::move(path_url)};
 }
 
-std::unique_ptr<Store> open_store(const StoreChoice& choice, const Log& log) {
-  return std::make_unique<LocalStore>(choice.directory, DirectoryLink::follow, log);
+}  // namespace
+
+StoreChoice choose_store(const Options& options) {
+  return is_redis_url(options.store) ? server_choice(options) : directory_choice(options.store);
 }
 
-std::unique_ptr<Store> open_fallback(const Log& log) {
+std::optional<std::string> directory_here(const StoreChoice& choice) {
+  if (choice.is_local()) return std::get<std::string>(choice.place);
+  try {
+    return std::get<std::string>(directory_choice("").place);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+uint64_t max_entry(const Options& options, const StoreChoice& choice) {
+  constexpr uint64_t default_local = 1ULL << 30;
+  constexpr uint64_t default_server = 64ULL << 20;
+  return options.max_entry.value_or(choice.is_local() ? default_local : default_server);
+}
+
+std::unique_ptr<Store> open_store(const StoreChoice& choice, int interrupt, const Log& log) {
+  if (const auto* server = std::get_if<RedisSettings>(&choice.place))
+    return std::make_unique<RedisStore>(*server, interrupt, log);
+  return std::make_unique<LocalStore>(std::get<std::string>(choice.place), DirectoryLink::follow,
+                                      log);
+}
+
+Examination examine(const StoreChoice& choice, const std::string& tag, const Log& log) {
+  if (const auto* server = std::get_if<RedisSettings>(&choice.place))
+    return examine_server(*server, tag, log);
+  return examine_directory(std::get<std::string>(choice.place));
+}
+
+StoreChoice fallback_choice() {
+  const std::string directory = fmt::format("/tmp/memolock-{}", geteuid());
+  return {directory, "file://" + directory};
+}
+
+std::unique_ptr<Store> open_fallback(const StoreChoice& fallback, const Log& log) {
   // Anybody may put a link there.
-  return std::make_unique<LocalStore>(fmt::format("/tmp/memolock-{}", geteuid()),
-                                      DirectoryLink::refuse, log);
+  return std::make_unique<LocalStore>(std::get<std::string>(fallback.place), DirectoryLink::refuse,
+                                      log);
 }
 
 }  // namespace memolock

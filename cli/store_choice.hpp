@@ -2,28 +2,52 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <variant>
 
+#include "cli/options.hpp"
+#include "src/finding.hpp"
 #include "src/log.hpp"
+#include "src/redis_store.hpp"
 #include "src/store.hpp"
 
 namespace memolock {
 
 struct StoreChoice {
-  std::string directory;
+  /// The local store's directory, or how to reach a server.
+  std::variant<std::string, RedisSettings> place;
   /// How a child reaches the same store: the value of its MEMOLOCK_STORE.
   std::string url;
+
+  [[nodiscard]] bool is_local() const { return place.index() == 0; }
 };
 
-/// Reads `--store`: "" or "local", file:///DIR. Throws Error(usage) for anything else, Error(store)
-/// when there is no directory to default to.
-[[nodiscard]] StoreChoice choose_store(const std::string& url);
+/// Reads the options that say which store is meant: local, file:///DIR, or a Redis URL. Throws
+/// Error(usage) for anything else, Error(store) when there is no directory to default to.
+[[nodiscard]] StoreChoice choose_store(const Options& options);
 
-/// The chosen store, opened. Throws Error(store). Keeps a reference to `log`.
-[[nodiscard]] std::unique_ptr<Store> open_store(const StoreChoice& choice, const Log& log);
+/// The directory of the chosen store, or the one that would be it without a server: where the
+/// counters lie. Nothing when there is no place for one.
+[[nodiscard]] std::optional<std::string> directory_here(const StoreChoice& choice);
+
+/// The largest result that is to be stored there; bytes.
+[[nodiscard]] uint64_t max_entry(const Options& options, const StoreChoice& choice);
+
+/// The chosen store, opened. Throws Error(store). `interrupt`: a descriptor that ends a wait for a
+/// server; -1: none. Keeps a reference to `log`.
+[[nodiscard]] std::unique_ptr<Store> open_store(const StoreChoice& choice, int interrupt,
+                                                const Log& log);
+
+/// Whether the chosen store is reachable and fit for the entries of `tag`. It is not opened for
+/// that: one that cannot be is to be examined too, and a directory would be made.
+[[nodiscard]] Examination examine(const StoreChoice& choice, const std::string& tag,
+                                  const Log& log);
 
 /// The store by which the callers on this machine share runs while the one they asked for is out of
-/// reach; nothing is kept in it. It does not depend on the environment. Throws Error(store).
-[[nodiscard]] std::unique_ptr<Store> open_fallback(const Log& log);
+/// reach; nothing is kept in it. It does not depend on the environment.
+[[nodiscard]] StoreChoice fallback_choice();
+/// That store, opened. Throws Error(store).
+[[nodiscard]] std::unique_ptr<Store> open_fallback(const StoreChoice& fallback, const Log& log);
 
 }  // namespace memolock

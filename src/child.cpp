@@ -38,7 +38,7 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
 struct Plan {
   char* const* argv;
   char* const* environment;
-  int out, err;
+  int in, out, err;
   bool lead_group;
   int lifeline;  // -1: no watchdog
   pid_t parent;
@@ -53,6 +53,7 @@ struct Plan {
   if (plan.lifeline >= 0) (void)!write(plan.lifeline, &self, sizeof self);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != plan.parent) _exit(128 + SIGKILL);  // it died before the line above took hold
+  if (plan.in >= 0) dup2(plan.in, STDIN_FILENO);
   if (plan.out >= 0) dup2(plan.out, STDOUT_FILENO);
   if (plan.err >= 0) dup2(plan.err, STDERR_FILENO);
   plan.signals->restore();
@@ -153,6 +154,7 @@ std::vector<pid_t> own_children() {
 int replace_process(const ChildStart& start, const Signals& signals) {
   const std::vector<char*> argv = pointers(start.argv);
   const std::vector<char*> environment = pointers(start.environment);
+  if (start.in >= 0) dup2(start.in, STDIN_FILENO);
   signals.restore();
   execvpe(argv[0], argv.data(), environment.data());
   return errno;
@@ -165,8 +167,8 @@ Child::Child(const ChildStart& start, const Signals& signals)
   const std::vector<char*> argv = pointers(start.argv);
   const std::vector<char*> environment = pointers(start.environment);
   if (leads_group_) set_watchdog();
-  const Plan plan{argv.data(),  environment.data(), start.out, start.err,
-                  leads_group_, lifeline_.get(),    getpid(),  &signals};
+  const Plan plan{argv.data(),  environment.data(), start.in, start.out, start.err,
+                  leads_group_, lifeline_.get(),    getpid(), &signals};
   volatile int error = 0;
   pid_ = start_process(plan, error);
   if (pid_ < 0) throw system_error("cannot start a process", errno);

@@ -16,12 +16,13 @@ namespace memolock {
 struct ChildStart {
   const std::vector<std::string>& argv;
   const std::vector<std::string>& environment;  ///< "NAME=value"
+  int in = -1;
   int out = -1;
   int err = -1;
 };
 
-/// Becomes the command, with this process's own streams. Returns only when that cannot be, with the
-/// errno.
+/// Becomes the command, with `start.in` and else this process's own streams. Returns only when that
+/// cannot be, with the errno.
 [[nodiscard]] int replace_process(const ChildStart& start, const Signals& signals);
 
 class Child {

@@ -34,7 +34,9 @@ using boost::system::error_code;
 constexpr std::chrono::seconds kill_grace{10};
 // And what a killed one has to be gone.
 constexpr std::chrono::seconds give_up{2};
-constexpr size_t read_size = 256U << 10;
+// What a short output needs, without a mapping of its own, and what a large one gets.
+constexpr size_t first_read_size = 32U << 10;
+constexpr size_t large_read_size = 256U << 10;
 constexpr int large_pipe = 1 << 20;
 
 int status_not_started(int error) { return error == ENOENT ? 127 : 126; }
@@ -82,6 +84,26 @@ class Run {
     });
   }
 
+  /// Calls `lasting` when the command has run for a moment.
+  void remind(const std::function<void()>& lasting) {
+    constexpr std::chrono::milliseconds moment(20);
+    moment_.expires_after(moment);
+    moment_.async_wait([&lasting](error_code error) {
+      if (!error) lasting();
+    });
+  }
+
+  /// Stops the command when `descriptor` becomes readable; -1: none.
+  void stop_at(int descriptor) {
+    if (descriptor < 0) return;
+    stop_input_.emplace(*context_, fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
+    stop_input_->async_wait(asio::posix::descriptor_base::wait_read, [this](error_code error) {
+      if (error) return;
+      stopped_ = true;
+      stop();
+    });
+  }
+
   /// `finish` is to read `pipe` to its end into `spool` and `outlet`; past a refusal the outlet
   /// reads on by itself.
   void pump(Descriptor pipe, Stream stream, const std::shared_ptr<Spool>& spool,
@@ -107,7 +129,8 @@ class Run {
     context_->run();
     set_outcome(ending, native_status_);
     ending.interrupted = interrupted_;
-    ending.cut_short = interrupted_ != 0 || (timed_out_ && relays_ > 0);
+    ending.stopped = stopped_;
+    ending.cut_short = interrupted_ != 0 || ((timed_out_ || stopped_) && relays_ > 0);
     if (timed_out_) {
       ending.end = End::timed_out;
       ending.status = 124;
@@ -121,12 +144,12 @@ class Run {
     std::shared_ptr<Spool> spool;
     std::shared_ptr<Outlet> outlet;
     const std::function<void()>* refused = nullptr;
-    std::unique_ptr<char[]> buffer = std::make_unique_for_overwrite<char[]>(read_size);
-    bool large = false;
+    size_t read_size = first_read_size;
+    std::unique_ptr<char[]> buffer = std::make_unique_for_overwrite<char[]>(first_read_size);
   };
 
   void read_on(Pump& pump) {
-    pump.input->async_read_some(asio::buffer(pump.buffer.get(), read_size),
+    pump.input->async_read_some(asio::buffer(pump.buffer.get(), pump.read_size),
                                 [this, &pump](error_code error, size_t size) {
                                   if (error) {
                                     end_of(pump);
@@ -141,13 +164,19 @@ class Run {
     const bool refused_before = !pump.spool->fault().empty();
     if (pump.spool->append(pump.stream, bytes)) {
       pump.outlet->advance(pump.spool->size(pump.stream));
-      if (size >= (64U << 10) && !std::exchange(pump.large, true))
-        fcntl(pump.input->native_handle(), F_SETPIPE_SZ, large_pipe);
+      if (size == first_read_size) grow(pump);
       read_on(pump);
       return;
     }
     if (!refused_before) (*pump.refused)();
     pass_by(pump, bytes);
+  }
+
+  static void grow(Pump& pump) {
+    if (pump.read_size == large_read_size) return;
+    fcntl(pump.input->native_handle(), F_SETPIPE_SZ, large_pipe);
+    pump.read_size = large_read_size;
+    pump.buffer = std::make_unique_for_overwrite<char[]>(large_read_size);
   }
 
   /// Hands the pipe over to the outlet, which tells the loop when it is done.
@@ -264,7 +293,9 @@ class Run {
     over_ = true;
     limit_.cancel();
     rest_.cancel();
+    moment_.cancel();
     error_code ignored;
+    if (stop_input_) stop_input_->cancel(ignored);
     signal_input_.cancel(ignored);
     child_input_.cancel(ignored);
   }
@@ -278,8 +309,10 @@ class Run {
   // Kept for the one descriptor that can be made only when there is a process.
   Descriptor spare_;
   std::optional<boost::process::v2::process> process_;
+  std::optional<asio::posix::stream_descriptor> stop_input_;
   asio::steady_timer limit_{*context_};
   asio::steady_timer rest_{*context_};
+  asio::steady_timer moment_{*context_};
   std::array<Pump, 2> pumps_;
   int open_pipes_ = 0;
   int relays_ = 0;  // of them, those that an outlet has
@@ -287,6 +320,7 @@ class Run {
   bool exited_ = false;
   int native_status_ = 0;
   bool timed_out_ = false;
+  bool stopped_ = false;
   bool stopping_ = false;
   bool over_ = false;
   Nanoseconds kill_at_{0};
@@ -324,6 +358,7 @@ Ending see_through(Run& run, std::unique_ptr<Child>& child, const Launch& launch
     run.attend(*child);
     started();
     if (launch.max_runtime) run.limit(*launch.max_runtime);
+    if (launch.lasting) run.remind(launch.lasting);
     run.finish(ending);
     child->let_go();
   } else {
@@ -343,13 +378,13 @@ Command::Command(Launch launch, Signals& signals) : launch_(std::move(launch)), 
 Command::~Command() = default;
 
 Ending Command::run_plain() {
-  const ChildStart start{launch_.argv, launch_.environment, -1, -1};
+  const ChildStart start{launch_.argv, launch_.environment, launch_.in, launch_.out, -1};
   const auto excuse = [](const std::string& text) { (void)write_all(STDERR_FILENO, text); };
   std::unique_ptr<Run> run;
   try {
-    run = make_run(signals_, [](Run&) {});
+    run = make_run(signals_, [&](Run& made) { made.stop_at(launch_.stop_descriptor); });
   } catch (const Error&) {
-    if (launch_.max_runtime) throw;
+    if (launch_.max_runtime || launch_.lasting) throw;
     // Not even the means to watch a child are to be had: the last resort is to become the command.
     const int error = replace_process(start, signals_);
     excuse(why_not_started(launch_.argv.front(), error));
@@ -368,11 +403,13 @@ Ending Command::run_spooled(const std::shared_ptr<Spool>& spool,
   Pipe err = make_pipe();
   outlets_ = {Outlet::make(spool, Stream::out, STDOUT_FILENO),
               Outlet::make(spool, Stream::err, STDERR_FILENO)};
+  if (launch_.hold_out) outlets_[0]->hold();
   const auto run = make_run(signals_, [&](Run& made) {
     made.pump(std::move(out.read_end), Stream::out, spool, outlets_[0], refused);
     made.pump(std::move(err.read_end), Stream::err, spool, outlets_[1], refused);
+    made.stop_at(launch_.stop_descriptor);
   });
-  const ChildStart start{launch_.argv, launch_.environment, out.write_end.get(),
+  const ChildStart start{launch_.argv, launch_.environment, launch_.in, out.write_end.get(),
                          err.write_end.get()};
   const Ending ending = see_through(
       *run, child_, launch_, start, signals_,
@@ -391,6 +428,8 @@ Ending Command::run_spooled(const std::shared_ptr<Spool>& spool,
   for (const auto& outlet : outlets_) outlet->finish();
   return ending;
 }
+
+void Command::let_out() { outlets_[0]->release(); }
 
 Command::Drained Command::drain(Nanoseconds patience) {
   Drained drained;

@@ -22,13 +22,21 @@ struct Launch {
   std::vector<std::string> argv;
   std::vector<std::string> environment;  ///< all of it, "NAME=value"
   std::optional<Nanoseconds> max_runtime;
+  int in = -1;               ///< its stdin; -1: this process's own
+  int out = -1;              ///< of run_plain: where its stdout goes; -1: to this process's own
+  int stop_descriptor = -1;  ///< when it becomes readable the command is stopped; -1: none
+  bool hold_out = false;     ///< of run_spooled: its stdout waits for let_out()
+  /// Called when the command has run for a moment, 20 ms, of a run that is to be seen to its end;
+  /// empty: there is nothing to be done then.
+  std::function<void()> lasting = nullptr;
 };
 
 /// How a run ended.
 struct Ending {
   End end = End::exited;
-  int status = 0;       ///< the command's, or 128+N, 124, 126, 127
-  int interrupted = 0;  ///< the first signal that memolock got while it ran; 0 for none
+  int status = 0;        ///< the command's, or 128+N, 124, 126, 127
+  int interrupted = 0;   ///< the first signal that memolock got while it ran; 0 for none
+  bool stopped = false;  ///< by `stop_descriptor`
   bool cut_short =
       false;  ///< it was stopped: its readers are not to be waited for as long as they like
   Nanoseconds begun{0}, ended{0};  ///< wall clock
@@ -45,7 +53,9 @@ class Command {
   Command(const Command&) = delete;
   Command& operator=(const Command&) = delete;
 
-  /// Runs it with the caller's own descriptors.
+  /// Runs it with the caller's own descriptors. This run is over when the command has exited. Where
+  /// it cannot be watched, this process becomes the command, unless Launch has a limit or
+  /// `lasting`: then throws Error(store).
   [[nodiscard]] Ending run_plain();
 
   /// Runs it with stdout and stderr going to `spool` and, from there, to this process's own. When
@@ -53,6 +63,10 @@ class Command {
   /// pace.
   [[nodiscard]] Ending run_spooled(const std::shared_ptr<Spool>& spool,
                                    const std::function<void()>& refused);
+
+  /// Lets what Launch::hold_out has kept back go on to the caller; what the spool has refused has
+  /// gone already. Before drain().
+  void let_out();
 
   struct Drained {
     int interrupted = 0;  ///< the signal that came first; 0 when all has been passed on

@@ -92,6 +92,10 @@ Pipe make_pipe() {
 Ready await_readable(int fd, int interrupt, Nanoseconds deadline) {
   std::array<pollfd, 2> waiting{{{.fd = fd, .events = POLLIN, .revents = 0},
                                  {.fd = interrupt, .events = POLLIN, .revents = 0}}};
+  return await_events(waiting, deadline);
+}
+
+Ready await_events(std::span<pollfd> waiting, Nanoseconds deadline) {
   for (;;) {
     timespec rest{};
     if (deadline != forever) {
@@ -101,7 +105,8 @@ Ready await_readable(int fd, int interrupt, Nanoseconds deadline) {
     }
     const timespec* const limit = deadline == forever ? nullptr : &rest;
     const int ready = ppoll(waiting.data(), waiting.size(), limit, nullptr);
-    if (ready > 0) return waiting[0].revents != 0 ? Ready::readable : Ready::interrupted;
+    const bool only_interrupt = ready == 1 && waiting.back().revents != 0;
+    if (ready > 0) return only_interrupt ? Ready::interrupted : Ready::readable;
     if (ready == 0) return Ready::timed_out;
     if (errno != EINTR) throw system_error("cannot wait", errno);
   }
@@ -132,6 +137,14 @@ int write_all_at(int to, std::string_view bytes, uint64_t offset) {
     }
   }
   return 0;
+}
+
+ssize_t read_some(int from, char* into, size_t size) {
+  for (;;) {
+    const ssize_t got = read(from, into, size);
+    if (got >= 0 || (errno != EINTR && errno != EAGAIN)) return got;
+    if (errno == EAGAIN) (void)await_readable(from, -1, forever);
+  }
 }
 
 ssize_t read_all_at(int from, char* into, size_t size, uint64_t offset) {

@@ -5,10 +5,13 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <utility>
 
 #include "src/clock.hpp"
+
+struct pollfd;
 
 namespace memolock {
 
@@ -48,16 +51,24 @@ enum class Ready { readable, interrupted, timed_out };
 /// `fd` stands for nothing.
 [[nodiscard]] Ready await_readable(int fd, int interrupt, Nanoseconds deadline);
 
+/// The same for any events of several descriptors, the last of which is the interrupt; which came
+/// is in `waiting`.
+[[nodiscard]] Ready await_events(std::span<pollfd> waiting, Nanoseconds deadline);
+
 /// Whether a write failed with this errno because nobody reads any more, which is no fault of the
 /// writer's.
 [[nodiscard]] bool reader_has_left(int error);
 
-/// Writes all of `bytes`, blocking as long as it takes. Returns 0 or the errno (EPIPE: the reader
-/// has left).
+/// Writes all of `bytes`, blocking as long as it takes. Returns 0 or the errno (perhaps one for
+/// reader_has_left).
 [[nodiscard]] int write_all(int to, std::string_view bytes);
 
 /// Writes all of `bytes` at `offset`. Returns 0 or the errno.
 [[nodiscard]] int write_all_at(int to, std::string_view bytes, uint64_t offset);
+
+/// Reads what is there, up to `size` bytes, and blocks until there is something. Returns the count,
+/// 0 at the end of file, or -1 with errno set.
+[[nodiscard]] ssize_t read_some(int from, char* into, size_t size);
 
 /// Reads up to `size` bytes at `offset` until end of file. Returns the count, or -1 with errno set.
 [[nodiscard]] ssize_t read_all_at(int from, char* into, size_t size, uint64_t offset);
@@ -65,7 +76,7 @@ enum class Ready { readable, interrupted, timed_out };
 /// Copies `length` bytes of the file `from`, starting at `offset`, to where `to` stands, without
 /// passing them through this process where the kernel can: splice into a pipe, copy_file_range into
 /// a file, sendfile elsewhere. Blocks as long as it takes. Returns 0, or the errno of the side that
-/// failed (EPIPE: the reader has left; EIO: `from` is short).
+/// failed (perhaps one for reader_has_left; EIO: `from` is short).
 [[nodiscard]] int copy_range(int from, uint64_t offset, uint64_t length, int to);
 
 }  // namespace memolock

@@ -1,6 +1,7 @@
 #include "src/entry.hpp"
 
 #define XXH_INLINE_ALL
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -10,7 +11,7 @@ namespace memolock {
 namespace {
 
 constexpr std::string_view magic = "memolock";
-constexpr uint8_t version = 1;
+constexpr uint8_t version = 2;
 
 // Offsets in the fixed part.
 constexpr size_t at_version = 8;
@@ -26,11 +27,14 @@ constexpr size_t at_ended = 32;
 constexpr size_t at_run_time = 40;
 constexpr size_t at_ttl = 48;
 constexpr size_t at_stale = 56;
-constexpr size_t at_out_size = 64;
-constexpr size_t at_err_size = 72;
-constexpr size_t at_out_hash = 80;
-constexpr size_t at_err_hash = 88;
-constexpr size_t at_token = 96;
+constexpr size_t at_retained = 64;
+constexpr size_t at_out_size = 72;
+constexpr size_t at_err_size = 80;
+constexpr size_t at_out_hash = 88;
+constexpr size_t at_err_hash = 96;
+constexpr size_t at_files_size = 104;
+constexpr size_t at_files_hash = 112;
+constexpr size_t at_token = 120;
 constexpr size_t token_size = 32;
 constexpr size_t at_pid = at_token + token_size;
 constexpr size_t at_head_hash = at_pid +
@@ -38,6 +42,8 @@ constexpr size_t at_head_hash = at_pid +
 static_assert(at_head_hash + 8 == fixed_part_size);
 
 constexpr uint16_t flag_ttl_by_command = 1;
+constexpr uint16_t flag_kept_by_others = 2;
+constexpr uint16_t flag_stale_by_command = 4;
 // A command line is bounded by the kernel (2 MiB by default, 6 MiB at the most); tag, id and host
 // add little.
 constexpr uint32_t largest_names = 8U << 20;
@@ -106,6 +112,14 @@ uint64_t head_hash(std::string_view head) {
   return XXH3_64bits_digest(&state);
 }
 
+uint16_t flags_of(const Record& record) {
+  unsigned flags = 0;
+  if (record.ttl_by_command) flags |= flag_ttl_by_command;
+  if (record.keeper == Keeper::others) flags |= flag_kept_by_others;
+  if (record.stale_by_command) flags |= flag_stale_by_command;
+  return static_cast<uint16_t>(flags);
+}
+
 Nanoseconds take_time(std::string_view from, size_t at) {
   return Nanoseconds(take<int64_t>(from, at));
 }
@@ -128,11 +142,27 @@ uint64_t Checksum::value() const { return XXH3_64bits_digest(state_); }
 
 uint64_t checksum(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
+std::string in_one_text(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += word + '\0';
+  return text;
+}
+
+std::vector<std::string> words_in(std::string_view text) {
+  std::vector<std::string> words;
+  for (size_t end = 0; (end = text.find('\0')) != std::string_view::npos;) {
+    words.emplace_back(text.substr(0, end));
+    text.remove_prefix(end + 1);
+  }
+  return words;
+}
+
 std::string encode(const Record& record) {
   std::string head(fixed_part_size, '\0');
   put_word(head, record.key.tag);
   put_word(head, record.key.id);
   put_word(head, record.holder.host);
+  put_word(head, in_one_text(record.artifacts));
   for (const std::string& word : record.command) put_word(head, word);
 
   head.replace(0, magic.size(), magic);
@@ -140,7 +170,7 @@ std::string encode(const Record& record) {
   put(head, at_fate, static_cast<uint8_t>(record.fate));
   put(head, at_end, static_cast<uint8_t>(record.end));
   put(head, at_status, static_cast<uint16_t>(record.status));
-  put(head, at_flags, static_cast<uint16_t>(record.ttl_by_command ? flag_ttl_by_command : 0));
+  put(head, at_flags, flags_of(record));
   put(head, at_troubles, record.troubles);
   put(head, at_names_size, static_cast<uint32_t>(head.size() - fixed_part_size));
   put(head, at_begun, record.begun.count());
@@ -148,10 +178,13 @@ std::string encode(const Record& record) {
   put(head, at_run_time, record.run_time.count());
   put(head, at_ttl, record.ttl.count());
   put(head, at_stale, record.stale.count());
+  put(head, at_retained, record.retained.count());
   put(head, at_out_size, record.out_size);
   put(head, at_err_size, record.err_size);
   put(head, at_out_hash, record.out_hash);
   put(head, at_err_hash, record.err_hash);
+  put(head, at_files_size, record.files_size);
+  put(head, at_files_hash, record.files_hash);
   head.replace(at_token, token_size, record.token);
   put(head, at_pid, record.holder.pid);
   put(head, at_head_hash, head_hash(head));
@@ -177,33 +210,40 @@ std::optional<Record> decode(std::string_view bytes) {
   Record record;
   const auto fate = take<uint8_t>(head, at_fate);
   const auto end = take<uint8_t>(head, at_end);
-  if (fate > static_cast<uint8_t>(Fate::unstored) || end > static_cast<uint8_t>(End::timed_out))
+  if (fate > static_cast<uint8_t>(Fate::marked) || end > static_cast<uint8_t>(End::timed_out))
     return std::nullopt;
   record.fate = static_cast<Fate>(fate);
   record.end = static_cast<End>(end);
   record.status = take<uint16_t>(head, at_status);
-  record.ttl_by_command = (take<uint16_t>(head, at_flags) & flag_ttl_by_command) != 0;
+  const auto flags = take<uint16_t>(head, at_flags);
+  record.ttl_by_command = (flags & flag_ttl_by_command) != 0;
+  record.stale_by_command = (flags & flag_stale_by_command) != 0;
+  if ((flags & flag_kept_by_others) != 0) record.keeper = Keeper::others;
   record.troubles = take<uint32_t>(head, at_troubles);
   record.begun = take_time(head, at_begun);
   record.ended = take_time(head, at_ended);
   record.run_time = take_time(head, at_run_time);
   record.ttl = take_time(head, at_ttl);
   record.stale = take_time(head, at_stale);
+  record.retained = take_time(head, at_retained);
   record.out_size = take<uint64_t>(head, at_out_size);
   record.err_size = take<uint64_t>(head, at_err_size);
   record.out_hash = take<uint64_t>(head, at_out_hash);
   record.err_hash = take<uint64_t>(head, at_err_hash);
+  record.files_size = take<uint64_t>(head, at_files_size);
+  record.files_hash = take<uint64_t>(head, at_files_hash);
   record.token = head.substr(at_token, token_size);
   record.holder.pid = take<int64_t>(head, at_pid);
 
   // No file is that large, and sums of sizes below stay clear of the end of the type.
   constexpr uint64_t absurd = 1ULL << 60;
-  if (record.out_size > absurd || record.err_size > absurd) return std::nullopt;
+  if (std::max({record.out_size, record.err_size, record.files_size}) > absurd) return std::nullopt;
 
   Words words(head.substr(fixed_part_size));
   record.key.tag = words.next();
   record.key.id = words.next();
   record.holder.host = words.next();
+  record.artifacts = words_in(words.next());
   while (words.more()) record.command.push_back(words.next());
   if (!words.sound()) return std::nullopt;
   return record;

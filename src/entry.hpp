@@ -1,9 +1,9 @@
 // What a run left: the record of it, and how a record and its bytes lie in a file.
 //
-// An entry file is   | fixed part | names | stdout | stderr |   and the file of a run in progress
-// is the same thing in the making: fixed part and names are written before the file gets its name,
-// stdout as it comes, stderr and the final fixed part at the end. Integers are little-endian, so
-// that a shared directory serves any machine.
+// An entry file is   | fixed part | names | stdout | stderr | artifacts |   and the file of a run
+// in progress is the same thing in the making: fixed part and names are written before the file
+// gets its name, stdout as it comes, the rest and the final fixed part at the end. Integers are
+// little-endian, so that a shared directory serves any machine.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +15,7 @@
 
 #include "src/clock.hpp"
 #include "src/key.hpp"
+#include "src/token.hpp"
 
 namespace memolock {
 
@@ -33,29 +34,33 @@ enum class Fate : uint8_t {
   shared,    ///< finished but not stored: for those who waited for it and nobody else
   unstored,  ///< too large or not storable; its output is not here, and those who waited run the
              ///< command themselves
-};
-
-/// Who runs a command, for people to read.
-struct Holder {
-  std::string host;
-  int64_t pid = 0;
+  failed,    ///< a failure, stored for everybody beside what may be kept
+  marked,    ///< nothing but that it was, and how it ended, stored beside all that (`once`)
 };
 
 struct Record {
   Fate fate = Fate::running;
+  bool foreign = false;  ///< stored by another program: nothing is known but stdout and time left
   End end = End::exited;
   int status = 0;               ///< what memolock exits with: the command's, or 128+N
   bool ttl_by_command = false;  ///< the command chose its ttl itself (MEMOLOCK_CONTROL)
+  bool stale_by_command = false;
+  Keeper keeper = Keeper::holder;
   /// How many runs in a row, this one included, ended in a way that may be one machine's trouble.
   uint32_t troubles = 0;
-  Nanoseconds begun{0};  ///< wall clock
-  Nanoseconds ended{0};  ///< wall clock; an entry's age counts from here
+  Nanoseconds begun{0};  ///< the store's clock
+  Nanoseconds ended{0};  ///< the same; an entry's age counts from here
   Nanoseconds run_time{0};
-  Nanoseconds ttl{0};
-  Nanoseconds stale{
-      0};  ///< how long after its ttl the entry may still be served while it is refreshed
+  Nanoseconds ttl{0};    ///< how long it is fresh; of a failure: how long it answers everybody
+  Nanoseconds stale{0};  ///< how long after its ttl it may be served while it is refreshed, if the
+                         ///< command has chosen that (MEMOLOCK_CONTROL)
+  Nanoseconds retained{
+      0};  ///< how long it is of use; of a failure: when to try again at the soonest
   uint64_t out_size = 0, err_size = 0;
   uint64_t out_hash = 0, err_hash = 0;
+  uint64_t files_size = 0;  ///< bytes of the archive of its artifacts; 0: there is none
+  uint64_t files_hash = 0;
+  std::vector<std::string> artifacts;  ///< the paths in it, as the caller named them
   std::string token;
   Key key;
   Holder holder;
@@ -90,9 +95,13 @@ class Checksum {
 /// Fixed part and names of a record.
 [[nodiscard]] std::string encode(const Record& record);
 
+/// Words as one text, NUL behind each; none of them holds one.
+[[nodiscard]] std::string in_one_text(const std::vector<std::string>& words);
+[[nodiscard]] std::vector<std::string> words_in(std::string_view text);
+
 /// Where the payload begins in a file that begins with `bytes`; nothing when this is no entry file
 /// of this version. At least `fixed_part_size` bytes are needed.
-inline constexpr size_t fixed_part_size = 144;
+inline constexpr size_t fixed_part_size = 168;
 [[nodiscard]] std::optional<uint64_t> payload_offset(std::string_view bytes);
 
 /// Whether a file that begins with `bytes` was written by some version of memolock.

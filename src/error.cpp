@@ -9,6 +9,12 @@ std::string error_text(int error_number) {
   return text != nullptr ? text : "error " + std::to_string(error_number);
 }
 
+std::string error_in_sentence(int error_number) {
+  std::string text = error_text(error_number);
+  if (text[0] >= 'A' && text[0] <= 'Z') text[0] = static_cast<char>(text[0] - 'A' + 'a');
+  return text;
+}
+
 Error system_error(const std::string& what, int error_number) {
   return store_error(what + ": " + error_text(error_number));
 }

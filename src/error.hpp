@@ -10,8 +10,9 @@ namespace memolock {
 class Error : public std::runtime_error {
  public:
   enum class Kind {
-    usage,  ///< the caller asked for something that makes no sense; never falls back
-    store,  ///< the store is out of reach or unfit; --on-store-error decides
+    usage,        ///< the caller asked for something that makes no sense; never falls back
+    store,        ///< the store is out of reach or unfit; --on-store-error decides
+    interrupted,  ///< a wait for the store was ended by a signal
   };
 
   Error(Kind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
@@ -29,5 +30,7 @@ inline Error store_error(const std::string& message) { return {Error::Kind::stor
 
 /// The text of an errno, without the locale machinery of strerror.
 [[nodiscard]] std::string error_text(int error_number);
+/// The same to follow a name: "connection refused".
+[[nodiscard]] std::string error_in_sentence(int error_number);
 
 }  // namespace memolock

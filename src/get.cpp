@@ -3,64 +3,43 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <climits>
+#include <charconv>
+#include <string_view>
 #include <utility>
 
-#include "src/command.hpp"
+#include "src/background.hpp"
 #include "src/error.hpp"
-#include "src/run_environment.hpp"
+#include "src/held_run.hpp"
+#include "src/run.hpp"
+#include "src/stored.hpp"
 #include "src/units.hpp"
+#include "src/wait_notice.hpp"
+#include "src/waiting.hpp"
 
 namespace memolock {
 namespace {
 
-using std::chrono::microseconds;
-using std::chrono::milliseconds;
+const char* how_in_words(How how) {
+  if (how == How::waited) return "waited";
+  return how == How::stale ? "stale" : "hit";
+}
 
-// How long the readers of a command that was stopped have to take the rest of its output.
-constexpr std::chrono::seconds last_words{2};
-
-/// The pauses of one who finds the lock taken but no run to wait for: the holder is about to begin
-/// or to end.
-class Backoff {
- public:
-  /// Sleeps, each time longer. False: `interrupt` became readable.
-  bool pause(int interrupt) {
-    const Ready ready = await_readable(-1, interrupt, boot_now() + next_);
-    ++tries_;
-    next_ = std::min<Nanoseconds>(2 * next_, tries_ < 100 ? milliseconds(5) : milliseconds(100));
-    return ready != Ready::interrupted;
+/// Whether a word has `folder` and then the number of a descriptor that is no standard stream.
+bool has_descriptor_of(std::string_view word, std::string_view folder) {
+  for (size_t at = 0; (at = word.find(folder, at)) != std::string_view::npos;) {
+    at += folder.size();
+    int fd = -1;
+    std::from_chars(word.data() + at, word.data() + word.size(), fd);
+    if (fd > STDERR_FILENO) return true;
   }
-  void reset() { *this = {}; }
-  [[nodiscard]] int tries() const { return tries_; }
-
- private:
-  Nanoseconds next_ = microseconds(200);
-  int tries_ = 0;
-};
-
-Outcome ended(How how, int status, int signal = 0) {
-  Outcome outcome;
-  outcome.how = how;
-  outcome.status = status;
-  outcome.signal = signal;
-  return outcome;
+  return false;
 }
 
-/// What becomes of a call whose own command was interrupted: it ends by the same signal if the
-/// command did.
-void note_interruption(Outcome& outcome, const Ending& ending) {
-  if (ending.interrupted == 0) return;
-  outcome.how = How::interrupted;
-  if (ending.end == End::signaled && ending.status == 128 + ending.interrupted)
-    outcome.signal = ending.interrupted;
-}
-
-std::string host_name() {
-  std::array<char, HOST_NAME_MAX + 1> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+/// Whether a word of the command names a descriptor of this process, as `<(…)` does.
+bool names_descriptor(const std::vector<std::string>& command) {
+  return std::any_of(command.begin(), command.end(), [](const std::string& word) {
+    return has_descriptor_of(word, "/dev/fd/") || has_descriptor_of(word, "/proc/self/fd/");
+  });
 }
 
 class Call {
@@ -70,22 +49,25 @@ class Call {
         store_(store),
         signals_(signals),
         log_(log),
-        deadline_(request.wait ? after(boot_now(), *request.wait) : forever) {
-    wish_.ttl = request.ttl;
-    if (request.refresh) wish_.begun_since = wall_now();
-  }
+        deadline_(deadline_of(request)),
+        stored_(request, store, log),
+        notice_(request.key, log) {}
 
   Outcome carry_out() {
+    if (request_.refresh) stored_.refuse_older();
     for (;;) {
-      if (const auto entry = fresh_entry()) return replay(*entry, how_found());
+      if (auto outcome = take(stored_.look())) return *outcome;
       if (!look_up_only()) {
-        if (auto lock = store_.try_acquire(request_.key)) {
-          const auto entry = fresh_entry();
-          if (!entry) return run_as_holder(*lock);
+        if (auto lock = store_.try_acquire(request_.key, request_.keeper)) {
+          Found found = lock->has_news() ? stored_.look() : Found{};
+          if (found.use != Use::fresh && found.use != Use::stale)
+            return held_run(Side::caller).run(*lock, troubles_, stored_.take_fallback());
           // Not under the lock: its reader may take his time.
           lock.reset();
-          return replay(*entry, how_found());
+          return *take(std::move(found));
         }
+        // Somebody else is refreshing it.
+        if (const auto entry = stored_.take_early()) return serve(*entry, How::hit);
       }
       if (auto outcome = wait_for_holder()) return *outcome;
     }
@@ -95,41 +77,53 @@ class Call {
   [[nodiscard]] bool look_up_only() const { return request_.command.empty(); }
   [[nodiscard]] std::string name() const { return request_.key.shown(); }
 
-  [[nodiscard]] How how_found() const { return waited_ ? How::waited : How::hit; }
-
-  /// The entry, if it is fresh and whole.
-  std::unique_ptr<Entry> fresh_entry() {
-    auto entry = store_.look_up(request_.key);
-    if (!entry) return nullptr;
-    const Nanoseconds now = wall_now();
-    const auto age = age_of(entry->record(), now);
-    if (!is_fresh(entry->record(), wish_, now)) {
-      log_.info("{}: the entry is {}", name(),
-                age ? fmt::format("{} old and not fresh enough", format_duration(*age))
-                    : "from the future: absent");
-      return nullptr;
-    }
-    if (!entry->intact()) {
-      log_.info("{}: the stored entry is damaged; it counts as absent", name());
-      return nullptr;
-    }
-    log_.info("{}: {}, {} old, took {}", name(), waited_ ? "waited" : "hit", format_duration(*age),
-              format_duration(entry->record().run_time));
-    return entry;
+  Outcome serve(Entry& entry, How how) {
+    restore_artifacts(request_, entry, signals_);
+    return serve_output(entry, how);
   }
 
-  /// Gives the caller what a run has left; the last thing that is done. Nothing is held any more,
-  /// so a signal may end this process, however long the reader takes.
-  Outcome replay(Entry& entry, How how) {
-    const Record& record = entry.record();
-    Outcome outcome;
-    outcome.how = how;
-    outcome.status = record.status;
-    outcome.age = age_of(record, wall_now());
-    outcome.run_time = record.run_time;
-    signals_.let_through();
-    outcome.output_error = entry.replay(STDOUT_FILENO, STDERR_FILENO);
-    return outcome;
+  Outcome serve_output(Entry& entry, How how) {
+    log_.info("{}: {}, {}, took {}", name(), how_in_words(how),
+              age_in_words(entry.record(), store_.now()), format_duration(entry.record().run_time));
+    return replay(entry, how, store_, signals_);
+  }
+
+  /// Serves what was found if it answers; nothing: run the command, or wait.
+  std::optional<Outcome> take(Found found) {
+    if (found.use == Use::none) return std::nullopt;
+    if (found.use == Use::fresh) return serve(*found.entry, waited_ ? How::waited : How::hit);
+    if (found.use == Use::stale_and_refresh && !look_up_only()) {
+      // A copy of this process could not give the command what such a word names.
+      if (names_descriptor(request_.command)) return std::nullopt;
+      // Before the run in the background makes new ones.
+      restore_artifacts(request_, *found.entry, signals_);
+      if (nobody_refreshes() && split_off() == Side::background) return refresh();
+      return serve_output(*found.entry, How::stale);
+    }
+    return serve(*found.entry, How::stale);
+  }
+
+  /// With an answer in hand a store that fails now is not worth a word.
+  bool nobody_refreshes() {
+    try {
+      return !store_.is_locked(request_.key);
+    } catch (const Error& error) {
+      if (error.kind() != Error::Kind::store) throw;
+      log_.info("{}", error.what());
+      return false;
+    }
+  }
+
+  /// In the background: runs the command, unless somebody else does or has just done so.
+  Outcome refresh() {
+    try {
+      const auto lock = store_.try_acquire(request_.key, request_.keeper);
+      if (lock && (!lock->has_news() || stored_.look().use == Use::stale_and_refresh))
+        (void)held_run(Side::background).run(*lock, 0, nullptr);
+    } catch (const Error&) {
+      // Nobody is there to be told; the next caller tries again.
+    }
+    return ended(How::background, 0);
   }
 
   /// Nothing: begin anew.
@@ -139,26 +133,25 @@ class Call {
       log_.info("{}: absent", name());
       return ended(How::absent, 1);
     }
-    if (watch) refuse_deadlock(watch->run());
+    if (watch) refuse_deadlock(request_, watch->run());
     if (boot_now() >= deadline_) return time_out();
     if (!watch) {
       log_.debug("{}: the lock is held, but there is no run to wait for; trying again", name());
-      if (!backoff_.pause(signals_.descriptor())) return interrupted();
+      if (!backoff_.pause(signals_.descriptor())) return end_by_signal(signals_);
       return std::nullopt;
     }
     backoff_.reset();
     const bool forgotten = watch->forgotten();
     waited_ = true;
-    if (const auto entry = fresh_entry()) return replay(*entry, How::waited);
-    log_.info("{}: waiting for {}:{}, at work for {}", name(), watch->run().holder.host,
-              watch->run().holder.pid,
-              format_duration(std::max(wall_now() - watch->run().begun, Nanoseconds(0))));
-    const Woken woken = watch->wait(deadline_, signals_.descriptor());
+    if (watch->has_news())
+      if (auto outcome = take(stored_.look())) return outcome;
+    const Woken woken = notice_.sleep(*watch, store_.now(), stored_.last_run_time(), deadline_,
+                                      signals_.descriptor());
     switch (woken.wake) {
       case Wake::timed_out:
         return time_out();
       case Wake::interrupted:
-        return interrupted();
+        return end_by_signal(signals_);
       case Wake::gone:
         log_.info("{}: the holder is gone", name());
         return std::nullopt;
@@ -171,8 +164,7 @@ class Call {
   /// For a look-up that waits: whether a holder is at work whose run is not there to watch yet, or
   /// one may be about to take over from a dead one.
   bool is_about_to_begin() {
-    constexpr int take_over = 16;
-    return store_.is_locked(request_.key) || (waited_ && backoff_.tries() < take_over);
+    return store_.is_locked(request_.key) || (waited_ && !backoff_.is_long());
   }
 
   std::optional<Outcome> take_answer(Entry& answer) {
@@ -182,173 +174,58 @@ class Call {
       if (look_up_only()) return ended(How::absent, 1);
       return run_uncached(request_, signals_);
     }
-    if (!answers_waiter(record, wish_)) return std::nullopt;
+    if (!answers_waiter(record, stored_.wish())) return std::nullopt;
     if (!record.succeeded()) {
       if (record.is_trouble() && record.troubles < 2 && !look_up_only()) {
         troubles_ = record.troubles;
         return std::nullopt;
       }
       if (request_.on_failure == OnFailure::retry) return std::nullopt;
+      if (const auto old = stored_.take_fallback()) {
+        log_.warn("{}: the command failed with status {}; serving the entry that is {}", name(),
+                  record.status, age_in_words(old->record(), store_.now()));
+        restore_artifacts(request_, *old, signals_);
+        return replay(*old, How::stale, store_, signals_);
+      }
     }
-    if (!answer.intact()) return std::nullopt;
+    if (!stored_.is_whole(answer)) return std::nullopt;
+    restore_artifacts(request_, answer, signals_);
     log_.info("{}: waited; the run took {}, status {}", name(), format_duration(record.run_time),
               record.status);
-    return replay(answer, How::waited);
-  }
-
-  void refuse_deadlock(const Record& run) const {
-    const bool own = std::any_of(
-        request_.held.begin(), request_.held.end(),
-        [&](const HeldLock& held) { return held.key == request_.key && held.token == run.token; });
-    if (own)
-      throw usage_error("deadlock: this command runs inside the run of " + name() +
-                        " that it would wait for");
+    return replay(answer, How::waited, store_, signals_);
   }
 
   Outcome time_out() {
     log_.info("{}: --wait has passed", name());
+    if (const auto old = stored_.take_fallback()) return serve(*old, How::stale);
     if (request_.on_timeout == OnTimeout::run && !look_up_only())
       return run_uncached(request_, signals_);
     if (request_.on_timeout == OnTimeout::stale) {
       const auto entry = store_.look_up(request_.key);
-      if (entry && entry->intact()) return replay(*entry, How::stale);
+      if (entry && stored_.is_whole(*entry)) return serve(*entry, How::stale);
     }
-    log_.warn("{}: timed out after {} of waiting for the holder", name(),
-              format_duration(*request_.wait));
+    log_.warn("{}: {}", name(), timeout_in_words(request_));
     return ended(How::timeout, 124);
   }
 
-  Outcome interrupted() {
-    const auto received = signals_.take();
-    const int signal = received ? received->number : 0;
-    return ended(How::interrupted, 128 + signal, signal);
-  }
-
-  Outcome run_as_holder(Lock& lock) {
-    Record record;
-    record.key = request_.key;
-    record.token = lock.token();
-    record.holder = {host_name(), getpid()};
-    record.command = request_.command;
-    record.begun = wall_now();
-    record.troubles = troubles_;
-    lock.begin(record);
-    log_.info("{}: running the command", name());
-
-    const auto spool = lock.spool();
-    spool->limit(request_.max_entry);
-    Command command(
-        {request_.command,
-         environment_for({request_.key, lock.token(), request_.store_url,
-                          request_.keep ? lock.control_path() : "/dev/null", request_.held}),
-         request_.max_runtime},
-        signals_);
-    Outcome outcome;
-    outcome.how = How::miss;
-    const Ending ending = command.run_spooled(spool, [&] {
-      record.fate = Fate::unstored;
-      publish(lock, record, outcome);
-      outcome.store_error = spool->fault();
-      say_later(Level::warn, "not stored: " + spool->fault());
-    });
-    outcome.status = ending.status;
-    outcome.run_time = ending.run_time;
-    const Control control = parse_control(lock.take_control());
-    if (ending.interrupted != 0) {
-      lock.abandon();
-      say_later(Level::info, "interrupted; nothing is stored");
-    } else if (record.fate != Fate::unstored) {
-      complete(record, ending, *spool, control);
-      publish(lock, record, outcome);
-    }
-    return hand_over(command, ending, std::move(outcome));
-  }
-
-  /// Fills in what is known after the run, and decides on its fate.
-  void complete(Record& record, const Ending& ending, const Spool& spool, const Control& control) {
-    record.end = ending.end;
-    record.status = ending.status;
-    record.begun = ending.begun;
-    record.ended = ending.ended;
-    record.run_time = ending.run_time;
-    record.out_size = spool.size(Stream::out);
-    record.err_size = spool.size(Stream::err);
-    record.out_hash = spool.hash(Stream::out);
-    record.err_hash = spool.hash(Stream::err);
-    record.troubles = record.is_trouble() ? record.troubles + 1 : 0;
-    record.ttl = control.ttl.value_or(*request_.ttl);
-    record.ttl_by_command = control.ttl.has_value();
-    record.stale = control.stale.value_or(Nanoseconds(0));
-    if (!control.malformed.empty())
-      say_later(Level::warn,
-                "not stored: the command wrote a line to MEMOLOCK_CONTROL that means nothing: " +
-                    escape_controls(control.malformed));
-    const bool keep = request_.keep && record.succeeded() && record.ttl > Nanoseconds(0) &&
-                      control.cache && control.malformed.empty();
-    record.fate = keep ? Fate::kept : Fate::shared;
-  }
-
-  /// A store that fails now costs the entry, never the output.
-  void publish(Lock& lock, const Record& record, Outcome& outcome) {
-    try {
-      if (!lock.publish(record)) {
-        say_later(Level::info, "not stored: it was deleted during the run");
-      } else if (record.fate == Fate::kept) {
-        say_later(Level::info, fmt::format("stored for {}, took {}", format_duration(record.ttl),
-                                           format_duration(record.run_time)));
-      }
-    } catch (const Error& error) {
-      outcome.store_error = error.what();
-      say_later(Level::warn, std::string("not stored: ") + error.what());
-    }
-  }
-
-  /// Waits until the caller has got all of the output; the lock is released by now.
-  Outcome hand_over(Command& command, const Ending& ending, Outcome outcome) {
-    const Command::Drained drained = command.drain(ending.cut_short ? last_words : forever);
-    outcome.output_error = drained.error;
-    note_interruption(outcome, ending);
-    if (ending.interrupted == 0 && drained.interrupted != 0) {
-      outcome.signal = drained.interrupted;
-      outcome.status = 128 + drained.interrupted;
-      return outcome;
-    }
-    signals_.let_through();
-    for (const auto& [level, text] : remarks_) log_.line(level, name() + ": " + text);
-    return outcome;
-  }
-
-  /// Keeps a remark until nothing is held any more: whoever reads stderr may take his time too.
-  void say_later(Level level, std::string text) { remarks_.emplace_back(level, std::move(text)); }
+  HeldRun held_run(Side side) { return {request_, store_, signals_, log_, side}; }
 
   const Request& request_;
   Store& store_;
   Signals& signals_;
   const Log& log_;
   Nanoseconds deadline_;
-  Wish wish_;
+  Stored stored_;
+  WaitNotice notice_;
   Backoff backoff_;
   bool waited_ = false;
-  std::vector<std::pair<Level, std::string>> remarks_;
   uint32_t troubles_ = 0;
 };
 
 }  // namespace
 
 Outcome get(const Request& request, Store& store, Signals& signals, const Log& log) {
-  return Call(request, store, signals, log).carry_out();
-}
-
-Outcome run_uncached(const Request& request, Signals& signals) {
-  Command command(
-      {request.command, environment_for({request.key, "", "", "/dev/null", request.held}),
-       request.max_runtime},
-      signals);
-  const Ending ending = command.run_plain();
-  Outcome outcome = ended(How::bypass, ending.status);
-  outcome.run_time = ending.run_time;
-  note_interruption(outcome, ending);
-  return outcome;
+  return until_interrupted(signals, [&] { return Call(request, store, signals, log).carry_out(); });
 }
 
 }  // namespace memolock

@@ -1,17 +1,13 @@
 #include "src/key.hpp"
 
-#include <sodium/crypto_generichash_blake2b.h>
-#include <sys/random.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdint>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "src/error.hpp"
+#include "src/hash.hpp"
 #include "src/percent.hpp"
 
 namespace memolock {
@@ -22,20 +18,28 @@ constexpr size_t longest_tag = 1024;
 // A file name has 255 bytes; the longest ending and the mark of a hash must fit beside this.
 constexpr size_t longest_stem = 200;
 constexpr size_t hash_bytes = 16;
+constexpr size_t digest_bytes = 32;
 
 struct Ending {
   FileKind kind;
   std::string_view text;
 };
-// A dot in an id stays as it is, so a name's kind is told by its last ending alone. Longer endings
-// stand first.
-constexpr std::array<Ending, 5> endings{{
-    {FileKind::new_run, ".new-run"},
+// A dot in an id stays as it is, so a name's kind is told by its last ending alone.
+constexpr auto endings = std::to_array<Ending>({
     {FileKind::entry, ".entry"},
+    {FileKind::failed, ".failed"},
+    {FileKind::mark, ".mark"},
     {FileKind::lock, ".lock"},
     {FileKind::run, ".run"},
+    {FileKind::wake, ".wake"},
+    {FileKind::promise, ".promise"},
+    {FileKind::answer, ".answer"},
     {FileKind::control, ".control"},
-}};
+    {FileKind::spool, ".spool"},
+});
+constexpr std::string_view counters_ending = ".counts";
+// Of a token in the name of a file.
+constexpr size_t token_length = 32;
 
 std::string_view ending_of(FileKind kind) {
   const auto* found = std::find_if(endings.begin(), endings.end(),
@@ -43,40 +47,24 @@ std::string_view ending_of(FileKind kind) {
   return found->text;
 }
 
-/// BLAKE2b over a sequence of words, each behind its length, so that ("ab", "c") and ("a", "bc")
-/// differ.
-class Hash {
- public:
-  Hash() { crypto_generichash_blake2b_init(&state_, nullptr, 0, hash_bytes); }
-
-  void add(std::string_view word) {
-    std::array<unsigned char, 8> length{};
-    for (size_t i = 0; i < length.size(); ++i)
-      length.at(i) = static_cast<unsigned char>(static_cast<uint64_t>(word.size()) >> (8 * i));
-    crypto_generichash_blake2b_update(&state_, length.data(), length.size());
-    crypto_generichash_blake2b_update(&state_, reinterpret_cast<const unsigned char*>(word.data()),
-                                      word.size());
-  }
-
-  std::string finish() {
-    std::array<unsigned char, hash_bytes> digest{};
-    crypto_generichash_blake2b_final(&state_, digest.data(), digest.size());
-    return hex(digest.data(), digest.size());
-  }
-
- private:
-  crypto_generichash_blake2b_state state_{};
-};
-
 /// A file name's part: escaped, never hidden, "." or "..", and hashed past its length ('~' is
 /// escaped elsewhere).
 std::string file_stem(std::string_view text) {
   std::string stem = percent_escape(text);
   if (stem.front() == '.') stem.replace(0, 1, "%2e");
   if (stem.size() <= longest_stem) return stem;
-  Hash hash;
+  Hash hash(hash_bytes);
   hash.add(text);
   return stem.substr(0, longest_stem - 2 * hash_bytes - 1) + '~' + hash.finish();
+}
+
+/// What a file's name has before its ending, and before the token of a run that it may have.
+std::string stem_of(std::string_view name) {
+  const FileKind kind = kind_of_file(name);
+  name.remove_suffix(ending_of(kind).size());
+  const bool has_token = kind == FileKind::control || kind == FileKind::answer;
+  if (has_token && name.size() > token_length + 1) name.remove_suffix(token_length + 1);
+  return std::string(name);
 }
 
 /// The length of the printable UTF-8 character at the front of `text`, 0 when there is none.
@@ -102,6 +90,15 @@ size_t printable_length(std::string_view text) {
   return length;
 }
 
+constexpr std::string_view lock_ending = "/lock";
+constexpr std::string_view notif_ending = "/notif";
+constexpr std::string_view meta_ending = "/meta";
+constexpr std::string_view files_ending = "/files";
+constexpr std::string_view run_ending = "/run";
+constexpr std::string_view part_ending = "/part";
+constexpr std::string_view fail_ending = "/fail";
+constexpr std::string_view mark_ending("\0mark", 5);
+
 }  // namespace
 
 std::string Key::shown() const { return escape_controls(tag + ':' + id); }
@@ -114,8 +111,8 @@ std::optional<std::string> fault_of_tag(std::string_view tag) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return "may hold no control characters";
   }
   // The endings by which the Redis keys of one entry differ.
-  static constexpr std::array<std::string_view, 7> reserved{"/lock", "/notif", "/meta", "/files",
-                                                            "/run",  "/part",  "/fail"};
+  static constexpr std::array<std::string_view, 7> reserved{
+      lock_ending, notif_ending, meta_ending, files_ending, run_ending, part_ending, fail_ending};
   for (const std::string_view ending : reserved)
     if (tag.ends_with(ending)) return fmt::format("may not end in '{}'", ending);
   return std::nullopt;
@@ -127,20 +124,36 @@ std::optional<std::string> fault_of_id(std::string_view id) {
   return std::nullopt;
 }
 
-std::string derive_id(const std::vector<std::string>& command, std::string_view directory) {
-  Hash hash;
-  hash.add("memolock id 1");
-  hash.add(std::to_string(command.size()));
-  for (const std::string& word : command) hash.add(word);
-  hash.add(directory);
+std::string digest_of(const std::vector<std::string_view>& words) {
+  Hash hash(digest_bytes);
+  for (const std::string_view word : words) hash.add(word);
+  return hash.finish();
+}
 
-  std::string_view name = command.front();
-  if (const size_t slash = name.rfind('/'); slash != std::string_view::npos)
-    name.remove_prefix(slash + 1);
+std::string id_stem(std::string_view command) {
+  if (const size_t slash = command.rfind('/'); slash != std::string_view::npos)
+    command.remove_prefix(slash + 1);
   constexpr size_t longest_name = 32;
-  std::string id;
-  for (const char c : name.substr(0, longest_name)) id += is_unreserved(c) ? c : '_';
-  return id + '-' + hash.finish();
+  std::string stem;
+  for (const char c : command.substr(0, longest_name)) stem += is_unreserved(c) ? c : '_';
+  return stem;
+}
+
+std::string derive_id(std::string_view stem, const std::vector<KeyPart>& parts) {
+  Hash hash(hash_bytes);
+  hash.add("memolock id 2");
+  for (const KeyPart& part : parts) {
+    hash.add(part.kind);
+    hash.add(part.digest);
+  }
+  size_t length = std::min(stem.size(), longest_id - 2 * hash_bytes - 1);
+  // Not within a character of UTF-8: people read it.
+  if (length < stem.size())
+    while (length > 0 && (static_cast<unsigned char>(stem[length]) & 0xc0U) == 0x80) --length;
+  // Not by fmt, whose code a hit does not need otherwise.
+  std::string id(stem.substr(0, length));
+  id += '-';
+  return id += hash.finish();
 }
 
 std::string escape_controls(std::string_view text) {
@@ -166,65 +179,93 @@ std::string escape_controls(std::string_view text) {
   return escaped;
 }
 
-std::string new_token() {
-  std::array<unsigned char, 16> bytes{};
-  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
-    throw system_error("cannot get random bytes", errno);
-  return hex(bytes.data(), bytes.size());
-}
-
-std::vector<HeldLock> parse_held(std::string_view text) {
-  std::vector<HeldLock> held;
-  while (!text.empty()) {
-    const std::string_view word = text.substr(0, text.find(' '));
-    text.remove_prefix(std::min(word.size() + 1, text.size()));
-    const size_t colon = word.find(':');
-    const size_t equals = word.find('=');
-    if (colon == std::string_view::npos || equals == std::string_view::npos || equals < colon)
-      continue;
-    auto tag = percent_unescape(word.substr(0, colon));
-    auto id = percent_unescape(word.substr(colon + 1, equals - colon - 1));
-    if (tag && id)
-      held.push_back({{std::move(*tag), std::move(*id)}, std::string(word.substr(equals + 1))});
-  }
-  return held;
-}
-
-std::string format_held(const std::vector<HeldLock>& held) {
-  std::string text;
-  for (const HeldLock& lock : held) {
-    if (!text.empty()) text += ' ';
-    text += percent_escape(lock.key.tag) + ':' + percent_escape(lock.key.id) + '=' + lock.token;
-  }
-  return text;
-}
-
 EntryFiles::EntryFiles(const Key& key) : folder(file_stem(key.tag)), stem_(file_stem(key.id)) {
   name_all();
 }
 
 EntryFiles::EntryFiles(std::string in, std::string_view name)
-    : folder(std::move(in)),
-      stem_(name.substr(0, name.size() - ending_of(kind_of_file(name)).size())) {
+    : folder(std::move(in)), stem_(stem_of(name)) {
   name_all();
 }
 
 void EntryFiles::name_all() {
   const auto named = [&](FileKind kind) { return stem_ + std::string(ending_of(kind)); };
   entry = named(FileKind::entry);
+  failed = named(FileKind::failed);
+  mark = named(FileKind::mark);
   lock = named(FileKind::lock);
   run = named(FileKind::run);
-  new_run = named(FileKind::new_run);
+  wake = named(FileKind::wake);
+  promise = named(FileKind::promise);
 }
 
 std::string EntryFiles::control(std::string_view token) const {
   return fmt::format("{}.{}{}", stem_, token, ending_of(FileKind::control));
 }
 
+std::string EntryFiles::answer(std::string_view token) const {
+  return fmt::format("{}.{}{}", stem_, token, ending_of(FileKind::answer));
+}
+
+std::string counters_file(std::string_view tag) {
+  return file_stem(tag) + std::string(counters_ending);
+}
+
+std::string spool_file(std::string_view token) {
+  return std::string(token) + std::string(ending_of(FileKind::spool));
+}
+
 FileKind kind_of_file(std::string_view name) {
   for (const Ending& ending : endings)
     if (name.size() > ending.text.size() && name.ends_with(ending.text)) return ending.kind;
   return FileKind::foreign;
+}
+
+RedisNames::RedisNames(const Key& key) {
+  const auto named = [&](std::string_view ending) {
+    return fmt::format("{}{}:{}", key.tag, ending, key.id);
+  };
+  value = named("");
+  lock = named(lock_ending);
+  notif = named(notif_ending);
+  meta = named(meta_ending);
+  files = named(files_ending);
+  run = named(run_ending);
+  part = named(part_ending);
+  // An id holds no NUL, so these are no other entry's names; but they are of the same slot of a
+  // cluster, and an ACL that allows the one allows the other.
+  files_part = part + '\0' + "files";
+  mark = run + std::string(mark_ending);
+  fail = named(fail_ending);
+}
+
+std::string glob_of(std::string_view tag) {
+  std::string pattern;
+  for (const char c : tag) {
+    if (std::string_view("*?[]\\").find(c) != std::string_view::npos) pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
+}
+
+std::string redis_pattern(const std::optional<std::string>& tag) {
+  if (!tag) return "*/[mlr][eou][tcn]*:*";
+  return glob_of(*tag) + "[:/]*";
+}
+
+std::optional<Key> key_of_redis_name(std::string_view name) {
+  const size_t colon = name.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  if (name.ends_with(mark_ending)) name.remove_suffix(mark_ending.size());
+  std::string_view tag = name.substr(0, colon);
+  for (const std::string_view ending : {lock_ending, meta_ending, run_ending}) {
+    if (tag.size() <= ending.size() || !tag.ends_with(ending)) continue;
+    tag.remove_suffix(ending.size());
+    break;
+  }
+  Key key{std::string(tag), std::string(name.substr(colon + 1))};
+  if (fault_of_tag(key.tag) || fault_of_id(key.id)) return std::nullopt;
+  return key;
 }
 
 }  // namespace memolock

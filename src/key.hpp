@@ -1,5 +1,5 @@
-// Names: of entries, and of every file that belongs to one. Nothing else in the project spells a
-// file name.
+// Names: of entries, and of every file, Redis key and channel that belongs to one. Nothing else in
+// the project spells one.
 #pragma once
 
 #include <optional>
@@ -19,47 +19,64 @@ struct Key {
   bool operator==(const Key&) const = default;
 };
 
+/// How the ids and files begin by which a store is tried out.
+inline constexpr std::string_view scratch_prefix = "memolock-doctor-";
+
+/// What lies in a local store's directory beside the folders of tags, none of which begins so: the
+/// folder of the counters, and the file that says by its time when `gc` last ran.
+inline constexpr std::string_view counters_folder = ".stats";
+inline constexpr std::string_view gc_stamp = ".gc";
+
+/// The file of a tag's counters in their folder.
+[[nodiscard]] std::string counters_file(std::string_view tag);
+
 /// What is wrong with a tag or an id, in words that follow "--tag: " or "--id: "; nothing when it
 /// will do.
 [[nodiscard]] std::optional<std::string> fault_of_tag(std::string_view tag);
 [[nodiscard]] std::optional<std::string> fault_of_id(std::string_view id);
 
-/// The id of a command that was given none: the same on every machine for the same words in the
-/// same directory. "WORD-HASH", WORD from the command's name for the people who read `memolock ls`.
-[[nodiscard]] std::string derive_id(const std::vector<std::string>& command,
-                                    std::string_view directory);
+/// One of the things that an id is made of.
+struct KeyPart {
+  std::string_view kind;  ///< "word", "file" and so on; a literal
+  std::string name;       ///< for people
+  std::string digest;     ///< of all that counts, as from digest_of; never the thing itself
+};
+
+/// The hash of some words and of the borders between them: 256 bits in hexadecimal digits.
+[[nodiscard]] std::string digest_of(const std::vector<std::string_view>& words);
+
+/// What the people who read `memolock ls` know a command by: its name, made of harmless letters.
+[[nodiscard]] std::string id_stem(std::string_view command);
+
+/// "STEM-HASH", HASH being that of the kinds and digests in their order: the same on every machine.
+/// A stem that would make it too long for an id is cut.
+[[nodiscard]] std::string derive_id(std::string_view stem, const std::vector<KeyPart>& parts);
 
 /// A text with everything but printable UTF-8 escaped (\n, \x1b), so that it cannot move the cursor
 /// of a terminal.
 [[nodiscard]] std::string escape_controls(std::string_view text);
 
-/// The secret that proves who holds a lock: 32 hexadecimal digits.
-[[nodiscard]] std::string new_token();
-
-/// A lock held by an ancestor of this process, as MEMOLOCK_HELD carries it.
-struct HeldLock {
-  Key key;
-  std::string token;
-};
-[[nodiscard]] std::vector<HeldLock> parse_held(std::string_view text);
-[[nodiscard]] std::string format_held(const std::vector<HeldLock>& held);
-
 /// The files of one entry below a local store's directory. Tag and id stand in them readably,
 /// percent-escaped; one that is too long for a file name is cut and carries a hash instead.
 struct EntryFiles {
   explicit EntryFiles(const Key& key);
-  /// Of the entry to which `name`, found in `folder`, belongs; not for control files.
+  /// Of the entry to which `name`, found in `folder`, belongs; it is neither foreign nor a spool.
   EntryFiles(std::string folder, std::string_view name);
 
   std::string folder;   ///< of the tag
   std::string entry;    ///< what the last kept run left
+  std::string failed;   ///< the same of a failure
+  std::string mark;     ///< that `once` has run, and when
   std::string lock;     ///< the run lock
-  std::string run;      ///< the run in progress, on which waiters sleep
-  std::string new_run;  ///< the same before its lock is taken
+  std::string run;      ///< the run in progress
+  std::string wake;     ///< the FIFO on which its waiters sleep
+  std::string promise;  ///< the FIFO by which others tell the holder of a promise
 
   /// MEMOLOCK_CONTROL of the run with this token: a name that no other run ever has, because the
   /// command may write to it as long as it likes.
   [[nodiscard]] std::string control(std::string_view token) const;
+  /// The outcome of the run with this token, made by others.
+  [[nodiscard]] std::string answer(std::string_view token) const;
 
  private:
   void name_all();
@@ -67,9 +84,51 @@ struct EntryFiles {
   std::string stem_;
 };
 
-enum class FileKind { entry, lock, run, new_run, control, foreign };
+enum class FileKind {
+  entry,
+  failed,
+  mark,
+  lock,
+  run,
+  wake,
+  promise,
+  control,
+  answer,
+  spool,
+  foreign
+};
+
+/// A name for a file that loses it at once: where there is no O_TMPFILE.
+[[nodiscard]] std::string spool_file(std::string_view token);
 
 /// What a name found in a tag's folder is.
 [[nodiscard]] FileKind kind_of_file(std::string_view name);
+
+/// The keys and channels of one entry in Redis: the scheme of redis-memolock, and more of ours.
+struct RedisNames {
+  explicit RedisNames(const Key& key);
+
+  std::string value;       ///< stdout of what the last kept run left
+  std::string lock;        ///< the holder's token
+  std::string notif;       ///< channel: the value, as it is stored
+  std::string meta;        ///< what else is known of that run
+  std::string files;       ///< its artifacts
+  std::string run;         ///< what the last run left that was not kept
+  std::string part;        ///< a large value on its way in
+  std::string files_part;  ///< the same of its artifacts
+  std::string mark;        ///< that `once` has run, and when
+  std::string fail;        ///< channel: a token, "look again"
+};
+
+/// The glob-style pattern of Redis that matches this tag alone.
+[[nodiscard]] std::string glob_of(std::string_view tag);
+
+/// A pattern for SCAN that matches all keys of a tag's entries, and some others; of every tag
+/// without one.
+[[nodiscard]] std::string redis_pattern(const std::optional<std::string>& tag);
+
+/// The entry to which the Redis key `name` belongs, if its value, meta, lock or run has such a
+/// name.
+[[nodiscard]] std::optional<Key> key_of_redis_name(std::string_view name);
 
 }  // namespace memolock

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -14,6 +15,15 @@ namespace {
 // A small entry is read with one call, and its bytes are written from memory.
 constexpr uint64_t front_size = 8U << 10;
 
+constexpr uint64_t block = 512;  // of st_blocks
+
+// Noted more exactly it would cost each hit a system call.
+constexpr std::chrono::hours exactness{1};
+
+Nanoseconds time_of(const timespec& time) {
+  return std::chrono::seconds(time.tv_sec) + Nanoseconds(time.tv_nsec);
+}
+
 /// The first `size` bytes; fewer when the file cannot be read that far.
 std::string read_front(int file, uint64_t size) {
   std::string front(size, '\0');
@@ -22,10 +32,30 @@ std::string read_front(int file, uint64_t size) {
   return front;
 }
 
+/// Hands `size` bytes from `offset` on to `take`, piece by piece. False: they cannot be read, or
+/// `take` refuses.
+template <typename Take>
+bool read_pieces(int file, uint64_t offset, uint64_t size, const Take& take) {
+  constexpr uint64_t step = 256U << 10;
+  const auto buffer = std::make_unique_for_overwrite<char[]>(step);
+  while (size > 0) {
+    const ssize_t got = read_all_at(file, buffer.get(), std::min(step, size), offset);
+    if (got <= 0 || !take(std::string_view(buffer.get(), static_cast<size_t>(got)))) return false;
+    offset += static_cast<uint64_t>(got);
+    size -= static_cast<uint64_t>(got);
+  }
+  return true;
+}
+
 }  // namespace
 
+OwnFile OwnFile::duplicate() const {
+  return {Descriptor(fcntl(descriptor.get(), F_DUPFD_CLOEXEC, 3)), size, disk_size, last_used};
+}
+
 OwnFile open_own(int folder, const std::string& name, int flags) {
-  constexpr int always = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+  // The access time says when an entry was last replayed, and nothing but that sets it.
+  constexpr int always = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_NOATIME;
   Descriptor file(openat(folder, name.c_str(), flags | always));
   struct stat info {};
   if (!file || fstat(file.get(), &info) != 0) return {};
@@ -33,7 +63,22 @@ OwnFile open_own(int folder, const std::string& name, int flags) {
     errno = EPERM;
     return {};
   }
-  return {std::move(file), static_cast<uint64_t>(info.st_size)};
+  return own_file(std::move(file), info);
+}
+
+OwnFile own_file(Descriptor file, const struct stat& info) {
+  const auto size = static_cast<uint64_t>(info.st_size);
+  // Some file systems keep a small file outside of any block.
+  const auto disk_size = std::max(size, static_cast<uint64_t>(info.st_blocks) * block);
+  return {std::move(file), size, disk_size, std::max(time_of(info.st_atim), time_of(info.st_mtim))};
+}
+
+bool is_named(int folder, const std::string& name, int file) {
+  struct stat mine {};
+  struct stat named {};
+  return fstat(file, &mine) == 0 &&
+         fstatat(folder, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+         mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
 }
 
 bool has_forgotten_mark(int file) {
@@ -61,16 +106,41 @@ LocalEntry::LocalEntry(OwnFile file, std::string front, uint64_t payload, Record
       record_(std::move(record)) {}
 
 bool LocalEntry::intact() {
-  if (payload_size() != record_.out_size + record_.err_size) return false;
+  if (payload_size() != record_.out_size + record_.err_size + record_.files_size) return false;
   return hash_of(payload_, record_.out_size) == record_.out_hash &&
          hash_of(payload_ + record_.out_size, record_.err_size) == record_.err_hash;
+}
+
+std::optional<FilePart> LocalEntry::files() {
+  const uint64_t offset = payload_ + record_.out_size + record_.err_size;
+  if (record_.files_size == 0 || hash_of(offset, record_.files_size) != record_.files_hash)
+    return std::nullopt;
+  return FilePart{file_.get(), offset, record_.files_size};
 }
 
 int LocalEntry::replay(int out, int err) {
   const int error = copy(payload_, record_.out_size, out);
   const int other = copy(payload_ + record_.out_size, record_.err_size, err);
+  note_use();
   if (error != 0 && !reader_has_left(error)) return error;
   return reader_has_left(other) ? 0 : other;
+}
+
+/// For `gc`, which drops what was least recently used. Mounts may not keep access times themselves.
+void LocalEntry::note_use() const {
+  if (wall_now() - file_.last_used < exactness) return;
+  constexpr std::array<timespec, 2> accessed_now{{{0, UTIME_NOW}, {0, UTIME_OMIT}}};
+  (void)futimens(file_.get(), accessed_now.data());
+}
+
+bool LocalEntry::pour_into(Spool& spool) const {
+  return pour(payload_, record_.out_size, spool, Stream::out) &&
+         pour(payload_ + record_.out_size, record_.err_size, spool, Stream::err);
+}
+
+bool LocalEntry::pour(uint64_t offset, uint64_t size, Spool& spool, Stream stream) const {
+  return read_pieces(file_.get(), offset, size,
+                     [&](std::string_view piece) { return spool.append(stream, piece); });
 }
 
 std::optional<std::string_view> LocalEntry::at_hand(uint64_t offset, uint64_t size) const {
@@ -80,16 +150,12 @@ std::optional<std::string_view> LocalEntry::at_hand(uint64_t offset, uint64_t si
 
 std::optional<uint64_t> LocalEntry::hash_of(uint64_t offset, uint64_t size) const {
   if (const auto bytes = at_hand(offset, size)) return checksum(*bytes);
-  constexpr uint64_t step = 256U << 10;
-  const auto buffer = std::make_unique_for_overwrite<char[]>(step);
   Checksum sum;
-  while (size > 0) {
-    const ssize_t got = read_all_at(file_.get(), buffer.get(), std::min(step, size), offset);
-    if (got <= 0) return std::nullopt;
-    sum.add({buffer.get(), static_cast<size_t>(got)});
-    offset += static_cast<uint64_t>(got);
-    size -= static_cast<uint64_t>(got);
-  }
+  const bool whole = read_pieces(file_.get(), offset, size, [&](std::string_view piece) {
+    sum.add(piece);
+    return true;
+  });
+  if (!whole) return std::nullopt;
   return sum.value();
 }
 
@@ -97,6 +163,21 @@ int LocalEntry::copy(uint64_t offset, uint64_t size, int to) const {
   if (size == 0) return 0;
   if (const auto bytes = at_hand(offset, size)) return write_all(to, *bytes);
   return copy_range(file_.get(), offset, size, to);
+}
+
+std::optional<Fate> fate_in(FileKind kind) {
+  switch (kind) {
+    case FileKind::entry:
+      return Fate::kept;
+    case FileKind::failed:
+      return Fate::failed;
+    case FileKind::mark:
+      return Fate::marked;
+    case FileKind::run:
+      return Fate::running;
+    default:
+      return std::nullopt;
+  }
 }
 
 }  // namespace memolock

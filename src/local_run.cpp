@@ -1,42 +1,26 @@
 #include "src/local_run.hpp"
 
 #include <fcntl.h>
-#include <sys/eventfd.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <array>
 #include <cerrno>
-#include <system_error>
-#include <thread>
+#include <charconv>
 #include <utility>
 
 #include "src/error.hpp"
+#include "src/file_lock.hpp"
+#include "src/run_environment.hpp"
 
 namespace memolock {
 namespace {
 
-/// One lock operation on the whole of an open file. Returns 0 or the errno.
-int lock_file(int file, int operation, short type) {
-  struct flock lock {};
-  lock.l_type = type;
-  lock.l_whence = SEEK_SET;
-  while (fcntl(file, operation, &lock) != 0)
-    if (errno != EINTR) return errno;
-  return 0;
-}
+// How often in a row a lock can be barred by another `gc`, after which it counts as held.
+constexpr int longest_bar = 10000;
 
 Descriptor duplicate(int file) { return Descriptor(fcntl(file, F_DUPFD_CLOEXEC, 3)); }
-
-/// Whether `name` in `folder` is the file that is open as `file`. Between this and what is done
-/// about it the name can change, but only by somebody who tampers with the store.
-bool is_named(int folder, const std::string& name, int file) {
-  struct stat mine {};
-  struct stat named {};
-  return fstat(file, &mine) == 0 &&
-         fstatat(folder, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-         mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
-}
 
 class LocalLock final : public Lock {
  public:
@@ -55,36 +39,66 @@ class LocalLock final : public Lock {
     if (control_) remove(files_.control(token_));
   }
 
+  [[nodiscard]] Woken await_promise(Nanoseconds life, int interrupt, Onlooker& onlooker) override {
+    Nanoseconds deadline = after(boot_now(), life);
+    for (;;) {
+      if (auto answer = take_answer()) return {Wake::answered, std::move(answer)};
+      const Ready ready = await_readable(mailbox_.get(), interrupt,
+                                         std::min(deadline, onlooker.due()));
+      if (ready == Ready::interrupted) return {Wake::interrupted, nullptr};
+      if (ready == Ready::readable) {
+        if (const auto renewed = read_mail()) deadline = after(boot_now(), *renewed);
+      } else if (boot_now() < deadline) {
+        onlooker.tell();
+      } else if (claim_answer()) {
+        return {Wake::timed_out, nullptr};
+      }
+    }
+  }
+
   void abandon() final {
     if (!lock_) return;
     remove_run();
-    release();
+    if (mailbox_) {
+      remove_own(files_.promise, mailbox_.get());
+      mailbox_.reset();  // before the answer's name: who links it later learns that nobody reads
+      remove(files_.answer(token_));
+    }
+    remove_own(files_.wake, wake_.get());
+    remove_own(files_.lock, lock_.get());
+    lock_.reset();
+    wake_.reset();  // last: who wakes finds the lock free
   }
 
   /// Removes what a holder has left who died.
   void clear_leftovers() const {
     if (const OwnFile dead = open_own(folder_.get(), files_.run, O_RDONLY)) {
-      const auto entry = LocalEntry::open({duplicate(dead.get()), dead.size});
+      const auto entry = LocalEntry::open(dead.duplicate());
       if (entry) remove(files_.control(entry->record().token));
+      if (entry) remove(files_.answer(entry->record().token));
       remove(files_.run);
+    } else if (errno != ENOENT) {
+      remove(files_.run);  // what is no file of ours
     }
-    remove(files_.new_run);
+    remove(files_.wake);
+    remove(files_.promise);
   }
 
   [[nodiscard]] const std::string& token() const override { return token_; }
+  [[nodiscard]] bool has_news() const override { return true; }
+  void keep_alive() override {}  // the kernel does
+  [[nodiscard]] int lost_descriptor() const override { return -1; }
 
   void begin(const Record& record) override {
     const std::string head = encode(record);
     clear_leftovers();
-    Descriptor run = make_file(files_.new_run);
-    int error = lock_file(run.get(), F_OFD_SETLK, F_WRLCK);
-    if (error == 0) error = write_all_at(run.get(), head, 0);
-    if (error == 0) error = rename_file(files_.new_run, files_.run);
-    if (error != 0) {
-      remove(files_.new_run);
+    spool_ = std::make_shared<Spool>(make_file(files_.run), head.size(), folder_.get());
+    if (const int error = write_all_at(spool_->file(Stream::out), head, 0))
       throw system_error(failure(files_.run), error);
-    }
-    spool_ = std::make_shared<Spool>(std::move(run), head.size(), folder_.get());
+    run_ = record;
+    if (record.keeper == Keeper::others) mailbox_ = make_fifo(files_.promise);
+    // Without it there is no run in anybody's eyes, so it comes when the record is whole.
+    wake_ = make_fifo(files_.wake);
   }
 
   [[nodiscard]] std::shared_ptr<Spool> spool() override { return spool_; }
@@ -96,16 +110,13 @@ class LocalLock final : public Lock {
 
   [[nodiscard]] std::string take_control() override {
     if (!control_) return {};
-    constexpr size_t largest = 64U << 10;
-    std::string text(largest, '\0');
-    const ssize_t got = read_all_at(control_.get(), text.data(), text.size(), 0);
-    text.resize(got < 0 ? 0 : static_cast<size_t>(got));
+    std::string text = read_control(control_.get());
     remove(files_.control(token_));
     control_.reset();
     return text;
   }
 
-  bool publish(const Record& record) override {
+  Published publish(const Record& record) override {
     // Whatever goes wrong on the way, the lock is released and the waiters wake.
     struct Finally {
       LocalLock& lock;
@@ -113,7 +124,7 @@ class LocalLock final : public Lock {
     } const finally{*this};
     if (record.fate == Fate::unstored) {
       finish(record, Fate::unstored);
-      return true;
+      return Published::done;
     }
     try {
       spool_->join();
@@ -121,41 +132,92 @@ class LocalLock final : public Lock {
       finish(record, Fate::unstored);
       throw;
     }
-    if (record.fate == Fate::kept) return keep(record);
+    if (record.fate != Fate::shared) return keep(record);
     finish(record, Fate::shared);
-    return true;
+    return Published::done;
   }
 
  private:
-  bool keep(const Record& record) {
+  /// What others have made of this run, published; null: nothing yet.
+  std::unique_ptr<Entry> take_answer() {
+    OwnFile file = open_own(folder_.get(), files_.answer(token_), O_RDONLY);
+    // Who had no token has stored it straight away.
+    if (!file) file = open_own(folder_.get(), files_.entry, O_RDONLY);
+    auto answer = file ? LocalEntry::open(std::move(file)) : nullptr;
+    if (!answer || answer->record().ended < run_.begun || !answer->intact()) return nullptr;
+    if (!answer->pour_into(*spool_)) throw store_error(spool_->fault());
+    // The names in the run file's front stay: its payload begins behind them.
+    Record outcome = answer->record();
+    outcome.key = run_.key;
+    outcome.holder = run_.holder;
+    outcome.command = run_.command;
+    outcome.artifacts = run_.artifacts;
+    outcome.token = run_.token;
+    (void)publish(outcome);
+    return answer;
+  }
+
+  /// Makes the name that others would; false: they have.
+  [[nodiscard]] bool claim_answer() const {
+    constexpr int flags = O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
+    const Descriptor file(openat(folder_.get(), files_.answer(token_).c_str(), flags, 0600));
+    return file || errno != EEXIST;
+  }
+
+  /// For how long the promise is renewed; nothing: it is not.
+  [[nodiscard]] std::optional<Nanoseconds> read_mail() const {
+    std::array<char, 4096> buffer{};
+    const ssize_t got = read(mailbox_.get(), buffer.data(), buffer.size());
+    const std::string_view text(buffer.data(), got < 0 ? 0 : static_cast<size_t>(got));
+    constexpr std::string_view word = "renew ";
+    const size_t at = text.rfind(word);
+    int64_t life = 0;
+    if (at == std::string_view::npos ||
+        std::from_chars(text.data() + at + word.size(), text.data() + text.size(), life).ec !=
+            std::errc())
+      return std::nullopt;
+    return std::chrono::milliseconds(life);
+  }
+
+  Published keep(const Record& record) {
     if (is_forgotten()) {
       finish(record, Fate::shared);
-      return false;
+      return Published::forgotten;
     }
     if (!is_named(folder_.get(), files_.lock, lock_.get())) {
       finish(record, Fate::shared);
       throw store_error(path_ + '/' + files_.lock + " was removed during the run");
     }
     write_head(record);
-    if (const int error = rename_file(files_.run, files_.entry))
-      throw system_error(failure(files_.entry), error);
+    const std::string& name = name_of(record.fate);
+    if (renameat(folder_.get(), files_.run.c_str(), folder_.get(), name.c_str()) != 0)
+      throw system_error(failure(name), errno);
     // `del` marks the run before it unlinks the entry, so either it saw the entry or this sees the
     // mark.
-    if (!is_forgotten()) return true;
-    remove(files_.entry);
-    return false;
+    if (is_forgotten()) {
+      remove(name);
+      return Published::forgotten;
+    }
+    if (record.fate == Fate::kept) remove(files_.failed);
+    return Published::done;
+  }
+
+  [[nodiscard]] const std::string& name_of(Fate fate) const {
+    if (fate == Fate::marked) return files_.mark;
+    return fate == Fate::failed ? files_.failed : files_.entry;
   }
 
   /// Ends the run without storing it. The name goes first: an outcome is found under a name only if
   /// it is kept.
   void finish(Record record, Fate fate) {
+    if (record.fate == Fate::marked) return;  // an answer to nobody
     record.fate = fate;
     remove_run();
     write_head(record);
   }
 
-  /// Nobody but `ls` reads the fixed part while the run file is locked. The forgotten byte belongs
-  /// to `del`.
+  /// Who reads it now may find it half written; waiters read it when they are woken. The forgotten
+  /// byte belongs to `del`.
   void write_head(const Record& record) const {
     const std::string head = encode(record);
     const std::string_view bytes = head;
@@ -168,14 +230,11 @@ class LocalLock final : public Lock {
   [[nodiscard]] bool is_forgotten() const { return has_forgotten_mark(spool_->file(Stream::out)); }
 
   void remove_run() const {
-    if (spool_ && is_named(folder_.get(), files_.run, spool_->file(Stream::out)))
-      remove(files_.run);
+    if (spool_) remove_own(files_.run, spool_->file(Stream::out));
   }
-
-  void release() {
-    if (spool_) lock_file(spool_->file(Stream::out), F_OFD_SETLK, F_UNLCK);
-    if (is_named(folder_.get(), files_.lock, lock_.get())) remove(files_.lock);
-    lock_.reset();
+  /// The files may have been removed during the run, and the names be another's now.
+  void remove_own(const std::string& name, int file) const {
+    if (is_named(folder_.get(), name, file)) remove(name);
   }
 
   [[nodiscard]] Descriptor make_file(const std::string& name) const {
@@ -184,9 +243,15 @@ class LocalLock final : public Lock {
     if (!file) throw system_error(failure(name), errno);
     return file;
   }
-  /// Returns 0 or the errno.
-  [[nodiscard]] int rename_file(const std::string& from, const std::string& to) const {
-    return renameat(folder_.get(), from.c_str(), folder_.get(), to.c_str()) == 0 ? 0 : errno;
+  /// A new FIFO, both ends open: for writing alone it could not be opened before it has a reader.
+  [[nodiscard]] Descriptor make_fifo(const std::string& name) const {
+    if (mkfifoat(folder_.get(), name.c_str(), 0600) != 0) throw system_error(failure(name), errno);
+    constexpr int flags = O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW;
+    Descriptor fifo(openat(folder_.get(), name.c_str(), flags));
+    if (fifo) return fifo;
+    const int error = errno;
+    remove(name);
+    throw system_error(failure(name), error);
   }
   void remove(const std::string& name) const { unlinkat(folder_.get(), name.c_str(), 0); }
   [[nodiscard]] std::string failure(const std::string& name) const {
@@ -198,81 +263,18 @@ class LocalLock final : public Lock {
   Descriptor folder_;
   Descriptor lock_;
   Descriptor control_;
+  Descriptor wake_;
+  Descriptor mailbox_;  // of a promise that others keep
+  Record run_;
   std::string token_;
   std::shared_ptr<Spool> spool_;
 };
 
-OwnFile measured(Descriptor file) {
-  struct stat info {};
-  const bool known = fstat(file.get(), &info) == 0;
-  return {std::move(file), known ? static_cast<uint64_t>(info.st_size) : 0};
-}
-
-class LocalWatch final : public Watch {
- public:
-  LocalWatch(OwnFile file, Record run) : file_(std::move(file)), run_(std::move(run)) {}
-
-  [[nodiscard]] const Record& run() const override { return run_; }
-  [[nodiscard]] bool forgotten() const override { return has_forgotten_mark(file_.get()); }
-
-  [[nodiscard]] Woken wait(Nanoseconds deadline, int interrupt) override {
-    const auto sleeper = std::make_shared<Sleeper>();
-    sleeper->file = std::move(file_.descriptor);
-    sleeper->awake.reset(eventfd(0, EFD_CLOEXEC));
-    if (!sleeper->awake) throw system_error("cannot make an event descriptor", errno);
-    // A lock can be waited for but not polled, hence the thread. It owns what it touches: when the
-    // deadline or a signal comes first, it is left to sleep until the process ends.
-    Ready ready = Ready::readable;
-    try {
-      std::thread([sleeper] { sleeper->sleep(); }).detach();
-      ready = await_readable(sleeper->awake.get(), interrupt, deadline);
-    } catch (const std::system_error&) {
-      ready = await_free(sleeper->file.get(), interrupt, deadline);
-    }
-    if (ready == Ready::timed_out) return {Wake::timed_out, nullptr};
-    if (ready == Ready::interrupted) return {Wake::interrupted, nullptr};
-    auto entry = LocalEntry::open(measured(std::move(sleeper->file)));
-    if (!entry || entry->record().fate == Fate::running) return {Wake::gone, nullptr};
-    return {Wake::answered, std::move(entry)};
-  }
-
- private:
-  struct Sleeper {
-    Descriptor file, awake;
-
-    void sleep() const {
-      lock_file(file.get(), F_OFD_SETLKW, F_RDLCK);
-      const uint64_t one = 1;
-      (void)!write(awake.get(), &one, sizeof one);
-    }
-  };
-
-  /// Where no thread is to be had.
-  static Ready await_free(int file, int interrupt, Nanoseconds deadline) {
-    constexpr std::chrono::milliseconds pause(50);
-    while (is_held(file)) {
-      const Ready ready = await_readable(-1, interrupt, std::min(deadline, boot_now() + pause));
-      if (ready == Ready::interrupted || boot_now() >= deadline) return ready;
-    }
-    return Ready::readable;
-  }
-
-  OwnFile file_;
-  Record run_;
-};
-}  // namespace
-
-bool is_held(int file) {
-  struct flock lock {};
-  lock.l_type = F_RDLCK;
-  lock.l_whence = SEEK_SET;
-  return fcntl(file, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-}
-
-namespace {
-
-std::unique_ptr<LocalLock> take_lock(std::string path, EntryFiles files, Descriptor folder) {
+/// As try_lock.
+std::optional<std::unique_ptr<LocalLock>> take_lock(const std::string& path,
+                                                    const EntryFiles& files, Descriptor folder) {
   const std::string where = path + '/' + files.lock;
+  int barred = 0;
   constexpr int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
   for (;;) {
     // First without O_CREAT, which takes the folder's lock even where the file is there: after a
@@ -281,38 +283,37 @@ std::unique_ptr<LocalLock> take_lock(std::string path, EntryFiles files, Descrip
     Descriptor lock(openat(folder.get(), files.lock.c_str(), flags));
     if (!lock && errno == ENOENT)
       lock.reset(openat(folder.get(), files.lock.c_str(), flags | O_CREAT, 0600));
+    if (!lock && errno == ENOENT) return std::nullopt;
     if (!lock) throw system_error("cannot open " + where, errno);
-    const int error = lock_file(lock.get(), F_OFD_SETLK, F_WRLCK);
-    if (error == EAGAIN || error == EACCES) return nullptr;
+    const int error = try_lock_file(lock.get());
+    if (error == EAGAIN || error == EACCES) {
+      if (is_file_locked(lock.get()) || ++barred > longest_bar) return nullptr;
+      // `gc` keeps it for the moment of a removal, or its holder has just left it.
+      sched_yield();
+      continue;
+    }
     if (error != 0) throw system_error("cannot lock " + where, error);
     // Its last owner may have unlinked it between the two calls: then the lock is on a file that
     // nobody else will find.
     if (is_named(folder.get(), files.lock, lock.get()))
-      return std::make_unique<LocalLock>(std::move(path), std::move(files), std::move(folder),
-                                         std::move(lock));
+      return std::make_unique<LocalLock>(path, files, std::move(folder), std::move(lock));
   }
 }
 
 }  // namespace
 
-std::unique_ptr<Lock> try_lock(std::string path, EntryFiles files, Descriptor folder) {
-  return take_lock(std::move(path), std::move(files), std::move(folder));
+std::optional<std::unique_ptr<Lock>> try_lock(const std::string& path, const EntryFiles& files,
+                                              Descriptor folder) {
+  return take_lock(path, files, std::move(folder));
 }
 
-void clear_dead(std::string path, EntryFiles files, int folder) {
+void clear_dead(const std::string& path, const EntryFiles& files, int folder) {
   const auto exists = [&](const std::string& name) {
     return faccessat(folder, name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
   };
   if (!exists(files.lock) && !exists(files.run)) return;
-  const auto lock = take_lock(std::move(path), std::move(files), duplicate(folder));
-  if (lock) lock->clear_leftovers();
-}
-
-std::unique_ptr<Watch> watch_run(OwnFile file, const Key& key) {
-  if (!is_held(file.get())) return nullptr;
-  const auto run = LocalEntry::open({duplicate(file.get()), file.size});
-  if (!run || run->record().key != key) return nullptr;
-  return std::make_unique<LocalWatch>(std::move(file), run->record());
+  const auto lock = take_lock(path, files, duplicate(folder));
+  if (lock && *lock) (*lock)->clear_leftovers();
 }
 
 }  // namespace memolock

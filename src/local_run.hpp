@@ -1,8 +1,9 @@
-// A run in the local store: its two locks (why two: local_store.hpp), held by the one who runs the
-// command and watched by those who wait.
+// A run in the local store: its lock and its FIFO (why both: local_store.hpp), held by the one who
+// runs the command. Those who wait: local_watch.hpp.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "src/key.hpp"
@@ -11,17 +12,14 @@
 
 namespace memolock {
 
-/// Whether another open file holds an exclusive lock on this one. Disturbs nobody.
-[[nodiscard]] bool is_held(int file);
-
 /// Takes the run lock of the entry whose files these are, in the tag's folder `folder`, whose path
-/// is `path`. Null when somebody holds it. Throws Error(store).
-[[nodiscard]] std::unique_ptr<Lock> try_lock(std::string path, EntryFiles files, Descriptor folder);
+/// is `path`. Null when somebody holds it; nothing when the folder has been removed. Throws
+/// Error(store).
+[[nodiscard]] std::optional<std::unique_ptr<Lock>> try_lock(const std::string& path,
+                                                            const EntryFiles& files,
+                                                            Descriptor folder);
 
 /// Removes what a dead holder has left of a run. Throws Error(store).
-void clear_dead(std::string path, EntryFiles files, int folder);
-
-/// A watch on the run whose file this is, open for reading. Null when nobody is at work on it.
-[[nodiscard]] std::unique_ptr<Watch> watch_run(OwnFile file, const Key& key);
+void clear_dead(const std::string& path, const EntryFiles& files, int folder);
 
 }  // namespace memolock

@@ -1,98 +1,82 @@
 #include "src/local_store.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <set>
 #include <utility>
-#include <vector>
 
 #include "src/error.hpp"
+#include "src/file_lock.hpp"
+#include "src/folder.hpp"
 #include "src/local_entry.hpp"
+#include "src/local_promise.hpp"
 #include "src/local_run.hpp"
+#include "src/local_watch.hpp"
 
 namespace memolock {
 namespace {
-
-constexpr int folder_flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
 
 std::string joined(const std::string& folder, const std::string& name) {
   return folder + '/' + name;
 }
 
-/// Makes a directory and what leads to it.
-void make_directories(const std::string& path) {
-  for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
-    const std::string part = path.substr(0, slash);
-    if (mkdir(part.c_str(), 0700) != 0 && errno != EEXIST)
-      throw system_error("cannot make " + part, errno);
-    if (slash == std::string::npos) return;
-  }
-}
-
-/// The names in a directory; none when it cannot be read.
-std::vector<std::string> names_in(int folder, const std::string& name) {
-  std::vector<std::string> names;
-  Descriptor opened(openat(folder, name.c_str(), folder_flags));
-  DIR* const directory = opened ? fdopendir(opened.get()) : nullptr;
-  if (directory == nullptr) return names;
-  (void)opened.release();
-  while (const dirent* found = readdir(directory))  // NOLINT(concurrency-mt-unsafe)
-    if (found->d_name[0] != '.') names.emplace_back(found->d_name);
-  closedir(directory);
-  return names;
-}
-
 }  // namespace
 
 LocalStore::LocalStore(const std::string& directory, DirectoryLink link, const Log& log)
-    : directory_(directory), log_(log) {
-  const int no_link = link == DirectoryLink::refuse ? O_NOFOLLOW : 0;
-  const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | no_link;
-  root_.reset(open(directory_.c_str(), flags));
-  if (!root_ && errno == ENOENT) {
+    : directory_(directory), log_(log), root_(open_store_directory(directory, link)) {
+  if (!root_) {
     make_directories(directory_);
-    root_.reset(open(directory_.c_str(), flags));
+    root_ = open_store_directory(directory, link);
+    if (!root_) throw system_error("cannot open the store " + directory_, ENOENT);
   }
-  struct stat info {};
-  if (!root_ || fstat(root_.get(), &info) != 0)
-    throw system_error("cannot open the store " + directory_, errno);
-  if (info.st_uid != geteuid())
-    throw store_error("the store " + directory_ + " belongs to another user");
-  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-    throw store_error("others may write in the store " + directory_ + "; run: chmod go-w " +
-                      directory_);
   log_.debug("the store is {}", directory_);
 }
 
 std::unique_ptr<Entry> LocalStore::look_up(const Key& key) {
   const EntryFiles files(key);
-  OwnFile file = open_own(root_.get(), joined(files.folder, files.entry), O_RDONLY);
+  return open_kept(key, files, files.entry, Fate::kept);
+}
+
+std::unique_ptr<Entry> LocalStore::failure(const Key& key) {
+  const EntryFiles files(key);
+  return open_kept(key, files, files.failed, Fate::failed);
+}
+
+std::optional<Record> LocalStore::mark(const Key& key) {
+  const EntryFiles files(key);
+  const auto entry = open_kept(key, files, files.mark, Fate::marked);
+  return entry ? std::optional(entry->record()) : std::nullopt;
+}
+
+/// Null when it is not there, damaged or foreign.
+std::unique_ptr<Entry> LocalStore::open_kept(const Key& key, const EntryFiles& files,
+                                             const std::string& name, Fate fate) {
+  OwnFile file = open_own(root_.get(), joined(files.folder, name), O_RDONLY);
   if (!file) {
     if (errno == ENOENT) return nullptr;
     if (errno != ELOOP && errno != EPERM && errno != ENXIO && errno != EISDIR && errno != ENOTDIR)
-      throw system_error("cannot open " + joined(directory_, joined(files.folder, files.entry)),
-                         errno);
+      throw system_error("cannot open " + joined(directory_, joined(files.folder, name)), errno);
     log_.info("{}: what stands in the entry's place is no file of this user's; it counts as absent",
               key.shown());
     return nullptr;
   }
   auto entry = LocalEntry::open(std::move(file));
-  if (entry && entry->record().fate == Fate::kept && entry->record().key == key) return entry;
+  if (entry && entry->record().fate == fate && entry->record().key == key) return entry;
   log_.info("{}: the stored entry is damaged or foreign; it counts as absent", key.shown());
   return nullptr;
 }
 
-std::unique_ptr<Lock> LocalStore::try_acquire(const Key& key) {
-  EntryFiles files(key);
-  std::string path = joined(directory_, files.folder);
+std::unique_ptr<Lock> LocalStore::try_acquire(const Key& key, Keeper) {
+  const EntryFiles files(key);
+  const std::string path = joined(directory_, files.folder);
   for (;;) {
-    Descriptor folder(openat(root_.get(), files.folder.c_str(), folder_flags));
-    if (folder) return try_lock(std::move(path), std::move(files), std::move(folder));
+    if (Descriptor folder = open_folder(root_.get(), files.folder)) {
+      if (auto taken = try_lock(path, files, std::move(folder))) return std::move(*taken);
+      continue;  // `gc` has removed the empty folder between the two calls
+    }
     if (errno != ENOENT) throw system_error("cannot open " + path, errno);
     if (mkdirat(root_.get(), files.folder.c_str(), 0700) != 0 && errno != EEXIST)
       throw system_error("cannot make " + path, errno);
@@ -100,19 +84,21 @@ std::unique_ptr<Lock> LocalStore::try_acquire(const Key& key) {
 }
 
 std::unique_ptr<Watch> LocalStore::watch(const Key& key) {
-  const EntryFiles files(key);
-  OwnFile file = open_own(root_.get(), joined(files.folder, files.run), O_RDONLY);
-  return file ? watch_run(std::move(file), key) : nullptr;
+  return watch_run(root_.get(), key, ended_, [this, key] { return look_up(key); });
+}
+
+std::unique_ptr<Promise> LocalStore::promise(const Key& key, const std::string& token) {
+  return local_promise(directory_, root_.get(), key, token);
 }
 
 bool LocalStore::is_locked(const Key& key) {
   const EntryFiles files(key);
   const OwnFile lock = open_own(root_.get(), joined(files.folder, files.lock), O_RDONLY);
-  return lock && is_held(lock.get());
+  return lock && is_file_locked(lock.get());
 }
 
 bool LocalStore::knows(const Key& key) {
-  if (look_up(key)) return true;
+  if (look_up(key) || failure(key) || mark(key)) return true;
   const auto run = watch(key);
   return run && !run->forgotten();
 }
@@ -121,20 +107,21 @@ bool LocalStore::forget(const Key& key) { return forget_files(EntryFiles(key)); 
 
 bool LocalStore::forget_files(const EntryFiles& files) {
   bool found = false;
-  const OwnFile run = open_own(root_.get(), joined(files.folder, files.run), O_RDWR);
-  if (run && is_held(run.get())) {
-    if (const int error = write_all_at(run.get(), "\1", forgotten_offset))
+  if (const LiveRun run = open_run(root_.get(), files, O_RDWR)) {
+    if (const int error = write_all_at(run.file.get(), "\1", forgotten_offset))
       throw system_error("cannot mark " + joined(directory_, joined(files.folder, files.run)),
                          error);
     found = true;
   }
-  const std::string entry = joined(files.folder, files.entry);
-  if (unlinkat(root_.get(), entry.c_str(), 0) == 0) {
-    found = true;
-  } else if (errno != ENOENT && errno != ENOTDIR) {
-    throw system_error("cannot remove " + joined(directory_, entry), errno);
+  for (const std::string& name : {files.entry, files.failed, files.mark}) {
+    const std::string path = joined(files.folder, name);
+    if (unlinkat(root_.get(), path.c_str(), 0) == 0) {
+      found = true;
+    } else if (errno != ENOENT && errno != ENOTDIR) {
+      throw system_error("cannot remove " + joined(directory_, path), errno);
+    }
   }
-  const Descriptor folder(openat(root_.get(), files.folder.c_str(), folder_flags));
+  const Descriptor folder = open_folder(root_.get(), files.folder);
   if (folder) clear_dead(joined(directory_, files.folder), files, folder.get());
   return found;
 }
@@ -145,44 +132,86 @@ bool LocalStore::is_foreign(const std::string& path) const {
   return file ? !LocalEntry::is_one(file.get()) : errno != ENOENT;
 }
 
-size_t LocalStore::forget_all(const std::string& tag) {
+size_t LocalStore::forget_all(const std::string& tag, Whose whose) {
   const std::string folder = EntryFiles(Key{tag, "any"}).folder;
   std::set<std::string> entries;  // one name for each, whatever else there is of it
-  for (const std::string& name : names_in(root_.get(), folder)) {
+  each_name(root_.get(), folder, Hidden::skip, [&](const std::string& name) {
     const FileKind kind = kind_of_file(name);
-    if (kind != FileKind::foreign && kind != FileKind::control)
+    if (kind != FileKind::foreign && kind != FileKind::spool)
       entries.insert(EntryFiles(folder, name).entry);
-  }
+  });
   size_t count = 0;
-  for (const std::string& entry : entries)
-    if (!is_foreign(joined(folder, entry)) && forget_files({folder, entry})) ++count;
+  for (const std::string& entry : entries) {
+    if (whose == Whose::own && is_foreign(joined(folder, entry))) continue;
+    if (forget_files({folder, entry})) say_progress_("forgotten", ++count);
+  }
   return count;
 }
 
+namespace {
+
+/// Lists the entries and runs of a tag, each once, though they come and go meanwhile, and without
+/// having all names at hand.
+class FolderListing {
+ public:
+  FolderListing(int root, std::string folder, const std::function<void(const Listing&)>& each)
+      : root_(root), folder_(std::move(folder)), each_(each) {}
+
+  void read() {
+    each_name(root_, folder_, Hidden::skip, [&](const std::string& name) {
+      const FileKind kind = kind_of_file(name);
+      if (const auto fate = fate_in(kind)) consider(kind, *fate, name);
+    });
+  }
+
+ private:
+  /// Of the files of one entry the first that is there stands for all: the entry, the failure, the
+  /// run; and the mark for itself, and for the run.
+  void consider(FileKind kind, Fate fate, const std::string& name) {
+    const EntryFiles files(folder_, name);
+    if (kind == FileKind::failed && has(files.entry)) return;
+    if (kind == FileKind::run && (has(files.entry) || has(files.failed) || has(files.mark))) return;
+    if (runs_.contains(files.run)) return;  // it was shown as a run, which has ended since
+    if (LiveRun run = open_run(root_, files, O_RDONLY)) {
+      runs_.insert(files.run);
+      return show(std::move(run.file), Fate::running);
+    }
+    if (kind == FileKind::run) return;
+    show(open_own(root_, joined(folder_, name), O_RDONLY), fate);
+  }
+
+  void show(OwnFile file, Fate fate) {
+    const auto entry = LocalEntry::open(std::move(file));
+    if (!entry) return;
+    const bool running = fate == Fate::running;
+    if (running || entry->record().fate == fate)
+      each_({entry->record(), running, entry->payload_size()});
+  }
+
+  [[nodiscard]] bool has(const std::string& name) const {
+    return faccessat(root_, joined(folder_, name).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+  }
+
+  int root_;
+  std::string folder_;
+  const std::function<void(const Listing&)>& each_;
+  std::set<std::string> runs_;
+};
+
+}  // namespace
+
 void LocalStore::list(const std::optional<std::string>& tag,
                       const std::function<void(const Listing&)>& each) {
-  const auto folders = tag ? std::vector{EntryFiles(Key{*tag, "any"}).folder}
-                           : names_in(root_.get(), ".");
-  for (const std::string& folder : folders) {
-    std::vector<std::string> names = names_in(root_.get(), folder);
-    std::sort(names.begin(), names.end());
-    for (const std::string& name : names) {
-      const FileKind kind = kind_of_file(name);
-      if (kind != FileKind::entry && kind != FileKind::run) continue;
-      OwnFile file = open_own(root_.get(), joined(folder, name), O_RDONLY);
-      const bool running = file && kind == FileKind::run && is_held(file.get());
-      if (!file || (kind == FileKind::run && !running)) continue;
-      // Of an entry that is being made anew the run alone is shown.
-      const std::string run_name = EntryFiles(folder, name).run;
-      if (kind == FileKind::entry && std::binary_search(names.begin(), names.end(), run_name)) {
-        const OwnFile run = open_own(root_.get(), joined(folder, run_name), O_RDONLY);
-        if (run && is_held(run.get())) continue;
-      }
-      const auto entry = LocalEntry::open(std::move(file));
-      if (!entry || (!running && entry->record().fate != Fate::kept)) continue;
-      each({entry->record(), running, entry->payload_size()});
-    }
-  }
+  size_t count = 0;
+  const auto counted = [&](const Listing& listing) {
+    each(listing);
+    say_progress_("listed", ++count);
+  };
+  const auto read = [&](const std::string& folder) {
+    FolderListing(root_.get(), folder, counted).read();
+  };
+  if (tag) return read(EntryFiles(Key{*tag, "any"}).folder);
+  each_name(root_.get(), ".", Hidden::skip, read);
 }
 
 }  // namespace memolock

@@ -3,32 +3,36 @@
 // Files, below a folder for each tag (names: key.hpp; bytes: entry.hpp):
 //
 // - ID.entry: what the last kept run left. Replaced by rename, read without any lock.
+// - ID.failed: the same of a failure. Older than the entry, it says nothing.
+// - ID.mark: that `once` has run, and when; a file like the others, without output.
 // - ID.lock: the run lock. Exclusive, only ever tried, never waited for. Who holds it may run the
 //   command and owns every other name of the entry. Unlinked by its holder alone; who gets it
-//   checks that the path still names what he locked.
-// - ID.run: the run in progress, stdout as it comes. Its holder locks it exclusively before it gets
-//   this name; waiters sleep in a shared lock on it. Awake, they read its fixed part through the
-//   descriptor they have. Finished: it is their answer, stored or not (what is not kept has lost
-//   its name, so nobody finds it later). Unfinished: its holder died, and one of them gets the run
-//   lock.
+//   checks that the path still names what he locked. An open-file-description lock: the kernel
+//   drops it when the holder dies, and probing it with F_OFD_GETLK disturbs nobody.
+// - ID.run: the run in progress, stdout as it comes.
+// - ID.wake: a FIFO, one for each run, which its holder has open until the run has
+//   ended. Somebody has it open for writing: the run is going on, and ID.run is whole enough to be
+//   watched. Waiters open it, then ID.run, and sleep in a poll until it hangs up, which the kernel
+//   sees to when the holder dies. Awake, they read the run's fixed part through the descriptor they
+//   have. Finished: it is their answer, stored or not (what is not kept has lost its name, so
+//   nobody finds it later). Unfinished: its holder died, and one of them gets the run lock.
 // - ID.TOKEN.control: MEMOLOCK_CONTROL of that run.
 //
-// Locks are open-file-description locks: the kernel drops them when the holder dies, and probing
-// them with F_OFD_GETLK disturbs nobody. Two locks and not one, because waiters who wake in a
-// shared lock keep each other out of an exclusive one, and look like a holder to newcomers.
+// Two things and not the lock alone, because who waits for a lock cannot wait for a signal or a
+// moment as well, and waiters who wake in a shared lock keep each other out of an exclusive one and
+// look like a holder to newcomers. A FIFO is one machine's: where others share the directory, their
+// callers see the lock taken but no run, and try again and again.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
 
+#include "src/folder.hpp"
 #include "src/log.hpp"
 #include "src/store.hpp"
 
 namespace memolock {
-
-/// What to do where the directory's own name is a symbolic link.
-enum class DirectoryLink { follow, refuse };
 
 class LocalStore final : public Store {
  public:
@@ -37,23 +41,34 @@ class LocalStore final : public Store {
   /// may write in it. Keeps a reference to `log`.
   LocalStore(const std::string& directory, DirectoryLink link, const Log& log);
 
+  [[nodiscard]] Nanoseconds now() override { return wall_now(); }
+  void fetch_files() override {}  // they lie in the entry's own file
   [[nodiscard]] std::unique_ptr<Entry> look_up(const Key& key) override;
-  [[nodiscard]] std::unique_ptr<Lock> try_acquire(const Key& key) override;
+  [[nodiscard]] std::unique_ptr<Entry> failure(const Key& key) override;
+  [[nodiscard]] std::optional<Record> mark(const Key& key) override;
+  [[nodiscard]] std::unique_ptr<Lock> try_acquire(const Key& key, Keeper keeper) override;
   [[nodiscard]] std::unique_ptr<Watch> watch(const Key& key) override;
+  [[nodiscard]] std::unique_ptr<Promise> promise(const Key& key, const std::string& token) override;
   [[nodiscard]] bool is_locked(const Key& key) override;
   [[nodiscard]] bool knows(const Key& key) override;
   bool forget(const Key& key) override;
-  size_t forget_all(const std::string& tag) override;
+  size_t forget_all(const std::string& tag, Whose whose) override;
+  bool break_lock(const Key&) override { return false; }
+  void on_progress(Progress say) override { say_progress_ = std::move(say); }
   void list(const std::optional<std::string>& tag,
             const std::function<void(const Listing&)>& each) override;
 
  private:
+  [[nodiscard]] std::unique_ptr<Entry> open_kept(const Key& key, const EntryFiles& files,
+                                                 const std::string& name, Fate fate);
   bool forget_files(const EntryFiles& files);
   [[nodiscard]] bool is_foreign(const std::string& path) const;
 
   std::string directory_;
   const Log& log_;
   Descriptor root_;
+  Progress say_progress_ = [](std::string_view, size_t) {};
+  Descriptor ended_;  // the FIFO of the run that was last waited for
 };
 
 }  // namespace memolock

@@ -18,6 +18,8 @@ class Log {
 
   Log(Level level, Sink sink) : level_(level), sink_(std::move(sink)) {}
 
+  [[nodiscard]] bool says(Level level) const { return level <= level_; }
+
   template <typename... T>
   void warn(fmt::format_string<T...> format, T&&... args) const {
     say(Level::warn, format, std::forward<T>(args)...);
@@ -28,7 +30,7 @@ class Log {
   }
   /// A line that is worded already.
   void line(Level level, std::string_view text) const {
-    if (level <= level_) sink_(text);
+    if (says(level)) sink_(text);
   }
   template <typename... T>
   void debug(fmt::format_string<T...> format, T&&... args) const {
@@ -38,7 +40,7 @@ class Log {
  private:
   template <typename... T>
   void say(Level level, fmt::format_string<T...> format, T&&... args) const {
-    if (level <= level_) sink_(fmt::format(format, std::forward<T>(args)...));
+    if (says(level)) sink_(fmt::format(format, std::forward<T>(args)...));
   }
 
   Level level_;

@@ -40,23 +40,33 @@ void Outlet::changed() {
   }
 }
 
+void Outlet::release() {
+  if (std::exchange(held_, false) && held_back_ > 0) advance(held_back_);
+}
+
 void Outlet::advance(uint64_t size) {
-  start();
+  if (held_) {
+    held_back_ = size;
+    return;
+  }
   {
     const std::lock_guard guard(mutex_);
     available_ = size;
   }
+  // Not before: a thread that finds all finished and nothing to do ends.
+  start();
   changed();
 }
 
 void Outlet::relay(std::string next, Descriptor pipe, std::function<void()> at_end) {
-  start();
+  release();
   {
     const std::lock_guard guard(mutex_);
     next_ = std::move(next);
     pipe_ = std::move(pipe);
     at_end_ = std::move(at_end);
   }
+  start();
   changed();
 }
 

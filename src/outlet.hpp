@@ -23,6 +23,10 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   Outlet(const Outlet&) = delete;
   Outlet& operator=(const Outlet&) = delete;
 
+  /// Keeps everything back until release() or relay(); before the first byte.
+  void hold() { held_ = true; }
+  void release();
+
   /// The spool now holds `size` bytes of the stream.
   void advance(uint64_t size);
 
@@ -41,7 +45,10 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
 
   /// After it is done: why not all of it could be written; 0 for none, also when the reader has
   /// left.
-  [[nodiscard]] int error() const { return error_; }
+  [[nodiscard]] int error() {
+    const std::lock_guard guard(mutex_);
+    return error_;
+  }
 
  private:
   Outlet(std::shared_ptr<Spool> spool, Stream stream, int to);
@@ -65,10 +72,12 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   Descriptor pipe_;
   std::function<void()> at_end_;
 
+  bool held_ = false;
+  uint64_t held_back_ = 0;
   bool started_ = false;
   bool alone_ = false;  // no thread was to be had
 
-  // Of the thread alone, until it is done.
+  // Of the thread alone, until it is done and has let go of the mutex.
   uint64_t written_ = 0;
   bool deaf_ = false;
   int error_ = 0;

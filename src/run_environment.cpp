@@ -1,10 +1,12 @@
 #include "src/run_environment.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 
+#include "src/descriptor.hpp"
 #include "src/units.hpp"
 
 namespace memolock {
@@ -67,6 +69,16 @@ std::vector<std::string> environment_for(const RunIdentity& run) {
   }
   if (!held.empty()) add("MEMOLOCK_HELD=", format_held(held));
   return environment;
+}
+
+std::string read_control(int file) {
+  constexpr off_t largest = 64 << 10;
+  struct stat file_status {};
+  if (fstat(file, &file_status) != 0) return {};
+  std::string text(static_cast<size_t>(std::min(file_status.st_size, largest)), '\0');
+  const ssize_t got = read_all_at(file, text.data(), text.size(), 0);
+  text.resize(got < 0 ? 0 : static_cast<size_t>(got));
+  return text;
 }
 
 Control parse_control(std::string_view text) {

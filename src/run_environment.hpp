@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "src/clock.hpp"
-#include "src/key.hpp"
+#include "src/token.hpp"
 
 namespace memolock {
 
@@ -32,6 +32,8 @@ struct Control {
   std::string
       malformed;  ///< the first line that means nothing; the result is not to be stored then
 };
+/// The text of an open control file, as far as it counts.
+[[nodiscard]] std::string read_control(int file);
 [[nodiscard]] Control parse_control(std::string_view text);
 
 }  // namespace memolock

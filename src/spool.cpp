@@ -1,8 +1,5 @@
 #include "src/spool.hpp"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,29 +7,10 @@
 #include <fmt/format.h>
 
 #include "src/error.hpp"
-#include "src/key.hpp"
+#include "src/nameless_file.hpp"
 #include "src/units.hpp"
 
 namespace memolock {
-namespace {
-
-/// A file without a name in `folder`, also where the file system knows no O_TMPFILE. Where the
-/// folder itself has been removed, in memory: the run's waiters can still be answered.
-Descriptor nameless_file(int folder) {
-  int fd = openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
-    const std::string name = new_token() + ".spool";
-    fd = openat(folder, name.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd >= 0) unlinkat(folder, name.c_str(), 0);
-  }
-  struct stat info {};
-  if (fd < 0 && fstat(folder, &info) == 0 && info.st_nlink == 0)
-    fd = memfd_create("memolock", MFD_CLOEXEC);
-  return Descriptor(fd);
-}
-
-}  // namespace
-
 Spool::Spool(Descriptor file, uint64_t base, int folder) : folder_(folder) {
   part(Stream::out).file = std::move(file);
   part(Stream::out).base = base;
@@ -40,12 +18,14 @@ Spool::Spool(Descriptor file, uint64_t base, int folder) : folder_(folder) {
 
 bool Spool::append(Stream stream, std::string_view bytes) {
   if (!fault_.empty()) return false;
-  if (size(Stream::out) + size(Stream::err) + bytes.size() > limit_) {
-    fault_ = fmt::format("the output is larger than --max-entry ({})", format_size(limit_));
+  if (size(Stream::out) + size(Stream::err) + size(Stream::files) + bytes.size() > limit_) {
+    fault_ = fmt::format("the output{} larger than --max-entry ({})",
+                         stream == Stream::files ? " and the artifacts are" : " is",
+                         format_size(limit_));
     return false;
   }
   Part& to = part(stream);
-  if (!to.file) to.file = nameless_file(folder_);
+  if (!to.file) to.file = folder_ < 0 ? temporary_file() : nameless_file(folder_);
   const int error = to.file ? write_all_at(to.file.get(), bytes, to.base + to.size) : errno;
   if (error != 0) {
     fault_ = "cannot write to the store: " + error_text(error);
@@ -58,12 +38,14 @@ bool Spool::append(Stream stream, std::string_view bytes) {
 
 void Spool::join() {
   const Part& out = part(Stream::out);
-  const Part& err = part(Stream::err);
-  if (err.size == 0) return;
   if (lseek(out.file.get(), static_cast<off_t>(out.base + out.size), SEEK_SET) < 0)
     throw system_error("cannot write to the store", errno);
-  if (const int error = copy_range(err.file.get(), err.base, err.size, out.file.get()))
-    throw system_error("cannot write to the store", error);
+  for (const Stream stream : {Stream::err, Stream::files}) {
+    const Part& from = part(stream);
+    if (from.size == 0) continue;
+    if (const int error = copy_range(from.file.get(), from.base, from.size, out.file.get()))
+      throw system_error("cannot write to the store", error);
+  }
 }
 
 }  // namespace memolock

@@ -11,17 +11,27 @@
 
 namespace memolock {
 
-enum class Stream : uint8_t { out, err };
+/// What a run leaves: two streams, and the archive of its artifacts.
+enum class Stream : uint8_t { out, err, files };
 
-/// Two growing files, one a stream. Written by one thread; other threads may read what they were
+/// A part of an open file.
+struct FilePart {
+  int file = -1;
+  uint64_t offset = 0;
+  uint64_t size = 0;
+};
+
+/// Growing files, one a stream. Written by one thread; other threads may read what they were
 /// told is there.
 class Spool {
  public:
-  /// Puts stdout into `file` from offset `base` on and stderr into a nameless file of its own in
-  /// the folder `folder`, which must stay open as long as the spool.
+  /// Puts stdout into `file` from offset `base` on and each other into a nameless file of its own
+  /// in the folder `folder`, which must stay open as long as the spool.
   Spool(Descriptor file, uint64_t base, int folder);
+  /// Puts all into nameless files where temporary ones belong, made when they are needed.
+  Spool() = default;
 
-  /// The most that both streams together may hold; bytes.
+  /// The most that all together may hold; bytes.
   void limit(uint64_t bytes) { limit_ = bytes; }
 
   /// Adds all of `bytes` or nothing. False: past the limit, or the disk refuses; nothing more is
@@ -31,7 +41,7 @@ class Spool {
   /// Why append refused, in words that follow "not stored: ".
   [[nodiscard]] const std::string& fault() const { return fault_; }
 
-  /// Copies stderr behind stdout, where an entry has it. Throws Error(store).
+  /// Copies stderr and the artifacts behind stdout, where an entry has them. Throws Error(store).
   void join();
 
   [[nodiscard]] int file(Stream stream) const { return part(stream).file.get(); }
@@ -51,8 +61,8 @@ class Spool {
     return parts_.at(static_cast<size_t>(stream));
   }
 
-  std::array<Part, 2> parts_;
-  int folder_;
+  std::array<Part, 3> parts_;
+  int folder_ = -1;
   uint64_t limit_ = UINT64_MAX;
   std::string fault_;
 };

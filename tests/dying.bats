@@ -3,6 +3,12 @@
 
 load helpers/common
 
+setup() {
+  isolate
+  use_store
+  short_lease
+}
+
 hold() {
   spawn_get "$@" -- counted held a echo held
   await test -e a.started
@@ -54,7 +60,7 @@ hold() {
 
 @test "a newcomer takes over what a dead holder left" {
   hold
-  end "${spawned[0]}"
+  bury "${spawned[0]}"
   run -0 get --wait 0 -- counted echo mine
   equal mine "$output"
   ran_times 2
@@ -64,13 +70,13 @@ hold() {
 @test "ls does not show the run of a dead holder" {
   hold
   equal 1 "$(memolock ls | grep -c running)"
-  end "${spawned[0]}"
+  bury "${spawned[0]}"
   equal '' "$(memolock ls)"
 }
 
 @test "del of a dead holder's run counts nothing" {
   hold
-  end "${spawned[0]}"
+  bury "${spawned[0]}"
   equal 0 "$(memolock del --tag t --id x)"
 }
 
@@ -102,6 +108,19 @@ hold() {
   await test -s orphan
   end "${spawned[0]}"
   await is_gone "$(<orphan)"
+}
+
+@test "a descendant that outlives a killed holder keeps no waiter from taking over" {
+  spawn_get -- sh -c 'setsid sh -c "echo \$\$ >survivor; exec sleep 60" & exec sleep 60'
+  await test -s survivor
+  spawned+=("$(<survivor)")
+  spawn_get -- echo mine >out
+  await is_waiting $!
+  waiter=$!
+  end "${spawned[0]}"
+  finish $waiter
+  equal mine "$(<out)"
+  ! is_gone "$(<survivor)"
 }
 
 @test "when a waiter is killed the holder and the others are not disturbed" {

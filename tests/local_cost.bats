@@ -42,6 +42,17 @@ setup() {
   equal "$alone" "$(calls "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- false)"
 }
 
+@test "a waiter has no second thread, and the run's FIFO open once" {
+  spawn_get -- held a true
+  await test -e a.started
+  spawn_get -- false
+  await is_waiting $!
+  equal 1 "$(find /proc/$!/task -mindepth 1 -maxdepth 1 | wc -l)"
+  equal 1 "$(fifos $! | wc -l)"
+  release a
+  finish_all
+}
+
 @test "a waiter makes no system calls while it waits" {
   spawn_get -- held a true
   await test -e a.started

@@ -160,7 +160,7 @@ is_made_anew() {
 
 @test "foreign files in the places of lock and run do no harm" {
   rm "$entry"
-  for name in x.lock x.run x.new-run; do
+  for name in x.lock x.run x.wake; do
     echo rubbish >"$MEMOLOCK_CACHE_DIR/t/$name"
   done
   run -0 get --wait 5s -- echo fine
@@ -171,10 +171,89 @@ is_made_anew() {
 @test "symbolic links in the places of runs are not followed" {
   rm "$entry"
   echo precious >precious
-  for name in x.run x.new-run; do ln -s "$PWD/precious" "$MEMOLOCK_CACHE_DIR/t/$name"; done
+  for name in x.run x.wake; do ln -s "$PWD/precious" "$MEMOLOCK_CACHE_DIR/t/$name"; done
   run -0 get --wait 5s -- sh -c 'echo ttl=1h >>"$MEMOLOCK_CONTROL"; echo fine'
   equal fine "$output"
   equal precious "$(<precious)"
+  store_is_clean
+}
+
+# planted COMMAND…: with what COMMAND puts in the place of the run's FIFO, callers run and wait as ever.
+planted() {
+  rm -f "$entry"
+  "$@"
+  run -1 timeout 20 "$MEMOLOCK_BIN" get --tag t --id x --wait 5s
+  equal '' "$(timeout 20 "$MEMOLOCK_BIN" ls)"
+  spawn_get -- held a echo held >held.out
+  await test -e a.started
+  [[ -p $wake && ! -L $wake ]]
+  spawn_get -- false >waiter.out
+  await is_waiting $!
+  release a
+  finish_all
+  equal held "$(<held.out)"
+  equal held "$(<waiter.out)"
+  store_is_clean
+  spawned=()
+  rm a.*
+}
+
+@test "what stands in the place of a run's FIFO gives way to the FIFO" {
+  wake=$MEMOLOCK_CACHE_DIR/t/x.wake
+  echo precious >precious
+  planted ln -s "$PWD/precious" "$wake"
+  equal precious "$(<precious)"
+  planted ln -s "$PWD/nowhere" "$wake"
+  planted cp good "$wake"
+  planted mkfifo "$wake"
+  mkfifo kept
+  planted ln -s "$PWD/kept" "$wake"
+  exec 5<>kept # alive, but no run's
+  planted ln kept "$wake"
+  planted ln -s "$PWD/kept" "$wake"
+}
+
+@test "a run file beside a FIFO that nobody has open is a dead holder's" {
+  rm "$entry"
+  cp good "$MEMOLOCK_CACHE_DIR/t/x.run"
+  mkfifo "$MEMOLOCK_CACHE_DIR/t/x.wake"
+  equal '' "$(timeout 20 "$MEMOLOCK_BIN" ls)"
+  run -1 timeout 20 "$MEMOLOCK_BIN" get --tag t --id x --wait 5s
+  equal 0 "$(timeout 20 "$MEMOLOCK_BIN" del --tag t --id x)"
+  store_is_clean
+}
+
+@test "a directory in the place of a run's FIFO costs the entry, not the output" {
+  rm "$entry"
+  mkdir "$MEMOLOCK_CACHE_DIR/t/x.wake"
+  run --separate-stderr -0 get -- echo output
+  equal output "$output"
+  one_own_line "$stderr"
+  contains "$stderr" x.wake
+  rmdir "$MEMOLOCK_CACHE_DIR/t/x.wake"
+  store_is_clean
+}
+
+@test "who comes when the FIFO of a run has been replaced gets the output too" {
+  rm "$entry"
+  wake=$MEMOLOCK_CACHE_DIR/t/x.wake
+  for plant in 'mkfifo x.wake' ': >x.wake' 'ln -s x.run x.wake' true; do
+    memolock del --tag t --id x
+    spawn_get -- held a counted echo held >held.out
+    await test -e a.started
+    spawn_get -- false >early.out
+    await is_waiting $!
+    (cd "${wake%/*}" && rm x.wake && eval "$plant")
+    spawn_get -vv -- counted echo late >late.out 2>late.err
+    await grep -q 'no run to wait for' late.err
+    release a
+    finish_all
+    equal $'held\nheld\nheld' "$(cat held.out early.out late.out)"
+    spawned=()
+    rm a.*
+  done
+  ran_times 4
+  get --refresh -- true
   store_is_clean
 }
 

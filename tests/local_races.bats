@@ -43,6 +43,27 @@ slow_get() {
   store_is_clean
 }
 
+@test "del that met one run does not forget the next" {
+  spawn_get -- held a echo first
+  first=$!
+  await test -e a.started
+  # has seen that somebody is at work, and opens the run a second later
+  spawn strace -qq -o trace -P t/x.run -e trace=openat -e inject=openat:delay_enter=1000000 \
+    "$MEMOLOCK_BIN" del --tag t --id x >deleted
+  deleting=$!
+  await grep -q x.run trace
+  release a
+  finish $first
+  spawn_get --refresh -- held b echo second
+  second=$!
+  await test -e b.started
+  finish $deleting
+  equal 1 "$(<deleted)"
+  release b
+  finish $second
+  equal second "$(memolock get --tag t --id x)"
+}
+
 @test "the lock is not held while an entry that was found under it goes to a reader that stalls" {
   mkfifo pipe
   exec 4<>pipe
@@ -51,6 +72,7 @@ slow_get() {
     "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted false >pipe
   slow=$!
   await grep -q x.entry trace
+  spawned+=("$(pgrep -P $slow)")
   get --wait 0 -- seq 200000 >/dev/null
   is_writing() { grep -q pipe "/proc/$(pgrep -P $slow)/wchan"; }
   await is_writing

@@ -58,6 +58,31 @@ is_unfit() {
   is_unfit /proc/memolock
 }
 
+# without CALL ERROR OPTION…: as `get OPTION…`, with the first system call CALL for the run's FIFO failing.
+without() {
+  strace -qq -o trace -P "$id.wake" -e "trace=$1" -e "inject=$1:error=$2:when=1" \
+    "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h "${@:3}"
+}
+
+@test "a store where no FIFO can be made is unfit, and nothing is left in it" {
+  strace -o trace true 2>/dev/null || skip 'strace cannot run here'
+  for failing in 'mknodat EPERM' 'mknodat ENOSPC' 'openat EMFILE'; do
+    # shellcheck disable=SC2086
+    run --separate-stderr -7 without $failing -- sh -c 'echo output; exit 7'
+    grep -q INJECTED trace
+    equal output "$output"
+    one_own_line "$stderr"
+    contains "$stderr" "$PWD/store/t/$id.wake"
+    store_is_clean
+    # shellcheck disable=SC2086
+    refused "$id.wake" without $failing --on-store-error fail -- counted true
+    ran_times 0
+    store_is_clean
+    get -- true
+    memolock del --tag t --id "$id"
+  done
+}
+
 @test "without a home there is no store" {
   unset HOME XDG_CACHE_HOME MEMOLOCK_CACHE_DIR
   is_unfit HOME

@@ -24,20 +24,18 @@ field() { memolock ls | cut -f "$1"; }
 }
 
 @test "an expired entry is shown as stale" {
-  memolock get --tag t --id x --ttl 1ms -- true
+  memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- true
   is_stale() { [[ $(field 3) == stale ]]; }
   await is_stale
   equal - "$(field 5)"
 }
 
 @test "a run is shown with its holder's host and process" {
-  spawn_get -- sh -c 'printf 12345; exec held a true' >/dev/null
+  spawn_get -- held a true
   await test -e a.started
   equal running "$(field 3)"
   equal - "$(field 5)"
   equal "$(uname -n):$!" "$(field 7)"
-  shown_size() { [[ $(field 6) == 5 ]]; }
-  await shown_size
   release a
   finish_all
   equal fresh "$(field 3)"
@@ -99,4 +97,86 @@ field() { memolock ls | cut -f "$1"; }
     run -0 memolock get --tag t --id "$i" --ttl 1h --wait 0 -- true
   done
   for pid in "${pids[@]}"; do wait "$pid"; done
+}
+
+# ---- tags that could be mixed up ----
+
+@test "of tags of which one is the other's prefix, and of globs, each is listed and deleted alone" {
+  tags=(t tt t/t 't*' 't?' 't[a-z]' '*' 't\' 't.')
+  for tag in "${tags[@]}"; do memolock get --tag "$tag" --id x --ttl 1h -- true; done
+  for tag in "${tags[@]}"; do equal "$tag" "$(memolock ls --tag "$tag" --json | jq -r '.[].tag')"; done
+  left=${#tags[@]}
+  for tag in "${tags[@]}"; do
+    equal 1 "$(memolock del --all --tag "$tag" --dry-run)"
+    equal 1 "$(memolock del --all --tag "$tag")"
+    left=$((left - 1))
+    equal $left "$(memolock ls | wc -l)"
+  done
+}
+
+# ---- JSON ----
+
+@test "ls --json of nothing is an empty array" {
+  equal '[]' "$(memolock ls --json)"
+}
+
+@test "ls --json is one array with stable names" {
+  memolock get --tag t --id x --ttl 1h -- echo 12345
+  memolock get --tag t --id y --ttl forever -- true
+  memolock get --tag t --id z --ttl 1ms --stale-if-error 1h -- true
+  spawn "$MEMOLOCK_BIN" get --tag t --id run --ttl 1h -- held a true
+  await test -e a.started
+  memolock ls --json >document
+  equal 4 "$(jq length document)"
+  equal '["tag","id","state","age","left","size","host","pid"]' "$(jq -c '.[0] | keys_unsorted' document)"
+  of() { jq -c ".[] | select(.id == \"$1\") | $2" document; }
+  equal '["t","fresh",true,true,6,null,null]' "$(of x '[.tag, .state, .age >= 0, .left > 3000 and .left <= 3600, .size, .host, .pid]')"
+  equal '["fresh",null]' "$(of y '[.state, .left]')"
+  equal '["stale",0]' "$(of z '[.state, .left]')"
+  equal "[\"running\",null,true,\"$(uname -n)\",$!]" "$(of run '[.state, .left, .age >= 0, .host, .pid]')"
+  release a
+  finish_all
+}
+
+@test "ls --json is valid with any bytes, and tells what they were" {
+  id=$'\xff"\\\n\x01\xc3'
+  memolock get --tag t --id "$id" --ttl 1h -- true
+  memolock get --tag t --id ünï --ttl 1h -- true
+  memolock ls --json | jq -r '.[] | .id_hex // "none"' | sort >got
+  equal $'ff225c0a01c3\nnone' "$(<got)"
+  equal ünï "$(memolock ls --json | jq -r '.[] | select(.id_hex == null) | .id')"
+}
+
+# ---- at a terminal ----
+
+@test "on a terminal ls is a table with a header, sizes and times for people" {
+  memolock get --tag t --id x --ttl 1h -- head -c 1500 /dev/zero >/dev/null
+  run on_terminal 80 "$MEMOLOCK_BIN ls"
+  equal 2 "${#lines[@]}"
+  [[ ${lines[0]} =~ ^TAG\ +ID\ +STATE\ +AGE\ +LEFT\ +SIZE\ +HOLDER$ ]]
+  [[ ${lines[1]} =~ ^t\ +x\ +fresh\ +[0-9.]+m?s\ +59m[0-9]+s\ +1\.4\ KiB\ +-$ ]]
+  equal '' "$(on_terminal 80 "$MEMOLOCK_BIN ls --tag none")"
+}
+
+@test "on a terminal no line of ls is wider than it, and what is cut keeps both ends" {
+  memolock get --tag a-rather-long-name-of-a-tag --id "begin-$(printf '%0200d' 0)-end" --ttl 1h -- true
+  memolock get --tag t --id "$(printf '日本語%.0s' {1..40})" --ttl 1h -- true
+  memolock get --tag t --id short --ttl 1h -- true
+  for width in 40 60 61 80 120; do
+    on_terminal $width "$MEMOLOCK_BIN ls" >table
+    equal 4 "$(wc -l <table)"
+    # two columns for each wide character
+    while IFS= read -r line; do
+      wide=$(LC_ALL=C.UTF-8 grep -oP '[\x{3041}-\x{9fff}]' <<<"$line" | wc -l || true)
+      columns=$(($(LC_ALL=C.UTF-8 wc -m <<<"$line") - 1 + wide))
+      ((columns <= width)) || fail "$columns columns of $width: $line"
+    done <table
+  done
+  grep -qE 'begin-0+\.\.0*-end' table
+  grep -q short table
+}
+
+@test "on a terminal control characters are escaped, too" {
+  memolock get --tag t --id $'a\x1b[31m\nb' --ttl 1h -- true
+  contains "$(on_terminal 80 "$MEMOLOCK_BIN ls")" 'a\x1b[31m\nb'
 }

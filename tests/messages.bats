@@ -85,7 +85,7 @@ load helpers/common
   run -0 get -- counted echo 1
   run -0 get -- counted echo 1
   ran_times 2
-  [[ ! -e $MEMOLOCK_CACHE_DIR ]]
+  store_is_untouched
 }
 
 @test "a bypassed command keeps its status, its streams and its stdin" {

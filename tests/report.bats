@@ -51,7 +51,7 @@ reported() {
 }
 
 @test "what becomes of a limited wait is reported" {
-  memolock get --tag t --id x --ttl 1ms -- echo old
+  memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- echo old
   spawn_get --ttl 1ms -- held a true
   await test -e a.started
   run -124 get --ttl 1ms --wait 0 --report report -- true
@@ -81,8 +81,8 @@ reported() {
 }
 
 @test "what the store refused is reported" {
-  : >store
-  memolock get --tag t --id "report-$$-$RANDOM" --ttl 1h --report report -- true 2>/dev/null
+  : >file
+  memolock get --store "file://$PWD/file" --tag t --id "report-$$-$RANDOM" --ttl 1h --report report -- true 2>/dev/null
   reported miss '"store_error":"'
 }
 

@@ -120,6 +120,7 @@ signalled_from_elsewhere() {
   at_terminal "set -m; $get"' sh -c "echo \$\$ >command.pid; until [ -e go ]; do sleep 0.01; done; echo done"; fg; echo status $?'
   await test -s command.pid
   printf '\032' >&8
+  await grep -qF ^Z typescript
   : >go
   finish $terminal
   contains "$(<typescript)" 'status 0'

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # Errors of usage: 125, and one line that says what is wrong and with what.
+# store: any
 
 load helpers/common
 
@@ -116,7 +117,7 @@ load helpers/common
 
 @test "a usage error takes no lock and leaves nothing" {
   refused --ttl memolock get --tag t --id x -- true
-  [[ ! -e $MEMOLOCK_CACHE_DIR ]]
+  store_is_untouched
 }
 
 @test "an option of another verb is refused" {

@@ -1,7 +1,10 @@
 #include <unistd.h>
 
+#include <set>
+
 #include <fmt/format.h>
 
+#include "cli/progress.hpp"
 #include "cli/store_choice.hpp"
 #include "cli/verbs/verbs.hpp"
 #include "src/descriptor.hpp"
@@ -10,10 +13,21 @@
 namespace memolock {
 namespace {
 
-size_t count_all(Store& store, const std::string& tag) {
-  size_t count = 0;
-  store.list(tag, [&](const Listing&) { ++count; });
-  return count;
+size_t count_all(Store& store, const std::string& tag, Whose whose) {
+  std::set<std::string> ids;  // each once, though a mark is listed beside an entry
+  store.list(tag, [&](const Listing& listing) {
+    if (whose == Whose::anybodys || listing.running || !listing.record.foreign)
+      ids.insert(listing.record.key.id);
+  });
+  return ids.size();
+}
+
+/// Whether there was anything to forget.
+bool forget_one(Store& store, const Key& key, const Options& options) {
+  if (options.dry_run) return store.knows(key);
+  // The lock last: the next holder's run is not one to forget.
+  const bool found = store.forget(key);
+  return (options.lock && store.break_lock(key)) || found;
 }
 
 }  // namespace
@@ -23,15 +37,21 @@ Exit run_del(const Options& options, const Log& log) {
   if (options.all && !options.tag_on_command_line)
     throw usage_error("--all needs a --tag on the command line");
   if (!options.all && options.ids.empty()) throw usage_error("give --id, or --all and --tag");
+  if (options.foreign && !options.all) throw usage_error("--foreign goes with --all");
+  if (options.lock && options.all) throw usage_error("--lock goes with --id");
 
-  const auto store = open_store(choose_store(options.store), log);
+  const auto store = open_store(choose_store(options), -1, log);
   size_t count = 0;
-  if (options.all)
-    count = options.dry_run ? count_all(*store, options.tag) : store->forget_all(options.tag);
-  for (const std::string& id : options.ids) {
-    const Key key{options.tag, id};
-    if (options.dry_run ? store->knows(key) : store->forget(key)) ++count;
+  const Whose whose = options.foreign ? Whose::anybodys : Whose::own;
+  if (options.all) {
+    ProgressLine progress(options.log);
+    store->on_progress([&](std::string_view done, size_t so_far) { progress.show(done, so_far); });
+    count = options.dry_run ? count_all(*store, options.tag, whose)
+                            : store->forget_all(options.tag, whose);
+    store->on_progress([](std::string_view, size_t) {});
   }
+  for (const std::string& id : options.ids)
+    if (forget_one(*store, {options.tag, id}, options)) ++count;
   if (const int error = write_all(STDOUT_FILENO, fmt::format("{}\n", count)))
     throw store_error("cannot write the count: " + error_text(error));
   return {};

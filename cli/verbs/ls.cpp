@@ -1,56 +1,117 @@
-#include <unistd.h>
-
-#include <algorithm>
 #include <optional>
 
 #include <fmt/format.h>
 
+#include "cli/listing.hpp"
+#include "cli/output.hpp"
+#include "cli/progress.hpp"
 #include "cli/store_choice.hpp"
+#include "cli/table.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/descriptor.hpp"
-#include "src/error.hpp"
 #include "src/units.hpp"
 
 namespace memolock {
 namespace {
 
-std::string line_of(const Listing& listing, Nanoseconds now) {
-  const Record& record = listing.record;
-  const Nanoseconds left = time_left(record, now);
-  const std::string holder = listing.running
-                                 ? fmt::format("{}:{}", escape_controls(record.holder.host),
-                                               record.holder.pid)
-                                 : "-";
-  const auto age = listing.running ? std::max(now - record.begun, Nanoseconds(0))
-                                   : age_of(record, now);
-  return fmt::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\n", escape_controls(record.key.tag),
-                     escape_controls(record.key.id),
-                     listing.running         ? "running"
-                     : left > Nanoseconds(0) ? "fresh"
-                                             : "stale",
-                     age ? format_duration(*age) : "-",
-                     !listing.running && left > Nanoseconds(0) ? format_duration(left) : "-",
-                     listing.size, holder);
+/// What becomes of a line.
+class Lines {
+ public:
+  virtual ~Lines() = default;
+  virtual void add(const Listing& listing) = 0;
+  virtual void finish() = 0;
+};
+
+/// Of these two it counts who ran the command.
+bool tells_holder(const Record& record) {
+  return record.fate == Fate::running || record.fate == Fate::marked;
+}
+
+std::string duration_or_dash(const std::optional<Nanoseconds>& length) {
+  return length ? format_duration(*length) : "-";
+}
+
+class TextLines final : public Lines {
+ public:
+  TextLines(Output& output, size_t width, Nanoseconds now)
+      : for_people_(width > 0),
+        now_(now),
+        table_(output,
+               {{"TAG", Table::Side::left, 4},
+                {"ID", Table::Side::left, 8},
+                {"STATE", Table::Side::left, 0},
+                {"AGE", Table::Side::right, 0},
+                {"LEFT", Table::Side::right, 0},
+                {"SIZE", Table::Side::right, 0},
+                {"HOLDER", Table::Side::left, 8}},
+               width) {}
+
+  void add(const Listing& listing) override {
+    const Record& record = listing.record;
+    table_.add({escape_controls(record.key.tag), escape_controls(record.key.id),
+                state_of(record, now_), duration_or_dash(age_or_run_time(record, now_)),
+                duration_or_dash(left_of(record, now_)),
+                for_people_ ? format_size(listing.size) : std::to_string(listing.size),
+                tells_holder(record) ? holder_of(record) : "-"});
+  }
+  void finish() override { table_.finish(); }
+
+ private:
+  bool for_people_;
+  Nanoseconds now_;
+  Table table_;
+};
+
+/// An array, an element a line.
+class JsonLines final : public Lines {
+ public:
+  JsonLines(Output& output, Nanoseconds now) : output_(output), now_(now) {}
+
+  void add(const Listing& listing) override {
+    const Record& record = listing.record;
+    const bool running = record.fate == Fate::running;
+    const bool known = tells_holder(record) && !record.foreign;
+    Json json;
+    set_bytes(json, "tag", record.key.tag);
+    set_bytes(json, "id", record.key.id);
+    json["state"] = state_of(record, now_);
+    json["age"] = seconds(age_or_run_time(record, now_));
+    json["left"] = running ? Json() : seconds_left(left_of(record, now_));
+    json["size"] = listing.size;
+    json["host"] = known ? Json(record.holder.host) : Json();
+    json["pid"] = known ? Json(record.holder.pid) : Json();
+    output_.write((any_ ? ",\n" : "[\n") + json_text(json));
+    any_ = true;
+  }
+  void finish() override { output_.write(any_ ? "\n]\n" : "[]\n"); }
+
+ private:
+  Output& output_;
+  Nanoseconds now_;
+  bool any_ = false;
+};
+
+std::unique_ptr<Lines> lines_for(const Options& options, Output& output, Nanoseconds now) {
+  if (options.json) return std::make_unique<JsonLines>(output, now);
+  return std::make_unique<TextLines>(output, terminal_width(), now);
 }
 
 }  // namespace
 
 Exit run_ls(const Options& options, const Log& log) {
-  const auto store = open_store(choose_store(options.store), log);
-  const Nanoseconds now = wall_now();
-  std::string lines;
-  constexpr size_t enough = 64U << 10;
-  int error = 0;
+  const auto store = open_store(choose_store(options), -1, log);
+  ProgressLine progress(options.log);
+  store->on_progress([&](std::string_view done, size_t count) { progress.show(done, count); });
+  Output output("the list");
+  const auto lines = lines_for(options, output, store->now());
+  const bool seen = terminal_width() > 0;
   const auto tag = options.tag_on_command_line ? std::optional(options.tag) : std::nullopt;
   store->list(tag, [&](const Listing& listing) {
-    lines += line_of(listing, now);
-    if (lines.size() < enough || error != 0) return;
-    error = write_all(STDOUT_FILENO, lines);
-    lines.clear();
+    if (seen) progress.end();  // the lines themselves show how far it is
+    lines->add(listing);
   });
-  if (error == 0) error = write_all(STDOUT_FILENO, lines);
-  if (error != 0 && !reader_has_left(error))
-    throw store_error("cannot write the list: " + error_text(error));
+  progress.end();
+  lines->finish();
+  output.finish();
   return {};
 }
 

@@ -13,7 +13,18 @@ struct Exit {
 };
 
 [[nodiscard]] Exit run_get(const Options& options, const Log& log);
+[[nodiscard]] Exit run_once(const Options& options, const Log& log);
+[[nodiscard]] Exit run_lock(const Options& options, const Log& log);
+[[nodiscard]] Exit run_key(const Options& options, const Log& log);
 [[nodiscard]] Exit run_del(const Options& options, const Log& log);
+[[nodiscard]] Exit run_set(const Options& options, const Log& log);
+[[nodiscard]] Exit run_fail(const Options& options, const Log& log);
+[[nodiscard]] Exit run_renew(const Options& options, const Log& log);
 [[nodiscard]] Exit run_ls(const Options& options, const Log& log);
+[[nodiscard]] Exit run_show(const Options& options, const Log& log);
+[[nodiscard]] Exit run_stats(const Options& options);
+[[nodiscard]] Exit run_gc(const Options& options, const Log& log);
+[[nodiscard]] Exit run_doctor(const Options& options, const Log& log);
+[[nodiscard]] Exit run_completion(const Options& options, const Log& log);
 
 }  // namespace memolock

@@ -3,31 +3,107 @@
 
 bats_require_minimum_version 1.5.0
 
+helpers=$(readlink -f -- "${BASH_SOURCE[0]%/*}")
+load "$helpers/redis"
+
 # ---- the store: the one place that knows where a test's entries and locks live ----
+
+# MEMOLOCK_TEST_STORE says which store the tests run on: local, or redis with a server for each file.
+on_redis() { [[ ${MEMOLOCK_TEST_STORE-local} == redis ]]; }
+
+setup_file() {
+  on_redis || return 0
+  BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR start_redis --port 0
+  export REDIS_SOCKET REDIS_PID
+}
+
+teardown_file() {
+  ! on_redis || end "$REDIS_PID"
+}
 
 # use_store: a store of the test's own.
 use_store() {
+  # with a server in use too: what --on-store-error falls back on is not this
   export MEMOLOCK_CACHE_DIR=$BATS_TEST_TMPDIR/store
+  on_redis || return 0
+  export MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET
+  await nobody_is_connected
+  redis flushall >/dev/null
+  visits=$(visits)
 }
+
+# short_lease: for a test whose holders die, which a server learns when their lease ends.
+short_lease() { export MEMOLOCK_LEASE=1s; }
+
+# bury PID: kills a holder, and waits until its store knows that it is dead.
+bury() {
+  end "$1"
+  ! on_redis || await nobody_holds
+}
+nobody_holds() { [[ -z $(redis keys '*/lock:*') ]]; }
+
+# store_is_empty: there is neither entry nor lock, not even the tag's. Counters do not count.
+store_is_empty() {
+  if on_redis; then
+    equal 0 "$(redis dbsize)"
+  else
+    equal '' "$(find "$MEMOLOCK_CACHE_DIR" -mindepth 1 \( -name '.*' -prune -o -print \))"
+  fi
+}
+
+# store_is_untouched: nor has anybody looked.
+store_is_untouched() {
+  if on_redis; then
+    equal $((visits + 1)) "$(visits)"
+  else
+    [[ ! -e $MEMOLOCK_CACHE_DIR ]] || fail 'there is a store'
+  fi
+}
+
+# visits: how many connections the server has had, this one included.
+visits() { redis info stats | awk -F '[:\r]' '/^total_connections_received/ { print $2 }'; }
 
 # store_is_clean: no lock, no run and no temporary file is left, only entries.
 store_is_clean() {
   local left
-  [[ -d $MEMOLOCK_CACHE_DIR ]] || return 0
-  left=$(find "$MEMOLOCK_CACHE_DIR" -mindepth 2 ! -name '*.entry' 2>/dev/null)
+  if on_redis; then
+    await nobody_is_connected
+    left=$(redis eval "$left_on_server" 0)
+  elif [[ -d $MEMOLOCK_CACHE_DIR ]]; then
+    left=$(find "$MEMOLOCK_CACHE_DIR" -mindepth 1 \( -name '.*' -prune -o \
+      ! -type d ! -name '*.entry' ! -name '*.failed' ! -name '*.mark' -print \) 2>/dev/null)
+  fi
   [[ -z $left ]] || fail "left behind: $left"
 }
+
+nobody_is_connected() { (($(redis client list | wc -l) == 1)); }
+
+# The keys of locks and of values on their way in, and those that would stay for good though no entry is kept
+# for good under their name.
+left_on_server='
+local left = {}
+for _, name in ipairs(redis.call("KEYS", "*")) do
+  local tag, id = name:match("^([^:]*):(.*)$")
+  tag = tag or ""
+  if tag:match("/lock$") or tag:match("/part$") then
+    table.insert(left, name)
+  elseif redis.call("PTTL", name) == -1 then
+    local meta = tag:gsub("/meta$", ""):gsub("/files$", "") .. "/meta:" .. (id or "")
+    if redis.call("HGET", meta, "ttl") ~= "-1" then table.insert(left, name .. " (for good)") end
+  end
+end
+return left'
 
 # ---- set-up ----
 
 # isolate: nothing of the caller's settings, and nothing of the machine's beyond the system.
 isolate() {
   local name
-  for name in "${!MEMOLOCK_@}"; do [[ $name == MEMOLOCK_BIN ]] || unset "$name"; done
-  export HOME=$BATS_TEST_TMPDIR/home
+  for name in "${!MEMOLOCK_@}"; do [[ $name == MEMOLOCK_@(BIN|TEST_STORE) ]] || unset "$name"; done
+  export TERM=xterm HOME=$BATS_TEST_TMPDIR/home
   export XDG_CONFIG_HOME=$HOME/config XDG_CACHE_HOME=$HOME/cache XDG_RUNTIME_DIR=$HOME/runtime
   export RUNS=$BATS_TEST_TMPDIR/runs
-  export PATH=$BATS_TEST_DIRNAME/helpers/bin:$PATH
+  export PATH=$helpers/bin:$PATH
   mkdir -p "$HOME"
   : >"$RUNS"
   cd "$BATS_TEST_TMPDIR" || return
@@ -40,7 +116,7 @@ setup() {
 
 teardown() {
   local pid
-  for pid in "${spawned[@]}"; do end "$pid"; done
+  for pid in "${spawned[@]}" "${servers[@]}"; do end "$pid"; done
 }
 
 # ---- running memolock ----
@@ -49,6 +125,15 @@ memolock() { "$MEMOLOCK_BIN" "$@"; }
 
 # get OPTION… [--] COMMAND…: the entry that most tests are about, kept for good.
 get() { memolock get --tag t --id x --ttl forever "$@"; }
+
+# put_on_path FILE…: memolock, by its name, and these files come before all others in PATH.
+put_on_path() {
+  local file
+  mkdir bin
+  ln -s "$MEMOLOCK_BIN" bin/memolock
+  for file in "$@"; do ln -s "$(realpath "$file")" bin; done
+  export PATH=$PWD/bin:$PATH
+}
 
 # spawn COMMAND…: in the background, with no controlling terminal and every signal at its default (the
 # background jobs of a script ignore INT and QUIT). $! is the process's own id.
@@ -87,9 +172,9 @@ release() { : >"$1.go"; }
 
 # ---- conditions ----
 
-# await COMMAND…: until it succeeds, 30 seconds at most.
+# await COMMAND…: until it succeeds, 30 seconds at most, or $patience.
 await() {
-  local deadline=$((SECONDS + 30))
+  local deadline=$((SECONDS + ${patience:-30}))
   until "$@"; do
     ((SECONDS < deadline)) || {
       fail "in vain awaited: $*"
@@ -122,10 +207,66 @@ began_to_wait() {
   (($(cat $2 2>/dev/null | grep -c ': waiting for') == $1))
 }
 
-# is_waiting PID: whether this memolock sleeps until another's run ends: its second thread blocks in a lock.
+# is_asleep PID: whether it is in state S.
+is_asleep() {
+  local stat
+  stat=$(cat "/proc/$1/stat" 2>/dev/null)
+  [[ ${stat##*) } == S* ]]
+}
+
+# fifos PID: those of its descriptors that are FIFOs of a run that has not ended.
+fifos() { find "/proc/$1/fd" -lname '*.wake' -printf '%f\n' 2>/dev/null; }
+
+# sockets PID: the inodes of its sockets.
+sockets() { find "/proc/$1/fd" -lname 'socket:*' -printf '%l\n' 2>/dev/null | tr -dc '0-9\n'; }
+
+# connection PID: what the server says of the connection that this process has to it.
+connection() {
+  local inode peer descriptor
+  for inode in $(sockets "$1"); do
+    peer=$(ss -xH | awk -v inode="$inode" '$6 == inode { print $8 }')
+    descriptor=$(find "/proc/$REDIS_PID/fd" -lname "socket:\[$peer\]" -printf '%f\n' 2>/dev/null)
+    [[ -z $descriptor ]] || redis client list | grep " fd=$descriptor "
+  done
+}
+
+# is_waiting PID: whether this memolock sleeps until another's run ends: it has that run's FIFO open for reading
+# alone, or is subscribed to that run's channels.
 is_waiting() {
-  local tasks=(/proc/"$1"/task/*)
-  ((${#tasks[@]} > 1))
+  local fd
+  is_asleep "$1" || return
+  if on_redis; then
+    grep -q ' sub=2 ' <<<"$(connection "$1")"
+    return
+  fi
+  for fd in $(fifos "$1"); do
+    grep -q '^flags:.*0$' "/proc/$1/fdinfo/$fd" && return
+  done
+  return 1
+}
+
+# ---- at a terminal ----
+
+# on_terminal COLUMNS COMMAND…: what it shows on a terminal of that width, without carriage returns.
+on_terminal() {
+  script -qec "stty cols $1; ${*:2}" /dev/null </dev/null 2>&1 | tr -d '\r'
+}
+
+# ---- what a server counts ----
+
+# at_once LINE…: the Redis commands at one instant, which the server counts from then on.
+at_once() { printf '%s\n' multi "$@" 'config resetstat' exec | redis >/dev/null; }
+
+# renewals: how often it was told to run a script; while no run begins or ends, that is a lock's renewal.
+renewals() { redis info commandstats | awk -F '[=,]' '/cmdstat_eval(sha)?:/ { n += $2 } END { print n + 0 }'; }
+
+# renewed N: whether there were so many since it began to count.
+renewed() { (($(renewals) >= $1)); }
+
+# sees_renewals N: waits for so many more.
+sees_renewals() {
+  redis config resetstat >/dev/null
+  await renewed "$1"
 }
 
 # ---- assertions ----

@@ -1,0 +1,139 @@
+#include "bench/redis_server.hpp"
+
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "src/error.hpp"
+
+namespace bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::seconds timeout(2);
+
+fs::path make_home(const fs::path& folder) {
+  fs::create_directory(folder / "redis");
+  return folder / "redis";
+}
+
+uint16_t free_port() {
+  const memolock::Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  auto* const bytes = reinterpret_cast<sockaddr*>(&address);
+  if (bind(socket.get(), bytes, size) != 0 || getsockname(socket.get(), bytes, &size) != 0)
+    throw std::runtime_error("no free port");
+  return ntohs(address.sin_port);
+}
+
+/// ca.pem, server.pem for 127.0.0.1 and server.key.
+void make_certificates(const fs::path& home) {
+  constexpr const char* script = R"(
+    cd "$1" || exit
+    new() {
+      openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=$1" \
+        -keyout "$1.key" -out "$2" $3
+    }
+    {
+      new ca ca.pem -x509 && new server request.pem &&
+        echo subjectAltName=IP:127.0.0.1 >names &&
+        openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -days 2 -extfile names \
+          -out server.pem
+    } 2>log)";
+  if (run({"sh", "-c", script, "sh", home}, To::dev_null).status != 0)
+    throw std::runtime_error("openssl makes no certificates");
+}
+
+/// The number after "NAME:" in what INFO says.
+int64_t number_of(const std::string& info, const std::string& name) {
+  const size_t at = info.find("\n" + name + ":");
+  if (at == std::string::npos) throw std::runtime_error("the server does not count " + name);
+  return strtoll(info.c_str() + at + name.size() + 2, nullptr, 10);
+}
+
+pid_t launch(const fs::path& home, uint16_t port, uint16_t tls_port) {
+  make_certificates(home);
+  // The server is the program redis-check-rdb by another name, and so comes without the package
+  // that would also start a service.
+  constexpr const char* script = R"(
+    cd "$0" || exit
+    exec -a redis-server redis-check-rdb --port "$1" --tls-port "$2" --bind 127.0.0.1 \
+      --unixsocket socket --save '' --appendonly no --tls-auth-clients no \
+      --tls-ca-cert-file ca.pem --tls-cert-file server.pem --tls-key-file server.key >log)";
+  return start({"setpriv", "--pdeathsig", "TERM", "bash", "-c", script, home, std::to_string(port),
+                std::to_string(tls_port)},
+               STDOUT_FILENO);
+}
+
+}  // namespace
+
+RedisServer::RedisServer(const fs::path& folder)
+    : home_(make_home(folder)),
+      port_(free_port()),
+      tls_port_(free_port()),
+      pid_(launch(home_, port_, tls_port_)) {
+  await_start();
+}
+
+RedisServer::~RedisServer() {
+  kill(pid_, SIGTERM);
+  finish(pid_, now());
+}
+
+void RedisServer::await_start() {
+  memolock::RedisAddress address;
+  address.path = home_ / "socket";
+  for (;;) {
+    try {
+      connection_ = std::make_unique<memolock::RedisConnection>(address, timeout, -1);
+      return;
+    } catch (const memolock::Error&) {
+      if (waitpid(pid_, nullptr, WNOHANG) != 0) throw;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
+}
+
+Words RedisServer::over_unix() const {
+  return {"--store", fmt::format("redis+unix://{}/socket", home_.string())};
+}
+Words RedisServer::over_tcp() const {
+  return {"--store", fmt::format("redis://127.0.0.1:{}", port_)};
+}
+Words RedisServer::over_tls() const {
+  return {"--store", fmt::format("rediss://127.0.0.1:{}", tls_port_), "--tls-ca", home_ / "ca.pem"};
+}
+Words RedisServer::cli_over_unix() const { return {"redis-cli", "-s", home_ / "socket"}; }
+Words RedisServer::cli_over_tcp() const {
+  return {"redis-cli", "-h", "127.0.0.1", "-p", std::to_string(port_)};
+}
+Words RedisServer::cli_over_tls() const {
+  return {"redis-cli", "-h",       "127.0.0.1",     "-p", std::to_string(tls_port_),
+          "--tls",     "--cacert", home_ / "ca.pem"};
+}
+
+memolock::RedisReply RedisServer::ask(std::initializer_list<memolock::RedisArgument> command) {
+  connection_->queue(command);
+  memolock::RedisReply reply = connection_->read_reply();
+  if (reply.type == memolock::RedisReply::Type::error) throw std::runtime_error(reply.text);
+  ++asked_;
+  return reply;
+}
+
+RedisServer::Counters RedisServer::count() {
+  const std::string info = ask({"INFO"}).text;
+  return {number_of(info, "connected_clients") - 1,
+          number_of(info, "total_connections_received") - 1,
+          number_of(info, "total_reads_processed") - asked_};
+}
+
+}  // namespace bench

@@ -1,0 +1,55 @@
+// A Redis server of the bench's own.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "bench/process.hpp"
+#include "src/redis_connection.hpp"
+
+namespace bench {
+
+/// At a socket in a folder and at ports of loopback, without and with TLS. It ends with this
+/// object, and with this process.
+class RedisServer {
+ public:
+  explicit RedisServer(const std::filesystem::path& folder);
+  ~RedisServer();
+  RedisServer(const RedisServer&) = delete;
+  RedisServer& operator=(const RedisServer&) = delete;
+
+  // Options of memolock, and redis-cli with its options, for each way to it.
+  [[nodiscard]] Words over_unix() const;
+  [[nodiscard]] Words over_tcp() const;
+  [[nodiscard]] Words over_tls() const;
+  [[nodiscard]] Words cli_over_unix() const;
+  [[nodiscard]] Words cli_over_tcp() const;
+  [[nodiscard]] Words cli_over_tls() const;
+
+  /// The answer to a command, over a connection that stays.
+  [[nodiscard]] memolock::RedisReply ask(std::initializer_list<memolock::RedisArgument> command);
+
+  /// What the server has counted, less what counting adds: this class's own connection.
+  struct Counters {
+    int64_t connected = 0;    ///< connections that are open
+    int64_t connections = 0;  ///< all there have been
+    int64_t reads = 0;        ///< requests, or the end of a connection
+  };
+  [[nodiscard]] Counters count();
+
+ private:
+  void await_start();
+
+  std::filesystem::path home_;
+  uint16_t port_;
+  uint16_t tls_port_;
+  pid_t pid_;
+  std::unique_ptr<memolock::RedisConnection> connection_;
+  int64_t asked_ = 0;  // how many commands
+};
+
+}  // namespace bench

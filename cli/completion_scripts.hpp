@@ -1,0 +1,13 @@
+// The completion scripts, which are the files of completions/.
+#pragma once
+
+#include <array>
+#include <string_view>
+#include <utility>
+
+namespace memolock {
+
+/// The text of each, by its shell's name.
+extern const std::array<std::pair<std::string_view, std::string_view>, 3> completion_scripts;
+
+}  // namespace memolock

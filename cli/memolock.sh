@@ -1,0 +1,99 @@
+# shellcheck shell=sh
+# To be sourced; it changes no option of the shell and sets no variable. In bash and zsh it defines
+#
+#   memo TTL FUNCTION [ARG]...
+#
+# which memoizes a function of the shell, or a command. The function's definition counts for the id, and so do
+# those of the functions that MEMO_FUNCTIONS names, with blanks between. It runs in a fresh shell: of the caller's
+# variables it sees those that are exported, and what it changes is lost.
+#
+# In any sh it defines a function memolock where there is no such command, so that "memolock get OPTION... --
+# COMMAND" runs COMMAND there.
+
+# shellcheck disable=SC3043,SC3044,SC2016 # bash and zsh alone get here; the script is for another shell
+if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
+  memo() {
+    if [ $# -lt 2 ]; then
+      printf 'memolock: memo wants a ttl and a function or command\n' >&2
+      return 125
+    fi
+    local ttl script
+    ttl=$1
+    shift
+    if ! typeset -f -- "$1" >/dev/null; then
+      memolock get --ttl "$ttl" -- "$@"
+      return
+    fi
+    script=$(_memo_script "$1") || return
+    if [ -n "${ZSH_VERSION-}" ]; then
+      memolock get --ttl "$ttl" -- zsh -fc "$script" "$@"
+    else
+      # a definition can have patterns that are read in this mode only
+      memolock get --ttl "$ttl" -- "$BASH" -O extglob -c "$script" "$@"
+    fi
+  }
+
+  # _memo_script FUNCTION: what defines it and those of MEMO_FUNCTIONS, and then calls what is $0.
+  _memo_script() {
+    local name names
+    name=$1
+    names="${MEMO_FUNCTIONS-} "
+    while :; do
+      # loads a function of zsh that has only been announced
+      case $(typeset -f -- "$name") in *'builtin autoload -X'*) autoload +X -- "$name" || return ;; esac
+      if ! typeset -f -- "$name"; then
+        printf 'memolock: MEMO_FUNCTIONS names what is no function\n' >&2
+        return 125
+      fi
+      while [ "$names" != "${names# }" ]; do names=${names# }; done
+      [ -n "$names" ] || break
+      name=${names%% *}
+      names=${names#"$name"}
+    done
+    printf '%s\n' '"$0" "$@"'
+  }
+fi
+
+if ! command -v memolock >/dev/null 2>&1; then
+  # In a subshell, whose variables are nobody else's.
+  memolock() (
+    case ${1-} in
+      get | once | lock) _memolock_verb=$1 _memolock_last=$1 _memolock_command='' ;;
+      ls | gc) exit 0 ;;
+      del)
+        echo 0
+        exit 0
+        ;;
+      show) exit 1 ;;
+      *)
+        echo 'memolock: not installed; without it there are but get, once, lock, ls, show, del and gc' >&2
+        exit 125
+        ;;
+    esac
+    shift
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+      case $1 in
+        --external)
+          echo 'memolock: not installed; nobody could keep the promise of --external' >&2
+          exit 125
+          ;;
+        --ttl | --ttl=*) _memolock_command=yes ;;
+        -*) ;;
+        *) case $_memolock_last in -*) ;; *) _memolock_command=yes ;; esac ;;
+      esac
+      _memolock_last=$1
+      shift
+    done
+    if [ $# -gt 1 ]; then
+      shift
+      [ "$_memolock_verb" = get ] || [ "${MEMOLOCK_LOG-}" = quiet ] \
+        || printf 'memolock: not installed; the command runs unguarded\n' >&2
+      export MEMOLOCK_CONTROL=/dev/null
+      exec "$@"
+    fi
+    # a look-up
+    if [ "$_memolock_verb" = get ] && { [ $# -eq 1 ] || [ -z "$_memolock_command" ]; }; then exit 1; fi
+    echo "memolock: not installed; the command must follow '--'" >&2
+    exit 125
+  )
+fi

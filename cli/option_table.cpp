@@ -1,0 +1,307 @@
+#include "cli/option_table.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "cli/option_values.hpp"
+#include "src/error.hpp"
+#include "src/units.hpp"
+
+namespace memolock {
+namespace {
+
+constexpr unsigned in_get = 1;
+constexpr unsigned in_del = 2;
+constexpr unsigned in_ls = 4;
+constexpr unsigned in_set = 8;
+constexpr unsigned in_fail = 16;
+constexpr unsigned in_renew = 32;
+constexpr unsigned in_doctor = 64;
+constexpr unsigned in_once = 128;
+constexpr unsigned in_lock = 256;
+constexpr unsigned in_exclusive = in_once | in_lock;
+constexpr unsigned in_promise = in_set | in_fail | in_renew;
+constexpr unsigned in_show = 1U << 10;
+constexpr unsigned in_stats = 1U << 11;
+constexpr unsigned in_gc = 1U << 12;
+constexpr unsigned with_tag = in_get | in_exclusive | in_del | in_ls | in_promise | in_doctor |
+                              in_show | in_stats;
+constexpr unsigned everywhere = with_tag | in_gc;
+
+void set_log(Options& options, const std::string& text) {
+  static constexpr Choices<Level, 4> levels{{{"quiet", Level::quiet},
+                                             {"warn", Level::warn},
+                                             {"info", Level::info},
+                                             {"debug", Level::debug}}};
+  options.log = choice(text, levels);
+}
+
+constexpr Choices<OnTimeout, 3> timeouts{
+    {{"fail", OnTimeout::fail}, {"run", OnTimeout::run}, {"stale", OnTimeout::stale}}};
+
+void set_on_timeout(Options& options, const std::string& text) {
+  options.on_timeout = choice(text, timeouts);
+}
+
+constexpr Choices<OnFailure, 2> failures{
+    {{"share", OnFailure::share}, {"retry", OnFailure::retry}}};
+
+void set_on_failure(Options& options, const std::string& text) {
+  options.on_failure = choice(text, failures);
+}
+
+void set_status(Options& options, const std::string& text) {
+  const auto value = parse_size(text);
+  if (!value || *value < 1 || *value > 255) throw fault(text, "is no status from 1 to 255");
+  options.status = static_cast<int>(*value);
+}
+
+void set_skip_status(Options& options, const std::string& text) {
+  const auto value = parse_size(text);
+  if (!value || *value > 255) throw fault(text, "is no status from 0 to 255");
+  options.skip_status = static_cast<int>(*value);
+}
+
+// A job for one host at a time is not to run on all of them because none reaches the store; and its
+// lease is to outlive more than that of a query for whose output others wait.
+void set_defaults_of_once(Options& options) {
+  options.lease = std::chrono::minutes(1);
+  options.on_store_error = OnStoreError::fail;
+}
+
+void set_defaults_of_lock(Options& options) {
+  set_defaults_of_once(options);
+  options.on_lost_lease = OnLostLease::kill;
+}
+
+constexpr Choices<OnLostLease, 2> lost_leases{
+    {{"continue", OnLostLease::run_on}, {"kill", OnLostLease::kill}}};
+
+void set_on_lost_lease(Options& options, const std::string& text) {
+  options.on_lost_lease = choice(text, lost_leases);
+}
+
+constexpr Choices<OnStoreError, 2> store_errors{
+    {{"run", OnStoreError::run}, {"fail", OnStoreError::fail}}};
+
+void set_on_store_error(Options& options, const std::string& text) {
+  options.on_store_error = choice(text, store_errors);
+}
+
+void set_tag(Options& options, const std::string& text) {
+  if (const auto wrong = fault_of_tag(text)) throw fault(text, *wrong);
+  options.tag = text;
+}
+
+void add_id(Options& options, const std::string& text) {
+  if (const auto wrong = fault_of_id(text)) throw fault(text, *wrong);
+  // del takes several; elsewhere the last one counts, as with any option.
+  if (options.verb != Verb::del) options.ids.clear();
+  options.ids.push_back(text);
+}
+
+void set_jitter(Options& options, const std::string& text) {
+  constexpr std::string_view what = "is no percentage (write 10 or 10%)";
+  std::string_view digits = text;
+  if (digits.ends_with('%')) digits.remove_suffix(1);
+  options.jitter = number(digits, what);
+  if (options.jitter > 100) throw fault(text, what);
+}
+
+// A flag, or the beta of the rule.
+void set_early(Options& options, const std::string& text) {
+  options.early.reset();
+  if (text == "true" || text == "yes" || text == "on") {
+    options.early = 1;
+  } else if (text != "false" && text != "no" && text != "off") {
+    const double beta = number(text, "is no number (write 1, 0.5 or 2)");
+    if (beta > 0) options.early = beta;
+  }
+}
+
+// As with timeout, 0 is no limit.
+void set_max_runtime(Options& options, const std::string& text) {
+  const Nanoseconds length = duration(text);
+  options.max_runtime.reset();
+  if (length > Nanoseconds(0)) options.max_runtime = length;
+}
+
+void add_key_file(Options& options, const std::string& text) {
+  if (text.empty()) throw fault(text, "is no path");
+  options.key.files.push_back(text);
+}
+
+void add_key_env(Options& options, const std::string& text) {
+  if (text.empty() || text.find('=') != std::string::npos)
+    throw fault(text, "is no name of a variable");
+  options.key.variables.push_back(text);
+}
+
+void set_key_cwd(Options& options, const std::string& text) {
+  if (flag(text)) options.key.directory = KeyInputs::Directory::counts;
+}
+
+// Comes after the above in the table.
+void set_no_key_cwd(Options& options, const std::string& text) {
+  if (!flag(text)) return;
+  if (options.key.directory == KeyInputs::Directory::counts)
+    throw usage_error("excludes --key-cwd");
+  options.key.directory = KeyInputs::Directory::left_out;
+}
+
+void add_artifact(Options& options, const std::string& text) {
+  if (text.empty()) throw fault(text, "is no path");
+  auto& paths = options.artifacts;
+  if (std::find(paths.begin(), paths.end(), text) == paths.end()) paths.push_back(text);
+}
+
+constexpr Also env = Also::environment_and_file;
+
+constexpr auto options = std::to_array<OptionSpec>({
+    {"store", "URL", everywhere, env,
+     "where entries and locks live: local, file:///DIR, redis://HOST[:PORT][/DB]",
+     [](Options& o, const std::string& v) { o.store = v; }},
+    {"tag", "TAG", with_tag, env, "the family of resources (default: default)", set_tag},
+    {"id", "ID", in_get | in_exclusive | in_del | in_promise | in_show, Also::nowhere,
+     "the resource; get derives it from the command and the directory", add_id},
+    {"key-file", "PATH", in_get, env, "the content of a file or folder counts for the id",
+     add_key_file},
+    {"key-env", "NAME", in_get, env, "the value of a variable counts for the id", add_key_env},
+    {"key-cwd", nullptr, in_get, env, "the working directory counts, beside --id too", set_key_cwd},
+    {"no-key-cwd", nullptr, in_get, env, "the working directory does not count", set_no_key_cwd},
+    {"key-stdin", nullptr, in_get, env, "all of stdin counts, and is then the command's stdin",
+     [](Options& o, const std::string& v) { o.key.standard_input = flag(v); }},
+    {"token", "TOKEN", in_promise, Also::nowhere,
+     "act only while it holds the lock (default: MEMOLOCK_RUN_TOKEN)",
+     [](Options& o, const std::string& v) { o.token = v; }},
+    {"status", "N", in_fail, Also::nowhere, "the exit status of the failure (default: 1)",
+     set_status},
+    {"ttl", "DURATION", in_get | in_once | in_set, env,
+     "how long the result is fresh, and of once, until the next run; 0: keep nothing; forever",
+     [](Options& o, const std::string& v) { o.ttl = duration_or_forever(v); }},
+    {"refresh", nullptr, in_get, env, "take no entry whose run began before this call",
+     [](Options& o, const std::string& v) { o.refresh = flag(v); }},
+    {"stale", "DURATION", in_get | in_set, env,
+     "for so long after the ttl serve the old result while one run in the background renews it",
+     [](Options& o, const std::string& v) { o.stale = duration_or_forever(v); }},
+    {"stale-if-error", "DURATION", in_get | in_set, env,
+     "for so long after the ttl serve the old result when the command fails or --wait has passed",
+     [](Options& o, const std::string& v) { o.stale_if_error = duration_or_forever(v); }},
+    {"early", nullptr, in_get, env,
+     "=BETA: renew a result before it expires, at random, the sooner the longer a run takes",
+     set_early},
+    {"jitter", "PERCENT", in_get, env, "shorten each ttl by up to so much at random", set_jitter},
+    {"cache-failures", "DURATION", in_get, env, "keep a failed result, too, for so long",
+     [](Options& o, const std::string& v) { o.cache_failures = duration_or_forever(v); }},
+    {"wait", "DURATION", in_get | in_lock, env,
+     "longest wait for another holder (default: forever)",
+     [](Options& o, const std::string& v) { o.wait = duration_or_forever(v); }},
+    {"on-timeout", names_of<timeouts>.data(), in_get | in_lock, env,
+     "when --wait has passed: fail (124), run uncached, or serve a stale entry", set_on_timeout},
+    {"on-failure", names_of<failures>.data(), in_get | in_once, env,
+     "when the holder's command fails, or a run of once did: share its result, or retry",
+     set_on_failure},
+    {"skip-status", "N", in_once, env,
+     "exit with this status when the command is not run (default: 0)", set_skip_status},
+    {"max-runtime", "DURATION", in_get | in_exclusive, env,
+     "stop the command after this long and exit 124; 0: never",
+     [](Options& o, const std::string& v) { set_max_runtime(o, v); }},
+    {"on-store-error", names_of<store_errors>.data(), in_get | in_exclusive, env,
+     "when the store is unfit: run without it, or fail (125)", set_on_store_error},
+    {"external", nullptr, in_get, env,
+     "the command only starts the work; wait for another process to set the result",
+     [](Options& o, const std::string& v) { o.external = flag(v); }},
+    {"lease", "DURATION", in_get | in_exclusive | in_renew, env,
+     "how long a lock on a server, or a promise, lives unless it is renewed (default: 10s, for "
+     "once and lock 1m)",
+     [](Options& o, const std::string& v) { o.lease = positive(v); }},
+    {"on-lost-lease", names_of<lost_leases>.data(), in_get | in_exclusive, env,
+     "when the lease could not be renewed in time: continue, or kill the command",
+     set_on_lost_lease},
+    {"store-timeout", "DURATION", everywhere, env,
+     "longest wait for a server to connect, and to answer (default: 2s)",
+     [](Options& o, const std::string& v) { o.store_timeout = positive(v); }},
+    {"password-file", "FILE", everywhere, env, "the server's password is the first line of FILE",
+     [](Options& o, const std::string& v) { o.password_file = v; }},
+    {"sentinel-user", "NAME", everywhere, env, "the user to log in to sentinels as",
+     [](Options& o, const std::string& v) { o.sentinel_user = v; }},
+    {"sentinel-password-file", "FILE", everywhere, env,
+     "the sentinels' password is the first line of FILE",
+     [](Options& o, const std::string& v) { o.sentinel_password_file = v; }},
+    {"tls-ca", "PATH", everywhere, env, "certificates to trust: a file, or a hashed directory",
+     [](Options& o, const std::string& v) { o.tls.ca = v; }},
+    {"tls-cert", "FILE", everywhere, env, "a certificate to show to the server",
+     [](Options& o, const std::string& v) { o.tls.cert = v; }},
+    {"tls-key", "FILE", everywhere, env, "its key",
+     [](Options& o, const std::string& v) { o.tls.key = v; }},
+    {"tls-server-name", "HOST", everywhere, env, "the name that the server's certificate must have",
+     [](Options& o, const std::string& v) { o.tls.server_name = v; }},
+    {"max-entry", "SIZE", in_get | in_set, env,
+     "a larger result passes through and is not stored (default: 1GiB; 64MiB on Redis)",
+     [](Options& o, const std::string& v) { o.max_entry = size(v); }},
+    {"artifact", "PATH", in_get, env,
+     "keep a file or folder that the command makes, and restore it on a hit; repeatable",
+     add_artifact},
+    {"report", "FILE", in_get | in_exclusive, env, "append a JSON line on how this call ended",
+     [](Options& o, const std::string& v) { o.report = v; }},
+    {"all", nullptr, in_del, Also::nowhere, "every entry of the tag given with --tag",
+     [](Options& o, const std::string& v) { o.all = flag(v); }},
+    {"foreign", nullptr, in_del, Also::nowhere, "with --all: what other programs have stored, too",
+     [](Options& o, const std::string& v) { o.foreign = flag(v); }},
+    {"lock", nullptr, in_del, Also::nowhere, "break the lock, too, though its holder may be alive",
+     [](Options& o, const std::string& v) { o.lock = flag(v); }},
+    {"dry-run", nullptr, in_del | in_gc, Also::nowhere, "say how many it would be, and leave them",
+     [](Options& o, const std::string& v) { o.dry_run = flag(v); }},
+    {"max-size", "SIZE", in_get | in_gc, env,
+     "the most that the local store may keep; gc drops the rest (default: 5GiB)",
+     [](Options& o, const std::string& v) { o.max_size = size(v); }},
+    {"reset", nullptr, in_stats, Also::nowhere, "begin to count anew from what is printed now",
+     [](Options& o, const std::string& v) { o.reset = flag(v); }},
+    {"json", nullptr, in_doctor | in_ls | in_show | in_stats | in_gc, Also::nowhere,
+     "print one JSON document instead of lines",
+     [](Options& o, const std::string& v) { o.json = flag(v); }},
+    {"log", "LEVEL", 0, env, "MEMOLOCK_LOG, beside -v and -q", set_log},
+});
+
+constexpr auto verbs = std::to_array<VerbSpec>({
+    {Verb::get, in_get, Words::any, "get", "memolock get [OPTION]... [--] [COMMAND [ARG]...]",
+     "Replay a fresh result, or run COMMAND once for all who ask and keep its result."},
+    {Verb::once, in_once, Words::any, "once",
+     "memolock once [OPTION]... --id ID --ttl DURATION [--] COMMAND [ARG]...",
+     "Run COMMAND unless a run of it began less than --ttl ago or is going on: for cron.",
+     set_defaults_of_once},
+    {Verb::lock, in_lock, Words::any, "lock",
+     "memolock lock [OPTION]... --id ID [--] COMMAND [ARG]...",
+     "Run COMMAND while it alone holds the lock; a second caller waits for his turn.",
+     set_defaults_of_lock},
+    // The same options, so that a get becomes a key by that one word.
+    {Verb::key, in_get, Words::any, "key", "memolock key [OPTION]... [--] [COMMAND [ARG]...]",
+     "Print the id that get with the same options would use; -v: what it is made of."},
+    {Verb::set, in_set, Words::any, "set", "memolock set [OPTION]... --ttl DURATION [FILE]",
+     "Store FILE or stdin as the entry, and wake those who wait for it."},
+    {Verb::fail, in_fail, Words::none, "fail", "memolock fail [OPTION]...",
+     "Tell those who wait for a promise that it failed; the message is read from stdin."},
+    {Verb::renew, in_renew, Words::none, "renew", "memolock renew [OPTION]...",
+     "Have a promise live for another lease."},
+    {Verb::del, in_del, Words::none, "del", "memolock del [OPTION]... --id ID... | --all --tag TAG",
+     "Forget entries, and print how many."},
+    {Verb::ls, in_ls, Words::none, "ls", "memolock ls [OPTION]...",
+     "List entries and runs: tag, id, state, age, time left, size, holder."},
+    {Verb::show, in_show, Words::none, "show", "memolock show [OPTION]... --id ID",
+     "Print all that is known of one entry."},
+    {Verb::stats, in_stats, Words::none, "stats", "memolock stats [OPTION]...",
+     "Print what the calls on this machine came to: hits, misses, seconds saved."},
+    {Verb::gc, in_gc, Words::none, "gc", "memolock gc [OPTION]...",
+     "Drop what the local store need not keep, while others work in it."},
+    {Verb::doctor, in_doctor, Words::none, "doctor", "memolock doctor [OPTION]...",
+     "Say whether the store is reachable and fit, and what to do if it is not."},
+    {Verb::completion, 0, Words::any, "completion", "memolock completion bash|zsh|fish",
+     "Print the shell's completion script."},
+});
+
+}  // namespace
+
+std::span<const OptionSpec> all_options() { return options; }
+std::span<const VerbSpec> all_verbs() { return verbs; }
+
+}  // namespace memolock

@@ -1,0 +1,44 @@
+// Every verb and every option, described once: what --help prints, the reader parses, and the
+// completions offer.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "cli/options.hpp"
+
+namespace memolock {
+
+/// Where else than on the command line an option can be given.
+enum class Also { nowhere, environment_and_file };
+
+/// One option of any verb: its one description. A null placeholder makes it a flag, set with "1" or
+/// "0".
+struct OptionSpec {
+  std::string_view name;
+  const char* placeholder;
+  unsigned verbs;  ///< bits of those that have it; 0: none, it is for environment and file
+  Also also;
+  const char* help;
+  void (*set)(Options&, const std::string&);
+};
+
+/// What may follow a verb's options.
+enum class Words { none, any };
+
+struct VerbSpec {
+  Verb verb;
+  unsigned bit;  ///< its options have it in OptionSpec::verbs
+  Words words;
+  const char* name;
+  const char* usage;
+  const char* help;
+  /// Where its defaults are others than those in Options.
+  void (*set_defaults)(Options&) = nullptr;
+};
+
+[[nodiscard]] std::span<const OptionSpec> all_options();
+[[nodiscard]] std::span<const VerbSpec> all_verbs();
+
+}  // namespace memolock

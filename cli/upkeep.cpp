@@ -1,0 +1,75 @@
+#include "cli/upkeep.hpp"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <optional>
+
+#include "src/background.hpp"
+#include "src/error.hpp"
+#include "src/folder.hpp"
+#include "src/stats.hpp"
+
+namespace memolock {
+namespace {
+
+constexpr uint64_t default_max_size = 5ULL << 30;
+
+/// Leaves nothing behind that lasts, so there is nothing to keep in it; and what is wrong with it
+/// is no fault of the chosen store's.
+Swept sweep_fallback(Sweep how) {
+  try {
+    const StoreChoice fallback = fallback_choice();
+    const Descriptor root = open_store_directory(std::get<std::string>(fallback.place),
+                                                 DirectoryLink::refuse);
+    return root ? sweep(root.get(), UINT64_MAX, how) : Swept{};
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+Swept sweep_all(const Options& options, const StoreChoice& choice, int root, Sweep how) {
+  Swept swept;
+  if (choice.is_local()) {
+    swept = sweep(root, options.max_size.value_or(default_max_size), how);
+  } else {
+    swept.bytes = drop_unused_counts(root, how);
+  }
+  const Swept beside = sweep_fallback(how);
+  swept.leftovers += beside.leftovers;
+  swept.entries += beside.entries;
+  swept.bytes += beside.bytes;
+  return swept;
+}
+
+}  // namespace
+
+Swept sweep_here(const Options& options, const StoreChoice& choice, Sweep how) {
+  const auto directory = directory_here(choice);
+  const Descriptor root = directory ? open_store_directory(*directory, DirectoryLink::follow)
+                                    : Descriptor();
+  if (!root) return sweep_fallback(how);
+  std::optional<SweepTurn> turn;
+  if (how == Sweep::real) turn = SweepTurn::wait_for(root.get());
+  return sweep_all(options, choice, root.get(), how);
+}
+
+void look_after(const Options& options, const StoreChoice& choice, const Outcome& outcome) {
+  // Only it has --max-size, which the sweep needs.
+  if (options.verb != Verb::get) return;
+  const auto directory = directory_here(choice);
+  if (!directory) return;
+  count_call(*directory, options.tag, outcome);
+  if (!outcome.stored) return;
+  const auto turn = SweepTurn::take_if_due(*directory);
+  if (!turn || split_off() == Side::caller) return;
+  try {
+    if (const Descriptor root = open_store_directory(*directory, DirectoryLink::follow))
+      (void)sweep_all(options, choice, root.get(), Sweep::real);
+  } catch (const Error&) {
+    // Nobody is there to be told.
+  }
+  _exit(EXIT_SUCCESS);
+}
+
+}  // namespace memolock

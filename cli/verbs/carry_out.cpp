@@ -1,0 +1,118 @@
+#include "cli/verbs/carry_out.hpp"
+
+#include <cstdlib>
+#include <optional>
+#include <utility>
+
+#include "cli/report.hpp"
+#include "cli/store_choice.hpp"
+#include "cli/upkeep.hpp"
+#include "src/error.hpp"
+#include "src/run.hpp"
+
+namespace memolock {
+namespace {
+
+/// With the store out of reach: the callers on this machine share a run by a local lock, and
+/// nothing is stored; where even that is not to be had, everybody runs by himself.
+Outcome work_without_store(Request request, Work work, Signals& signals, const Log& log) {
+  if (request.command.empty()) return ended(How::absent, 1);
+  const StoreChoice fallback = fallback_choice();
+  const bool external = request.keeper == Keeper::others;
+  request.keep = false;
+  // Whoever keeps a promise must find it; any other command finds what the caller has set.
+  request.store_url = external ? fallback.url : "";
+  request.ttl = Nanoseconds(0);
+  try {
+    const auto store = open_fallback(fallback, log);
+    Outcome outcome = work(request, *store, signals, log);
+    if (external) store->forget(request.key);  // `set` has kept it there
+    return outcome;
+  } catch (const Error& error) {
+    if (error.kind() != Error::Kind::store) throw;
+    log.info("{}: no local lock either: {}", request.key.shown(), error.what());
+    return run_uncached(request, signals);
+  }
+}
+
+/// `chosen` becomes the store that was asked for, also where it cannot be had; nothing when the
+/// command was run without it.
+Outcome work_in_store(const Options& options, Request request, Work work, Signals& signals,
+                      const Log& log, std::optional<StoreChoice>& chosen) {
+  try {
+    chosen = choose_store(options);
+    request.store_url = chosen->url;
+    request.max_entry = max_entry(options, *chosen);
+    const auto store = open_store(*chosen, signals.descriptor(), log);
+    return work(request, *store, signals, log);
+  } catch (const Error& error) {
+    if (error.kind() != Error::Kind::store || options.on_store_error == OnStoreError::fail) throw;
+    chosen.reset();
+    log.warn("{}; {} without the store", error.what(),
+             request.command.empty() ? "going on" : "running the command");
+    Outcome outcome = work_without_store(std::move(request), work, signals, log);
+    outcome.store_error = error.what();
+    return outcome;
+  }
+}
+
+Outcome outcome_of(const Options& options, const Request& request, Work work, const Log& log,
+                   std::optional<StoreChoice>& chosen) {
+  Signals signals;
+  if (!is_bypassed()) return work_in_store(options, request, work, signals, log, chosen);
+  if (request.command.empty()) return ended(How::absent, 1);
+  return run_uncached(request, signals);
+}
+
+}  // namespace
+
+bool is_bypassed() {
+  const char* value = getenv("MEMOLOCK_BYPASS");
+  return value != nullptr && std::string_view(value) == "1";
+}
+
+Request request_of(const Options& options, Key key) {
+  Request request;
+  request.key = std::move(key);
+  request.command = options.command;
+  request.ttl = options.ttl;
+  request.wait = options.wait;
+  request.on_timeout = options.on_timeout;
+  request.on_failure = options.on_failure;
+  request.max_runtime = options.max_runtime;
+  request.on_lost_lease = options.on_lost_lease;
+  request.lease = options.lease;
+  if (const char* held = getenv("MEMOLOCK_HELD")) request.held = parse_held(held);
+  return request;
+}
+
+Exit carry_out(const Options& options, const Request& request, Work work, const Log& log) {
+  const auto report = [&](const Outcome& outcome) {
+    if (!options.report.empty()) append_report(options.report, request.key, outcome, log);
+  };
+  Outcome outcome;
+  std::optional<StoreChoice> chosen;
+  try {
+    outcome = outcome_of(options, request, work, log, chosen);
+  } catch (const Error& error) {
+    outcome.how = How::error;
+    outcome.status = 125;
+    const bool of_store = error.kind() == Error::Kind::store;
+    if (of_store) outcome.store_error = error.what();
+    report(outcome);
+    if (of_store && chosen) look_after(options, *chosen, outcome);
+    throw;
+  }
+  if (outcome.how == How::background) return {};  // the caller has had his report
+  report(outcome);
+  if (chosen) look_after(options, *chosen, outcome);
+  Exit exit{outcome.status, outcome.signal};
+  if (outcome.output_error != 0) {
+    log.warn("cannot write the output: {}", error_text(outcome.output_error));
+    // The command's own failure says more; but a success whose output is lost is none.
+    if (exit.status == 0) exit.status = 125;
+  }
+  return exit;
+}
+
+}  // namespace memolock

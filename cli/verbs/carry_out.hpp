@@ -1,0 +1,27 @@
+// What the verbs that run a command have in common: the store or what stands in for it, the report,
+// and the exit status.
+#pragma once
+
+#include "cli/options.hpp"
+#include "cli/verbs/verbs.hpp"
+#include "src/log.hpp"
+#include "src/request.hpp"
+#include "src/signals.hpp"
+#include "src/store.hpp"
+
+namespace memolock {
+
+/// MEMOLOCK_BYPASS: commands run as if there were no memolock.
+[[nodiscard]] bool is_bypassed();
+
+/// The request for `key` with the options that all these verbs have.
+[[nodiscard]] Request request_of(const Options& options, Key key);
+
+/// What a verb does with its store.
+using Work = Outcome (*)(const Request& request, Store& store, Signals& signals, const Log& log);
+
+/// Does it with the store of the options, or without, as --on-store-error and MEMOLOCK_BYPASS say.
+[[nodiscard]] Exit carry_out(const Options& options, const Request& request, Work work,
+                             const Log& log);
+
+}  // namespace memolock

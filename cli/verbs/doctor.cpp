@@ -1,0 +1,102 @@
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "cli/json.hpp"
+#include "cli/store_choice.hpp"
+#include "cli/verbs/verbs.hpp"
+#include "src/descriptor.hpp"
+#include "src/error.hpp"
+
+namespace memolock {
+namespace {
+
+struct Visit {
+  std::string store;  ///< its URL, without a password
+  Examination examination;
+};
+
+/// A store that cannot even be named is what a doctor is for.
+Visit visit(const Options& options, const Log& log) {
+  try {
+    const StoreChoice choice = choose_store(options);
+    return {without_password(choice.url), examine(choice, options.tag, log)};
+  } catch (const Error& error) {
+    if (error.kind() != Error::Kind::store) throw;
+    return {without_password(options.store),
+            {{{Finding::Level::fail, "settings", error.what(),
+               "correct the option, variable or file that says so"}},
+             ""}};
+  }
+}
+
+bool is_fit(const Examination& examination) {
+  return std::none_of(examination.findings.begin(), examination.findings.end(),
+                      [](const Finding& finding) { return finding.level == Finding::Level::fail; });
+}
+
+/// "fail" in capitals where people read it.
+enum class Reader { person, program };
+
+const char* name_of(Finding::Level level, Reader reader) {
+  switch (level) {
+    case Finding::Level::ok:
+      return "ok";
+    case Finding::Level::advice:
+      return "advice";
+    case Finding::Level::fail:
+      return reader == Reader::person ? "FAIL" : "fail";
+  }
+  return "";
+}
+
+std::string line_of(const Finding& finding) {
+  const std::string remedy = finding.remedy.empty() ? "" : "; " + finding.remedy;
+  return fmt::format("{:<8}{:<12}{}\n", name_of(finding.level, Reader::person), finding.subject,
+                     escape_controls(finding.words + remedy));
+}
+
+std::string text_of(const Examination& examination) {
+  std::string text;
+  for (const Finding& finding : examination.findings) text += line_of(finding);
+  if (!examination.acl_rule.empty())
+    text += fmt::format("{:<8}{:<12}{}\n", "", "ACL rule", escape_controls(examination.acl_rule));
+  return text;
+}
+
+Json json_of(const Finding& finding) {
+  Json json;
+  json["level"] = name_of(finding.level, Reader::program);
+  json["subject"] = finding.subject;
+  json["words"] = finding.words;
+  json["remedy"] = finding.remedy.empty() ? Json() : Json(finding.remedy);
+  return json;
+}
+
+std::string document_of(const Visit& visit, const std::string& tag) {
+  Json json;
+  json["store"] = visit.store;
+  json["tag"] = tag;
+  json["fit"] = is_fit(visit.examination);
+  json["findings"] = Json::array();
+  for (const Finding& finding : visit.examination.findings)
+    json["findings"].push_back(json_of(finding));
+  const std::string& rule = visit.examination.acl_rule;
+  json["acl_rule"] = rule.empty() ? Json() : Json(rule);
+  return json_text(json) + "\n";
+}
+
+}  // namespace
+
+Exit run_doctor(const Options& options, const Log& log) {
+  const Visit found = visit(options, log);
+  const int error = write_all(
+      STDOUT_FILENO, options.json ? document_of(found, options.tag) : text_of(found.examination));
+  if (error != 0 && !reader_has_left(error))
+    throw store_error("cannot write the findings: " + error_text(error));
+  return {is_fit(found.examination) ? 0 : 1};
+}
+
+}  // namespace memolock

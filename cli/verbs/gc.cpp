@@ -1,0 +1,50 @@
+#include <fmt/format.h>
+
+#include "cli/json.hpp"
+#include "cli/output.hpp"
+#include "cli/store_choice.hpp"
+#include "cli/upkeep.hpp"
+#include "cli/verbs/verbs.hpp"
+#include "src/units.hpp"
+
+namespace memolock {
+namespace {
+
+std::string counted(size_t count, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", count, count == 1 ? one : many);
+}
+
+std::string text_of(const Swept& swept, Sweep how) {
+  return fmt::format("{} {} and {}, {}; {}, {} left\n",
+                     how == Sweep::dry ? "would drop" : "dropped",
+                     counted(swept.entries, "entry", "entries"),
+                     counted(swept.leftovers, "leftover", "leftovers"), format_size(swept.bytes),
+                     counted(swept.kept, "entry", "entries"), format_size(swept.kept_bytes));
+}
+
+std::string document_of(const Swept& swept, Sweep how) {
+  Json json;
+  json["dry_run"] = how == Sweep::dry;
+  json["entries"] = swept.entries;
+  json["leftovers"] = swept.leftovers;
+  json["bytes"] = swept.bytes;
+  json["kept"] = swept.kept;
+  json["kept_bytes"] = swept.kept_bytes;
+  return json_text(json) + "\n";
+}
+
+}  // namespace
+
+Exit run_gc(const Options& options, const Log& log) {
+  const StoreChoice choice = choose_store(options);
+  const Sweep how = options.dry_run ? Sweep::dry : Sweep::real;
+  if (!choice.is_local())
+    log.warn("a server drops what has expired by itself; looking after this machine's files alone");
+  const Swept swept = sweep_here(options, choice, how);
+  Output output("what was dropped");
+  output.write(options.json ? document_of(swept, how) : text_of(swept, how));
+  output.finish();
+  return {};
+}
+
+}  // namespace memolock

@@ -1,0 +1,20 @@
+#include <unistd.h>
+
+#include "cli/verbs/verbs.hpp"
+#include "src/descriptor.hpp"
+#include "src/error.hpp"
+
+namespace memolock {
+
+Exit run_key(const Options& options, const Log& log) {
+  const Identity identity = identify(options.ids.empty() ? "" : options.ids.back(), options.command,
+                                     options.key);
+  // The hash first: it is as long as any other, so what differs between two machines stands out.
+  for (const KeyPart& part : identity.parts)
+    log.info("{} {} {}", part.digest, part.kind, escape_controls(part.name));
+  if (const int error = write_all(STDOUT_FILENO, identity.id + '\n'))
+    throw store_error("cannot write the id: " + error_text(error));
+  return {};
+}
+
+}  // namespace memolock

@@ -1,0 +1,199 @@
+#include <array>
+#include <ctime>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/listing.hpp"
+#include "cli/output.hpp"
+#include "cli/store_choice.hpp"
+#include "cli/verbs/verbs.hpp"
+#include "src/error.hpp"
+#include "src/units.hpp"
+
+namespace memolock {
+namespace {
+
+/// What there is of an entry.
+struct Found {
+  std::optional<Record> entry;    ///< the kept one
+  std::optional<Record> failure;  ///< the kept failure
+  std::optional<Record> mark;     ///< the last run of `once`
+  std::optional<Record> run;      ///< the run in progress
+
+  [[nodiscard]] bool any() const { return entry || failure || mark || run; }
+};
+
+std::optional<Record> sound_record(const std::unique_ptr<Entry>& entry) {
+  if (!entry || !entry->intact()) return std::nullopt;
+  return entry->record();
+}
+
+Found find(Store& store, const Key& key) {
+  Found found;
+  found.entry = sound_record(store.look_up(key));
+  found.failure = sound_record(store.failure(key));
+  found.mark = store.mark(key);
+  if (const auto watch = store.watch(key)) found.run = watch->run();
+  return found;
+}
+
+const char* end_of(const Record& record) {
+  switch (record.end) {
+    case End::exited:
+      return "exited";
+    case End::signaled:
+      return "signaled";
+    case End::not_started:
+      return "not started";
+    case End::timed_out:
+      return "timed out";
+  }
+  return "";
+}
+
+/// A word as a shell would take it.
+std::string quoted(const std::string& word) {
+  constexpr std::string_view plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
+  if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + '\'';
+}
+
+std::string in_words(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : " ") + quoted(word);
+  return escape_controls(text);
+}
+
+/// "2026-11-24 18:42:03", of the caller's time zone.
+std::string date_of(Nanoseconds time) {
+  const std::time_t whole = std::chrono::duration_cast<std::chrono::seconds>(time).count();
+  std::tm parts{};
+  std::array<char, 32> text{};
+  if (localtime_r(&whole, &parts) == nullptr) return "-";
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts)};
+}
+
+/// Names and values, aligned.
+class Lines {
+ public:
+  void add(std::string_view name, const std::string& value) {
+    text_ += fmt::format("{:<12}{}\n", name, value);
+  }
+  void add(std::string_view name, const std::optional<Nanoseconds>& length) {
+    if (length) add(name, format_duration(*length));
+  }
+  void space() { text_ += '\n'; }
+  [[nodiscard]] const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+void add_result(Lines& lines, const Record& record) {
+  lines.add("status", fmt::format("{}, {}", record.status, end_of(record)));
+  lines.add("ended", date_of(record.ended));
+  lines.add("run time", record.run_time);
+  lines.add("ttl", format_duration(record.ttl) + (record.ttl_by_command ? ", by the command" : ""));
+  if (record.stale_by_command)
+    lines.add("stale", format_duration(record.stale) + ", by the command");
+  lines.add("retained", record.retained);
+  lines.add("stdout", format_size(record.out_size));
+  lines.add("stderr", format_size(record.err_size));
+  if (record.files_size > 0)
+    lines.add("artifacts",
+              fmt::format("{}; {}", in_words(record.artifacts), format_size(record.files_size)));
+}
+
+void add_record(Lines& lines, const Record& record, Nanoseconds now) {
+  lines.space();
+  const char* const what = record.fate == Fate::marked ? ", a run of once" : "";
+  lines.add("state", std::string(state_of(record, now)) + what);
+  lines.add("age", age_or_run_time(record, now));
+  lines.add("time left", left_of(record, now));
+  if (record.foreign) {
+    lines.add("made by", "another program");
+    if (record.fate != Fate::running) lines.add("stdout", format_size(record.out_size));
+    return;
+  }
+  lines.add("began", date_of(record.begun));
+  if (record.fate != Fate::running) add_result(lines, record);
+  lines.add("holder", holder_of(record));
+  if (!record.command.empty()) lines.add("command", in_words(record.command));
+}
+
+std::string text_of(const Key& key, const Found& found, Nanoseconds now) {
+  Lines lines;
+  lines.add("tag", escape_controls(key.tag));
+  lines.add("id", escape_controls(key.id));
+  for (const auto& record : {found.entry, found.failure, found.mark, found.run})
+    if (record) add_record(lines, *record, now);
+  return lines.text();
+}
+
+void set_result(Json& json, const Record& record) {
+  json["status"] = record.status;
+  json["end"] = end_of(record);
+  json["ended"] = seconds(record.ended);
+  json["run_time"] = seconds(record.run_time);
+  json["ttl"] = seconds_left(record.ttl);
+  json["ttl_by_command"] = record.ttl_by_command;
+  json["stale_by_command"] = record.stale_by_command ? seconds_left(record.stale) : Json();
+  json["retained"] = seconds_left(record.retained);
+  json["stdout"] = record.out_size;
+  json["stderr"] = record.err_size;
+  json["artifacts"] = record.artifacts;
+  json["artifacts_size"] = record.files_size;
+}
+
+Json json_of(const std::optional<Record>& record, Nanoseconds now) {
+  if (!record) return nullptr;
+  const bool running = record->fate == Fate::running;
+  Json json;
+  json["state"] = state_of(*record, now);
+  json["foreign"] = record->foreign;
+  json["age"] = seconds(age_or_run_time(*record, now));
+  json["left"] = running ? Json() : seconds_left(left_of(*record, now));
+  if (record->foreign) {
+    json["stdout"] = record->out_size;
+    return json;
+  }
+  json["begun"] = seconds(record->begun);
+  if (!running) set_result(json, *record);
+  json["host"] = record->holder.host;
+  json["pid"] = record->holder.pid;
+  json["command"] = record->command.empty() ? Json() : Json(record->command);
+  return json;
+}
+
+std::string document_of(const Key& key, const Found& found, Nanoseconds now) {
+  Json json;
+  set_bytes(json, "tag", key.tag);
+  set_bytes(json, "id", key.id);
+  json["entry"] = json_of(found.entry, now);
+  json["failure"] = json_of(found.failure, now);
+  json["mark"] = json_of(found.mark, now);
+  json["run"] = json_of(found.run, now);
+  return json_text(json) + "\n";
+}
+
+}  // namespace
+
+Exit run_show(const Options& options, const Log& log) {
+  if (options.ids.empty()) throw usage_error("give --id; see 'memolock key' for a derived one");
+  const Key key{options.tag, options.ids.back()};
+  const auto store = open_store(choose_store(options), -1, log);
+  const Found found = find(*store, key);
+  if (!found.any()) return {1};
+  Output output("the entry");
+  const Nanoseconds now = store->now();
+  output.write(options.json ? document_of(key, found, now) : text_of(key, found, now));
+  output.finish();
+  return {};
+}
+
+}  // namespace memolock

@@ -1,0 +1,75 @@
+#include "src/stats.hpp"
+
+#include <fmt/format.h>
+
+#include "cli/json.hpp"
+#include "cli/output.hpp"
+#include "cli/store_choice.hpp"
+#include "cli/table.hpp"
+#include "cli/verbs/verbs.hpp"
+#include "src/error.hpp"
+#include "src/units.hpp"
+
+namespace memolock {
+namespace {
+
+void write_table(Output& output, const std::vector<TagCounts>& all) {
+  using enum Table::Side;
+  const size_t width = terminal_width();
+  Table table(output,
+              {{"TAG", left, 4},
+               {"HITS", right, 0},
+               {"MISSES", right, 0},
+               {"WAITS", right, 0},
+               {"STALE", right, 0},
+               {"FAILURES", right, 0},
+               {"SAVED", right, 0},
+               {"BYTES", right, 0}},
+              width);
+  for (const auto& [tag, counts, since] : all) {
+    const double saved = std::chrono::duration<double>(counts.saved).count();
+    table.add({escape_controls(tag), std::to_string(counts.hits), std::to_string(counts.misses),
+               std::to_string(counts.waits), std::to_string(counts.stale),
+               std::to_string(counts.failures),
+               width > 0 ? format_duration(counts.saved) : fmt::format("{:.3f}", saved),
+               width > 0 ? format_size(counts.bytes) : std::to_string(counts.bytes)});
+  }
+  table.finish();
+}
+
+void write_document(Output& output, const std::vector<TagCounts>& all) {
+  Json document = Json::array();
+  for (const auto& [tag, counts, since] : all) {
+    Json json;
+    set_bytes(json, "tag", tag);
+    json["hits"] = counts.hits;
+    json["misses"] = counts.misses;
+    json["waits"] = counts.waits;
+    json["stale"] = counts.stale;
+    json["failures"] = counts.failures;
+    json["saved"] = seconds(counts.saved);
+    json["bytes"] = counts.bytes;
+    json["since"] = seconds(since);
+    document.push_back(std::move(json));
+  }
+  output.write(json_text(document) + "\n");
+}
+
+}  // namespace
+
+Exit run_stats(const Options& options) {
+  const auto directory = directory_here(choose_store(options));
+  if (!directory) throw store_error("there is no place for a local store, where the counters lie");
+  const auto tag = options.tag_on_command_line ? std::optional(options.tag) : std::nullopt;
+  const auto all = read_counts(*directory, tag, options.reset ? After::reset : After::keep);
+  Output output("the counters");
+  if (options.json) {
+    write_document(output, all);
+  } else {
+    write_table(output, all);
+  }
+  output.finish();
+  return {};
+}
+
+}  // namespace memolock

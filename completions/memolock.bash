@@ -1,0 +1,179 @@
+# shellcheck shell=bash
+# Completions of bash for memolock, memolock-sh and memo.
+#
+# Verbs, options and what their values are come from "memolock --help" and "memolock VERB --help", so that
+# they are those of the memolock that is there. Tags and ids come from its store, within a second.
+
+# The words of the line in $words, with what bash has split at ":" and "=" put together; $cword is the
+# current one's index, and ${origins[i]} the index in COMP_WORDS at which word i begins.
+_memolock_words() {
+  local line=$COMP_LINE part i
+  words=() origins=()
+  for ((i = 0; i <= COMP_CWORD; i++)); do
+    part=${COMP_WORDS[i]}
+    if ((i > 0)) && [[ $line != [[:space:]]* ]]; then
+      words[-1]+=$part
+    else
+      words+=("$part")
+      origins+=("$i")
+      line=${line#"${line%%[![:space:]]*}"}
+    fi
+    line=${line#"$part"}
+  done
+  cword=$((${#words[@]} - 1))
+}
+
+# _memolock_learn VERB: its options in $takes, by name, with the kind of value they take, and its $usage.
+_memolock_learn() {
+  local line option='^  (-.,)?(--[a-z-]+)( ([^ ]+))?( |$)'
+  while IFS= read -r line; do
+    if [[ $line =~ $option ]]; then
+      takes[${BASH_REMATCH[2]}]=${BASH_REMATCH[4]}
+    elif [[ $line == 'Usage: '* ]]; then
+      usage=$line
+    fi
+  done < <("$program" "$1" --help 2>/dev/null)
+}
+
+# _memolock_offer CANDIDATE…: those that continue $cur, without the part of it that bash leaves as it is.
+_memolock_offer() {
+  local candidate kept=''
+  if [[ $cur =~ ^.*[:=] ]]; then kept=${BASH_REMATCH[0]}; fi
+  for candidate; do
+    [[ $candidate != "$cur"* ]] || COMPREPLY+=("${candidate#"$kept"}")
+  done
+}
+
+_memolock_offer_files() {
+  compopt -o filenames 2>/dev/null
+  local files
+  mapfile -t files < <(compgen -f -- "$cur")
+  _memolock_offer "${files[@]}"
+}
+
+# _memolock_offer_stored FIELD [OPTION…]: what "ls" with the options of $store says in that field. What it
+# shows escaped cannot be told from its other names, and is left out.
+_memolock_offer_stored() {
+  local name names=()
+  while IFS= read -r name; do
+    printf -v name %q "$name"
+    names+=("$name")
+  done < <(timeout 1 "$program" ls -q --store-timeout 300ms "${store[@]}" "${@:2}" 2>/dev/null </dev/null \
+    | head -n 1000 | cut -f "$1" | grep -v '[\]' | sort -u)
+  _memolock_offer "${names[@]}"
+}
+
+# _memolock_offer_values KIND
+_memolock_offer_values() {
+  case $1 in
+    *\|*) IFS='|' read -ra values <<<"$1" && _memolock_offer "${values[@]}" ;;
+    PATH | FILE) _memolock_offer_files ;;
+    NAME) mapfile -t COMPREPLY < <(compgen -e -- "$cur") ;;
+    TAG) _memolock_offer_stored 1 ;;
+    ID) _memolock_offer_stored 2 --tag "$tag" ;;
+  esac
+}
+
+# _memolock_offer_command INDEX: of the wrapped command, whose name is word INDEX.
+_memolock_offer_command() {
+  if declare -F _command_offset >/dev/null; then
+    _command_offset "${origins[$1]}"
+  elif (($1 == cword)); then
+    mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+  else
+    _memolock_offer_files
+  fi
+}
+
+# What follows the options, from word INDEX on, as $usage has it.
+_memolock_offer_operands() { # INDEX
+  case $usage in
+    *COMMAND*) _memolock_offer_command "$1" ;;
+    *FILE*) _memolock_offer_files ;;
+    *)
+      local word
+      # a word such as bash|zsh|fish
+      for word in $usage; do [[ $word != [a-z]*\|* ]] || _memolock_offer_values "$word"; done
+      ;;
+  esac
+}
+
+# _memolock_offer_after INDEX: options of the verb from word INDEX on, and what comes after them.
+_memolock_offer_after() {
+  local i word kind='' store=() tag=${MEMOLOCK_TAG:-default}
+  for ((i = $1; i < cword; i++)); do
+    word=${words[i]} kind=
+    case $word in
+      --) break ;;
+      -*=*) ;;
+      -*)
+        kind=${takes[$word]-}
+        [[ -z $kind ]] || word+="="${words[++i]}
+        ;;
+      *) break ;;
+    esac
+    case $word in
+      --tag=*) tag=${word#*=} ;;
+      --store=* | --password-file=* | --tls-*=*) store+=("$word") ;;
+    esac
+  done
+  if ((i > cword)); then
+    _memolock_offer_values "$kind"
+  elif [[ ${words[i]} == -- ]] && ((i < cword)); then
+    _memolock_offer_operands $((i + 1))
+  elif ((i < cword)) || [[ $cur != -* ]]; then
+    _memolock_offer_operands "$i"
+  elif [[ $cur == *=* ]]; then
+    kind=${takes[${cur%%=*}]-} cur=${cur#*=}
+    _memolock_offer_values "$kind"
+  else
+    _memolock_offer "${!takes[@]}" -h -v -q
+  fi
+}
+
+_memolock() {
+  local words origins cword cur program usage=''
+  local -A takes=()
+  COMPREPLY=()
+  _memolock_words
+  cur=${words[cword]}
+  program=${words[0]/#\~/$HOME}
+  if ((cword > 1)); then
+    _memolock_learn "${words[1]}"
+    _memolock_offer_after 2
+    return
+  fi
+  local verbs
+  mapfile -t verbs < <("$program" --help 2>/dev/null | awk '/^Verbs:/ { on = 1; next } !NF { on = 0 } on { print $1 }')
+  _memolock_offer "${verbs[@]}" --help --version
+}
+
+# The options of get, then "--", then a shell's own.
+_memolock_sh() {
+  local words origins cword cur program=memolock usage=''
+  local -A takes=()
+  COMPREPLY=()
+  _memolock_words
+  cur=${words[cword]}
+  _memolock_learn get
+  takes+=(['--output-only']='')
+  usage=FILE
+  _memolock_offer_after 1
+}
+
+# A ttl, then a function or a command.
+_memolock_memo() {
+  local words origins cword cur
+  COMPREPLY=()
+  _memolock_words
+  cur=${words[cword]}
+  if ((cword == 2)); then
+    mapfile -t COMPREPLY < <(compgen -A function -c -- "$cur" | sort -u)
+  elif ((cword > 2)); then
+    _memolock_offer_command 2
+  fi
+}
+
+complete -F _memolock memolock
+complete -F _memolock_sh memolock-sh
+complete -F _memolock_memo memo

@@ -1,0 +1,40 @@
+# Before the .deb is closed: what Debian's policy wants of documents.
+set(root ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/usr)
+set(doc ${root}/share/doc/memolock)
+
+string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC) # of SOURCE_DATE_EPOCH where it is set
+file(WRITE ${doc}/changelog
+"memolock (${CPACK_PACKAGE_VERSION}) stable; urgency=medium
+
+  * What is new stands in CHANGELOG.md.gz.
+
+ -- ${CPACK_DEBIAN_PACKAGE_MAINTAINER}  ${date}
+")
+file(COPY ${CPACK_MEMOLOCK_SOURCE}/CHANGELOG.md ${CPACK_MEMOLOCK_SOURCE}/README.md DESTINATION ${doc})
+
+# the license in the form of Debian's: a space before each line, a dot in an empty one
+file(READ ${CPACK_MEMOLOCK_SOURCE}/LICENSE license)
+string(REGEX MATCH "Copyright \\(c\\) ([^\n]*)\n\n(.*[^\n])\n*$" license "${license}")
+set(owner "${CMAKE_MATCH_1}")
+string(REPLACE "\n\n" "\n.\n" text "${CMAKE_MATCH_2}")
+string(REPLACE "\n" "\n " text "${text}")
+file(WRITE ${doc}/copyright
+"Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+Upstream-Name: memolock
+
+Files: *
+Copyright: ${owner}
+License: Expat
+ ${text}
+")
+
+file(GLOB texts ${doc}/changelog ${doc}/CHANGELOG.md ${root}/share/man/man*/*)
+foreach(text IN LISTS texts)
+  if(NOT text MATCHES "\\.gz$")
+    execute_process(COMMAND gzip -9n ${text} COMMAND_ERROR_IS_FATAL ANY)
+  endif()
+endforeach()
+file(GLOB_RECURSE documents ${doc}/* ${root}/share/man/*)
+foreach(document IN LISTS documents)
+  file(CHMOD ${document} PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
+endforeach()

@@ -1,0 +1,47 @@
+# What cpack makes: of the dynamic build a .deb, of the static one a tar.gz that needs nothing but a kernel.
+# `./dev package` calls it. SOURCE_DATE_EPOCH is the date in both, so that the same commit gives the same bytes.
+
+set(CPACK_PACKAGE_NAME memolock)
+set(CPACK_PACKAGE_VENDOR "the memolock authors")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "run a command once for all who want its output")
+set(CPACK_PACKAGE_CHECKSUM SHA256)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
+  OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+set(CPACK_MEMOLOCK_SOURCE ${PROJECT_SOURCE_DIR})
+
+if(MEMOLOCK_STATIC)
+  set(CPACK_GENERATOR TGZ)
+  set(CPACK_PACKAGE_FILE_NAME memolock-${PROJECT_VERSION}-linux-${CMAKE_SYSTEM_PROCESSOR})
+  set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/packaging/archive.cmake)
+  # one file of each package that has a part in the binary; Boost's license asks nothing of binaries
+  get_property(CPACK_MEMOLOCK_PARTS GLOBAL PROPERTY third_party_headers)
+  list(FILTER CPACK_MEMOLOCK_PARTS EXCLUDE REGEX /boost/)
+  list(APPEND CPACK_MEMOLOCK_PARTS ${zstd_LIBRARY})
+  foreach(library libc.a libstdc++.a)
+    execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=${library}
+      OUTPUT_VARIABLE file OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+    list(APPEND CPACK_MEMOLOCK_PARTS ${file})
+  endforeach()
+else()
+  set(CPACK_GENERATOR DEB)
+  set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+  set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+  set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/packaging/debian.cmake)
+  # as Debian's own tools take it; who releases says who he is
+  set(CPACK_DEBIAN_PACKAGE_MAINTAINER "memolock authors <memolock@example.org>")
+  if(DEFINED ENV{DEBEMAIL})
+    set(CPACK_DEBIAN_PACKAGE_MAINTAINER "$ENV{DEBFULLNAME} <$ENV{DEBEMAIL}>")
+  endif()
+  set(CPACK_DEBIAN_PACKAGE_SECTION utils)
+  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+  set(CPACK_DEBIAN_PACKAGE_RECOMMENDS ca-certificates)
+  set(CPACK_DEBIAN_PACKAGE_SUGGESTS "redis-server | valkey-server")
+  set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
+"memolock keeps the output of an expensive command and gives it to everybody
+who asks for it while it is fresh. When many ask at once, one runs the command
+and the others wait for its output: shells, cron jobs, CI jobs and make
+recipes, on one machine or, with a Redis server, on many.")
+endif()
+
+include(CPack)

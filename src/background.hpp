@@ -1,0 +1,17 @@
+// A part of this process that goes on when its caller has what he wants.
+#pragma once
+
+namespace memolock {
+
+/// Which of the two a process is.
+enum class Side {
+  caller,      ///< the one that was here before; also when no second one could be made
+  background,  ///< the copy
+};
+
+/// Copies this process. The copy is no child of it and in a session of its own; its standard
+/// streams are /dev/null, and it has no descriptor of those that this process was started with.
+/// Call while there is one thread.
+[[nodiscard]] Side split_off();
+
+}  // namespace memolock

@@ -1,0 +1,164 @@
+#include "src/exclusive_run.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+
+#include "src/error.hpp"
+#include "src/freshness.hpp"
+#include "src/run.hpp"
+#include "src/units.hpp"
+#include "src/wait_notice.hpp"
+#include "src/waiting.hpp"
+
+namespace memolock {
+namespace {
+
+class ExclusiveCall {
+ public:
+  ExclusiveCall(const Request& request, Store& store, Signals& signals, const Log& log)
+      : request_(request), store_(store), signals_(signals), log_(log), notice_(request.key, log) {}
+
+  Outcome lock() {
+    const Nanoseconds deadline = deadline_of(request_);
+    for (;;) {
+      if (const auto lock = try_acquire()) return run(*lock, Mark::none);
+      const auto watch = store_.watch(request_.key);
+      if (watch) refuse_deadlock(request_, watch->run());
+      if (boot_now() >= deadline) return time_out();
+      if (!watch) {
+        if (!backoff_.pause(signals_.descriptor())) return end_by_signal(signals_);
+        continue;
+      }
+      backoff_.reset();
+      const Wake wake =
+          notice_.sleep(*watch, store_.now(), std::nullopt, deadline, signals_.descriptor()).wake;
+      if (wake == Wake::timed_out) return time_out();
+      if (wake == Wake::interrupted) return end_by_signal(signals_);
+    }
+  }
+
+  Outcome once() {
+    for (;;) {
+      if (const auto mark = recent_mark()) return skip(*mark);
+      if (const auto lock = try_acquire()) {
+        const auto mark = recent_mark();
+        return mark ? skip(*mark) : run(*lock, request_.keep ? Mark::kept : Mark::none);
+      }
+      const auto watch = store_.watch(request_.key);
+      if (watch || backoff_.is_long()) return give_way(watch.get());
+      // The last holder may have ended since, and whether that was a run is yet to be seen.
+      if (!backoff_.pause(signals_.descriptor())) return end_by_signal(signals_);
+    }
+  }
+
+ private:
+  enum class Mark { none, kept };
+
+  [[nodiscard]] std::string name() const { return request_.key.shown(); }
+  std::unique_ptr<Lock> try_acquire() { return store_.try_acquire(request_.key, Keeper::holder); }
+
+  /// The mark that says that there is no need to run; nothing: there is none.
+  std::optional<Record> recent_mark() {
+    if (!request_.keep) return std::nullopt;
+    auto mark = store_.mark(request_.key);
+    if (!mark || !is_recent_run(*mark, *request_.ttl, store_.now())) return std::nullopt;
+    if (request_.on_failure == OnFailure::retry && !mark->succeeded()) return std::nullopt;
+    return mark;
+  }
+
+  Outcome skip(const Record& mark) {
+    Outcome outcome = ended(How::skipped, request_.skip_status);
+    outcome.age = store_.now() - mark.begun;
+    outcome.run_time = mark.run_time;
+    log_.info("{}: skipped; {}:{} began a run {} ago, status {}", name(),
+              escape_controls(mark.holder.host), mark.holder.pid, format_duration(*outcome.age),
+              mark.status);
+    return outcome;
+  }
+
+  /// To a run that is going on; null: somebody has the lock, but no run that could be seen.
+  Outcome give_way(const Watch* watch) {
+    if (watch != nullptr) refuse_deadlock(request_, watch->run());
+    log_.info("{}: skipped; {}", name(),
+              watch == nullptr ? "the lock is held" : run_in_words(watch->run(), store_.now()));
+    return ended(How::skipped, request_.skip_status);
+  }
+
+  Outcome time_out() {
+    if (request_.on_timeout == OnTimeout::run) {
+      log_.warn("{}: {}; running without the lock", name(), timeout_in_words(request_));
+      return run_uncached(request_, signals_);
+    }
+    log_.warn("{}: {}", name(), timeout_in_words(request_));
+    return ended(How::timeout, 124);
+  }
+
+  Outcome run(Lock& lock, Mark mark) {
+    Record record = record_of_run(request_, lock, store_.now());
+    lock.begin(record);
+    log_.info("{}: running the command", name());
+    const Ending ending = Command(launch_of(request_, lock, "/dev/null"), signals_).run_plain();
+    Outcome outcome = ended(How::ran, ending.status);
+    outcome.run_time = ending.run_time;
+    note_interruption(outcome, ending);
+    const bool whole = ending.interrupted == 0 && !ending.stopped;
+    if (mark == Mark::kept && whole && ending.end != End::not_started) {
+      leave_mark(lock, std::move(record), ending, outcome);
+    } else {
+      lock.abandon();
+    }
+    if (ending.stopped && ending.interrupted == 0)
+      log_.warn("{}: the command was stopped: its lease could not be renewed", name());
+    return outcome;
+  }
+
+  /// Releases the lock too. A store that fails now costs the mark, never the status.
+  void leave_mark(Lock& lock, Record record, const Ending& ending, Outcome& outcome) {
+    record.fate = Fate::marked;
+    record.end = ending.end;
+    record.status = ending.status;
+    record.run_time = ending.run_time;
+    record.ended = store_.now();
+    record.out_hash = record.err_hash = checksum("");
+    // Counted from the run's begin; so a long run may leave nothing worth a mark.
+    record.ttl = *request_.ttl == forever ? forever : *request_.ttl - ending.run_time;
+    record.retained = record.ttl;
+    if (record.ttl <= Nanoseconds(0)) return lock.abandon();
+    try {
+      switch (lock.publish(record)) {
+        case Published::forgotten:
+          return log_.info("{}: no mark is kept: it was deleted during the run", name());
+        case Published::lost:
+          return log_.warn("{}: no mark is kept: the lease was lost to another holder", name());
+        case Published::done:
+          outcome.stored = true;
+          return;
+      }
+    } catch (const Error& error) {
+      outcome.store_error = error.what();
+      log_.warn("{}: no mark is kept: {}", name(), error.what());
+    }
+  }
+
+  const Request& request_;
+  Store& store_;
+  Signals& signals_;
+  const Log& log_;
+  Backoff backoff_;
+  WaitNotice notice_;
+};
+
+}  // namespace
+
+Outcome lock(const Request& request, Store& store, Signals& signals, const Log& log) {
+  return until_interrupted(signals,
+                           [&] { return ExclusiveCall(request, store, signals, log).lock(); });
+}
+
+Outcome once(const Request& request, Store& store, Signals& signals, const Log& log) {
+  return until_interrupted(signals,
+                           [&] { return ExclusiveCall(request, store, signals, log).once(); });
+}
+
+}  // namespace memolock

@@ -1,0 +1,60 @@
+#include "src/folder.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "src/error.hpp"
+
+namespace memolock {
+
+void make_directories(const std::string& path) {
+  for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+    const std::string part = path.substr(0, slash);
+    if (mkdir(part.c_str(), 0700) != 0 && errno != EEXIST)
+      throw system_error("cannot make " + part, errno);
+    if (slash == std::string::npos) return;
+  }
+}
+
+Descriptor open_store_directory(const std::string& directory, DirectoryLink link) {
+  const int no_link = link == DirectoryLink::refuse ? O_NOFOLLOW : 0;
+  Descriptor root(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | no_link));
+  if (!root && errno == ENOENT) return root;
+  struct stat info {};
+  if (!root || fstat(root.get(), &info) != 0)
+    throw system_error("cannot open the store " + directory, errno);
+  if (info.st_uid != geteuid())
+    throw store_error("the store " + directory + " belongs to another user");
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    throw store_error("others may write in the store " + directory + "; run: chmod go-w " +
+                      directory);
+  return root;
+}
+
+Descriptor open_folder(int folder, const std::string& name) {
+  constexpr int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
+  return Descriptor(openat(folder, name.c_str(), flags));
+}
+
+void each_name(int folder, const std::string& name, Hidden hidden,
+               const std::function<void(const std::string&)>& each) {
+  struct Close {
+    void operator()(DIR* directory) const { closedir(directory); }
+  };
+  Descriptor opened = open_folder(folder, name);
+  const std::unique_ptr<DIR, Close> directory(opened ? fdopendir(opened.get()) : nullptr);
+  if (!directory) return;
+  (void)opened.release();
+  while (const dirent* found = readdir(directory.get())) {  // NOLINT(concurrency-mt-unsafe)
+    const std::string is = found->d_name;
+    if (is == "." || is == ".." || (hidden == Hidden::skip && is.front() == '.')) continue;
+    each(is);
+  }
+}
+
+}  // namespace memolock

@@ -1,0 +1,32 @@
+// Folders: made, and read a name at a time.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "src/descriptor.hpp"
+
+namespace memolock {
+
+/// Makes a directory (0700) and what leads to it. Throws Error(store).
+void make_directories(const std::string& path);
+
+/// What to do where the directory's own name is a symbolic link.
+enum class DirectoryLink { follow, refuse };
+
+/// The directory of a local store; empty when there is none. Throws Error(store) when it cannot be
+/// opened, belongs to another user, or others may write in it.
+[[nodiscard]] Descriptor open_store_directory(const std::string& directory, DirectoryLink link);
+
+/// Opens a folder below `folder`, or with AT_FDCWD a path; empty, with errno set, when it cannot.
+/// A symbolic link in its place is ELOOP or ENOTDIR.
+[[nodiscard]] Descriptor open_folder(int folder, const std::string& name);
+
+enum class Hidden { skip, show };
+
+/// Calls `each` with the names in the folder `name` below `folder`, in no order; none when it
+/// cannot be read. Names that come or go meanwhile may be among them.
+void each_name(int folder, const std::string& name, Hidden hidden,
+               const std::function<void(const std::string&)>& each);
+
+}  // namespace memolock

@@ -1,0 +1,259 @@
+#include "src/held_run.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "src/chance.hpp"
+#include "src/error.hpp"
+#include "src/freshness.hpp"
+#include "src/pack.hpp"
+#include "src/run.hpp"
+#include "src/stored.hpp"
+#include "src/units.hpp"
+#include "src/wait_notice.hpp"
+
+namespace memolock {
+namespace {
+
+// How long the readers of a command that was stopped have to take the rest of its output.
+constexpr std::chrono::seconds last_words{2};
+
+bool failed(const Ending& ending) { return ending.end != End::exited || ending.status != 0; }
+
+}  // namespace
+
+HeldRun::HeldRun(const Request& request, Store& store, Signals& signals, const Log& log, Side side)
+    : request_(request), store_(store), signals_(signals), log_(log), side_(side) {}
+
+Outcome HeldRun::run(Lock& lock, uint32_t troubles, std::unique_ptr<Entry> fallback) {
+  Record record = record_of_run(request_, lock, store_.now());
+  record.troubles = troubles;
+  lock.begin(record);
+  log_.info("{}: running the command", request_.key.shown());
+  Launch launch = launch_of(request_, lock, request_.keep ? lock.control_path() : "/dev/null");
+  if (request_.keeper == Keeper::others) return start_promise(lock, std::move(record), launch);
+  launch.hold_out = fallback != nullptr;
+  return run_for_all(lock, std::move(record), std::move(launch), std::move(fallback));
+}
+
+/// Runs the command and shares what it leaves.
+Outcome HeldRun::run_for_all(Lock& lock, Record record, Launch launch,
+                             std::unique_ptr<Entry> fallback) {
+  const auto spool = lock.spool();
+  spool->limit(request_.max_entry);
+  Command command(std::move(launch), signals_);
+  Outcome outcome;
+  outcome.how = How::miss;
+  const Ending ending = command.run_spooled(spool, [&] {
+    record.fate = Fate::unstored;
+    publish(lock, record, outcome);
+    outcome.store_error = spool->fault();
+    say_later(Level::warn, "not stored: " + spool->fault());
+  });
+  outcome.status = ending.status;
+  outcome.run_time = ending.run_time;
+  const Control control = parse_control(lock.take_control());
+  if (ending.interrupted != 0) {
+    lock.abandon();
+    say_later(Level::info, "interrupted; nothing is stored");
+  } else if (ending.stopped) {
+    lock.abandon();
+    say_later(Level::warn, "the command was stopped: its lease could not be renewed");
+  } else if (record.fate != Fate::unstored) {
+    complete(record, ending, *spool, control);
+    pack_artifacts(record, *spool, outcome);
+    publish(lock, record, outcome);
+    if (fallback && failed(ending) && restore_fallback(*fallback))
+      return serve_instead(command, ending, *fallback);
+  }
+  command.let_out();
+  return hand_over(command, ending, std::move(outcome));
+}
+
+/// Serves an old entry in place of what a failed command has written to stdout; its stderr is the
+/// caller's all the same.
+Outcome HeldRun::serve_instead(Command& command, const Ending& ending, Entry& fallback) {
+  say_later(Level::warn,
+            fmt::format("the command failed with status {}; served the entry that is {}",
+                        ending.status, age_in_words(fallback.record(), store_.now())));
+  Outcome failure = hand_over(command, ending, {});
+  if (failure.signal != 0) return failure;
+  Outcome outcome = replay(fallback, How::stale, store_, signals_);
+  if (outcome.output_error == 0) outcome.output_error = failure.output_error;
+  return outcome;
+}
+
+/// Runs the command that has others do the work, and waits for them. Its own output is no part of
+/// the outcome, and goes to stderr.
+Outcome HeldRun::start_promise(Lock& lock, Record record, Launch launch) {
+  launch.out = STDERR_FILENO;
+  launch.stop_descriptor = -1;  // the work is done elsewhere, and would not end with this command
+  const Ending ending = Command(std::move(launch), signals_).run_plain();
+  Outcome outcome = ended(How::miss, ending.status);
+  outcome.run_time = ending.run_time;
+  if (ending.interrupted != 0) {
+    lock.abandon();
+    note_interruption(outcome, ending);
+    return outcome;
+  }
+  complete(record, ending, *lock.spool(), parse_control(lock.take_control()));
+  record.fate = Fate::shared;
+  if (!record.succeeded()) {
+    publish(lock, record, outcome);
+    return with_remarks(std::move(outcome));
+  }
+  log_.info("{}: started; waiting for the promise to be kept", request_.key.shown());
+  Woken woken;
+  try {
+    WaitNotice notice(request_.key, log_);
+    notice.begin(record, store_.now(), std::nullopt);
+    woken = lock.await_promise(request_.lease, signals_.descriptor(), notice);
+  } catch (const Error& error) {
+    if (error.kind() != Error::Kind::store) throw;
+    return lose_promise(lock, std::move(outcome), error.what());
+  }
+  switch (woken.wake) {
+    case Wake::interrupted:
+      lock.abandon();
+      return end_by_signal(signals_);
+    case Wake::answered:
+      lock.abandon();
+      return replay(*woken.answer, How::miss, store_, signals_);
+    case Wake::gone:
+    case Wake::timed_out:
+      break;
+  }
+  return break_promise(lock, std::move(record), std::move(outcome));
+}
+
+/// The work has been started, and must not be once more; but its result cannot be had.
+Outcome HeldRun::lose_promise(Lock& lock, Outcome outcome, const std::string& why) {
+  lock.abandon();
+  outcome.how = How::error;
+  outcome.status = 125;
+  outcome.store_error = why;
+  say_later(Level::warn, "lost the promise: " + why);
+  return with_remarks(std::move(outcome));
+}
+
+/// Nobody has kept it in time: a failure, for the waiters too.
+Outcome HeldRun::break_promise(Lock& lock, Record record, Outcome outcome) {
+  record.end = End::timed_out;
+  record.status = outcome.status = 124;
+  record.ended = store_.now();
+  record.run_time = record.ended - record.begun;
+  outcome.how = How::timeout;
+  publish(lock, record, outcome);
+  log_.warn("{}: nobody has kept the promise within {}", request_.key.shown(),
+            format_duration(request_.lease));
+  return with_remarks(std::move(outcome));
+}
+
+/// Fills in what is known after the run.
+void HeldRun::complete(Record& record, const Ending& ending, const Spool& spool,
+                       const Control& control) {
+  record.end = ending.end;
+  record.status = ending.status;
+  record.begun = ending.begun;
+  record.ended = ending.ended;
+  record.run_time = ending.run_time;
+  record.out_size = spool.size(Stream::out);
+  record.err_size = spool.size(Stream::err);
+  record.out_hash = spool.hash(Stream::out);
+  record.err_hash = spool.hash(Stream::err);
+  record.troubles = record.is_trouble() ? record.troubles + 1 : 0;
+  record.ttl_by_command = control.ttl.has_value();
+  record.stale_by_command = control.stale.has_value();
+  record.stale = control.stale.value_or(Nanoseconds(0));
+  if (!control.malformed.empty())
+    say_later(Level::warn,
+              "not stored: the command wrote a line to MEMOLOCK_CONTROL that means nothing: " +
+                  escape_controls(control.malformed));
+  decide_fate(record, control);
+}
+
+/// Without the files that it is to have, an outcome is none: waiters run the command themselves.
+void HeldRun::pack_artifacts(Record& record, Spool& spool, Outcome& outcome) {
+  if (request_.artifacts.empty() || !record.succeeded()) return;
+  const std::string fault = pack(request_.artifacts, spool, signals_.descriptor());
+  record.files_size = spool.size(Stream::files);
+  record.files_hash = spool.hash(Stream::files);
+  if (fault.empty()) return;
+  record.fate = Fate::unstored;
+  outcome.store_error = fault;
+  say_later(Level::warn, "not stored: " + fault);
+}
+
+/// Without its files the old entry is not served in place of a failure.
+bool HeldRun::restore_fallback(Entry& fallback) {
+  try {
+    restore_artifacts(request_, fallback, signals_);
+    return true;
+  } catch (const Error& error) {
+    if (error.kind() == Error::Kind::store) say_later(Level::warn, error.what());
+    return false;
+  }
+}
+
+/// Whether it is kept, and for how long.
+void HeldRun::decide_fate(Record& record, const Control& control) {
+  const bool may_keep = request_.keep && control.cache && control.malformed.empty();
+  record.fate = Fate::shared;
+  if (record.succeeded()) {
+    record.ttl = control.ttl.value_or(*request_.ttl);
+    if (request_.jitter > 0) record.ttl = jittered(record.ttl, request_.jitter, chance());
+    const Nanoseconds stale = record.stale_by_command ? record.stale : request_.stale;
+    record.retained = after(record.ttl, std::max(stale, request_.stale_if_error));
+    if (may_keep && record.ttl > Nanoseconds(0)) record.fate = Fate::kept;
+    return;
+  }
+  record.ttl = record.retained = request_.cache_failures.value_or(Nanoseconds(0));
+  // Or every caller to come would try again in the background.
+  if (side_ == Side::background) record.retained = std::max(record.retained, request_.lease);
+  if (may_keep && record.retained > Nanoseconds(0)) record.fate = Fate::failed;
+}
+
+/// A store that fails now costs the entry, never the output.
+void HeldRun::publish(Lock& lock, const Record& record, Outcome& outcome) {
+  try {
+    switch (lock.publish(record)) {
+      case Published::forgotten:
+        return say_later(Level::info, "not stored: it was deleted during the run");
+      case Published::lost:
+        return say_later(Level::warn, "not stored: the lease was lost to another holder");
+      case Published::done:
+        break;
+    }
+    outcome.stored = record.fate == Fate::kept || record.fate == Fate::failed;
+    if (record.fate == Fate::kept)
+      say_later(Level::info, fmt::format("stored for {}, took {}", format_duration(record.ttl),
+                                         format_duration(record.run_time)));
+  } catch (const Error& error) {
+    outcome.store_error = error.what();
+    say_later(Level::warn, std::string("not stored: ") + error.what());
+  }
+}
+
+/// Waits until the caller has got all of the output; the lock is released by now.
+Outcome HeldRun::hand_over(Command& command, const Ending& ending, Outcome outcome) {
+  const Command::Drained drained = command.drain(ending.cut_short ? last_words : forever);
+  outcome.output_error = drained.error;
+  note_interruption(outcome, ending);
+  if (ending.interrupted == 0 && drained.interrupted != 0) {
+    outcome.signal = drained.interrupted;
+    outcome.status = 128 + drained.interrupted;
+    return outcome;
+  }
+  signals_.let_through();
+  return with_remarks(std::move(outcome));
+}
+
+Outcome HeldRun::with_remarks(Outcome outcome) {
+  for (const auto& [level, text] : remarks_) log_.line(level, request_.key.shown() + ": " + text);
+  return outcome;
+}
+
+}  // namespace memolock

@@ -1,0 +1,74 @@
+#include "src/lease.hpp"
+
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "src/error.hpp"
+
+namespace memolock {
+namespace {
+
+using std::chrono::milliseconds;
+
+Descriptor checked(int descriptor) {
+  if (descriptor < 0) throw system_error("cannot keep a lease", errno);
+  return Descriptor(descriptor);
+}
+
+}  // namespace
+
+Lease::Lease(Nanoseconds length, Nanoseconds acquired, Renew renew)
+    : length_(length),
+      renew_(std::move(renew)),
+      lost_(checked(timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK))),
+      stop_(checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))) {
+  set_deadline(after(acquired, length));
+}
+
+void Lease::start() {
+  if (thread_.joinable()) return;
+  try {
+    thread_ = std::thread([this] { work(); });
+  } catch (const std::system_error& error) {
+    throw system_error("cannot keep a lease", error.code().value());
+  }
+}
+
+Lease::~Lease() {
+  const uint64_t one = 1;
+  (void)!write(stop_.get(), &one, sizeof one);
+  if (thread_.joinable()) thread_.join();
+}
+
+void Lease::set_deadline(Nanoseconds deadline) {
+  deadline_ = deadline;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(deadline);
+  itimerspec at{};
+  at.it_value.tv_sec = seconds.count();
+  at.it_value.tv_nsec = (deadline - seconds).count();
+  timerfd_settime(lost_.get(), TFD_TIMER_ABSTIME, &at, nullptr);
+}
+
+void Lease::work() {
+  const Nanoseconds retry = std::clamp<Nanoseconds>(length_ / 20, milliseconds(20),
+                                                    milliseconds(1000));
+  Nanoseconds next = deadline_ - length_ * 2 / 3;
+  while (await_readable(-1, stop_.get(), next) != Ready::interrupted) {
+    const Nanoseconds asked = boot_now();
+    try {
+      if (renew_(stop_.get()) == Renewal::stolen) return set_deadline(asked);
+      set_deadline(after(asked, length_));
+      next = asked + length_ / 3;
+    } catch (const Error&) {
+      next = boot_now() + retry;
+    }
+  }
+}
+
+}  // namespace memolock

@@ -1,0 +1,50 @@
+// A held lock that lives only as long as it is renewed.
+#pragma once
+
+#include <functional>
+#include <thread>
+
+#include "src/clock.hpp"
+#include "src/descriptor.hpp"
+
+namespace memolock {
+
+enum class Renewal {
+  renewed,
+  stolen,  ///< somebody else holds the lock, or has stored something newer
+};
+
+/// Renews a lock each third of its lease, once start() was called, from a thread of its own: a
+/// reader who blocks the main one must not cost the lease.
+class Lease {
+ public:
+  /// `acquired` is the boot clock before the request that took the lock; the lock surely lives
+  /// until `length` later. `renew` is called from the lease's thread with a descriptor that becomes
+  /// readable when it is to give up at once; it may throw Error, and is tried again then.
+  using Renew = std::function<Renewal(int interrupt)>;
+  Lease(Nanoseconds length, Nanoseconds acquired, Renew renew);
+  /// Begins to renew, unless that has begun. Throws Error(store).
+  void start();
+  /// Ends the thread; a renewal under way is interrupted.
+  ~Lease();
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+  /// Becomes readable when the lock was stolen, and when it could not be renewed before it may have
+  /// expired, however long a renewal under way takes. The latter may mend later: a lock that has
+  /// only vanished can be taken again.
+  [[nodiscard]] int lost_descriptor() const { return lost_.get(); }
+
+ private:
+  void work();
+  void set_deadline(Nanoseconds deadline);
+
+  Nanoseconds length_;
+  Nanoseconds deadline_{0};
+  Renew renew_;
+  Descriptor lost_;  // a timer that ends at the deadline
+  Descriptor stop_;
+  std::thread thread_;
+};
+
+}  // namespace memolock

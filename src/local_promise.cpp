@@ -1,0 +1,145 @@
+#include "src/local_promise.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "src/error.hpp"
+#include "src/file_lock.hpp"
+#include "src/folder.hpp"
+#include "src/local_entry.hpp"
+#include "src/local_watch.hpp"
+#include "src/token.hpp"
+
+namespace memolock {
+namespace {
+
+class LocalPromise final : public Promise {
+ public:
+  /// `live` and `mailbox` are empty where there is no run; the latter, too, where the run is its
+  /// holder's own affair.
+  LocalPromise(std::string path, EntryFiles files, Descriptor folder, Record run, LiveRun live,
+               Descriptor mailbox)
+      : path_(std::move(path)),
+        files_(std::move(files)),
+        folder_(std::move(folder)),
+        run_(std::move(run)),
+        live_(std::move(live)),
+        mailbox_(std::move(mailbox)),
+        draft_(files_.answer(new_token())) {}
+  ~LocalPromise() override { remove(draft_); }
+  LocalPromise(const LocalPromise&) = delete;
+  LocalPromise& operator=(const LocalPromise&) = delete;
+
+  [[nodiscard]] const Record& run() const override { return run_; }
+
+  [[nodiscard]] std::shared_ptr<Spool> spool() override {
+    if (spool_) return spool_;
+    constexpr int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+    Descriptor file;
+    for (;;) {
+      file.reset(openat(folder_.get(), draft_.c_str(), flags, 0600));
+      if (file) break;
+      const int error = errno;
+      // `gc` may have removed the folder while it was empty.
+      if (error != ENOENT || mkdir(path_.c_str(), 0700) != 0)
+        throw system_error("cannot write " + path_ + '/' + draft_, error);
+      folder_ = open_folder(AT_FDCWD, path_);
+    }
+    (void)try_lock_file(file.get());  // so that `gc` sees that somebody writes it
+    return spool_ = std::make_shared<Spool>(std::move(file), encode(run_).size(), folder_.get());
+  }
+
+  [[nodiscard]] bool complete(const Record& record) override {
+    spool()->join();
+    if (const int error = write_all_at(spool()->file(Stream::out), encode(record), 0))
+      throw system_error("cannot write " + path_ + '/' + draft_, error);
+    if (live_ && mailbox_) return hand_in();
+    // There is nobody to hand it to. What his run leaves, the holder stores over it.
+    if (renameat(folder_.get(), draft_.c_str(), folder_.get(), files_.entry.c_str()) != 0)
+      throw system_error("cannot write " + path_ + '/' + files_.entry, errno);
+    (void)tell("look");
+    announce_entry(folder_.get(), files_);
+    return true;
+  }
+
+  [[nodiscard]] bool renew(Nanoseconds life) override {
+    // Without a mailbox the lock lives as long as its holder.
+    if (!mailbox_) return static_cast<bool>(live_);
+    const auto whole = std::chrono::duration_cast<std::chrono::milliseconds>(life);
+    return tell(fmt::format("renew {}", whole.count()));
+  }
+
+ private:
+  bool hand_in() {
+    const std::string answer = files_.answer(run_.token);
+    const int folder = folder_.get();
+    if (linkat(folder, draft_.c_str(), folder, answer.c_str(), 0) != 0) {
+      if (errno == EEXIST) return false;
+      throw system_error("cannot write " + path_ + '/' + answer, errno);
+    }
+    if (tell("look")) return true;
+    remove(answer);
+    return false;
+  }
+
+  /// False: nobody reads it any more.
+  [[nodiscard]] bool tell(const std::string& line) const {
+    return mailbox_ && write_all(mailbox_.get(), line + '\n') == 0;
+  }
+  void remove(const std::string& name) const { unlinkat(folder_.get(), name.c_str(), 0); }
+
+  std::string path_;
+  EntryFiles files_;
+  Descriptor folder_;
+  Record run_;
+  LiveRun live_;
+  Descriptor mailbox_;
+  std::string draft_;
+  std::shared_ptr<Spool> spool_;
+};
+
+/// Empty when the run has none, or nobody reads it.
+Descriptor open_mailbox(int folder, const std::string& name) {
+  constexpr int flags = O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
+  Descriptor mailbox(openat(folder, name.c_str(), flags));
+  struct stat info {};
+  if (!mailbox || fstat(mailbox.get(), &info) != 0 || !S_ISFIFO(info.st_mode)) return {};
+  return mailbox;
+}
+
+}  // namespace
+
+std::unique_ptr<Promise> local_promise(const std::string& directory, int root, const Key& key,
+                                       const std::string& token) {
+  EntryFiles files(key);
+  std::string path = directory + '/' + files.folder;
+  Record run;
+  run.key = key;
+  LiveRun live;
+  if (token.empty()) {
+    if (mkdirat(root, files.folder.c_str(), 0700) != 0 && errno != EEXIST)
+      throw system_error("cannot make " + path, errno);
+    run.token = new_token();
+    run.keeper = Keeper::others;
+    run.holder = this_process();
+    run.begun = wall_now();
+  } else {
+    live = open_run(root, files, O_RDONLY);
+    const auto seen = live ? LocalEntry::open(live.file.duplicate()) : nullptr;
+    if (!seen || seen->record().key != key || seen->record().token != token) return nullptr;
+    run = seen->record();
+  }
+  Descriptor folder = open_folder(root, files.folder);
+  if (!folder) throw system_error("cannot open " + path, errno);
+  Descriptor mailbox = open_mailbox(folder.get(), files.promise);
+  return std::make_unique<LocalPromise>(std::move(path), std::move(files), std::move(folder),
+                                        std::move(run), std::move(live), std::move(mailbox));
+}
+
+}  // namespace memolock

@@ -1,0 +1,21 @@
+// How other processes keep a promise in the local store (--external).
+//
+// The run's holder has a mailbox, a FIFO ID.promise, from which he reads "renew MILLISECONDS" and
+// "look", a line each. An outcome comes as an entry file under the name ID.TOKEN.answer, which is
+// linked there complete: who makes the name first has ended the run, and the holder makes it
+// himself when the promise's life is over.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "src/key.hpp"
+#include "src/store.hpp"
+
+namespace memolock {
+
+/// As Store::promise, for the store whose open folder is `root` and whose path is `directory`.
+[[nodiscard]] std::unique_ptr<Promise> local_promise(const std::string& directory, int root,
+                                                     const Key& key, const std::string& token);
+
+}  // namespace memolock

@@ -1,0 +1,155 @@
+#include "src/pack.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "src/archive.hpp"
+#include "src/descriptor.hpp"
+#include "src/error.hpp"
+#include "src/key.hpp"
+
+namespace memolock {
+namespace {
+
+constexpr mode_t permissions = 0777;  // no set-user-ID and the like
+constexpr size_t piece_size = 256U << 10;
+
+Error unreadable(const std::string& path) {
+  return system_error("cannot read " + escape_controls(path), errno);
+}
+
+/// The names in a folder but "." and "..", in the order of their bytes.
+std::vector<std::string> names_in(int folder, const std::string& path) {
+  std::vector<std::string> names;
+  Descriptor again(openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(again ? fdopendir(again.get()) : nullptr,
+                                                      closedir);
+  if (!directory) throw unreadable(path);
+  (void)again.release();
+  errno = 0;
+  while (const dirent* found = readdir(directory.get())) {  // NOLINT(concurrency-mt-unsafe)
+    const std::string_view name = found->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  if (errno != 0) throw unreadable(path);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool is_same(const struct stat& a, const struct stat& b) {
+  return a.st_size == b.st_size && a.st_mtim.tv_sec == b.st_mtim.tv_sec &&
+         a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
+}
+
+class Packer {
+ public:
+  Packer(Spool& spool, int interrupt)
+      : spool_(spool),
+        interrupt_(interrupt),
+        buffer_(std::make_unique_for_overwrite<char[]>(piece_size)),
+        writer_([&](std::string_view bytes) { return spool_.append(Stream::files, bytes); }) {}
+
+  /// `path`: as the caller named it. These throw Error(store).
+  void add_path(const std::string& path, const std::string& name) {
+    struct stat info {};
+    if (fstatat(AT_FDCWD, path.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT || errno == ENOTDIR)
+        throw store_error("the command has not made " + escape_controls(path));
+      throw unreadable(path);
+    }
+    if (S_ISLNK(info.st_mode))
+      throw store_error(fmt::format("{0} is a symbolic link; to keep a folder, name it {0}/",
+                                    escape_controls(path)));
+    add(AT_FDCWD, path, info, path, name);
+  }
+
+  void finish() { go_on(writer_.finish()); }
+
+ private:
+  /// `base` in `folder`, which `info` is about; `path`: for people.
+  void add(int folder, const std::string& base, const struct stat& info, const std::string& path,
+           const std::string& name) {
+    if (await_readable(-1, interrupt_, boot_now()) == Ready::interrupted)
+      throw store_error("interrupted");
+    if (S_ISLNK(info.st_mode)) return add_link(folder, base, path, name);
+    constexpr int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+      throw store_error(escape_controls(path) + " is neither file, folder nor symbolic link");
+    const Descriptor opened(openat(folder, base.c_str(), flags));
+    struct stat now {};
+    if (!opened || fstat(opened.get(), &now) != 0) throw unreadable(path);
+    if ((now.st_mode & S_IFMT) != (info.st_mode & S_IFMT)) throw changed(path);
+    if (S_ISREG(info.st_mode)) return add_file(opened.get(), now, path, name);
+    go_on(writer_.begin({MemberKind::folder, name, now.st_mode & permissions, 0, ""}));
+    for (const std::string& each : names_in(opened.get(), path)) {
+      struct stat its {};
+      const std::string its_path = fmt::format("{}{}{}", path, path.ends_with('/') ? "" : "/",
+                                               each);
+      if (fstatat(opened.get(), each.c_str(), &its, AT_SYMLINK_NOFOLLOW) != 0)
+        throw unreadable(its_path);
+      add(opened.get(), each, its, its_path, fmt::format("{}/{}", name, each));
+    }
+  }
+
+  void add_link(int folder, const std::string& base, const std::string& path,
+                const std::string& name) {
+    std::array<char, PATH_MAX> target{};
+    const ssize_t size = readlinkat(folder, base.c_str(), target.data(), target.size());
+    if (size < 0) throw unreadable(path);
+    const std::string text(target.data(), static_cast<size_t>(size));
+    go_on(writer_.begin({MemberKind::link, name, permissions, 0, text}));
+  }
+
+  void add_file(int file, const struct stat& info, const std::string& path,
+                const std::string& name) {
+    const auto size = static_cast<uint64_t>(info.st_size);
+    go_on(writer_.begin({MemberKind::file, name, info.st_mode & permissions, size, ""}));
+    for (uint64_t done = 0; done < size;) {
+      const ssize_t got = read_all_at(file, buffer_.get(),
+                                      std::min<uint64_t>(piece_size, size - done), done);
+      if (got < 0) throw unreadable(path);
+      if (got == 0) throw changed(path);
+      go_on(writer_.write({buffer_.get(), static_cast<size_t>(got)}));
+      done += static_cast<uint64_t>(got);
+    }
+    struct stat now {};
+    if (fstat(file, &now) != 0 || !is_same(info, now)) throw changed(path);
+  }
+
+  void go_on(bool taken) const {
+    if (!taken) throw store_error(spool_.fault());
+  }
+  static Error changed(const std::string& path) {
+    return store_error(escape_controls(path) + " changed while it was read");
+  }
+
+  Spool& spool_;
+  int interrupt_;
+  std::unique_ptr<char[]> buffer_;
+  ArchiveWriter writer_;
+};
+
+}  // namespace
+
+std::string pack(const std::vector<std::string>& paths, Spool& spool, int interrupt) {
+  try {
+    Packer packer(spool, interrupt);
+    for (size_t i = 0; i < paths.size(); ++i) packer.add_path(paths[i], std::to_string(i));
+    packer.finish();
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+}  // namespace memolock

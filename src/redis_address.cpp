@@ -1,0 +1,226 @@
+#include "src/redis_address.hpp"
+
+#include <sys/un.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "src/error.hpp"
+#include "src/key.hpp"
+#include "src/percent.hpp"
+
+namespace memolock {
+namespace {
+
+enum class Transport { tcp, unix_socket, sentinels };
+
+struct Scheme {
+  std::string_view prefix;
+  Transport transport;
+  bool use_tls;
+};
+
+constexpr std::array<Scheme, 5> schemes{{{"redis://", Transport::tcp, false},
+                                         {"rediss://", Transport::tcp, true},
+                                         {"redis+unix://", Transport::unix_socket, false},
+                                         {"redis+sentinel://", Transport::sentinels, false},
+                                         {"rediss+sentinel://", Transport::sentinels, true}}};
+
+const Scheme* scheme_of(std::string_view url) {
+  const auto* const found = std::find_if(schemes.begin(), schemes.end(), [&](const Scheme& scheme) {
+    return url.starts_with(scheme.prefix);
+  });
+  return found == schemes.end() ? nullptr : found;
+}
+
+[[noreturn]] void refuse(const char* what) {
+  throw usage_error(fmt::format("the store's URL {}", what));
+}
+
+std::string decoded(std::string_view text) {
+  auto plain = percent_unescape(text);
+  if (!plain) refuse("has a % that two hexadecimal digits do not follow");
+  return *std::move(plain);
+}
+
+bool is_printable(const std::string& text) {
+  return std::none_of(text.begin(), text.end(),
+                      [](unsigned char c) { return c <= ' ' || c == 127; });
+}
+
+/// A decimal number from `least` to `most`.
+std::optional<int> number(std::string_view text, int least, int most) {
+  int value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (text.empty() || text[0] == '-' || error != std::errc() || rest != end) return std::nullopt;
+  if (value < least || value > most) return std::nullopt;
+  return value;
+}
+
+int database(std::string_view text) {
+  const auto value = number(text, 0, INT32_MAX);
+  if (!value) refuse("has a database that is no number");
+  return *value;
+}
+
+/// A URL's three parts: SCHEME://[USERINFO@]SITE[REST], the rest with its leading / or ?.
+struct Parts {
+  std::optional<std::string_view> userinfo;
+  std::string_view site, rest;
+};
+
+Parts split(std::string_view url, const Scheme& scheme) {
+  url.remove_prefix(scheme.prefix.size());
+  const size_t site_end = std::min(url.find_first_of("/?#"), url.size());
+  Parts parts{{}, url.substr(0, site_end), url.substr(site_end)};
+  const size_t at = parts.site.rfind('@');
+  if (at != std::string_view::npos) {
+    parts.userinfo = parts.site.substr(0, at);
+    parts.site.remove_prefix(at + 1);
+  }
+  return parts;
+}
+
+void read_userinfo(std::string_view userinfo, RedisAddress& into) {
+  const size_t colon = std::min(userinfo.find(':'), userinfo.size());
+  into.user = decoded(userinfo.substr(0, colon));
+  if (colon < userinfo.size()) into.password = decoded(userinfo.substr(colon + 1));
+}
+
+/// HOST[:PORT]; a port follows `host_end`.
+void read_host(std::string_view site, std::string& name, uint16_t& its_port) {
+  size_t host_end = std::min(site.find(':'), site.size());
+  if (site.starts_with('[')) {
+    host_end = site.find(']') + 1;
+    if (host_end == 0) refuse("has a [ without its ]");
+    name = decoded(site.substr(1, host_end - 2));
+  } else {
+    if (site.find(':') != site.rfind(':')) refuse("has an IPv6 address without [ and ]");
+    name = decoded(site.substr(0, host_end));
+  }
+  if (name.empty()) refuse("names no host");
+  if (!is_printable(name)) refuse("has a host that is no name");
+
+  site.remove_prefix(host_end);
+  if (site.empty()) return;
+  const auto port = number(site.substr(1), 1, UINT16_MAX);
+  if (site[0] != ':' || !port) refuse("has a port that is no number from 1 to 65535");
+  its_port = static_cast<uint16_t>(*port);
+}
+
+void refuse_late_at(const Parts& parts) {
+  if (parts.rest.find('@') != std::string_view::npos)
+    refuse("has a /, ? or # before its @; there they are %2F, %3F and %23");
+}
+
+/// What a path /DB or ?… may be.
+void read_database(std::string_view rest, RedisAddress& into) {
+  if (rest.empty() || rest == "/") return;
+  if (rest[0] != '/') refuse("has a query or fragment, which mean nothing here");
+  into.database = database(rest.substr(1));
+}
+
+void read_tcp(const Parts& parts, RedisAddress& into) {
+  refuse_late_at(parts);
+  read_host(parts.site, into.host, into.port);
+  read_database(parts.rest, into);
+}
+
+/// HOST[:PORT][,…]/NAME[/DB].
+void read_sentinels(const Parts& parts, RedisAddress& into) {
+  refuse_late_at(parts);
+  RedisSentinels& sentinels = into.sentinels;
+  for (std::string_view left = parts.site;;) {
+    const size_t comma = std::min(left.find(','), left.size());
+    auto& host = sentinels.hosts.emplace_back();
+    read_host(left.substr(0, comma), host.name, host.port);
+    if (comma == left.size()) break;
+    left.remove_prefix(comma + 1);
+  }
+  if (!parts.rest.starts_with('/')) refuse("names no master; that is redis+sentinel://HOSTS/NAME");
+  const std::string_view path = parts.rest.substr(1);
+  const size_t name_end = std::min(path.find_first_of("/?#"), path.size());
+  sentinels.master = decoded(path.substr(0, name_end));
+  if (sentinels.master.empty() || !is_printable(sentinels.master))
+    refuse("names no master; that is redis+sentinel://HOSTS/NAME");
+  read_database(path.substr(name_end), into);
+}
+
+void read_unix(const Parts& parts, RedisAddress& into) {
+  if (!parts.site.empty() || !parts.rest.starts_with('/'))
+    refuse("names no socket; that is redis+unix:///PATH");
+  const size_t question = std::min(parts.rest.find('?'), parts.rest.size());
+  into.path = decoded(parts.rest.substr(0, question));
+  if (into.path.size() >= sizeof(sockaddr_un::sun_path))
+    refuse("has a socket path that is too long");
+  if (into.path.find('\0') != std::string::npos) refuse("has a NUL in its path");
+  if (question == parts.rest.size()) return;
+  constexpr std::string_view key = "?db=";
+  if (!parts.rest.substr(question).starts_with(key)) refuse("has a query other than ?db=N");
+  into.database = database(parts.rest.substr(question + key.size()));
+}
+
+}  // namespace
+
+std::string shown_host(const std::string& name, uint16_t port) {
+  if (name.find(':') != std::string::npos) return fmt::format("[{}]:{}", name, port);
+  return fmt::format("{}:{}", name, port);
+}
+
+std::string RedisAddress::shown() const {
+  if (!host.empty()) return shown_host(host, port);
+  if (!has_sentinels()) return path;
+  std::string text = escape_controls(sentinels.master);
+  const char* between = " by ";
+  for (const auto& sentinel : sentinels.hosts) {
+    text += between + shown_host(sentinel.name, sentinel.port);
+    between = ",";
+  }
+  return text;
+}
+
+bool is_redis_url(std::string_view url) { return scheme_of(url) != nullptr; }
+
+RedisAddress parse_redis_url(std::string_view url) {
+  const Scheme* const scheme = scheme_of(url);
+  if (scheme == nullptr) refuse("is none of redis://, rediss://, redis+unix://, redis+sentinel://");
+  const Parts parts = split(url, *scheme);
+  RedisAddress address;
+  if (parts.userinfo) read_userinfo(*parts.userinfo, address);
+  address.use_tls = scheme->use_tls;
+  switch (scheme->transport) {
+    case Transport::tcp:
+      read_tcp(parts, address);
+      break;
+    case Transport::unix_socket:
+      read_unix(parts, address);
+      break;
+    case Transport::sentinels:
+      read_sentinels(parts, address);
+      break;
+  }
+  return address;
+}
+
+std::string without_password(std::string_view url) {
+  const size_t scheme_end = url.find("://");
+  if (scheme_end == std::string_view::npos) return std::string(url);
+  const std::string_view scheme = url.substr(0, scheme_end + 3);
+  std::string_view rest = url.substr(scheme.size());
+  // A path may hold an @ of its own. Otherwise an @ behind a / means a password with an unescaped
+  // one, which is refused elsewhere; this must not show half of it.
+  const std::string_view site = rest.substr(0, rest.find_first_of("/?#"));
+  if (site.empty()) return std::string(url);
+  const size_t at = site.ends_with('@') ? site.size() - 1 : rest.rfind('@');
+  if (at == std::string_view::npos) return std::string(url);
+  const std::string_view user = rest.substr(0, std::min(rest.find(':'), at));
+  rest.remove_prefix(user.empty() ? at + 1 : at);
+  return fmt::format("{}{}{}", scheme, user, rest);
+}
+
+}  // namespace memolock

@@ -1,0 +1,63 @@
+// Where a Redis server is and how one logs in there.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace memolock {
+
+/// What a TLS connection is verified by and shows of itself; empty is unset.
+struct RedisTls {
+  std::string ca;    ///< path of a file of certificates or of a hashed folder; unset: the system's
+  std::string cert;  ///< path of this client's certificate chain
+  std::string key;   ///< path of its key; unset: in the same file
+  std::string server_name;  ///< the name or IP address to ask for and to verify; unset: the host
+};
+
+/// The servers that know which of many is the master of a name.
+struct RedisSentinels {
+  struct Host {
+    std::string name;  ///< or IP address
+    uint16_t port = 26379;
+  };
+  std::vector<Host> hosts;     ///< empty: there are none, the address is the server's own
+  std::string master;          ///< the name that they know it by
+  std::string user, password;  ///< of theirs; both empty: no login
+};
+
+struct RedisAddress {
+  std::string host;  ///< name or IP address; empty: a unix socket, or what the sentinels say
+  uint16_t port = 6379;
+  std::string path;            ///< of the unix socket
+  std::string user, password;  ///< both empty: no login
+  int database = 0;
+  bool use_tls = false;
+  RedisTls tls;
+  RedisSentinels sentinels;
+
+  [[nodiscard]] bool has_sentinels() const { return !sentinels.hosts.empty(); }
+
+  /// Fit for messages and for people: "HOST:PORT", "[::1]:6379", the socket's path, or
+  /// "NAME by HOST:PORT,HOST:PORT".
+  [[nodiscard]] std::string shown() const;
+};
+
+/// "HOST:PORT", "[::1]:6379".
+[[nodiscard]] std::string shown_host(const std::string& name, uint16_t port);
+
+/// Whether `url` has one of Redis's schemes: redis, rediss, redis+unix,
+/// redis+sentinel, rediss+sentinel.
+[[nodiscard]] bool is_redis_url(std::string_view url);
+
+/// Reads redis://[[USER]:PASSWORD@|USER@]HOST[:PORT][/DB], rediss:// likewise, and
+/// redis+unix://[USERINFO@]/PATH[?db=N], and redis+sentinel://[USERINFO@]HOST[:PORT][,…]/NAME[/DB],
+/// rediss+sentinel:// likewise; percent-decoded, an IPv6 address in brackets. Throws
+/// Error(usage), which says what is wrong but quotes nothing: any part may be a misplaced password.
+[[nodiscard]] RedisAddress parse_redis_url(std::string_view url);
+
+/// Any URL without its password, also where that has an unescaped / or @; the user stays.
+[[nodiscard]] std::string without_password(std::string_view url);
+
+}  // namespace memolock

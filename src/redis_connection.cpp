@@ -1,0 +1,115 @@
+#include "src/redis_connection.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace memolock {
+namespace {
+
+bool is_of_file(const RedisArgument& argument) { return argument.file >= 0; }
+
+}  // namespace
+
+RedisArgument RedisArgument::of_file(int file, uint64_t offset, uint64_t size) {
+  RedisArgument argument("");
+  argument.file = file;
+  argument.offset = offset;
+  argument.size = size;
+  return argument;
+}
+
+RedisConnection::RedisConnection(const RedisAddress& address, Nanoseconds timeout, int interrupt)
+    : socket_(std::make_unique<RedisSocket>(address, timeout, interrupt)),
+      replies_(*socket_),
+      password_(address.password) {
+  log_in(address);
+}
+
+// ---- sending ----
+
+void RedisConnection::queue(std::span<const RedisArgument> command) {
+  if (unsent_.empty()) unsent_.emplace_back();
+  unsent_.back().bytes += fmt::format("*{}\r\n", command.size());
+  for (const RedisArgument& argument : command) {
+    const uint64_t size = is_of_file(argument) ? argument.size : argument.bytes.size();
+    unsent_.back().bytes += fmt::format("${}\r\n", size);
+    if (is_of_file(argument)) {
+      Piece& piece = unsent_.back();
+      piece.file = argument.file;
+      piece.offset = argument.offset;
+      piece.size = argument.size;
+      unsent_.emplace_back();
+    }
+    unsent_.back().bytes += argument.bytes;
+    unsent_.back().bytes += "\r\n";
+  }
+}
+
+void RedisConnection::flush() {
+  const auto pieces = std::exchange(unsent_, {});
+  for (const Piece& piece : pieces) {
+    const bool more = piece.file >= 0;
+    if (!socket_->send(piece.bytes, more ? RedisSocket::Then::more : RedisSocket::Then::nothing))
+      return;
+    if (more && !socket_->send_file(piece.file, piece.offset, piece.size)) return;
+  }
+}
+
+// ---- logging in ----
+
+void RedisConnection::log_in(const RedisAddress& address) {
+  if (!address.user.empty()) {
+    queue({"AUTH", address.user, address.password});
+  } else if (!address.password.empty()) {
+    queue({"AUTH", address.password});
+  }
+  if (!unsent_.empty()) ++logins_;
+  if (address.database == 0) return;
+  const std::string database = std::to_string(address.database);
+  queue({"SELECT", database});
+  ++logins_;
+}
+
+/// A server that does not know AUTH quotes its arguments.
+void RedisConnection::check_login() {
+  for (; logins_ > 0; --logins_) {
+    RedisReply reply = replies_.next();
+    if (reply.type != RedisReply::Type::error) continue;
+    std::string& text = reply.text;
+    text.resize(std::min(text.find(", with args"), text.size()));
+    for (size_t at = 0; !password_.empty();) {
+      at = text.find(password_, at);
+      if (at == std::string::npos) break;
+      text.replace(at, password_.size(), "***");
+      at += 3;
+    }
+    socket_->fail(text);
+  }
+}
+
+// ---- receiving ----
+
+RedisReply RedisConnection::read_reply() {
+  flush();
+  check_login();
+  return replies_.next();
+}
+
+bool RedisConnection::has_reply_buffered() const {
+  return replies_.has_begun() || socket_->has_pending();
+}
+
+Ready RedisConnection::await_reply(int interrupt, Nanoseconds deadline) {
+  flush();
+  while (!has_reply_buffered()) {
+    const Ready ready = await_readable(descriptor(), interrupt, deadline);
+    if (ready != Ready::readable) return ready;
+    // TLS has messages of its own, which are no reply
+    if (socket_->is_readable()) break;
+  }
+  return Ready::readable;
+}
+
+}  // namespace memolock

@@ -1,0 +1,270 @@
+#include "src/redis_doctor.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "src/error.hpp"
+#include "src/redis_access.hpp"
+#include "src/redis_outcome.hpp"
+#include "src/redis_remedy.hpp"
+#include "src/redis_sentinel.hpp"
+#include "src/redis_session.hpp"
+#include "src/sentinel_doctor.hpp"
+#include "src/token.hpp"
+#include "src/units.hpp"
+
+namespace memolock {
+namespace {
+
+using Level = Finding::Level;
+
+std::optional<uint64_t> number_in(std::string_view text) {
+  uint64_t number = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return std::nullopt;
+  return number;
+}
+
+/// The value of a line "NAME:VALUE" in an answer to INFO; empty when there is none.
+std::string value_in(std::string_view info, std::string_view name) {
+  const std::string start = fmt::format("\n{}:", name);
+  const size_t at = info.find(start);
+  if (at == std::string_view::npos) return "";
+  info.remove_prefix(at + start.size());
+  return std::string(info.substr(0, info.find_first_of("\r\n")));
+}
+
+/// Whether "MAJOR.MINOR…" is 6.2 or later.
+bool is_new_enough(std::string_view version) {
+  const auto major = number_in(version);
+  const size_t dot = version.find('.');
+  const auto minor = dot == std::string_view::npos ? 0 : number_in(version.substr(dot + 1));
+  return major && std::pair(*major, minor.value_or(0)) >= std::pair<uint64_t, uint64_t>(6, 2);
+}
+
+class ServerExamination {
+ public:
+  ServerExamination(const RedisSettings& settings, const std::string& tag, const Log& log)
+      : settings_(settings),
+        log_(log),
+        address_(settings_.address),
+        scratch_{tag, std::string(scratch_prefix) + new_token()},
+        session_(address_, settings.timeout, -1, log) {}
+
+  void run();
+  [[nodiscard]] std::vector<Finding> take_findings() { return std::move(findings_); }
+
+ private:
+  void add(Level level, std::string_view subject, std::string words, std::string remedy = "") {
+    findings_.push_back({level, std::string(subject), std::move(words), std::move(remedy)});
+  }
+  bool greet();
+  void judge_wire();
+  void judge_version(const RedisReply& hello);
+  void judge_role();
+  void judge_times();
+  void judge_memory(const std::string& info);
+  void judge_clients(const std::string& info);
+  void judge_info();
+  void judge_access();
+  void take_a_lock();
+
+  const RedisSettings& settings_;
+  const Log& log_;
+  RedisAddress address_;  // of the server itself
+  Key scratch_;
+  RedisSession session_;
+  std::map<std::string, std::string> hello_;  // what the server says of itself
+  std::vector<Finding> findings_;
+  std::string_view trying_ = "server";  // what an error is about
+};
+
+void ServerExamination::run() {
+  try {
+    if (address_.has_sentinels()) {
+      findings_ = examine_sentinels(address_, settings_.timeout);
+      address_ = find_master(address_, settings_.timeout, -1, log_);
+    }
+    if (!greet()) return;
+    judge_role();
+    judge_times();
+    judge_info();
+    judge_access();
+  } catch (const Error& error) {
+    if (error.kind() != Error::Kind::store) throw;
+    findings_.push_back(fault(error.what(), trying_));
+  }
+}
+
+/// Whether the server lets itself be talked to. HELLO needs no permission, and is answered by a
+/// server that is loading, too.
+bool ServerExamination::greet() {
+  const RedisReply hello = std::move(session_.ask({{"HELLO", "2"}}).front());
+  if (hello.type == RedisReply::Type::error) {
+    // Of others that do not know the command, INFO may say more.
+    if (auto known = known_fault(hello.text, "server")) {
+      findings_.push_back(std::move(*known));
+      return false;
+    }
+  }
+  for (size_t i = 1; i < hello.elements.size(); i += 2)
+    hello_[hello.elements[i - 1].text] = hello.elements[i].text;
+  add(Level::ok, "server", address_.shown() + " answers");
+  add(Level::ok, "login", "as the user " + (address_.user.empty() ? "default" : address_.user));
+  judge_wire();
+  judge_version(hello);
+  return true;
+}
+
+void ServerExamination::judge_wire() {
+  const std::string& host = address_.host;
+  if (address_.use_tls) return add(Level::ok, "tls", "the server's certificate is valid");
+  if (host.empty() || host == "localhost" || host == "::1" || host.starts_with("127."))
+    return add(Level::ok, "tls", "not needed within a machine");
+  add(Level::advice, "tls", "passwords and outputs pass the network as they are",
+      "unless nobody can listen there, have the server speak TLS and write rediss://");
+}
+
+void ServerExamination::judge_version(const RedisReply& hello) {
+  std::string version = hello_["version"];
+  std::string name = hello_["server"];
+  if (version.empty()) {
+    const RedisReply info = std::move(session_.ask({{"INFO", "server"}}).front());
+    version = value_in(info.text, "redis_version");
+    name = "redis";
+  }
+  if (version.empty())
+    return add(Level::advice, "version", "the server does not tell: " + hello.text,
+               "make sure that it is Redis 6.2 or later, or Valkey");
+  if (!name.empty() && name[0] >= 'a' && name[0] <= 'z')
+    name[0] = static_cast<char>(name[0] - 'a' + 'A');
+  const std::string words = name + ' ' + version;
+  if (is_new_enough(version)) return add(Level::ok, "version", words);
+  add(Level::fail, "version", words, "use Redis 6.2 or later, or Valkey");
+}
+
+void ServerExamination::judge_role() {
+  if (hello_.empty()) return;
+  const std::string& role = hello_["role"];
+  const std::string& mode = hello_["mode"];
+  if (mode == "sentinel") {
+    add(Level::fail, "role", "a Sentinel, which keeps no entries", "name the server it watches");
+  } else if (mode == "cluster") {
+    add(Level::fail, "role", "part of a cluster, which would scatter the keys of an entry",
+        "use a server that is no part of a cluster");
+  } else if (role == "master") {
+    add(Level::ok, "role", "primary");
+  } else {
+    add(Level::fail, "role", role + ", where what is written is lost", "name the primary");
+  }
+}
+
+/// The way there and back, and the server's clock, by the quickest of several answers.
+void ServerExamination::judge_times() {
+  constexpr Nanoseconds slow = std::chrono::milliseconds(100);
+  constexpr Nanoseconds skewed = std::chrono::seconds(1);
+  Nanoseconds trip = forever;
+  Nanoseconds ahead{0};
+  std::string refusal;
+  for (int i = 0; i < 3; ++i) {
+    const Nanoseconds before = boot_now();
+    const RedisReply time = std::move(session_.ask({{"TIME"}}).front());
+    const Nanoseconds passed = boot_now() - before;
+    const Nanoseconds now = wall_now();
+    if (time.type == RedisReply::Type::error) refusal = time.text;
+    if (passed >= trip) continue;
+    trip = passed;
+    if (refusal.empty()) ahead = session_.set_clock(time) - (now - passed / 2);
+  }
+  const std::string length = fmt::format("{:.2f}ms", static_cast<double>(trip.count()) / 1e6);
+  if (trip < slow) {
+    add(Level::ok, "round trip", length);
+  } else {
+    add(Level::advice, "round trip", length + ", which each hit takes",
+        "use a server that is nearer, or look for what slows it down");
+  }
+  if (!refusal.empty())
+    return add(Level::advice, "clock", "the server does not tell: " + refusal,
+               "allow the user what the ACL rule says");
+  const Nanoseconds apart = ahead < Nanoseconds(0) ? -ahead : ahead;
+  if (apart < skewed) return add(Level::ok, "clock", "the same as here");
+  add(Level::advice, "clock",
+      fmt::format("the server's is {} {} this machine's", format_duration(apart),
+                  ahead > Nanoseconds(0) ? "ahead of" : "behind"),
+      "all times of entries are the server's; set the clock that is wrong");
+}
+
+void ServerExamination::judge_info() {
+  const auto replies = session_.ask({{"INFO", "memory"}, {"INFO", "clients"}});
+  judge_memory(replies[0].text);
+  judge_clients(replies[1].text);
+}
+
+void ServerExamination::judge_memory(const std::string& info) {
+  const auto used = number_in(value_in(info, "used_memory"));
+  const auto most = number_in(value_in(info, "maxmemory"));
+  const std::string policy = value_in(info, "maxmemory_policy");
+  if (!used || !most || policy.empty())
+    return add(
+        Level::advice, "memory", "the server does not tell: " + info.substr(0, 200),
+        "make sure that it has memory to spare, and that its maxmemory-policy is noeviction");
+  if (*most == 0) {
+    add(Level::ok, "memory", format_size(*used) + " in use, no limit");
+    return add(Level::ok, "eviction", "none without a limit");
+  }
+  const std::string words = fmt::format("{} of {} in use", format_size(*used), format_size(*most));
+  const bool evicts = policy != "noeviction";
+  if (evicts || *used < *most - *most / 10) {
+    add(Level::ok, "memory", words);
+  } else {
+    add(Level::advice, "memory", words + "; when it is full, nothing can be stored",
+        "raise maxmemory, or have fewer or smaller entries, or shorter ttls");
+  }
+  if (!evicts) return add(Level::ok, "eviction", policy);
+  add(Level::advice, "eviction", policy + " may drop locks and entries that are needed",
+      "set maxmemory-policy to noeviction, on a server for memolock alone");
+}
+
+void ServerExamination::judge_clients(const std::string& info) {
+  const auto now = number_in(value_in(info, "connected_clients"));
+  const auto most = number_in(value_in(info, "maxclients"));
+  if (!now || !most) return;  // not all servers tell, and it is little that is not known
+  const std::string words = fmt::format("{} of {} connections in use", *now, *most);
+  if (*now < *most - *most / 10) return add(Level::ok, "clients", words);
+  add(Level::advice, "clients", words, "raise maxclients there: each waiter has one");
+}
+
+void ServerExamination::judge_access() {
+  const auto is_fail = [](const Finding& finding) { return finding.level == Level::fail; };
+  const auto found = examine_access(address_, settings_.timeout, scratch_);
+  findings_.insert(findings_.end(), found.begin(), found.end());
+  if (std::none_of(found.begin(), found.end(), is_fail)) take_a_lock();
+}
+
+/// Does what a run does first and last.
+void ServerExamination::take_a_lock() {
+  trying_ = "writes";
+  const RedisNames names(scratch_);
+  const std::string token = new_token({this_process(), wall_now(), Keeper::holder});
+  const RedisReply taken = session_.run_script(redis_scripts::acquire, names, {token, "1000"});
+  let_redis_lock_go(session_, names, token, Nanoseconds(0));
+  if (taken.elements.empty())
+    return findings_.push_back(fault("the answer to a script is none", trying_));
+  add(Level::ok, "writes", "a lock was taken and released");
+}
+
+}  // namespace
+
+Examination examine_server(const RedisSettings& settings, const std::string& tag, const Log& log) {
+  ServerExamination examination(settings, tag, log);
+  examination.run();
+  return {examination.take_findings(), least_acl_rule(tag, settings.address)};
+}
+
+}  // namespace memolock

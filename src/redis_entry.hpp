@@ -1,0 +1,75 @@
+// What a run left, as it lies in Redis: a string with its stdout, and a hash with all else.
+//
+// The fields of the hash: version (1), token, end (of enum End), status, stderr, begun, ended, run,
+// ttl, stale and retained (microseconds, the first two of the server's clock; -1: forever), own_ttl
+// and own_stale (1: the command chose it), host, pid, length and hash of stdout, err_length and
+// err_hash of stderr (XXH3, 16 hexadecimal digits); of a run with artifacts, their paths
+// (artifacts, NUL behind each), and files_length and files_hash of their archive, a string of its
+// own. The hash of an outcome that is not kept has fate, troubles and stdout too; `part` there says
+// that stdout lies in the key of that name.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/redis_connection.hpp"
+#include "src/store.hpp"
+
+namespace memolock {
+
+/// A time as the hash has it, and as Redis's own commands take it: never 0, which there means
+/// forever.
+[[nodiscard]] std::string in_microseconds(Nanoseconds length);
+[[nodiscard]] std::string in_milliseconds(Nanoseconds length);
+
+/// How the hash has it.
+[[nodiscard]] std::string fate_in_hash(Fate fate);
+
+/// Fields and values of a record but for stdout, stderr and ended, which a script adds.
+[[nodiscard]] std::vector<std::string> record_fields(const Record& record);
+
+enum class WithStderr { no, yes };
+
+/// The command that reads the record in the hash `name`, which must outlive it.
+[[nodiscard]] std::vector<RedisArgument> read_record_command(const std::string& name,
+                                                             WithStderr with = WithStderr::yes);
+
+/// The token in the answer to it; nil when there is none.
+[[nodiscard]] const RedisReply& token_in(const RedisReply& hash);
+
+/// The record in the answer to it; nothing when that is absent, damaged or of another version.
+[[nodiscard]] std::optional<Record> record_in(const Key& key, const RedisReply& hash);
+
+/// Of a value that another program has stored; `left`: the answer to PTTL.
+[[nodiscard]] Record foreign_record(const Key& key, int64_t left);
+
+/// What is known of the run whose lock holds `token`.
+[[nodiscard]] Record run_of_token(const Key& key, const std::string& token);
+
+class RedisEntry final : public Entry {
+ public:
+  RedisEntry(Record record, RedisReply out, RedisReply err, RedisReply files = {})
+      : record_(std::move(record)),
+        out_(std::move(out)),
+        err_(std::move(err)),
+        files_(std::move(files)) {}
+
+  /// From the answer to read_record_command, the string with stdout, and that with the artifacts if
+  /// it was asked for. Null when there is no
+  /// record in the hash, or when it does not belong to that string, which is left alone then.
+  [[nodiscard]] static std::unique_ptr<RedisEntry> own(const Key& key, RedisReply hash,
+                                                       RedisReply& out, RedisReply files = {});
+  [[nodiscard]] const Record& record() const override { return record_; }
+  /// Always: own() has seen to it.
+  [[nodiscard]] bool intact() override { return true; }
+  [[nodiscard]] std::optional<FilePart> files() override;
+  [[nodiscard]] int replay(int out, int err) override;
+
+ private:
+  Record record_;
+  RedisReply out_, err_, files_;
+};
+
+}  // namespace memolock

@@ -1,0 +1,131 @@
+#include "src/redis_outcome.hpp"
+
+#include <algorithm>
+
+#include "src/error.hpp"
+#include "src/redis_entry.hpp"
+#include "src/redis_scripts.hpp"
+
+namespace memolock {
+namespace {
+
+// A value up to here is announced whole, and goes through a script; a larger one would hold up the
+// server there, and be cut off on the channel.
+constexpr uint64_t small_value = 1U << 20;
+
+/// How long it is stored, as scripts take it.
+std::string life_of(const Record& record) {
+  return record.retained == forever ? "0" : in_milliseconds(record.retained);
+}
+
+}  // namespace
+
+RedisOutcome::RedisOutcome(RedisSession& session, const Key& key, const RedisAuthority& authority,
+                           const Spool& spool, Nanoseconds lease, Nanoseconds retry_for)
+    : session_(session),
+      key_(key),
+      names_(key),
+      authority_(authority),
+      spool_(spool),
+      lease_(lease),
+      retry_for_(retry_for) {}
+
+bool RedisOutcome::is_large() const { return spool_.size(Stream::out) > small_value; }
+
+RedisArgument RedisOutcome::stream(Stream stream) const {
+  const uint64_t size = spool_.size(stream);
+  if (size == 0) return "";
+  return RedisArgument::of_file(spool_.file(stream), spool_.base(stream), size);
+}
+
+/// Says whose it is, too: two holders may write there when one has lost his lease.
+void RedisOutcome::upload() const {
+  if (!needs_upload()) return;
+  // It should outlive the steps between, and no longer.
+  const std::string life = in_milliseconds(after(lease_, std::chrono::minutes(1)));
+  // GET has it refuse to overwrite another type.
+  std::vector<RedisCommand> commands{{"HSET", names_.run, "part", authority_.token},
+                                     {"PEXPIRE", names_.run, life}};
+  const auto add = [&](const std::string& name, Stream of) {
+    commands.push_back({"SET", name, stream(of), "PX", life, "GET"});
+  };
+  if (is_large()) add(names_.part, Stream::out);
+  if (has_files()) add(names_.files_part, Stream::files);
+  const auto replies = session_.transact(commands, retry_for_);
+  const auto error = std::find_if(replies.begin(), replies.end(), [](const RedisReply& reply) {
+    return reply.type == RedisReply::Type::error;
+  });
+  if (error == replies.end()) return;
+  // What lies there may be another's; nobody is to take it for this run's.
+  (void)session_.transact({{"HDEL", names_.run, "part"}}, retry_for_);
+  throw store_error(session_.worded(key_.shown() + ": " + escape_controls(error->text)));
+}
+
+Published RedisOutcome::keep(const Record& record) const {
+  for (;;) {
+    const std::string answer = commit(record);
+    if (answer == "stored") return Published::done;
+    if (answer == "lost") return Published::lost;
+    if (answer == "type")
+      throw store_error(session_.worded("a key of " + key_.shown() +
+                                        " holds a type that memolock does not store"));
+    if (answer == "part") {
+      upload();
+      continue;
+    }
+    Record shared = record;
+    shared.fate = Fate::shared;
+    return share(shared) == Published::lost ? Published::lost : Published::forgotten;
+  }
+}
+
+std::string RedisOutcome::commit(const Record& record) const {
+  const std::string life = life_of(record);
+  const auto fields = record_fields(record);
+  std::vector<RedisArgument> arguments{authority_.token, authority_.acquired, life};
+  arguments.emplace_back(is_large() ? "part" : "here");
+  arguments.push_back(is_large() ? "" : stream(Stream::out));
+  arguments.emplace_back(names_.notif);
+  arguments.emplace_back(names_.fail);
+  arguments.emplace_back(has_files() ? "files" : "");
+  arguments.insert(arguments.end(), fields.begin(), fields.end());
+  arguments.emplace_back("stderr");
+  arguments.push_back(stream(Stream::err));
+  return session_.run_script(redis_scripts::commit, names_, arguments, retry_for_).text;
+}
+
+Published RedisOutcome::mark(const Record& record) const {
+  const std::string life = life_of(record);
+  const auto fields = record_fields(record);
+  std::vector<RedisArgument> arguments{authority_.token, authority_.acquired, life, names_.fail};
+  arguments.insert(arguments.end(), fields.begin(), fields.end());
+  const RedisReply reply = session_.run_script(redis_scripts::mark, names_, arguments, retry_for_);
+  if (reply.text == "stored") return Published::done;
+  return reply.text == "forgotten" ? Published::forgotten : Published::lost;
+}
+
+Published RedisOutcome::share(Record record) const {
+  const bool shared = record.fate == Fate::shared || record.fate == Fate::failed;
+  if (!shared) {
+    record.out_size = record.err_size = record.files_size = 0;
+    record.out_hash = record.err_hash = checksum("");
+  }
+  const Nanoseconds kept_for = record.fate == Fate::failed ? record.retained : Nanoseconds(0);
+  const std::string life = in_milliseconds(std::max(lease_, kept_for));
+  const auto fields = record_fields(record);
+  std::vector<RedisArgument> arguments{authority_.token, authority_.acquired, life, names_.fail};
+  arguments.insert(arguments.end(), fields.begin(), fields.end());
+  arguments.insert(arguments.end(), {"stdout", shared && !is_large() ? stream(Stream::out) : "",
+                                     "stderr", shared ? stream(Stream::err) : ""});
+  if (shared && is_large()) arguments.insert(arguments.end(), {"part", authority_.token});
+  const RedisReply reply = session_.run_script(redis_scripts::share, names_, arguments, retry_for_);
+  return reply.text == "shared" ? Published::done : Published::lost;
+}
+
+void let_redis_lock_go(RedisSession& session, const RedisNames& names, const std::string& token,
+                       Nanoseconds linger) {
+  const std::string life = linger == Nanoseconds(0) ? "0" : in_milliseconds(linger);
+  (void)session.run_script(redis_scripts::let_go, names, {token, names.fail, life});
+}
+
+}  // namespace memolock

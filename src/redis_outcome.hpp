@@ -1,0 +1,62 @@
+// How a run ends in the Redis store: what it left is brought to the server, the lock released, the
+// waiters told.
+#pragma once
+
+#include <string>
+
+#include "src/redis_session.hpp"
+#include "src/spool.hpp"
+#include "src/store.hpp"
+
+namespace memolock {
+
+/// What gives an outcome the right to be stored.
+struct RedisAuthority {
+  std::string token;
+  /// The server's clock, microseconds: if the lock has vanished the outcome is stored all the same
+  /// when nothing newer than this is there. "": not then. "any": whoever holds the lock.
+  std::string acquired;
+};
+
+class RedisOutcome {
+ public:
+  /// Keeps references to all of it. `retry_for`: as of RedisSession.
+  RedisOutcome(RedisSession& session, const Key& key, const RedisAuthority& authority,
+               const Spool& spool, Nanoseconds lease, Nanoseconds retry_for);
+
+  /// Whether there is something that upload() would bring.
+  [[nodiscard]] bool needs_upload() const { return is_large() || has_files(); }
+  /// Brings what is too large for one step to the server; before one of the others, while the lock
+  /// is still renewed.
+  void upload() const;
+
+  /// Stores it for everybody. Throws Error(store).
+  [[nodiscard]] Published keep(const Record& record) const;
+
+  /// Stores that the run was, and nothing of what it left. Throws Error(store).
+  [[nodiscard]] Published mark(const Record& record) const;
+
+  /// Leaves it for those who wait for this run. Throws Error(store).
+  [[nodiscard]] Published share(Record record) const;
+
+ private:
+  [[nodiscard]] bool is_large() const;
+  [[nodiscard]] bool has_files() const { return spool_.size(Stream::files) > 0; }
+  [[nodiscard]] RedisArgument stream(Stream stream) const;
+  [[nodiscard]] std::string commit(const Record& record) const;
+
+  RedisSession& session_;
+  const Key& key_;
+  RedisNames names_;
+  const RedisAuthority& authority_;
+  const Spool& spool_;
+  Nanoseconds lease_;
+  Nanoseconds retry_for_;
+};
+
+/// Releases the lock without an outcome. `linger`: it stays so long instead, to say that there is
+/// one that could not be stored.
+void let_redis_lock_go(RedisSession& session, const RedisNames& names, const std::string& token,
+                       Nanoseconds linger);
+
+}  // namespace memolock

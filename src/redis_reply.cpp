@@ -1,0 +1,207 @@
+#include "src/redis_reply.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <new>
+#include <optional>
+
+#include <hiredis/read.h>
+
+#include "src/entry.hpp"
+#include "src/error.hpp"
+#include "src/nameless_file.hpp"
+
+namespace memolock {
+namespace {
+
+constexpr size_t buffer_size = 256U << 10;
+// A string up to here is in memory; also the longest line.
+constexpr size_t largest_text = 64U << 10;
+constexpr int64_t largest_string = 1LL << 30;
+constexpr uint64_t largest_reply = 64U << 20;
+constexpr int deepest = 8;
+
+constexpr const char* malformed = "does not speak Redis's protocol";
+
+RedisReply& target(const redisReadTask* task) { return *static_cast<RedisReply*>(task->privdata); }
+
+RedisReply::Type type_of(int type) {
+  if (type == REDIS_REPLY_STATUS) return RedisReply::Type::status;
+  if (type == REDIS_REPLY_ERROR) return RedisReply::Type::error;
+  return RedisReply::Type::string;
+}
+
+/// A server's own words are for people to read: no control bytes.
+void make_printable(std::string& text) {
+  const auto is_control = [](unsigned char c) { return c < ' ' || c == 127; };
+  std::replace_if(text.begin(), text.end(), is_control, '?');
+}
+
+void* on_string(const redisReadTask* task, char* bytes, size_t size) {
+  RedisReply& reply = target(task);
+  reply.type = type_of(task->type);
+  reply.text.assign(bytes, size);
+  if (reply.type == RedisReply::Type::error) make_printable(reply.text);
+  if (reply.type != RedisReply::Type::string) return &reply;
+  reply.size = size;
+  reply.hash = checksum(reply.text);
+  return &reply;
+}
+
+void* on_integer(const redisReadTask* task, long long value) {
+  target(task).type = RedisReply::Type::integer;
+  target(task).integer = value;
+  return task->privdata;
+}
+
+void* on_nil(const redisReadTask* task) { return task->privdata; }
+
+void on_free(void* /*reply*/) {}
+
+/// hiredis makes our replies. Arrays are not among them: it would hold a whole one in memory.
+redisReplyObjectFunctions* reply_functions() {
+  static redisReplyObjectFunctions functions = [] {
+    redisReplyObjectFunctions ours{};
+    ours.createString = on_string;
+    ours.createInteger = on_integer;
+    ours.createNil = on_nil;
+    ours.freeObject = on_free;
+    return ours;
+  }();
+  return &functions;
+}
+
+/// The number of a line such as "$12\r\n", at least -1; nothing when it is malformed.
+std::optional<int64_t> number_in(std::string_view line) {
+  int64_t value = 0;
+  const char* const end = line.data() + line.size() - 2;
+  const auto [rest, error] = std::from_chars(line.data() + 1, end, value);
+  if (error != std::errc() || rest != end || value < -1) return std::nullopt;
+  return value;
+}
+
+bool is_reply_type(char c) { return std::string_view("+-:$*").find(c) != std::string_view::npos; }
+
+}  // namespace
+
+void RedisReplyReader::FreeParser::operator()(redisReader* parser) const {
+  redisReaderFree(parser);
+}
+
+RedisReplyReader::RedisReplyReader(RedisSocket& from)
+    : from_(&from),
+      parser_(redisReaderCreateWithFunctions(reply_functions())),
+      buffer_(std::make_unique_for_overwrite<char[]>(buffer_size)) {
+  if (!parser_) throw std::bad_alloc();
+}
+
+RedisReply RedisReplyReader::next() {
+  budget_ = largest_reply;
+  return element(0);
+}
+
+RedisReply RedisReplyReader::element(int depth) {
+  spend(sizeof(RedisReply));
+  const std::string_view head = line();
+  if (head[0] == '+' || head[0] == '-' || head[0] == ':') return decoded(head.size());
+  const auto number = number_in(head);
+  if (!number) from_->fail(malformed);
+  if (head[0] == '$') {
+    if (*number < 0) return decoded(head.size());
+    if (*number > largest_string) from_->fail("sent a string of more than 1 GiB");
+    const auto size = static_cast<uint64_t>(*number);
+    if (size <= largest_text) return decoded(head.size() + size + 2);
+    begin_ += head.size();
+    return streamed(size);
+  }
+  begin_ += head.size();
+  return *number < 0 ? RedisReply() : array(*number, depth);
+}
+
+RedisReply RedisReplyReader::array(int64_t count, int depth) {
+  if (depth == deepest) from_->fail(malformed);
+  RedisReply reply;
+  reply.type = RedisReply::Type::array;
+  // not reserved: the count is but a claim
+  for (int64_t i = 0; i < count; ++i) reply.elements.push_back(element(depth + 1));
+  return reply;
+}
+
+/// The reply that the next `size` bytes are.
+RedisReply RedisReplyReader::decoded(size_t size) {
+  spend(size);
+  hold(size);
+  const std::string_view bytes = held().substr(0, size);
+  RedisReply reply;
+  void* made = nullptr;
+  parser_->privdata = &reply;
+  const bool sound = bytes.ends_with("\r\n") &&
+                     redisReaderFeed(parser_.get(), bytes.data(), size) == REDIS_OK &&
+                     redisReaderGetReply(parser_.get(), &made) == REDIS_OK && made == &reply;
+  if (!sound) from_->fail(malformed);
+  begin_ += size;
+  return reply;
+}
+
+/// A string of the next `size` bytes, which go to a file as they come.
+RedisReply RedisReplyReader::streamed(uint64_t size) {
+  RedisReply reply;
+  reply.type = RedisReply::Type::string;
+  reply.size = size;
+  reply.file = temporary_file();
+  if (!reply.file) from_->fail("cannot make a temporary file: " + error_text(errno));
+  Checksum hash;
+  for (uint64_t done = 0; done < size;) {
+    if (held().empty()) receive();
+    const std::string_view part = held().substr(0, size - done);
+    if (const int error = write_all_at(reply.file.get(), part, done))
+      from_->fail("cannot keep a value in a temporary file: " + error_text(error));
+    hash.add(part);
+    done += part.size();
+    begin_ += part.size();
+  }
+  hold(2);
+  if (!held().starts_with("\r\n")) from_->fail(malformed);
+  begin_ += 2;
+  reply.hash = hash.value();
+  return reply;
+}
+
+/// The next line with its end; stays held.
+std::string_view RedisReplyReader::line() {
+  for (size_t seen = 0;;) {
+    if (!held().empty() && !is_reply_type(held()[0])) from_->fail(malformed);
+    const size_t end = held().find("\r\n", seen);
+    if (end != std::string_view::npos) return held().substr(0, end + 2);
+    seen = held().empty() ? 0 : held().size() - 1;
+    if (seen > largest_text) from_->fail(malformed);
+    receive();
+  }
+}
+
+/// Receives until at least `size` bytes are held.
+void RedisReplyReader::hold(size_t size) {
+  while (held().size() < size) receive();
+}
+
+/// Adds at least one byte to what is held.
+void RedisReplyReader::receive() {
+  if (begin_ > 0) {
+    std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  const size_t count = from_->receive(buffer_.get() + end_, buffer_size - end_);
+  if (count == 0) from_->fail("closed the connection");
+  end_ += count;
+}
+
+/// Takes so much off what this reply may occupy.
+void RedisReplyReader::spend(uint64_t bytes) {
+  if (bytes > budget_) from_->fail("sent a reply that is too large");
+  budget_ -= bytes;
+}
+
+}  // namespace memolock

@@ -1,0 +1,287 @@
+#include "src/redis_run.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "src/error.hpp"
+#include "src/lease.hpp"
+#include "src/redis_entry.hpp"
+#include "src/redis_outcome.hpp"
+#include "src/redis_scripts.hpp"
+#include "src/redis_watch.hpp"
+#include "src/run_environment.hpp"
+#include "src/token.hpp"
+
+namespace memolock {
+namespace {
+
+// How much longer than its promise a lock lives, so that its holder can end the promise while the
+// lock is still there, and waiters get the failure instead of beginning anew.
+constexpr Nanoseconds promise_margin = std::chrono::milliseconds(200);
+
+/// Has the promise of the lock live for `life` from now on, if the token holds it. `retry_for`: as
+/// of RedisSession.
+bool extend(RedisSession& session, const RedisNames& names, const std::string& token,
+            Nanoseconds life, Nanoseconds retry_for) {
+  const std::string text = in_milliseconds(after(life, promise_margin));
+  return session.run_script(redis_scripts::extend, names, {token, text}, retry_for).integer == 1;
+}
+
+class RedisLock final : public Lock {
+ public:
+  /// Of a lock taken at `acquired` (the server's clock), asked for at `asked` (boot clock).
+  RedisLock(RedisStore& store, Key key, std::string token, Nanoseconds asked, Nanoseconds acquired,
+            bool news)
+      : store_(store),
+        session_(store.session()),
+        key_(std::move(key)),
+        names_(key_),
+        authority_{std::move(token), in_microseconds(acquired)},
+        asked_(asked),
+        acquired_(acquired),
+        news_(news) {}
+  ~RedisLock() override { abandon(); }
+  RedisLock(const RedisLock&) = delete;
+  RedisLock& operator=(const RedisLock&) = delete;
+
+  [[nodiscard]] const std::string& token() const override { return authority_.token; }
+  [[nodiscard]] bool has_news() const override { return news_; }
+  [[nodiscard]] int lost_descriptor() const override { return lease_->lost_descriptor(); }
+
+  void begin(const Record&) override {
+    spool_ = std::make_shared<Spool>();
+    const Nanoseconds lease = store_.settings().lease;
+    lease_.emplace(lease, asked_, renewer());
+    // Before that moment is over a short one might be.
+    constexpr std::chrono::seconds long_enough(1);
+    if (lease < long_enough) lease_->start();
+    // From now on a signal is the command's affair.
+    session_.set_interrupt(-1);
+  }
+
+  void keep_alive() override {
+    if (!lease_) return;  // the run goes on, but is not shared any more
+    try {
+      lease_->start();
+    } catch (const Error& error) {
+      store_.log().info("{}", error.what());  // the lease ends by itself, and says so
+    }
+  }
+
+  [[nodiscard]] std::shared_ptr<Spool> spool() override { return spool_; }
+
+  /// A file in memory, by way of /proc: nothing can be left behind of it.
+  [[nodiscard]] std::string control_path() override {
+    control_.reset(memfd_create("memolock-control", MFD_CLOEXEC));
+    std::string path = fmt::format("/proc/{}/fd/{}", getpid(), control_.get());
+    if (control_ && access(path.c_str(), W_OK) == 0) return path;
+    control_.reset();
+    store_.log().info("{}: no place for MEMOLOCK_CONTROL", key_.shown());
+    return "/dev/null";
+  }
+
+  [[nodiscard]] std::string take_control() override {
+    return control_ ? read_control(std::exchange(control_, Descriptor()).get()) : "";
+  }
+
+  Published publish(const Record& from) override {
+    Record record = from;
+    record.begun = acquired_;
+    // Sentinels need some seconds to find another master.
+    const RedisSettings& settings = store_.settings();
+    const Nanoseconds retry_for = settings.address.has_sentinels()
+                                      ? std::max(settings.timeout, settings.lease)
+                                      : settings.timeout;
+    const RedisOutcome outcome(session_, key_, authority_, *spool_, store_.settings().lease,
+                               retry_for);
+    try {
+      if (record.fate != Fate::unstored && outcome.needs_upload()) {
+        keep_alive();
+        outcome.upload();
+      }
+      lease_.reset();
+      if (broken_) authority_.acquired.clear();
+      const Published published = record.fate == Fate::kept     ? outcome.keep(record)
+                                  : record.fate == Fate::marked ? outcome.mark(record)
+                                                                : outcome.share(record);
+      released_ = true;
+      return published;
+    } catch (const Error&) {
+      if (record.fate == Fate::marked) {
+        abandon();
+      } else {
+        release_unstored(outcome, std::move(record));
+      }
+      throw;
+    }
+  }
+
+  [[nodiscard]] Woken await_promise(Nanoseconds life, int interrupt, Onlooker& onlooker) override {
+    lease_.reset();
+    (void)extend(session_, names_, authority_.token, life, store_.settings().lease);
+    RedisWatch watch(store_, key_, authority_.token, store_.seen());
+    for (;;) {
+      Woken woken = watch.wait(after(boot_now(), watch.left() - promise_margin), interrupt,
+                               onlooker);
+      if (woken.wake != Wake::timed_out) return woken;
+      watch.refresh();
+      if (watch.left() <= promise_margin) return woken;
+    }
+  }
+
+  void abandon() final {
+    lease_.reset();
+    if (std::exchange(released_, true)) return;
+    // The signal that made this caller give up must not keep it from saying so.
+    session_.set_interrupt(-1);
+    try {
+      let_redis_lock_go(session_, names_, authority_.token, Nanoseconds(0));
+    } catch (const Error& error) {
+      store_.log().info("{}", error.what());  // the lock expires by itself
+    }
+  }
+
+ private:
+  Lease::Renew renewer() {
+    // A renewal that takes longer than its share of the lease is better begun anew.
+    const Nanoseconds timeout = std::min(store_.settings().timeout, store_.settings().lease / 3);
+    const auto session = std::make_shared<RedisSession>(store_.settings().address, timeout, -1,
+                                                        store_.log());
+    return
+        [names = names_, authority = authority_, lease = in_milliseconds(store_.settings().lease),
+         session, &broken = broken_](int interrupt) {
+          session->set_interrupt(interrupt);
+          const RedisReply reply = session->run_script(
+              redis_scripts::renew, names, {authority.token, lease, authority.acquired});
+          broken = reply.text == "broken";
+          return reply.text == "renewed" ? Renewal::renewed : Renewal::stolen;
+        };
+  }
+
+  /// After a failure: tells the waiters, if anything can be told, to run the command themselves.
+  void release_unstored(const RedisOutcome& outcome, Record record) {
+    lease_.reset();
+    released_ = true;
+    if (!session_.is_connected()) return;  // the lock expires by itself
+    record.fate = Fate::unstored;
+    try {
+      (void)outcome.share(std::move(record));
+    } catch (const Error&) {
+      // So long a waiter who missed the message takes the run for one in progress.
+      constexpr std::chrono::seconds linger(2);
+      try {
+        let_redis_lock_go(session_, names_, authority_.token, linger);
+      } catch (const Error& error) {
+        store_.log().info("{}", error.what());
+      }
+    }
+  }
+
+  RedisStore& store_;
+  RedisSession& session_;
+  Key key_;
+  RedisNames names_;
+  RedisAuthority authority_;
+  Nanoseconds asked_;
+  Nanoseconds acquired_;
+  bool news_;
+  bool released_ = false;
+  std::shared_ptr<Spool> spool_;
+  Descriptor control_;
+  std::atomic<bool> broken_ =
+      false;  // the lock was taken from this holder for good; the lease says
+  std::optional<Lease> lease_;
+};
+
+/// Releases a lock that the server may have given while nobody listened any more.
+void give_back(RedisStore& store, const RedisNames& names, const std::string& token) {
+  const RedisSettings& settings = store.settings();
+  const auto timeout = std::min<Nanoseconds>(settings.timeout, std::chrono::milliseconds(200));
+  RedisSession session(settings.address, timeout, -1, store.log());
+  try {
+    let_redis_lock_go(session, names, token, Nanoseconds(0));
+  } catch (const Error& error) {
+    store.log().debug("{}", error.what());  // the lock expires by itself
+  }
+}
+
+/// The answer to the script `acquire`.
+RedisReply ask_for_lock(RedisStore& store, const RedisNames& names, const std::string& token) {
+  const std::string lease = in_milliseconds(store.settings().lease);
+  try {
+    return store.session().run_script(redis_scripts::acquire, names, {token, lease});
+  } catch (const Error&) {
+    // An interrupt, or a server that was too slow; not one that has answered.
+    if (!store.session().is_connected()) give_back(store, names, token);
+    throw;
+  }
+}
+
+class RedisPromise final : public Promise {
+ public:
+  RedisPromise(RedisStore& store, const Key& key, const std::string& token)
+      : store_(store),
+        key_(key),
+        run_(run_of_token(key, token)),
+        authority_{token, token.empty() ? "any" : ""} {
+    if (!token.empty()) return;
+    run_.token = authority_.token = new_token();
+    run_.begun = store.now();
+    run_.keeper = Keeper::others;
+  }
+
+  [[nodiscard]] const Record& run() const override { return run_; }
+  [[nodiscard]] std::shared_ptr<Spool> spool() override { return spool_; }
+
+  [[nodiscard]] bool complete(const Record& record) override {
+    const RedisOutcome outcome(store_.session(), key_, authority_, *spool_, store_.settings().lease,
+                               Nanoseconds(0));
+    outcome.upload();
+    const Published published = record.fate == Fate::kept ? outcome.keep(record)
+                                                          : outcome.share(record);
+    return published != Published::lost;
+  }
+
+  [[nodiscard]] bool renew(Nanoseconds life) override {
+    return extend(store_.session(), RedisNames(key_), authority_.token, life, Nanoseconds(0));
+  }
+
+ private:
+  RedisStore& store_;
+  Key key_;
+  Record run_;
+  RedisAuthority authority_;
+  std::shared_ptr<Spool> spool_ = std::make_shared<Spool>();
+};
+
+}  // namespace
+
+std::unique_ptr<Lock> acquire_redis_lock(RedisStore& store, const Key& key, Keeper keeper) {
+  const std::string token = new_token({this_process(), store.now(), keeper});
+  const Nanoseconds asked = boot_now();
+  const RedisReply reply = ask_for_lock(store, RedisNames(key), token);
+  if (reply.type != RedisReply::Type::array || reply.elements.size() != 5) return nullptr;
+  const Nanoseconds acquired = store.session().set_clock(reply);
+  Sighting stored;
+  stored.note_entry(reply.elements[2], reply.elements[3]);
+  stored.note_failure(reply.elements[4]);
+  return std::make_unique<RedisLock>(store, key, token, asked, acquired, !(stored == store.seen()));
+}
+
+std::unique_ptr<Promise> redis_promise(RedisStore& store, const Key& key,
+                                       const std::string& token) {
+  if (!token.empty()) {
+    const RedisNames names(key);
+    const auto replies = store.session().pipeline({{"GET", names.lock}});
+    if (replies.front().text != token) return nullptr;
+  }
+  return std::make_unique<RedisPromise>(store, key, token);
+}
+
+}  // namespace memolock

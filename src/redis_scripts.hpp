@@ -1,0 +1,248 @@
+// What the Redis store does in one step on the server.
+//
+// All scripts but `read` take the same keys: value, lock, meta, files, run, part, files_part,
+// mark. They are sent whole each time: a kilobyte costs less than a request that fails because the
+// server has forgotten the script. None depends on the one before, and each may be sent twice: the
+// answer to the first may have been lost.
+#pragma once
+
+namespace memolock::redis_scripts {
+
+struct Script {
+  const char* functions;
+  const char* body;
+};
+
+/// What stands for a transaction that only reads: the answers to commands, each of which is in ARGV
+/// behind the count of its words. No keys: it is for no entry in particular.
+inline constexpr const char* read = R"(
+local replies, at = {}, 1
+while ARGV[at] do
+  replies[#replies + 1] = redis.pcall(unpack(ARGV, at + 1, at + ARGV[at]))
+  at = at + 1 + ARGV[at]
+end
+return replies
+)";
+
+/// is_own: whether the value that is stored belongs to the meta: it has its length, its expiry (to
+/// the milliseconds between two questions), and its hash, which a large one lacks.
+/// newer_than: whether what is stored, a mark too, is newer than `since` (microseconds). Of a
+/// foreign value that cannot be known: it is.
+/// lost: what a script returns that may not store; what it had on its way in goes.
+/// is_broken: whether somebody has taken the lock from `token`, who may not take it again.
+/// may_store: whether an outcome may be stored while `holder` (false: nobody) has the lock; `since`
+/// is of RedisAuthority.
+inline constexpr const char* rights = R"(
+local function is_own()
+  local meta = redis.call('HMGET', KEYS[3], 'length', 'sha1')
+  if tonumber(meta[1] or -1) ~= redis.call('STRLEN', KEYS[1]) then return false end
+  if math.abs(redis.call('PTTL', KEYS[1]) - redis.call('PTTL', KEYS[3])) > 5 then return false end
+  return not meta[2] or meta[2] == redis.sha1hex(redis.call('GET', KEYS[1]))
+end
+local function has_newer_mark(since)
+  local begun = redis.call('HGET', KEYS[8], 'begun')
+  return begun and tonumber(begun) > (tonumber(since) or 0)
+end
+local function newer_than(since)
+  if has_newer_mark(since) then return true end
+  if redis.call('EXISTS', KEYS[1]) == 0 then return false end
+  local ended = redis.call('HGET', KEYS[3], 'ended')
+  return not ended or tonumber(ended) > tonumber(since) or not is_own()
+end
+local function lost()
+  if redis.call('HGET', KEYS[5], 'part') == ARGV[1] then
+    redis.call('HDEL', KEYS[5], 'part')
+    redis.call('DEL', KEYS[6], KEYS[7])
+  end
+  return 'lost'
+end
+local function is_broken(token) return redis.call('HGET', KEYS[5], 'broken') == token end
+local function may_store(holder, token, since)
+  if holder == token or since == 'any' then return true end
+  return not holder and since ~= '' and not is_broken(token) and not newer_than(since)
+end
+)";
+
+/// ARGV: token, lease in ms. Takes the lock if nobody holds it. Returns 0, or what is stored now:
+/// {seconds, microseconds, token of the meta, length of the value, {token, fate} of the last
+/// outcome that is no entry}, false where there is none.
+inline constexpr Script acquire{"", R"(
+if redis.call('GET', KEYS[2]) ~= ARGV[1]
+   and not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then
+  return 0
+end
+local time = redis.call('TIME')
+local size = redis.call('EXISTS', KEYS[1]) == 1 and redis.call('STRLEN', KEYS[1])
+local run = redis.pcall('HMGET', KEYS[5], 'token', 'fate')
+return {time[1], time[2], redis.call('HGET', KEYS[3], 'token'), size, not run.err and run}
+)"};
+
+/// ARGV: token, lease in ms, when the lock was acquired in microseconds. A lock that has vanished
+/// (evicted, server restarted) is taken again. Returns "renewed", "lost", or "broken" when it was
+/// lost to `del --lock`.
+inline constexpr Script renew{rights, R"(
+local holder = redis.call('GET', KEYS[2])
+if is_broken(ARGV[1]) then return 'broken' end
+if not may_store(holder, ARGV[1], ARGV[3]) then return 'lost' end
+if not holder or redis.call('PEXPIRE', KEYS[2], ARGV[2]) == 0 then
+  redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+end
+if redis.call('HGET', KEYS[5], 'forgotten') == ARGV[1] then
+  redis.call('PEXPIRE', KEYS[5], 2 * ARGV[2])
+end
+return 'renewed'
+)"};
+
+/// ARGV: token, life in ms. Has the lock live so long from now on. Returns 1, or 0 when it is lost.
+inline constexpr Script extend{"", R"(
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[2], ARGV[2])
+)"};
+
+/// ARGV: token, when the lock was acquired in microseconds, how long to keep it in ms (0: for
+/// good), where the value is ("here" or "part"), the value, the channels notif and fail, whether
+/// there are artifacts ("files" or ""), then fields and values of the meta. Stores the value,
+/// releases the lock, tells the waiters. Returns "stored", or why it did nothing: "lost",
+/// "forgotten", "part" (another holder has written where large values and artifacts come in),
+/// "type" (a foreign type of key).
+inline constexpr Script commit{rights, R"(
+local holder = redis.call('GET', KEYS[2])
+local function is_fit(key, type)
+  local found = redis.call('TYPE', key).ok
+  return found == type or found == 'none'
+end
+if not (is_fit(KEYS[1], 'string') and is_fit(KEYS[3], 'hash') and is_fit(KEYS[4], 'string')) then
+  return 'type'
+end
+if redis.call('HGET', KEYS[3], 'token') == ARGV[1] then return 'stored' end
+if not may_store(holder, ARGV[1], ARGV[2]) then return lost() end
+local run = redis.call('HMGET', KEYS[5], 'forgotten', 'part')
+if run[1] == ARGV[1] then return 'forgotten' end
+local function has_come(key) return run[2] == ARGV[1] and redis.call('EXISTS', key) == 1 end
+local function put_in_place(key, name)
+  redis.call('PERSIST', key)
+  redis.call('RENAME', key, name)
+end
+if ARGV[4] ~= 'here' and not has_come(KEYS[6]) or ARGV[8] ~= '' and not has_come(KEYS[7]) then
+  return 'part'
+end
+if ARGV[4] == 'here' then redis.call('SET', KEYS[1], ARGV[5]) else put_in_place(KEYS[6], KEYS[1]) end
+if ARGV[8] == '' then redis.call('DEL', KEYS[4]) else put_in_place(KEYS[7], KEYS[4]) end
+local time = redis.call('TIME')
+redis.call('DEL', KEYS[3], KEYS[5])
+redis.call('HSET', KEYS[3], 'ended', string.format('%.0f', time[1] * 1000000 + time[2]),
+  unpack(ARGV, 9))
+if ARGV[4] == 'here' then redis.call('HSET', KEYS[3], 'sha1', redis.sha1hex(ARGV[5])) end
+if ARGV[3] ~= '0' then
+  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+  redis.call('PEXPIRE', KEYS[3], ARGV[3])
+  redis.call('PEXPIRE', KEYS[4], ARGV[3])
+end
+if holder == ARGV[1] then redis.call('DEL', KEYS[2]) end
+if ARGV[4] == 'here' then
+  redis.pcall('PUBLISH', ARGV[6], ARGV[5])
+else
+  redis.pcall('PUBLISH', ARGV[7], ARGV[1])
+end
+return 'stored'
+)"};
+
+/// ARGV: token, when the lock was acquired in microseconds, lease in ms, the channel fail, then
+/// fields and values of the run. Leaves the outcome for those who wait for it, for a lease or as
+/// long as the lock would have lived, releases the lock, tells them. Returns "shared", or "lost".
+inline constexpr Script share{rights, R"(
+local holder = redis.call('GET', KEYS[2])
+if redis.call('HGET', KEYS[5], 'token') == ARGV[1] then return 'shared' end
+if not may_store(holder, ARGV[1], ARGV[2]) then return lost() end
+local time = redis.call('TIME')
+local marks = redis.call('HMGET', KEYS[5], 'part', 'broken')
+redis.call('DEL', KEYS[5])
+redis.call('HSET', KEYS[5], 'ended', string.format('%.0f', time[1] * 1000000 + time[2]),
+  unpack(ARGV, 5))
+if marks[2] then redis.call('HSET', KEYS[5], 'broken', marks[2]) end
+local life = math.max(redis.call('PTTL', KEYS[2]), ARGV[3])
+redis.call('PEXPIRE', KEYS[5], life)
+if marks[1] == ARGV[1] then
+  redis.call('PEXPIRE', KEYS[6], life)
+  redis.call('PEXPIRE', KEYS[7], life)
+end
+if holder == ARGV[1] then redis.call('DEL', KEYS[2]) end
+redis.pcall('PUBLISH', ARGV[4], ARGV[1])
+return 'shared'
+)"};
+
+/// ARGV: token, when the lock was acquired in microseconds, how long to keep it in ms (0: for
+/// good), the channel fail, then fields and values of the mark. Leaves the mark of a run, releases
+/// the lock, tells the waiters. A lock that has vanished is no matter unless a newer run has left
+/// its mark. A server out of memory stores it all the same, as DEL comes first. Returns "stored",
+/// "lost" or "forgotten".
+inline constexpr Script mark{rights, R"(
+local holder = redis.call('GET', KEYS[2])
+if redis.call('HGET', KEYS[8], 'token') == ARGV[1] then return 'stored' end
+if holder ~= ARGV[1] and (holder or ARGV[2] == '' or is_broken(ARGV[1])) then return 'lost' end
+if has_newer_mark(ARGV[2]) then
+  if holder then redis.call('DEL', KEYS[2]) end
+  return 'lost'
+end
+local answer = 'forgotten'
+if redis.call('HGET', KEYS[5], 'forgotten') ~= ARGV[1] then
+  local time = redis.call('TIME')
+  redis.call('DEL', KEYS[8])
+  redis.call('HSET', KEYS[8], 'ended', string.format('%.0f', time[1] * 1000000 + time[2]),
+    unpack(ARGV, 5))
+  if ARGV[3] ~= '0' then redis.call('PEXPIRE', KEYS[8], ARGV[3]) end
+  answer = 'stored'
+end
+if holder == ARGV[1] then redis.call('DEL', KEYS[2]) end
+redis.pcall('PUBLISH', ARGV[4], ARGV[1])
+return answer
+)"};
+
+/// ARGV: token, the channel fail, how long the lock stays in ms (0: it goes). Ends a run without an
+/// outcome. Gone, the lock means that a waiter takes over. Still there after this message, it means
+/// that the outcome could not be stored and that no other will: even a server out of memory can say
+/// that much.
+inline constexpr Script let_go{"", R"(
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+if ARGV[3] == '0' then
+  redis.call('DEL', KEYS[2])
+else
+  redis.call('PEXPIRE', KEYS[2], ARGV[3])
+end
+redis.pcall('PUBLISH', ARGV[2], ARGV[1])
+return 1
+)"};
+
+/// ARGV: lease in ms, whether foreign values are meant too ("1"). Forgets the entry, a failure that
+/// is kept (fate 4, see Fate) and a mark, and has a run in progress not stored. Returns 1, or 0
+/// when there was none of them.
+inline constexpr Script forget{rights, R"(
+local found = redis.call('DEL', KEYS[8])
+if ARGV[2] == '1' or redis.call('EXISTS', KEYS[1]) == 0 or is_own() then
+  found = found + redis.call('DEL', KEYS[1], KEYS[3], KEYS[4])
+end
+if redis.call('HGET', KEYS[5], 'fate') == '4' then
+  found = found + redis.call('DEL', KEYS[5])
+end
+local holder = redis.call('GET', KEYS[2])
+if holder then
+  redis.call('HSET', KEYS[5], 'forgotten', holder)
+  redis.call('PEXPIRE', KEYS[5], math.max(redis.call('PTTL', KEYS[2]), 0) + ARGV[1])
+  found = 1
+end
+return math.min(found, 1)
+)"};
+
+/// ARGV: the channel fail, lease in ms. Takes the lock from whoever holds it, and tells him at his
+/// next renewal or at his run's end. Returns 1, or 0 when nobody holds it.
+inline constexpr Script break_lock{"", R"(
+local holder = redis.call('GET', KEYS[2])
+if not holder then return 0 end
+redis.call('HSET', KEYS[5], 'broken', holder)
+redis.call('PEXPIRE', KEYS[5], math.max(redis.call('PTTL', KEYS[2]), 0) + ARGV[2])
+redis.call('DEL', KEYS[2])
+redis.pcall('PUBLISH', ARGV[1], holder)
+return 1
+)"};
+
+}  // namespace memolock::redis_scripts

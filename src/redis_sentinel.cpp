@@ -1,0 +1,76 @@
+#include "src/redis_sentinel.hpp"
+
+#include <charconv>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "src/error.hpp"
+#include "src/key.hpp"
+#include "src/redis_connection.hpp"
+
+namespace memolock {
+namespace {
+
+/// What was said of a connection, worded for a sentinel's.
+std::string of_sentinel(std::string_view error) {
+  constexpr std::string_view of_store = "the store at ";
+  if (!error.starts_with(of_store)) return std::string(error);
+  return "the sentinel at " + std::string(error.substr(of_store.size()));
+}
+
+/// What one sentinel says; nothing: it does not know the name. Throws Error.
+std::optional<RedisAddress> ask(const RedisAddress& service, const RedisAddress& sentinel,
+                                Nanoseconds timeout, int interrupt) {
+  RedisConnection connection(sentinel, timeout, interrupt);
+  connection.queue({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", service.sentinels.master});
+  const RedisReply reply = connection.read_reply();
+  if (reply.type == RedisReply::Type::error)
+    throw store_error(fmt::format("the sentinel at {}: {}", sentinel.shown(),
+                                  escape_controls(reply.text.substr(0, 200))));
+  if (reply.elements.size() != 2) return std::nullopt;
+  const std::string& port = reply.elements[1].text;
+  RedisAddress master = service;
+  master.host = reply.elements[0].text;
+  const char* const end = port.data() + port.size();
+  if (std::from_chars(port.data(), end, master.port).ptr != end || master.host.empty())
+    throw store_error(
+        fmt::format("the sentinel at {}: the answer is no address", sentinel.shown()));
+  return master;
+}
+
+}  // namespace
+
+RedisAddress sentinel_address(const RedisAddress& service, const RedisSentinels::Host& host) {
+  RedisAddress sentinel;
+  sentinel.host = host.name;
+  sentinel.port = host.port;
+  sentinel.user = service.sentinels.user;
+  sentinel.password = service.sentinels.password;
+  sentinel.use_tls = service.use_tls;
+  sentinel.tls = service.tls;
+  return sentinel;
+}
+
+RedisAddress find_master(const RedisAddress& service, Nanoseconds timeout, int interrupt,
+                         const Log& log) {
+  const auto& hosts = service.sentinels.hosts;
+  const Nanoseconds share = timeout / static_cast<int64_t>(hosts.size());
+  std::string last_fault = "no sentinel knows a master of that name";
+  for (const auto& host : hosts) {
+    try {
+      const auto master = ask(service, sentinel_address(service, host), share, interrupt);
+      if (master) {
+        log.debug("the master is {}, says {}", escape_controls(master->shown()), host.name);
+        return *master;
+      }
+    } catch (const Error& error) {
+      if (error.kind() != Error::Kind::store) throw;
+      last_fault = of_sentinel(error.what());
+      log.debug("{}; asking the next one", last_fault);
+    }
+  }
+  throw store_error(fmt::format("the store at {}: {}", service.shown(), last_fault));
+}
+
+}  // namespace memolock

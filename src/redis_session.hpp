@@ -1,0 +1,122 @@
+// Requests to one Redis server, over a connection that is made when it is needed and made anew when
+// it was lost.
+#pragma once
+
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "src/clock.hpp"
+#include "src/key.hpp"
+#include "src/log.hpp"
+#include "src/redis_address.hpp"
+#include "src/redis_connection.hpp"
+#include "src/redis_scripts.hpp"
+
+namespace memolock {
+
+using RedisCommand = std::vector<RedisArgument>;
+
+/// Where a request takes `retry_for`: so long it is tried again when no connection can be made. One
+/// that was made for an earlier request may have been closed meanwhile: it is made anew once in any
+/// case. A server that says it is busy (loading, failing over) has the session's timeout, if that
+/// is longer.
+///
+/// Of an address that sentinels know, each connection begins with their answer, and each connection
+/// and subscription with a look whether the server still is a master: one that is not counts as
+/// busy.
+class RedisSession {
+ public:
+  /// `interrupt` and `timeout`: as of RedisConnection. Keeps a reference to `log`.
+  RedisSession(RedisAddress address, Nanoseconds timeout, int interrupt, const Log& log);
+
+  [[nodiscard]] Nanoseconds timeout() const { return timeout_; }
+  /// From now on nothing interrupts a request (-1), or another descriptor does.
+  void set_interrupt(int descriptor);
+
+  /// The answers to `commands`, run at one instant. An answer may be an error of its command's.
+  /// Throws Error(store).
+  [[nodiscard]] std::vector<RedisReply> transact(const std::vector<RedisCommand>& commands,
+                                                 Nanoseconds retry_for = Nanoseconds(0));
+
+  /// The same of commands that only read, which a server can answer though it is out of memory.
+  [[nodiscard]] std::vector<RedisReply> read(const std::vector<RedisCommand>& commands,
+                                             Nanoseconds retry_for = Nanoseconds(0));
+
+  /// The same while it subscribes to the two channels of an entry. Where the server refuses that
+  /// to this user, or has no memory for it, without: then is_subscribed() is false.
+  [[nodiscard]] std::vector<RedisReply> subscribe(const RedisNames& names,
+                                                  const std::vector<RedisCommand>& commands,
+                                                  Nanoseconds retry_for);
+  /// Whether the last request was answered, be it with an error.
+  [[nodiscard]] bool is_connected() const { return connection_.has_value(); }
+  [[nodiscard]] bool is_subscribed() const { return subscribed_; }
+
+  /// The answer to a script on the keys of an entry. Throws Error(store), also for its error.
+  [[nodiscard]] RedisReply run_script(const redis_scripts::Script& script, const RedisNames& names,
+                                      const std::vector<RedisArgument>& arguments,
+                                      Nanoseconds retry_for = Nanoseconds(0));
+
+  /// The answers to commands that need not be at one instant, in one round trip. An answer may be
+  /// an error of its command's: a key of a foreign type. Throws Error(store) for any other.
+  [[nodiscard]] std::vector<RedisReply> pipeline(const std::vector<RedisCommand>& commands);
+
+  /// The same, any answer an error as it may be.
+  [[nodiscard]] std::vector<RedisReply> ask(const std::vector<RedisCommand>& commands);
+
+  struct Message {
+    std::string channel, payload;
+  };
+  /// Sleeps until a message comes, `deadline` passes (boot clock) or `interrupt` becomes readable;
+  /// at once when a connection is lost: the next request makes it anew. An empty channel: no
+  /// message, but look again.
+  struct Awaited {
+    Ready ready = Ready::readable;
+    Message message;
+  };
+  [[nodiscard]] Awaited await_message(Nanoseconds deadline, int interrupt);
+
+  /// The server's clock. Asks it the first time.
+  [[nodiscard]] Nanoseconds now();
+  /// Takes over the time that an answer begins with: seconds and microseconds. Returns it.
+  Nanoseconds set_clock(const RedisReply& answer);
+
+  /// An error in words, with the server's name before it.
+  [[nodiscard]] std::string worded(std::string_view what) const;
+
+ private:
+  template <typename Request>
+  auto persist(Nanoseconds retry_for, const Request& request);
+  RedisConnection& connection();
+  void check_role(const RedisReply& role);
+  void leave_channels(RedisConnection& connection);
+  void skip_leaving(RedisConnection& connection);
+  RedisReply next_answer(RedisConnection& connection);
+  std::vector<RedisReply> next_answers(RedisConnection& connection, size_t count);
+  std::vector<RedisReply> send_all(RedisConnection& connection,
+                                   const std::vector<RedisCommand>& commands);
+  std::vector<RedisReply> exchange(RedisConnection& connection,
+                                   const std::vector<RedisCommand>& commands);
+  std::vector<RedisReply> exchange_by_script(RedisConnection& connection,
+                                             const std::vector<RedisCommand>& commands);
+  /// Throws what the server said, about the entry whose value is in `key` if there is one.
+  void fail(const RedisReply& error, std::string_view key = {}) const;
+
+  RedisAddress address_;
+  Nanoseconds timeout_;
+  int interrupt_;
+  const Log& log_;
+  std::string master_;  // as it may be shown; empty: no sentinel has named it yet
+  std::optional<RedisConnection> connection_;
+  bool role_is_asked_ = false;  // the next answer is that to ROLE
+  bool may_ask_role_ = true;
+  bool subscribed_ = false;
+  bool may_subscribe_ = true;
+  std::optional<Nanoseconds> clock_offset_;  // server's clock less the boot clock
+};
+
+}  // namespace memolock

@@ -1,0 +1,234 @@
+#include "src/redis_store.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <set>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "src/error.hpp"
+#include "src/redis_entry.hpp"
+#include "src/redis_run.hpp"
+#include "src/redis_scripts.hpp"
+#include "src/redis_watch.hpp"
+
+namespace memolock {
+namespace {
+
+// How many entries are asked about in one round trip.
+constexpr size_t batch = 500;
+
+/// What `ls` asks of an entry.
+std::vector<RedisCommand> listing_commands(const RedisNames& names) {
+  return {{"GET", names.lock},
+          {"PTTL", names.value},
+          {"PTTL", names.meta},
+          {"STRLEN", names.value},
+          read_record_command(names.meta, WithStderr::no),
+          read_record_command(names.run, WithStderr::no),
+          read_record_command(names.mark, WithStderr::no)};
+}
+
+/// From the answers to those commands; nothing when there is neither entry nor run, or a key of a
+/// foreign type.
+std::optional<Listing> listing_from(const Key& key, std::span<const RedisReply> replies) {
+  for (const RedisReply& reply : replies)
+    if (reply.type == RedisReply::Type::error) return std::nullopt;
+  if (replies[0].type == RedisReply::Type::string)
+    return Listing{run_of_token(key, replies[0].text), true, 0};
+  constexpr int64_t missing = -2;
+  const int64_t left = replies[1].integer;
+  Listing listing;
+  if (left == missing) {
+    auto outcome = record_in(key, replies[5]);
+    if (!outcome || outcome->fate != Fate::failed) return std::nullopt;
+    listing.size = outcome->out_size + outcome->err_size;
+    listing.record = std::move(*outcome);
+    return listing;
+  }
+  listing.size = static_cast<uint64_t>(replies[3].integer);
+  auto record = record_in(key, replies[4]);
+  // Not by the hash, for which the value would have to be read.
+  constexpr int64_t between = 50;  // milliseconds, between the two questions
+  if (record && record->out_size == listing.size && std::abs(left - replies[2].integer) < between) {
+    listing.size += record->err_size + record->files_size;
+    listing.record = std::move(*record);
+  } else {
+    listing.record = foreign_record(key, left);
+  }
+  return listing;
+}
+
+}  // namespace
+
+void Sighting::note_entry(const RedisReply& token, const RedisReply& length) {
+  if (length.type == RedisReply::Type::integer)
+    entry = {token.text, static_cast<uint64_t>(length.integer)};
+}
+
+void Sighting::note_failure(const RedisReply& outcome) {
+  const auto& values = outcome.elements;
+  if (values.size() == 2 && values[1].text == fate_in_hash(Fate::failed)) failure = values[0].text;
+}
+
+RedisStore::RedisStore(RedisSettings settings, int interrupt, const Log& log)
+    : settings_(std::move(settings)),
+      log_(log),
+      session_(settings_.address, settings_.timeout, interrupt, log) {
+  log_.debug("the store is {}", settings_.address.shown());
+}
+
+std::unique_ptr<Entry> RedisStore::look_up(const Key& key) {
+  const RedisNames names(key);
+  std::vector<RedisCommand> commands{
+      {"TIME"}, read_record_command(names.meta), {"PTTL", names.value}, {"GET", names.value}};
+  if (fetches_files_) commands.push_back({"GET", names.files});
+  commands.push_back({"HMGET", names.run, "token", "fate"});
+  auto replies = session_.read(commands);
+  seen_ = {};
+  // Of no use to a hit, and so no reason to refuse one when its key is of a foreign type.
+  seen_.note_failure(replies.back());
+  replies.pop_back();
+  for (const RedisReply& reply : replies)
+    if (reply.type == RedisReply::Type::error)
+      throw store_error(session_.worded(key.shown() + ": " + escape_controls(reply.text)));
+  (void)session_.set_clock(replies[0]);
+  RedisReply& value = replies[3];
+  if (value.type != RedisReply::Type::string) return nullptr;
+  const RedisReply& token = token_in(replies[1]);
+  seen_.entry = {token.text, value.size};
+  RedisReply files = fetches_files_ ? std::move(replies.back()) : RedisReply{};
+  if (auto entry = RedisEntry::own(key, std::move(replies[1]), value, std::move(files)))
+    return entry;
+  Record record = foreign_record(key, replies[2].integer);
+  record.out_size = value.size;
+  return std::make_unique<RedisEntry>(std::move(record), std::move(value), RedisReply{});
+}
+
+std::unique_ptr<Entry> RedisStore::failure(const Key& key) {
+  if (seen_.failure.empty()) return nullptr;
+  auto outcome = last_outcome(key);
+  return outcome && outcome->record().fate == Fate::failed ? std::move(outcome) : nullptr;
+}
+
+std::unique_ptr<Entry> RedisStore::last_outcome(const Key& key) {
+  const RedisNames names(key);
+  std::vector<RedisCommand> commands{
+      read_record_command(names.run), {"HMGET", names.run, "stdout", "part"}, {"GET", names.part}};
+  if (fetches_files_) commands.push_back({"GET", names.files_part});
+  auto replies = session_.read(commands);
+  auto& out = replies[1].elements;
+  if (out.size() != 2) return nullptr;
+  const bool in_part = !out[1].text.empty() && out[1].text == token_in(replies[0]).text;
+  RedisReply files = fetches_files_ ? std::move(replies.back()) : RedisReply{};
+  return RedisEntry::own(key, std::move(replies[0]), in_part ? replies[2] : out[0],
+                         std::move(files));
+}
+
+std::optional<Record> RedisStore::mark(const Key& key) {
+  const RedisNames names(key);
+  const auto replies = session_.read({{"TIME"}, read_record_command(names.mark, WithStderr::no)});
+  if (replies[1].type == RedisReply::Type::error)
+    throw store_error(session_.worded(key.shown() + ": " + escape_controls(replies[1].text)));
+  (void)session_.set_clock(replies[0]);
+  return record_in(key, replies[1]);
+}
+
+std::unique_ptr<Lock> RedisStore::try_acquire(const Key& key, Keeper keeper) {
+  return acquire_redis_lock(*this, key, keeper);
+}
+
+std::unique_ptr<Watch> RedisStore::watch(const Key& key) {
+  auto watch = std::make_unique<RedisWatch>(*this, key);
+  if (!watch->is_on()) return nullptr;
+  return watch;
+}
+
+std::unique_ptr<Promise> RedisStore::promise(const Key& key, const std::string& token) {
+  return redis_promise(*this, key, token);
+}
+
+bool RedisStore::is_locked(const Key& key) {
+  const RedisNames names(key);
+  return session_.pipeline({{"EXISTS", names.lock}}).front().integer > 0;
+}
+
+bool RedisStore::knows(const Key& key) {
+  const RedisNames names(key);
+  const auto replies = session_.read({{"EXISTS", names.value, names.mark},
+                                      {"GET", names.lock},
+                                      {"HMGET", names.run, "forgotten", "fate"}});
+  const std::string& holder = replies[1].text;
+  const auto& run = replies[2].elements;
+  if (run.size() != 2) throw store_error(session_.worded(key.shown() + ": " + replies[2].text));
+  return replies[0].integer > 0 || run[1].text == fate_in_hash(Fate::failed) ||
+         (!holder.empty() && holder != run[0].text);
+}
+
+bool RedisStore::forget(const Key& key) { return forget_entry(key, Whose::anybodys); }
+
+bool RedisStore::forget_entry(const Key& key, Whose whose) {
+  const std::string lease = in_milliseconds(settings_.lease);
+  const char* const foreign_too = whose == Whose::anybodys ? "1" : "0";
+  return session_.run_script(redis_scripts::forget, RedisNames(key), {lease, foreign_too}).integer >
+         0;
+}
+
+bool RedisStore::break_lock(const Key& key) {
+  const RedisNames names(key);
+  const std::string lease = in_milliseconds(settings_.lease);
+  return session_.run_script(redis_scripts::break_lock, names, {names.fail, lease}).integer > 0;
+}
+
+size_t RedisStore::forget_all(const std::string& tag, Whose whose) {
+  size_t count = 0;
+  for (const Key& key : keys_of(tag))
+    if (forget_entry(key, whose)) say_progress_("forgotten", ++count);
+  return count;
+}
+
+/// All entries and locks of a tag, each once: SCAN may name a key twice, and an entry has several.
+std::vector<Key> RedisStore::keys_of(const std::optional<std::string>& tag) {
+  std::set<std::pair<std::string, std::string>> found;
+  const std::string pattern = redis_pattern(tag);
+  std::string cursor = "0";
+  do {
+    auto reply = std::move(
+        session_.pipeline({{"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"}}).front());
+    if (reply.elements.size() != 2) throw store_error(session_.worded("SCAN has no answer"));
+    for (const RedisReply& name : reply.elements[1].elements) {
+      const auto key = key_of_redis_name(name.text);
+      if (key && (!tag || key->tag == *tag)) found.insert({key->tag, key->id});
+    }
+    cursor = reply.elements[0].text;
+    say_progress_("found", found.size());
+  } while (cursor != "0");
+  std::vector<Key> keys;
+  keys.reserve(found.size());
+  for (const auto& [its_tag, id] : found) keys.push_back({its_tag, id});
+  return keys;
+}
+
+void RedisStore::list(const std::optional<std::string>& tag,
+                      const std::function<void(const Listing&)>& each) {
+  const std::vector<Key> keys = keys_of(tag);
+  for (size_t first = 0; first < keys.size(); first += batch) {
+    const std::span some = std::span(keys).subspan(first, std::min(batch, keys.size() - first));
+    std::vector<RedisNames> names(some.begin(), some.end());
+    std::vector<RedisCommand> commands;
+    for (const RedisNames& its : names)
+      for (RedisCommand& command : listing_commands(its)) commands.push_back(std::move(command));
+    const auto replies = session_.pipeline(commands);
+    const size_t step = commands.size() / some.size();
+    for (size_t i = 0; i < some.size(); ++i) {
+      const auto its = std::span(replies).subspan(i * step, step);
+      const auto listing = listing_from(some[i], its.first(step - 1));
+      if (listing) each(*listing);
+      auto mark = record_in(some[i], its.back());
+      if (mark && !(listing && listing->running)) each({std::move(*mark), false, 0});
+    }
+  }
+}
+
+}  // namespace memolock

@@ -1,0 +1,93 @@
+// The store that many machines share: a Redis or Valkey server, with the names of redis-memolock
+// (key.hpp), so that its clients share promises with us.
+//
+// The value is a string with the stdout of the last kept run; the meta beside it says all else and
+// belongs to a value of its length and hash alone: any other value is a foreign client's. The lock
+// is a string with the holder's token, and lives one lease, renewed each third of it. What must
+// happen at one instant is a script (redis_scripts.hpp) or a transaction:
+//
+// - A look-up reads value and meta, and the artifacts if they are wanted. One connection, one round
+//   trip.
+// - Acquiring takes the lock and says whether anything new is stored.
+// - A run's end stores value and meta, releases the lock and announces it: the value on the channel
+//   notif, where foreign clients take it for the answer; a token on the channel fail for what they
+//   must not see: a large value, a failure, an interrupted run.
+// - A waiter subscribes to both channels and reads the state in one transaction, sleeps until a
+//   message comes or the lock may have expired, and reads the state anew. Messages may get lost.
+//
+// What a foreign client leaves in its lock is no token of ours: nothing is known of it but that it
+// is at work.
+#pragma once
+
+#include <string>
+
+#include "src/log.hpp"
+#include "src/redis_session.hpp"
+#include "src/store.hpp"
+
+namespace memolock {
+
+struct RedisSettings {
+  RedisAddress address;
+  Nanoseconds lease{0};
+  Nanoseconds timeout{0};  ///< of connecting, and of each answer's progress
+};
+
+/// What tells what is stored from what was, without reading it.
+struct Sighting {
+  std::optional<std::pair<std::string, uint64_t>> entry;  ///< its token, and the value's length
+  std::string failure;                                    ///< its token; empty: none
+  bool operator==(const Sighting&) const = default;
+
+  /// From the answers for both; a length that is no number stands for no value.
+  void note_entry(const RedisReply& token, const RedisReply& length);
+  /// From the answer for token and fate of the last outcome that is no entry.
+  void note_failure(const RedisReply& outcome);
+};
+
+class RedisStore final : public Store {
+ public:
+  /// Connects when it is first asked something. `interrupt`: a descriptor that ends a request with
+  /// Error(interrupted) when it becomes readable, until a run begins; -1: none. Keeps a reference
+  /// to `log`.
+  RedisStore(RedisSettings settings, int interrupt, const Log& log);
+
+  [[nodiscard]] Nanoseconds now() override { return session_.now(); }
+  void fetch_files() override { fetches_files_ = true; }
+  [[nodiscard]] std::unique_ptr<Entry> look_up(const Key& key) override;
+  [[nodiscard]] std::unique_ptr<Entry> failure(const Key& key) override;
+  [[nodiscard]] std::optional<Record> mark(const Key& key) override;
+  [[nodiscard]] std::unique_ptr<Lock> try_acquire(const Key& key, Keeper keeper) override;
+  [[nodiscard]] std::unique_ptr<Watch> watch(const Key& key) override;
+  [[nodiscard]] std::unique_ptr<Promise> promise(const Key& key, const std::string& token) override;
+  [[nodiscard]] bool is_locked(const Key& key) override;
+  [[nodiscard]] bool knows(const Key& key) override;
+  bool forget(const Key& key) override;
+  size_t forget_all(const std::string& tag, Whose whose) override;
+  bool break_lock(const Key& key) override;
+  void on_progress(Progress say) override { say_progress_ = std::move(say); }
+  void list(const std::optional<std::string>& tag,
+            const std::function<void(const Listing&)>& each) override;
+
+  // For the lock and the watch of this store.
+  [[nodiscard]] RedisSession& session() { return session_; }
+  [[nodiscard]] const RedisSettings& settings() const { return settings_; }
+  [[nodiscard]] const Log& log() const { return log_; }
+  /// What the last run has left that is no entry; null: nothing.
+  [[nodiscard]] std::unique_ptr<Entry> last_outcome(const Key& key);
+  /// What look_up has found last.
+  [[nodiscard]] const Sighting& seen() const { return seen_; }
+
+ private:
+  bool forget_entry(const Key& key, Whose whose);
+  [[nodiscard]] std::vector<Key> keys_of(const std::optional<std::string>& tag);
+
+  RedisSettings settings_;
+  const Log& log_;
+  RedisSession session_;
+  Sighting seen_;
+  Progress say_progress_ = [](std::string_view, size_t) {};
+  bool fetches_files_ = false;
+};
+
+}  // namespace memolock

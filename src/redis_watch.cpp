@@ -1,0 +1,150 @@
+#include "src/redis_watch.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "src/error.hpp"
+#include "src/redis_entry.hpp"
+#include "src/token.hpp"
+
+namespace memolock {
+namespace {
+
+using std::chrono::milliseconds;
+
+Woken answered_by(std::unique_ptr<Entry> answer) {
+  if (!answer) return {Wake::gone, nullptr};
+  return {Wake::answered, std::move(answer)};
+}
+
+}  // namespace
+
+RedisWatch::RedisWatch(RedisStore& store, Key key)
+    : store_(store), session_(store.session()), key_(std::move(key)), names_(key_) {
+  state_ = read_state(Nanoseconds(0));
+  before_ = state_.stored;
+  run_ = run_of_token(key_, state_.holder);
+  note_lock();
+}
+
+RedisWatch::RedisWatch(RedisStore& store, Key key, const std::string& token, Sighting before)
+    : store_(store),
+      session_(store.session()),
+      key_(std::move(key)),
+      names_(key_),
+      before_(std::move(before)),
+      run_(run_of_token(key_, token)) {
+  refresh();
+}
+
+/// Who waits learns within a lease and a half of his last look what has become of the run, or of
+/// the server.
+void RedisWatch::refresh(Nanoseconds deadline) {
+  const Nanoseconds lease = store_.settings().lease;
+  const Nanoseconds now = boot_now();
+  const Nanoseconds left = std::max(after(looked_, after(lease, lease / 2)) - now, lease / 2);
+  state_ = read_state(std::min({lease, left, deadline - now}));
+  note_lock();
+}
+
+void RedisWatch::note_lock() {
+  looked_ = boot_now();
+  if (state_.holder != run_.token) return;
+  cut_off_ = false;
+  expires_ = after(looked_, state_.left.value_or(Nanoseconds(0)));
+}
+
+Woken RedisWatch::wait(Nanoseconds deadline, int interrupt, Onlooker& onlooker) {
+  try {
+    return sleep(deadline, interrupt, onlooker);
+  } catch (const Error& error) {
+    // Who has no more time for the server need not know what is wrong with it.
+    if (error.kind() != Error::Kind::store || boot_now() < deadline) throw;
+    return {Wake::timed_out, nullptr};
+  }
+}
+
+RedisSession::Awaited RedisWatch::await_message(Nanoseconds until, int interrupt,
+                                                Onlooker& onlooker) {
+  for (;;) {
+    auto awaited = session_.await_message(std::min(until, onlooker.due()), interrupt);
+    if (awaited.ready != Ready::timed_out || boot_now() >= until) return awaited;
+    onlooker.tell();
+  }
+}
+
+Woken RedisWatch::sleep(Nanoseconds deadline, int interrupt, Onlooker& onlooker) {
+  // A look-up has ended the subscription.
+  if (!session_.is_subscribed()) refresh(deadline);
+  for (;;) {
+    if (auto woken = judge()) return std::move(*woken);
+    const Nanoseconds check_at = after(boot_now(), next_check());
+    const bool was_subscribed = session_.is_subscribed();
+    const auto awaited = await_message(std::min(deadline, check_at), interrupt, onlooker);
+    if (was_subscribed && !session_.is_subscribed()) cut_off_ = true;
+    if (awaited.ready == Ready::interrupted) return {Wake::interrupted, nullptr};
+    if (awaited.ready == Ready::timed_out && boot_now() >= deadline)
+      return {Wake::timed_out, nullptr};
+    if (awaited.message.channel == names_.notif) {
+      announced_ = true;
+      // Of a crowd, each is spared a look at the rest.
+      if (auto entry = store_.look_up(key_)) return {Wake::answered, std::move(entry)};
+    }
+    if (awaited.message.channel == names_.fail && awaited.message.payload == run_.token)
+      ended_ = true;
+    refresh(deadline);
+  }
+}
+
+RedisState RedisWatch::read_state(Nanoseconds retry_for) {
+  const auto replies = session_.subscribe(names_,
+                                          {{"TIME"},
+                                           {"GET", names_.lock},
+                                           {"PTTL", names_.lock},
+                                           {"HMGET", names_.run, "token", "forgotten"},
+                                           {"HGET", names_.meta, "token"},
+                                           {"EXISTS", names_.value},
+                                           {"STRLEN", names_.value},
+                                           {"HMGET", names_.run, "token", "fate"}},
+                                          retry_for);
+  for (const RedisReply& reply : replies)
+    if (reply.type == RedisReply::Type::error)
+      throw store_error(session_.worded(key_.shown() + ": " + escape_controls(reply.text)));
+  (void)session_.set_clock(replies[0]);
+  RedisState state;
+  state.holder = replies[1].text;
+  if (replies[2].integer >= 0) state.left = milliseconds(replies[2].integer);
+  state.last_run = replies[3].elements.at(0).text;
+  state.forgotten = replies[3].elements.at(1).text;
+  if (replies[5].integer == 1) state.stored.note_entry(replies[4], replies[6]);
+  state.stored.note_failure(replies[7]);
+  return state;
+}
+
+/// When to look again though no message came: when the lock may have expired. A lock without end is
+/// a foreign client's; the check tells then that the connection still stands.
+Nanoseconds RedisWatch::next_check() const {
+  constexpr milliseconds slack(5);
+  constexpr std::chrono::minutes longest(1);
+  const Nanoseconds left = state_.holder.empty() ? expires_ - boot_now()
+                                                 : state_.left.value_or(store_.settings().lease);
+  return std::min<Nanoseconds>(left + slack, longest);
+}
+
+/// What the state means for one who waits for this run; nothing: it goes on.
+std::optional<Woken> RedisWatch::judge() {
+  if (state_.last_run == run_.token) return answered_by(store_.last_outcome(key_));
+  const bool is_kept = state_.stored.entry && state_.stored.entry->first == run_.token;
+  const bool is_new = announced_ || state_.stored.entry != before_.entry;
+  if (is_kept || (state_.stored.entry && is_new)) return answered_by(store_.look_up(key_));
+  // A server that came back without the lock says nothing of its holder, who takes it again.
+  const bool may_live = state_.holder.empty() && cut_off_ && !announced_ && boot_now() < expires_;
+  if (may_live && !ended_) return std::nullopt;
+  if (state_.holder != run_.token) return Woken{Wake::gone, nullptr};
+  if (!ended_) return std::nullopt;
+  Record unstored = run_;
+  unstored.fate = Fate::unstored;
+  return answered_by(std::make_unique<RedisEntry>(std::move(unstored), RedisReply{}, RedisReply{}));
+}
+
+}  // namespace memolock

@@ -1,0 +1,54 @@
+#include "src/run.hpp"
+
+#include "src/run_environment.hpp"
+
+namespace memolock {
+
+Record record_of_run(const Request& request, const Lock& lock, Nanoseconds now) {
+  Record record;
+  record.key = request.key;
+  record.token = lock.token();
+  record.holder = this_process();
+  record.command = request.command;
+  record.begun = now;
+  record.artifacts = request.artifacts;
+  record.keeper = request.keeper;
+  return record;
+}
+
+Launch launch_of(const Request& request, Lock& lock, const std::string& control) {
+  Launch launch{
+      request.command,
+      environment_for({request.key, lock.token(), request.store_url, control, request.held}),
+      request.max_runtime, request.input};
+  launch.lasting = [&lock] { lock.keep_alive(); };
+  if (request.on_lost_lease == OnLostLease::kill) launch.stop_descriptor = lock.lost_descriptor();
+  return launch;
+}
+
+Outcome run_uncached(const Request& request, Signals& signals) {
+  Command command(
+      {request.command, environment_for({request.key, "", "", "/dev/null", request.held}),
+       request.max_runtime, request.input},
+      signals);
+  const Ending ending = command.run_plain();
+  Outcome outcome = ended(How::bypass, ending.status);
+  outcome.run_time = ending.run_time;
+  note_interruption(outcome, ending);
+  return outcome;
+}
+
+void note_interruption(Outcome& outcome, const Ending& ending) {
+  if (ending.interrupted == 0) return;
+  outcome.how = How::interrupted;
+  if (ending.end == End::signaled && ending.status == 128 + ending.interrupted)
+    outcome.signal = ending.interrupted;
+}
+
+Outcome end_by_signal(Signals& signals) {
+  const auto received = signals.take();
+  const int signal = received ? received->number : 0;
+  return ended(How::interrupted, 128 + signal, signal);
+}
+
+}  // namespace memolock

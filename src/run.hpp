@@ -1,0 +1,42 @@
+// What all runs of a command have in common, whichever verb is asked for.
+#pragma once
+
+#include <string>
+
+#include "src/command.hpp"
+#include "src/error.hpp"
+#include "src/request.hpp"
+#include "src/signals.hpp"
+#include "src/store.hpp"
+
+namespace memolock {
+
+/// The record of the request's run that begins now under `lock`; `now` is the store's clock.
+[[nodiscard]] Record record_of_run(const Request& request, const Lock& lock, Nanoseconds now);
+
+/// What starts its command and keeps the lock alive, of which it keeps a reference. `control`: the
+/// command's MEMOLOCK_CONTROL.
+[[nodiscard]] Launch launch_of(const Request& request, Lock& lock, const std::string& control);
+
+/// Runs the request's command with no store at all.
+[[nodiscard]] Outcome run_uncached(const Request& request, Signals& signals);
+
+/// What becomes of a call whose own command was interrupted, if it was: it ends by the same signal
+/// if the command did.
+void note_interruption(Outcome& outcome, const Ending& ending);
+
+/// What becomes of a call that got a signal: it ends by it.
+[[nodiscard]] Outcome end_by_signal(Signals& signals);
+
+/// What `work` returns; a signal that comes during its request to the store ends the call.
+template <typename Work>
+[[nodiscard]] Outcome until_interrupted(Signals& signals, const Work& work) {
+  try {
+    return work();
+  } catch (const Error& error) {
+    if (error.kind() != Error::Kind::interrupted) throw;
+    return end_by_signal(signals);
+  }
+}
+
+}  // namespace memolock

@@ -1,0 +1,62 @@
+#include "src/sentinel_doctor.hpp"
+
+#include <string>
+
+#include <fmt/format.h>
+
+#include "src/error.hpp"
+#include "src/redis_connection.hpp"
+#include "src/redis_sentinel.hpp"
+
+namespace memolock {
+namespace {
+
+using Level = Finding::Level;
+
+/// One sentinel's answers, judged; `master` is what those before it have named.
+Finding judge(const RedisAddress& service, const RedisAddress& sentinel, Nanoseconds timeout,
+              std::string& master) {
+  const std::string name = sentinel.shown();
+  RedisConnection connection(sentinel, timeout, -1);
+  connection.queue({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", service.sentinels.master});
+  connection.queue({"SENTINEL", "CKQUORUM", service.sentinels.master});
+  const RedisReply address = connection.read_reply();
+  const RedisReply quorum = connection.read_reply();
+  if (address.type == RedisReply::Type::error)
+    return {Level::advice, "sentinel", fmt::format("{}: {}", name, address.text),
+            "see that it is a sentinel, and that --sentinel-user may ask it"};
+  if (address.elements.size() != 2)
+    return {Level::advice, "sentinel",
+            fmt::format("{} knows no primary '{}'", name, service.sentinels.master),
+            "have it monitor that name, or leave it out of the URL"};
+  const std::string says = address.elements[0].text + ':' + address.elements[1].text;
+  if (master.empty()) master = says;
+  if (says != master)
+    return {Level::advice, "sentinel",
+            fmt::format("{} says that the primary is {}, others say {}", name, says, master),
+            "a failover may be going on; else see that all of them watch the same service"};
+  if (quorum.type == RedisReply::Type::error)
+    return {Level::advice, "sentinel", fmt::format("{}: {}", name, quorum.text),
+            "without it no replica takes over when the primary fails"};
+  return {Level::ok, "sentinel", fmt::format("{} says that the primary is {}", name, says), ""};
+}
+
+}  // namespace
+
+std::vector<Finding> examine_sentinels(const RedisAddress& service, Nanoseconds timeout) {
+  std::vector<Finding> findings;
+  std::string master;
+  for (const auto& host : service.sentinels.hosts) {
+    const RedisAddress sentinel = sentinel_address(service, host);
+    try {
+      findings.push_back(judge(service, sentinel, timeout, master));
+    } catch (const Error& error) {
+      if (error.kind() != Error::Kind::store) throw;
+      findings.push_back({Finding::Level::advice, "sentinel", error.what(),
+                          "start it, or leave it out of the URL"});
+    }
+  }
+  return findings;
+}
+
+}  // namespace memolock

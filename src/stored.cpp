@@ -1,0 +1,122 @@
+#include "src/stored.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "src/chance.hpp"
+#include "src/error.hpp"
+#include "src/restore.hpp"
+#include "src/units.hpp"
+
+namespace memolock {
+
+Stored::Stored(const Request& request, Store& store, const Log& log)
+    : request_(request), store_(store), log_(log) {
+  wish_.ttl = request.ttl;
+  wish_.stale = request.stale;
+  wish_.stale_if_error = request.stale_if_error;
+  wish_.early = request.early;
+  wish_.failure_ttl = request.cache_failures;
+  if (!request.artifacts.empty()) store.fetch_files();
+}
+
+Found Stored::look() {
+  auto entry = store_.look_up(request_.key);
+  const Nanoseconds now = entry ? store_.now() : Nanoseconds(0);
+  if (entry && !entry->record().foreign) last_run_time_ = entry->record().run_time;
+  if (!entry || !is_fresh(entry->record(), wish_, now)) return judge_old(std::move(entry), now);
+  if (!is_whole(*entry)) return judge_old(nullptr, now);
+  if (!is_to_be_refreshed(entry->record(), now)) return {Use::fresh, std::move(entry)};
+  fallback_ = std::move(entry);
+  return {};
+}
+
+/// What to do where no fresh entry is: with an old one, with a failure, or with nothing.
+Found Stored::judge_old(std::unique_ptr<Entry> entry, Nanoseconds now) {
+  if (entry)
+    log_.info("{}: the entry is {}, and not fresh enough", request_.key.shown(),
+              age_in_words(entry->record(), now));
+  const bool usable = entry &&
+                      (is_stale(entry->record(), wish_, now) ||
+                       serves_on_error(entry->record(), wish_, now)) &&
+                      is_whole(*entry);
+
+  auto failure = store_.failure(request_.key);
+  if (failure && is_whole(*failure)) {
+    now = store_.now();
+    const Record* const beside = entry ? &entry->record() : nullptr;
+    if (usable && is_too_soon(failure->record(), *beside, wish_, now))
+      return {Use::stale, std::move(entry)};
+    if (failure_answers(failure->record(), beside, wish_, now))
+      return {Use::fresh, std::move(failure)};
+  }
+  if (!usable) return {};
+  if (is_stale(entry->record(), wish_, now)) return {Use::stale_and_refresh, std::move(entry)};
+  fallback_ = std::move(entry);
+  return {};
+}
+
+bool Stored::is_whole(Entry& entry) const {
+  const std::string name = request_.key.shown();
+  if (!entry.intact()) {
+    log_.info("{}: the stored entry is damaged; it counts as absent", name);
+    return false;
+  }
+  const Record& record = entry.record();
+  if (request_.artifacts.empty() || !record.succeeded()) return true;
+  const auto& there = record.artifacts;
+  for (const std::string& path : request_.artifacts) {
+    if (record.files_size > 0 && std::find(there.begin(), there.end(), path) != there.end())
+      continue;
+    log_.info("{}: the entry has no {}; it counts as absent", name, escape_controls(path));
+    return false;
+  }
+  if (entry.files()) return true;
+  log_.info("{}: the artifacts of the entry are missing or damaged; it counts as absent", name);
+  return false;
+}
+
+/// Whether a fresh entry is to be refreshed by this caller: the lot is drawn once, and then counts
+/// for this entry, not for one that has come instead.
+bool Stored::is_to_be_refreshed(const Record& record, Nanoseconds now) {
+  if (!wish_.early || request_.command.empty()) return false;
+  if (std::exchange(drawn_, true)) return !early_.empty() && record.token == early_;
+  if (!is_due_early(record, wish_, now, chance())) return false;
+  log_.info("{}: {}, and refreshed before it expires", request_.key.shown(),
+            age_in_words(record, now));
+  early_ = record.token;
+  return true;
+}
+
+std::unique_ptr<Entry> Stored::take_early() {
+  return early_.empty() ? nullptr : std::move(fallback_);
+}
+
+std::string age_in_words(const Record& record, Nanoseconds now) {
+  if (record.foreign) return "another program's";
+  const auto age = age_of(record, now);
+  return age ? format_duration(*age) + " old" : "from the future";
+}
+
+void restore_artifacts(const Request& request, Entry& entry, const Signals& signals) {
+  const Record& record = entry.record();
+  if (request.artifacts.empty() || !record.succeeded()) return;
+  const auto archive = entry.files();
+  if (!archive) throw store_error("the stored artifacts are damaged");
+  restore(*archive, record.artifacts, request.artifacts, signals.descriptor());
+}
+
+Outcome replay(Entry& entry, How how, Store& store, const Signals& signals) {
+  const Record& record = entry.record();
+  Outcome outcome = ended(how, record.status);
+  outcome.age = age_of(record, store.now());
+  outcome.run_time = record.run_time;
+  outcome.bytes = record.out_size + record.err_size;
+  signals.let_through();
+  outcome.output_error = entry.replay(STDOUT_FILENO, STDERR_FILENO);
+  return outcome;
+}
+
+}  // namespace memolock

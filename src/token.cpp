@@ -1,0 +1,96 @@
+#include "src/token.hpp"
+
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <climits>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "src/error.hpp"
+#include "src/percent.hpp"
+
+namespace memolock {
+namespace {
+
+constexpr std::string_view external = "-external";
+
+/// Reads the number behind the `mark` at `at`.
+bool take_number(std::string_view text, size_t at, char mark, int64_t& number) {
+  if (text[at] != mark) return false;
+  const char* const end = text.data() + text.size();
+  return std::from_chars(text.data() + at + 1, end, number).ec == std::errc();
+}
+
+}  // namespace
+
+Holder this_process() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  const bool known = gethostname(name.data(), name.size() - 1) == 0;
+  return {known ? name.data() : "", getpid()};
+}
+
+std::string new_token() {
+  std::array<unsigned char, 16> bytes{};
+  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+    throw system_error("cannot get random bytes", errno);
+  return hex(bytes.data(), bytes.size());
+}
+
+std::string new_token(const TokenParts& parts) {
+  return fmt::format("{}-{}-{}{}@{}", new_token(),
+                     std::chrono::duration_cast<std::chrono::milliseconds>(parts.begun).count(),
+                     parts.holder.pid, parts.keeper == Keeper::others ? external : "",
+                     percent_escape(parts.holder.host));
+}
+
+std::optional<TokenParts> parse_token(std::string_view token) {
+  constexpr size_t secret = 32;
+  TokenParts parts;
+  int64_t milliseconds = 0;
+  if (token.size() <= secret || !take_number(token, secret, '-', milliseconds)) return std::nullopt;
+  const size_t pid = token.find('-', secret + 1);
+  if (pid == std::string_view::npos || !take_number(token, pid, '-', parts.holder.pid))
+    return std::nullopt;
+  const size_t host = token.find('@', pid);
+  if (host == std::string_view::npos) return std::nullopt;
+  if (token.substr(0, host).ends_with(external)) parts.keeper = Keeper::others;
+  auto name = percent_unescape(token.substr(host + 1));
+  if (!name) return std::nullopt;
+  parts.holder.host = std::move(*name);
+  parts.begun = std::chrono::milliseconds(milliseconds);
+  return parts;
+}
+
+std::vector<HeldLock> parse_held(std::string_view text) {
+  std::vector<HeldLock> held;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(word.size() + 1, text.size()));
+    const size_t colon = word.find(':');
+    const size_t equals = word.find('=');
+    if (colon == std::string_view::npos || equals == std::string_view::npos || equals < colon)
+      continue;
+    auto tag = percent_unescape(word.substr(0, colon));
+    auto id = percent_unescape(word.substr(colon + 1, equals - colon - 1));
+    if (tag && id)
+      held.push_back({{std::move(*tag), std::move(*id)}, std::string(word.substr(equals + 1))});
+  }
+  return held;
+}
+
+std::string format_held(const std::vector<HeldLock>& held) {
+  std::string text;
+  for (const HeldLock& lock : held) {
+    if (!text.empty()) text += ' ';
+    text += percent_escape(lock.key.tag) + ':' + percent_escape(lock.key.id) + '=' + lock.token;
+  }
+  return text;
+}
+
+}  // namespace memolock

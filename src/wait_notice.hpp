@@ -1,0 +1,47 @@
+// What a waiter says of its wait: on a terminal one live line, elsewhere a line now and then.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "src/entry.hpp"
+#include "src/live_line.hpp"
+#include "src/log.hpp"
+#include "src/onlooker.hpp"
+#include "src/store.hpp"
+
+namespace memolock {
+
+/// One caller's waits, one after the other. Nothing is said with Level::quiet.
+class WaitNotice : public Onlooker {
+ public:
+  /// Keeps references to both.
+  WaitNotice(const Key& key, const Log& log) : key_(key), log_(log) {}
+
+  /// Watch::wait, told of by this. The rest as of begin().
+  [[nodiscard]] Woken sleep(Watch& watch, Nanoseconds now, std::optional<Nanoseconds> last_run_time,
+                            Nanoseconds deadline, int interrupt);
+
+  /// A wait for this run begins. `now` is of the clock that its times are of; `last_run_time` is
+  /// how long the entry's last run took, as far as it is known.
+  void begin(const Record& run, Nanoseconds now, std::optional<Nanoseconds> last_run_time);
+  /// The wait has ended; the line goes.
+  void end();
+
+  [[nodiscard]] Nanoseconds due() const override { return due_; }
+  void tell() override;
+
+ private:
+  [[nodiscard]] std::string text(Nanoseconds now) const;
+  [[nodiscard]] std::string bar(Nanoseconds now) const;
+
+  const Key& key_;
+  const Log& log_;
+  std::optional<LiveLine> line_;
+  Nanoseconds due_ = forever;
+  Nanoseconds clock_offset_{0};  // of its clock to the boot clock
+  std::optional<Nanoseconds> last_run_time_;
+  Record run_;
+};
+
+}  // namespace memolock

@@ -1,0 +1,61 @@
+#include "src/waiting.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "src/descriptor.hpp"
+#include "src/error.hpp"
+#include "src/units.hpp"
+
+namespace memolock {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// Without the tenths that would flicker.
+Nanoseconds rounded(Nanoseconds length) {
+  return length < seconds(1) ? length : std::chrono::floor<seconds>(length);
+}
+
+}  // namespace
+
+bool Backoff::pause(int interrupt) {
+  const Ready ready = await_readable(-1, interrupt, boot_now() + next_);
+  ++tries_;
+  next_ = std::min<Nanoseconds>(2 * next_, tries_ < 100 ? milliseconds(20) : milliseconds(100));
+  return ready != Ready::interrupted;
+}
+
+bool Backoff::is_long() const {
+  constexpr int many = 16;
+  return tries_ >= many;
+}
+
+Nanoseconds deadline_of(const Request& request) {
+  return request.wait ? after(request.asked, *request.wait) : forever;
+}
+
+std::string run_in_words(const Record& run, Nanoseconds now) {
+  if (run.foreign) return "another program";
+  const std::string since = format_duration(rounded(std::max(now - run.begun, Nanoseconds(0))));
+  return fmt::format("{}:{}, {} {}", escape_controls(run.holder.host), run.holder.pid,
+                     run.keeper == Keeper::others ? "promised for" : "at work for", since);
+}
+
+void refuse_deadlock(const Request& request, const Record& run) {
+  const bool own = std::any_of(request.held.begin(), request.held.end(), [&](const HeldLock& held) {
+    return held.key == request.key && held.token == run.token;
+  });
+  if (own)
+    throw usage_error("deadlock: this command runs inside the run of " + request.key.shown() +
+                      " that it would wait for");
+}
+
+std::string timeout_in_words(const Request& request) {
+  return fmt::format("timed out after {} of waiting for the holder",
+                     format_duration(*request.wait));
+}
+
+}  // namespace memolock

@@ -1,0 +1,155 @@
+// The decisions of src/freshness.hpp as a table, and what they come to in a long simulation. Prints
+// what does not hold; the exit status is 1 then.
+#include <cmath>
+#include <cstdio>
+
+#include "src/freshness.hpp"
+
+using namespace memolock;
+using namespace std::chrono_literals;
+
+namespace {
+
+int wrong = 0;
+
+void expect(bool truth, const char* what) {
+  if (truth) return;
+  std::printf("does not hold: %s\n", what);
+  wrong = 1;
+}
+#define EXPECT(truth) expect(truth, #truth)
+
+constexpr Nanoseconds now = 1000000s;
+
+Record made(Nanoseconds ago, Nanoseconds ttl, Nanoseconds run_time = 2s) {
+  Record record;
+  record.fate = Fate::kept;
+  record.ended = now - ago;
+  record.begun = record.ended - run_time;
+  record.run_time = run_time;
+  record.ttl = record.retained = ttl;
+  return record;
+}
+
+Record by_command(Record record) {
+  record.ttl_by_command = true;
+  return record;
+}
+
+void check_fresh() {
+  EXPECT(is_fresh(made(9s, 10s), {}, now));
+  EXPECT(!is_fresh(made(10s, 10s), {}, now));
+  EXPECT(is_fresh(made(9s, 10s), {.ttl = 1h}, now));
+  EXPECT(!is_fresh(made(9s, 10s), {.ttl = 5s}, now));
+  EXPECT(is_fresh(by_command(made(9s, 10s)), {.ttl = 5s}, now));
+  EXPECT(is_fresh(made(1000s, forever), {}, now));
+  EXPECT(is_fresh(made(1000s, forever), {.ttl = forever}, now));
+  // a clock that has jumped back makes no entry fresh for good
+  EXPECT(!is_fresh(made(-1s, 10s), {}, now));
+  EXPECT(!is_fresh(made(-1s, forever), {}, now));
+  EXPECT(is_fresh(made(1s, 10s), {.begun_since = now - 3s}, now));
+  EXPECT(!is_fresh(made(1s, 10s), {.begun_since = now - 2s}, now));
+}
+
+void check_stale() {
+  const Wish wish{.stale = 5s};
+  EXPECT(is_stale(made(14s, 10s), wish, now));
+  EXPECT(!is_stale(made(15s, 10s), wish, now));
+  EXPECT(!is_stale(made(14s, 10s), {}, now));
+  EXPECT(is_stale(made(8s, 10s), {.ttl = 4s, .stale = 5s}, now));
+  EXPECT(!is_stale(made(9s, 10s), {.ttl = 4s, .stale = 5s}, now));
+  EXPECT(is_stale(made(1000000s, 10s), {.stale = forever}, now));
+  EXPECT(!is_stale(made(-1s, 10s), {.stale = forever}, now));
+  EXPECT(!is_stale(made(14s, 10s), {.begun_since = now - 1s, .stale = 5s}, now));
+  Record chosen = made(14s, 10s);
+  chosen.stale_by_command = true;
+  chosen.stale = 3s;
+  EXPECT(!is_stale(chosen, wish, now));
+  chosen.stale = 1h;
+  EXPECT(is_stale(chosen, {}, now));
+  EXPECT(serves_on_error(made(14s, 10s), {.stale_if_error = 5s}, now));
+  EXPECT(!serves_on_error(made(14s, 10s), wish, now));
+}
+
+void check_failures() {
+  Record failure = made(5s, 10s);
+  failure.fate = Fate::failed;
+  failure.retained = 20s;
+  const Record older = made(30s, 10s);
+  const Record newer = made(3s, 1s);
+  EXPECT(failure_answers(failure, nullptr, {}, now));
+  EXPECT(failure_answers(failure, &older, {}, now));
+  EXPECT(!failure_answers(failure, &newer, {}, now));
+  EXPECT(!failure_answers(failure, nullptr, {.failure_ttl = 5s}, now));
+  EXPECT(!failure_answers(failure, nullptr, {.begun_since = now}, now));
+  EXPECT(!failure_answers(failure, nullptr, {}, now + 5s));
+  EXPECT(is_too_soon(failure, older, {}, now + 14s));
+  EXPECT(!is_too_soon(failure, older, {}, now + 15s));
+  EXPECT(!is_too_soon(failure, newer, {}, now));
+}
+
+void check_jitter() {
+  EXPECT(jittered(100s, 0, 1) == 100s);
+  EXPECT(jittered(100s, 10, 1) == 90s);
+  EXPECT(jittered(100s, 10, 0.5) == 95s);
+  EXPECT(jittered(100s, 100, 1) > 0s);
+  EXPECT(jittered(0s, 100, 1) == 0s);
+  EXPECT(jittered(forever, 50, 0.5) == forever);
+}
+
+/// By the rule a reader with `left` to go refreshes with the probability exp(-left / (run × beta)).
+void check_early() {
+  EXPECT(!is_due_early(made(1s, 10s), {}, now, 1e-300));
+  EXPECT(!is_due_early(made(1s, forever), {.early = 1}, now, 1e-300));
+  EXPECT(!is_due_early(made(1s, 10s), {.early = 1}, now, 1));
+  constexpr int draws = 100000;
+  for (const double beta : {0.5, 1.0, 3.0}) {
+    for (const Nanoseconds left : {100ms, 1000ms, 4000ms}) {
+      int due = 0;
+      for (int i = 1; i <= draws; ++i)
+        due += is_due_early(made(10s - left, 10s), {.early = beta}, now, double(i) / draws) ? 1 : 0;
+      const double expected = std::exp(-std::chrono::duration<double>(left).count() / (2 * beta));
+      EXPECT(std::abs(double(due) / draws - expected) < 2.0 / draws);
+    }
+  }
+}
+
+/// Readers at a steady rate: the first of them to refresh does so, on the average, run × beta ×
+/// (ln(rate × run × beta) + 0.577) before the end (the least of exponential draws, one for each
+/// reader, shifted by his time).
+void simulate_early() {
+  constexpr int rate = 100;  // readers a second
+  constexpr double run = 2;
+  constexpr int lives = 2000;
+  double before = 0;
+  uint64_t state = 1;
+  const auto draw = [&state] {  // xorshift: the same numbers in each run
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (double(state >> 11) + 1) / 9007199254740992.0;
+  };
+  for (int life = 0; life < lives; ++life) {
+    constexpr int ttl = 60;
+    for (int reader = 0; reader < ttl * rate; ++reader) {
+      const Nanoseconds age = std::chrono::milliseconds(reader * 1000 / rate);
+      if (!is_due_early(made(age, std::chrono::seconds(ttl)), {.early = 1}, now, draw())) continue;
+      before += ttl - std::chrono::duration<double>(age).count();
+      break;
+    }
+  }
+  const double expected = run * (std::log(rate * run) + 0.5772);
+  EXPECT(std::abs(before / lives - expected) < 0.2);
+}
+
+}  // namespace
+
+int main() {
+  check_fresh();
+  check_stale();
+  check_failures();
+  check_jitter();
+  check_early();
+  simulate_early();
+  return wrong;
+}

@@ -1,0 +1,83 @@
+# Redis servers of a test's own: `load helpers/redis`, after common.
+# shellcheck shell=bash disable=SC2034 # what is set here is the tests'
+
+# start_redis [OPTION…]: a server at $REDIS_SOCKET and at port $REDIS_PORT of 127.0.0.1 and ::1, with the
+# server's own options given. It ends with the test; earlier by `end $REDIS_PID`.
+start_redis() {
+  REDIS_SOCKET=$(mktemp -d "$BATS_TEST_TMPDIR/redis.XXXXXX")/socket
+  start_redis_again "$@"
+}
+
+# start_redis_again [OPTION…]: the next one at the same socket, with what the last one has saved.
+start_redis_again() {
+  local home=${REDIS_SOCKET%/*}
+  until launch_redis "$home" "$@"; do
+    grep -q 'Address already in use' "$home/log" || {
+      fail "no server: $(cat "$home/log")"
+      return 1
+    }
+  done
+}
+
+# start_redis_tls FOLDER [OPTION…]: one that also speaks TLS, at port $REDIS_TLS_PORT, with the certificates
+# that make_certificates made in the folder.
+start_redis_tls() {
+  REDIS_CERTIFICATES=$1 start_redis "${@:2}"
+}
+
+servers=()
+# launch_redis HOME [OPTION…]: one attempt, at ports of its choice.
+launch_redis() {
+  local options=()
+  REDIS_PORT=$((10000 + RANDOM % 20000))
+  if [[ -n ${REDIS_CERTIFICATES-} ]]; then
+    REDIS_TLS_PORT=$((REDIS_PORT + 1))
+    options=(--tls-port "$REDIS_TLS_PORT" --tls-auth-clients no
+      --tls-ca-cert-file "$REDIS_CERTIFICATES/ca.pem" --tls-cert-file "$REDIS_CERTIFICATES/server.pem"
+      --tls-key-file "$REDIS_CERTIFICATES/server.key")
+  fi
+  # The server is the program redis-check-rdb by another name, and so comes without the package that would
+  # also start a service.
+  # shellcheck disable=SC2016
+  spawn bash -c 'exec -a redis-server redis-check-rdb "$@"' - \
+    --port "$REDIS_PORT" --bind 127.0.0.1 ::1 --unixsocket "$REDIS_SOCKET" --dir "$1" \
+    --save '' --appendonly no "${options[@]}" "${@:2}" >"$1/log" 2>&1
+  REDIS_PID=$!
+  # not among those that a test waits for
+  unset 'spawned[-1]'
+  servers+=("$REDIS_PID")
+  await redis_has_begun
+  ! is_gone "$REDIS_PID"
+}
+
+# redis_has_begun: whether it answers, or has ended instead.
+redis_has_begun() {
+  [[ -S $REDIS_SOCKET && $(redis ping 2>&1) =~ ^(PONG|NOAUTH|NOPERM|LOADING|MASTERDOWN|ERR) ]] || is_gone "$REDIS_PID"
+}
+
+# redis WORD…: what the server says to a command.
+redis() { redis-cli -s "$REDIS_SOCKET" "$@"; }
+
+# make_certificates FOLDER: ca.pem; server.pem, for localhost and 127.0.0.1; client.pem; and stranger.pem, an
+# authority that signed neither. Their keys are NAME.key.
+make_certificates() {
+  local name
+  mkdir -p "$1"
+  for name in ca stranger; do new_certificate "$1" "$name" -x509 -days 2; done
+  certify "$1" server 'subjectAltName=DNS:localhost,IP:127.0.0.1'
+  certify "$1" client 'extendedKeyUsage=clientAuth'
+}
+
+# new_certificate FOLDER NAME OPTION…: a key, and what `openssl req` makes of it.
+new_certificate() {
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=$2" \
+    -keyout "$1/$2.key" -out "$1/$2.pem" "${@:3}" 2>/dev/null
+}
+
+# certify FOLDER NAME EXTENSION: a certificate signed by ca.
+certify() {
+  new_certificate "$1" "$2"
+  openssl x509 -req -in "$1/$2.pem" -CA "$1/ca.pem" -CAkey "$1/ca.key" -days 2 -extfile <(echo "$3") \
+    -out "$1/$2.signed" 2>/dev/null
+  mv "$1/$2.signed" "$1/$2.pem"
+}

@@ -1,0 +1,77 @@
+# A Redis service that sentinels watch: `load helpers/sentinel`, after common.
+# shellcheck shell=bash disable=SC2034 # what is set here is the tests'
+
+# start_service [OPTION…]: a primary with two replicas, each with the server's options given, and three sentinels,
+# which find a dead primary within a second. $service is the store's URL without its scheme's tail: the
+# sentinels and the name. Each node's socket, port and pid are in the arrays sockets, ports, pids.
+start_service() {
+  local i
+  sockets=() ports=() pids=()
+  for i in 0 1 2; do
+    start_redis --repl-diskless-sync yes --repl-diskless-sync-delay 0 "$@"
+    sockets+=("$REDIS_SOCKET") ports+=("$REDIS_PORT") pids+=("$REDIS_PID")
+  done
+  for i in 1 2; do node "$i" replicaof 127.0.0.1 "${ports[0]}" >/dev/null; done
+  await replicas_are_in_step 0 2
+  sentinels=() sentinel_ports=() sentinel_pids=()
+  for i in 0 1 2; do start_sentinel "$i"; done
+  await sentinels_agree
+  service=$(printf ',127.0.0.1:%s' "${sentinel_ports[@]}")/main
+  service=${service#,}
+}
+
+# start_sentinel I
+start_sentinel() {
+  local home=$BATS_TEST_TMPDIR/sentinel.$1
+  mkdir -p "$home"
+  until launch_sentinel "$1" "$home"; do
+    grep -q 'Address already in use' "$home/log" || fail "no sentinel: $(cat "$home/log")" || return
+  done
+}
+
+launch_sentinel() {
+  sentinel_ports[$1]=$((10000 + RANDOM % 20000))
+  printf '%s\n' "port ${sentinel_ports[$1]}" 'bind 127.0.0.1 ::1' "dir $2" \
+    "sentinel monitor main 127.0.0.1 ${ports[0]} 2" 'sentinel down-after-milliseconds main 500' \
+    'sentinel failover-timeout main 3000' 'sentinel parallel-syncs main 2' "${sentinel_extra[@]}" >"$2/conf"
+  # shellcheck disable=SC2016
+  spawn bash -c 'exec -a redis-sentinel redis-check-rdb "$1"' - "$2/conf" >"$2/log" 2>&1
+  sentinel_pids[$1]=$!
+  unset 'spawned[-1]'
+  servers+=("${sentinel_pids[$1]}")
+  await sentinel_has_begun "$1"
+  ! is_gone "${sentinel_pids[$1]}"
+}
+sentinel_extra=() # lines for the configuration
+
+sentinel_has_begun() {
+  [[ $(sentinel "$1" ping 2>&1) =~ ^(PONG|NOAUTH) ]] || is_gone "${sentinel_pids[$1]}"
+}
+
+# node I WORD…: what a server says to a command. sentinel I WORD…: the same of a sentinel.
+node() { redis-cli -s "${sockets[$1]}" "${@:2}"; }
+sentinel() { redis-cli -p "${sentinel_ports[$1]}" "${@:2}"; }
+
+# primary: the index of the server that a majority of the sentinels calls the primary.
+primary() {
+  local port i
+  port=$(for i in 0 1 2; do sentinel "$i" sentinel get-master-addr-by-name main 2>/dev/null | sed -n 2p; done \
+    | sort | uniq -c | sort -rn | awk 'NR == 1 && $1 >= 2 { print $2 }')
+  for i in "${!ports[@]}"; do [[ ${ports[i]} != "$port" ]] || echo "$i"; done
+}
+
+replicas_are_in_step() { (($(node "$1" info replication | grep -c 'state=online') == $2)); }
+sentinels_agree() {
+  local i
+  for i in 0 1 2; do
+    sentinel "$i" sentinel ckquorum main | grep -q '^OK 3 usable' || return
+    (($(sentinel "$i" sentinel replicas main | grep -c '^runid$') == 2)) || return
+  done
+}
+
+# has_moved_from I: whether another server is the primary, and says so.
+has_moved_from() {
+  local now
+  now=$(primary)
+  [[ -n $now && $now != "$1" && $(node "$now" role | head -n 1) == master ]]
+}

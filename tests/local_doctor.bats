@@ -1,0 +1,172 @@
+#!/usr/bin/env bats
+# doctor on the local store: each fault is named, with what to do, and nothing is left behind.
+
+load helpers/common
+
+# examined STATUS COMMAND…: what doctor prints is in $output.
+examined() {
+  run --separate-stderr "-$1" "${@:2}"
+  equal '' "$stderr"
+}
+doctor() { memolock doctor "$@"; }
+
+# found LEVEL SUBJECT PART…: it has found that; each PART stands in its line.
+found() {
+  local line part
+  line=$(grep -E "^$1 +$2 " <<<"$output") || fail "no '$1 $2' in: $output"
+  for part in "${@:3}"; do contains "$line" "$part"; done
+}
+
+# without CALL ERROR: doctor, with every system call CALL for a file of the store failing so.
+without() {
+  strace -qq -o trace -e "trace=$1" -e "inject=$1:error=$2${3-}" "$MEMOLOCK_BIN" doctor
+}
+
+@test "a fit directory: every line is ok, and nothing is left in it" {
+  get -- true
+  before=$(find store -printf '%p %C@\n' | grep -v '^store ')
+  examined 0 doctor
+  equal 'directory owner mode space network writes locks fifo rename spool' \
+    "$(awk '$1 == "ok" { printf "%s%s", between, $2; between = " " }' <<<"$output")"
+  equal 10 "$(wc -l <<<"$output")"
+  found ok directory "$PWD/store"
+  found ok mode 0700
+  found ok space free
+  equal "$before" "$(find store -printf '%p %C@\n' | grep -v '^store ')"
+}
+
+@test "a directory that is not there yet is not made, nor is anything beside it" {
+  mkdir a
+  export MEMOLOCK_CACHE_DIR=$PWD/a/b/store
+  examined 0 doctor
+  found ok directory "$PWD/a/b/store will be made"
+  found ok locks
+  equal '' "$(ls -A a)"
+}
+
+@test "the local doctor prints JSON too, without an ACL rule" {
+  examined 0 doctor --json --tag t
+  contains "$output" "{\"store\":\"file://$PWD/store\",\"tag\":\"t\",\"fit\":true,\"findings\":[{\"level\":\"ok\",\"subject\":\"directory\","
+  contains "$output" '"acl_rule":null}'
+  equal 1 "$(wc -l <<<"$output")"
+  chmod 770 . && mkdir -m 770 store
+  examined 1 doctor --json
+  contains "$output" '"fit":false,'
+  contains "$output" '{"level":"fail","subject":"mode","words":"0770, so others may write there","remedy":"run: chmod go-w '
+}
+
+@test "a directory of another user" {
+  ((EUID == 0)) || skip 'needs root'
+  mkdir -m 700 store
+  chown 65534 store
+  examined 1 doctor
+  found FAIL owner 'user 65534' MEMOLOCK_CACHE_DIR
+  equal '' "$(ls -A store)"
+}
+
+@test "a directory in which others may write, or which they may read" {
+  mkdir -m 770 store
+  examined 1 doctor
+  found FAIL mode 0770 "chmod go-w $PWD/store"
+  equal '' "$(ls -A store)"
+  chmod 755 store
+  examined 0 doctor
+  found advice mode 0755 "chmod go-rwx $PWD/store"
+}
+
+@test "a path that is a file, below a file, a link to nowhere, or where nothing can be made" {
+  : >store
+  examined 1 doctor
+  found FAIL directory "$PWD/store: not a directory" MEMOLOCK_CACHE_DIR
+  MEMOLOCK_CACHE_DIR=$PWD/store/below examined 1 doctor
+  found FAIL directory 'not a directory'
+  ln -s nowhere link
+  for path in link link/below; do
+    MEMOLOCK_CACHE_DIR=$PWD/$path examined 1 doctor
+    found FAIL directory "$PWD/$path cannot be made: $PWD/link: no such file or directory"
+  done
+  MEMOLOCK_CACHE_DIR=/proc/memolock examined 1 doctor
+  found FAIL '(directory|writes)'
+}
+
+@test "no home, and a relative path in a directory that is gone" {
+  (
+    unset HOME XDG_CACHE_HOME MEMOLOCK_CACHE_DIR
+    examined 1 doctor
+    found FAIL settings HOME
+    examined 1 doctor --json
+    contains "$output" '"subject":"settings"'
+  )
+  mkdir gone
+  cd gone
+  rmdir ../gone
+  MEMOLOCK_CACHE_DIR=relative examined 1 doctor
+  found FAIL settings 'cannot tell where the store relative is'
+}
+
+@test "a directory that its user may not write in, or may not be made in" {
+  # as an ordinary user: root may write anywhere
+  mkdir store
+  chmod 500 store
+  as_user=()
+  if ((EUID == 0)); then
+    chown 65534 store
+    chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
+    as_user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+    cp "$MEMOLOCK_BIN" memolock.copy
+  else
+    ln -s "$MEMOLOCK_BIN" memolock.copy
+  fi
+  examined 1 "${as_user[@]}" ./memolock.copy doctor
+  found FAIL writes 'permission denied' MEMOLOCK_CACHE_DIR
+  MEMOLOCK_CACHE_DIR=$PWD/store/below examined 1 "${as_user[@]}" ./memolock.copy doctor
+  found FAIL directory "cannot be made: $PWD/store: permission denied"
+}
+
+@test "a disk that is full or nearly so" {
+  mkdir small
+  mount -t tmpfs -o size=16k,mode=700 tmpfs "$PWD/small" 2>/dev/null || skip 'cannot mount a tmpfs here'
+  small=$PWD/small
+  MEMOLOCK_CACHE_DIR=$small examined 0 doctor
+  found advice space '16.0 KiB free' 'make room'
+  head -c 16384 /dev/zero >small/fill || true
+  MEMOLOCK_CACHE_DIR=$small examined 1 doctor
+  found FAIL writes 'no space left on device' 'make room'
+  umount "$small"
+  mount -t tmpfs -o nr_inodes=1,mode=700 tmpfs "$small"
+  MEMOLOCK_CACHE_DIR=$small examined 1 doctor
+  found advice space 'no inode'
+  found FAIL writes 'no space left'
+  umount "$small"
+}
+
+teardown() {
+  ! mountpoint -q "$BATS_TEST_TMPDIR/small" || umount "$BATS_TEST_TMPDIR/small"
+}
+
+@test "a file system without what the store needs" {
+  strace -o trace true 2>/dev/null || skip 'strace cannot run here'
+  mkdir -m 700 store
+  examined 1 without mknodat EPERM
+  found FAIL fifo 'operation not permitted' 'another file system'
+  examined 1 without 'rename,renameat,renameat2' EXDEV
+  found FAIL rename 'invalid cross-device link' 'another file system'
+  examined 1 without fcntl ENOLCK
+  found FAIL locks 'no locks available' 'another file system'
+  # locks that are granted to everybody
+  run --separate-stderr -1 strace -qq -o trace -e trace=fcntl -e inject=fcntl:retval=0 "$MEMOLOCK_BIN" doctor
+  found FAIL locks 'keeps nobody out'
+  examined 1 without pwrite64 EDQUOT
+  found FAIL writes 'disk quota exceeded' quota
+  equal '' "$(ls -A store)"
+}
+
+@test "a file system of a network is advice" {
+  strace -o trace true 2>/dev/null || skip 'strace cannot run here'
+  mkdir -m 700 store
+  # the type stands in the first bytes of what fstatfs fills in
+  run --separate-stderr -0 strace -qq -o trace -e trace=fstatfs \
+    -e 'inject=fstatfs:retval=0:poke_exit=@arg2=6969000000000000' "$MEMOLOCK_BIN" doctor
+  [[ $stderr != *poke* ]] || skip 'this strace cannot write into what a call returns'
+  found advice network NFS 'a directory of this machine'
+}

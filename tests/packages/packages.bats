@@ -1,0 +1,116 @@
+#!/usr/bin/env bats
+# The packages in $PACKAGES, each in a root of its own: `./dev package --check`, as root.
+
+bats_require_minimum_version 1.5.0
+
+load ../helpers/common
+
+setup_file() {
+  # once for all checks of this checkout: what an empty Debian 12 is
+  debian=$BATS_TEST_DIRNAME/../../build/bookworm
+  [[ -e $debian/etc/debian_version ]] || {
+    rm -rf -- "$debian.new"
+    debootstrap --variant=minbase bookworm "$debian.new" >&2
+    mv "$debian.new" "$debian"
+  }
+  export debian
+}
+teardown_file() { :; }
+
+setup() { isolate; }
+
+# in_root WORD…: runs it with $root as the root directory, and a bare environment.
+in_root() { env -i ${http_proxy:+http_proxy="$http_proxy"} PATH=/usr/bin:/bin:/usr/sbin:/sbin HOME=/root LC_ALL=C chroot "$root" "$@"; }
+
+# outcomes FILE: how the calls ended that reported there.
+outcomes() { grep -o '"outcome":"[a-z]*"' "$1" | cut -d '"' -f 4 | paste -sd ' '; }
+
+# version: as the .deb's name has it.
+version() { basename "$PACKAGES"/*.deb | cut -d _ -f 2; }
+
+# unpack: the tar.gz is all that $root has.
+unpack() {
+  root=$BATS_TEST_TMPDIR/root
+  mkdir -p "$root"
+  tar -xzf "$PACKAGES"/*.tar.gz --strip-components=1 -C "$root"
+}
+
+@test "lintian has nothing to say about the .deb" {
+  run lintian --allow-root --tag-display-limit 0 --fail-on error,warning "$PACKAGES"/*.deb
+  equal '' "$(grep -v '^N:' <<<"$output")"
+  equal 0 "$status"
+}
+
+@test "the .deb's binary is hardened: position-independent, bound at once, read-only, canaries, checked calls" {
+  dpkg-deb -x "$PACKAGES"/*.deb unpacked
+  readelf -hdlW unpacked/usr/bin/memolock >elf
+  readelf -sW --dyn-syms unpacked/usr/bin/memolock >symbols
+  grep -q 'Type: *DYN' elf
+  grep -q 'GNU_RELRO' elf
+  grep -q 'NOW' elf
+  grep -q '__stack_chk_fail' symbols
+  grep -q '__[a-z]*_chk@' symbols
+  lacks "$(<elf)" 'RUNPATH'
+}
+
+@test "the .deb installs in an empty Debian 12, works there, and leaves nothing behind" {
+  root=$BATS_TEST_TMPDIR/root
+  cp -a --reflink=auto "$debian" "$root"
+  cp "$PACKAGES"/*.deb "$root/memolock.deb"
+  in_root apt-get -qq update
+  in_root apt-get -qq -y --no-install-recommends install /memolock.deb
+  for path in bin/memolock bin/memolock-sh share/memolock/memolock.sh share/man/man1/memolock.1.gz \
+    share/man/man1/memolock-sh.1.gz share/man/man7/memolock-protocol.7.gz share/doc/memolock/copyright \
+    share/doc/memolock/changelog.gz share/bash-completion/completions/memolock \
+    share/zsh/vendor-completions/_memolock share/fish/vendor_completions.d/memolock.fish; do
+    [[ -f $root/usr/$path ]] || fail "no /usr/$path"
+  done
+  equal "memolock $(version)" "$(in_root memolock --version)"
+  for _ in 1 2; do
+    equal made "$(in_root memolock get --id x --ttl 1h --report /report -- sh -c 'echo ran >>/runs; echo made')"
+  done
+  equal ran "$(<"$root/runs")"
+  equal 'miss hit' "$(outcomes "$root/report")"
+  in_root apt-get -qq -y purge memolock
+  equal '' "$(find "$root/usr" "$root/etc" -iname '*memolock*')"
+}
+
+@test "the static binary of the tar.gz works in a root that has nothing else" {
+  unpack
+  equal "memolock $(version)" "$(in_root /bin/memolock --version)"
+  for _ in 1 2; do
+    equal "memolock $(version)" \
+      "$(in_root /bin/memolock get --id x --ttl 1h --report /report -- /bin/memolock --version)"
+  done
+  equal 'miss hit' "$(outcomes "$root/report")"
+}
+
+@test "it shares runs through a server from there" {
+  unpack
+  start_redis
+  store=redis://127.0.0.1:$REDIS_PORT
+  for _ in 1 2; do
+    in_root /bin/memolock get --store "$store" --id x --ttl 1h --report /report -- /bin/memolock key --id y
+  done
+  equal 'miss hit' "$(outcomes "$root/report")"
+  equal y "$(redis get default:x)"
+}
+
+@test "the tar.gz has the license of every library in its binary" {
+  unpack
+  for library in libarchive libc6 libc-ares libcli11 libfmt libhiredis libsodium libssl libstdc++ libtomlplusplus \
+    libxxhash libzstd nlohmann-json3; do
+    compgen -G "$root/share/doc/memolock/licenses/$library*-dev" >/dev/null || fail "no license of $library"
+  done
+}
+
+@test "the checksums beside the packages are theirs" {
+  cd "$PACKAGES" || return
+  sha256sum --check --strict -- *.sha256
+  equal 2 "$(find . -maxdepth 1 -name '*.sha256' | wc -l)"
+}
+
+@test "made again, the packages have the same bytes" {
+  cd "$PACKAGES" || return
+  for package in *.deb *.tar.gz; do same_bytes "$package" "again/$package"; done
+}

@@ -1,0 +1,433 @@
+#!/usr/bin/env bats
+# The lock lives as long as its lease: renewed, expired, vanished, stolen, broken.
+
+load helpers/common
+
+# hold OPTION…: a holder at work on the entry, until `release a`; it will print "held".
+hold() {
+  spawn_get "$@" -- counted held a echo held >holder.out 2>holder.err
+  holder=$!
+  await test -e a.started
+  token=$(redis get t/lock:x)
+}
+
+lock_is() { [[ $(redis get t/lock:x) == "$1" ]]; }
+
+# ---- kept ----
+
+@test "the lock is its holder's while the command runs, for several leases" {
+  hold --lease 200ms
+  sees_renewals 12
+  lock_is "$token"
+  run -124 get --wait 0 -- counted echo own
+  release a
+  finish_all
+  equal held "$(memolock get --tag t --id x)"
+  is_empty holder.err
+  ran_times 1
+  store_is_clean
+}
+
+@test "a waiter waits for several leases" {
+  hold --lease 200ms
+  spawn_get --lease 200ms -- counted echo own >waiter.out
+  await is_waiting $!
+  sees_renewals 12
+  release a
+  finish_all
+  equal held "$(<waiter.out)"
+  ran_times 1
+}
+
+@test "a reader who stalls does not cost the lease" {
+  mkfifo pipe
+  exec 4<>pipe
+  spawn_get --lease 200ms -- sh -c 'seq 200000; held a true' >pipe
+  await test -e a.started
+  token=$(redis get t/lock:x)
+  sees_renewals 12
+  lock_is "$token"
+  release a
+  await nobody_holds
+}
+
+@test "a lock that is released expires for nobody: the next holder has it at once" {
+  for i in 1 2 3; do equal $i "$(get --refresh --wait 0 -- echo $i)"; done
+}
+
+# ---- expired ----
+
+@test "when a holder is killed a waiter takes over within a lease and a half" {
+  hold --lease 2s
+  spawn_get --lease 2s -- counted sh -c 'redis-cli -s "$0" exists clock' "$REDIS_SOCKET" >waiter.out
+  waiter=$!
+  await is_waiting $waiter
+  end $holder
+  redis set clock runs px 3000 >/dev/null
+  lock_is "$token"
+  finish $waiter
+  equal 1 "$(<waiter.out)"
+  ran_times 2
+  store_is_clean
+}
+
+@test "a lock that del --lock has broken is not taken back, and the result is not stored" {
+  hold --lease 300ms
+  spawn_get -v -- counted echo own >waiter.out 2>waiter.err
+  waiter=$!
+  await is_waiting $waiter
+  redis config resetstat >/dev/null
+  equal 1 "$(memolock del --tag t --id x --lock)"
+  finish $waiter
+  equal own "$(<waiter.out)"
+  await renewed 5 # of the waiter: the lock, its end; of del: two; and the holder's last
+  release a
+  finish $holder
+  equal 0 "$status"
+  equal held "$(<holder.out)"
+  one_own_line "$(<holder.err)"
+  equal own "$(memolock get --tag t --id x)"
+  store_is_clean
+}
+
+@test "a holder that has not yet learned that del --lock broke its lock stores nothing" {
+  hold --lease 10m
+  equal 1 "$(memolock del --tag t --id x --lock)"
+  release a
+  finish $holder
+  equal 0 "$status"
+  one_own_line "$(<holder.err)"
+  run -1 memolock get --tag t --id x
+  store_is_clean
+}
+
+@test "until the lease of a killed holder ends nobody takes over" {
+  hold --lease 10m
+  end $holder
+  run -124 get --wait 50ms -- counted echo own
+  equal 1 "$(memolock del --tag t --id x --lock)"
+  equal own "$(get --wait 0 -- counted echo own)"
+}
+
+@test "a holder that slept through its lease stores nothing over the next one's result" {
+  hold --lease 300ms
+  kill -STOP $holder
+  await nobody_holds
+  equal next "$(get -- counted echo next)"
+  release a
+  kill -CONT $holder
+  finish $holder
+  equal 0 "$status"
+  equal held "$(<holder.out)"
+  one_own_line "$(<holder.err)"
+  equal next "$(memolock get --tag t --id x)"
+  store_is_clean
+}
+
+@test "a holder that slept through its lease and was not missed stores its result" {
+  hold --lease 300ms
+  kill -STOP $holder
+  await nobody_holds
+  release a
+  kill -CONT $holder
+  finish $holder
+  is_empty holder.err
+  equal held "$(memolock get --tag t --id x)"
+}
+
+# ---- vanished ----
+
+# vanished COMMAND…: a lock that vanishes by such a Redis command during the run is taken again.
+vanished() {
+  hold --lease 300ms
+  redis "$@" >/dev/null
+  await lock_is "$token"
+  run -124 get --wait 0 -- counted echo own
+  release a
+  finish_all
+  equal held "$(<holder.out)"
+  is_empty holder.err
+  equal held "$(memolock get --tag t --id x)"
+  ran_times 1
+  store_is_clean
+}
+
+@test "a lock that is deleted during the run is taken again, and the result stored" { vanished del t/lock:x; }
+@test "a lock that a flushed database takes along is taken again, and the result stored" { vanished flushall; }
+
+@test "a result is stored though its lock has vanished just before" {
+  hold --lease 10m
+  redis del t/lock:x >/dev/null
+  release a
+  finish_all
+  is_empty holder.err
+  equal held "$(memolock get --tag t --id x)"
+  store_is_clean
+}
+
+@test "an older entry does not keep a holder from taking its vanished lock again" {
+  get -- echo old
+  hold --refresh --lease 300ms
+  redis del t/lock:x >/dev/null
+  await lock_is "$token"
+  release a
+  finish_all
+  is_empty holder.err
+  equal held "$(memolock get --tag t --id x)"
+}
+
+# newer_value VALUE-COMMAND…: what stores another value while the lock is gone.
+newer_value() {
+  redis del t/lock:x >/dev/null
+  "$@" >/dev/null
+  release a
+  finish $holder
+  equal 0 "$status"
+  equal held "$(<holder.out)"
+  one_own_line "$(<holder.err)"
+  contains "$(<holder.err)" 'not stored'
+  await nobody_is_connected
+  equal '' "$(redis get t/lock:x)"
+}
+
+@test "another program's value is not overwritten by a holder whose lock has vanished" {
+  hold --lease 10m
+  newer_value redis set t:x theirs
+  equal theirs "$(redis get t:x)"
+  equal t:x "$(redis keys '*')"
+}
+
+@test "nor is one of the same length over an old entry of ours" {
+  get -- echo same >/dev/null
+  hold --refresh --lease 10m
+  at_once 'del t/lock:x' 'set t:x SAME!'
+  release a
+  finish $holder
+  contains "$(<holder.err)" 'not stored'
+  equal 'SAME!' "$(redis get t:x)"
+}
+
+@test "another holder's result is not overwritten by a holder whose lock has vanished" {
+  hold --lease 10m
+  newer_value get -- echo next
+  equal next "$(memolock get --tag t --id x)"
+}
+
+@test "a large result is not put over another program's value either, and nothing is left of it" {
+  spawn_get --lease 10m -- held a head -c 2000000 /dev/zero >holder.out 2>holder.err
+  await test -e a.started
+  redis del t/lock:x >/dev/null
+  redis set t:x theirs >/dev/null
+  release a
+  finish_all
+  contains "$(<holder.err)" 'not stored'
+  equal theirs "$(redis get t:x)"
+  equal t:x "$(redis keys '*')"
+}
+
+@test "a lock that has vanished is not taken again when another program has stored a value" {
+  hold --lease 300ms
+  overtaken
+  await renewed 1
+  equal '' "$(redis get t/lock:x)"
+  release a
+  finish_all
+  equal theirs "$(redis get t:x)"
+}
+
+# overtaken: the lock vanishes and another program stores a value.
+overtaken() { at_once 'del t/lock:x' 'set t:x theirs'; }
+
+# ---- stolen ----
+
+# stolen: by another, whose lock it is for an hour.
+stolen() { at_once 'set t/lock:x another px 3600000'; }
+
+# others_lock_is_whole: neither deleted nor renewed nor shortened.
+others_lock_is_whole() {
+  equal another "$(redis get t/lock:x)"
+  left=$(redis pttl t/lock:x)
+  ((left > 3000000)) || fail "it lives $left ms"
+}
+
+@test "a holder whose lock was stolen stores nothing, says so once, and leaves the other's lock alone" {
+  hold --lease 300ms
+  stolen
+  await renewed 1
+  release a
+  finish $holder
+  equal 0 "$status"
+  equal held "$(<holder.out)"
+  one_own_line "$(<holder.err)"
+  contains "$(<holder.err)" 'not stored'
+  equal 0 "$(redis exists t:x t/meta:x t/run:x)"
+  others_lock_is_whole
+}
+
+@test "a holder that learns of the theft only at its run's end stores nothing either" {
+  hold --lease 10m
+  stolen
+  release a
+  finish $holder
+  equal 0 "$status"
+  one_own_line "$(<holder.err)"
+  equal 0 "$(redis exists t:x t/meta:x t/run:x)"
+  others_lock_is_whole
+}
+
+@test "once its lock was stolen a holder renews no more" {
+  hold --lease 100ms
+  stolen
+  await renewed 1
+  redis config resetstat >/dev/null
+  sleep 0.5
+  equal 0 "$(renewals)"
+  release a
+  finish_all
+}
+
+# ended_otherwise COMMAND…: a run whose lock was stolen, and that would not be stored anyway.
+ended_otherwise() {
+  spawn_get --lease 10m "$@" >/dev/null 2>holder.err
+  await test -e a.started
+  stolen
+  release a
+  finish $!
+  equal 0 "$(redis exists t:x t/meta:x t/run:x t/part:x)"
+  others_lock_is_whole
+  rm a.started a.go
+  redis del t/lock:x >/dev/null
+}
+
+@test "a failed, a large, a too large and an unkept result leave the other's lock alone" {
+  ended_otherwise -- held a sh -c 'exit 3'
+  equal 3 "$status"
+  ended_otherwise -- held a head -c 2000000 /dev/zero
+  ended_otherwise --ttl 0 -- held a echo unkept
+  ended_otherwise --max-entry 10 -- held a seq 100
+}
+
+@test "an interrupted holder leaves the other's lock alone" {
+  hold --lease 10m
+  stolen
+  kill -TERM $holder
+  finish $holder
+  equal 143 "$status"
+  others_lock_is_whole
+}
+
+@test "waiters of a holder whose lock was stolen wait for the thief" {
+  hold --lease 300ms
+  spawn_get -v -- counted echo own >waiter.out 2>waiter.err
+  waiter=$!
+  await began_to_wait 1 waiter.err
+  stolen
+  release a
+  finish $holder
+  await began_to_wait 2 waiter.err
+  redis set t:x theirs >/dev/null
+  redis publish t/notif:x theirs >/dev/null
+  finish $waiter
+  equal theirs "$(<waiter.out)"
+  ran_times 1
+}
+
+# ---- interrupted ----
+
+# slow_get N…: a `get` in the background, its Nth requests delayed for a second each. $! is strace's.
+slow_get() {
+  strace -o trace true 2>/dev/null || skip 'strace cannot run here'
+  spawn strace -f -qq -o trace -e trace=sendto,recvfrom -e "inject=sendto:delay_enter=1000000:when=$1" \
+    "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted true
+}
+has_sent() { (($(grep -c 'sendto.* = [1-9]' trace) >= $1)); }
+has_received() { (($(grep -c 'recvfrom.* = [1-9]' trace) >= $1)); }
+
+# interrupted_at N: the server stops before the Nth request, which is then interrupted; the server goes on.
+interrupted_at() {
+  await has_received $(($1 - 1))
+  kill -STOP "$REDIS_PID"
+  await has_sent "$1" || true # a server that stays stopped would hold up all that follows
+  kill -TERM "$(pgrep -P $!)"
+  finish $!
+  kill -CONT "$REDIS_PID"
+  equal 143 "$status"
+  await nobody_is_connected
+  ran_times 0
+}
+
+@test "an interrupt while the lock is being asked for leaves no lock" {
+  slow_get 2
+  interrupted_at 2
+  equal '' "$(redis keys '*')"
+}
+
+@test "an interrupt of one who has the lock, and looks for what is new, leaves no lock" {
+  slow_get 2..3
+  await has_received 1
+  redis set t:x new >/dev/null
+  interrupted_at 3
+  equal t:x "$(redis keys '*')"
+}
+
+# ---- --on-lost-lease ----
+
+# told_to_end COMMAND…: a command that says so when it gets TERM, and whose lease is lost by COMMAND.
+told_to_end() {
+  spawn_get --lease 300ms --on-lost-lease kill -- \
+    sh -c 'trap "echo heard; trap - TERM; kill -TERM \$\$" TERM; : >ready; while :; do sleep 0.01; done' \
+    >holder.out 2>holder.err
+  holder=$!
+  await test -e ready
+  "$@"
+  finish $holder
+  equal 143 "$status"
+  equal heard "$(<holder.out)"
+  one_own_line "$(grep '^memolock: ' holder.err)" # the shell may say that it was terminated
+  contains "$(<holder.err)" lease
+  equal 0 "$(redis exists t:x t/meta:x t/run:x)"
+}
+
+@test "--on-lost-lease kill stops the command when the lock was stolen, and nothing is stored" {
+  told_to_end stolen
+  others_lock_is_whole
+}
+
+@test "--on-lost-lease kill stops the command when something newer is stored" {
+  spawn_get --lease 300ms --on-lost-lease kill -- sh -c ': >ready; exec sleep 60' 2>holder.err
+  await test -e ready
+  overtaken
+  finish $!
+  equal 143 "$status"
+  equal theirs "$(redis get t:x)"
+}
+
+@test "--on-lost-lease kill stops a command and what descends from it" {
+  spawn_get --lease 300ms --on-lost-lease kill -- \
+    sh -c 'setsid sh -c "echo \$\$ >far.pid; exec sleep 60" & sleep 60' 2>/dev/null
+  await test -s far.pid
+  stolen
+  finish $!
+  equal 143 "$status"
+  is_gone "$(<far.pid)"
+}
+
+@test "--on-lost-lease continue, the default, lets the command go on" {
+  hold --lease 300ms --on-lost-lease continue
+  stolen
+  await renewed 1
+  sleep 0.3
+  is_empty holder.out
+  release a
+  finish_all
+  equal held "$(<holder.out)"
+}
+
+@test "--on-lost-lease kill spares a command whose lock has only vanished" {
+  hold --lease 300ms --on-lost-lease kill
+  redis del t/lock:x >/dev/null
+  await lock_is "$token"
+  release a
+  finish_all
+  equal held "$(memolock get --tag t --id x)"
+}

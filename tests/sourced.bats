@@ -1,0 +1,204 @@
+#!/usr/bin/env bats
+# memolock.sh, sourced: functions memoized, and scripts that run where there is no memolock.
+# store: any
+
+load helpers/common
+
+setup() {
+  isolate
+  use_store
+  put_on_path
+  SOURCED=$(realpath "$BATS_TEST_DIRNAME/../cli/memolock.sh")
+  export SOURCED
+}
+
+# without_memolock: the shells' PATH has none from now on, nor much else.
+without_memolock() {
+  local name
+  mkdir bare
+  for name in bash dash zsh sh cat env sed echo true; do ln -s "$(type -P $name)" bare; done
+  path=$PWD/bare:$BATS_TEST_DIRNAME/helpers/bin
+}
+
+# in_shell SHELL SCRIPT: runs it there with memolock.sh sourced.
+in_shell() {
+  local words=("$(command -v "$1")" -c)
+  [[ $1 != zsh ]] || words=("$(command -v zsh)" -fc)
+  run --separate-stderr -- env PATH="${path-$PATH}" "${words[@]}" ". \"\$SOURCED\"; $2"
+}
+
+@test "memo runs a function once, and replays its streams and status" {
+  for shell in bash zsh; do
+    : >"$RUNS"
+    in_shell $shell 'f() { counted echo "out $1"; echo err >&2; return 3; }; export MEMOLOCK_CACHE_FAILURES=1h
+      memo 1h f "a b"; echo $?; memo 1h f "a b"; echo $?'
+    equal $'out a b\n3\nout a b\n3' "$output"
+    equal $'err\nerr' "$stderr"
+    ran_times 1
+  done
+}
+
+@test "memo: arguments, ttl and definition decide" {
+  for shell in bash zsh; do
+    : >"$RUNS"
+    in_shell $shell 'f() { counted echo "$#"; }
+      memo 1h f a b; memo 1h f "a b"; memo 1h f
+      f() { counted echo "new $#"; }
+      memo 1h f; memo 1h f; memo 0 f'
+    equal $'2\n1\n0\nnew 0\nnew 0\nnew 0' "$output"
+    ran_times 5
+  done
+}
+
+@test "memo: the functions of MEMO_FUNCTIONS go with it, and their definitions decide" {
+  for shell in bash zsh; do
+    : >"$RUNS"
+    in_shell $shell 'h() { echo h; }; i() { h; }; f() { counted true; i; }
+      MEMO_FUNCTIONS="  h  i "; memo 1h f; memo 1h f; h() { echo new; }; memo 1h f
+      MEMO_FUNCTIONS="h none" memo 1h f; echo $?'
+    equal $'h\nh\nnew\n125' "$output"
+    one_own_line "$stderr"
+    ran_times 2
+  done
+}
+
+@test "memo: any name, any definition" {
+  cat >late <<'END'
+a-b.c() {
+  case $1 in
+    @(x|y))
+      cat <<X
+	"$1" 'it' \
+"$0"
+X
+      ;;
+  esac
+}
+END
+  in_shell bash 'shopt -s extglob; . ./late; memo 1h a-b.c y'
+  equal '' "$stderr"
+  equal $'\t''"y" '"'it' "'"a-b.c"' "$output"
+  in_shell zsh '"a b"() { print -r -- ${(U)1} }
+    memo 1h "a b" y; fpath=($PWD); print "print -r loaded \$1" >late; autoload -Uz late; memo 1h late x'
+  equal $'Y\nloaded x' "$output"
+}
+
+@test "memo: a function reads stdin, and sees what is exported" {
+  for shell in bash zsh; do
+    in_shell $shell 'f() { cat; echo "$shown-${hidden-}"; }; export shown=1; hidden=2; echo in | memo 0 f'
+    equal $'in\n1-' "$output"
+  done
+}
+
+@test "memo runs a command that is no function" {
+  for shell in bash zsh; do
+    : >"$RUNS"
+    in_shell $shell 'memo 1h counted echo "a  b"; memo 1h counted echo "a  b"; memo 1h sh -c "exit 4"; echo $?'
+    equal $'a  b\na  b\n4' "$output"
+    ran_times 1
+    memolock del --tag default --all
+  done
+}
+
+@test "memo: with variables for the other options" {
+  for shell in bash zsh; do
+    in_shell $shell 'f() { echo hi; }; MEMOLOCK_TAG=mine memo 1h f; echo "${MEMOLOCK_TAG-unset}"'
+    equal $'hi\nunset' "$output"
+    equal 1 "$(memolock del --tag mine --all)"
+  done
+}
+
+@test "memo: too few words are refused" {
+  for shell in bash zsh; do
+    in_shell $shell 'memo 1h'
+    equal 125 "$status"
+    one_own_line "$stderr"
+  done
+}
+
+# sourcing_changes_nothing SHELL
+sourcing_changes_nothing() {
+  in_shell "$1" 'set -eu
+    state() { { set | sed "/()/,\$d"; set +o; } | sed -E "/^(_|\?|[A-Z_]*LINENO|BASH_[A-Z]*|RANDOM|SECONDS|EPOCH[A-Z]*|SRANDOM)=/d"; }
+    f() { state; }
+    state >before; . "$SOURCED"; state >after'
+  equal "0 " "$status $stderr"
+  [[ -s before ]]
+  same_bytes before after
+}
+
+@test "sourced, it sets no variable and no option, and lives with set -eu" {
+  for shell in bash zsh dash; do sourcing_changes_nothing $shell; done
+  without_memolock
+  for shell in bash zsh dash; do sourcing_changes_nothing $shell; done
+}
+
+@test "with memolock installed there is no other" {
+  for shell in bash zsh dash; do
+    in_shell $shell 'command -v memolock'
+    equal "$PWD/bin/memolock" "$output"
+  done
+}
+
+@test "without memolock a script's get runs the command straight" {
+  without_memolock
+  for shell in bash zsh dash; do
+    : >"$RUNS"
+    in_shell $shell 'set -eu
+      for i in 1 2; do memolock get --tag t --id=x -v --ttl 1h -- counted echo "a  b" -- c; done
+      memolock get --ttl 1h -- env -- sh -c "exit 4" || echo $?
+      echo in | memolock get --ttl 1h -- cat
+      memolock get --ttl 1h -- sh -c "echo ttl=5s >>\$MEMOLOCK_CONTROL"
+      echo "${MEMOLOCK_CONTROL-unset}"
+      memolock get --ttl 1h -- nowhere 2>&1 >&2 || echo $?'
+    equal $'a  b -- c\na  b -- c\n4\nin\nunset\n127' "$(grep -v 'not found' <<<"$output")"
+    ran_times 2
+  done
+}
+
+@test "without memolock a command does not see what the fallback keeps in mind" {
+  without_memolock
+  for shell in bash zsh dash; do
+    in_shell $shell 'memolock get --tag t --ttl 1h -- env'
+    lacks $'\n'"$output" $'\n_memolock'
+    contains $'\n'"$output" $'\nMEMOLOCK_CONTROL=/dev/null'
+    in_shell $shell 'memolock get --tag t --ttl 1h -- true; set'
+    lacks "${output%%'()'*}" $'\n_memolock'
+  done
+}
+
+@test "without memolock once and lock run the command, and say that nothing guards it" {
+  without_memolock
+  for shell in bash zsh dash; do
+    for verb in once lock; do
+      in_shell $shell "memolock $verb --id x -- echo hi"
+      equal hi "$output"
+      one_own_line "$stderr"
+      in_shell $shell "MEMOLOCK_LOG=quiet memolock $verb --id x -- echo hi"
+      equal '' "$stderr"
+    done
+  done
+}
+
+@test "without memolock there is nothing stored" {
+  without_memolock
+  for shell in bash zsh dash; do
+    in_shell $shell 'memolock get --tag t --id x; echo $?; memolock get --id=x --wait 5s --; echo $?; memolock show --id x; echo $?
+      memolock ls; memolock gc; memolock del --id x'
+    equal $'1\n1\n1\n0' "$output"
+    equal '' "$stderr"
+  done
+}
+
+@test "without memolock what the fallback cannot do is refused" {
+  without_memolock
+  for shell in bash zsh dash; do
+    for line in 'get --ttl 5m true' 'get true' 'lock --id x true' 'lock --id x --' 'get --ttl 1h --external -- true' \
+      'set --ttl 1h' 'fail' 'key -- true' ''; do
+      in_shell $shell "memolock $line"
+      equal 125 "$status"
+      equal '' "$output"
+      one_own_line "$stderr"
+    done
+  done
+}

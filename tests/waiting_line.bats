@@ -1,0 +1,142 @@
+#!/usr/bin/env bats
+# What one who waits says of it: a live line on a terminal, which leaves no trace, and elsewhere a line now and
+# then. The terminals are tmux's, which draws what a user would see.
+
+load helpers/common
+
+tmux() { command tmux -S "$BATS_TEST_TMPDIR/tmux" -f /dev/null "$@"; }
+
+# in_pane NAME SCRIPT: bash runs it in a terminal of 100 columns, which stays when it has ended.
+in_pane() {
+  tmux new-session -d -s "$1" -x 100 -y 10 "exec bash -c '$2; : >ended; sleep infinity'"
+}
+
+# screen NAME: what stands in it, without the blank lines at its end.
+screen() { tmux capture-pane -p -t "$1" | sed -e 's/ *$//' -e :a -e '/^\n*$/{$d;N;ba' -e '}'; }
+
+# shows NAME REGEX: whether a line in it matches.
+shows() { screen "$1" | grep -qE "$2"; }
+
+# hold: a holder at work on the entry, until `release a`.
+hold() {
+  spawn_get "$@" -- held a echo held >/dev/null
+  holder=$!
+  await test -e a.started
+}
+
+setup() {
+  isolate
+  use_store
+  export get="$MEMOLOCK_BIN get --tag t --id x --ttl forever"
+}
+
+teardown() {
+  local pid
+  tmux kill-server 2>/dev/null || true
+  for pid in "${spawned[@]}" "${servers[@]}"; do end "$pid"; done
+}
+
+@test "a waiter on a terminal shows who runs the command and since when, and leaves no trace" {
+  hold
+  in_pane p "echo before; $get -- false; echo after"
+  await shows p "^memolock: waiting for t:x: $(hostname):$holder, at work for [0-9.]+m?s\$"
+  release a
+  await test -e ended
+  equal $'before\nheld\nafter' "$(screen p)"
+}
+
+@test "the line stands behind what a script has written" {
+  hold
+  in_pane p "printf %s state:; $get -- false"
+  await shows p '^state:memolock: waiting for t:x'
+  release a
+  await test -e ended
+  equal 'state:held' "$(screen p)"
+}
+
+@test "the time goes on" {
+  hold
+  in_pane p "$get -- false"
+  await shows p 'at work for [2-9]s'
+  await shows p 'at work for [3-9]s'
+}
+
+@test "the last run's length is the estimate, with a bar" {
+  memolock get --tag t --id x --ttl forever -- sh -c 'sleep 1.1; echo old' >/dev/null
+  hold --refresh
+  in_pane p "$get --refresh -- false"
+  await shows p '^memolock: \[#+-*\] waiting for t:x: .*, the last run took [0-9.]+s$'
+  await shows p '\[#{10}\]'
+}
+
+@test "a terminal that is too narrow gets as much as fits" {
+  hold
+  in_pane p "$get -- false"
+  await shows p 'at work'
+  tmux resize-window -t p -x 24 -y 10
+  await shows p '^memolock: waiting for t'
+  release a
+  await test -e ended
+  equal held "$(screen p)"
+}
+
+@test "control bytes of the names do not come to the terminal" {
+  spawn "$MEMOLOCK_BIN" get --tag t --id $'a\e[2J' --ttl forever -- held b true >/dev/null
+  await test -e b.started
+  in_pane p "$MEMOLOCK_BIN get --tag t --id \$(printf \"a\\\\033[2J\") --ttl 1h -- false"
+  await shows p 'waiting for t:a\\x1b\[2J'
+}
+
+@test "nothing is shown while the own command runs" {
+  in_pane holder "$get -- held a echo held"
+  await test -e a.started
+  in_pane waiter "$get -- false"
+  await shows waiter 'at work for [2-9]s'
+  equal '' "$(screen holder)"
+}
+
+@test "Ctrl-C at a waiter takes the line with it" {
+  hold
+  in_pane p "trap : INT; $get -- false"
+  await shows p 'waiting for'
+  tmux send-keys -t p C-c
+  await test -e ended
+  equal '^C' "$(screen p)"
+}
+
+@test "with -q, in the background, or on a dumb terminal there is none" {
+  hold
+  in_pane quiet "$get -q -- false"
+  in_pane job "set -m; $get -- false & wait"
+  in_pane dumb "TERM=dumb $get -- false"
+  in_pane plain "$get -- false"
+  await shows plain 'at work for [2-9]s'
+  equal '' "$(screen quiet)"
+  equal '' "$(screen job)"
+  equal '' "$(screen dumb)"
+}
+
+@test "one who waits for a promise shows whose it is" {
+  in_pane p "$get --external -- true"
+  await shows p "^memolock: waiting for t:x: $(hostname):[0-9]+, promised for [0-9.]+m?s\$"
+  memolock set --tag t --id x --ttl forever <<<kept
+  await test -e ended
+  equal kept "$(screen p)"
+}
+
+@test "elsewhere one line comes after a minute, and with -q none" {
+  export BATS_TEST_TIMEOUT=180
+  hold
+  spawn_get -- false 2>waiter.err
+  spawn_get -q -- false 2>quiet.err
+  deadline=$((SECONDS + 90))
+  until [[ -s waiter.err ]]; do
+    ((SECONDS < deadline))
+    sleep 0.2
+  done
+  release a
+  finish_all
+  one_own_line "$(<waiter.err)"
+  contains "$(<waiter.err)" "memolock: still waiting for t:x: $(hostname):$holder, at work for 1m"
+  is_empty quiet.err
+}
