@@ -80,6 +80,28 @@ std::string sentinel_password(const Options& options) {
                       : first_line_of("--sentinel-password-file", file);
 }
 
+StoreChoice directory_choice(const std::string& url) {
+  const std::string directory = directory_of(url);
+  std::error_code error;
+  std::string path = std::filesystem::absolute(directory, error).lexically_normal();
+  if (error)
+    throw store_error(
+        fmt::format("cannot tell where the store {} is: {}", directory, error.message()));
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  std::string path_url = "file://";
+  for (const char c : path) path_url += c == '%' ? std::string("%25") : std::string(1, c);
+  return {std::move(path), std::move(path_url)};
+}
+
+/// Where this machine's local store is; nothing: nowhere.
+std::optional<std::string> default_place() {
+  try {
+    return std::get<std::string>(directory_choice("").place);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 StoreChoice server_choice(const Options& options) {
   RedisSettings settings;
   settings.lease = options.lease;
@@ -96,22 +118,11 @@ StoreChoice server_choice(const Options& options) {
     settings.address.sentinels.user = options.sentinel_user;
     settings.address.sentinels.password = sentinel_password(options);
   }
+  if (settings.address.is_cluster())
+    settings.address.cluster.memory = default_place().value_or("");
   // A password goes to the command only by the way that the caller has chosen for it.
   const bool inherited = variable("MEMOLOCK_STORE") == options.store;
   return {std::move(settings), inherited ? options.store : without_password(options.store)};
-}
-
-StoreChoice directory_choice(const std::string& url) {
-  const std::string directory = directory_of(url);
-  std::error_code error;
-  std::string path = std::filesystem::absolute(directory, error).lexically_normal();
-  if (error)
-    throw store_error(
-        fmt::format("cannot tell where the store {} is: {}", directory, error.message()));
-  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  std::string path_url = "file://";
-  for (const char c : path) path_url += c == '%' ? std::string("%25") : std::string(1, c);
-  return {std::move(path), std::move(path_url)};
 }
 
 }  // namespace
@@ -121,12 +132,7 @@ StoreChoice choose_store(const Options& options) {
 }
 
 std::optional<std::string> directory_here(const StoreChoice& choice) {
-  if (choice.is_local()) return std::get<std::string>(choice.place);
-  try {
-    return std::get<std::string>(directory_choice("").place);
-  } catch (const Error&) {
-    return std::nullopt;
-  }
+  return choice.is_local() ? std::get<std::string>(choice.place) : default_place();
 }
 
 uint64_t max_entry(const Options& options, const StoreChoice& choice) {

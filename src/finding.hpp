@@ -16,6 +16,8 @@ struct Finding {
   std::string subject;  ///< what it is about, one or two words
   std::string words;    ///< what is so; may hold anything that a server or a path does
   std::string remedy;   ///< what to do; empty when it is ok
+
+  bool operator==(const Finding&) const = default;
 };
 
 struct Examination {

@@ -36,6 +36,13 @@ Descriptor open_store_directory(const std::string& directory, DirectoryLink link
   return root;
 }
 
+Descriptor make_store_directory(const std::string& directory) {
+  Descriptor root = open_store_directory(directory, DirectoryLink::follow);
+  if (root) return root;
+  make_directories(directory);
+  return open_store_directory(directory, DirectoryLink::follow);
+}
+
 Descriptor open_folder(int folder, const std::string& name) {
   constexpr int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
   return Descriptor(openat(folder, name.c_str(), flags));

@@ -18,6 +18,9 @@ enum class DirectoryLink { follow, refuse };
 /// opened, belongs to another user, or others may write in it.
 [[nodiscard]] Descriptor open_store_directory(const std::string& directory, DirectoryLink link);
 
+/// The same, made if there is none.
+[[nodiscard]] Descriptor make_store_directory(const std::string& directory);
+
 /// Opens a folder below `folder`, or with AT_FDCWD a path; empty, with errno set, when it cannot.
 /// A symbolic link in its place is ELOOP or ENOTDIR.
 [[nodiscard]] Descriptor open_folder(int folder, const std::string& name);

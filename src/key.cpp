@@ -90,6 +90,18 @@ size_t printable_length(std::string_view text) {
   return length;
 }
 
+std::string braced(const std::string& id) {
+  const bool has_own = hashed_part(id).size() < id.size();
+  return has_own ? id : '{' + id + '}';
+}
+
+/// The id that one of a cluster stands for.
+std::string unbraced(const std::string& id) {
+  if (!id.starts_with('{') || !id.ends_with('}') || id.size() < 3) return id;
+  std::string inner = id.substr(1, id.size() - 2);
+  return braced(inner) == id && !fault_of_braced_id(inner) ? inner : id;
+}
+
 constexpr std::string_view lock_ending = "/lock";
 constexpr std::string_view notif_ending = "/notif";
 constexpr std::string_view meta_ending = "/meta";
@@ -211,6 +223,10 @@ std::string counters_file(std::string_view tag) {
   return file_stem(tag) + std::string(counters_ending);
 }
 
+std::string slots_file(std::string_view nodes) {
+  return digest_of({nodes}) + ".slots";
+}
+
 std::string spool_file(std::string_view token) {
   return std::string(token) + std::string(ending_of(FileKind::spool));
 }
@@ -221,9 +237,23 @@ FileKind kind_of_file(std::string_view name) {
   return FileKind::foreign;
 }
 
-RedisNames::RedisNames(const Key& key) {
+std::string_view hashed_part(std::string_view name) {
+  const size_t open = name.find('{');
+  if (open == std::string_view::npos) return name;
+  const size_t close = name.find('}', open);
+  if (close == std::string_view::npos || close == open + 1) return name;
+  return name.substr(open + 1, close - open - 1);
+}
+
+std::optional<std::string> fault_of_braced_id(std::string_view id) {
+  if (id.starts_with('}')) return "may not begin with '}' on a cluster";
+  return std::nullopt;
+}
+
+RedisNames::RedisNames(const Key& key, Brace brace) {
+  const std::string id = brace == Brace::yes ? braced(key.id) : key.id;
   const auto named = [&](std::string_view ending) {
-    return fmt::format("{}{}:{}", key.tag, ending, key.id);
+    return fmt::format("{}{}:{}", key.tag, ending, id);
   };
   value = named("");
   lock = named(lock_ending);
@@ -253,7 +283,7 @@ std::string redis_pattern(const std::optional<std::string>& tag) {
   return glob_of(*tag) + "[:/]*";
 }
 
-std::optional<Key> key_of_redis_name(std::string_view name) {
+std::optional<Key> key_of_redis_name(std::string_view name, Brace brace) {
   const size_t colon = name.find(':');
   if (colon == std::string_view::npos) return std::nullopt;
   if (name.ends_with(mark_ending)) name.remove_suffix(mark_ending.size());
@@ -264,6 +294,7 @@ std::optional<Key> key_of_redis_name(std::string_view name) {
     break;
   }
   Key key{std::string(tag), std::string(name.substr(colon + 1))};
+  if (brace == Brace::yes) key.id = unbraced(key.id);
   if (fault_of_tag(key.tag) || fault_of_id(key.id)) return std::nullopt;
   return key;
 }

@@ -23,12 +23,17 @@ struct Key {
 inline constexpr std::string_view scratch_prefix = "memolock-doctor-";
 
 /// What lies in a local store's directory beside the folders of tags, none of which begins so: the
-/// folder of the counters, and the file that says by its time when `gc` last ran.
+/// folder of the counters, the file that says by its time when `gc` last ran, and the folder of what
+/// is known of clusters.
 inline constexpr std::string_view counters_folder = ".stats";
 inline constexpr std::string_view gc_stamp = ".gc";
+inline constexpr std::string_view clusters_folder = ".clusters";
 
 /// The file of a tag's counters in their folder.
 [[nodiscard]] std::string counters_file(std::string_view tag);
+
+/// The file of a cluster's slots in their folder; `nodes`: those that its URL names.
+[[nodiscard]] std::string slots_file(std::string_view nodes);
 
 /// What is wrong with a tag or an id, in words that follow "--tag: " or "--id: "; nothing when it
 /// will do.
@@ -104,9 +109,16 @@ enum class FileKind {
 /// What a name found in a tag's folder is.
 [[nodiscard]] FileKind kind_of_file(std::string_view name);
 
+/// Whether an id is braced, as on a cluster, where the keys of one entry must be in one slot. One
+/// with a hash tag of its own never is: there `x` and `{x}` are one entry.
+enum class Brace { no, yes };
+
+/// What is wrong with an id on a cluster, in words that follow "--id: ".
+[[nodiscard]] std::optional<std::string> fault_of_braced_id(std::string_view id);
+
 /// The keys and channels of one entry in Redis: the scheme of redis-memolock, and more of ours.
 struct RedisNames {
-  explicit RedisNames(const Key& key);
+  RedisNames(const Key& key, Brace brace);
 
   std::string value;       ///< stdout of what the last kept run left
   std::string lock;        ///< the holder's token
@@ -129,6 +141,9 @@ struct RedisNames {
 
 /// The entry to which the Redis key `name` belongs, if its value, meta, lock or run has such a
 /// name.
-[[nodiscard]] std::optional<Key> key_of_redis_name(std::string_view name);
+[[nodiscard]] std::optional<Key> key_of_redis_name(std::string_view name, Brace brace);
+
+/// Of a key's name that by which a cluster chooses its slot: its hash tag, or all of it.
+[[nodiscard]] std::string_view hashed_part(std::string_view name);
 
 }  // namespace memolock

@@ -64,7 +64,21 @@ std::vector<Trial> trials(const RedisNames& names, const RedisAddress& address) 
                          {{"PUBLISH", names.fail, ""}, Purpose::waking},
                          {{"SCAN", "0"}, Purpose::listing}};
   if (address.has_sentinels()) all.push_back({{"ROLE"}, Purpose::failover});
+  if (address.is_cluster())
+    all.insert(all.end(), {{{"SSUBSCRIBE", names.fail}, Purpose::waking},
+                           {{"SUNSUBSCRIBE"}, Purpose::waking},
+                           {{"SPUBLISH", names.fail, ""}, Purpose::waking},
+                           {{"CLUSTER", "SLOTS"}},
+                           {{"CLUSTER", "MYID"}},
+                           {{"ASKING"}}});
   return all;
+}
+
+/// As an ACL rule names its command.
+std::string name_of(const Trial& trial) {
+  auto name = std::string(trial.command.front().bytes);
+  if (name == "CLUSTER") name.append("|").append(trial.command.at(1).bytes);
+  return name;
 }
 
 /// Text put together of words.
@@ -86,7 +100,7 @@ RedisNames patterns_of(const std::string& tag) {
   // No pattern of an ACL can hold a space, and who types one quotes with these.
   for (char& c : pattern)
     if (c == ' ' || c == '"' || c == '\'') c = '?';
-  return RedisNames({pattern, "*"});
+  return {{pattern, "*"}, Brace::no};
 }
 
 std::string key_grants(const std::string& tag) {
@@ -133,7 +147,7 @@ class Verdict {
 void Verdict::take(const Trial& trial, const RedisReply& reply) {
   if (reply.type != RedisReply::Type::error) return;
   const std::string_view error = reply.text;
-  const auto name = std::string(trial.command.front().bytes);
+  const std::string name = name_of(trial);
   if (error.find("NOPERM") == std::string_view::npos) {
     if (!fault_) fault_ = fault(error, "writes");
   } else if (error.find(" to run ") != std::string_view::npos) {
@@ -197,17 +211,17 @@ RedisReply ask(RedisConnection& connection, const RedisCommand& command) {
 }  // namespace
 
 std::string least_acl_rule(const std::string& tag, const RedisAddress& address) {
-  const RedisNames names({tag, "any"});
+  const RedisNames names = names_at(address, {tag, "any"});
   std::set<std::string> commands{"MULTI", "EXEC"};
   if (address.database != 0) commands.insert("SELECT");
-  for (const Trial& trial : trials(names, address)) commands.emplace(trial.command.front().bytes);
+  for (const Trial& trial : trials(names, address)) commands.insert(name_of(trial));
   return fmt::format("resetkeys {} resetchannels {} nocommands {}", key_grants(tag),
                      channel_grants(tag), grants(commands));
 }
 
 std::vector<Finding> examine_access(const RedisAddress& address, Nanoseconds timeout,
                                     const Key& scratch) {
-  const RedisNames names(scratch);
+  const RedisNames names = names_at(address, scratch);
   Verdict verdict(address.user.empty() ? "default" : address.user, scratch.tag);
   RedisConnection connection(address, timeout, -1);
   // Without a transaction to end, this is an error that does no harm.

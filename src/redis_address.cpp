@@ -16,7 +16,7 @@
 namespace memolock {
 namespace {
 
-enum class Transport { tcp, unix_socket, sentinels };
+enum class Transport { tcp, unix_socket, sentinels, cluster };
 
 struct Scheme {
   std::string_view prefix;
@@ -24,11 +24,13 @@ struct Scheme {
   bool use_tls;
 };
 
-constexpr std::array<Scheme, 5> schemes{{{"redis://", Transport::tcp, false},
+constexpr std::array<Scheme, 7> schemes{{{"redis://", Transport::tcp, false},
                                          {"rediss://", Transport::tcp, true},
                                          {"redis+unix://", Transport::unix_socket, false},
                                          {"redis+sentinel://", Transport::sentinels, false},
-                                         {"rediss+sentinel://", Transport::sentinels, true}}};
+                                         {"rediss+sentinel://", Transport::sentinels, true},
+                                         {"redis+cluster://", Transport::cluster, false},
+                                         {"rediss+cluster://", Transport::cluster, true}}};
 
 const Scheme* scheme_of(std::string_view url) {
   const auto* const found = std::find_if(schemes.begin(), schemes.end(), [&](const Scheme& scheme) {
@@ -131,17 +133,25 @@ void read_tcp(const Parts& parts, RedisAddress& into) {
   read_database(parts.rest, into);
 }
 
+/// HOST[:PORT][,…].
+std::vector<RedisHost> read_hosts(std::string_view left, uint16_t default_port) {
+  std::vector<RedisHost> hosts;
+  for (;;) {
+    const size_t comma = std::min(left.find(','), left.size());
+    auto& host = hosts.emplace_back();
+    host.port = default_port;
+    read_host(left.substr(0, comma), host.name, host.port);
+    if (comma == left.size()) return hosts;
+    left.remove_prefix(comma + 1);
+  }
+}
+
 /// HOST[:PORT][,…]/NAME[/DB].
 void read_sentinels(const Parts& parts, RedisAddress& into) {
   refuse_late_at(parts);
   RedisSentinels& sentinels = into.sentinels;
-  for (std::string_view left = parts.site;;) {
-    const size_t comma = std::min(left.find(','), left.size());
-    auto& host = sentinels.hosts.emplace_back();
-    read_host(left.substr(0, comma), host.name, host.port);
-    if (comma == left.size()) break;
-    left.remove_prefix(comma + 1);
-  }
+  constexpr uint16_t sentinels_port = 26379;
+  sentinels.hosts = read_hosts(parts.site, sentinels_port);
   if (!parts.rest.starts_with('/')) refuse("names no master; that is redis+sentinel://HOSTS/NAME");
   const std::string_view path = parts.rest.substr(1);
   const size_t name_end = std::min(path.find_first_of("/?#"), path.size());
@@ -149,6 +159,13 @@ void read_sentinels(const Parts& parts, RedisAddress& into) {
   if (sentinels.master.empty() || !is_printable(sentinels.master))
     refuse("names no master; that is redis+sentinel://HOSTS/NAME");
   read_database(path.substr(name_end), into);
+}
+
+void read_cluster(const Parts& parts, RedisAddress& into) {
+  refuse_late_at(parts);
+  into.cluster.hosts = read_hosts(parts.site, into.port);
+  read_database(parts.rest, into);
+  if (into.database != 0) refuse("has a database, of which a cluster has but one");
 }
 
 void read_unix(const Parts& parts, RedisAddress& into) {
@@ -167,28 +184,36 @@ void read_unix(const Parts& parts, RedisAddress& into) {
 
 }  // namespace
 
-std::string shown_host(const std::string& name, uint16_t port) {
+std::string RedisHost::shown() const {
   if (name.find(':') != std::string::npos) return fmt::format("[{}]:{}", name, port);
   return fmt::format("{}:{}", name, port);
 }
 
-std::string RedisAddress::shown() const {
-  if (!host.empty()) return shown_host(host, port);
-  if (!has_sentinels()) return path;
-  std::string text = escape_controls(sentinels.master);
-  const char* between = " by ";
-  for (const auto& sentinel : sentinels.hosts) {
-    text += between + shown_host(sentinel.name, sentinel.port);
-    between = ",";
-  }
+std::string shown_hosts(const std::vector<RedisHost>& hosts) {
+  std::string text;
+  for (const RedisHost& host : hosts) text += (text.empty() ? "" : ",") + host.shown();
   return text;
+}
+
+RedisAddress RedisAddress::at(const RedisHost& there) const {
+  RedisAddress address = *this;
+  address.host = there.name;
+  address.port = there.port;
+  return address;
+}
+
+std::string RedisAddress::shown() const {
+  if (!host.empty()) return RedisHost{host, port}.shown();
+  if (is_cluster()) return "cluster " + shown_hosts(cluster.hosts);
+  if (!has_sentinels()) return path;
+  return escape_controls(sentinels.master) + " by " + shown_hosts(sentinels.hosts);
 }
 
 bool is_redis_url(std::string_view url) { return scheme_of(url) != nullptr; }
 
 RedisAddress parse_redis_url(std::string_view url) {
   const Scheme* const scheme = scheme_of(url);
-  if (scheme == nullptr) refuse("is none of redis://, rediss://, redis+unix://, redis+sentinel://");
+  if (scheme == nullptr) refuse("is none of redis://, rediss://, redis+unix://, redis+sentinel://, redis+cluster://");
   const Parts parts = split(url, *scheme);
   RedisAddress address;
   if (parts.userinfo) read_userinfo(*parts.userinfo, address);
@@ -202,6 +227,9 @@ RedisAddress parse_redis_url(std::string_view url) {
       break;
     case Transport::sentinels:
       read_sentinels(parts, address);
+      break;
+    case Transport::cluster:
+      read_cluster(parts, address);
       break;
   }
   return address;

@@ -16,19 +16,30 @@ struct RedisTls {
   std::string server_name;  ///< the name or IP address to ask for and to verify; unset: the host
 };
 
+struct RedisHost {
+  std::string name;  ///< or IP address
+  uint16_t port = 0;
+
+  bool operator==(const RedisHost&) const = default;
+  /// "HOST:PORT", "[::1]:6379".
+  [[nodiscard]] std::string shown() const;
+};
+
 /// The servers that know which of many is the master of a name.
 struct RedisSentinels {
-  struct Host {
-    std::string name;  ///< or IP address
-    uint16_t port = 26379;
-  };
-  std::vector<Host> hosts;     ///< empty: there are none, the address is the server's own
+  std::vector<RedisHost> hosts;  ///< empty: there are none, the address is the server's own
   std::string master;          ///< the name that they know it by
   std::string user, password;  ///< of theirs; both empty: no login
 };
 
+/// Some of the nodes of a cluster, each of which knows which one has which keys.
+struct RedisCluster {
+  std::vector<RedisHost> hosts;  ///< empty: the address is no cluster's
+  std::string memory;  ///< the directory that remembers what they said; empty: nothing does
+};
+
 struct RedisAddress {
-  std::string host;  ///< name or IP address; empty: a unix socket, or what the sentinels say
+  std::string host;  ///< name or IP address; empty: a unix socket, or what the others below say
   uint16_t port = 6379;
   std::string path;            ///< of the unix socket
   std::string user, password;  ///< both empty: no login
@@ -36,25 +47,32 @@ struct RedisAddress {
   bool use_tls = false;
   RedisTls tls;
   RedisSentinels sentinels;
+  RedisCluster cluster;
 
   [[nodiscard]] bool has_sentinels() const { return !sentinels.hosts.empty(); }
+  [[nodiscard]] bool is_cluster() const { return !cluster.hosts.empty(); }
+  /// Whether it names one server, and no more has to be asked for.
+  [[nodiscard]] bool is_direct() const { return !host.empty() || !path.empty(); }
+  /// The one of its servers that is there, with all else as it is.
+  [[nodiscard]] RedisAddress at(const RedisHost& there) const;
 
-  /// Fit for messages and for people: "HOST:PORT", "[::1]:6379", the socket's path, or
-  /// "NAME by HOST:PORT,HOST:PORT".
+  /// Fit for messages and for people: "HOST:PORT", "[::1]:6379", the socket's path,
+  /// "NAME by HOST:PORT,HOST:PORT", or "cluster HOST:PORT,HOST:PORT".
   [[nodiscard]] std::string shown() const;
 };
 
-/// "HOST:PORT", "[::1]:6379".
-[[nodiscard]] std::string shown_host(const std::string& name, uint16_t port);
+/// "HOST:PORT,HOST:PORT".
+[[nodiscard]] std::string shown_hosts(const std::vector<RedisHost>& hosts);
 
-/// Whether `url` has one of Redis's schemes: redis, rediss, redis+unix,
-/// redis+sentinel, rediss+sentinel.
+/// Whether `url` has one of Redis's schemes: redis, rediss, redis+unix, and redis or rediss with
+/// +sentinel or +cluster.
 [[nodiscard]] bool is_redis_url(std::string_view url);
 
 /// Reads redis://[[USER]:PASSWORD@|USER@]HOST[:PORT][/DB], rediss:// likewise, and
 /// redis+unix://[USERINFO@]/PATH[?db=N], and redis+sentinel://[USERINFO@]HOST[:PORT][,…]/NAME[/DB],
-/// rediss+sentinel:// likewise; percent-decoded, an IPv6 address in brackets. Throws
-/// Error(usage), which says what is wrong but quotes nothing: any part may be a misplaced password.
+/// rediss+sentinel:// likewise, and redis+cluster://[USERINFO@]HOST[:PORT][,…], rediss+cluster://
+/// likewise; percent-decoded, an IPv6 address in brackets. Throws Error(usage), which says what is
+/// wrong but quotes nothing: any part may be a misplaced password.
 [[nodiscard]] RedisAddress parse_redis_url(std::string_view url);
 
 /// Any URL without its password, also where that has an unescaped / or @; the user stays.

@@ -9,10 +9,12 @@
 
 #include <fmt/format.h>
 
+#include "src/cluster_doctor.hpp"
 #include "src/error.hpp"
 #include "src/redis_access.hpp"
 #include "src/redis_outcome.hpp"
 #include "src/redis_remedy.hpp"
+#include "src/redis_router.hpp"
 #include "src/redis_sentinel.hpp"
 #include "src/redis_session.hpp"
 #include "src/sentinel_doctor.hpp"
@@ -50,11 +52,13 @@ bool is_new_enough(std::string_view version) {
 
 class ServerExamination {
  public:
-  ServerExamination(const RedisSettings& settings, const std::string& tag, const Log& log)
+  /// `scratch` names an entry that nobody has, and that the server would have.
+  ServerExamination(const RedisSettings& settings, RedisAddress address, Key scratch,
+                    const Log& log)
       : settings_(settings),
         log_(log),
-        address_(settings_.address),
-        scratch_{tag, std::string(scratch_prefix) + new_token()},
+        address_(std::move(address)),
+        scratch_(std::move(scratch)),
         session_(address_, settings.timeout, -1, log) {}
 
   void run();
@@ -87,7 +91,7 @@ class ServerExamination {
 
 void ServerExamination::run() {
   try {
-    if (address_.has_sentinels()) {
+    if (!address_.is_direct()) {
       findings_ = examine_sentinels(address_, settings_.timeout);
       address_ = find_master(address_, settings_.timeout, -1, log_);
     }
@@ -155,9 +159,9 @@ void ServerExamination::judge_role() {
   const std::string& mode = hello_["mode"];
   if (mode == "sentinel") {
     add(Level::fail, "role", "a Sentinel, which keeps no entries", "name the server it watches");
-  } else if (mode == "cluster") {
+  } else if (mode == "cluster" && !address_.is_cluster()) {
     add(Level::fail, "role", "part of a cluster, which would scatter the keys of an entry",
-        "use a server that is no part of a cluster");
+        "write redis+cluster:// or rediss+cluster://");
   } else if (role == "master") {
     add(Level::ok, "role", "primary");
   } else {
@@ -250,7 +254,7 @@ void ServerExamination::judge_access() {
 /// Does what a run does first and last.
 void ServerExamination::take_a_lock() {
   trying_ = "writes";
-  const RedisNames names(scratch_);
+  const RedisNames names = session_.names(scratch_);
   const std::string token = new_token({this_process(), wall_now(), Keeper::holder});
   const RedisReply taken = session_.run_script(redis_scripts::acquire, names, {token, "1000"});
   let_redis_lock_go(session_, names, token, Nanoseconds(0));
@@ -259,12 +263,43 @@ void ServerExamination::take_a_lock() {
   add(Level::ok, "writes", "a lock was taken and released");
 }
 
+std::vector<Finding> examine_one(const RedisSettings& settings, const RedisAddress& address,
+                                 const Key& scratch, const Log& log) {
+  ServerExamination examination(settings, address, scratch, log);
+  examination.run();
+  return examination.take_findings();
+}
+
+std::vector<Finding> examine_cluster(const RedisSettings& settings, const std::string& tag,
+                                     const Log& log) {
+  RedisRouter router(settings.address, settings.timeout, log);
+  try {
+    const SlotMap& map = router.ask_for_slots(-1);
+    std::vector<NodeFindings> nodes;
+    for (const RedisNode& node : map.nodes())
+      nodes.push_back({node.host, examine_one(settings, settings.address.at(node.host),
+                                              scratch_at(map, node, tag), log)});
+    std::vector<Finding> all = merged(nodes);
+    all.insert(all.begin(), judge_slots(map));
+    return all;
+  } catch (const Error& error) {
+    if (error.kind() != Error::Kind::store) throw;
+    return {fault(error.what(), "cluster")};
+  }
+}
+
 }  // namespace
 
 Examination examine_server(const RedisSettings& settings, const std::string& tag, const Log& log) {
-  ServerExamination examination(settings, tag, log);
-  examination.run();
-  return {examination.take_findings(), least_acl_rule(tag, settings.address)};
+  const RedisAddress& address = settings.address;
+  Examination examination{{}, least_acl_rule(tag, address)};
+  if (address.is_cluster()) {
+    examination.findings = examine_cluster(settings, tag, log);
+  } else {
+    const Key scratch{tag, std::string(scratch_prefix) + new_token()};
+    examination.findings = examine_one(settings, address, scratch, log);
+  }
+  return examination;
 }
 
 }  // namespace memolock

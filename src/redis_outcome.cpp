@@ -24,7 +24,7 @@ RedisOutcome::RedisOutcome(RedisSession& session, const Key& key, const RedisAut
                            const Spool& spool, Nanoseconds lease, Nanoseconds retry_for)
     : session_(session),
       key_(key),
-      names_(key),
+      names_(session.names(key)),
       authority_(authority),
       spool_(spool),
       lease_(lease),

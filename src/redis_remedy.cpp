@@ -13,7 +13,7 @@ struct Remedy {
 };
 
 // The first whose sign is in the error counts.
-constexpr std::array<Remedy, 30> remedies{{
+constexpr std::array<Remedy, 32> remedies{{
     {"NOAUTH", "login",
      "give the password with --password-file or MEMOLOCK_REDIS_PASSWORD, and a user in the URL if "
      "it is not the default one's"},
@@ -54,7 +54,9 @@ constexpr std::array<Remedy, 30> remedies{{
     {"NOREPLICAS", "", "see to the server's replicas: without them it takes no writes"},
     {"CLUSTERDOWN", "", "see to the cluster, parts of which are down"},
     {"BUSY ", "", "wait for the script that keeps the server busy, or run SCRIPT KILL there"},
-    {"CROSSSLOT", "", "use a server that is no part of a cluster"},
+    {"CROSSSLOT", "", "write redis+cluster:// or rediss+cluster://: the server is part of a cluster"},
+    {"MOVED ", "", "write redis+cluster:// or rediss+cluster://: the server is part of a cluster"},
+    {"cluster support disabled", "", "write redis:// or rediss://: the server is no part of a cluster"},
 }};
 
 }  // namespace

@@ -82,7 +82,7 @@ std::optional<int64_t> number_in(std::string_view line) {
   return value;
 }
 
-bool is_reply_type(char c) { return std::string_view("+-:$*").find(c) != std::string_view::npos; }
+bool is_reply_type(char c) { return std::string_view("+-:$*_%>").find(c) != std::string_view::npos; }
 
 }  // namespace
 
@@ -106,9 +106,15 @@ RedisReply RedisReplyReader::element(int depth) {
   spend(sizeof(RedisReply));
   const std::string_view head = line();
   if (head[0] == '+' || head[0] == '-' || head[0] == ':') return decoded(head.size());
+  // hiredis knows no RESP3
+  if (head == "_\r\n") {
+    begin_ += head.size();
+    return {};
+  }
+  const char type = head[0];
   const auto number = number_in(head);
   if (!number) from_->fail(malformed);
-  if (head[0] == '$') {
+  if (type == '$') {
     if (*number < 0) return decoded(head.size());
     if (*number > largest_string) from_->fail("sent a string of more than 1 GiB");
     const auto size = static_cast<uint64_t>(*number);
@@ -117,13 +123,15 @@ RedisReply RedisReplyReader::element(int depth) {
     return streamed(size);
   }
   begin_ += head.size();
-  return *number < 0 ? RedisReply() : array(*number, depth);
+  if (*number < 0) return {};
+  const auto as = type == '>' ? RedisReply::Type::push : RedisReply::Type::array;
+  return array(as, type == '%' ? 2 * *number : *number, depth);
 }
 
-RedisReply RedisReplyReader::array(int64_t count, int depth) {
+RedisReply RedisReplyReader::array(RedisReply::Type type, int64_t count, int depth) {
   if (depth == deepest) from_->fail(malformed);
   RedisReply reply;
-  reply.type = RedisReply::Type::array;
+  reply.type = type;
   // not reserved: the count is but a claim
   for (int64_t i = 0; i < count; ++i) reply.elements.push_back(element(depth + 1));
   return reply;

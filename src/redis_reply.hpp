@@ -1,4 +1,4 @@
-// What a Redis server answers: RESP2, read in little memory.
+// What a Redis server answers: RESP2, and what we see of RESP3, read in little memory.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,15 @@ struct redisReader;
 namespace memolock {
 
 struct RedisReply {
-  enum class Type { nil, integer, string, status, error, array };
+  enum class Type {
+    nil,
+    integer,
+    string,
+    status,
+    error,
+    array,  ///< also a map of RESP3: keys and values by turns
+    push,   ///< an array that answers nothing: of RESP3
+  };
 
   Type type = Type::nil;
   int64_t integer = 0;
@@ -24,7 +32,7 @@ struct RedisReply {
   Descriptor file;  ///< instead of the text of a string over 64 KiB: a nameless file with its bytes
   uint64_t size = 0;                 ///< of a string; bytes
   uint64_t hash = 0;                 ///< of a string; XXH3, as `checksum` has it
-  std::vector<RedisReply> elements;  ///< of an array
+  std::vector<RedisReply> elements;  ///< of an array or push
 };
 
 /// Reads the replies of one connection. Throws Error as the socket does, which must outlive this.
@@ -44,7 +52,7 @@ class RedisReplyReader {
   };
 
   RedisReply element(int depth);
-  RedisReply array(int64_t count, int depth);
+  RedisReply array(RedisReply::Type type, int64_t count, int depth);
   RedisReply decoded(size_t size);
   RedisReply streamed(uint64_t size);
   std::string_view line();

@@ -41,7 +41,7 @@ class RedisLock final : public Lock {
       : store_(store),
         session_(store.session()),
         key_(std::move(key)),
-        names_(key_),
+        names_(session_.names(key_)),
         authority_{std::move(token), in_microseconds(acquired)},
         asked_(asked),
         acquired_(acquired),
@@ -93,11 +93,11 @@ class RedisLock final : public Lock {
   Published publish(const Record& from) override {
     Record record = from;
     record.begun = acquired_;
-    // Sentinels need some seconds to find another master.
+    // Sentinels, and the nodes of a cluster, need some seconds to choose another master.
     const RedisSettings& settings = store_.settings();
-    const Nanoseconds retry_for = settings.address.has_sentinels()
-                                      ? std::max(settings.timeout, settings.lease)
-                                      : settings.timeout;
+    const Nanoseconds retry_for = settings.address.is_direct()
+                                      ? settings.timeout
+                                      : std::max(settings.timeout, settings.lease);
     const RedisOutcome outcome(session_, key_, authority_, *spool_, store_.settings().lease,
                                retry_for);
     try {
@@ -249,7 +249,7 @@ class RedisPromise final : public Promise {
   }
 
   [[nodiscard]] bool renew(Nanoseconds life) override {
-    return extend(store_.session(), RedisNames(key_), authority_.token, life, Nanoseconds(0));
+    return extend(store_.session(), store_.session().names(key_), authority_.token, life, Nanoseconds(0));
   }
 
  private:
@@ -265,7 +265,7 @@ class RedisPromise final : public Promise {
 std::unique_ptr<Lock> acquire_redis_lock(RedisStore& store, const Key& key, Keeper keeper) {
   const std::string token = new_token({this_process(), store.now(), keeper});
   const Nanoseconds asked = boot_now();
-  const RedisReply reply = ask_for_lock(store, RedisNames(key), token);
+  const RedisReply reply = ask_for_lock(store, store.session().names(key), token);
   if (reply.type != RedisReply::Type::array || reply.elements.size() != 5) return nullptr;
   const Nanoseconds acquired = store.session().set_clock(reply);
   Sighting stored;
@@ -277,7 +277,7 @@ std::unique_ptr<Lock> acquire_redis_lock(RedisStore& store, const Key& key, Keep
 std::unique_ptr<Promise> redis_promise(RedisStore& store, const Key& key,
                                        const std::string& token) {
   if (!token.empty()) {
-    const RedisNames names(key);
+    const RedisNames names = store.session().names(key);
     const auto replies = store.session().pipeline({{"GET", names.lock}});
     if (replies.front().text != token) return nullptr;
   }

@@ -24,6 +24,18 @@ end
 return replies
 )";
 
+/// wake: how all scripts tell the waiters to look again. Those of a cluster listen within the shard,
+/// as far as its servers can.
+inline constexpr const char* wake = R"(
+local function wake(channel, token) redis.pcall('PUBLISH', channel, token) end
+)";
+inline constexpr const char* wake_in_shard = R"(
+local function wake(channel, token)
+  local told = redis.pcall('SPUBLISH', channel, token)
+  if type(told) == 'table' then redis.pcall('PUBLISH', channel, token) end
+end
+)";
+
 /// is_own: whether the value that is stored belongs to the meta: it has its length, its expiry (to
 /// the milliseconds between two questions), and its hash, which a large one lacks.
 /// newer_than: whether what is stored, a mark too, is newer than `since` (microseconds). Of a
@@ -142,7 +154,7 @@ if holder == ARGV[1] then redis.call('DEL', KEYS[2]) end
 if ARGV[4] == 'here' then
   redis.pcall('PUBLISH', ARGV[6], ARGV[5])
 else
-  redis.pcall('PUBLISH', ARGV[7], ARGV[1])
+  wake(ARGV[7], ARGV[1])
 end
 return 'stored'
 )"};
@@ -167,7 +179,7 @@ if marks[1] == ARGV[1] then
   redis.call('PEXPIRE', KEYS[7], life)
 end
 if holder == ARGV[1] then redis.call('DEL', KEYS[2]) end
-redis.pcall('PUBLISH', ARGV[4], ARGV[1])
+wake(ARGV[4], ARGV[1])
 return 'shared'
 )"};
 
@@ -194,7 +206,7 @@ if redis.call('HGET', KEYS[5], 'forgotten') ~= ARGV[1] then
   answer = 'stored'
 end
 if holder == ARGV[1] then redis.call('DEL', KEYS[2]) end
-redis.pcall('PUBLISH', ARGV[4], ARGV[1])
+wake(ARGV[4], ARGV[1])
 return answer
 )"};
 
@@ -209,7 +221,7 @@ if ARGV[3] == '0' then
 else
   redis.call('PEXPIRE', KEYS[2], ARGV[3])
 end
-redis.pcall('PUBLISH', ARGV[2], ARGV[1])
+wake(ARGV[2], ARGV[1])
 return 1
 )"};
 
@@ -241,7 +253,7 @@ if not holder then return 0 end
 redis.call('HSET', KEYS[5], 'broken', holder)
 redis.call('PEXPIRE', KEYS[5], math.max(redis.call('PTTL', KEYS[2]), 0) + ARGV[2])
 redis.call('DEL', KEYS[2])
-redis.pcall('PUBLISH', ARGV[1], holder)
+wake(ARGV[1], holder)
 return 1
 )"};
 

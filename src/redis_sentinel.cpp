@@ -41,7 +41,7 @@ std::optional<RedisAddress> ask(const RedisAddress& service, const RedisAddress&
 
 }  // namespace
 
-RedisAddress sentinel_address(const RedisAddress& service, const RedisSentinels::Host& host) {
+RedisAddress sentinel_address(const RedisAddress& service, const RedisHost& host) {
   RedisAddress sentinel;
   sentinel.host = host.name;
   sentinel.port = host.port;

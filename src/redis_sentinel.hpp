@@ -17,6 +17,6 @@ namespace memolock {
 
 /// The address of one sentinel, to ask it something.
 [[nodiscard]] RedisAddress sentinel_address(const RedisAddress& service,
-                                            const RedisSentinels::Host& host);
+                                            const RedisHost& host);
 
 }  // namespace memolock

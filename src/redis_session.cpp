@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "src/error.hpp"
@@ -32,6 +34,12 @@ class Busy : public Error {
   explicit Busy(const std::string& message) : Error(Kind::store, message) {}
 };
 
+/// The same of a node of a cluster that has not what it was asked for. The router knows who has.
+class Elsewhere : public Error {
+ public:
+  explicit Elsewhere(const std::string& message) : Error(Kind::store, message) {}
+};
+
 bool begins_with_word(std::string_view error, std::string_view word) {
   return error.starts_with(word) && (error.size() == word.size() || error[word.size()] == ' ');
 }
@@ -45,9 +53,12 @@ bool is_busy(std::string_view error) {
 
 bool is_error(const RedisReply& reply) { return reply.type == RedisReply::Type::error; }
 
+bool is_push(const RedisReply& reply) { return reply.type == RedisReply::Type::push; }
+
 bool is_message(const RedisReply& reply) {
-  return reply.type == RedisReply::Type::array && reply.elements.size() == 3 &&
-         reply.elements[0].text == "message";
+  if (!is_push(reply) && reply.type != RedisReply::Type::array) return false;
+  const auto& elements = reply.elements;
+  return elements.size() == 3 && (elements[0].text == "message" || elements[0].text == "smessage");
 }
 
 int64_t number_in(const RedisReply& reply) {
@@ -60,10 +71,39 @@ int64_t number_in(const RedisReply& reply) {
 }  // namespace
 
 RedisSession::RedisSession(RedisAddress address, Nanoseconds timeout, int interrupt, const Log& log)
-    : address_(std::move(address)), timeout_(timeout), interrupt_(interrupt), log_(log) {}
+    : address_(std::move(address)), timeout_(timeout), interrupt_(interrupt), log_(log) {
+  if (address_.is_cluster() && !address_.is_direct())
+    router_ = std::make_unique<RedisRouter>(address_, timeout_, log_);
+}
+
+RedisNames names_at(const RedisAddress& address, const Key& key) {
+  if (!address.is_cluster()) return {key, Brace::no};
+  if (const auto fault = fault_of_braced_id(key.id)) throw usage_error("--id: " + *fault);
+  return {key, Brace::yes};
+}
+
+RedisNames RedisSession::names(const Key& key) {
+  RedisNames names = names_at(address_, key);
+  aim_at(names);
+  return names;
+}
+
+void RedisSession::aim_at(const RedisNames& names) {
+  if (!router_) return;
+  slot_ = slot_of(names.value);
+  if (connection_ && !router_->may_be_at(slot_, host_)) disconnect();
+}
+
+std::vector<RedisAddress> RedisSession::primaries() {
+  if (!router_) return {address_};
+  std::vector<RedisAddress> all;
+  for (const RedisNode& node : router_->ask_for_slots(interrupt_).nodes())
+    all.push_back(address_.at(node.host));
+  return all;
+}
 
 std::string RedisSession::worded(std::string_view what) const {
-  return fmt::format("the store at {}: {}", master_.empty() ? address_.shown() : master_, what);
+  return fmt::format("the store at {}: {}", host_.name.empty() ? address_.shown() : escape_controls(host_.shown()), what);
 }
 
 void RedisSession::set_interrupt(int descriptor) {
@@ -71,15 +111,80 @@ void RedisSession::set_interrupt(int descriptor) {
   if (connection_) connection_->set_interrupt(descriptor);
 }
 
+void RedisSession::disconnect() {
+  connection_.reset();
+  subscribed_ = false;
+}
+
 RedisConnection& RedisSession::connection() {
   if (connection_) return *connection_;
-  if (!address_.has_sentinels()) return connection_.emplace(address_, timeout_, interrupt_);
-  const RedisAddress master = find_master(address_, timeout_, interrupt_, log_);
-  master_ = master.shown();
-  connection_.emplace(master, timeout_, interrupt_);
-  connection_->queue({"ROLE"});
-  role_is_asked_ = true;
+  greetings_.clear();
+  is_detour_ = speaks_resp3_ = false;
+  if (router_) {
+    connect_to_node();
+  } else if (address_.is_direct()) {
+    connection_.emplace(address_, timeout_, interrupt_);
+  } else {
+    connect_to_master();
+  }
   return *connection_;
+}
+
+void RedisSession::connect_to_master() {
+  const RedisAddress master = find_master(address_, timeout_, interrupt_, log_);
+  host_ = {master.host, master.port};
+  connection_.emplace(master, timeout_, interrupt_);
+  greet(Greeting::role, {"ROLE"});
+}
+
+void RedisSession::connect_to_node() {
+  const RedisRouter::Route route = router_->route(slot_, interrupt_);
+  host_ = route.host;
+  connection_.emplace(address_.at(host_), timeout_, interrupt_);
+  is_detour_ = route.is_detour;
+  expected_id_ = route.id;
+  if (!expected_id_.empty()) greet(Greeting::id, {"CLUSTER", "MYID"});
+  if (route.wants_slots) greet(Greeting::slots, {"CLUSTER", "SLOTS"});
+}
+
+void RedisSession::greet(Greeting greeting, std::initializer_list<RedisArgument> command) {
+  connection_->queue(command);
+  greetings_.push_back(greeting);
+}
+
+void RedisSession::take_answer(Greeting to, const RedisReply& reply) {
+  switch (to) {
+    case Greeting::role:
+      return check_role(reply);
+    case Greeting::id:
+      return check_id(reply);
+    case Greeting::slots:
+      return router_->learn(reply, host_);
+    case Greeting::resp3:
+    case Greeting::asking:
+      if (is_error(reply)) fail(reply);
+  }
+}
+
+/// Another node may have taken the place of the one that was remembered, even another cluster's.
+void RedisSession::check_id(const RedisReply& id) {
+  if (is_error(id)) {
+    if (!begins_with_word(id.text, "NOPERM")) fail(id);
+  } else if (id.text != expected_id_) {
+    router_->forget();
+    throw Elsewhere(worded("is not the node that it was"));
+  }
+}
+
+/// Reads whether this is the right server, before it is asked to write something.
+void RedisSession::settle(RedisConnection& connection) {
+  const auto is_of_server = [](Greeting it) { return it == Greeting::role || it == Greeting::id; };
+  while (std::any_of(greetings_.begin(), greetings_.end(), is_of_server)) {
+    const RedisReply reply = connection.read_reply();
+    const Greeting first = greetings_.front();
+    greetings_.erase(greetings_.begin());
+    take_answer(first, reply);
+  }
 }
 
 /// Who may not ask must believe the sentinels.
@@ -100,6 +205,14 @@ void RedisSession::fail(const RedisReply& error, std::string_view key) const {
   if (said.find("unauthenticated") != std::string::npos) said = "NOAUTH Authentication required.";
   const std::string about = key.empty() ? "" : escape_controls(key) + ": ";
   const std::string text = worded(about + escape_controls(said));
+  if (router_) {
+    if (const auto to = redirection_in(error.text, host_)) {
+      router_->redirect(*to);
+      throw Elsewhere(text);
+    }
+    if (begins_with_word(error.text, "CLUSTERDOWN") || begins_with_word(error.text, "LOADING"))
+      router_->suspect(host_, "");
+  }
   if (is_busy(error.text)) throw Busy(text);
   if (begins_with_word(error.text, "OOM")) throw OutOfMemory(text);
   throw Refused(text);
@@ -109,34 +222,48 @@ void RedisSession::fail(const RedisReply& error, std::string_view key) const {
 /// when the server is busy.
 template <typename Request>
 auto RedisSession::persist(Nanoseconds retry_for, const Request& request) {
+  constexpr int most_redirections = 5;  // while nodes disagree they could go on for ever
   const Nanoseconds begun = boot_now();
   Nanoseconds pause = milliseconds(20);
+  int redirections = 0;
+  bool has_looked_elsewhere = false;
   for (;;) {
     const bool used_before = connection_.has_value();
     Nanoseconds enough{0};
     try {
-      return request(connection());
+      auto answer = request(connection());
+      if (is_detour_) disconnect();
+      return answer;
     } catch (const Refused&) {
       throw;
+    } catch (const Elsewhere& elsewhere) {
+      disconnect();
+      if (++redirections <= most_redirections) continue;
+      redirections = 0;
+      enough = after(begun, std::max(timeout_, retry_for));
+      if (boot_now() >= enough) throw;
+      log_.debug("{}; trying again", elsewhere.what());
     } catch (const Busy& busy) {
       enough = after(begun, std::max(timeout_, retry_for));
       log_.debug("{}; trying again", busy.what());
       // A server that has become a replica is not the one to ask again; its name may lead
       // elsewhere.
-      connection_.reset();
+      disconnect();
       if (boot_now() >= enough) throw;
     } catch (const Error& error) {
-      connection_.reset();
-      subscribed_ = false;
+      disconnect();
       if (error.kind() != Error::Kind::store) throw;
       enough = after(begun, retry_for);
       // The server may have closed a connection that was idle; one that is silent is not tried
       // twice.
       if (used_before && boot_now() - begun < timeout_) continue;
+      if (router_) {
+        router_->suspect(host_, error.what());
+        if (!std::exchange(has_looked_elsewhere, true)) continue;
+      }
       if (boot_now() >= enough) throw;
       log_.debug("{}; trying again", error.what());
     }
-    subscribed_ = false;
     if (await_readable(-1, interrupt_, std::min(boot_now() + pause, enough)) == Ready::interrupted)
       throw Error(Error::Kind::interrupted, "interrupted");
     pause = std::min<Nanoseconds>(2 * pause, milliseconds(500));
@@ -147,9 +274,11 @@ auto RedisSession::persist(Nanoseconds retry_for, const Request& request) {
 RedisReply RedisSession::next_answer(RedisConnection& connection) {
   for (;;) {
     RedisReply reply = connection.read_reply();
-    if (is_message(reply)) continue;
-    if (!std::exchange(role_is_asked_, false)) return reply;
-    check_role(reply);
+    if (is_message(reply) || is_push(reply)) continue;
+    if (greetings_.empty()) return reply;
+    const Greeting first = greetings_.front();
+    greetings_.erase(greetings_.begin());
+    take_answer(first, reply);
   }
 }
 
@@ -166,13 +295,16 @@ std::vector<RedisReply> RedisSession::next_answers(RedisConnection& connection, 
   return replies;
 }
 
+/// Before each request; where it is for this one only, the server is told so, too.
 void RedisSession::leave_channels(RedisConnection& connection) {
   if (subscribed_) connection.queue({"UNSUBSCRIBE"});
+  if (subscribed_ && speaks_resp3_) connection.queue({"SUNSUBSCRIBE"});
+  if (is_detour_) greet(Greeting::asking, {"ASKING"});
 }
 
-/// The answers to that, one for each channel.
+/// The answers to that, one for each channel; in RESP3 they are none.
 void RedisSession::skip_leaving(RedisConnection& connection) {
-  if (!std::exchange(subscribed_, false)) return;
+  if (!std::exchange(subscribed_, false) || speaks_resp3_) return;
   for (int channel = 0; channel < 2; ++channel) (void)next_answer(connection);
 }
 
@@ -184,12 +316,44 @@ std::vector<RedisReply> RedisSession::exchange(RedisConnection& connection,
   connection.queue({"EXEC"});
   skip_leaving(connection);
   // One for MULTI, and for each command that it has been queued.
-  std::vector<RedisReply> replies = next_answers(connection, commands.size() + 2);
+  return results(next_answers(connection, commands.size() + 2), commands.size());
+}
+
+/// What a transaction of `count` commands has answered: the last of the replies.
+std::vector<RedisReply> RedisSession::results(std::vector<RedisReply> replies, size_t count) const {
   const auto error = std::find_if(replies.begin(), replies.end(), is_error);
   if (error != replies.end()) fail(*error);
-  if (replies.back().elements.size() != commands.size())
+  if (replies.back().elements.size() != count)
     throw store_error(worded("the answer is not what was asked for"));
   return std::move(replies.back().elements);
+}
+
+/// The same while it subscribes. A transaction takes no sharded subscription, and RESP2 no other
+/// request after one: hence RESP3.
+std::vector<RedisReply> RedisSession::exchange_in_shard(const RedisNames& names,
+                                                        const std::vector<RedisCommand>& commands) {
+  RedisConnection& connection = this->connection();
+  // The node will not have the entry's messages but its keys.
+  if (is_detour_) return exchange(connection, commands);
+  leave_channels(connection);
+  skip_leaving(connection);
+  if (!std::exchange(speaks_resp3_, true)) greet(Greeting::resp3, {"HELLO", "3"});
+  connection.queue({"SUBSCRIBE", names.notif});
+  connection.queue({may_subscribe_in_shard_ ? "SSUBSCRIBE" : "SUBSCRIBE", names.fail});
+  connection.queue({"MULTI"});
+  for (const RedisCommand& command : commands) connection.queue(command);
+  connection.queue({"EXEC"});
+  // A subscription has no answer unless it is refused. Then too little is known of what follows.
+  const RedisReply first = next_answer(connection);
+  if (is_error(first)) {
+    disconnect();
+    const bool is_unknown = first.text.find("unknown command") != std::string::npos;
+    if (!is_unknown || !std::exchange(may_subscribe_in_shard_, false)) fail(first);
+    return exchange_in_shard(names, commands);
+  }
+  auto found = results(next_answers(connection, commands.size() + 1), commands.size());
+  subscribed_ = true;
+  return found;
 }
 
 /// The same in a script, which a server runs whatever its memory as long as it only reads.
@@ -202,7 +366,9 @@ std::vector<RedisReply> RedisSession::exchange_by_script(
     script.emplace_back(counts.emplace_back(std::to_string(command.size())));
     script.insert(script.end(), command.begin(), command.end());
   }
+  leave_channels(connection);
   connection.queue(script);
+  skip_leaving(connection);
   RedisReply reply = next_answer(connection);
   if (is_error(reply)) fail(reply);
   return std::move(reply.elements);
@@ -228,6 +394,7 @@ std::vector<RedisReply> RedisSession::read(const std::vector<RedisCommand>& comm
 std::vector<RedisReply> RedisSession::subscribe(const RedisNames& names,
                                                 const std::vector<RedisCommand>& commands,
                                                 Nanoseconds retry_for) {
+  aim_at(names);
   if (!may_subscribe_) return read(commands, retry_for);
   std::vector<RedisCommand> all{{"SUBSCRIBE", names.notif}, {"SUBSCRIBE", names.fail}};
   // A master that became a replica while somebody waits still answers.
@@ -237,6 +404,7 @@ std::vector<RedisReply> RedisSession::subscribe(const RedisNames& names,
   all.insert(all.end(), commands.begin(), commands.end());
   try {
     return persist(retry_for, [&](RedisConnection& connection) {
+      if (router_) return exchange_in_shard(names, commands);
       std::vector<RedisReply> replies = exchange(connection, all);
       if (asks_role) check_role(replies.front());
       replies.erase(replies.begin(), replies.begin() + first);
@@ -256,11 +424,14 @@ std::vector<RedisReply> RedisSession::subscribe(const RedisNames& names,
 RedisReply RedisSession::run_script(const redis_scripts::Script& script, const RedisNames& names,
                                     const std::vector<RedisArgument>& arguments,
                                     Nanoseconds retry_for) {
-  const std::string text = std::string(script.functions) + script.body;
+  aim_at(names);
+  const char* const wake = router_ ? redis_scripts::wake_in_shard : redis_scripts::wake;
+  const std::string text = std::string(wake) + script.functions + script.body;
   RedisCommand command{"EVAL",      text,      "8",        names.value,      names.lock, names.meta,
                        names.files, names.run, names.part, names.files_part, names.mark};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return persist(retry_for, [&](RedisConnection& connection) {
+    settle(connection);
     leave_channels(connection);
     connection.queue(command);
     skip_leaving(connection);
@@ -272,6 +443,8 @@ RedisReply RedisSession::run_script(const redis_scripts::Script& script, const R
 
 std::vector<RedisReply> RedisSession::send_all(RedisConnection& connection,
                                                const std::vector<RedisCommand>& commands) {
+  // Before each of them there would have to be an ASKING.
+  if (is_detour_) return exchange(connection, commands);
   leave_channels(connection);
   for (const RedisCommand& command : commands) connection.queue(command);
   skip_leaving(connection);
@@ -307,8 +480,7 @@ RedisSession::Awaited RedisSession::await_message(Nanoseconds deadline, int inte
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;
     log_.debug("{}; connecting again", error.what());
-    connection_.reset();
-    subscribed_ = false;
+    disconnect();
   }
   return awaited;
 }

@@ -15,6 +15,7 @@
 #include "src/log.hpp"
 #include "src/redis_address.hpp"
 #include "src/redis_connection.hpp"
+#include "src/redis_router.hpp"
 #include "src/redis_scripts.hpp"
 
 namespace memolock {
@@ -29,12 +30,29 @@ using RedisCommand = std::vector<RedisArgument>;
 /// Of an address that sentinels know, each connection begins with their answer, and each connection
 /// and subscription with a look whether the server still is a master: one that is not counts as
 /// busy.
+///
+/// Of a cluster's, it is connected to the node of one entry at a time. Nodes that say that the entry
+/// is elsewhere are believed; one that is gone is looked for among the others. What an earlier
+/// process has remembered of the cluster costs no round trip to verify, but for a script that is
+/// the first request.
 class RedisSession {
  public:
   /// `interrupt` and `timeout`: as of RedisConnection. Keeps a reference to `log`.
   RedisSession(RedisAddress address, Nanoseconds timeout, int interrupt, const Log& log);
 
+  RedisSession(const RedisSession&) = delete;
+  RedisSession& operator=(const RedisSession&) = delete;
+
   [[nodiscard]] Nanoseconds timeout() const { return timeout_; }
+
+  /// The names of an entry's keys. On a cluster the next requests are about it: they go to its
+  /// node. Throws Error(usage) when the id cannot be used there.
+  [[nodiscard]] RedisNames names(const Key& key);
+
+  /// The addresses of all servers that have keys: the one, or those of the cluster as it is now.
+  /// Throws Error(store).
+  [[nodiscard]] std::vector<RedisAddress> primaries();
+
   /// From now on nothing interrupts a request (-1), or another descriptor does.
   void set_interrupt(int descriptor);
 
@@ -89,10 +107,21 @@ class RedisSession {
   [[nodiscard]] std::string worded(std::string_view what) const;
 
  private:
+  /// What is sent before a request and answered before it.
+  enum class Greeting { role, id, slots, resp3, asking };
+
   template <typename Request>
   auto persist(Nanoseconds retry_for, const Request& request);
   RedisConnection& connection();
+  void connect_to_master();
+  void connect_to_node();
+  void greet(Greeting greeting, std::initializer_list<RedisArgument> command);
+  void take_answer(Greeting to, const RedisReply& reply);
   void check_role(const RedisReply& role);
+  void check_id(const RedisReply& id);
+  void settle(RedisConnection& connection);
+  void aim_at(const RedisNames& names);
+  void disconnect();
   void leave_channels(RedisConnection& connection);
   void skip_leaving(RedisConnection& connection);
   RedisReply next_answer(RedisConnection& connection);
@@ -105,18 +134,30 @@ class RedisSession {
                                              const std::vector<RedisCommand>& commands);
   /// Throws what the server said, about the entry whose value is in `key` if there is one.
   void fail(const RedisReply& error, std::string_view key = {}) const;
+  std::vector<RedisReply> results(std::vector<RedisReply> replies, size_t count) const;
+  std::vector<RedisReply> exchange_in_shard(const RedisNames& names,
+                                            const std::vector<RedisCommand>& commands);
 
   RedisAddress address_;
   Nanoseconds timeout_;
   int interrupt_;
   const Log& log_;
-  std::string master_;  // as it may be shown; empty: no sentinel has named it yet
+  std::unique_ptr<RedisRouter> router_;  // of a cluster
+  uint16_t slot_ = 0;
+  RedisHost host_;          // the server last connected to, of those that are not the address's own
+  std::string expected_id_; // how it must call itself
   std::optional<RedisConnection> connection_;
-  bool role_is_asked_ = false;  // the next answer is that to ROLE
+  std::vector<Greeting> greetings_;  // those whose answers are to come
+  bool is_detour_ = false;           // the connection is for one request
+  bool speaks_resp3_ = false;
   bool may_ask_role_ = true;
   bool subscribed_ = false;
   bool may_subscribe_ = true;
+  bool may_subscribe_in_shard_ = true;
   std::optional<Nanoseconds> clock_offset_;  // server's clock less the boot clock
 };
+
+/// The names of an entry's keys at `address`. Throws Error(usage) when the id cannot be used there.
+[[nodiscard]] RedisNames names_at(const RedisAddress& address, const Key& key);
 
 }  // namespace memolock

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <set>
+#include <iterator>
+#include <map>
 #include <span>
 #include <utility>
 #include <vector>
@@ -19,6 +20,8 @@ namespace {
 // How many entries are asked about in one round trip.
 constexpr size_t batch = 500;
 
+bool is_error(const RedisReply& reply) { return reply.type == RedisReply::Type::error; }
+
 /// What `ls` asks of an entry.
 std::vector<RedisCommand> listing_commands(const RedisNames& names) {
   return {{"GET", names.lock},
@@ -33,8 +36,7 @@ std::vector<RedisCommand> listing_commands(const RedisNames& names) {
 /// From the answers to those commands; nothing when there is neither entry nor run, or a key of a
 /// foreign type.
 std::optional<Listing> listing_from(const Key& key, std::span<const RedisReply> replies) {
-  for (const RedisReply& reply : replies)
-    if (reply.type == RedisReply::Type::error) return std::nullopt;
+  if (std::any_of(replies.begin(), replies.end(), is_error)) return std::nullopt;
   if (replies[0].type == RedisReply::Type::string)
     return Listing{run_of_token(key, replies[0].text), true, 0};
   constexpr int64_t missing = -2;
@@ -75,12 +77,13 @@ void Sighting::note_failure(const RedisReply& outcome) {
 RedisStore::RedisStore(RedisSettings settings, int interrupt, const Log& log)
     : settings_(std::move(settings)),
       log_(log),
+      interrupt_(interrupt),
       session_(settings_.address, settings_.timeout, interrupt, log) {
   log_.debug("the store is {}", settings_.address.shown());
 }
 
 std::unique_ptr<Entry> RedisStore::look_up(const Key& key) {
-  const RedisNames names(key);
+  const RedisNames names = session_.names(key);
   std::vector<RedisCommand> commands{
       {"TIME"}, read_record_command(names.meta), {"PTTL", names.value}, {"GET", names.value}};
   if (fetches_files_) commands.push_back({"GET", names.files});
@@ -113,7 +116,7 @@ std::unique_ptr<Entry> RedisStore::failure(const Key& key) {
 }
 
 std::unique_ptr<Entry> RedisStore::last_outcome(const Key& key) {
-  const RedisNames names(key);
+  const RedisNames names = session_.names(key);
   std::vector<RedisCommand> commands{
       read_record_command(names.run), {"HMGET", names.run, "stdout", "part"}, {"GET", names.part}};
   if (fetches_files_) commands.push_back({"GET", names.files_part});
@@ -127,7 +130,7 @@ std::unique_ptr<Entry> RedisStore::last_outcome(const Key& key) {
 }
 
 std::optional<Record> RedisStore::mark(const Key& key) {
-  const RedisNames names(key);
+  const RedisNames names = session_.names(key);
   const auto replies = session_.read({{"TIME"}, read_record_command(names.mark, WithStderr::no)});
   if (replies[1].type == RedisReply::Type::error)
     throw store_error(session_.worded(key.shown() + ": " + escape_controls(replies[1].text)));
@@ -150,12 +153,12 @@ std::unique_ptr<Promise> RedisStore::promise(const Key& key, const std::string& 
 }
 
 bool RedisStore::is_locked(const Key& key) {
-  const RedisNames names(key);
+  const RedisNames names = session_.names(key);
   return session_.pipeline({{"EXISTS", names.lock}}).front().integer > 0;
 }
 
 bool RedisStore::knows(const Key& key) {
-  const RedisNames names(key);
+  const RedisNames names = session_.names(key);
   const auto replies = session_.read({{"EXISTS", names.value, names.mark},
                                       {"GET", names.lock},
                                       {"HMGET", names.run, "forgotten", "fate"}});
@@ -171,63 +174,108 @@ bool RedisStore::forget(const Key& key) { return forget_entry(key, Whose::anybod
 bool RedisStore::forget_entry(const Key& key, Whose whose) {
   const std::string lease = in_milliseconds(settings_.lease);
   const char* const foreign_too = whose == Whose::anybodys ? "1" : "0";
-  return session_.run_script(redis_scripts::forget, RedisNames(key), {lease, foreign_too}).integer >
+  return session_.run_script(redis_scripts::forget, session_.names(key), {lease, foreign_too}).integer >
          0;
 }
 
 bool RedisStore::break_lock(const Key& key) {
-  const RedisNames names(key);
+  const RedisNames names = session_.names(key);
   const std::string lease = in_milliseconds(settings_.lease);
   return session_.run_script(redis_scripts::break_lock, names, {names.fail, lease}).integer > 0;
 }
 
 size_t RedisStore::forget_all(const std::string& tag, Whose whose) {
   size_t count = 0;
-  for (const Key& key : keys_of(tag))
+  auto all = keys_of(tag);
+  std::stable_sort(all.begin(), all.end(),
+                   [](const Located& a, const Located& b) { return a.node < b.node; });
+  for (const auto& [key, node] : all)
     if (forget_entry(key, whose)) say_progress_("forgotten", ++count);
   return count;
 }
 
+/// One for each server that has keys.
+std::vector<RedisSession*> RedisStore::nodes() {
+  if (!settings_.address.is_cluster()) return {&session_};
+  if (nodes_.empty())
+    for (RedisAddress& address : session_.primaries())
+      nodes_.push_back(std::make_unique<RedisSession>(std::move(address), settings_.timeout,
+                                                      interrupt_, log_));
+  std::vector<RedisSession*> all;
+  for (const auto& node : nodes_) all.push_back(node.get());
+  return all;
+}
+
 /// All entries and locks of a tag, each once: SCAN may name a key twice, and an entry has several.
-std::vector<Key> RedisStore::keys_of(const std::optional<std::string>& tag) {
-  std::set<std::pair<std::string, std::string>> found;
+std::vector<RedisStore::Located> RedisStore::keys_of(const std::optional<std::string>& tag) {
+  std::map<std::pair<std::string, std::string>, size_t> found;
   const std::string pattern = redis_pattern(tag);
-  std::string cursor = "0";
-  do {
-    auto reply = std::move(
-        session_.pipeline({{"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"}}).front());
-    if (reply.elements.size() != 2) throw store_error(session_.worded("SCAN has no answer"));
-    for (const RedisReply& name : reply.elements[1].elements) {
-      const auto key = key_of_redis_name(name.text);
-      if (key && (!tag || key->tag == *tag)) found.insert({key->tag, key->id});
-    }
-    cursor = reply.elements[0].text;
-    say_progress_("found", found.size());
-  } while (cursor != "0");
-  std::vector<Key> keys;
+  const Brace brace = settings_.address.is_cluster() ? Brace::yes : Brace::no;
+  const auto all_nodes = nodes();
+  for (size_t node = 0; node < all_nodes.size(); ++node) {
+    RedisSession& session = *all_nodes[node];
+    std::string cursor = "0";
+    do {
+      auto reply = std::move(
+          session.pipeline({{"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"}}).front());
+      if (reply.elements.size() != 2) throw store_error(session.worded("SCAN has no answer"));
+      for (const RedisReply& name : reply.elements[1].elements) {
+        const auto key = key_of_redis_name(name.text, brace);
+        // One that moves may be seen at both.
+        if (key && (!tag || key->tag == *tag)) found.insert({{key->tag, key->id}, node});
+      }
+      cursor = reply.elements[0].text;
+      say_progress_("found", found.size());
+    } while (cursor != "0");
+  }
+  std::vector<Located> keys;
   keys.reserve(found.size());
-  for (const auto& [its_tag, id] : found) keys.push_back({its_tag, id});
+  for (const auto& [name, node] : found) keys.push_back({{name.first, name.second}, node});
   return keys;
 }
 
 void RedisStore::list(const std::optional<std::string>& tag,
                       const std::function<void(const Listing&)>& each) {
-  const std::vector<Key> keys = keys_of(tag);
-  for (size_t first = 0; first < keys.size(); first += batch) {
-    const std::span some = std::span(keys).subspan(first, std::min(batch, keys.size() - first));
-    std::vector<RedisNames> names(some.begin(), some.end());
+  const auto keys = keys_of(tag);
+  for (size_t first = 0; first < keys.size(); first += batch)
+    list_some(std::span(keys).subspan(first, std::min(batch, keys.size() - first)), each);
+}
+
+/// Asks each node about all that it has of them, and tells of them in their order.
+void RedisStore::list_some(std::span<const Located> some,
+                           const std::function<void(const Listing&)>& each) {
+  const auto all_nodes = nodes();
+  std::vector<std::vector<RedisReply>> replies(some.size());
+  for (size_t node = 0; node < all_nodes.size(); ++node) {
+    std::vector<RedisNames> names;
+    for (const Located& one : some)
+      if (one.node == node) names.push_back(names_at(settings_.address, one.key));
     std::vector<RedisCommand> commands;
     for (const RedisNames& its : names)
       for (RedisCommand& command : listing_commands(its)) commands.push_back(std::move(command));
-    const auto replies = session_.pipeline(commands);
-    const size_t step = commands.size() / some.size();
+    if (commands.empty()) continue;
+    auto answers = all_nodes[node]->ask(commands);
+    const size_t step = commands.size() / names.size();
+    auto from = answers.begin();
     for (size_t i = 0; i < some.size(); ++i) {
-      const auto its = std::span(replies).subspan(i * step, step);
-      const auto listing = listing_from(some[i], its.first(step - 1));
-      if (listing) each(*listing);
-      auto mark = record_in(some[i], its.back());
-      if (mark && !(listing && listing->running)) each({std::move(*mark), false, 0});
+      if (some[i].node != node) continue;
+      const auto to = from + static_cast<std::ptrdiff_t>(step);
+      replies[i].assign(std::make_move_iterator(from), std::make_move_iterator(to));
+      from = to;
     }
+  }
+  for (size_t i = 0; i < some.size(); ++i) {
+    const Key& key = some[i].key;
+    // A node that has it no more says so; all other errors come again.
+    if (std::any_of(replies[i].begin(), replies[i].end(), is_error)) {
+      const RedisNames names = session_.names(key);
+      replies[i] = session_.pipeline(listing_commands(names));
+    }
+    const auto its = std::span<const RedisReply>(replies[i]);
+    const auto listing = listing_from(key, its.first(its.size() - 1));
+    if (listing) each(*listing);
+    auto mark = record_in(key, its.back());
+    if (mark && !(listing && listing->running)) each({std::move(*mark), false, 0});
   }
 }
 

@@ -19,7 +19,10 @@
 // is at work.
 #pragma once
 
+#include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "src/log.hpp"
 #include "src/redis_session.hpp"
@@ -80,11 +83,20 @@ class RedisStore final : public Store {
 
  private:
   bool forget_entry(const Key& key, Whose whose);
-  [[nodiscard]] std::vector<Key> keys_of(const std::optional<std::string>& tag);
+  /// An entry, and which of the nodes has it.
+  struct Located {
+    Key key;
+    size_t node;
+  };
+  [[nodiscard]] std::vector<RedisSession*> nodes();
+  [[nodiscard]] std::vector<Located> keys_of(const std::optional<std::string>& tag);
+  void list_some(std::span<const Located> some, const std::function<void(const Listing&)>& each);
 
   RedisSettings settings_;
   const Log& log_;
+  int interrupt_;
   RedisSession session_;
+  std::vector<std::unique_ptr<RedisSession>> nodes_;  // of a cluster, once they are asked
   Sighting seen_;
   Progress say_progress_ = [](std::string_view, size_t) {};
   bool fetches_files_ = false;

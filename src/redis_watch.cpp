@@ -20,7 +20,7 @@ Woken answered_by(std::unique_ptr<Entry> answer) {
 }  // namespace
 
 RedisWatch::RedisWatch(RedisStore& store, Key key)
-    : store_(store), session_(store.session()), key_(std::move(key)), names_(key_) {
+    : store_(store), session_(store.session()), key_(std::move(key)), names_(session_.names(key_)) {
   state_ = read_state(Nanoseconds(0));
   before_ = state_.stored;
   run_ = run_of_token(key_, state_.holder);
@@ -31,7 +31,7 @@ RedisWatch::RedisWatch(RedisStore& store, Key key, const std::string& token, Sig
     : store_(store),
       session_(store.session()),
       key_(std::move(key)),
-      names_(key_),
+      names_(session_.names(key_)),
       before_(std::move(before)),
       run_(run_of_token(key_, token)) {
   refresh();

@@ -123,11 +123,7 @@ int open_directly(const std::string& path) {
 /// The same with a look whose directory it is; the file is made if it is missing, whole before it
 /// has its name. Throws Error(store).
 int open_or_make(const std::string& directory, const std::string& tag) {
-  Descriptor root = open_store_directory(directory, DirectoryLink::follow);
-  if (!root) {
-    make_directories(directory);
-    root = open_store_directory(directory, DirectoryLink::follow);
-  }
+  const Descriptor root = make_store_directory(directory);
   const std::string inside(counters_folder);
   if (mkdirat(root.get(), inside.c_str(), 0700) != 0 && errno != EEXIST) return -1;
   const Descriptor folder = open_folder(root.get(), inside);

@@ -1,0 +1,114 @@
+#include "src/redis_router.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "src/error.hpp"
+#include "src/key.hpp"
+#include "src/redis_connection.hpp"
+#include "src/slot_memory.hpp"
+
+namespace memolock {
+
+RedisRouter::RedisRouter(const RedisAddress& cluster, Nanoseconds timeout, const Log& log)
+    : cluster_(cluster), timeout_(timeout), log_(log) {}
+
+RedisRouter::Route RedisRouter::route(uint16_t slot, int interrupt) {
+  if (const auto to = std::exchange(redirection_, std::nullopt)) {
+    const bool for_good = to->kind == Redirection::Kind::moved;
+    return {to->host, "", !for_good, for_good};
+  }
+  if (suspicion_) {
+    look_elsewhere(slot, interrupt);
+  } else if (!std::exchange(has_recalled_, true)) {
+    map_ = recall_slots(cluster_.cluster);
+  }
+  const RedisNode* const node = map_.node_of(slot);
+  if (node == nullptr) return {cluster_.cluster.hosts.front(), "", false, false};
+  return {node->host, is_remembered_ ? node->id : "", false, false};
+}
+
+bool RedisRouter::may_be_at(uint16_t slot, const RedisHost& host) const {
+  const RedisNode* const node = map_.node_of(slot);
+  return node == nullptr || node->host == host;
+}
+
+void RedisRouter::redirect(const Redirection& to) {
+  log_.debug("the key is at {}", escape_controls(to.host.shown()));
+  redirection_ = to;
+}
+
+void RedisRouter::suspect(const RedisHost& host, const std::string& why) {
+  suspicion_ = {host, why};
+}
+
+void RedisRouter::learn(const RedisReply& answer, const RedisHost& asked) {
+  SlotMap map = SlotMap::from(answer, asked);
+  if (map.empty()) {
+    log_.debug("{} does not tell which node has which slots", escape_controls(asked.shown()));
+    return;
+  }
+  map_ = std::move(map);
+  is_remembered_ = false;
+  has_recalled_ = true;
+  remember_slots(cluster_.cluster, map_);
+}
+
+const SlotMap& RedisRouter::ask_for_slots(int interrupt) {
+  if (!std::exchange(has_recalled_, true)) map_ = recall_slots(cluster_.cluster);
+  ask_one_of(others({}), interrupt);
+  return map_;
+}
+
+/// All nodes that are known but one: those of the map first, which are more likely to be there.
+std::vector<RedisHost> RedisRouter::others(const RedisHost& than) const {
+  std::vector<RedisHost> hosts;
+  const auto add = [&](const RedisHost& host) {
+    if (host != than && std::find(hosts.begin(), hosts.end(), host) == hosts.end())
+      hosts.push_back(host);
+  };
+  for (const RedisNode& node : map_.nodes()) add(node.host);
+  for (const RedisHost& host : cluster_.cluster.hosts) add(host);
+  return hosts;
+}
+
+/// Takes the word of the first that answers.
+void RedisRouter::ask_one_of(const std::vector<RedisHost>& hosts, int interrupt) {
+  std::string last_fault = fmt::format("the store at {}: no other node is known", cluster_.shown());
+  for (const RedisHost& host : hosts) {
+    try {
+      const RedisAddress address = cluster_.at(host);
+      RedisConnection connection(address, timeout_ / static_cast<int64_t>(hosts.size()), interrupt);
+      connection.queue({"CLUSTER", "SLOTS"});
+      const RedisReply answer = connection.read_reply();
+      if (answer.type == RedisReply::Type::error)
+        throw store_error(
+            fmt::format("the store at {}: {}", address.shown(), escape_controls(answer.text)));
+      if (SlotMap::from(answer, host).empty())
+        throw store_error(fmt::format("the store at {}: it knows of no slots", address.shown()));
+      return learn(answer, host);
+    } catch (const Error& error) {
+      if (error.kind() != Error::Kind::store) throw;
+      last_fault = error.what();
+      log_.debug("{}; asking the next one", last_fault);
+    }
+  }
+  throw store_error(last_fault);
+}
+
+void RedisRouter::look_elsewhere(uint16_t slot, int interrupt) {
+  const Suspicion suspicion = *std::exchange(suspicion_, std::nullopt);
+  try {
+    ask_one_of(others(suspicion.host), interrupt);
+  } catch (const Error& error) {
+    if (error.kind() != Error::Kind::store) throw;
+    if (!suspicion.why.empty()) throw store_error(suspicion.why);
+  }
+  const RedisNode* const node = map_.node_of(slot);
+  if (node != nullptr && node->host == suspicion.host && !suspicion.why.empty())
+    throw store_error(suspicion.why);
+}
+
+}  // namespace memolock

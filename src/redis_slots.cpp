@@ -1,0 +1,156 @@
+#include "src/redis_slots.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include <boost/crc.hpp>
+#include <fmt/format.h>
+
+#include "src/key.hpp"
+
+namespace memolock {
+namespace {
+
+/// What a node calls itself or another: one that does not know its own name is where it was asked.
+RedisHost host_named(std::string_view name, uint16_t port, const RedisHost& asked) {
+  const bool is_unknown = name.empty() || name == "?";
+  return {is_unknown ? asked.name : std::string(name), port};
+}
+
+/// Whether a name or an id can stand in a line of the file, and in a message.
+bool is_word(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [](unsigned char c) { return c > ' ' && c != 127; });
+}
+
+/// A whole text that is a number from 0 to `most`.
+std::optional<uint16_t> number(std::string_view text, int most) {
+  int value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || rest != end || value < 0 || value > most) return std::nullopt;
+  return static_cast<uint16_t>(value);
+}
+
+std::optional<SlotMap::Range> range_from(const RedisReply& answer, const RedisHost& asked) {
+  if (answer.elements.size() < 3 || answer.elements[2].elements.size() < 2) return std::nullopt;
+  const int64_t first = answer.elements[0].integer;
+  const int64_t last = answer.elements[1].integer;
+  const auto& node = answer.elements[2].elements;
+  const int64_t port = node[1].integer;
+  if (first < 0 || first > last || last >= slot_count || port < 1 || port > UINT16_MAX)
+    return std::nullopt;
+  SlotMap::Range range{static_cast<uint16_t>(first),
+                       static_cast<uint16_t>(last),
+                       {host_named(node[0].text, static_cast<uint16_t>(port), asked),
+                        node.size() > 2 ? node[2].text : ""}};
+  if (!is_word(range.node.host.name)) return std::nullopt;
+  if (!is_word(range.node.id)) range.node.id.clear();
+  return range;
+}
+
+/// Takes the next word of a line off it.
+std::string_view next_word(std::string_view& line) {
+  const size_t end = std::min(line.find(' '), line.size());
+  const std::string_view word = line.substr(0, end);
+  line.remove_prefix(std::min(end + 1, line.size()));
+  return word;
+}
+
+std::optional<SlotMap::Range> range_in(std::string_view line) {
+  const auto first = number(next_word(line), slot_count - 1);
+  const auto last = number(next_word(line), slot_count - 1);
+  const std::string_view id = next_word(line);
+  const auto port = number(next_word(line), UINT16_MAX);
+  if (!first || !last || *first > *last || !port || *port == 0) return std::nullopt;
+  if (!is_word(id) || !is_word(line)) return std::nullopt;
+  return SlotMap::Range{*first, *last, {{std::string(line), *port}, std::string(id)}};
+}
+
+}  // namespace
+
+uint16_t slot_of(std::string_view key) {
+  const std::string_view part = hashed_part(key);
+  boost::crc_optimal<16, 0x1021, 0, 0, false, false> crc;  // CRC-16/XMODEM
+  crc.process_bytes(part.data(), part.size());
+  return static_cast<uint16_t>(crc.checksum() % slot_count);
+}
+
+SlotMap SlotMap::from(const RedisReply& answer, const RedisHost& asked) {
+  SlotMap map;
+  for (const RedisReply& element : answer.elements)
+    if (auto range = range_from(element, asked)) map.ranges_.push_back(std::move(*range));
+  return map;
+}
+
+std::string SlotMap::text() const {
+  std::string text;
+  for (const auto& [first, last, node] : ranges_)
+    text += fmt::format("{} {} {} {} {}\n", first, last, node.id.empty() ? "-" : node.id,
+                        node.host.port, node.host.name);
+  return text;
+}
+
+SlotMap SlotMap::parse(std::string_view text) {
+  SlotMap map;
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    auto range = range_in(text.substr(0, end));
+    if (!range || end == std::string_view::npos) return {};
+    if (range->node.id == "-") range->node.id.clear();
+    map.ranges_.push_back(std::move(*range));
+    text.remove_prefix(end + 1);
+  }
+  return map;
+}
+
+const RedisNode* SlotMap::node_of(uint16_t slot) const {
+  for (const Range& range : ranges_)
+    if (slot >= range.first && slot <= range.last) return &range.node;
+  return nullptr;
+}
+
+std::vector<RedisNode> SlotMap::nodes() const {
+  std::vector<RedisNode> nodes;
+  for (const Range& range : ranges_)
+    if (std::find(nodes.begin(), nodes.end(), range.node) == nodes.end())
+      nodes.push_back(range.node);
+  return nodes;
+}
+
+std::string SlotMap::shown_slots(const RedisNode& node) const {
+  std::string text;
+  for (const auto& [first, last, its_node] : ranges_) {
+    if (its_node != node) continue;
+    if (!text.empty()) text += ',';
+    text += first == last ? fmt::format("{}", first) : fmt::format("{}-{}", first, last);
+  }
+  return text;
+}
+
+int SlotMap::missing() const {
+  int missing = slot_count;
+  for (const Range& range : ranges_) missing -= range.last - range.first + 1;
+  return std::max(missing, 0);
+}
+
+std::optional<Redirection> redirection_in(std::string_view error, const RedisHost& asked) {
+  Redirection found;
+  const std::string_view word = next_word(error);
+  if (word == "ASK") {
+    found.kind = Redirection::Kind::ask;
+  } else if (word != "MOVED") {
+    return std::nullopt;
+  }
+  if (!number(next_word(error), slot_count - 1)) return std::nullopt;
+  // An IPv6 address has colons of its own, and no brackets.
+  const size_t colon = error.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const auto port = number(error.substr(colon + 1), UINT16_MAX);
+  if (!port || *port == 0) return std::nullopt;
+  found.host = host_named(error.substr(0, colon), *port, asked);
+  if (!is_word(found.host.name)) return std::nullopt;
+  return found;
+}
+
+}  // namespace memolock

@@ -1,0 +1,90 @@
+#include "src/slot_memory.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+
+#include "src/clock.hpp"
+#include "src/descriptor.hpp"
+#include "src/error.hpp"
+#include "src/folder.hpp"
+#include "src/key.hpp"
+#include "src/token.hpp"
+
+namespace memolock {
+namespace {
+
+constexpr std::string_view first_line = "memolock-slots 1\n";
+constexpr size_t largest_file = 1U << 20;
+constexpr std::chrono::days unused_for{90};
+
+/// What a file begins with; its name is but a hash of the nodes.
+std::string head_of(const RedisCluster& cluster) {
+  return std::string(first_line) + shown_hosts(cluster.hosts) + '\n';
+}
+
+void drop_unused(int folder) {
+  each_name(folder, ".", Hidden::show, [&](const std::string& name) {
+    struct stat info {};
+    if (fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+        wall_now() - std::chrono::seconds(info.st_mtim.tv_sec) > unused_for)
+      unlinkat(folder, name.c_str(), 0);
+  });
+}
+
+std::string read_own(int folder, const std::string& name) {
+  constexpr int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+  const Descriptor file(openat(folder, name.c_str(), flags));
+  struct stat info {};
+  if (!file || fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode) ||
+      info.st_uid != geteuid() || static_cast<uint64_t>(info.st_size) > largest_file)
+    return "";
+  std::string text(static_cast<size_t>(info.st_size), '\0');
+  const ssize_t got = read_all_at(file.get(), text.data(), text.size(), 0);
+  return got == info.st_size ? text : "";
+}
+
+}  // namespace
+
+SlotMap recall_slots(const RedisCluster& cluster) {
+  if (cluster.memory.empty()) return {};
+  try {
+    const Descriptor root = open_store_directory(cluster.memory, DirectoryLink::follow);
+    const Descriptor folder = root ? open_folder(root.get(), std::string(clusters_folder))
+                                   : Descriptor();
+    if (!folder) return {};
+    const std::string text = read_own(folder.get(), slots_file(shown_hosts(cluster.hosts)));
+    const std::string head = head_of(cluster);
+    return text.starts_with(head) ? SlotMap::parse(std::string_view(text).substr(head.size()))
+                                  : SlotMap();
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+void remember_slots(const RedisCluster& cluster, const SlotMap& map) {
+  if (cluster.memory.empty()) return;
+  try {
+    const Descriptor root = make_store_directory(cluster.memory);
+    const std::string inside(clusters_folder);
+    if (mkdirat(root.get(), inside.c_str(), 0700) != 0 && errno != EEXIST) return;
+    const Descriptor folder = open_folder(root.get(), inside);
+    if (!folder) return;
+    drop_unused(folder.get());
+    const std::string draft = new_token();
+    const Descriptor file(
+        openat(folder.get(), draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!file) return;
+    const std::string name = slots_file(shown_hosts(cluster.hosts));
+    const bool written = write_all_at(file.get(), head_of(cluster) + map.text(), 0) == 0;
+    if (!written || renameat(folder.get(), draft.c_str(), folder.get(), name.c_str()) != 0)
+      unlinkat(folder.get(), draft.c_str(), 0);
+  } catch (const Error&) {
+    // The next process learns it anew.
+  }
+}
+
+}  // namespace memolock

@@ -1,0 +1,102 @@
+# A Redis cluster: `load helpers/cluster`, after common.
+# shellcheck shell=bash disable=SC2034 # what is set here is the tests'
+
+# start_cluster PRIMARIES [OPTION…]: so many nodes that share the slots, each with one replica if $replicas is
+# 1, and with the server's options given. $cluster is the store's URL without its scheme: all primaries. Each
+# node's socket, port, pid and id are in the arrays sockets, ports, pids, ids, replicas behind primaries.
+start_cluster() {
+  local i primaries=$1 all
+  shift
+  all=$((primaries * (1 + ${replicas:-0})))
+  sockets=() ports=() pids=() ids=()
+  for ((i = 0; i < all; ++i)); do add_node "$@"; done
+  for ((i = 0; i < primaries; ++i)); do
+    node "$i" cluster set-config-epoch $((i + 1)) >/dev/null
+    node "$i" cluster addslotsrange $((16384 * i / primaries)) $((16384 * (i + 1) / primaries - 1)) >/dev/null
+  done
+  for ((i = 1; i < all; ++i)); do meet "$i"; done
+  for ((i = primaries; i < all; ++i)); do
+    await node_knows "$i" "${ids[i - primaries]}"
+    node "$i" cluster replicate "${ids[i - primaries]}" >/dev/null
+  done
+  await nodes_agree
+  cluster=$(for ((i = 0; i < primaries; ++i)); do printf ',127.0.0.1:%s' "${ports[i]}"; done)
+  cluster=${cluster#,}
+}
+
+# add_node [OPTION…]: a node of no cluster yet.
+add_node() {
+  start_redis --cluster-enabled yes --cluster-node-timeout "${node_timeout:-1000}" \
+    --cluster-replica-validity-factor 0 --repl-diskless-sync-delay 0 "$@"
+  sockets+=("$REDIS_SOCKET") ports+=("$REDIS_PORT") pids+=("$REDIS_PID")
+  ids+=("$(redis cluster myid)")
+}
+
+# meet I: node I joins node 0.
+meet() { node "$1" cluster meet 127.0.0.1 "${ports[0]}" >/dev/null; }
+
+# node I WORD…: what a node says to a command.
+node() { redis-cli -s "${sockets[$1]}" "${@:2}"; }
+
+node_knows() { node "$1" cluster nodes | grep -q "^$2"; }
+
+# nodes_agree: all that live say that all is well, replicas included, and name the same owners of slots.
+nodes_agree() {
+  local i views=() view
+  for i in "${!pids[@]}"; do
+    ! is_gone "${pids[i]}" || continue
+    [[ $(node "$i" cluster info) == *cluster_state:ok* ]] || return
+    [[ $(node "$i" role | head -n 1) == master || $(node "$i" info replication) == *master_link_status:up* ]] || return
+    view=$(node "$i" cluster nodes | sed 's/myself,//' | grep -v -e fail -e slave | awk '{ print $1, $9, $10, $11 }' | sort)
+    [[ -z ${views[0]-} || $view == "${views[0]}" ]] || return
+    views=("$view")
+  done
+}
+
+# slot ID, owner ID: the slot of the entry t:ID, and the index of the node that has it.
+slot() { node 0 cluster keyslot "t:{$1}"; }
+owner() { owner_of "$(slot "$1")"; }
+owner_of() {
+  local i
+  for i in "${!pids[@]}"; do
+    ! is_gone "${pids[i]}" || continue
+    # a command on a key of the slot is answered by its owner alone
+    has_slot "$i" "$1" && echo "$i" && return
+  done
+  return 1
+}
+has_slot() {
+  node "$1" cluster nodes | awk -v slot="$2" '$3 ~ /myself/ && $3 ~ /master/ {
+    for (i = 9; i <= NF; ++i) { split($i, of, "-"); if (slot >= of[1] && slot <= (of[2] == "" ? of[1] : of[2])) found = 1 }
+  } END { exit !found }'
+}
+
+# id_at NODE [PREFIX]: an id whose slot the node has.
+id_at() {
+  local n
+  for ((n = 0; ; ++n)); do
+    if has_slot "$1" "$(slot "${2-id}$n")"; then
+      echo "${2-id}$n"
+      return
+    fi
+  done
+}
+
+# begin_move SLOT FROM TO, end_move: a slot moves, its keys when move_keys is called.
+begin_move() {
+  moving=("$@")
+  node "$3" cluster setslot "$1" importing "${ids[$2]}" >/dev/null
+  node "$2" cluster setslot "$1" migrating "${ids[$3]}" >/dev/null
+}
+move_keys() {
+  local keys
+  while mapfile -t keys < <(node "${moving[1]}" cluster getkeysinslot "${moving[0]}" 100) && ((${#keys[@]} > 0)); do
+    node "${moving[1]}" migrate 127.0.0.1 "${ports[moving[2]]}" '' 0 5000 keys "${keys[@]}" >/dev/null
+  done
+}
+end_move() {
+  local i
+  for i in "${moving[2]}" "${moving[1]}"; do
+    node "$i" cluster setslot "${moving[0]}" node "${ids[moving[2]]}" >/dev/null
+  done
+}
