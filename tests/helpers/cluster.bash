@@ -90,7 +90,7 @@ begin_move() {
 }
 move_keys() {
   local keys
-  while mapfile -t keys < <(node "${moving[1]}" cluster getkeysinslot "${moving[0]}" 100) && ((${#keys[@]} > 0)); do
+  while mapfile -t keys < <(node "${moving[1]}" cluster getkeysinslot "${moving[0]}" 100 | grep .) && ((${#keys[@]} > 0)); do
     node "${moving[1]}" migrate 127.0.0.1 "${ports[moving[2]]}" '' 0 5000 keys "${keys[@]}" >/dev/null
   done
 }

@@ -106,6 +106,7 @@ void print(const RedisReply& reply, size_t indent = 0) {
       }
       break;
     case RedisReply::Type::array:
+    case RedisReply::Type::push:
       fmt::print("*{}\n", reply.elements.size());
       for (const RedisReply& element : reply.elements) print(element, indent + 2);
       break;
