@@ -16,7 +16,7 @@ namespace bench {
 namespace fs = std::filesystem;
 
 RedisServer& Bench::redis() {
-  if (!server) server = std::make_unique<RedisServer>(work);
+  if (!server) server = std::make_unique<RedisServer>(work / "redis");
   return *server;
 }
 

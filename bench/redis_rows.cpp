@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "bench/crowd.hpp"
+#include "bench/redis_service.hpp"
 
 namespace bench {
 namespace {
@@ -57,6 +58,29 @@ void hit_tls(Bench& bench) {
   const Words theirs = cli_get(bench.redis().cli_over_tls(), "100");
   print_row("Redis, TLS: hit, 100 bytes / redis-cli --tls GET",
             compare(bench.runs, ours, theirs, To::dev_null).text(), "0.75");
+}
+
+/// A hit of 100 bytes by way of more than one server, against one on a single server.
+void print_service(Bench& bench, const std::string& what, const Words& service, const char* bar) {
+  store_entry(bench, "100");
+  const Words store = bench.get(joined(service, {"--tag", "b", "--id", "100", "--ttl", "forever"}),
+                                {"head", "-c", "100", "/dev/zero"});
+  expect(run(store, To::dev_null).status == 0, "cannot store an entry");
+  print_row(what,
+            compare(bench.runs, hit(bench, service, "100"),
+                    hit(bench, bench.redis().over_tcp(), "100"), To::dev_null)
+                .text(),
+            bar);
+}
+
+void hit_sentinel(Bench& bench) {
+  const RedisSentinel sentinel(bench.work / "sentinel", bench.redis());
+  print_service(bench, "Redis by a sentinel: hit, 100 bytes / TCP", sentinel.options(), "1.6");
+}
+
+void hit_cluster(Bench& bench) {
+  const RedisCluster cluster(bench.work / "cluster");
+  print_service(bench, "Redis cluster: hit, 100 bytes / TCP", cluster.options(), "1.2");
 }
 
 void hit_large(Bench& bench) {
@@ -175,6 +199,7 @@ void killed_500(Bench& bench) { killed(bench, 500); }
 std::vector<Row> redis_rows() {
   return {{"redis-hit-unix", hit_unix},     {"redis-hit-tcp", hit_tcp},
           {"redis-hit-tls", hit_tls},       {"redis-hit-large", hit_large},
+          {"redis-sentinel", hit_sentinel}, {"redis-cluster", hit_cluster},
           {"redis-miss", miss_true},        {"redis-cost", cost},
           {"redis-crowd-100", crowd_100},   {"redis-crowd-500", crowd_500},
           {"redis-killed-100", killed_100}, {"redis-killed-500", killed_500}};

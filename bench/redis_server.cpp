@@ -18,23 +18,6 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds timeout(2);
 
-fs::path make_home(const fs::path& folder) {
-  fs::create_directory(folder / "redis");
-  return folder / "redis";
-}
-
-uint16_t free_port() {
-  const memolock::Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  auto* const bytes = reinterpret_cast<sockaddr*>(&address);
-  if (bind(socket.get(), bytes, size) != 0 || getsockname(socket.get(), bytes, &size) != 0)
-    throw std::runtime_error("no free port");
-  return ntohs(address.sin_port);
-}
-
 /// ca.pem, server.pem for 127.0.0.1 and server.key.
 void make_certificates(const fs::path& home) {
   constexpr const char* script = R"(
@@ -60,27 +43,50 @@ int64_t number_of(const std::string& info, const std::string& name) {
   return strtoll(info.c_str() + at + name.size() + 2, nullptr, 10);
 }
 
-pid_t launch(const fs::path& home, uint16_t port, uint16_t tls_port) {
+pid_t launch(const fs::path& home, uint16_t port, uint16_t tls_port, const Words& options) {
+  fs::create_directory(home);
   make_certificates(home);
   // The server is the program redis-check-rdb by another name, and so comes without the package
   // that would also start a service.
   constexpr const char* script = R"(
     cd "$0" || exit
-    exec -a redis-server redis-check-rdb --port "$1" --tls-port "$2" --bind 127.0.0.1 \
+    port=$1 tls_port=$2
+    shift 2
+    exec -a redis-server redis-check-rdb --port "$port" --tls-port "$tls_port" --bind 127.0.0.1 "$@" \
       --unixsocket socket --save '' --appendonly no --tls-auth-clients no \
       --tls-ca-cert-file ca.pem --tls-cert-file server.pem --tls-key-file server.key >log)";
-  return start({"setpriv", "--pdeathsig", "TERM", "bash", "-c", script, home, std::to_string(port),
-                std::to_string(tls_port)},
-               STDOUT_FILENO);
+  Words words{"setpriv",
+              "--pdeathsig",
+              "TERM",
+              "bash",
+              "-c",
+              script,
+              home,
+              std::to_string(port),
+              std::to_string(tls_port)};
+  words.insert(words.end(), options.begin(), options.end());
+  return start(words, STDOUT_FILENO);
 }
 
 }  // namespace
 
-RedisServer::RedisServer(const fs::path& folder)
-    : home_(make_home(folder)),
+uint16_t free_port() {
+  const memolock::Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  auto* const bytes = reinterpret_cast<sockaddr*>(&address);
+  if (bind(socket.get(), bytes, size) != 0 || getsockname(socket.get(), bytes, &size) != 0)
+    throw std::runtime_error("no free port");
+  return ntohs(address.sin_port);
+}
+
+RedisServer::RedisServer(fs::path home, const Words& options)
+    : home_(std::move(home)),
       port_(free_port()),
       tls_port_(free_port()),
-      pid_(launch(home_, port_, tls_port_)) {
+      pid_(launch(home_, port_, tls_port_, options)) {
   await_start();
 }
 

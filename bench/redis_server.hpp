@@ -17,7 +17,8 @@ namespace bench {
 /// object, and with this process.
 class RedisServer {
  public:
-  explicit RedisServer(const std::filesystem::path& folder);
+  /// In the new folder `home`, with more of the server's own options.
+  explicit RedisServer(std::filesystem::path home, const Words& options = {});
   ~RedisServer();
   RedisServer(const RedisServer&) = delete;
   RedisServer& operator=(const RedisServer&) = delete;
@@ -29,6 +30,8 @@ class RedisServer {
   [[nodiscard]] Words cli_over_unix() const;
   [[nodiscard]] Words cli_over_tcp() const;
   [[nodiscard]] Words cli_over_tls() const;
+
+  [[nodiscard]] uint16_t port() const { return port_; }
 
   /// The answer to a command, over a connection that stays.
   [[nodiscard]] memolock::RedisReply ask(std::initializer_list<memolock::RedisArgument> command);
@@ -51,5 +54,7 @@ class RedisServer {
   std::unique_ptr<memolock::RedisConnection> connection_;
   int64_t asked_ = 0;  // how many commands
 };
+
+[[nodiscard]] uint16_t free_port();
 
 }  // namespace bench

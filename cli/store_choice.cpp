@@ -118,8 +118,7 @@ StoreChoice server_choice(const Options& options) {
     settings.address.sentinels.user = options.sentinel_user;
     settings.address.sentinels.password = sentinel_password(options);
   }
-  if (settings.address.is_cluster())
-    settings.address.cluster.memory = default_place().value_or("");
+  if (settings.address.is_cluster()) settings.address.cluster.memory = default_place().value_or("");
   // A password goes to the command only by the way that the caller has chosen for it.
   const bool inherited = variable("MEMOLOCK_STORE") == options.store;
   return {std::move(settings), inherited ? options.store : without_password(options.store)};

@@ -223,9 +223,7 @@ std::string counters_file(std::string_view tag) {
   return file_stem(tag) + std::string(counters_ending);
 }
 
-std::string slots_file(std::string_view nodes) {
-  return digest_of({nodes}) + ".slots";
-}
+std::string slots_file(std::string_view nodes) { return digest_of({nodes}) + ".slots"; }
 
 std::string spool_file(std::string_view token) {
   return std::string(token) + std::string(ending_of(FileKind::spool));

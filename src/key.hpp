@@ -23,8 +23,8 @@ struct Key {
 inline constexpr std::string_view scratch_prefix = "memolock-doctor-";
 
 /// What lies in a local store's directory beside the folders of tags, none of which begins so: the
-/// folder of the counters, the file that says by its time when `gc` last ran, and the folder of what
-/// is known of clusters.
+/// folder of the counters, the file that says by its time when `gc` last ran, and the folder of
+/// what is known of clusters.
 inline constexpr std::string_view counters_folder = ".stats";
 inline constexpr std::string_view gc_stamp = ".gc";
 inline constexpr std::string_view clusters_folder = ".clusters";

@@ -213,7 +213,8 @@ bool is_redis_url(std::string_view url) { return scheme_of(url) != nullptr; }
 
 RedisAddress parse_redis_url(std::string_view url) {
   const Scheme* const scheme = scheme_of(url);
-  if (scheme == nullptr) refuse("is none of redis://, rediss://, redis+unix://, redis+sentinel://, redis+cluster://");
+  if (scheme == nullptr)
+    refuse("is none of redis://, rediss://, redis+unix://, redis+sentinel://, redis+cluster://");
   const Parts parts = split(url, *scheme);
   RedisAddress address;
   if (parts.userinfo) read_userinfo(*parts.userinfo, address);

@@ -28,8 +28,8 @@ struct RedisHost {
 /// The servers that know which of many is the master of a name.
 struct RedisSentinels {
   std::vector<RedisHost> hosts;  ///< empty: there are none, the address is the server's own
-  std::string master;          ///< the name that they know it by
-  std::string user, password;  ///< of theirs; both empty: no login
+  std::string master;            ///< the name that they know it by
+  std::string user, password;    ///< of theirs; both empty: no login
 };
 
 /// Some of the nodes of a cluster, each of which knows which one has which keys.

@@ -54,9 +54,11 @@ constexpr std::array<Remedy, 32> remedies{{
     {"NOREPLICAS", "", "see to the server's replicas: without them it takes no writes"},
     {"CLUSTERDOWN", "", "see to the cluster, parts of which are down"},
     {"BUSY ", "", "wait for the script that keeps the server busy, or run SCRIPT KILL there"},
-    {"CROSSSLOT", "", "write redis+cluster:// or rediss+cluster://: the server is part of a cluster"},
+    {"CROSSSLOT", "",
+     "write redis+cluster:// or rediss+cluster://: the server is part of a cluster"},
     {"MOVED ", "", "write redis+cluster:// or rediss+cluster://: the server is part of a cluster"},
-    {"cluster support disabled", "", "write redis:// or rediss://: the server is no part of a cluster"},
+    {"cluster support disabled", "",
+     "write redis:// or rediss://: the server is no part of a cluster"},
 }};
 
 }  // namespace

@@ -82,7 +82,9 @@ std::optional<int64_t> number_in(std::string_view line) {
   return value;
 }
 
-bool is_reply_type(char c) { return std::string_view("+-:$*_%>").find(c) != std::string_view::npos; }
+bool is_reply_type(char c) {
+  return std::string_view("+-:$*_%>").find(c) != std::string_view::npos;
+}
 
 }  // namespace
 

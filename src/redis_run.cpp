@@ -249,7 +249,8 @@ class RedisPromise final : public Promise {
   }
 
   [[nodiscard]] bool renew(Nanoseconds life) override {
-    return extend(store_.session(), store_.session().names(key_), authority_.token, life, Nanoseconds(0));
+    return extend(store_.session(), store_.session().names(key_), authority_.token, life,
+                  Nanoseconds(0));
   }
 
  private:

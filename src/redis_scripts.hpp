@@ -24,8 +24,8 @@ end
 return replies
 )";
 
-/// wake: how all scripts tell the waiters to look again. Those of a cluster listen within the shard,
-/// as far as its servers can.
+/// wake: how all scripts tell the waiters to look again. Those of a cluster listen within the
+/// shard, as far as its servers can.
 inline constexpr const char* wake = R"(
 local function wake(channel, token) redis.pcall('PUBLISH', channel, token) end
 )";

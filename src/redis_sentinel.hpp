@@ -16,7 +16,6 @@ namespace memolock {
                                        int interrupt, const Log& log);
 
 /// The address of one sentinel, to ask it something.
-[[nodiscard]] RedisAddress sentinel_address(const RedisAddress& service,
-                                            const RedisHost& host);
+[[nodiscard]] RedisAddress sentinel_address(const RedisAddress& service, const RedisHost& host);
 
 }  // namespace memolock

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-
 #include <utility>
 
 #include <fmt/format.h>
@@ -103,7 +102,8 @@ std::vector<RedisAddress> RedisSession::primaries() {
 }
 
 std::string RedisSession::worded(std::string_view what) const {
-  return fmt::format("the store at {}: {}", host_.name.empty() ? address_.shown() : escape_controls(host_.shown()), what);
+  return fmt::format("the store at {}: {}",
+                     host_.name.empty() ? address_.shown() : escape_controls(host_.shown()), what);
 }
 
 void RedisSession::set_interrupt(int descriptor) {

@@ -31,10 +31,10 @@ using RedisCommand = std::vector<RedisArgument>;
 /// and subscription with a look whether the server still is a master: one that is not counts as
 /// busy.
 ///
-/// Of a cluster's, it is connected to the node of one entry at a time. Nodes that say that the entry
-/// is elsewhere are believed; one that is gone is looked for among the others. What an earlier
-/// process has remembered of the cluster costs no round trip to verify, but for a script that is
-/// the first request.
+/// Of a cluster's, it is connected to the node of one entry at a time. Nodes that say that the
+/// entry is elsewhere are believed; one that is gone is looked for among the others. What an
+/// earlier process has remembered of the cluster costs no round trip to verify, but for a script
+/// that is the first request.
 class RedisSession {
  public:
   /// `interrupt` and `timeout`: as of RedisConnection. Keeps a reference to `log`.
@@ -144,8 +144,8 @@ class RedisSession {
   const Log& log_;
   std::unique_ptr<RedisRouter> router_;  // of a cluster
   uint16_t slot_ = 0;
-  RedisHost host_;          // the server last connected to, of those that are not the address's own
-  std::string expected_id_; // how it must call itself
+  RedisHost host_;  // the server last connected to, of those that are not the address's own
+  std::string expected_id_;  // how it must call itself
   std::optional<RedisConnection> connection_;
   std::vector<Greeting> greetings_;  // those whose answers are to come
   bool is_detour_ = false;           // the connection is for one request

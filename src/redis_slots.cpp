@@ -19,8 +19,8 @@ RedisHost host_named(std::string_view name, uint16_t port, const RedisHost& aske
 
 /// Whether a name or an id can stand in a line of the file, and in a message.
 bool is_word(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(),
-                                      [](unsigned char c) { return c > ' ' && c != 127; });
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > ' ' && c != 127; });
 }
 
 /// A whole text that is a number from 0 to `most`.

@@ -174,8 +174,8 @@ bool RedisStore::forget(const Key& key) { return forget_entry(key, Whose::anybod
 bool RedisStore::forget_entry(const Key& key, Whose whose) {
   const std::string lease = in_milliseconds(settings_.lease);
   const char* const foreign_too = whose == Whose::anybodys ? "1" : "0";
-  return session_.run_script(redis_scripts::forget, session_.names(key), {lease, foreign_too}).integer >
-         0;
+  return session_.run_script(redis_scripts::forget, session_.names(key), {lease, foreign_too})
+             .integer > 0;
 }
 
 bool RedisStore::break_lock(const Key& key) {
@@ -199,8 +199,8 @@ std::vector<RedisSession*> RedisStore::nodes() {
   if (!settings_.address.is_cluster()) return {&session_};
   if (nodes_.empty())
     for (RedisAddress& address : session_.primaries())
-      nodes_.push_back(std::make_unique<RedisSession>(std::move(address), settings_.timeout,
-                                                      interrupt_, log_));
+      nodes_.push_back(
+          std::make_unique<RedisSession>(std::move(address), settings_.timeout, interrupt_, log_));
   std::vector<RedisSession*> all;
   for (const auto& node : nodes_) all.push_back(node.get());
   return all;

@@ -422,6 +422,24 @@ demote_first() { node 3 cluster failover >/dev/null; }
   ! grep -r secret store || fail 'the password is in a file'
 }
 
+@test "TLS to each node, with their names verified" {
+  make_certificates certificates
+  export REDIS_CERTIFICATES=$PWD/certificates
+  use_cluster
+  export MEMOLOCK_STORE=rediss+cluster://$cluster
+  local id
+  id=$(id_at 2)
+  run -125 --separate-stderr get_id "$id" --on-store-error fail -- echo hello
+  contains "$stderr" certificate
+  export MEMOLOCK_TLS_CA=$REDIS_CERTIFICATES/ca.pem
+  equal hello "$(get_id "$id" -- counted echo hello)"
+  equal hello "$(get_id "$id" -- counted echo other)"
+  run -0 memolock doctor --tag t
+  contains "$output" "the server's certificate is valid"
+  ran_times 1
+  refused 'mismatch' get_id "$id" --tls-server-name other.example --on-store-error fail -- true
+}
+
 @test "the least that a user must be allowed is enough" {
   use_cluster
   local i rule

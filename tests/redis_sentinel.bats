@@ -152,3 +152,21 @@ stop_primary() { kill -STOP "${pids[0]}"; }
   run -0 memolock doctor --tag t
   contains "$output" "127.0.0.1:${sentinel_ports[2]}: connection refused"
 }
+
+@test "TLS to the sentinels and to the servers, before a failover and after" {
+  make_certificates certificates
+  export REDIS_CERTIFICATES=$PWD/certificates
+  start_service
+  export MEMOLOCK_STORE=rediss+sentinel://$service
+  run -125 --separate-stderr get --on-store-error fail -- echo hello
+  contains "$stderr" certificate
+  export MEMOLOCK_TLS_CA=$REDIS_CERTIFICATES/ca.pem
+  equal hello "$(get -- counted echo hello)"
+  run -0 memolock doctor --tag t
+  contains "$output" "the server's certificate is valid"
+  node 0 wait 2 5000 >/dev/null
+  end "${pids[0]}"
+  await has_moved_from 0
+  equal hello "$(get -- counted echo other)"
+  ran_times 1
+}

@@ -1,6 +1,7 @@
 # A Redis cluster: `load helpers/cluster`, after common.
 # shellcheck shell=bash disable=SC2034 # what is set here is the tests'
 
+# With $REDIS_CERTIFICATES nodes speak TLS to each other and at their ports.
 # start_cluster PRIMARIES [OPTION…]: so many nodes that share the slots, each with one replica if $replicas is
 # 1, and with the server's options given. $cluster is the store's URL without its scheme: all primaries. Each
 # node's socket, port, pid and id are in the arrays sockets, ports, pids, ids, replicas behind primaries.
@@ -27,8 +28,9 @@ start_cluster() {
 # add_node [OPTION…]: a node of no cluster yet.
 add_node() {
   start_redis --cluster-enabled yes --cluster-node-timeout "${node_timeout:-1000}" \
-    --cluster-replica-validity-factor 0 --repl-diskless-sync-delay 0 "$@"
-  sockets+=("$REDIS_SOCKET") ports+=("$REDIS_PORT") pids+=("$REDIS_PID")
+    --cluster-replica-validity-factor 0 --repl-diskless-sync-delay 0 \
+    ${REDIS_CERTIFICATES+--tls-cluster yes --tls-replication yes} "$@"
+  sockets+=("$REDIS_SOCKET") ports+=("${REDIS_TLS_PORT:-$REDIS_PORT}") pids+=("$REDIS_PID")
   ids+=("$(redis cluster myid)")
 }
 

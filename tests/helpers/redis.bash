@@ -29,12 +29,12 @@ servers=()
 # launch_redis HOME [OPTION…]: one attempt, at ports of its choice.
 launch_redis() {
   local options=()
+  unset REDIS_TLS_PORT
   REDIS_PORT=$((10000 + RANDOM % 20000))
   if [[ -n ${REDIS_CERTIFICATES-} ]]; then
     REDIS_TLS_PORT=$((REDIS_PORT + 1))
-    options=(--tls-port "$REDIS_TLS_PORT" --tls-auth-clients no
-      --tls-ca-cert-file "$REDIS_CERTIFICATES/ca.pem" --tls-cert-file "$REDIS_CERTIFICATES/server.pem"
-      --tls-key-file "$REDIS_CERTIFICATES/server.key")
+    # shellcheck disable=SC2046 # no folder of a test has spaces
+    options=(--tls-port "$REDIS_TLS_PORT" $(tls_options | sed 's/^/--/'))
   fi
   # The server is the program redis-check-rdb by another name, and so comes without the package that would
   # also start a service.
@@ -57,6 +57,12 @@ redis_has_begun() {
 
 # redis WORD…: what the server says to a command.
 redis() { redis-cli -s "$REDIS_SOCKET" "$@"; }
+
+# tls_options: what a server that speaks TLS, be it a sentinel, must be told about $REDIS_CERTIFICATES.
+tls_options() {
+  printf '%s\n' "tls-auth-clients no" "tls-ca-cert-file $REDIS_CERTIFICATES/ca.pem" \
+    "tls-cert-file $REDIS_CERTIFICATES/server.pem" "tls-key-file $REDIS_CERTIFICATES/server.key"
+}
 
 # make_certificates FOLDER: ca.pem; server.pem, for localhost and 127.0.0.1; client.pem; and stranger.pem, an
 # authority that signed neither. Their keys are NAME.key.

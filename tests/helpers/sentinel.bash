@@ -3,13 +3,14 @@
 
 # start_service [OPTION…]: a primary with two replicas, each with the server's options given, and three sentinels,
 # which find a dead primary within a second. $service is the store's URL without its scheme's tail: the
-# sentinels and the name. Each node's socket, port and pid are in the arrays sockets, ports, pids.
+# sentinels and the name. With $REDIS_CERTIFICATES all of them speak TLS to each other and at these ports. Each node's socket, port and pid are in the arrays sockets, ports, pids.
 start_service() {
   local i
   sockets=() ports=() pids=()
   for i in 0 1 2; do
-    start_redis --repl-diskless-sync yes --repl-diskless-sync-delay 0 "$@"
-    sockets+=("$REDIS_SOCKET") ports+=("$REDIS_PORT") pids+=("$REDIS_PID")
+    start_redis --repl-diskless-sync yes --repl-diskless-sync-delay 0 \
+      ${REDIS_CERTIFICATES+--tls-replication yes} "$@"
+    sockets+=("$REDIS_SOCKET") ports+=("${REDIS_TLS_PORT:-$REDIS_PORT}") pids+=("$REDIS_PID")
   done
   for i in 1 2; do node "$i" replicaof 127.0.0.1 "${ports[0]}" >/dev/null; done
   await replicas_are_in_step 0 2
@@ -31,9 +32,15 @@ start_sentinel() {
 
 launch_sentinel() {
   sentinel_ports[$1]=$((10000 + RANDOM % 20000))
-  printf '%s\n' "port ${sentinel_ports[$1]}" 'bind 127.0.0.1 ::1' "dir $2" \
+  if [[ -n ${REDIS_CERTIFICATES-} ]]; then
+    printf '%s\n' "tls-port ${sentinel_ports[$1]}" 'port 0' 'tls-replication yes'
+    tls_options
+  else
+    echo "port ${sentinel_ports[$1]}"
+  fi >"$2/conf"
+  printf '%s\n' 'bind 127.0.0.1 ::1' "dir $2" \
     "sentinel monitor main 127.0.0.1 ${ports[0]} 2" 'sentinel down-after-milliseconds main 500' \
-    'sentinel failover-timeout main 3000' 'sentinel parallel-syncs main 2' "${sentinel_extra[@]}" >"$2/conf"
+    'sentinel failover-timeout main 3000' 'sentinel parallel-syncs main 2' "${sentinel_extra[@]}" >>"$2/conf"
   # shellcheck disable=SC2016
   spawn bash -c 'exec -a redis-sentinel redis-check-rdb "$1"' - "$2/conf" >"$2/log" 2>&1
   sentinel_pids[$1]=$!
@@ -50,7 +57,9 @@ sentinel_has_begun() {
 
 # node I WORD…: what a server says to a command. sentinel I WORD…: the same of a sentinel.
 node() { redis-cli -s "${sockets[$1]}" "${@:2}"; }
-sentinel() { redis-cli -p "${sentinel_ports[$1]}" "${@:2}"; }
+sentinel() {
+  redis-cli -p "${sentinel_ports[$1]}" ${REDIS_CERTIFICATES+--tls --cacert "$REDIS_CERTIFICATES/ca.pem"} "${@:2}"
+}
 
 # primary: the index of the server that a majority of the sentinels calls the primary.
 primary() {

@@ -1,0 +1,40 @@
+// More than one Redis server, of the bench's own: one that a sentinel watches, and a cluster.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "bench/redis_server.hpp"
+
+namespace bench {
+
+/// A sentinel that calls a server its master "main".
+class RedisSentinel {
+ public:
+  RedisSentinel(const std::filesystem::path& home, const RedisServer& server);
+  ~RedisSentinel();
+  RedisSentinel(const RedisSentinel&) = delete;
+  RedisSentinel& operator=(const RedisSentinel&) = delete;
+
+  /// Options of memolock.
+  [[nodiscard]] Words options() const;
+
+ private:
+  uint16_t port_;
+  pid_t pid_;
+};
+
+/// Three nodes that share the slots.
+class RedisCluster {
+ public:
+  explicit RedisCluster(const std::filesystem::path& home);
+
+  /// Options of memolock.
+  [[nodiscard]] Words options() const;
+
+ private:
+  std::vector<std::unique_ptr<RedisServer>> nodes_;
+};
+
+}  // namespace bench
