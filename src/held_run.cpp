@@ -33,7 +33,7 @@ Outcome HeldRun::run(Lock& lock, uint32_t troubles, std::unique_ptr<Entry> fallb
   record.troubles = troubles;
   lock.begin(record);
   log_.info("{}: running the command", request_.key.shown());
-  Launch launch = launch_of(request_, lock, request_.keep ? lock.control_path() : "/dev/null");
+  Launch launch = launch_of(request_, lock, request_.keep ? control_.make() : "/dev/null");
   if (request_.keeper == Keeper::others) return start_promise(lock, std::move(record), launch);
   launch.hold_out = fallback != nullptr;
   return run_for_all(lock, std::move(record), std::move(launch), std::move(fallback));
@@ -55,7 +55,7 @@ Outcome HeldRun::run_for_all(Lock& lock, Record record, Launch launch,
   });
   outcome.status = ending.status;
   outcome.run_time = ending.run_time;
-  const Control control = parse_control(lock.take_control());
+  const Control control = control_.read();
   if (ending.interrupted != 0) {
     lock.abandon();
     say_later(Level::info, "interrupted; nothing is stored");
@@ -99,7 +99,7 @@ Outcome HeldRun::start_promise(Lock& lock, Record record, Launch launch) {
     note_interruption(outcome, ending);
     return outcome;
   }
-  complete(record, ending, *lock.spool(), parse_control(lock.take_control()));
+  complete(record, ending, *lock.spool(), control_.read());
   record.fate = Fate::shared;
   if (!record.succeeded()) {
     publish(lock, record, outcome);

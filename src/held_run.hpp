@@ -47,6 +47,7 @@ class HeldRun {
   Signals& signals_;
   const Log& log_;
   Side side_;
+  ControlFile control_;
   // Kept until nothing is held any more: whoever reads stderr may take his time too.
   std::vector<std::pair<Level, std::string>> remarks_;
 };

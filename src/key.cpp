@@ -34,7 +34,6 @@ constexpr auto endings = std::to_array<Ending>({
     {FileKind::wake, ".wake"},
     {FileKind::promise, ".promise"},
     {FileKind::answer, ".answer"},
-    {FileKind::control, ".control"},
     {FileKind::spool, ".spool"},
 });
 constexpr std::string_view counters_ending = ".counts";
@@ -62,8 +61,8 @@ std::string file_stem(std::string_view text) {
 std::string stem_of(std::string_view name) {
   const FileKind kind = kind_of_file(name);
   name.remove_suffix(ending_of(kind).size());
-  const bool has_token = kind == FileKind::control || kind == FileKind::answer;
-  if (has_token && name.size() > token_length + 1) name.remove_suffix(token_length + 1);
+  if (kind == FileKind::answer && name.size() > token_length + 1)
+    name.remove_suffix(token_length + 1);
   return std::string(name);
 }
 
@@ -209,10 +208,6 @@ void EntryFiles::name_all() {
   run = named(FileKind::run);
   wake = named(FileKind::wake);
   promise = named(FileKind::promise);
-}
-
-std::string EntryFiles::control(std::string_view token) const {
-  return fmt::format("{}.{}{}", stem_, token, ending_of(FileKind::control));
 }
 
 std::string EntryFiles::answer(std::string_view token) const {

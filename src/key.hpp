@@ -77,9 +77,6 @@ struct EntryFiles {
   std::string wake;     ///< the FIFO on which its waiters sleep
   std::string promise;  ///< the FIFO by which others tell the holder of a promise
 
-  /// MEMOLOCK_CONTROL of the run with this token: a name that no other run ever has, because the
-  /// command may write to it as long as it likes.
-  [[nodiscard]] std::string control(std::string_view token) const;
   /// The outcome of the run with this token, made by others.
   [[nodiscard]] std::string answer(std::string_view token) const;
 
@@ -89,19 +86,7 @@ struct EntryFiles {
   std::string stem_;
 };
 
-enum class FileKind {
-  entry,
-  failed,
-  mark,
-  lock,
-  run,
-  wake,
-  promise,
-  control,
-  answer,
-  spool,
-  foreign
-};
+enum class FileKind { entry, failed, mark, lock, run, wake, promise, answer, spool, foreign };
 
 /// A name for a file that loses it at once: where there is no O_TMPFILE.
 [[nodiscard]] std::string spool_file(std::string_view token);

@@ -34,10 +34,7 @@ class LocalLock final : public Lock {
   LocalLock(const LocalLock&) = delete;
   LocalLock& operator=(const LocalLock&) = delete;
 
-  ~LocalLock() override {
-    abandon();
-    if (control_) remove(files_.control(token_));
-  }
+  ~LocalLock() override { abandon(); }
 
   [[nodiscard]] Woken await_promise(Nanoseconds life, int interrupt, Onlooker& onlooker) override {
     Nanoseconds deadline = after(boot_now(), life);
@@ -74,7 +71,6 @@ class LocalLock final : public Lock {
   void clear_leftovers() const {
     if (const OwnFile dead = open_own(folder_.get(), files_.run, O_RDONLY)) {
       const auto entry = LocalEntry::open(dead.duplicate());
-      if (entry) remove(files_.control(entry->record().token));
       if (entry) remove(files_.answer(entry->record().token));
       remove(files_.run);
     } else if (errno != ENOENT) {
@@ -102,19 +98,6 @@ class LocalLock final : public Lock {
   }
 
   [[nodiscard]] std::shared_ptr<Spool> spool() override { return spool_; }
-
-  [[nodiscard]] std::string control_path() override {
-    control_ = make_file(files_.control(token_));
-    return path_ + '/' + files_.control(token_);
-  }
-
-  [[nodiscard]] std::string take_control() override {
-    if (!control_) return {};
-    std::string text = read_control(control_.get());
-    remove(files_.control(token_));
-    control_.reset();
-    return text;
-  }
 
   Published publish(const Record& record) override {
     // Whatever goes wrong on the way, the lock is released and the waiters wake.
@@ -262,7 +245,6 @@ class LocalLock final : public Lock {
   EntryFiles files_;
   Descriptor folder_;
   Descriptor lock_;
-  Descriptor control_;
   Descriptor wake_;
   Descriptor mailbox_;  // of a promise that others keep
   Record run_;

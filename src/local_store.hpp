@@ -16,7 +16,6 @@
 //   sees to when the holder dies. Awake, they read the run's fixed part through the descriptor they
 //   have. Finished: it is their answer, stored or not (what is not kept has lost its name, so
 //   nobody finds it later). Unfinished: its holder died, and one of them gets the run lock.
-// - ID.TOKEN.control: MEMOLOCK_CONTROL of that run.
 //
 // Two things and not the lock alone, because who waits for a lock cannot wait for a signal or a
 // moment as well, and waiters who wake in a shared lock keep each other out of an exclusive one and

@@ -1,6 +1,5 @@
 #include "src/redis_run.hpp"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -75,20 +74,6 @@ class RedisLock final : public Lock {
   }
 
   [[nodiscard]] std::shared_ptr<Spool> spool() override { return spool_; }
-
-  /// A file in memory, by way of /proc: nothing can be left behind of it.
-  [[nodiscard]] std::string control_path() override {
-    control_.reset(memfd_create("memolock-control", MFD_CLOEXEC));
-    std::string path = fmt::format("/proc/{}/fd/{}", getpid(), control_.get());
-    if (control_ && access(path.c_str(), W_OK) == 0) return path;
-    control_.reset();
-    store_.log().info("{}: no place for MEMOLOCK_CONTROL", key_.shown());
-    return "/dev/null";
-  }
-
-  [[nodiscard]] std::string take_control() override {
-    return control_ ? read_control(std::exchange(control_, Descriptor()).get()) : "";
-  }
 
   Published publish(const Record& from) override {
     Record record = from;
@@ -193,7 +178,6 @@ class RedisLock final : public Lock {
   bool news_;
   bool released_ = false;
   std::shared_ptr<Spool> spool_;
-  Descriptor control_;
   std::atomic<bool> broken_ =
       false;  // the lock was taken from this holder for good; the lease says
   std::optional<Lease> lease_;

@@ -1,12 +1,14 @@
 #include "src/run_environment.hpp"
 
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 
-#include "src/descriptor.hpp"
+#include <fmt/format.h>
+
 #include "src/units.hpp"
 
 namespace memolock {
@@ -71,16 +73,6 @@ std::vector<std::string> environment_for(const RunIdentity& run) {
   return environment;
 }
 
-std::string read_control(int file) {
-  constexpr off_t largest = 64 << 10;
-  struct stat file_status {};
-  if (fstat(file, &file_status) != 0) return {};
-  std::string text(static_cast<size_t>(std::min(file_status.st_size, largest)), '\0');
-  const ssize_t got = read_all_at(file, text.data(), text.size(), 0);
-  text.resize(got < 0 ? 0 : static_cast<size_t>(got));
-  return text;
-}
-
 Control parse_control(std::string_view text) {
   Control control;
   while (!text.empty()) {
@@ -90,6 +82,24 @@ Control parse_control(std::string_view text) {
       control.malformed = line;
   }
   return control;
+}
+
+std::string ControlFile::make() {
+  file_.reset(memfd_create("memolock-control", MFD_CLOEXEC));
+  std::string path = fmt::format("/proc/{}/fd/{}", getpid(), file_.get());
+  if (file_ && access(path.c_str(), W_OK) == 0) return path;
+  file_.reset();
+  return "/dev/null";
+}
+
+Control ControlFile::read() const {
+  constexpr off_t largest = 64 << 10;
+  struct stat info {};
+  if (!file_ || fstat(file_.get(), &info) != 0) return {};
+  std::string text(static_cast<size_t>(std::min(info.st_size, largest)), '\0');
+  const ssize_t got = read_all_at(file_.get(), text.data(), text.size(), 0);
+  text.resize(got < 0 ? 0 : static_cast<size_t>(got));
+  return parse_control(text);
 }
 
 }  // namespace memolock

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/clock.hpp"
+#include "src/descriptor.hpp"
 #include "src/token.hpp"
 
 namespace memolock {
@@ -32,8 +33,18 @@ struct Control {
   std::string
       malformed;  ///< the first line that means nothing; the result is not to be stored then
 };
-/// The text of an open control file, as far as it counts.
-[[nodiscard]] std::string read_control(int file);
 [[nodiscard]] Control parse_control(std::string_view text);
+
+/// MEMOLOCK_CONTROL of a run: a file in memory, of which nothing can be left behind.
+class ControlFile {
+ public:
+  /// Makes it, empty. Its path leads by /proc through this process; /dev/null where that cannot be.
+  [[nodiscard]] std::string make();
+  /// What the command wrote there.
+  [[nodiscard]] Control read() const;
+
+ private:
+  Descriptor file_;
+};
 
 }  // namespace memolock

@@ -72,10 +72,6 @@ class Lock {
   [[nodiscard]] virtual int lost_descriptor() const = 0;
   /// Where the run's output goes. A slow reader can still be served from it after publish.
   [[nodiscard]] virtual std::shared_ptr<Spool> spool() = 0;
-  /// The absolute path of an empty file, for MEMOLOCK_CONTROL.
-  [[nodiscard]] virtual std::string control_path() = 0;
-  /// What the command wrote there, and the end of the file; after the command's.
-  [[nodiscard]] virtual std::string take_control() = 0;
   /// Hands the outcome to the waiters, stores it if its fate is `kept` or `failed`, and releases
   /// the lock, in any case. One that is `marked` is stored, but answers no waiter: they begin anew.
   /// Throws Error(store) when it could not be stored.

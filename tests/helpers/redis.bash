@@ -33,8 +33,8 @@ launch_redis() {
   REDIS_PORT=$((10000 + RANDOM % 20000))
   if [[ -n ${REDIS_CERTIFICATES-} ]]; then
     REDIS_TLS_PORT=$((REDIS_PORT + 1))
-    # shellcheck disable=SC2046 # no folder of a test has spaces
-    options=(--tls-port "$REDIS_TLS_PORT" $(tls_options | sed 's/^/--/'))
+    mapfile -t options < <(tls_options | sed -e "s,^,--," -e "s, ,\n,")
+    options+=(--tls-port "$REDIS_TLS_PORT")
   fi
   # The server is the program redis-check-rdb by another name, and so comes without the package that would
   # also start a service.
