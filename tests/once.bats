@@ -291,7 +291,10 @@ again() {
 }
 
 @test "a run inside itself is refused" {
-  refused deadlock memolock once --tag t --id x --ttl 1h -- "$MEMOLOCK_BIN" once --tag t --id x --ttl 1h -- true
+  refused 'inside the run of t:x' memolock once --tag t --id x --ttl 1h -- "$MEMOLOCK_BIN" once --tag t --id x --ttl 1h -- true
+  # it never waits
+  lacks "$stderr" wait
+  lacks "$stderr" deadlock
 }
 
 # ---- ls and del ----
