@@ -320,6 +320,7 @@ again() {
   get -- true
   once -- true
   equal $'-\n'"$(uname -n)" "$(memolock ls | cut -f 7 | sed 's/:.*//' | LC_ALL=C sort)"
+  equal '["entry",false] ["mark",true]' "$(memolock ls --json | jq -c '.[] | [.kind, .pid != null]' | LC_ALL=C sort | paste -sd ' ')"
   hold --ttl 1ms
   equal running "$(field 3)"
   release a
