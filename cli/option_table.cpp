@@ -234,7 +234,7 @@ constexpr auto options = std::to_array<OptionSpec>({
      [](Options& o, const std::string& v) { o.store_timeout = positive(v); }},
     {"password-file", "FILE", everywhere, env, "the server's password is the first line of FILE",
      [](Options& o, const std::string& v) { o.password_file = v; }},
-    {"sentinel-user", "NAME", everywhere, env, "the user to log in to sentinels as",
+    {"sentinel-user", "USER", everywhere, env, "the user to log in to sentinels as",
      [](Options& o, const std::string& v) { o.sentinel_user = v; }},
     {"sentinel-password-file", "FILE", everywhere, env,
      "the sentinels' password is the first line of FILE",
