@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# To be sourced; it changes no option of the shell and sets no variable. In bash and zsh it defines
+# To be sourced; it changes no option of the shell and sets no variable, and its own are all named _memo, as
+# the caller's may be readonly. In bash and zsh it defines
 #
 #   memo TTL FUNCTION [ARG]...
 #
@@ -17,38 +18,38 @@ if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
       printf 'memolock: memo wants a ttl and a function or command\n' >&2
       return 125
     fi
-    local ttl script
-    ttl=$1
+    local _memo_ttl _memo_text
+    _memo_ttl=$1
     shift
     if ! typeset -f -- "$1" >/dev/null; then
-      memolock get --ttl "$ttl" -- "$@"
+      memolock get --ttl "$_memo_ttl" -- "$@"
       return
     fi
-    script=$(_memo_script "$1") || return
+    _memo_text=$(_memo_script "$1") || return
     if [ -n "${ZSH_VERSION-}" ]; then
-      memolock get --ttl "$ttl" -- zsh -fc "$script" "$@"
+      memolock get --ttl "$_memo_ttl" -- zsh -fc "$_memo_text" "$@"
     else
       # a definition can have patterns that are read in this mode only
-      memolock get --ttl "$ttl" -- "$BASH" -O extglob -c "$script" "$@"
+      memolock get --ttl "$_memo_ttl" -- "$BASH" -O extglob -c "$_memo_text" "$@"
     fi
   }
 
   # _memo_script FUNCTION: what defines it and those of MEMO_FUNCTIONS, and then calls what is $0.
   _memo_script() {
-    local name names
-    name=$1
-    names="${MEMO_FUNCTIONS-} "
+    local _memo_name _memo_names
+    _memo_name=$1
+    _memo_names="${MEMO_FUNCTIONS-} "
     while :; do
       # loads a function of zsh that has only been announced
-      case $(typeset -f -- "$name") in *'builtin autoload -X'*) autoload +X -- "$name" || return ;; esac
-      if ! typeset -f -- "$name"; then
+      case $(typeset -f -- "$_memo_name") in *'builtin autoload -X'*) autoload +X -- "$_memo_name" || return ;; esac
+      if ! typeset -f -- "$_memo_name"; then
         printf 'memolock: MEMO_FUNCTIONS names what is no function\n' >&2
         return 125
       fi
-      while [ "$names" != "${names# }" ]; do names=${names# }; done
-      [ -n "$names" ] || break
-      name=${names%% *}
-      names=${names#"$name"}
+      while [ "$_memo_names" != "${_memo_names# }" ]; do _memo_names=${_memo_names# }; done
+      [ -n "$_memo_names" ] || break
+      _memo_name=${_memo_names%% *}
+      _memo_names=${_memo_names#"$_memo_name"}
     done
     printf '%s\n' '"$0" "$@"'
   }
@@ -58,7 +59,7 @@ if ! command -v memolock >/dev/null 2>&1; then
   # In a subshell, whose variables are nobody else's.
   memolock() (
     case ${1-} in
-      get | once | lock) _memolock_verb=$1 _memolock_last=$1 _memolock_command='' ;;
+      get | once | lock) _memolock_verb=$1 ;;
       ls | gc) exit 0 ;;
       del)
         echo 0
@@ -71,29 +72,32 @@ if ! command -v memolock >/dev/null 2>&1; then
         ;;
     esac
     shift
-    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    while [ $# -gt 0 ]; do
       case $1 in
+        --)
+          shift
+          break
+          ;;
         --external)
           echo 'memolock: not installed; nobody could keep the promise of --external' >&2
           exit 125
           ;;
-        --ttl | --ttl=*) _memolock_command=yes ;;
-        -*) ;;
-        *) case $_memolock_last in -*) ;; *) _memolock_command=yes ;; esac ;;
+        --*=* | --refresh | --early | --key-cwd | --no-key-cwd | --key-stdin | --verbose | --quiet) ;;
+        --*) [ $# -eq 1 ] || shift ;;
+        -?*) ;;
+        *) break ;;
       esac
-      _memolock_last=$1
       shift
     done
-    if [ $# -gt 1 ]; then
-      shift
+    if [ $# -gt 0 ]; then
       [ "$_memolock_verb" = get ] || [ "${MEMOLOCK_LOG-}" = quiet ] \
         || printf 'memolock: not installed; the command runs unguarded\n' >&2
       export MEMOLOCK_CONTROL=/dev/null
       exec "$@"
     fi
     # a look-up
-    if [ "$_memolock_verb" = get ] && { [ $# -eq 1 ] || [ -z "$_memolock_command" ]; }; then exit 1; fi
-    echo "memolock: not installed; the command must follow '--'" >&2
+    [ "$_memolock_verb" != get ] || exit 1
+    echo 'memolock: not installed; a command is missing' >&2
     exit 125
   )
 fi

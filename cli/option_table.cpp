@@ -43,6 +43,14 @@ void set_on_timeout(Options& options, const std::string& text) {
   options.on_timeout = choice(text, timeouts);
 }
 
+// It keeps nothing that could be served.
+constexpr Choices<OnTimeout, 2> timeouts_of_lock{
+    {{"fail", OnTimeout::fail}, {"run", OnTimeout::run}}};
+
+void set_on_timeout_of_lock(Options& options, const std::string& text) {
+  options.on_timeout = choice(text, timeouts_of_lock);
+}
+
 constexpr Choices<OnFailure, 2> failures{
     {{"share", OnFailure::share}, {"retry", OnFailure::retry}}};
 
@@ -196,8 +204,11 @@ constexpr auto options = std::to_array<OptionSpec>({
     {"wait", "DURATION", in_get | in_lock, env,
      "longest wait for another holder (default: forever)",
      [](Options& o, const std::string& v) { o.wait = duration_or_forever(v); }},
-    {"on-timeout", names_of<timeouts>.data(), in_get | in_lock, env,
+    {"on-timeout", names_of<timeouts>.data(), in_get, env,
      "when --wait has passed: fail (124), run uncached, or serve a stale entry", set_on_timeout},
+    {"on-timeout", names_of<timeouts_of_lock>.data(), in_lock, env,
+     "when --wait has passed: fail (124), or run without the lock", set_on_timeout_of_lock,
+     "stale"},
     {"on-failure", names_of<failures>.data(), in_get | in_once, env,
      "when the holder's command fails, or a run of once did: share its result, or retry",
      set_on_failure},
@@ -223,7 +234,7 @@ constexpr auto options = std::to_array<OptionSpec>({
      [](Options& o, const std::string& v) { o.store_timeout = positive(v); }},
     {"password-file", "FILE", everywhere, env, "the server's password is the first line of FILE",
      [](Options& o, const std::string& v) { o.password_file = v; }},
-    {"sentinel-user", "NAME", everywhere, env, "the user to log in to sentinels as",
+    {"sentinel-user", "USER", everywhere, env, "the user to log in to sentinels as",
      [](Options& o, const std::string& v) { o.sentinel_user = v; }},
     {"sentinel-password-file", "FILE", everywhere, env,
      "the sentinels' password is the first line of FILE",

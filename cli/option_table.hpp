@@ -22,6 +22,9 @@ struct OptionSpec {
   Also also;
   const char* help;
   void (*set)(Options&, const std::string&);
+  /// A value that the option of this name has with other verbs alone: in a variable or a file,
+  /// which are for all, it changes nothing here.
+  const char* of_other_verbs = nullptr;
 };
 
 /// What may follow a verb's options.

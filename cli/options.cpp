@@ -172,14 +172,20 @@ class Reader {
     const std::string variable = variable_of(spec.name);
     // A variable set to nothing is how many a CI system says "unset".
     if (const char* value = getenv(variable.c_str()); value != nullptr && *value != '\0') {
-      if (!contradicted(spec)) set_from(variable, spec, options_, value);
+      if (!contradicted(spec)) set_from_elsewhere(variable, spec, value);
       return;
     }
     for (const ConfigEntry& entry : config) {
       if (entry.key != spec.name || contradicted(spec)) continue;
       for (const std::string& value : entry.values)
-        set_from(entry.file + ": " + entry.key, spec, options_, value);
+        set_from_elsewhere(entry.file + ": " + entry.key, spec, value);
     }
+  }
+
+  void set_from_elsewhere(const std::string& source, const OptionSpec& spec,
+                          const std::string& value) {
+    if (spec.of_other_verbs == nullptr || value != spec.of_other_verbs)
+      set_from(source, spec, options_, value);
   }
 
   /// Whether the command line says no to what a variable or a file says, or the reverse.

@@ -41,9 +41,6 @@ const char* name_of(How how) {
   return "";
 }
 
-/// The run that this call did not have to do itself.
-bool saved_a_run(How how) { return how == How::hit || how == How::waited || how == How::stale; }
-
 }  // namespace
 
 void append_report(const std::string& file, const Key& key, const Outcome& outcome,
@@ -56,7 +53,7 @@ void append_report(const std::string& file, const Key& key, const Outcome& outco
   line["status"] = outcome.status;
   line["age"] = seconds(outcome.age);
   line["run_time"] = seconds(outcome.run_time);
-  line["saved"] = seconds(saved_a_run(outcome.how) ? outcome.run_time : Nanoseconds(0));
+  line["saved"] = seconds(saved_a_run(outcome) ? outcome.run_time : Nanoseconds(0));
   line["store_error"] = outcome.store_error.empty() ? Json() : Json(outcome.store_error);
   const std::string text = json_text(line) + "\n";
 

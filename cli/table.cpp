@@ -94,7 +94,7 @@ size_t columns_of(std::string_view text) {
 
 std::string shortened(const std::string& text, size_t columns) {
   if (columns_of(text) <= columns) return text;
-  if (columns <= 2 * ellipsis.size()) return text.substr(0, bytes_within(text, columns));
+  if (columns <= ellipsis.size()) return std::string(ellipsis.substr(0, columns));
   const size_t rest = columns - ellipsis.size();
   std::string result = text.substr(0, bytes_within(text, rest - rest / 2));
   result += ellipsis;
@@ -155,8 +155,12 @@ void Table::write(const std::vector<std::string>& fields) {
     line += columns_[i].side == Side::right ? pad + field : field + pad;
   }
   if (width_ > 0) {
-    line.resize(bytes_within(line, width_));
     line.erase(line.find_last_not_of(' ') + 1);
+    if (columns_of(line) > width_) {
+      const std::string_view end = ellipsis.substr(0, width_);
+      line.resize(bytes_within(line, width_ - end.size()));
+      line += end;
+    }
   }
   output_.write(line + '\n');
 }

@@ -51,6 +51,11 @@ _memolock_offer_files() {
   _memolock_offer "${files[@]}"
 }
 
+# The tag of a call without --tag, from a variable or a file: that of a command which is run without a store.
+_memolock_usual_tag() {
+  MEMOLOCK_BYPASS=1 timeout 1 "$program" get -q --report= --ttl 0 -- printenv MEMOLOCK_RUN_TAG 2>/dev/null </dev/null
+}
+
 # _memolock_offer_stored FIELD [OPTION…]: what "ls" with the options of $store says in that field. What it
 # shows escaped cannot be told from its other names, and is left out.
 _memolock_offer_stored() {
@@ -70,7 +75,7 @@ _memolock_offer_values() {
     PATH | FILE) _memolock_offer_files ;;
     NAME) mapfile -t COMPREPLY < <(compgen -e -- "$cur") ;;
     TAG) _memolock_offer_stored 1 ;;
-    ID) _memolock_offer_stored 2 --tag "$tag" ;;
+    ID) _memolock_offer_stored 2 --tag "${tag:-$(_memolock_usual_tag)}" ;;
   esac
 }
 
@@ -100,7 +105,7 @@ _memolock_offer_operands() { # INDEX
 
 # _memolock_offer_after INDEX: options of the verb from word INDEX on, and what comes after them.
 _memolock_offer_after() {
-  local i word kind='' store=() tag=${MEMOLOCK_TAG:-default}
+  local i word kind='' store=() tag=''
   for ((i = $1; i < cword; i++)); do
     word=${words[i]} kind=
     case $word in
@@ -114,7 +119,7 @@ _memolock_offer_after() {
     esac
     case $word in
       --tag=*) tag=${word#*=} ;;
-      --store=* | --password-file=* | --tls-*=*) store+=("$word") ;;
+      --store=* | --password-file=* | --sentinel-*=* | --tls-*=*) store+=("$word") ;;
     esac
   done
   if ((i > cword)); then

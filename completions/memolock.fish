@@ -60,17 +60,22 @@ function __memolock_complete_command
     complete -C (string join ' ' -- (string escape -- (__memolock_operands)) "$current")
 end
 
-# __memolock_stored FIELD: what "ls" with the store of this line says in that field. What it shows escaped
-# cannot be told from its other names, and is left out.
+# The tag of a call without --tag, from a variable or a file: that of a command which is run without a store.
+function __memolock_usual_tag
+    env MEMOLOCK_BYPASS=1 timeout 1 memolock get -q --report= --ttl 0 -- printenv MEMOLOCK_RUN_TAG 2>/dev/null </dev/null
+end
+
+# __memolock_stored FIELD: what "ls" with the store of this line says in that field, each described. What it
+# shows escaped cannot be told from its other names, and is left out.
 function __memolock_stored
     set -l words (__memolock_words)
-    set -l tag default
-    set -q MEMOLOCK_TAG[1]; and set tag $MEMOLOCK_TAG
+    set -l tag
+    set -l description tag
     set -l store
     while set -q words[1]
         set -l word $words[1]
         set -e words[1]
-        if string match -qr -- '^--(store|tag|password-file|tls-.*)$' $word
+        if string match -qr -- '^--(store|tag|password-file|(sentinel|tls)-[^=]*)$' $word
             set word $word=$words[1]
             set -e words[1]
         end
@@ -79,13 +84,20 @@ function __memolock_stored
                 break
             case '--tag=*'
                 set tag (string replace -- --tag= '' $word)
-            case '--store=*' '--password-file=*' '--tls-*=*'
+            case '--store=*' '--password-file=*' '--sentinel-*=*' '--tls-*=*'
                 set -a store $word
         end
     end
-    test $argv[1] = 2; and set -a store --tag=$tag
+    if test $argv[1] = 2
+        set -q tag[1]; or set tag (__memolock_usual_tag)
+        set -a store --tag=$tag
+        set description "id of $tag"
+    end
     timeout 1 memolock ls -q --store-timeout 300ms $store 2>/dev/null </dev/null \
-        | head -n 1000 | cut -f $argv[1] | string match -rv '\\\\' | sort -u
+        | head -n 1000 | cut -f $argv[1] | string match -rv '\\\\' | sort -u \
+        | while read -l name
+        printf '%s\t%s\n' $name $description
+    end
 end
 
 # __memolock_learn_option VERB SHORT LONG KIND TEXT

@@ -79,7 +79,9 @@ class ExclusiveCall {
 
   /// To a run that is going on; null: somebody has the lock, but no run that could be seen.
   Outcome give_way(const Watch* watch) {
-    if (watch != nullptr) refuse_deadlock(request_, watch->run());
+    if (watch != nullptr && is_inside(request_, watch->run()))
+      throw usage_error("this command runs inside the run of " + name() +
+                        ", for which it would always be skipped");
     log_.info("{}: skipped; {}", name(),
               watch == nullptr ? "the lock is held" : run_in_words(watch->run(), store_.now()));
     return ended(How::skipped, request_.skip_status);

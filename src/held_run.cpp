@@ -82,6 +82,7 @@ Outcome HeldRun::serve_instead(Command& command, const Ending& ending, Entry& fa
   Outcome failure = hand_over(command, ending, {});
   if (failure.signal != 0) return failure;
   Outcome outcome = replay(fallback, How::stale, store_, signals_);
+  outcome.ran_in_vain = true;
   if (outcome.output_error == 0) outcome.output_error = failure.output_error;
   return outcome;
 }

@@ -8,6 +8,8 @@ namespace memolock {
 /// The text stands behind the cursor, which stays where it is: whatever anybody else writes to the
 /// terminal goes over it, and what stood before the cursor stays. Nothing is written while the
 /// terminal is somebody else's (this process is in the background) or takes nothing (Ctrl-S).
+/// TSTP (Ctrl-Z), unless it is ignored or handled, takes the text away before it stops the process.
+/// One at a time.
 class LiveLine {
  public:
   explicit LiveLine(int terminal) : terminal_(terminal) {}
@@ -27,7 +29,6 @@ class LiveLine {
   void erase();
 
  private:
-  [[nodiscard]] bool is_ours() const;
   [[nodiscard]] std::string_view eraser(int columns) const;
 
   int terminal_;

@@ -68,10 +68,17 @@ struct Outcome {
   /// Of the entry that was replayed; how long ago the run began for which this one was skipped.
   std::optional<Nanoseconds> age;
   std::optional<Nanoseconds> run_time;  ///< of the run whose output the caller got, or that run
-  uint64_t bytes = 0;       ///< of output that was replayed, and not made by this call's own run
-  bool stored = false;      ///< this call's run left something in the store
-  std::string store_error;  ///< what the store refused after the command had started
+  uint64_t bytes = 0;        ///< of output that was replayed, and not made by this call's own run
+  bool stored = false;       ///< this call's run left something in the store
+  bool ran_in_vain = false;  ///< what was replayed stands in for this call's own run, which failed
+  std::string store_error;   ///< what the store refused after the command had started
 };
+
+/// Whether this call got the output of a run that it did not have to do itself.
+[[nodiscard]] inline bool saved_a_run(const Outcome& outcome) {
+  const How how = outcome.how;
+  return (how == How::hit || how == How::waited || how == How::stale) && !outcome.ran_in_vain;
+}
 
 [[nodiscard]] inline Outcome ended(How how, int status, int signal = 0) {
   Outcome outcome;

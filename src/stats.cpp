@@ -80,20 +80,19 @@ void add(Page& page, Counter which, uint64_t amount) {
 
 bool has_failed(const Outcome& outcome) {
   return outcome.how == How::timeout || outcome.how == How::error ||
-         (outcome.how == How::miss && outcome.status != 0);
+         (outcome.how == How::miss && outcome.status != 0) || outcome.ran_in_vain;
 }
 
 void add_call(Page& page, const Outcome& outcome) {
   const How how = outcome.how;
   add(page, hits, how == How::hit ? 1 : 0);
-  add(page, misses, how == How::miss || how == How::absent ? 1 : 0);
+  add(page, misses, how == How::miss || how == How::absent || outcome.ran_in_vain ? 1 : 0);
   add(page, waits, how == How::waited ? 1 : 0);
   add(page, stale, how == How::stale ? 1 : 0);
   add(page, failures, has_failed(outcome) ? 1 : 0);
-  if (how == How::hit || how == How::waited || how == How::stale) {
+  if (how == How::hit || how == How::waited || how == How::stale) add(page, bytes, outcome.bytes);
+  if (saved_a_run(outcome))
     add(page, saved, static_cast<uint64_t>(outcome.run_time.value_or(Nanoseconds(0)).count()));
-    add(page, bytes, outcome.bytes);
-  }
   std::atomic_ref(page.last_used).store(wall_now().count(), std::memory_order_relaxed);
 }
 

@@ -20,7 +20,7 @@ struct Counts {
   uint64_t hits = 0;
   uint64_t misses = 0;  ///< the command was run, or a look-up found nothing
   uint64_t waits = 0;   ///< another's run was waited for, and its output taken
-  uint64_t stale = 0;   ///< an old entry was served
+  uint64_t stale = 0;   ///< an old entry was served, be it in place of a failed run
   /// The call's own run failed (a miss, too), a time limit passed, or the store refused.
   uint64_t failures = 0;
   Nanoseconds saved{0};  ///< run time of the commands that were not run

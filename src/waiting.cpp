@@ -44,11 +44,14 @@ std::string run_in_words(const Record& run, Nanoseconds now) {
                      run.keeper == Keeper::others ? "promised for" : "at work for", since);
 }
 
-void refuse_deadlock(const Request& request, const Record& run) {
-  const bool own = std::any_of(request.held.begin(), request.held.end(), [&](const HeldLock& held) {
+bool is_inside(const Request& request, const Record& run) {
+  return std::any_of(request.held.begin(), request.held.end(), [&](const HeldLock& held) {
     return held.key == request.key && held.token == run.token;
   });
-  if (own)
+}
+
+void refuse_deadlock(const Request& request, const Record& run) {
+  if (is_inside(request, run))
     throw usage_error("deadlock: this command runs inside the run of " + request.key.shown() +
                       " that it would wait for");
 }

@@ -32,7 +32,9 @@ class Backoff {
 /// "HOST:PID, at work for 12s", or what else is known of a run. `now` is the store's clock.
 [[nodiscard]] std::string run_in_words(const Record& run, Nanoseconds now);
 
-/// Throws Error(usage) when this process belongs to that run, which it would wait for.
+/// Whether this process belongs to that run.
+[[nodiscard]] bool is_inside(const Request& request, const Record& run);
+/// Throws Error(usage) when it does, and would wait for it.
 void refuse_deadlock(const Request& request, const Record& run);
 
 /// "timed out after 2s of waiting for the holder"

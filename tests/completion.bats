@@ -180,6 +180,7 @@ verbs() { memolock --help | awk '/^Verbs:/ { on = 1; next } !NF { on = 0 } on { 
     offers $shell 'memolock get --report v' vfile vfolder$slash
     offers $shell 'memolock set v' vfile vfolder$slash
     offers $shell 'memolock get --key-env VERY_O' VERY_OWN
+    offers $shell 'memolock get --sentinel-user VERY_O' ''
     offers $shell 'memolock get --ttl v' ''
     offers $shell 'memolock ls v' ''
   done
@@ -210,6 +211,45 @@ an_entry() { memolock get --tag "$1" --id "$2" --ttl 1h -- true; }
   offers fish 'memolock del --tag other --id ' a:b
   offers fish 'memolock del --tag=other -v --id=a' --id=a:b
   MEMOLOCK_TAG=other offers fish 'memolock del --id ' a:b
+}
+
+@test "ids are those of the tag that a call without --tag has, also by the configuration file" {
+  an_entry default plain
+  an_entry filed 'of-file'
+  mkdir -p "$XDG_CONFIG_HOME/memolock"
+  printf '%s\n' 'tag = "filed"' "report = \"$PWD/report\"" >"$XDG_CONFIG_HOME/memolock/config.toml"
+  for shell in bash zsh fish; do
+    use $shell
+    offers $shell 'memolock get --id ' of-file
+    offers $shell 'memolock get --tag default --id ' plain
+    MEMOLOCK_TAG=default offers $shell 'memolock get --id ' plain
+  done
+  [[ ! -e report ]]
+}
+
+@test "fish describes tags and ids" {
+  an_entry other x
+  use fish
+  equal $'other\ttag' "$(in_fish 'memolock get --tag ')"
+  equal $'x\tid of other' "$(in_fish 'memolock get --tag other --id ')"
+}
+
+@test "the store is asked with all options of the line that concern it" {
+  export ASKED=$PWD/asked
+  rm bin/memolock
+  printf '%s\n' '#!/bin/sh' 'case "$1 $2" in "ls -q") echo "$*" >"$ASKED" ;; esac' 'exec "$MEMOLOCK_BIN" "$@"' >bin/memolock
+  chmod +x bin/memolock
+  mapfile -t options < <(memolock ls --help | sed -nE 's/^  (--(store|password|sentinel|tls)[a-z-]*) .*/\1/p' | grep -v store-timeout)
+  equal 8 "${#options[@]}"
+  for shell in bash zsh fish; do
+    use $shell
+    rm -f asked
+    offers $shell "memolock get $(printf '%s v ' "${options[@]}")--id " ''
+    for option in "${options[@]}"; do contains "$(<asked)" " $option=v"; done
+    rm -f asked
+    offers $shell "memolock get $(printf '%s=v ' "${options[@]}")--tag " ''
+    for option in "${options[@]}"; do contains "$(<asked)" " $option=v"; done
+  done
 }
 
 @test "an id with blanks and dollars is completed as the shell's one word" {

@@ -80,14 +80,28 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
   hold
   run -124 lock --wait 20ms -- counted true
   run -124 lock --wait 20ms --on-timeout fail -- counted true
-  # there is nothing that could be served
-  run -124 lock --wait 20ms --on-timeout stale -- counted true
   ran_times 0
   run --separate-stderr -5 lock --wait 20ms --on-timeout run -- counted sh -c 'echo "$MEMOLOCK_RUN_TOKEN"; exit 5'
   equal '' "$output"
   one_own_line "$stderr"
   ran_times 1
   is_running x
+  release a
+  finish_all
+}
+
+@test "--on-timeout has no stale, as there is nothing that could be served; said of get elsewhere it changes nothing" {
+  contains "$(memolock lock --help)" '--on-timeout fail|run '
+  contains "$(memolock get --help)" '--on-timeout fail|run|stale '
+  refused "'stale' is none of fail, run" lock --on-timeout stale -- true
+  hold
+  MEMOLOCK_ON_TIMEOUT=stale run -124 lock --wait 20ms -- counted true
+  mkdir -p "$XDG_CONFIG_HOME/memolock"
+  echo 'on-timeout = "stale"' >"$XDG_CONFIG_HOME/memolock/config.toml"
+  run -124 lock --wait 20ms -- counted true
+  MEMOLOCK_ON_TIMEOUT=run run -0 lock --wait 20ms -- counted true
+  ran_times 1
+  MEMOLOCK_ON_TIMEOUT=never refused MEMOLOCK_ON_TIMEOUT lock -- true
   release a
   finish_all
 }

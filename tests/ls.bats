@@ -128,12 +128,12 @@ field() { memolock ls | cut -f "$1"; }
   await test -e a.started
   memolock ls --json >document
   equal 4 "$(jq length document)"
-  equal '["tag","id","state","age","left","size","host","pid"]' "$(jq -c '.[0] | keys_unsorted' document)"
+  equal '["tag","id","kind","state","age","left","size","host","pid"]' "$(jq -c '.[0] | keys_unsorted' document)"
   of() { jq -c ".[] | select(.id == \"$1\") | $2" document; }
-  equal '["t","fresh",true,true,6,null,null]' "$(of x '[.tag, .state, .age >= 0, .left > 3000 and .left <= 3600, .size, .host, .pid]')"
+  equal '["t","entry","fresh",true,true,6,null,null]' "$(of x '[.tag, .kind, .state, .age >= 0, .left > 3000 and .left <= 3600, .size, .host, .pid]')"
   equal '["fresh",null]' "$(of y '[.state, .left]')"
   equal '["stale",0]' "$(of z '[.state, .left]')"
-  equal "[\"running\",null,true,\"$(uname -n)\",$!]" "$(of run '[.state, .left, .age >= 0, .host, .pid]')"
+  equal "[\"entry\",\"running\",null,true,\"$(uname -n)\",$!]" "$(of run '[.kind, .state, .left, .age >= 0, .host, .pid]')"
   release a
   finish_all
 }
@@ -174,6 +174,19 @@ field() { memolock ls | cut -f "$1"; }
   done
   grep -qE 'begin-0+\.\.0*-end' table
   grep -q short table
+}
+
+@test "on a terminal a tag that is cut is still told from others, and so is what is cut at the edge" {
+  memolock get --tag a-rather-long-name-of-a-tag --id "begin-$(printf '%0200d' 0)-end" --ttl 1h -- true
+  memolock get --tag a-rather-long-name-of-another --id x --ttl 1h -- true
+  for width in 40 60 80; do
+    on_terminal $width "$MEMOLOCK_BIN ls" | cut -d ' ' -f 1 | sort >tags
+    while read -r tag; do
+      [[ $tag == TAG || (${#tag} -ge 8 && $tag =~ ^a-.*\.\..*[gr]$) ]] || fail "at $width: $tag"
+    done <tags
+    equal '3 3' "$(wc -l <tags) $(sort -u tags | wc -l)"
+  done
+  while IFS= read -r line; do [[ $line == *.. ]] || fail "$line"; done < <(on_terminal 40 "$MEMOLOCK_BIN ls")
 }
 
 @test "on a terminal control characters are escaped, too" {

@@ -382,8 +382,47 @@ END
 @test "what it cannot understand is refused" {
   refused "no '--'" memolock-sh --ttl 1h -c 'echo hi'
   refused "no '--'" memolock-sh --artifact x y -- -c 'echo hi'
-  refused 'MEMOLOCK_SHELL' env MEMOLOCK_SHELL=memolock-sh memolock-sh -c 'echo hi'
+  refused "no '--'" memolock-sh --output-only -c 'echo hi' -- x
   refused '--ttl' memolock-sh --ttl soon -- -c 'echo hi'
+  refused '--ttl' memolock-sh --ttl -1 -- -c 'echo hi'
+}
+
+@test "MEMOLOCK_SHELL is not memolock-sh itself, whatever it is called there" {
+  rm ../bin/memolock-sh
+  cp "$BATS_TEST_DIRNAME/../cli/memolock-sh" ../bin
+  ln -s ../bin/memolock-sh link
+  ln ../bin/memolock-sh ../bin/hard
+  ln -s hard ../bin/named
+  for name in memolock-sh "$PWD/../bin/memolock-sh" "$PWD/link" ./link hard named; do
+    for options in '' '--ttl 1h --'; do
+      # shellcheck disable=SC2086
+      refused 'MEMOLOCK_SHELL' timeout 10 env MEMOLOCK_SHELL="$name" memolock-sh $options -c 'echo hi'
+    done
+  done
+  store_is_untouched
+}
+
+@test "the value of an option may begin with a dash" {
+  for _ in 1 2; do equal hi "$(memolock-sh --ttl 1h --id -x --tag=-t -- -c 'counted echo hi')"; done
+  ran_times 1
+  equal '-t -x' "$(memolock ls | cut -f 1,2 | tr '\t' ' ')"
+  for _ in 1 2; do equal 1 "$(memolock-sh --tag --ttl --ttl 1h --artifact -out -- -ec 'counted echo 1 | tee ./-out')"; done
+  ran_times 2
+  equal '--ttl' "$(memolock ls | cut -f 1 | grep ttl)"
+  # and without a ttl they are left out all the same
+  equal bye "$(memolock-sh --id -x -- -c 'echo bye')"
+}
+
+@test "of each option of get it is known whether it has a value" {
+  memolock get --help | sed -nE '/^ +(-.,)?--ttl/d; s/^ +(-.,)?(--[a-z-]+)( ([^ ]+))?( .*|$)/\2 \4/p' >options
+  (($(wc -l <options) > 30))
+  export MEMOLOCK_SHELL=echo
+  while read -r option value; do
+    # else the shell's own begin with -c, and "--" is one of them
+    expected=of-the-shell
+    [[ -n $value ]] || expected="$option -c -- of-the-shell"
+    equal "$expected" "$(memolock-sh "$option" -c -- of-the-shell)"
+  done <options
 }
 
 @test "it changes no variable that the command sees" {

@@ -291,7 +291,10 @@ again() {
 }
 
 @test "a run inside itself is refused" {
-  refused deadlock memolock once --tag t --id x --ttl 1h -- "$MEMOLOCK_BIN" once --tag t --id x --ttl 1h -- true
+  refused 'inside the run of t:x' memolock once --tag t --id x --ttl 1h -- "$MEMOLOCK_BIN" once --tag t --id x --ttl 1h -- true
+  # it never waits
+  lacks "$stderr" wait
+  lacks "$stderr" deadlock
 }
 
 # ---- ls and del ----
@@ -317,6 +320,7 @@ again() {
   get -- true
   once -- true
   equal $'-\n'"$(uname -n)" "$(memolock ls | cut -f 7 | sed 's/:.*//' | LC_ALL=C sort)"
+  equal '["entry",false] ["mark",true]' "$(memolock ls --json | jq -c '.[] | [.kind, .pid != null]' | LC_ALL=C sort | paste -sd ' ')"
   hold --ttl 1ms
   equal running "$(field 3)"
   release a

@@ -108,6 +108,18 @@ END
   done
 }
 
+@test "memo: no variable of the caller is in its way, be it readonly" {
+  for shell in bash zsh; do
+    : >"$RUNS"
+    in_shell $shell 'readonly ttl=1 script=2 name=3 names=4
+      g() { counted echo "$1"; }; f() { g "$1"; }; MEMO_FUNCTIONS=g
+      memo 1h f a; memo 1h f a; memo 0 counted echo b; echo "$ttl$script$name$names"'
+    equal $'a\na\nb\n1234' "$output"
+    equal '' "$stderr"
+    ran_times 2
+  done
+}
+
 @test "memo: too few words are refused" {
   for shell in bash zsh; do
     in_shell $shell 'memo 1h'
@@ -156,6 +168,35 @@ sourcing_changes_nothing() {
   done
 }
 
+@test "without memolock the command may follow the options without --, as it may with it" {
+  without_memolock
+  for shell in bash zsh dash; do
+    in_shell $shell 'set -eu
+      memolock get --refresh echo 1
+      memolock get --ttl 5m echo 2 --ttl
+      memolock get -v --early=2 --key-cwd --tag t echo 3 -- x
+      memolock get --ttl 5m --refresh -- echo 4
+      MEMOLOCK_LOG=quiet memolock lock --id -x echo 5
+      MEMOLOCK_LOG=quiet memolock once --id x -q --ttl=1h echo 6'
+    equal $'1\n2 --ttl\n3 -- x\n4\n5\n6' "$output"
+    equal '' "$stderr"
+  done
+}
+
+@test "without memolock, of each option of get, once and lock it is known whether it has a value" {
+  for verb in get once lock; do
+    memolock $verb --help | sed -nE '/--(external|help)/d; s/^  (-.,)?(--[a-z-]+)( ([^ ]+))?( .*|$)/\2 \4/p' >options
+    (($(wc -l <options) > 15))
+    script=''
+    while read -r option value; do script+="memolock $verb $option ${value:+-v }-- echo : $option"$'\n'; done <options
+    without_memolock
+    MEMOLOCK_LOG=quiet in_shell dash "$script"
+    equal "$(sed 's/^/: /; s/ [^ ]*$//' options)" "$output"
+    equal '' "$stderr"
+    rm -r bare
+  done
+}
+
 @test "without memolock a command does not see what the fallback keeps in mind" {
   without_memolock
   for shell in bash zsh dash; do
@@ -193,7 +234,7 @@ sourcing_changes_nothing() {
 @test "without memolock what the fallback cannot do is refused" {
   without_memolock
   for shell in bash zsh dash; do
-    for line in 'get --ttl 5m true' 'get true' 'lock --id x true' 'lock --id x --' 'get --ttl 1h --external -- true' \
+    for line in 'lock --id x --' 'once --id x --ttl 1h' 'get --ttl 1h --external -- true' \
       'set --ttl 1h' 'fail' 'key -- true' ''; do
       in_shell $shell "memolock $line"
       equal 125 "$status"

@@ -53,12 +53,26 @@ counted_as() { equal "$1 $2" "$1 $(memolock stats --tag t --json | jq ".[0].$1")
   counted_as failures 1
 }
 
-@test "an old entry is counted as stale" {
-  memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- echo old
-  run -0 memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- false
+@test "an old entry is counted as stale, and as saved" {
+  memolock get --tag t --id x --ttl 1ms --stale 1h -- sh -c 'sleep 0.1; echo old'
+  run -0 memolock get --tag t --id x --ttl 1ms --stale 1h -- echo new
+  equal old "$output"
   counted_as stale 1
   counted_as misses 1
   counted_as failures 0
+  equal true "$(memolock stats --tag t --json | jq '.[0].saved >= 0.1')"
+}
+
+@test "an old entry in place of a failed run is stale, and that run a miss and a failure, which saved nothing" {
+  memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- sh -c 'sleep 0.1; echo old'
+  run -0 --separate-stderr memolock get --tag t --id x --ttl 1ms --stale-if-error 1h --report report -- false
+  equal old "$output"
+  counted_as stale 1
+  counted_as misses 2
+  counted_as failures 1
+  counted_as saved 0
+  counted_as bytes 4
+  equal '"stale" 0' "$(jq -c '.outcome, .saved' report | paste -sd ' ')"
 }
 
 @test "a bypassed call is not counted" {

@@ -104,6 +104,38 @@ teardown() {
   equal '^C' "$(screen p)"
 }
 
+@test "Ctrl-Z at a waiter stops it and takes the line with it; fg brings it back" {
+  hold
+  # no loop, which bash leaves when its command is stopped
+  continue_it='until [[ -e go$i ]]; do sleep 0.01; done; fg'
+  in_pane p "set -m; $get -- false; i=1; : >stopped1; $continue_it; i=2; : >stopped2; $continue_it; echo after"
+  for i in 1 2; do
+    await shows p '^memolock: waiting for t:x: .*, at work for [0-9.]+m?s$'
+    tmux send-keys -t p C-z
+    await test -e stopped$i
+    ! shows p 'waiting for' || fail "$(screen p)"
+    : >go$i
+  done
+  await shows p 'waiting for'
+  release a
+  await test -e ended
+  ! shows p 'waiting for' || fail "$(screen p)"
+  equal $'held\nafter' "$(screen p | tail -n 2)"
+}
+
+@test "a waiter that Ctrl-Z has stopped can go on in the background" {
+  hold
+  in_pane p "set -m; $get -- false; bg; : >continued; wait -f; echo after"
+  await shows p 'waiting for'
+  tmux send-keys -t p C-z
+  await test -e continued
+  sleep 1.5
+  ! shows p 'waiting for' || fail "$(screen p)"
+  release a
+  await test -e ended
+  shows p '^held$' || fail "$(screen p)"
+}
+
 @test "with -q, in the background, or on a dumb terminal there is none" {
   hold
   in_pane quiet "$get -q -- false"

@@ -36,7 +36,7 @@ class TextLines final : public Lines {
       : for_people_(width > 0),
         now_(now),
         table_(output,
-               {{"TAG", Table::Side::left, 4},
+               {{"TAG", Table::Side::left, 8},
                 {"ID", Table::Side::left, 8},
                 {"STATE", Table::Side::left, 0},
                 {"AGE", Table::Side::right, 0},
@@ -73,6 +73,7 @@ class JsonLines final : public Lines {
     Json json;
     set_bytes(json, "tag", record.key.tag);
     set_bytes(json, "id", record.key.id);
+    json["kind"] = record.fate == Fate::marked ? "mark" : "entry";
     json["state"] = state_of(record, now_);
     json["age"] = seconds(age_or_run_time(record, now_));
     json["left"] = running ? Json() : seconds_left(left_of(record, now_));

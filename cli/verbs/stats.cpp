@@ -17,7 +17,7 @@ void write_table(Output& output, const std::vector<TagCounts>& all) {
   using enum Table::Side;
   const size_t width = terminal_width();
   Table table(output,
-              {{"TAG", left, 4},
+              {{"TAG", left, 8},
                {"HITS", right, 0},
                {"MISSES", right, 0},
                {"WAITS", right, 0},
