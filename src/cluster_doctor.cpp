@@ -8,13 +8,21 @@
 
 namespace memolock {
 
-Finding judge_slots(const SlotMap& map) {
+std::vector<Finding> judge_slots(const SlotMap& map) {
   using enum Finding::Level;
-  const size_t count = map.nodes().size();
-  if (const int missing = map.missing(); missing > 0)
-    return {fail, "cluster", fmt::format("{} of {} slots have no node", missing, slot_count),
-            "see to the nodes that had them; redis-cli --cluster check tells which"};
-  return {ok, "cluster", fmt::format("{} primaries have all slots", count), ""};
+  std::vector<Finding> findings;
+  if (const int missing = map.missing(); missing > 0) {
+    findings.push_back({fail, "cluster",
+                        fmt::format("{} of {} slots have no node", missing, slot_count),
+                        "see to the nodes that had them; redis-cli --cluster check tells which"});
+  } else {
+    findings.push_back(
+        {ok, "cluster", fmt::format("{} primaries have all slots", map.nodes().size()), ""});
+  }
+  if (const auto alone = map.without_replica(); !alone.empty())
+    findings.push_back({advice, "cluster", "without a replica: " + shown_hosts(alone),
+                        "give them one each: without it nobody takes their slots over"});
+  return findings;
 }
 
 Key scratch_at(const SlotMap& map, const RedisNode& node, const std::string& tag) {

@@ -11,8 +11,8 @@
 
 namespace memolock {
 
-/// Whether each slot has a node.
-[[nodiscard]] Finding judge_slots(const SlotMap& map);
+/// Whether each slot has a node, and each node a replica.
+[[nodiscard]] std::vector<Finding> judge_slots(const SlotMap& map);
 
 /// The name of an entry of `tag` that nobody has and whose slot is at `node`.
 [[nodiscard]] Key scratch_at(const SlotMap& map, const RedisNode& node, const std::string& tag);

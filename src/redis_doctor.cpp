@@ -279,8 +279,8 @@ std::vector<Finding> examine_cluster(const RedisSettings& settings, const std::s
     for (const RedisNode& node : map.nodes())
       nodes.push_back({node.host, examine_one(settings, settings.address.at(node.host),
                                               scratch_at(map, node, tag), log)});
-    std::vector<Finding> all = merged(nodes);
-    all.insert(all.begin(), judge_slots(map));
+    std::vector<Finding> all = judge_slots(map);
+    for (Finding& finding : merged(nodes)) all.push_back(std::move(finding));
     return all;
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;

@@ -43,7 +43,8 @@ std::optional<SlotMap::Range> range_from(const RedisReply& answer, const RedisHo
   SlotMap::Range range{static_cast<uint16_t>(first),
                        static_cast<uint16_t>(last),
                        {host_named(node[0].text, static_cast<uint16_t>(port), asked),
-                        node.size() > 2 ? node[2].text : ""}};
+                        node.size() > 2 ? node[2].text : ""},
+                       answer.elements.size() > 3};
   if (!is_word(range.node.host.name)) return std::nullopt;
   if (!is_word(range.node.id)) range.node.id.clear();
   return range;
@@ -64,7 +65,7 @@ std::optional<SlotMap::Range> range_in(std::string_view line) {
   const auto port = number(next_word(line), UINT16_MAX);
   if (!first || !last || *first > *last || !port || *port == 0) return std::nullopt;
   if (!is_word(id) || !is_word(line)) return std::nullopt;
-  return SlotMap::Range{*first, *last, {{std::string(line), *port}, std::string(id)}};
+  return SlotMap::Range{*first, *last, {{std::string(line), *port}, std::string(id)}, false};
 }
 
 }  // namespace
@@ -85,7 +86,7 @@ SlotMap SlotMap::from(const RedisReply& answer, const RedisHost& asked) {
 
 std::string SlotMap::text() const {
   std::string text;
-  for (const auto& [first, last, node] : ranges_)
+  for (const auto& [first, last, node, has_replica] : ranges_)
     text += fmt::format("{} {} {} {} {}\n", first, last, node.id.empty() ? "-" : node.id,
                         node.host.port, node.host.name);
   return text;
@@ -118,14 +119,12 @@ std::vector<RedisNode> SlotMap::nodes() const {
   return nodes;
 }
 
-std::string SlotMap::shown_slots(const RedisNode& node) const {
-  std::string text;
-  for (const auto& [first, last, its_node] : ranges_) {
-    if (its_node != node) continue;
-    if (!text.empty()) text += ',';
-    text += first == last ? fmt::format("{}", first) : fmt::format("{}-{}", first, last);
-  }
-  return text;
+std::vector<RedisHost> SlotMap::without_replica() const {
+  std::vector<RedisHost> hosts;
+  for (const Range& range : ranges_)
+    if (!range.has_replica && std::find(hosts.begin(), hosts.end(), range.node.host) == hosts.end())
+      hosts.push_back(range.node.host);
+  return hosts;
 }
 
 int SlotMap::missing() const {

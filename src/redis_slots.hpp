@@ -30,12 +30,14 @@ class SlotMap {
   struct Range {
     uint16_t first = 0, last = 0;  // slots, both included
     RedisNode node;
+    bool has_replica = false;
   };
 
   /// Of the answer to CLUSTER SLOTS that `asked` has given; empty when it is none.
   [[nodiscard]] static SlotMap from(const RedisReply& answer, const RedisHost& asked);
 
   /// A line "FIRST LAST ID PORT HOST" for each range, and back: empty when a line is anything else.
+  /// Replicas are not in it.
   [[nodiscard]] std::string text() const;
   [[nodiscard]] static SlotMap parse(std::string_view text);
 
@@ -44,8 +46,8 @@ class SlotMap {
   [[nodiscard]] const RedisNode* node_of(uint16_t slot) const;
   /// Each node once.
   [[nodiscard]] std::vector<RedisNode> nodes() const;
-  /// "0-5460,5462" for the slots of a node.
-  [[nodiscard]] std::string shown_slots(const RedisNode& node) const;
+  /// Of those, the ones that nobody could replace.
+  [[nodiscard]] std::vector<RedisHost> without_replica() const;
   /// How many slots no node has.
   [[nodiscard]] int missing() const;
 

@@ -472,6 +472,7 @@ demote_first() { node 3 cluster failover >/dev/null; }
   local i
   for i in 0 1 2; do contains "$output" "127.0.0.1:${ports[i]} answers"; done
   lacks "$output" FAIL
+  contains "$output" "without a replica: $cluster"
   end "${pids[1]}"
   run -1 memolock doctor --tag t
   contains "$output" "127.0.0.1:${ports[1]}: connection refused"
