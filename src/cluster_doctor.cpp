@@ -44,7 +44,8 @@ std::vector<Finding> merged(const std::vector<NodeFindings>& nodes) {
         return is_at(each, finding);
       });
       Finding shown = finding;
-      if (!is_common) shown.words = node.node.shown() + ": " + shown.words;
+      const std::string name = node.node.shown();
+      if (!is_common && !shown.words.starts_with(name)) shown.words = name + ": " + shown.words;
       if (std::find(all.begin(), all.end(), shown) != all.end()) continue;
       // Behind the last one about the same.
       const auto last = std::find_if(all.rbegin(), all.rend(), [&](const Finding& one) {
