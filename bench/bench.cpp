@@ -1,6 +1,8 @@
 // The table of speeds: each row one comparison, the two commands in turn in one run, medians.
 //
-//   bench [-n RUNS] [-b BINARY] [ROW…]     RUNS: 300; BINARY: the memolock that is built beside it
+//   bench [-n RUNS] [-b BINARY] [ROW… | --curves]
+//
+// RUNS: 300; BINARY: the memolock that is built beside it.
 #include "bench/bench.hpp"
 
 #include <cstdio>
@@ -111,8 +113,8 @@ fs::path installed(const fs::path& built, const fs::path& folder) {
   return copy;
 }
 
-void measure(size_t runs, const fs::path& binary, const Words& names) {
-  const std::vector<Row> rows = chosen(names);
+/// Sets all up, and has `what` measured.
+void measure(size_t runs, const fs::path& binary, const std::function<void(Bench&)>& what) {
   const Folder work(fs::temp_directory_path());
   const Folder memory("/dev/shm");
   Bench bench;
@@ -123,8 +125,12 @@ void measure(size_t runs, const fs::path& binary, const Words& names) {
   bench.memolock = installed(binary.empty() ? built : binary, bench.work);
   bench.memory = memory.path();
   setenv("MEMOLOCK_CACHE_DIR", (bench.work / "store").c_str(), 1);
+  what(bench);
+}
+
+void print_table(Bench& bench, const std::vector<Row>& rows) {
   fmt::print("{} cores; medians of {} runs each, the two in turn\n\n",
-             std::thread::hardware_concurrency(), runs);
+             std::thread::hardware_concurrency(), bench.runs);
   print_row("what", "ratio", "bar");
   for (const Row& row : rows) row.measure(bench);
 }
@@ -146,7 +152,12 @@ int main(int argc, char** argv) {
       }
       words.erase(words.begin(), words.begin() + 2);
     }
-    bench::measure(runs, binary, words);
+    if (words == bench::Words{"--curves"}) {
+      bench::measure(runs, binary, bench::print_curves);
+    } else {
+      const std::vector<bench::Row> rows = bench::chosen(words);
+      bench::measure(runs, binary, [&](bench::Bench& it) { bench::print_table(it, rows); });
+    }
     return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "bench: {}\n", error.what());

@@ -40,6 +40,9 @@ struct Row {
 std::vector<Row> local_rows();
 std::vector<Row> redis_rows();
 
+/// Prints how costs grow, a line "SERIES,X,Y" each.
+void print_curves(Bench& bench);
+
 void print_row(const std::string& what, const std::string& saw, const std::string& bar);
 
 void expect(bool truth, const std::string& what);

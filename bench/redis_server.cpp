@@ -36,11 +36,17 @@ void make_certificates(const fs::path& home) {
     throw std::runtime_error("openssl makes no certificates");
 }
 
-/// The number after "NAME:" in what INFO says.
-int64_t number_of(const std::string& info, const std::string& name) {
+/// What follows "NAME:" in what INFO says.
+const char* text_of(const std::string& info, const std::string& name) {
   const size_t at = info.find("\n" + name + ":");
   if (at == std::string::npos) throw std::runtime_error("the server does not count " + name);
-  return strtoll(info.c_str() + at + name.size() + 2, nullptr, 10);
+  return info.c_str() + at + name.size() + 2;
+}
+int64_t number_of(const std::string& info, const std::string& name) {
+  return strtoll(text_of(info, name), nullptr, 10);
+}
+double real_number_of(const std::string& info, const std::string& name) {
+  return strtod(text_of(info, name), nullptr);
 }
 
 pid_t launch(const fs::path& home, uint16_t port, uint16_t tls_port, const Words& options) {
@@ -95,12 +101,16 @@ RedisServer::~RedisServer() {
   finish(pid_, now());
 }
 
-void RedisServer::await_start() {
+memolock::RedisConnection RedisServer::connect() const {
   memolock::RedisAddress address;
   address.path = home_ / "socket";
+  return {address, timeout, -1};
+}
+
+void RedisServer::await_start() {
   for (;;) {
     try {
-      connection_ = std::make_unique<memolock::RedisConnection>(address, timeout, -1);
+      connection_ = std::make_unique<memolock::RedisConnection>(connect());
       return;
     } catch (const memolock::Error&) {
       if (waitpid(pid_, nullptr, WNOHANG) != 0) throw;
@@ -137,9 +147,14 @@ memolock::RedisReply RedisServer::ask(std::initializer_list<memolock::RedisArgum
 
 RedisServer::Counters RedisServer::count() {
   const std::string info = ask({"INFO"}).text;
+  const double cpu = real_number_of(info, "used_cpu_user") + real_number_of(info, "used_cpu_sys");
   return {number_of(info, "connected_clients") - 1,
           number_of(info, "total_connections_received") - 1,
-          number_of(info, "total_reads_processed") - asked_};
+          number_of(info, "total_reads_processed") - asked_,
+          number_of(info, "total_commands_processed") - asked_,
+          number_of(info, "total_net_input_bytes"),
+          number_of(info, "total_net_output_bytes"),
+          Milliseconds(cpu * 1000)};
 }
 
 }  // namespace bench

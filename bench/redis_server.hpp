@@ -31,6 +31,7 @@ class RedisServer {
   [[nodiscard]] Words cli_over_tcp() const;
   [[nodiscard]] Words cli_over_tls() const;
 
+  [[nodiscard]] memolock::RedisConnection connect() const;
   [[nodiscard]] uint16_t port() const { return port_; }
 
   /// The answer to a command, over a connection that stays.
@@ -38,9 +39,12 @@ class RedisServer {
 
   /// What the server has counted, less what counting adds: this class's own connection.
   struct Counters {
-    int64_t connected = 0;    ///< connections that are open
-    int64_t connections = 0;  ///< all there have been
-    int64_t reads = 0;        ///< requests, or the end of a connection
+    int64_t connected = 0;           ///< connections that are open
+    int64_t connections = 0;         ///< all there have been
+    int64_t reads = 0;               ///< requests, or the end of a connection
+    int64_t commands = 0;            ///< those within transactions and scripts, too
+    int64_t received = 0, sent = 0;  ///< bytes
+    Milliseconds cpu{0};             ///< what the server has worked
   };
   [[nodiscard]] Counters count();
 

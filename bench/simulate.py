@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""What a Redis server and its network carry when far more wait than one machine can start.
+
+usage: bench/simulate.py [bench/curves.csv]
+
+A discrete simulation: callers on many hosts ask for one entry within a second, wait for its run, are told of its
+end, and read it. The server is one queue that serves one request at a time, and one line out; both have the speeds
+that ./dev curves has measured. Waits for the network are a round trip each.
+"""
+import collections
+import csv
+import dataclasses
+import heapq
+import random
+import sys
+
+HOSTS = 1000
+ROUND_TRIP = 0.0005  # seconds
+RUN = 30.0  # seconds that the command takes
+LEASE = 10.0
+CHECKS = 2 * RUN / LEASE / 3  # the lock is renewed each third of a lease, and looked at when it would end
+OVERHEAD = 600  # bytes of an answer beside the value
+MESSAGE = 80  # bytes of a message beside the value
+
+
+@dataclasses.dataclass
+class Speeds:
+    request: float  # seconds of the server's time for one request of a caller
+    message: float  # the same for one message to one of them
+    requests: int  # of a caller who waits, its checks apart
+
+
+def measured(path):
+    """The speeds at 500 waiters, where what a run costs is spread thin."""
+    points = collections.defaultdict(dict)
+    with open(path, newline="") as file:
+        for series, x, y in csv.reader(file):
+            points[series][int(x)] = float(y)
+    time = points["redis server time of a caller us"][500] / 1e6
+    requests = round(points["redis requests of a caller"][500])
+    message = points["redis server time of a message us"][500] / 1e6
+    return Speeds(request=time / requests, message=message, requests=requests)
+
+
+class Server:
+    """Serves what has come, in its order; what it answers leaves one after the other."""
+
+    def __init__(self, bandwidth):
+        self.bandwidth = bandwidth  # bytes a second
+        self.free_at = self.line_free_at = 0.0
+        self.busy = 0.0
+        self.sent = 0
+
+    def serve(self, at, time, size):
+        """When the answer to a request that comes `at` has left."""
+        self.free_at = max(self.free_at, at) + time
+        self.busy += time
+        self.line_free_at = max(self.line_free_at, self.free_at) + size / self.bandwidth
+        self.sent += size
+        return self.line_free_at
+
+
+def simulate(waiters, size, bandwidth, speeds):
+    """One run; returns what the table shows of it."""
+    random.seed(1)
+    server = Server(bandwidth)
+    # Before the end: all requests but the last one of each caller, one after the other's answer.
+    arrivals = [(random.random(), speeds.requests - 1) for _ in range(waiters)]
+    heapq.heapify(arrivals)
+    slowest_start = 0.0
+    while arrivals:
+        at, left = heapq.heappop(arrivals)
+        done = server.serve(at, speeds.request, OVERHEAD)
+        if left > 1:
+            heapq.heappush(arrivals, (done + ROUND_TRIP, left - 1))
+        else:
+            slowest_start = max(slowest_start, done)
+    gathering = slowest_start
+    checks = CHECKS * waiters
+    check_load = checks * speeds.request / RUN
+    # The end: one message each, of which the server makes a copy for each, then a look at the entry.
+    end = max(RUN, slowest_start)
+    server.free_at = server.line_free_at = end
+    told = [server.serve(end, speeds.message, size + MESSAGE) for _ in range(waiters)]
+    last = 0.0
+    for at in told:
+        last = max(last, server.serve(at + ROUND_TRIP, speeds.request, size + OVERHEAD))
+    return gathering, check_load, last - end, waiters * (size + MESSAGE), server.sent
+
+
+def main():
+    speeds = measured(sys.argv[1] if len(sys.argv) > 1 else "bench/curves.csv")
+    print(f"{speeds.requests} requests of each caller, {speeds.request * 1e6:.0f} us of the server's time each;"
+          f" {speeds.message * 1e6:.1f} us for a message to one")
+    print(f"{'waiters':>8} {'value':>8} {'line':>9} {'all wait':>9} {'checks':>7} {'last told':>10} {'buffers':>9} {'sent':>9}")
+    for waiters in (1000, 10000, 100000):
+        for size in (100, 10 << 10, 1 << 20):
+            for gbit in (1, 10):
+                gathering, load, lag, buffers, sent = simulate(waiters, size, gbit * 125e6, speeds)
+                print(
+                    f"{waiters:>8} {size:>8} {gbit:>3} Gbit/s {gathering:>8.2f}s {load:>7.1%} {lag:>9.2f}s"
+                    f" {buffers / 2**20:>6.0f} MiB {sent / 2**20:>6.0f} MiB"
+                )
+
+
+if __name__ == "__main__":
+    main()
