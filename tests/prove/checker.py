@@ -1,0 +1,135 @@
+"""What memolock promises, held against the history of a load. Each rule yields what breaks it, in words."""
+import collections
+
+from explanation import explain
+from facts import GRACE, Facts
+
+# Clocks are read a little before or after what they are read for.
+TOLERANCE = 0.05
+
+
+def shown(call):
+    said = f' {call.messages}' if call.messages else ''
+    return f'call {call.number} of {call.id} ({call.outcome()}, {call.asked:.3f} to {call.ended or 0:.3f}){said}'
+
+
+def answers(facts):
+    """Every answer is one whole value of a run of that id, with that run's status; none is too old."""
+    for call in facts.history.calls.values():
+        if call.ended is None or any(each.what != 'stop' for each in call.disturbances):
+            continue
+        fault = fault_of_answer(facts, call)
+        if fault:
+            yield f'{shown(call)}: {fault}'
+
+
+def fault_of_answer(facts, call):
+    own = facts.runs_by(call)
+    if len(own) > 1:
+        return f'it ran the command {len(own)} times'
+    if call.status == 124 and call.wait is not None and call.empty and not own:
+        return None
+    if call.fault:
+        return f'{call.fault}; its status is {call.status}'
+    run = facts.history.runs.get(call.run)
+    if run is None or run.id != call.id:
+        return f'it got the output of run {call.run}, which is none of this id'
+    if own and run is not own[0]:
+        return f'it ran {own[0].number}, and got the output of run {run.number}'
+    if run.ended is None:
+        return f'it got the output of run {run.number}, which did not end'
+    if run.status != call.status:
+        return f'its status is {call.status}, that of run {run.number} is {run.status}'
+    return None if own else fault_of_age(facts, call, run)
+
+
+def fault_of_age(facts, call, run):
+    if call.refresh and run.begun < call.asked:
+        return f'it wanted a fresh run, and got run {run.number} of {call.asked - run.begun:.3f} s before'
+    stored = facts.stored_by(run)
+    age = call.asked - stored
+    if run.status != 0 and age > TOLERANCE:
+        return f'it got the failed run {run.number}, which had ended {age:.3f} s before'
+    maker = facts.maker(run)
+    allowed = min(call.ttl, maker.ttl if maker else call.ttl) + call.stale
+    if age > allowed + TOLERANCE:
+        return f'run {run.number} was {age:.3f} s old, {allowed:.3f} s are allowed'
+    return None
+
+
+def collisions(facts):
+    """The overlaps and the repeats: what it is, the run before, the run."""
+    for runs in facts.runs.values():
+        for at, second in enumerate(runs):
+            for first in runs[:at]:
+                if facts.over_by(first) > second.begun:
+                    yield 'overlap', first, second
+            before = [run for run in runs[:at] if run.ended and run.ended < second.begun and run.status == 0]
+            last = max(before, key=lambda run: run.ended, default=None)
+            if last and is_repeat(facts, last, second):
+                yield 'repeat', last, second
+
+
+def is_repeat(facts, first, second):
+    """Whether the result of the first was fresh to whoever began the second."""
+    makers = [facts.maker(first), facts.maker(second)]
+    if None in makers:
+        return False
+    if makers[1].refresh and first.begun - GRACE < makers[1].asked:
+        return False
+    return second.begun < first.ended + min(maker.ttl for maker in makers) - TOLERANCE
+
+
+def runs(facts, explained):
+    """No two runs of an id overlap, and none repeats a result that is fresh, but for a reason on record."""
+    for what, first, second in collisions(facts):
+        reason = explain(facts, first, second) if facts.settings.faults else None
+        if reason:
+            explained[what, reason] += 1
+        else:
+            yield (f'{what}: run {first.number} of {first.id}, {first.begun:.3f} to {first.ended or 0:.3f}, '
+                   f'and run {second.number} at {second.begun:.3f}')
+
+
+def ends(facts):
+    """Every run that began has ended, unless it was killed."""
+    for run in facts.history.runs.values():
+        maker = facts.maker(run)
+        if run.ended is None and maker and not any(each.what != 'stop' for each in maker.disturbances):
+            yield f'run {run.number} of {run.id} has begun, and not ended'
+
+
+def bounds(facts):
+    """Every call has ended, and in time."""
+    for call in facts.history.calls.values():
+        what = shown(call)
+        if call.ended is None:
+            yield f'{what} has not ended'
+            continue
+        took, bound = call.ended - call.asked, facts.bound_of(call)
+        if took > bound:
+            yield f'{what} took {took:.3f} s, {bound:.3f} s are allowed'
+        elif not facts.settings.faults and passed_over(facts, call):
+            yield f'{what} waited on though {passed_over(facts, call)} had ended'
+
+
+def passed_over(facts, call):
+    """Two runs whose result it could have had long before it ended: it was not woken."""
+    usable = [run for run in facts.runs.get(call.id, [])
+              if run.begun >= call.asked and facts.stored_by(run) < call.ended - GRACE]
+    return ' and '.join(run.number for run in usable[:2]) if len(usable) >= 2 else None
+
+
+def left_behind(facts):
+    for what in facts.history.left:
+        yield f'left behind: {what}'
+
+
+def check(history):
+    """What is wrong, in words; and what was explained, by (what, reason)."""
+    facts = Facts(history)
+    explained = collections.Counter()
+    wrong = [*answers(facts), *runs(facts, explained), *ends(facts), *bounds(facts), *left_behind(facts)]
+    if not history.calls:
+        wrong.append('no call was made')
+    return wrong, explained

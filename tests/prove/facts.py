@@ -1,0 +1,79 @@
+"""What follows from a history: when a run's result was stored, how long a call may take."""
+import math
+
+# How much later than it could something may happen, because the machine is busy.
+GRACE = 1.5
+# How many times in a row a server can be awaited in vain: the look-up, the lock, the watch, and the last
+# attempt to connect again.
+ATTEMPTS = 4
+
+
+def time_stopped(events):
+    return sum(each.ended - each.begun for each in events if each.what == 'stop' and each.ended)
+
+
+class Facts:
+    def __init__(self, history):
+        self.history = history
+        self.settings = history.settings
+        self.runs = {name: history.runs_of(name) for name in history.ids()}
+        self.calls = {name: [] for name in self.runs}
+        for call in history.calls.values():
+            self.calls.setdefault(call.id, []).append(call)
+        self.disturbances = {name: [each for call in calls for each in call.disturbances]
+                             for name, calls in self.calls.items()}
+
+    def maker(self, run):
+        """The call that began the run; None if it was not written down."""
+        return self.history.calls.get(run.call)
+
+    def is_background(self, run):
+        maker = self.maker(run)
+        return maker is None or run.parent != maker.pid
+
+    def runs_by(self, call):
+        """Those it has begun itself: one, or none. Not those in the background."""
+        return [run for run in self.runs.get(call.id, [])
+                if run.call == call.number and not self.is_background(run)]
+
+    def stored_by(self, run):
+        """The latest time when its result can have been stored."""
+        if run.ended is None:
+            return -math.inf
+        if not self.is_background(run):
+            return max(run.ended, self.maker(run).ended or math.inf)
+        return run.ended + GRACE + (self.store_patience() if self.settings.faults else 0)
+
+    def over_by(self, run):
+        """When it was over, one way or the other."""
+        if run.ended is not None:
+            return run.ended
+        maker = self.maker(run)
+        ends = [each.begun for each in maker.disturbances if each.what != 'stop'] if maker else []
+        return min(ends, default=math.inf) if not self.is_background(run) else run.begun + GRACE
+
+    def store_patience(self):
+        return 1.5 * self.settings.lease + ATTEMPTS * self.settings.store_timeout
+
+    def longest_run(self):
+        return max((run.ended - run.begun for run in self.history.runs.values() if run.ended), default=0)
+
+    def bound(self):
+        """How long a call may take, if nothing happens to its id meanwhile."""
+        return self.longest_run() + self.store_patience() + GRACE
+
+    def bound_of(self, call):
+        """How long this call may take: so long for itself, and again for each disturbance."""
+        since = call.asked - self.settings.lease
+        events = [each for each in self.history.faults
+                  if each.begun < call.ended and each.ended > since and each.what != 'emptied']
+        events += [each for each in self.disturbances[call.id]
+                   if each.begun < call.ended and (each.ended or each.begun) > since]
+        limit = self.bound() * (1 + len(events)) + time_stopped(events)
+        if call.wait is None:
+            return limit
+        own = sum(self.over_by(run) - run.begun for run in self.runs_by(call))
+        stopped = time_stopped(call.disturbances)
+        patience = ATTEMPTS * self.settings.store_timeout
+        publishing = self.settings.lease if own and self.settings.faults else 0
+        return min(limit, call.wait + own + patience + publishing + stopped + GRACE)
