@@ -113,8 +113,9 @@ return redis.call('PEXPIRE', KEYS[2], ARGV[2])
 
 /// ARGV: token, when the lock was acquired in microseconds, how long to keep it in ms (0: for
 /// good), where the value is ("here" or "part"), the value, the channels notif and fail, whether
-/// there are artifacts ("files" or ""), then fields and values of the meta. Stores the value,
-/// releases the lock, tells the waiters. Returns "stored", or why it did nothing: "lost",
+/// there are artifacts ("files" or ""), when the run ended in microseconds, then fields and values of
+/// the meta. Stores the value, releases the lock, tells the waiters. What comes late, since the
+/// server was out of reach, is as old as it is, but stays for a moment, for those who wait. Returns "stored", or why it did nothing: "lost",
 /// "forgotten", "part" (another holder has written where large values and artifacts come in),
 /// "type" (a foreign type of key).
 inline constexpr Script commit{rights, R"(
@@ -141,14 +142,14 @@ end
 if ARGV[4] == 'here' then redis.call('SET', KEYS[1], ARGV[5]) else put_in_place(KEYS[6], KEYS[1]) end
 if ARGV[8] == '' then redis.call('DEL', KEYS[4]) else put_in_place(KEYS[7], KEYS[4]) end
 local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local ended = math.min(now, tonumber(ARGV[9]))
 redis.call('DEL', KEYS[3], KEYS[5])
-redis.call('HSET', KEYS[3], 'ended', string.format('%.0f', time[1] * 1000000 + time[2]),
-  unpack(ARGV, 9))
+redis.call('HSET', KEYS[3], 'ended', string.format('%.0f', ended), unpack(ARGV, 10))
 if ARGV[4] == 'here' then redis.call('HSET', KEYS[3], 'sha1', redis.sha1hex(ARGV[5])) end
 if ARGV[3] ~= '0' then
-  redis.call('PEXPIRE', KEYS[1], ARGV[3])
-  redis.call('PEXPIRE', KEYS[3], ARGV[3])
-  redis.call('PEXPIRE', KEYS[4], ARGV[3])
+  local life = math.min(ARGV[3], math.max(math.floor(ARGV[3] - (now - ended) / 1000), 1000))
+  for _, key in ipairs({KEYS[1], KEYS[3], KEYS[4]}) do redis.call('PEXPIRE', key, life) end
 end
 if holder == ARGV[1] then redis.call('DEL', KEYS[2]) end
 if ARGV[4] == 'here' then

@@ -6,6 +6,8 @@ from facts import GRACE, Facts
 
 # Clocks are read a little before or after what they are read for.
 TOLERANCE = 0.05
+# So long it may take until memolock sees that its command has ended.
+NOTICED = 0.5
 
 
 def shown(call):
@@ -46,11 +48,12 @@ def fault_of_answer(facts, call):
 def fault_of_age(facts, call, run):
     if call.refresh and run.begun < call.asked:
         return f'it wanted a fresh run, and got run {run.number} of {call.asked - run.begun:.3f} s before'
-    stored = facts.stored_by(run)
-    age = call.asked - stored
-    if run.status != 0 and age > TOLERANCE:
-        return f'it got the failed run {run.number}, which had ended {age:.3f} s before'
+    since_stored = call.asked - facts.stored_by(run)
+    if run.status != 0 and since_stored > TOLERANCE:
+        return f'it got the failed run {run.number}, which had ended {since_stored:.3f} s before'
     maker = facts.maker(run)
+    # Who waits shares a run that has not been stored yet; for all others it counts from the run's end.
+    age = since_stored if call.outcome() == 'waited' else max(since_stored, call.asked - run.ended - NOTICED)
     allowed = min(call.ttl, maker.ttl if maker else call.ttl) + call.stale
     if age > allowed + TOLERANCE:
         return f'run {run.number} was {age:.3f} s old, {allowed:.3f} s are allowed'

@@ -137,6 +137,13 @@ class CheckerTest(unittest.TestCase):
         story.call(4, 12.9, 12.91, '1.1', stale=1)
         self.finds(story, 's old, 1.0', 's old, 0.3', 's old, 2.0')
 
+    def test_an_answer_that_came_late_to_the_store(self):
+        story = Story(faults=True)
+        story.run(1, 10, 10.5, call_ended=13, report={'outcome': 'miss', 'store_error': 'no answer'})
+        story.call(2, 12.5, 12.8, '1.1', report={'outcome': 'waited'})
+        story.call(3, 12.9, 12.91, '1.1')
+        self.finds(story, 's old')
+
     def test_a_failure_that_was_kept(self):
         story = Story()
         story.run(1, 10, 10.5, status=3)
