@@ -6,8 +6,6 @@ from facts import GRACE, Facts
 
 # Clocks are read a little before or after what they are read for.
 TOLERANCE = 0.05
-# So long it may take until memolock sees that its command has ended.
-NOTICED = 0.5
 
 
 def shown(call):
@@ -53,7 +51,7 @@ def fault_of_age(facts, call, run):
         return f'it got the failed run {run.number}, which had ended {since_stored:.3f} s before'
     maker = facts.maker(run)
     # Who waits shares a run that has not been stored yet; for all others it counts from the run's end.
-    age = since_stored if call.outcome() == 'waited' else max(since_stored, call.asked - run.ended - NOTICED)
+    age = since_stored if call.outcome() == 'waited' else max(since_stored, call.asked - facts.noticed_by(run))
     allowed = min(call.ttl, maker.ttl if maker else call.ttl) + call.stale
     if age > allowed + TOLERANCE:
         return f'run {run.number} was {age:.3f} s old, {allowed:.3f} s are allowed'

@@ -3,6 +3,8 @@ import math
 
 # How much later than it could something may happen, because the machine is busy.
 GRACE = 1.5
+# So long it may take until memolock sees that its command has ended.
+NOTICED = 0.5
 # How many times in a row a server can be awaited in vain: the look-up, the lock, the watch, and the last
 # attempt to connect again.
 ATTEMPTS = 4
@@ -43,6 +45,12 @@ class Facts:
         if not self.is_background(run):
             return max(run.ended, self.maker(run).ended or math.inf)
         return run.ended + GRACE + (self.store_patience() if self.settings.faults else 0)
+
+    def noticed_by(self, run):
+        """When memolock can have seen its command's end: not while it is suspended itself."""
+        maker = self.maker(run)
+        stops = [each.ended for each in maker.disturbances if each.ended and each.begun < run.ended] if maker else []
+        return max([run.ended, *stops]) + NOTICED
 
     def over_by(self, run):
         """When it was over, one way or the other."""
