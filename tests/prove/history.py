@@ -101,6 +101,9 @@ class Writer:
 
 def call_from(event):
     disturbances = [Disturbance(*each) for each in event.pop('disturbances')]
+    for each in disturbances:
+        if each.what == 'stop' and each.ended is None:
+            each.ended = event['ended']  # by a signal that kills
     return Call(disturbances=disturbances, **event)
 
 

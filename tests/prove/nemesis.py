@@ -19,8 +19,8 @@ class Nemesis(threading.Thread):
                 random.choice([self.kill, self.term, self.suspend])(call)
 
     def victim(self):
-        """As often a holder as anybody, since there are more waiters."""
-        calls = self.calls.going_on()
+        """As often a holder as anybody, since there are more waiters; each at most once."""
+        calls = [call for call in self.calls.going_on() if not call.disturbances]
         holders = [call for call in calls if call.is_holder()]
         choice = holders if holders and random.random() < 0.5 else calls
         return random.choice(choice) if choice else None
