@@ -39,7 +39,7 @@ class OngoingCall:
     def __init__(self, number, plan, words):
         self.number = number
         self.plan = plan
-        self.disturbances = []  # [what, begun, ended]
+        self.disturbances = []  # as history.Disturbance
         self.asked = now()
         self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE)

@@ -18,6 +18,7 @@ class Facts:
     def __init__(self, history):
         self.history = history
         self.settings = history.settings
+        self.longest_run = max((run.ended - run.begun for run in history.runs.values() if run.ended), default=0)
         self.runs = {name: history.runs_of(name) for name in history.ids()}
         self.calls = {name: [] for name in self.runs}
         for call in history.calls.values():
@@ -63,25 +64,25 @@ class Facts:
     def store_patience(self):
         return 1.5 * self.settings.lease + ATTEMPTS * self.settings.store_timeout
 
-    def longest_run(self):
-        return max((run.ended - run.begun for run in self.history.runs.values() if run.ended), default=0)
-
-    def bound(self):
-        """How long a call may take, if nothing happens to its id meanwhile."""
-        return self.longest_run() + self.store_patience() + GRACE
+    def bound(self, lost=0, faults=0):
+        """How long a call may take while so many holders are lost and the store fails so many times."""
+        run = self.longest_run
+        return ((1 + lost) * (run + 1.5 * self.settings.lease)
+                + faults * (run + ATTEMPTS * self.settings.store_timeout) + GRACE)
 
     def bound_of(self, call):
-        """How long this call may take: so long for itself, and again for each disturbance."""
         since = call.asked - self.settings.lease
-        events = [each for each in self.history.faults
-                  if each.begun < call.ended and each.ended > since and each.what != 'emptied']
-        events += [each for each in self.disturbances[call.id]
-                   if each.begun < call.ended and (each.ended or each.begun) > since]
-        limit = self.bound() * (1 + len(events)) + time_stopped(events)
+        faults = [each for each in self.history.faults
+                  if each.begun < call.ended and each.ended > since]
+        lost = [each for each in self.disturbances[call.id]
+                if each.holder and each.begun < call.ended and (each.ended or each.begun) > since]
+        own_stop = time_stopped(call.disturbances)
+        limit = self.bound(len(lost), len(faults)) + own_stop
+        if not self.settings.lease:
+            limit += time_stopped(lost)  # nobody takes a lock without a lease from one who lives
         if call.wait is None:
             return limit
         own = sum(self.over_by(run) - run.begun for run in self.runs_by(call))
-        stopped = time_stopped(call.disturbances)
         patience = ATTEMPTS * self.settings.store_timeout
         publishing = self.settings.lease if own and self.settings.faults else 0
-        return min(limit, call.wait + own + patience + publishing + stopped + GRACE)
+        return min(limit, call.wait + own + patience + publishing + own_stop + GRACE)

@@ -48,6 +48,7 @@ class Disturbance:
     what: str
     begun: float
     ended: float = None
+    holder: bool = False  # whether the call had the lock
 
 
 @dataclasses.dataclass

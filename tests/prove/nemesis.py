@@ -45,7 +45,7 @@ class Nemesis(threading.Thread):
 
     @staticmethod
     def hit(call, what, number):
-        record = [what, now(), None]
+        record = [what, now(), None, call.is_holder()]
         call.disturbances.append(record)
         call.process.send_signal(number)
         return record

@@ -31,14 +31,16 @@ def rows(history, explained):
     yield 'longest wait', f'{max((waited(facts, call) for call in whole), default=0):.2f} s'
     yield 'nearest to its bound', nearest(facts, calls)
     lease, timeout = history.settings.lease, history.settings.store_timeout
-    yield 'bound', (f'{facts.bound():.2f} s (run {facts.longest_run():.2f} + 1.5 x lease {lease:g}'
-                    f' + {ATTEMPTS} x store timeout {timeout:g} + {GRACE:g}), and again for each fault')
+    yield 'bound', (f'{facts.bound():.2f} s (run {facts.longest_run:.2f} + 1.5 x lease {lease:g} + {GRACE:g})'
+                    ', the same again for each holder that is lost')
+    yield 'and for each fault', (f'{facts.bound(faults=1) - facts.bound():.2f} s (run'
+                                 f' + {ATTEMPTS} x store timeout {timeout:g})')
 
 
 def nearest(facts, calls):
     shares = [((call.ended - call.asked) / facts.bound_of(call), call) for call in calls]
     share, call = max(shares, key=lambda each: each[0], default=(0, None))
-    return f'{share:.0%}, {call.ended - call.asked:.2f} s' if call else '-'
+    return f'{share:.0%} ({call.ended - call.asked:.2f} of {facts.bound_of(call):.2f} s)' if call else '-'
 
 
 def table(history, explained):

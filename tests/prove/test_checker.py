@@ -244,7 +244,8 @@ class CheckerTest(unittest.TestCase):
 
     def test_a_fault_lets_it_take_longer(self):
         story = self.one_run(faults=True)
-        story.call(2, 10.1, 25, '1.1')
+        story.call(2, 10.1, 20, '1.1')
+        self.finds(story, 'are allowed')
         story.fault('outage', 10.2, 18)
         self.finds(story)
 
