@@ -58,6 +58,37 @@ def fault_of_age(facts, call, run):
     return None
 
 
+def steps_back(facts):
+    """Nobody finds an old result in the store where a newer one has been found, and should be still."""
+    for calls in facts.calls.values():
+        hits = [call for call in calls
+                if call.outcome() in ('hit', 'stale') and call.ended and call.run in facts.history.runs]
+        found = {}  # by the first to end of those who did
+        for call in sorted(hits, key=lambda call: call.ended):
+            found.setdefault(call.run, call)
+        for call in hits:
+            run = facts.history.runs[call.run]
+            for earlier in found.values():
+                newer = facts.history.runs[earlier.run]
+                if (newer.begun > run.begun and earlier.ended < call.asked and is_kept(facts, newer, call.ended)
+                        and not facts.faults_during(run.begun, call.ended)):
+                    yield f'{shown(call)}: it found run {run.number} where {earlier.number} had found {newer.number}'
+                    break
+
+
+def is_kept(facts, run, until):
+    maker = facts.maker(run)
+    return maker and run.ended and until < run.ended + maker.ttl - TOLERANCE
+
+
+def store_errors(facts):
+    """A store that nothing has happened to does not fail."""
+    for call in facts.history.calls.values():
+        error = call.report.get('store_error')
+        if error and not facts.faults_during(call.asked, call.ended or call.asked):
+            yield f'{shown(call)}: {error}'
+
+
 def collisions(facts):
     """The overlaps and the repeats: what it is, the run before, the run."""
     for runs in facts.runs.values():
@@ -130,7 +161,8 @@ def check(history):
     """What is wrong, in words; and what was explained, by (what, reason)."""
     facts = Facts(history)
     explained = collections.Counter()
-    wrong = [*answers(facts), *runs(facts, explained), *ends(facts), *bounds(facts), *left_behind(facts)]
+    wrong = [*answers(facts), *steps_back(facts), *store_errors(facts), *runs(facts, explained), *ends(facts),
+             *bounds(facts), *left_behind(facts)]
     if not history.calls:
         wrong.append('no call was made')
     return wrong, explained

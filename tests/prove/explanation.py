@@ -8,14 +8,20 @@ SLACK = 0.5
 
 def explain(facts, first, second):
     """In a word; None if nothing on record explains it. `second` began later."""
-    for call in (facts.maker(first), facts.maker(second)):
-        if call is None:
-            return 'unfinished call'  # the load has been ended before it
-        if call.report.get('store_error') or call.outcome() == 'bypass':
-            return 'store error'
-        if any('lease' in line for line in call.messages):
-            return 'lost lease'
+    makers = facts.maker(first), facts.maker(second)
+    if None in makers:
+        return 'unfinished call'  # the load has been ended before it
+    if any(call.report.get('store_error') or call.outcome() == 'bypass' for call in makers):
+        return 'store error'
+    if any('lease' in line for call in makers for line in call.messages) and may_lose_lease(facts, *makers):
+        return 'lost lease'
     return by_disturbance(facts, first, second) or by_fault(facts, first, second)
+
+
+def may_lose_lease(facts, *calls):
+    """Whether there was a reason for that, too."""
+    return any(call.disturbances or facts.faults_during(call.asked - facts.settings.lease, call.ended)
+               for call in calls)
 
 
 def by_disturbance(facts, first, second):

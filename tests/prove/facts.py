@@ -50,7 +50,7 @@ class Facts:
     def noticed_by(self, run):
         """When memolock can have seen its command's end: not while it is suspended itself."""
         maker = self.maker(run)
-        stops = [each.ended for each in maker.disturbances if each.ended and each.begun < run.ended] if maker else []
+        stops = [each.ended for each in maker.disturbances if each.ended and each.begun < run.ended + NOTICED] if maker else []
         return max([run.ended, *stops]) + NOTICED
 
     def over_by(self, run):
@@ -60,6 +60,11 @@ class Facts:
         maker = self.maker(run)
         ends = [each.begun for each in maker.disturbances if each.what != 'stop'] if maker else []
         return min(ends, default=math.inf) if not self.is_background(run) else run.begun + GRACE
+
+    def faults_during(self, begun, ended, but=('move',)):
+        """What has happened to the store then, or shortly before."""
+        return [each for each in self.history.faults
+                if each.what not in but and each.begun < ended and each.ended + GRACE > begun]
 
     def store_patience(self):
         return 1.5 * self.settings.lease + ATTEMPTS * self.settings.store_timeout

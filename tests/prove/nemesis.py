@@ -16,7 +16,7 @@ class Nemesis(threading.Thread):
             threading.Event().wait(random.uniform(0.05, 0.4))
             call = self.victim()
             if call:
-                random.choice([self.kill, self.term, self.suspend])(call)
+                random.choice([self.kill, self.term, self.suspend, self.suspend])(call)
 
     def victim(self):
         """As often a holder as anybody, since there are more waiters; each at most once."""
@@ -42,6 +42,8 @@ class Nemesis(threading.Thread):
     def resume(call, record):
         record[2] = now()
         call.process.send_signal(signal.SIGCONT)
+        if random.random() < 0.3:
+            Nemesis.hit(call, 'term', signal.SIGTERM)
 
     @staticmethod
     def hit(call, what, number):

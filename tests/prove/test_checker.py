@@ -140,6 +140,7 @@ class CheckerTest(unittest.TestCase):
     def test_an_answer_that_came_late_to_the_store(self):
         story = Story(faults=True)
         story.run(1, 10, 10.5, call_ended=13, report={'outcome': 'miss', 'store_error': 'no answer'})
+        story.fault('outage', 10.4, 12.6)
         story.call(2, 12.5, 12.8, '1.1', report={'outcome': 'waited'})
         story.call(3, 12.9, 12.91, '1.1')
         self.finds(story, 's old')
@@ -189,10 +190,19 @@ class CheckerTest(unittest.TestCase):
         self.assertEqual({('overlap', reason): 1}, story.explained())
 
     def test_an_overlap_is_explained_by_what_is_on_record(self):
-        calls = lambda story, number: story.history.calls[number]
-        self.explained_by('store error', lambda story: calls(story, 1).report.update(store_error='no answer'))
-        self.explained_by('store error', lambda story: calls(story, 2).report.update(store_error='no answer'))
-        self.explained_by('lost lease', lambda story: calls(story, 1).messages.append('the lease was lost'))
+        def has_store_error(number):
+            def change(story):
+                story.history.calls[number].report.update(store_error='no answer')
+                story.fault('outage', 10.5, 12)
+            return change
+
+        def loses_lease(story):
+            story.history.calls[1].messages.append('the lease was lost')
+            story.history.calls[1].disturbances.append(Disturbance('stop', 10.9, 11.1))
+
+        self.explained_by('store error', has_store_error(1))
+        self.explained_by('store error', has_store_error(2))
+        self.explained_by('lost lease', loses_lease)
         self.explained_by('failover', lambda story: story.fault('failover', 10.5, 12))
         self.explained_by('emptied store', lambda story: story.fault('emptied', 10.5, 10.5))
 
@@ -202,6 +212,31 @@ class CheckerTest(unittest.TestCase):
             story = self.overlap()
             story.fault(what, begun, ended)
             self.finds(story, 'overlap')
+
+    def test_a_lease_is_not_lost_for_no_reason(self):
+        story = self.overlap()
+        story.history.calls[1].messages.append('the lease was lost')
+        self.finds(story, 'overlap')
+
+    def test_a_store_error_for_no_reason(self):
+        for what, parts in (('outage', []), ('move', ['no answer'])):
+            story = self.one_run(faults=True)
+            story.fault(what, 9, 10.7)
+            story.call(2, 10.6, 10.8, '1.1', report={'outcome': 'hit', 'store_error': 'no answer'})
+            self.finds(story, *parts)
+
+    def test_an_old_result_in_place_of_a_newer_one(self):
+        story = Story(faults=True)
+        story.run(1, 10, 10.5, call_ended=15, disturbances=[Disturbance('stop', 10.2, 14.9)])
+        story.run(2, 13.5, 14)
+        story.call(3, 14.3, 14.4, '2.1')
+        story.call(4, 14.92, 14.94, '1.1')
+        self.finds(story, 'it found run 1.1 where 3 had found 2.1')
+        story.call(4, 15.1, 15.2, '1.1')
+        self.finds(story)
+        story.call(4, 14.92, 14.94, '1.1')
+        story.fault('emptied', 14.5, 14.5)
+        self.finds(story)
 
     def test_a_killed_holder(self):
         story = Story(faults=True)
