@@ -43,9 +43,13 @@ class Facts:
         """The latest time when its result can have been stored."""
         if run.ended is None:
             return -math.inf
-        if not self.is_background(run):
-            return max(run.ended, self.maker(run).ended or math.inf)
-        return run.ended + GRACE + (self.store_patience() if self.settings.faults else 0)
+        if self.is_background(run):
+            return run.ended + GRACE + (self.store_patience() if self.settings.faults else 0)
+        maker = self.maker(run)
+        late = []
+        if maker.report.get('store_error'):  # but the request may still have been on its way
+            late = [each.ended + self.settings.lease for each in self.faults_during(run.ended, maker.ended)]
+        return max([run.ended, maker.ended or math.inf, *late])
 
     def noticed_by(self, run):
         """When memolock can have seen its command's end: not while it is suspended itself."""
