@@ -132,14 +132,14 @@ def fault_of_stderr(lines, run):
 
 
 def last_line(path):
-    """The report of the call that has just ended, which is taken away."""
+    """The report of the call that has just ended, which is taken away; {} if it was killed before."""
     try:
-        with open(path, encoding='utf-8') as lines:
-            reports = lines.read().splitlines()
+        with open(path, encoding='utf-8') as report:
+            line = report.read()
         os.unlink(path)
-        return json.loads(reports[-1])
     except OSError:
         return {}
+    return json.loads(line) if line else {}
 
 
 def note_call(writer, call, ended, answer, report):

@@ -107,7 +107,8 @@ def is_repeat(facts, first, second):
     makers = [facts.maker(first), facts.maker(second)]
     if None in makers:
         return False
-    if makers[1].refresh and first.begun - GRACE < makers[1].asked:
+    # Who wants a fresh run wants one that has taken the lock since he asked.
+    if makers[1].refresh and makers[0].asked < makers[1].asked:
         return False
     return second.begun < first.ended + min(maker.ttl for maker in makers) - TOLERANCE
 
