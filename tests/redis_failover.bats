@@ -54,10 +54,10 @@ in_step() {
   fault failover
   kill -STOP "${pids[0]}"
   await has_moved_from 0
+  heal
   part 1 4
   kill -CONT "${pids[0]}"
   await in_step
-  heal
   end_load
 }
 
@@ -156,7 +156,10 @@ go_to_machine() {
   fault failover
   unplug 0
   await has_moved_from 0
+  heal
   part 1 4
+  # Until the other sentinels tell them, both believe that they are what they were, and so do callers.
+  fault failover
   plug 0
   await in_step
   heal

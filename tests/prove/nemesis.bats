@@ -81,9 +81,9 @@ lose_primary() {
   fault failover
   end "${pids[lost]}"
   await has_moved_from "$lost"
+  heal
   revive "$lost"
   await in_step
-  heal
 }
 suspend_primary() {
   local lost
@@ -91,9 +91,9 @@ suspend_primary() {
   fault failover
   kill -STOP "${pids[lost]}"
   await has_moved_from "$lost"
+  heal
   kill -CONT "${pids[lost]}"
   await in_step
-  heal
 }
 hand_over() {
   local from
@@ -101,8 +101,8 @@ hand_over() {
   fault failover
   sentinel 0 sentinel failover main >/dev/null
   await has_moved_from "$from"
-  await in_step
   heal
+  await in_step
 }
 
 # revive I: a node that was killed begins anew at its old place.
@@ -160,9 +160,9 @@ lose_node() {
   fault failover
   end "${pids[lost]}"
   await has_heir "$lost"
+  heal
   revive "$lost"
   await nodes_agree
-  heal
 }
 has_heir() { owner_of "$(node $((($1 + 1) % 6)) cluster keyslot "prove:{i1.$load_name}")" >/dev/null; }
 demote() {

@@ -42,7 +42,7 @@ class Nemesis(threading.Thread):
     def resume(call, record):
         record[2] = now()
         call.process.send_signal(signal.SIGCONT)
-        if random.random() < 0.3:
+        if random.random() < 0.5:
             Nemesis.hit(call, 'term', signal.SIGTERM)
 
     @staticmethod
