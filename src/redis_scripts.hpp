@@ -36,8 +36,9 @@ local function wake(channel, token)
 end
 )";
 
-/// is_own: whether the value that is stored belongs to the meta: it has its length, its expiry (to
-/// the milliseconds between two questions), and its hash, which a large one lacks.
+/// is_own: whether the value that is stored belongs to the meta: it has its length, its expiry, and
+/// its hash, which a large one lacks. The meta outlives the value by a second (`linger`), or a value
+/// that outlived it would be taken for a foreign one: expiries shift when a slot moves.
 /// newer_than: whether what is stored, a mark too, is newer than `since` (microseconds). Of a
 /// foreign value that cannot be known: it is.
 /// lost: what a script returns that may not store; what it had on its way in goes.
@@ -45,10 +46,13 @@ end
 /// may_store: whether an outcome may be stored while `holder` (false: nobody) has the lock; `since`
 /// is of RedisAuthority.
 inline constexpr const char* rights = R"(
+local linger = 1000
 local function is_own()
   local meta = redis.call('HMGET', KEYS[3], 'length', 'sha1')
   if tonumber(meta[1] or -1) ~= redis.call('STRLEN', KEYS[1]) then return false end
-  if math.abs(redis.call('PTTL', KEYS[1]) - redis.call('PTTL', KEYS[3])) > 5 then return false end
+  local left, of_meta = redis.call('PTTL', KEYS[1]), redis.call('PTTL', KEYS[3])
+  if left < 0 and of_meta ~= left then return false end
+  if left >= 0 and math.abs(of_meta - linger - left) > linger / 2 then return false end
   return not meta[2] or meta[2] == redis.sha1hex(redis.call('GET', KEYS[1]))
 end
 local function has_newer_mark(since)
@@ -149,7 +153,9 @@ redis.call('HSET', KEYS[3], 'ended', string.format('%.0f', ended), unpack(ARGV, 
 if ARGV[4] == 'here' then redis.call('HSET', KEYS[3], 'sha1', redis.sha1hex(ARGV[5])) end
 if ARGV[3] ~= '0' then
   local life = math.min(ARGV[3], math.max(math.floor(ARGV[3] - (now - ended) / 1000), 1000))
-  for _, key in ipairs({KEYS[1], KEYS[3], KEYS[4]}) do redis.call('PEXPIRE', key, life) end
+  redis.call('PEXPIRE', KEYS[1], life)
+  redis.call('PEXPIRE', KEYS[3], life + linger)
+  redis.call('PEXPIRE', KEYS[4], life + linger)
 end
 if holder == ARGV[1] then redis.call('DEL', KEYS[2]) end
 if ARGV[4] == 'here' then
@@ -232,7 +238,8 @@ return 1
 inline constexpr Script forget{rights, R"(
 local found = redis.call('DEL', KEYS[8])
 if ARGV[2] == '1' or redis.call('EXISTS', KEYS[1]) == 0 or is_own() then
-  found = found + redis.call('DEL', KEYS[1], KEYS[3], KEYS[4])
+  found = found + redis.call('DEL', KEYS[1])
+  redis.call('DEL', KEYS[3], KEYS[4])
 end
 if redis.call('HGET', KEYS[5], 'fate') == '4' then
   found = found + redis.call('DEL', KEYS[5])

@@ -148,10 +148,16 @@ def bounds(facts):
 
 
 def passed_over(facts, call):
-    """Two runs whose result it could have had long before it ended: it was not woken."""
-    usable = [run for run in facts.runs.get(call.id, [])
-              if run.begun >= call.asked and facts.stored_by(run) < call.ended - GRACE]
-    return ' and '.join(run.number for run in usable[:2]) if len(usable) >= 2 else None
+    """The runs whose result it could have had long before: it was not woken."""
+    own = facts.runs_by(call)
+    until = own[0].begun if own else call.ended
+    usable = [run for run in facts.runs.get(call.id, []) if run not in own and run.ended
+              and call.asked < (run.begun if call.refresh else run.ended or 0)]
+    for many, patience in ((1, 2 * GRACE), (2, GRACE)):
+        ended = [run.number for run in usable if facts.stored_by(run) < until - patience]
+        if len(ended) >= many:
+            return ' and '.join(ended)
+    return None
 
 
 def left_behind(facts):

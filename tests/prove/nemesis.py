@@ -41,9 +41,9 @@ class Nemesis(threading.Thread):
     @staticmethod
     def resume(call, record):
         record[2] = now()
-        call.process.send_signal(signal.SIGCONT)
         if random.random() < 0.5:
             Nemesis.hit(call, 'term', signal.SIGTERM)
+        call.process.send_signal(signal.SIGCONT)
 
     @staticmethod
     def hit(call, what, number):
