@@ -88,6 +88,8 @@ std::string RedisOutcome::commit(const Record& record) const {
   arguments.emplace_back(names_.notif);
   arguments.emplace_back(names_.fail);
   arguments.emplace_back(has_files() ? "files" : "");
+  const std::string run_ended = in_microseconds(record.ended);
+  arguments.emplace_back(run_ended);
   arguments.insert(arguments.end(), fields.begin(), fields.end());
   arguments.emplace_back("stderr");
   arguments.push_back(stream(Stream::err));

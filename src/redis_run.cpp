@@ -78,6 +78,7 @@ class RedisLock final : public Lock {
   Published publish(const Record& from) override {
     Record record = from;
     record.begun = acquired_;
+    record.ended = store_.now();
     // Sentinels, and the nodes of a cluster, need some seconds to choose another master.
     const RedisSettings& settings = store_.settings();
     const Nanoseconds retry_for = settings.address.is_direct()

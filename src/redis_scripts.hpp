@@ -36,8 +36,9 @@ local function wake(channel, token)
 end
 )";
 
-/// is_own: whether the value that is stored belongs to the meta: it has its length, its expiry (to
-/// the milliseconds between two questions), and its hash, which a large one lacks.
+/// is_own: whether the value that is stored belongs to the meta: it has its length, its expiry, and
+/// its hash, which a large one lacks. The meta outlives the value by a second (`linger`), or a value
+/// that outlived it would be taken for a foreign one: expiries shift when a slot moves.
 /// newer_than: whether what is stored, a mark too, is newer than `since` (microseconds). Of a
 /// foreign value that cannot be known: it is.
 /// lost: what a script returns that may not store; what it had on its way in goes.
@@ -45,10 +46,13 @@ end
 /// may_store: whether an outcome may be stored while `holder` (false: nobody) has the lock; `since`
 /// is of RedisAuthority.
 inline constexpr const char* rights = R"(
+local linger = 1000
 local function is_own()
   local meta = redis.call('HMGET', KEYS[3], 'length', 'sha1')
   if tonumber(meta[1] or -1) ~= redis.call('STRLEN', KEYS[1]) then return false end
-  if math.abs(redis.call('PTTL', KEYS[1]) - redis.call('PTTL', KEYS[3])) > 5 then return false end
+  local left, of_meta = redis.call('PTTL', KEYS[1]), redis.call('PTTL', KEYS[3])
+  if left < 0 and of_meta ~= left then return false end
+  if left >= 0 and math.abs(of_meta - linger - left) > linger / 2 then return false end
   return not meta[2] or meta[2] == redis.sha1hex(redis.call('GET', KEYS[1]))
 end
 local function has_newer_mark(since)
@@ -113,8 +117,9 @@ return redis.call('PEXPIRE', KEYS[2], ARGV[2])
 
 /// ARGV: token, when the lock was acquired in microseconds, how long to keep it in ms (0: for
 /// good), where the value is ("here" or "part"), the value, the channels notif and fail, whether
-/// there are artifacts ("files" or ""), then fields and values of the meta. Stores the value,
-/// releases the lock, tells the waiters. Returns "stored", or why it did nothing: "lost",
+/// there are artifacts ("files" or ""), when the run ended in microseconds, then fields and values of
+/// the meta. Stores the value, releases the lock, tells the waiters. What comes late, since the
+/// server was out of reach, is as old as it is, but stays for a moment, for those who wait. Returns "stored", or why it did nothing: "lost",
 /// "forgotten", "part" (another holder has written where large values and artifacts come in),
 /// "type" (a foreign type of key).
 inline constexpr Script commit{rights, R"(
@@ -141,14 +146,16 @@ end
 if ARGV[4] == 'here' then redis.call('SET', KEYS[1], ARGV[5]) else put_in_place(KEYS[6], KEYS[1]) end
 if ARGV[8] == '' then redis.call('DEL', KEYS[4]) else put_in_place(KEYS[7], KEYS[4]) end
 local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local ended = math.min(now, tonumber(ARGV[9]))
 redis.call('DEL', KEYS[3], KEYS[5])
-redis.call('HSET', KEYS[3], 'ended', string.format('%.0f', time[1] * 1000000 + time[2]),
-  unpack(ARGV, 9))
+redis.call('HSET', KEYS[3], 'ended', string.format('%.0f', ended), unpack(ARGV, 10))
 if ARGV[4] == 'here' then redis.call('HSET', KEYS[3], 'sha1', redis.sha1hex(ARGV[5])) end
 if ARGV[3] ~= '0' then
-  redis.call('PEXPIRE', KEYS[1], ARGV[3])
-  redis.call('PEXPIRE', KEYS[3], ARGV[3])
-  redis.call('PEXPIRE', KEYS[4], ARGV[3])
+  local life = math.min(ARGV[3], math.max(math.floor(ARGV[3] - (now - ended) / 1000), 1000))
+  redis.call('PEXPIRE', KEYS[1], life)
+  redis.call('PEXPIRE', KEYS[3], life + linger)
+  redis.call('PEXPIRE', KEYS[4], life + linger)
 end
 if holder == ARGV[1] then redis.call('DEL', KEYS[2]) end
 if ARGV[4] == 'here' then
@@ -231,7 +238,8 @@ return 1
 inline constexpr Script forget{rights, R"(
 local found = redis.call('DEL', KEYS[8])
 if ARGV[2] == '1' or redis.call('EXISTS', KEYS[1]) == 0 or is_own() then
-  found = found + redis.call('DEL', KEYS[1], KEYS[3], KEYS[4])
+  found = found + redis.call('DEL', KEYS[1])
+  redis.call('DEL', KEYS[3], KEYS[4])
 end
 if redis.call('HGET', KEYS[5], 'fate') == '4' then
   found = found + redis.call('DEL', KEYS[5])

@@ -33,6 +33,14 @@ std::vector<RedisCommand> listing_commands(const RedisNames& names) {
           read_record_command(names.mark, WithStderr::no)};
 }
 
+/// Whether a meta that lives so long, in milliseconds or -1, can be that of such a value; see
+/// is_own in the scripts.
+bool is_expiry_of_meta(int64_t of_meta, int64_t of_value) {
+  constexpr int64_t linger = 1000;
+  if (of_value < 0) return of_meta == of_value;
+  return std::abs(of_meta - linger - of_value) <= linger / 2;
+}
+
 /// From the answers to those commands; nothing when there is neither entry nor run, or a key of a
 /// foreign type.
 std::optional<Listing> listing_from(const Key& key, std::span<const RedisReply> replies) {
@@ -52,8 +60,7 @@ std::optional<Listing> listing_from(const Key& key, std::span<const RedisReply> 
   listing.size = static_cast<uint64_t>(replies[3].integer);
   auto record = record_in(key, replies[4]);
   // Not by the hash, for which the value would have to be read.
-  constexpr int64_t between = 50;  // milliseconds, between the two questions
-  if (record && record->out_size == listing.size && std::abs(left - replies[2].integer) < between) {
+  if (record && record->out_size == listing.size && is_expiry_of_meta(replies[2].integer, left)) {
     listing.size += record->err_size + record->files_size;
     listing.record = std::move(*record);
   } else {

@@ -354,3 +354,13 @@ turns_foreign() {
 @test "a key that turns to another type under a large value is left alone" { turns_foreign t:x 2000000; }
 @test "a meta that turns to another type during a run is left alone" { turns_foreign t/meta:x 10; }
 @test "an outcome's key that turns to another type during a run is left alone" { turns_foreign t/run:x 10; }
+
+@test "no value outlives its meta, though expiries shift a little when a slot moves" {
+  get --ttl 1s -- sh -c 'echo out; echo err >&2' 2>/dev/null
+  redis pexpire t/meta:x $(($(redis pttl t/meta:x) - 400)) >/dev/null
+  contains "$(memolock ls)" fresh
+  while run --separate-stderr memolock get --tag t --id x && ((status == 0)); do
+    equal out "$output"
+    equal err "$stderr"
+  done
+}

@@ -45,6 +45,22 @@ setup() {
   store_is_clean
 }
 
+@test "a result that comes late to the server is as old as it is, and those who wait have it all the same" {
+  export MEMOLOCK_LEASE=1m MEMOLOCK_STORE_TIMEOUT=1m
+  it=(--tag t --id "$id" --ttl 1s)
+  hold
+  wait_for_it 3
+  kill -STOP "$REDIS_PID"
+  release a
+  sleep 1.5
+  kill -CONT "$REDIS_PID"
+  waiters_have held
+  finish "$holder"
+  equal 0 "$status"
+  equal own "$(get -- counted echo own)"
+  ran_times 2
+}
+
 @test "those who wait for a run on a server that is stopped share one run on this machine, and none is left" {
   hold
   wait_for_it 20

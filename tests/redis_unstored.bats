@@ -104,6 +104,22 @@ no_room() {
   store_is_clean
 }
 
+@test "a master that has none of the replicas that it wants gets the result when they are there" {
+  use_own_store
+  export MEMOLOCK_STORE_TIMEOUT=1m
+  spawn_get -vv -- held a echo ours >out 2>err
+  await test -e a.started
+  redis config set min-replicas-to-write 1 >/dev/null
+  release a
+  await grep -q 'NOREPLICAS.*trying again' err
+  redis config set min-replicas-to-write 0 >/dev/null
+  finish_all
+  equal ours "$(<out)"
+  lacks "$(<err)" 'not stored'
+  equal ours "$(stored)"
+  store_is_clean
+}
+
 @test "a run that no renewal reaches has its result stored when the server takes it again" {
   use_own_store
   spawn_get --lease 300ms -- held a echo ours >out 2>err

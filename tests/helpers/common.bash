@@ -99,7 +99,7 @@ return left'
 # isolate: nothing of the caller's settings, and nothing of the machine's beyond the system.
 isolate() {
   local name
-  for name in "${!MEMOLOCK_@}"; do [[ $name == MEMOLOCK_@(BIN|TEST_STORE) ]] || unset "$name"; done
+  for name in "${!MEMOLOCK_@}"; do [[ $name == MEMOLOCK_@(BIN|TEST_STORE|PROVE_SECONDS) ]] || unset "$name"; done
   export TERM=xterm HOME=$BATS_TEST_TMPDIR/home
   export XDG_CONFIG_HOME=$HOME/config XDG_CACHE_HOME=$HOME/cache XDG_RUNTIME_DIR=$HOME/runtime
   export RUNS=$BATS_TEST_TMPDIR/runs

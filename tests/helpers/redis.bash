@@ -26,6 +26,7 @@ start_redis_tls() {
 }
 
 servers=()
+server_within=() # what a server is started by, if anything
 # launch_redis HOME [OPTION…]: one attempt, at ports of its choice.
 launch_redis() {
   local options=()
@@ -39,7 +40,7 @@ launch_redis() {
   # The server is the program redis-check-rdb by another name, and so comes without the package that would
   # also start a service.
   # shellcheck disable=SC2016
-  spawn bash -c 'exec -a redis-server redis-check-rdb "$@"' - \
+  spawn "${server_within[@]}" bash -c 'exec -a redis-server redis-check-rdb "$@"' - \
     --port "$REDIS_PORT" --bind 127.0.0.1 ::1 --unixsocket "$REDIS_SOCKET" --dir "$1" \
     --save '' --appendonly no "${options[@]}" "${@:2}" >"$1/log" 2>&1
   REDIS_PID=$!

@@ -3,23 +3,32 @@
 
 # start_service [OPTION…]: a primary with two replicas, each with the server's options given, and three sentinels,
 # which find a dead primary within a second. $service is the store's URL without its scheme's tail: the
-# sentinels and the name. With $REDIS_CERTIFICATES all of them speak TLS to each other and at these ports. Each node's socket, port and pid are in the arrays sockets, ports, pids.
+# sentinels and the name. With $REDIS_CERTIFICATES all of them speak TLS to each other and at these ports. Each
+# node's socket, port and pid are in the arrays sockets, ports, pids. They are at the addresses in the array hosts, if
+# there is one; go_to I is called before node and sentinel I are started.
 start_service() {
   local i
   sockets=() ports=() pids=()
+  hosts=("${hosts[@]:-127.0.0.1}")
   for i in 0 1 2; do
+    hosts[i]=${hosts[i]:-127.0.0.1}
+    go_to "$i"
     start_redis --repl-diskless-sync yes --repl-diskless-sync-delay 0 \
       ${REDIS_CERTIFICATES+--tls-replication yes} "$@"
     sockets+=("$REDIS_SOCKET") ports+=("${REDIS_TLS_PORT:-$REDIS_PORT}") pids+=("$REDIS_PID")
   done
-  for i in 1 2; do node "$i" replicaof 127.0.0.1 "${ports[0]}" >/dev/null; done
+  for i in 1 2; do node "$i" replicaof "${hosts[0]}" "${ports[0]}" >/dev/null; done
   await replicas_are_in_step 0 2
   sentinels=() sentinel_ports=() sentinel_pids=()
-  for i in 0 1 2; do start_sentinel "$i"; done
+  for i in 0 1 2; do
+    go_to "$i"
+    start_sentinel "$i"
+  done
   await sentinels_agree
-  service=$(printf ',127.0.0.1:%s' "${sentinel_ports[@]}")/main
+  service=$(for i in 0 1 2; do printf ',%s:%s' "${hosts[i]}" "${sentinel_ports[i]}"; done)/main
   service=${service#,}
 }
+go_to() { :; }
 
 # start_sentinel I
 start_sentinel() {
@@ -39,10 +48,10 @@ launch_sentinel() {
     echo "port ${sentinel_ports[$1]}"
   fi >"$2/conf"
   printf '%s\n' 'bind 127.0.0.1 ::1' "dir $2" \
-    "sentinel monitor main 127.0.0.1 ${ports[0]} 2" 'sentinel down-after-milliseconds main 500' \
+    "sentinel monitor main ${hosts[0]} ${ports[0]} 2" 'sentinel down-after-milliseconds main 500' \
     'sentinel failover-timeout main 3000' 'sentinel parallel-syncs main 2' "${sentinel_extra[@]}" >>"$2/conf"
   # shellcheck disable=SC2016
-  spawn bash -c 'exec -a redis-sentinel redis-check-rdb "$1"' - "$2/conf" >"$2/log" 2>&1
+  spawn "${server_within[@]}" bash -c 'exec -a redis-sentinel redis-check-rdb "$1"' - "$2/conf" >"$2/log" 2>&1
   sentinel_pids[$1]=$!
   unset 'spawned[-1]'
   servers+=("${sentinel_pids[$1]}")

@@ -1,0 +1,54 @@
+"""Why two runs of one id may have overlapped, or one repeated another, when things go wrong."""
+
+# How long ago a server may have answered a write that its replica does not have.
+LAG = 1.0
+# Times are taken a little after what they stand for.
+SLACK = 0.5
+
+
+def explain(facts, first, second):
+    """In a word; None if nothing on record explains it. `second` began later."""
+    makers = facts.maker(first), facts.maker(second)
+    if None in makers:
+        return 'unfinished call'  # the load has been ended before it
+    if any(call.report.get('store_error') or call.outcome() == 'bypass' for call in makers):
+        return 'store error'
+    if any('lease' in line for call in makers for line in call.messages) and may_lose_lease(facts, *makers):
+        return 'lost lease'
+    return by_disturbance(facts, first, second) or by_fault(facts, first, second)
+
+
+def may_lose_lease(facts, *calls):
+    """Whether there was a reason for that, too."""
+    return any(call.disturbances or facts.faults_during(call.asked - facts.settings.lease, call.ended)
+               for call in calls)
+
+
+def by_disturbance(facts, first, second):
+    over = (first.ended or facts.over_by(first)) + SLACK
+    for each in facts.maker(first).disturbances:
+        if each.what != 'stop' and each.begun <= over:
+            return 'killed holder'
+    for call in (facts.maker(first), facts.maker(second)):
+        for each in call.disturbances:
+            if each.what == 'stop' and has_expired(facts, each.begun, second):
+                return 'suspended holder'
+    return None
+
+
+def has_expired(facts, since, second):
+    """Whether a lock last renewed before `since` can have ended before the run began."""
+    return facts.settings.lease > 0 and second.begun >= since + facts.settings.lease * 2 / 3 - SLACK
+
+
+def by_fault(facts, first, second):
+    for fault in facts.history.faults:
+        if fault.what == 'emptied' and first.begun - SLACK <= fault.begun <= second.begun:
+            return 'emptied store'
+        in_doubt = first.begun <= fault.ended + LAG and facts.stored_by(first) >= fault.begun - LAG
+        if fault.what == 'failover' and in_doubt and second.begun >= fault.begun:
+            return 'failover'
+        if (fault.what in ('outage', 'failover') and has_expired(facts, fault.begun, second)
+                and first.begun <= fault.ended and second.begun <= fault.ended + facts.settings.lease):
+            return 'expired lease'
+    return None

@@ -1,0 +1,97 @@
+"""What follows from a history: when a run's result was stored, how long a call may take."""
+import math
+
+# How much later than it could something may happen, because the machine is busy.
+GRACE = 1.5
+# So long it may take until memolock sees that its command has ended.
+NOTICED = 0.5
+# How many times in a row a server can be awaited in vain: the look-up, the lock, the watch, and the last
+# attempt to connect again.
+ATTEMPTS = 4
+
+
+def time_stopped(events):
+    return sum(each.ended - each.begun for each in events if each.what == 'stop' and each.ended)
+
+
+class Facts:
+    def __init__(self, history):
+        self.history = history
+        self.settings = history.settings
+        self.longest_run = max((run.ended - run.begun for run in history.runs.values() if run.ended), default=0)
+        self.runs = {name: history.runs_of(name) for name in history.ids()}
+        self.calls = {name: [] for name in self.runs}
+        for call in history.calls.values():
+            self.calls.setdefault(call.id, []).append(call)
+        self.disturbances = {name: [each for call in calls for each in call.disturbances]
+                             for name, calls in self.calls.items()}
+
+    def maker(self, run):
+        """The call that began the run; None if it was not written down."""
+        return self.history.calls.get(run.call)
+
+    def is_background(self, run):
+        maker = self.maker(run)
+        return maker is None or run.parent != maker.pid
+
+    def runs_by(self, call):
+        """Those it has begun itself: one, or none. Not those in the background."""
+        return [run for run in self.runs.get(call.id, [])
+                if run.call == call.number and not self.is_background(run)]
+
+    def stored_by(self, run):
+        """The latest time when its result can have been stored."""
+        if run.ended is None:
+            return -math.inf
+        if self.is_background(run):
+            return run.ended + GRACE + (self.store_patience() if self.settings.faults else 0)
+        maker = self.maker(run)
+        late = []
+        if maker.report.get('store_error'):  # but the request may still have been on its way
+            late = [each.ended + self.settings.lease for each in self.faults_during(run.ended, maker.ended)]
+        return max([run.ended, maker.ended or math.inf, *late])
+
+    def noticed_by(self, run):
+        """When memolock can have seen its command's end: not while it is suspended itself."""
+        maker = self.maker(run)
+        stops = [each.ended for each in maker.disturbances if each.ended and each.begun < run.ended + NOTICED] if maker else []
+        return max([run.ended, *stops]) + NOTICED
+
+    def over_by(self, run):
+        """When it was over, one way or the other."""
+        if run.ended is not None:
+            return run.ended
+        maker = self.maker(run)
+        ends = [each.begun for each in maker.disturbances if each.what != 'stop'] if maker else []
+        return min(ends, default=math.inf) if not self.is_background(run) else run.begun + GRACE
+
+    def faults_during(self, begun, ended, but=('move',)):
+        """What has happened to the store then, or shortly before."""
+        return [each for each in self.history.faults
+                if each.what not in but and each.begun < ended and each.ended + GRACE > begun]
+
+    def store_patience(self):
+        return 1.5 * self.settings.lease + ATTEMPTS * self.settings.store_timeout
+
+    def bound(self, lost=0, faults=0):
+        """How long a call may take while so many holders are lost and the store fails so many times."""
+        run = self.longest_run
+        return ((1 + lost) * (run + 1.5 * self.settings.lease)
+                + faults * (run + ATTEMPTS * self.settings.store_timeout) + GRACE)
+
+    def bound_of(self, call):
+        since = call.asked - self.settings.lease
+        faults = [each for each in self.history.faults
+                  if each.begun < call.ended and each.ended > since]
+        lost = [each for each in self.disturbances[call.id]
+                if each.holder and each.begun < call.ended and (each.ended or each.begun) > since]
+        own_stop = time_stopped(call.disturbances)
+        limit = self.bound(len(lost), len(faults)) + own_stop
+        if not self.settings.lease:
+            limit += time_stopped(lost)  # nobody takes a lock without a lease from one who lives
+        if call.wait is None:
+            return limit
+        own = sum(self.over_by(run) - run.begun for run in self.runs_by(call))
+        patience = ATTEMPTS * self.settings.store_timeout
+        publishing = self.settings.lease if own and self.settings.faults else 0
+        return min(limit, call.wait + own + patience + publishing + own_stop + GRACE)

@@ -1,0 +1,175 @@
+#!/usr/bin/env bats
+# Callers at work while they are killed, ended and suspended, and while all that can happen to a store happens to
+# it: `./dev prove`. A test for each store, by its name.
+
+load ../helpers/common
+load ../helpers/prove
+
+setup_file() { :; }
+teardown_file() { :; }
+setup() {
+  isolate
+  export MEMOLOCK_CACHE_DIR=$BATS_TEST_TMPDIR/store
+}
+
+# torment COMMAND…: one of these happens, and then another, until the callers have ended.
+torment() {
+  while ! is_gone "$load_pid"; do
+    "${@:1+RANDOM%$#:1}"
+    sleep "$((RANDOM % 2)).$((RANDOM % 10))"
+  done
+}
+
+@test "local" {
+  begin_load --nemesis --lease 0 --store-timeout 0
+  end_load
+}
+
+# ---- one server ----
+
+@test "redis" {
+  start_redis
+  # shellcheck disable=SC2034 # the helper's
+  sockets=("$REDIS_SOCKET")
+  export MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET
+  begin_load --nemesis
+  torment suspend_server restart_server empty_server hang_up forget_scripts
+  end_load
+}
+
+suspend_server() {
+  fault outage
+  kill -STOP "$REDIS_PID"
+  sleep "$((RANDOM % 4)).$((RANDOM % 10))"
+  kill -CONT "$REDIS_PID"
+  heal
+}
+restart_server() {
+  fault emptied
+  fault outage
+  end "$REDIS_PID"
+  sleep "0.$((RANDOM % 10))"
+  start_redis_again
+  heal
+}
+empty_server() {
+  fault emptied
+  redis flushall >/dev/null
+}
+hang_up() {
+  fault outage
+  redis client kill skipme yes type normal >/dev/null
+  redis client kill type pubsub >/dev/null
+  heal
+}
+forget_scripts() { redis script flush >/dev/null; }
+
+# ---- sentinels ----
+
+@test "sentinel" {
+  load ../helpers/sentinel
+  start_service
+  export MEMOLOCK_STORE=redis+sentinel://$service
+  begin_load --nemesis
+  torment lose_primary suspend_primary hand_over
+  end_load
+}
+
+lose_primary() {
+  local lost
+  lost=$(primary)
+  fault failover
+  end "${pids[lost]}"
+  await has_moved_from "$lost"
+  heal
+  revive "$lost"
+  await in_step
+}
+suspend_primary() {
+  local lost
+  lost=$(primary)
+  fault failover
+  kill -STOP "${pids[lost]}"
+  await has_moved_from "$lost"
+  heal
+  kill -CONT "${pids[lost]}"
+  await in_step
+}
+hand_over() {
+  local from
+  from=$(primary)
+  fault failover
+  sentinel 0 sentinel failover main >/dev/null
+  await has_moved_from "$from"
+  heal
+  await in_step
+}
+
+# revive I: a node that was killed begins anew at its old place.
+revive() {
+  REDIS_SOCKET=${sockets[$1]}
+  start_redis_again --port "${ports[$1]}" "${node_options[@]}"
+  pids[$1]=$REDIS_PID
+}
+node_options=()
+
+in_step() {
+  local now
+  now=$(primary)
+  [[ -n $now ]] && replicas_are_in_step "$now" 2
+}
+
+# ---- a cluster ----
+
+@test "cluster" {
+  load ../helpers/cluster
+  replicas=1 start_cluster 3
+  export MEMOLOCK_STORE=redis+cluster://$cluster
+  # shellcheck disable=SC2154 # the helper's
+  node_options=(--cluster-enabled yes --cluster-node-timeout 1000 --cluster-replica-validity-factor 0
+    --repl-diskless-sync-delay 0)
+  begin_load --nemesis
+  torment move_slots lose_node demote
+  end_load
+}
+
+# move_slots: those of three ids, to the next node that has slots.
+move_slots() {
+  local n slot from to
+  fault move
+  for n in 1 4 7; do
+    slot=$(node 0 cluster keyslot "prove:{i$n.$load_name}")
+    from=$(owner_of "$slot")
+    to=$(next_primary "$from")
+    begin_move "$slot" "$from" "$to"
+    move_keys
+    end_move
+  done
+  heal
+}
+next_primary() {
+  local i
+  for ((i = ($1 + 1) % 6; i != $1; i = (i + 1) % 6)); do
+    [[ $(node "$i" role | head -n 1) != master ]] || break
+  done
+  echo "$i"
+}
+lose_node() {
+  local lost
+  lost=$(owner_of "$(node 0 cluster keyslot "prove:{i1.$load_name}")")
+  fault failover
+  end "${pids[lost]}"
+  await has_heir "$lost"
+  heal
+  revive "$lost"
+  await nodes_agree
+}
+has_heir() { owner_of "$(node $((($1 + 1) % 6)) cluster keyslot "prove:{i1.$load_name}")" >/dev/null; }
+demote() {
+  local lost
+  lost=$(owner_of "$(node 0 cluster keyslot "prove:{i1.$load_name}")")
+  fault failover
+  node $(((lost + 3) % 6)) cluster failover >/dev/null
+  await nodes_agree
+  heal
+}
