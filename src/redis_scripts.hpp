@@ -37,8 +37,8 @@ end
 )";
 
 /// is_own: whether the value that is stored belongs to the meta: it has its length, its expiry, and
-/// its hash, which a large one lacks. The meta outlives the value by a second (`linger`), or a value
-/// that outlived it would be taken for a foreign one: expiries shift when a slot moves.
+/// its hash, which a large one lacks. The meta outlives the value by a second (`linger`), or a
+/// value that outlived it would be taken for a foreign one: expiries shift when a slot moves.
 /// newer_than: whether what is stored, a mark too, is newer than `since` (microseconds). Of a
 /// foreign value that cannot be known: it is.
 /// lost: what a script returns that may not store; what it had on its way in goes.
@@ -117,11 +117,11 @@ return redis.call('PEXPIRE', KEYS[2], ARGV[2])
 
 /// ARGV: token, when the lock was acquired in microseconds, how long to keep it in ms (0: for
 /// good), where the value is ("here" or "part"), the value, the channels notif and fail, whether
-/// there are artifacts ("files" or ""), when the run ended in microseconds, then fields and values of
-/// the meta. Stores the value, releases the lock, tells the waiters. What comes late, since the
-/// server was out of reach, is as old as it is, but stays for a moment, for those who wait. Returns "stored", or why it did nothing: "lost",
-/// "forgotten", "part" (another holder has written where large values and artifacts come in),
-/// "type" (a foreign type of key).
+/// there are artifacts ("files" or ""), when the run ended in microseconds, then fields and values
+/// of the meta. Stores the value, releases the lock, tells the waiters. What comes late, since the
+/// server was out of reach, is as old as it is, but stays for a moment, for those who wait. Returns
+/// "stored", or why it did nothing: "lost", "forgotten", "part" (another holder has written where
+/// large values and artifacts come in), "type" (a foreign type of key).
 inline constexpr Script commit{rights, R"(
 local holder = redis.call('GET', KEYS[2])
 local function is_fit(key, type)

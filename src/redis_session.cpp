@@ -44,7 +44,8 @@ bool begins_with_word(std::string_view error, std::string_view word) {
 }
 
 bool is_busy(std::string_view error) {
-  // NOREPLICAS: one that has been cut off, or that has taken over and whose replicas are on their way.
+  // NOREPLICAS: one that has been cut off, or that has taken over and whose replicas are on their
+  // way.
   static constexpr std::array<std::string_view, 7> words{
       "LOADING", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "NOREPLICAS", "BUSY"};
   return std::any_of(words.begin(), words.end(),

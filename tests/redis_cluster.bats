@@ -505,8 +505,8 @@ demote_first() { node 3 cluster failover >/dev/null; }
 
 @test "a URL that is wrong" {
   local url
-  for url in redis+cluster:// redis+cluster:///1 redis+cluster://h/1 redis+cluster://h,, redis+cluster://h:0 \
-    'redis+cluster://h?x=1' redis+cluster://h,:7; do
+  for url in redis+cluster:// redis+cluster:///1 redis+cluster://h/1 'redis+cluster://h,,' redis+cluster://h:0 \
+    'redis+cluster://h?x=1' 'redis+cluster://h,:7'; do
     refused "the store's URL" get_id x --store "$url" -- true
   done
 }
