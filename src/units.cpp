@@ -125,7 +125,9 @@ std::optional<uint64_t> parse_size(std::string_view text) {
   if (!unit || number->whole > std::numeric_limits<int64_t>::max() / *unit) return std::nullopt;
   const auto fraction = static_cast<uint64_t>(static_cast<long double>(number->billionths) *
                                               static_cast<long double>(*unit) / 1e9L);
-  return number->whole * *unit + fraction;
+  const uint64_t bytes = number->whole * *unit + fraction;
+  if (bytes > std::numeric_limits<int64_t>::max()) return std::nullopt;
+  return bytes;
 }
 
 std::string format_duration(Nanoseconds length) {

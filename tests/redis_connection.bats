@@ -154,7 +154,7 @@ nil
   serve say $'-ERR unknown command \'AUTH\', with args beginning with: \'hunter2\' \r\n' read 9999
   fails "$fake: ERR unknown command 'AUTH'" "redis+unix://:hunter2@$fake" PING
   serve say $'-ERR no such password: hunter2\e[2J\r\n' read 9999
-  fails "$fake: ERR no such password: ***?[2J" "redis+unix://:hunter2@$fake" PING
+  fails "$fake: ERR no such password: ***\x1b[2J" "redis+unix://:hunter2@$fake" PING
 }
 
 @test "login, database and command are one write" {
