@@ -324,7 +324,7 @@ large_both_ways() {
 # ---- what is no Redis ----
 
 @test "a reply that is none is an error" {
-  for reply in hello $'HTTP/1.1 400 Bad Request\r\n' $'\x15\x03\x03' $'\r\n' $'%1\r\n' $'$\r\n' $'$x\r\n' \
+  for reply in hello $'HTTP/1.1 400 Bad Request\r\n' $'\x15\x03\x03' $'\r\n' $'%x\r\n' $'$\r\n' $'$x\r\n' \
     $'$-2\r\n' $'*-2\r\n' $'*x\r\n' $'*1 \r\n' $':x\r\n' $':\r\n' $':99999999999999999999\r\n' \
     $'$99999999999999999999\r\n' $'$3\r\nabcde' $'*1\r\n!\r\n' $'*1\r\n$1\r\nabc'; do
     serve read 1 say "$reply" read 9999

@@ -109,3 +109,32 @@ serve_evil() {
   done
   is_harmless "$(<report)"
 }
+
+# say_at_port REPLY: a server at $at says so to its first client.
+say_at_port() {
+  at=127.0.0.9:$((20000 + RANDOM % 10000))
+  spawn "$HELPERS/serve_bytes" "$at" say "$1" read 9999 2>refusal
+  await listens_at "$at"
+}
+listens_at() { [[ -n $(ss -tlnH "src $1") ]]; }
+
+@test "what a sentinel says is no address when it has no fit host or port" {
+  export MEMOLOCK_STORE_TIMEOUT=300ms
+  local -a hosts=("$evil" 'two words' '' host host host host) ports=(6379 6379 6379 99999 -1 1x '')
+  for i in "${!hosts[@]}"; do
+    host=${hosts[i]} port=${ports[i]}
+    say_at_port "$(printf '*2\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n' "$(printf %s "$host" | wc -c)" "$host" ${#port} "$port")"$'\n'
+    run --separate-stderr -125 memolock get -vv --store "redis+sentinel://$at/main" --tag t --id x --on-store-error fail
+    contains "$stderr" 'the answer is no address'
+    is_harmless "$stderr"
+  done
+}
+
+@test "a node of a cluster that redirects to what is no host's name is refused, and moves no cursor" {
+  export MEMOLOCK_STORE_TIMEOUT=300ms
+  for word in MOVED ASK; do
+    say_at_port "$(printf -- "-$word 1 $evil:7\r\n%.0s" 1 2 3 4)"
+    run -125 timeout 20 "$MEMOLOCK_BIN" get -vv --store "redis+cluster://$at" --tag t --id x --on-store-error fail
+    is_harmless "$output"
+  done
+}
