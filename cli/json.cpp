@@ -11,8 +11,8 @@ std::string dumped(const Json& json, bool ascii_alone, Json::error_handler_t on_
 }
 
 bool is_utf8(const std::string& bytes) {
-  using enum Json::error_handler_t;
-  return dumped(bytes, false, replace) == dumped(bytes, false, ignore);
+  using OnError = Json::error_handler_t;
+  return dumped(bytes, false, OnError::replace) == dumped(bytes, false, OnError::ignore);
 }
 
 }  // namespace
