@@ -20,10 +20,8 @@ using Json = nlohmann::ordered_json;
 }
 
 /// In one line, without its end. Tags, ids and words may hold any bytes, JSON may not: what is no
-/// UTF-8 becomes U+FFFD.
-[[nodiscard]] inline std::string json_text(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
+/// UTF-8 becomes U+FFFD. Fit to be shown on a terminal.
+[[nodiscard]] std::string json_text(const Json& json);
 
 /// Sets a field, and beside what is no UTF-8, and so is not whole there, NAME_hex with its bytes.
 void set_bytes(Json& json, const std::string& name, const std::string& bytes);

@@ -11,6 +11,7 @@
 #include "cli/verbs/verbs.hpp"
 #include "src/descriptor.hpp"
 #include "src/error.hpp"
+#include "src/key.hpp"
 #include "src/redis_address.hpp"
 #include "src/signals.hpp"
 
@@ -19,8 +20,9 @@ namespace {
 
 constexpr int own_error = 125;
 
+/// Whoever worded it, and whatever it quotes: one line, which moves no cursor.
 void print_line(std::string_view line) {
-  (void)write_all(STDERR_FILENO, "memolock: " + std::string(line) + "\n");
+  (void)write_all(STDERR_FILENO, "memolock: " + escape_controls(line) + "\n");
 }
 
 /// Where a caller has closed one of the three streams, a file opened here must not end up in its

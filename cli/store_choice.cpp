@@ -18,6 +18,7 @@
 #include "src/local_store.hpp"
 #include "src/percent.hpp"
 #include "src/redis_doctor.hpp"
+#include "src/signals.hpp"
 
 namespace memolock {
 namespace {
@@ -118,6 +119,9 @@ StoreChoice server_choice(const Options& options) {
     settings.address.sentinels.user = options.sentinel_user;
     settings.address.sentinels.password = sentinel_password(options);
   }
+  const RedisAddress& address = settings.address;
+  if (!address.password.empty() || !address.sentinels.password.empty() || !address.tls.key.empty())
+    leave_no_core();
   if (settings.address.is_cluster()) settings.address.cluster.memory = default_place().value_or("");
   // A password goes to the command only by the way that the caller has chosen for it.
   const bool inherited = variable("MEMOLOCK_STORE") == options.store;

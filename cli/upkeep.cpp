@@ -42,6 +42,15 @@ Swept sweep_all(const Options& options, const StoreChoice& choice, int root, Swe
   return swept;
 }
 
+/// None in a directory that is unfit.
+std::optional<SweepTurn> turn_if_due(const std::string& directory) {
+  try {
+    return SweepTurn::take_if_due(directory);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 Swept sweep_here(const Options& options, const StoreChoice& choice, Sweep how) {
@@ -61,7 +70,7 @@ void look_after(const Options& options, const StoreChoice& choice, const Outcome
   if (!directory) return;
   count_call(*directory, options.tag, outcome);
   if (!outcome.stored) return;
-  const auto turn = SweepTurn::take_if_due(*directory);
+  const auto turn = turn_if_due(*directory);
   if (!turn || split_off() == Side::caller) return;
   try {
     if (const Descriptor root = open_store_directory(*directory, DirectoryLink::follow))

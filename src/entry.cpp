@@ -233,7 +233,14 @@ std::optional<Record> decode(std::string_view bytes) {
   record.files_size = take<uint64_t>(head, at_files_size);
   record.files_hash = take<uint64_t>(head, at_files_hash);
   record.token = head.substr(at_token, token_size);
+  // It becomes part of the names of files.
+  if (record.token.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
+    return std::nullopt;
   record.holder.pid = take<int64_t>(head, at_pid);
+
+  if (std::min({record.begun, record.ended, record.run_time, record.ttl, record.stale,
+                record.retained}) < Nanoseconds(0))
+    return std::nullopt;
 
   // No file is that large, and sums of sizes below stay clear of the end of the type.
   constexpr uint64_t absurd = 1ULL << 60;

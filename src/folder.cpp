@@ -21,9 +21,23 @@ void make_directories(const std::string& path) {
   }
 }
 
+namespace {
+
+/// Follows a link that this user has made, or root: who else may write beside the store must not
+/// choose where it is. Empty, with errno set, where `path` is no link.
+Descriptor follow(const std::string& path) {
+  struct stat info {};
+  if (lstat(path.c_str(), &info) != 0 || !S_ISLNK(info.st_mode)) return {};
+  if (info.st_uid != geteuid() && info.st_uid != 0)
+    throw store_error("the store " + path + " is another user's link");
+  return Descriptor(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+}  // namespace
+
 Descriptor open_store_directory(const std::string& directory, DirectoryLink link) {
-  const int no_link = link == DirectoryLink::refuse ? O_NOFOLLOW : 0;
-  Descriptor root(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | no_link));
+  Descriptor root = open_folder(AT_FDCWD, directory);
+  if (!root && errno != ENOENT && link == DirectoryLink::follow) root = follow(directory);
   if (!root && errno == ENOENT) return root;
   struct stat info {};
   if (!root || fstat(root.get(), &info) != 0)

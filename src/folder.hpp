@@ -15,7 +15,8 @@ void make_directories(const std::string& path);
 enum class DirectoryLink { follow, refuse };
 
 /// The directory of a local store; empty when there is none. Throws Error(store) when it cannot be
-/// opened, belongs to another user, or others may write in it.
+/// opened, belongs to another user, or others may write in it. A link of another user's but root's
+/// is not followed.
 [[nodiscard]] Descriptor open_store_directory(const std::string& directory, DirectoryLink link);
 
 /// The same, made if there is none.

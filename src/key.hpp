@@ -26,7 +26,7 @@ inline constexpr std::string_view scratch_prefix = "memolock-doctor-";
 /// folder of the counters, the file that says by its time when `gc` last ran, and the folder of
 /// what is known of clusters.
 inline constexpr std::string_view counters_folder = ".stats";
-inline constexpr std::string_view gc_stamp = ".gc";
+inline constexpr const char* gc_stamp = ".gc";
 inline constexpr std::string_view clusters_folder = ".clusters";
 
 /// The file of a tag's counters in their folder.

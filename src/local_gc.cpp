@@ -250,14 +250,14 @@ void drop_least_recently_used(int root, uint64_t max_size, Sweep how, Swept& swe
 }
 
 /// Empty, with errno set, when it cannot be opened.
-Descriptor open_stamp(int at, const std::string& name) {
-  return Descriptor(openat(at, name.c_str(), O_RDWR | O_CREAT | file_flags, 0600));
+Descriptor open_stamp(int root) {
+  return Descriptor(openat(root, gc_stamp, O_RDWR | O_CREAT | file_flags, 0600));
 }
 
 }  // namespace
 
 SweepTurn SweepTurn::wait_for(int root) {
-  SweepTurn turn(open_stamp(root, std::string(gc_stamp)));
+  SweepTurn turn(open_stamp(root));
   if (!turn.stamp_) throw system_error("cannot write the store's " + std::string(gc_stamp), errno);
   if (const int error = lock_file(turn.stamp_.get()))
     throw system_error("cannot lock the store's " + std::string(gc_stamp), error);
@@ -270,7 +270,8 @@ std::optional<SweepTurn> SweepTurn::take_if_due(const std::string& directory) {
   struct stat info {};
   const bool is_new = stat(path.c_str(), &info) != 0;
   if (!is_new && !is_older(info, interval)) return std::nullopt;
-  SweepTurn turn(open_stamp(AT_FDCWD, path));
+  const Descriptor root = open_store_directory(directory, DirectoryLink::follow);
+  SweepTurn turn(root ? open_stamp(root.get()) : Descriptor());
   if (is_new || !turn.stamp_ || try_lock_file(turn.stamp_.get()) != 0) return std::nullopt;
   // Another may have had it between the two looks.
   if (fstat(turn.stamp_.get(), &info) != 0 || !is_older(info, interval)) return std::nullopt;

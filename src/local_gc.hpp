@@ -26,6 +26,7 @@ class SweepTurn {
   [[nodiscard]] static SweepTurn wait_for(int root);
   /// Takes it if the last sweep of the store in `directory` is longer ago than an hour and nobody
   /// else takes it; with the first call the hour begins. One system call, where it is not due.
+  /// Throws Error(store) where the directory is unfit.
   [[nodiscard]] static std::optional<SweepTurn> take_if_due(const std::string& directory);
 
  private:

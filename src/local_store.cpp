@@ -106,6 +106,11 @@ bool LocalStore::knows(const Key& key) {
 bool LocalStore::forget(const Key& key) { return forget_files(EntryFiles(key)); }
 
 bool LocalStore::forget_files(const EntryFiles& files) {
+  const Descriptor folder = open_folder(root_.get(), files.folder);
+  if (!folder) {
+    if (errno == ENOENT || errno == ELOOP || errno == ENOTDIR) return false;
+    throw system_error("cannot open " + joined(directory_, files.folder), errno);
+  }
   bool found = false;
   if (const LiveRun run = open_run(root_.get(), files, O_RDWR)) {
     if (const int error = write_all_at(run.file.get(), "\1", forgotten_offset))
@@ -114,15 +119,13 @@ bool LocalStore::forget_files(const EntryFiles& files) {
     found = true;
   }
   for (const std::string& name : {files.entry, files.failed, files.mark}) {
-    const std::string path = joined(files.folder, name);
-    if (unlinkat(root_.get(), path.c_str(), 0) == 0) {
+    if (unlinkat(folder.get(), name.c_str(), 0) == 0) {
       found = true;
-    } else if (errno != ENOENT && errno != ENOTDIR) {
-      throw system_error("cannot remove " + joined(directory_, path), errno);
+    } else if (errno != ENOENT) {
+      throw system_error("cannot remove " + joined(directory_, joined(files.folder, name)), errno);
     }
   }
-  const Descriptor folder = open_folder(root_.get(), files.folder);
-  if (folder) clear_dead(joined(directory_, files.folder), files, folder.get());
+  clear_dead(joined(directory_, files.folder), files, folder.get());
   return found;
 }
 

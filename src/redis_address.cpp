@@ -49,11 +49,6 @@ std::string decoded(std::string_view text) {
   return *std::move(plain);
 }
 
-bool is_printable(const std::string& text) {
-  return std::none_of(text.begin(), text.end(),
-                      [](unsigned char c) { return c <= ' ' || c == 127; });
-}
-
 /// A decimal number from `least` to `most`.
 std::optional<int> number(std::string_view text, int least, int most) {
   int value = 0;
@@ -106,7 +101,7 @@ void read_host(std::string_view site, std::string& name, uint16_t& its_port) {
     name = decoded(site.substr(0, host_end));
   }
   if (name.empty()) refuse("names no host");
-  if (!is_printable(name)) refuse("has a host that is no name");
+  if (!is_printable_word(name)) refuse("has a host that is no name");
 
   site.remove_prefix(host_end);
   if (site.empty()) return;
@@ -156,7 +151,7 @@ void read_sentinels(const Parts& parts, RedisAddress& into) {
   const std::string_view path = parts.rest.substr(1);
   const size_t name_end = std::min(path.find_first_of("/?#"), path.size());
   sentinels.master = decoded(path.substr(0, name_end));
-  if (sentinels.master.empty() || !is_printable(sentinels.master))
+  if (!is_printable_word(sentinels.master))
     refuse("names no master; that is redis+sentinel://HOSTS/NAME");
   read_database(path.substr(name_end), into);
 }
@@ -184,6 +179,10 @@ void read_unix(const Parts& parts, RedisAddress& into) {
 
 }  // namespace
 
+bool is_printable_word(std::string_view text) {
+  return !text.empty() && text.find(' ') == std::string_view::npos && escape_controls(text) == text;
+}
+
 std::string RedisHost::shown() const {
   if (name.find(':') != std::string::npos) return fmt::format("[{}]:{}", name, port);
   return fmt::format("{}:{}", name, port);
@@ -205,8 +204,8 @@ RedisAddress RedisAddress::at(const RedisHost& there) const {
 std::string RedisAddress::shown() const {
   if (!host.empty()) return RedisHost{host, port}.shown();
   if (is_cluster()) return "cluster " + shown_hosts(cluster.hosts);
-  if (!has_sentinels()) return path;
-  return escape_controls(sentinels.master) + " by " + shown_hosts(sentinels.hosts);
+  if (!has_sentinels()) return escape_controls(path);
+  return sentinels.master + " by " + shown_hosts(sentinels.hosts);
 }
 
 bool is_redis_url(std::string_view url) { return scheme_of(url) != nullptr; }

@@ -16,6 +16,10 @@ struct RedisTls {
   std::string server_name;  ///< the name or IP address to ask for and to verify; unset: the host
 };
 
+/// Whether a text is fit to be a host's name and to be shown: not empty, without blanks, and with
+/// nothing that would have to be escaped.
+[[nodiscard]] bool is_printable_word(std::string_view text);
+
 struct RedisHost {
   std::string name;  ///< or IP address
   uint16_t port = 0;

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "src/key.hpp"
+
 namespace memolock {
 namespace {
 
@@ -79,10 +81,11 @@ void RedisConnection::check_login() {
     if (reply.type != RedisReply::Type::error) continue;
     std::string& text = reply.text;
     text.resize(std::min(text.find(", with args"), text.size()));
-    for (size_t at = 0; !password_.empty();) {
-      at = text.find(password_, at);
+    const std::string shown = escape_controls(password_);
+    for (size_t at = 0; !shown.empty();) {
+      at = text.find(shown, at);
       if (at == std::string::npos) break;
-      text.replace(at, password_.size(), "***");
+      text.replace(at, shown.size(), "***");
       at += 3;
     }
     socket_->fail(text);

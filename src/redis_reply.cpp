@@ -11,6 +11,7 @@
 
 #include "src/entry.hpp"
 #include "src/error.hpp"
+#include "src/key.hpp"
 #include "src/nameless_file.hpp"
 
 namespace memolock {
@@ -33,17 +34,12 @@ RedisReply::Type type_of(int type) {
   return RedisReply::Type::string;
 }
 
-/// A server's own words are for people to read: no control bytes.
-void make_printable(std::string& text) {
-  const auto is_control = [](unsigned char c) { return c < ' ' || c == 127; };
-  std::replace_if(text.begin(), text.end(), is_control, '?');
-}
-
 void* on_string(const redisReadTask* task, char* bytes, size_t size) {
   RedisReply& reply = target(task);
   reply.type = type_of(task->type);
   reply.text.assign(bytes, size);
-  if (reply.type == RedisReply::Type::error) make_printable(reply.text);
+  // A server's own words are for people to read.
+  if (reply.type == RedisReply::Type::error) reply.text = escape_controls(reply.text);
   if (reply.type != RedisReply::Type::string) return &reply;
   reply.size = size;
   reply.hash = checksum(reply.text);

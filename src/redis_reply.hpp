@@ -28,7 +28,7 @@ struct RedisReply {
 
   Type type = Type::nil;
   int64_t integer = 0;
-  std::string text;  ///< of a string, status or error; an error's control bytes are '?'
+  std::string text;  ///< of a string, status or error; an error's is escaped, fit to be shown
   Descriptor file;  ///< instead of the text of a string over 64 KiB: a nameless file with its bytes
   uint64_t size = 0;                 ///< of a string; bytes
   uint64_t hash = 0;                 ///< of a string; XXH3, as `checksum` has it

@@ -33,7 +33,8 @@ std::optional<RedisAddress> ask(const RedisAddress& service, const RedisAddress&
   RedisAddress master = service;
   master.host = reply.elements[0].text;
   const char* const end = port.data() + port.size();
-  if (std::from_chars(port.data(), end, master.port).ptr != end || master.host.empty())
+  const auto [rest, error] = std::from_chars(port.data(), end, master.port);
+  if (error != std::errc() || rest != end || !is_printable_word(master.host))
     throw store_error(
         fmt::format("the sentinel at {}: the answer is no address", sentinel.shown()));
   return master;
@@ -61,7 +62,7 @@ RedisAddress find_master(const RedisAddress& service, Nanoseconds timeout, int i
     try {
       const auto master = ask(service, sentinel_address(service, host), share, interrupt);
       if (master) {
-        log.debug("the master is {}, says {}", escape_controls(master->shown()), host.name);
+        log.debug("the master is {}, says {}", master->shown(), host.name);
         return *master;
       }
     } catch (const Error& error) {

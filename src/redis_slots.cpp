@@ -17,12 +17,6 @@ RedisHost host_named(std::string_view name, uint16_t port, const RedisHost& aske
   return {is_unknown ? asked.name : std::string(name), port};
 }
 
-/// Whether a name or an id can stand in a line of the file, and in a message.
-bool is_word(std::string_view text) {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > ' ' && c != 127; });
-}
-
 /// A whole text that is a number from 0 to `most`.
 std::optional<uint16_t> number(std::string_view text, int most) {
   int value = 0;
@@ -45,8 +39,8 @@ std::optional<SlotMap::Range> range_from(const RedisReply& answer, const RedisHo
                        {host_named(node[0].text, static_cast<uint16_t>(port), asked),
                         node.size() > 2 ? node[2].text : ""},
                        answer.elements.size() > 3};
-  if (!is_word(range.node.host.name)) return std::nullopt;
-  if (!is_word(range.node.id)) range.node.id.clear();
+  if (!is_printable_word(range.node.host.name)) return std::nullopt;
+  if (!is_printable_word(range.node.id)) range.node.id.clear();
   return range;
 }
 
@@ -64,7 +58,7 @@ std::optional<SlotMap::Range> range_in(std::string_view line) {
   const std::string_view id = next_word(line);
   const auto port = number(next_word(line), UINT16_MAX);
   if (!first || !last || *first > *last || !port || *port == 0) return std::nullopt;
-  if (!is_word(id) || !is_word(line)) return std::nullopt;
+  if (!is_printable_word(id) || !is_printable_word(line)) return std::nullopt;
   return SlotMap::Range{*first, *last, {{std::string(line), *port}, std::string(id)}, false};
 }
 
@@ -148,7 +142,7 @@ std::optional<Redirection> redirection_in(std::string_view error, const RedisHos
   const auto port = number(error.substr(colon + 1), UINT16_MAX);
   if (!port || *port == 0) return std::nullopt;
   found.host = host_named(error.substr(0, colon), *port, asked);
-  if (!is_word(found.host.name)) return std::nullopt;
+  if (!is_printable_word(found.host.name)) return std::nullopt;
   return found;
 }
 

@@ -4,12 +4,16 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "src/error.hpp"
 
 namespace memolock {
 namespace {
+
+// What memolock was started with, where that is not so any more.
+std::optional<rlimit> core_limit;
 
 bool is_ignored(int signal) {
   struct sigaction action {};
@@ -56,11 +60,25 @@ Descriptor Signals::watch_children() const {
 void Signals::restore() const {
   if (ignored_children_) signal(SIGCHLD, SIG_IGN);
   sigprocmask(SIG_SETMASK, &original_mask_, nullptr);
+  if (core_limit) setrlimit(RLIMIT_CORE, &*core_limit);
+}
+
+void leave_no_core() {
+  if (core_limit) return;
+  // 0 would have the kernel still hand one to a program that collects them; for 1 it does not.
+  rlimit found{};
+  rlimit none{1, RLIM_INFINITY};
+  if (prlimit(0, RLIMIT_CORE, &none, &found) != 0) {
+    // The hard limit was lower, and must not be raised.
+    if (getrlimit(RLIMIT_CORE, &found) != 0) return;
+    none = {std::min<rlim_t>(1, found.rlim_max), found.rlim_max};
+    if (setrlimit(RLIMIT_CORE, &none) != 0) return;
+  }
+  core_limit = found;
 }
 
 void die_by(int signal_number) {
-  const rlimit no_core{0, 0};
-  setrlimit(RLIMIT_CORE, &no_core);
+  leave_no_core();
   signal(signal_number, SIG_DFL);
   sigset_t mask;
   sigemptyset(&mask);

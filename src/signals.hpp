@@ -13,7 +13,7 @@ namespace memolock {
 /// Blocks INT, TERM, HUP and QUIT, except those that memolock was started to ignore (nohup), and
 /// from then on hands them out through a descriptor. Blocks PIPE and XFSZ too, so that writing
 /// fails with an errno instead. Made once, in main, before any thread; dispositions stay as they
-/// were, so a child needs its mask restored and nothing else.
+/// were, so a child needs its mask restored and nothing else of its signals.
 class Signals {
  public:
   Signals();
@@ -35,7 +35,8 @@ class Signals {
   /// A descriptor that becomes readable when a child has ended.
   [[nodiscard]] Descriptor watch_children() const;
 
-  /// Puts mask and dispositions back to what memolock was started with. Async-signal-safe.
+  /// Puts mask, dispositions and the limit on core files back to what memolock was started with.
+  /// Async-signal-safe.
   void restore() const;
 
  private:
@@ -44,6 +45,10 @@ class Signals {
   sigset_t original_mask_{};
   bool ignored_children_ = false;
 };
+
+/// From now on this process leaves no core file, for it holds a secret. A child gets its own limit
+/// back with Signals::restore.
+void leave_no_core();
 
 /// Ends this process by `signal`, as it would have without memolock, but without a core file.
 /// Returns only if it cannot.

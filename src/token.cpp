@@ -63,6 +63,8 @@ std::optional<TokenParts> parse_token(std::string_view token) {
   auto name = percent_unescape(token.substr(host + 1));
   if (!name) return std::nullopt;
   parts.holder.host = std::move(*name);
+  constexpr int64_t most = std::chrono::duration_cast<std::chrono::milliseconds>(forever).count();
+  if (milliseconds < 0 || milliseconds > most) return std::nullopt;
   parts.begun = std::chrono::milliseconds(milliseconds);
   return parts;
 }

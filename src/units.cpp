@@ -107,7 +107,7 @@ std::optional<Nanoseconds> parse_duration(std::string_view text) {
     // A bare number is seconds, but only alone: "1h30" is more likely a slip than thirty seconds.
     const auto unit = word.empty() && first ? seconds(1) : duration_unit(word);
     if (!unit || *unit >= previous_unit) return std::nullopt;
-    if (number->whole > static_cast<uint64_t>(longest / *unit)) return std::nullopt;
+    if (number->whole > static_cast<uint64_t>((longest - sum) / *unit)) return std::nullopt;
     sum += static_cast<int64_t>(number->whole) * *unit;
     sum += Nanoseconds(static_cast<int64_t>(static_cast<long double>(number->billionths) *
                                             static_cast<long double>(unit->count()) / 1e9L));
@@ -125,7 +125,9 @@ std::optional<uint64_t> parse_size(std::string_view text) {
   if (!unit || number->whole > std::numeric_limits<int64_t>::max() / *unit) return std::nullopt;
   const auto fraction = static_cast<uint64_t>(static_cast<long double>(number->billionths) *
                                               static_cast<long double>(*unit) / 1e9L);
-  return number->whole * *unit + fraction;
+  const uint64_t bytes = number->whole * *unit + fraction;
+  if (bytes > std::numeric_limits<int64_t>::max()) return std::nullopt;
+  return bytes;
 }
 
 std::string format_duration(Nanoseconds length) {

@@ -5,7 +5,7 @@ load helpers/common
 
 kib=$(printf 'x%.0s' {1..1023})
 
-odd=('a/b' '/' '//' '../../x' '.' '..' '...' '.hidden' 'two words' ' ' $'new\nline' $'\n' $'\t' $'\x1b[31m' $'\xff'
+odd=('a/b' '/' '//' '../../x' '.' '..' '...' '.hidden' 'two words' ' ' $'new\nline' $'\n' $'\t' $'\x1b[31m' $'\xff' $'\xc2\x9b' $'\xc0\xaf'
   '*' '?' '[a]' '~' '~root' '%41' 'A' 'a' '%' '%25' 'ünï' '日本語' '-' '--' '--id' 'x.entry' 'x.lock' 'x.run' 'x.wake' 'x.control'
   '$HOME' '`id`' "'" '"' '\' ':' '{x}' 'a:b' 'CON' "${kib}a" "${kib}b")
 
@@ -39,7 +39,8 @@ odd=('a/b' '/' '//' '../../x' '.' '..' '...' '.hidden' 'two words' ' ' $'new\nli
 }
 
 @test "odd tags are families of their own, and nothing outside the store is touched" {
-  tags=('a/b' '/' '../../x' '.' '..' '.hidden' 'two words' '*' '~' '%41' 'A' 'a' 'ünï' 'lock' 'x/locks' "${kib}a" "${kib}b")
+  tags=('a/b' '/' '../../x' '.' '..' '.hidden' 'two words' '*' '?' '[a]' '\' '~' '%41' 'A' 'a' 'ünï' $'\xff' $'\xc2\x9b' '-' '--'
+    '--tag' '$HOME' 'lock' 'x/locks' "${kib}a" "${kib}b")
   for i in "${!tags[@]}"; do
     equal "$i" "$(memolock get "--tag=${tags[i]}" --id x --ttl 1h -- echo "$i")"
   done

@@ -174,3 +174,39 @@ family() {
   wait $!
   keeps_quiet dumps files
 }
+
+@test "a memolock that is killed while it waits leaves no core file with a password" {
+  ulimit -c unlimited || skip 'the hard limit on core files is lower'
+  (cd "$HOME" && sh -c 'kill -ABRT $$') || true
+  compgen -G "$HOME/core*" >/dev/null || skip 'here core files go elsewhere'
+  with file $secret get --tag t --id "$id" --ttl 0 -- held a sh -c 'ulimit -c; ulimit -Hc' >limits &
+  holder=$!
+  await test -e a.started
+  spawned_or_not=(spawn)
+  for signal in ABRT SEGV QUIT; do
+    for source in "${sources[@]}"; do
+      with "$source" $secret get -v --tag t --id "$id" --ttl 0 -- false 2>err
+      waiter=$!
+      await began_to_wait 1 err
+      kill -$signal "$waiter"
+      finish "$waiter"
+      ((status > 128))
+      rm -rf "$XDG_CONFIG_HOME/memolock"
+    done
+  done
+  equal '' "$(compgen -G 'core*')"
+  release a
+  wait $holder
+  equal $'unlimited\nunlimited' "$(<limits)"
+}
+
+@test "the command has its caller's limit on core files, also a lower one" {
+  for limits in '0 0' '0 4096' '4096 8192'; do
+    read -r soft hard <<<"$limits"
+    equal "$soft"$'\n'"$hard" "$(
+      ulimit -Hc "$hard"
+      ulimit -Sc "$soft"
+      with file $secret get --tag t --id "$id" --refresh --ttl 1h -- bash -c 'ulimit -Sc; ulimit -Hc'
+    )"
+  done
+}

@@ -1,0 +1,18 @@
+#!/usr/bin/env bats
+# What reads bytes from elsewhere, fed with those that once were too much for it, and with some of each kind.
+# store: any
+
+load helpers/common
+
+corpus=$BATS_TEST_DIRNAME/fuzz/corpus
+
+@test "all that reads bytes from elsewhere bears what is kept for it" {
+  export TMPDIR=$BATS_TEST_TMPDIR
+  run -0 "$HELPERS/fuzz" "$corpus"
+  equal "$(find "$corpus" -type f | wc -l)" "${#lines[@]}"
+}
+
+@test "each harness has a corpus, and no file of a corpus is large" {
+  equal "$(ls "$corpus")" "$("$HELPERS/fuzz" "$corpus" | cut -d / -f 1 | sort -u)"
+  equal '' "$(find "$corpus" -type f -size +8k)"
+}

@@ -1,0 +1,48 @@
+// The artifacts of an entry: nothing is written outside of the paths that are wanted.
+#include <sys/mman.h>
+
+#include <fstream>
+
+#include "src/error.hpp"
+#include "src/restore.hpp"
+#include "tests/fuzz/harness.hpp"
+
+namespace memolock::fuzz {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What is there, but not below the wanted paths.
+std::string seen(const fs::path& folder) {
+  std::string all;
+  for (auto at = fs::recursive_directory_iterator(folder); at != end(at); ++at) {
+    const bool is_wanted = at->path() == folder / "in" / "wanted";
+    if (is_wanted) at.disable_recursion_pending();
+    if (!is_wanted) all += at->path().string() + (at->is_directory() ? "/ " : " ");
+  }
+  std::string content;
+  std::ifstream(folder / "out" / "precious") >> content;
+  return all + content;
+}
+
+const Harness archive("archive", [](std::string_view bytes) {
+  const fs::path folder = scratch() / "archive";
+  remove_all(folder);
+  create_directories(folder / "in");
+  create_directory(folder / "out");
+  std::ofstream(folder / "out" / "precious") << "precious";
+  fs::current_path(folder / "in");
+  const std::string before = seen(folder);
+  const Descriptor file(memfd_create("archive", MFD_CLOEXEC));
+  require(write_all(file.get(), bytes) == 0, "memory can be had");
+  try {
+    restore({file.get(), 0, bytes.size()}, {"wanted", "other"}, {"wanted"}, -1);
+  } catch (const Error& error) {
+    require(error.kind() == Error::Kind::store, "a fault of an archive is one of the store");
+    require_printable(error.what());
+  }
+  require(seen(folder) == before, "nothing is written elsewhere");
+});
+
+}  // namespace
+}  // namespace memolock::fuzz

@@ -1,0 +1,28 @@
+// The configuration file.
+#include "cli/config.hpp"
+
+#include <cstdlib>
+#include <fstream>
+
+#include "src/error.hpp"
+#include "tests/fuzz/harness.hpp"
+
+namespace memolock::fuzz {
+namespace {
+
+const Harness config("config", [](std::string_view text) {
+  static const std::filesystem::path folder = scratch() / "memolock";
+  create_directory(folder);
+  std::ofstream(folder / "config.toml", std::ios::binary) << text;
+  setenv("XDG_CONFIG_HOME", scratch().c_str(), 1);
+  try {
+    for (const ConfigEntry& entry : read_config())
+      require(!entry.file.empty(), "a key stands in a file");
+  } catch (const Error& error) {
+    require(error.kind() == Error::Kind::usage, "a fault of the file is one of usage");
+    require_printable(error.what());
+  }
+});
+
+}  // namespace
+}  // namespace memolock::fuzz

@@ -1,0 +1,36 @@
+// The names of a local store's files, there and back.
+#include "src/key.hpp"
+#include "tests/fuzz/harness.hpp"
+
+namespace memolock::fuzz {
+namespace {
+
+void look_at(const EntryFiles& files, const std::string& name, FileKind kind) {
+  require(kind_of_file(name) == kind, "a file's name tells its kind");
+  require(EntryFiles(files.folder, name).entry == files.entry, "and its entry");
+  require(name.size() <= 255 && name.find('/') == std::string::npos && name.front() != '.',
+          "and is one of a visible file");
+  require_printable(name);
+}
+
+/// TAG:ID, or any name in a folder.
+const Harness file_names("file_names", [](std::string_view text) {
+  (void)kind_of_file(text);
+  const auto key = key_of_redis_name(text, Brace::no);
+  if (!key) return;
+  const EntryFiles files(*key);
+  const std::string token(32, 'a');
+  look_at(files, files.entry, FileKind::entry);
+  look_at(files, files.failed, FileKind::failed);
+  look_at(files, files.mark, FileKind::mark);
+  look_at(files, files.lock, FileKind::lock);
+  look_at(files, files.run, FileKind::run);
+  look_at(files, files.wake, FileKind::wake);
+  look_at(files, files.promise, FileKind::promise);
+  look_at(files, files.control(token), FileKind::control);
+  look_at(files, files.answer(token), FileKind::answer);
+  require_printable(key->shown());
+});
+
+}  // namespace
+}  // namespace memolock::fuzz

@@ -1,0 +1,26 @@
+// What is remembered of a cluster's slots, and where its nodes say that a key is.
+#include "src/redis_slots.hpp"
+#include "tests/fuzz/harness.hpp"
+
+namespace memolock::fuzz {
+namespace {
+
+const Harness slots("slots", [](std::string_view text) {
+  const SlotMap map = SlotMap::parse(text);
+  require(SlotMap::parse(map.text()).text() == map.text(), "slots are read as they were written");
+  for (const RedisNode& node : map.nodes()) {
+    require_printable(node.host.shown() + map.shown_slots(node));
+    require(node.host.port != 0, "a node has a port");
+  }
+  require(map.missing() >= 0 && map.missing() <= slot_count, "no more is missing than there is");
+});
+
+const Harness redirection("redirection", [](std::string_view error) {
+  const auto found = redirection_in(error, {"asked", 1});
+  if (!found) return;
+  require(!found->host.name.empty() && found->host.port != 0, "it leads somewhere");
+  require_printable(found->host.shown());
+});
+
+}  // namespace
+}  // namespace memolock::fuzz

@@ -1,0 +1,31 @@
+// Tokens, which say who holds a lock, and MEMOLOCK_HELD.
+#include "src/token.hpp"
+
+#include "src/redis_entry.hpp"
+#include "tests/fuzz/harness.hpp"
+
+namespace memolock::fuzz {
+namespace {
+
+bool same(const TokenParts& a, const TokenParts& b) {
+  return a.begun == b.begun && a.keeper == b.keeper && a.holder.host == b.holder.host &&
+         a.holder.pid == b.holder.pid;
+}
+
+const Harness token("token", [](std::string_view text) {
+  const Record run = run_of_token({"t", "x"}, std::string(text));
+  if (const auto parts = parse_token(text)) {
+    const auto again = parse_token(new_token(*parts));
+    require(again && same(*parts, *again), "a token says what was put into it");
+    require(run.holder.host == parts->holder.host, "a run is its holder's");
+  }
+  (void)(wall_now() - run.begun);
+});
+
+const Harness held("held", [](std::string_view text) {
+  const std::string again = format_held(parse_held(text));
+  require(format_held(parse_held(again)) == again, "ancestors are read as they were written");
+});
+
+}  // namespace
+}  // namespace memolock::fuzz

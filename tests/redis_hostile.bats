@@ -1,0 +1,140 @@
+#!/usr/bin/env bats
+# A server, or whoever else may write to it, that wishes us ill: what it says moves no cursor, and breaks no line.
+
+load helpers/common
+
+setup() {
+  isolate
+  use_store
+}
+
+# What a terminal obeys: ESC, DEL, the C1 controls in UTF-8, and what turns the direction of a text.
+evil=$'a\e[2J\x7fb\xc2\x9b31m\xe2\x80\xaec\xff'
+shown='a\x1b[2J\x7fb\xc2\x9b31m\xe2\x80\xaec\xff'
+
+# is_harmless TEXT
+is_harmless() {
+  local bad
+  for bad in $'\e' $'\x7f' $'\xc2\x9b' $'\xe2\x80\xae'; do
+    [[ $1 != *"$bad"* ]] || fail "not harmless: $(printf %q "$1")"
+  done
+}
+
+# holder HOST: the lock of x is held by one who says so of himself.
+holder() {
+  local escaped
+  escaped=$(printf %s "$1" | od -An -tx1 | tr -d '\n' | sed 's/ /%/g')
+  redis set t/lock:x "0123456789abcdef0123456789abcdef-${2-1700000000000}-42@$escaped" px 60000 >/dev/null
+}
+
+@test "the host of a holder is shown without what a terminal would obey" {
+  holder "$evil"
+  run -0 memolock ls
+  contains "$output" "$shown:42"
+  run -0 memolock ls --json
+  is_harmless "$output"
+  run -0 memolock show --tag t --id x
+  contains "$output" "$shown:42"
+  run -0 memolock show --tag t --id x --json
+  is_harmless "$output"
+  equal 42 "$(jq .run.pid <<<"$output")"
+  run -124 get -vv --wait 0.1 -- true
+  contains "$output" "$shown:42"
+  is_harmless "$output"
+  # what is left of the live line is its own
+  output=$(on_terminal 200 "timeout 2 '$MEMOLOCK_BIN' get --tag t --id x --ttl 1h --wait 1s -- true")
+  contains "$output" "$shown:42"
+  lacks "$output" $'\e[2J'
+}
+
+@test "a token that lies about its time is shown, and hurts nobody" {
+  for time in 9223372036854775807 -9223372036854775808 99999999999999999999 -1; do
+    holder host "$time"
+    run -0 memolock ls
+    contains "$output" running
+    run -124 get -vv --wait 0.1 -- true
+  done
+}
+
+@test "what a foreign hash says of an entry is shown without what a terminal would obey" {
+  get -- echo output
+  redis hset t/meta:x host "$evil" >/dev/null
+  run -0 memolock show --tag t --id x
+  contains "$output" "$shown"
+  is_harmless "$output"
+  run -0 memolock show --tag t --id x --json
+  is_harmless "$output"
+  equal output "$(memolock get --tag t --id x)"
+}
+
+@test "names of foreign keys are shown without what a terminal would obey" {
+  redis set "$evil:$evil" value >/dev/null
+  redis set "t:$evil" value >/dev/null
+  redis set "t/lock:$evil" token >/dev/null
+  run -0 memolock ls
+  is_harmless "$output"
+  run -0 memolock ls --tag t
+  contains "$output" "$shown"
+  run -0 memolock ls --json
+  is_harmless "$output"
+  printf %s "$evil" | od -An -tx1 | tr -d ' \n' >hex
+  equal "$(<hex)" "$(memolock ls --tag t --json | jq -r '.[0].id_hex')"
+}
+
+# serve_evil: a server at $fake that answers everything with an error that a terminal would obey.
+serve_evil() {
+  for _ in {1..20}; do printf -- '-%s %s\r\n' "${1-ERR}" "$evil"; done >replies
+  fake=$BATS_TEST_TMPDIR/fake.$((${fake_number:-0}))
+  fake_number=$((${fake_number:-0} + 1))
+  spawn "$HELPERS/serve_bytes" "$fake" file replies read 9999
+  await test -S "$fake"
+}
+
+@test "an error of the server is shown without what a terminal would obey, whatever the verb" {
+  export MEMOLOCK_STORE_TIMEOUT=300ms
+  for word in ERR WRONGTYPE NOAUTH MOVED OOM; do
+    for verb in 'get -vv --id x --ttl 1h -- echo output' 'get -vv --id x --on-store-error fail' 'ls' 'show --id x' \
+      'del --id x' 'del --all' 'set --id x --ttl 1h replies' 'renew --id x --token 0123456789abcdef0123456789abcdef' \
+      'fail --id x --token 0123456789abcdef0123456789abcdef' 'doctor' 'doctor --json' \
+      'get --id x --ttl 1h --report report -- echo output'; do
+      serve_evil $word
+      # shellcheck disable=SC2086
+      run timeout 20 "$MEMOLOCK_BIN" ${verb%% *} --store "redis+unix://:pass@$fake" --tag t ${verb#"${verb%% *}"}
+      ((status < 126))
+      is_harmless "$output"
+      while IFS= read -r line; do
+        [[ $verb == doctor* || $line == output || $line == 'memolock: '* ]] || fail "not a line of ours: $line"
+      done <<<"$output"
+    done
+  done
+  is_harmless "$(<report)"
+}
+
+# say_at_port REPLY: a server at $at says so to its first client.
+say_at_port() {
+  at=127.0.0.9:$((20000 + RANDOM % 10000))
+  spawn "$HELPERS/serve_bytes" "$at" say "$1" read 9999 2>refusal
+  await listens_at "$at"
+}
+listens_at() { [[ -n $(ss -tlnH "src $1") ]]; }
+
+@test "what a sentinel says is no address when it has no fit host or port" {
+  export MEMOLOCK_STORE_TIMEOUT=300ms
+  local -a hosts=("$evil" 'two words' '' host host host host) ports=(6379 6379 6379 99999 -1 1x '')
+  for i in "${!hosts[@]}"; do
+    host=${hosts[i]} port=${ports[i]}
+    say_at_port "$(printf '*2\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n' "$(printf %s "$host" | wc -c)" "$host" ${#port} "$port")"$'\n'
+    run --separate-stderr -125 memolock get -vv --store "redis+sentinel://$at/main" --tag t --id x --on-store-error fail
+    contains "$stderr" 'the answer is no address'
+    is_harmless "$stderr"
+  done
+}
+
+@test "a node of a cluster that redirects to what is no host's name is refused, and moves no cursor" {
+  export MEMOLOCK_STORE_TIMEOUT=300ms
+  for word in MOVED ASK; do
+    say_at_port "$(printf -- "-$word 1 $evil:7\r\n%.0s" 1 2 3 4)"
+    run -125 timeout 20 "$MEMOLOCK_BIN" get -vv --store "redis+cluster://$at" --tag t --id x --on-store-error fail
+    is_harmless "$output"
+  done
+}
