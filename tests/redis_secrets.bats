@@ -175,7 +175,11 @@ family() {
   keeps_quiet dumps files
 }
 
+# sanitizers_leave_cores: they would forbid them to this process and the command.
+sanitizers_leave_cores() { export ASAN_OPTIONS=disable_coredump=0 TSAN_OPTIONS=disable_coredump=0; }
+
 @test "a memolock that is killed while it waits leaves no core file with a password" {
+  sanitizers_leave_cores
   ulimit -c unlimited || skip 'the hard limit on core files is lower'
   (cd "$HOME" && sh -c 'kill -ABRT $$') || true
   compgen -G "$HOME/core*" >/dev/null || skip 'here core files go elsewhere'
@@ -201,6 +205,7 @@ family() {
 }
 
 @test "the command has its caller's limit on core files, also a lower one" {
+  sanitizers_leave_cores
   for limits in '0 0' '0 4096' '4096 8192'; do
     read -r soft hard <<<"$limits"
     equal "$soft"$'\n'"$hard" "$(
