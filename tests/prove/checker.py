@@ -108,7 +108,7 @@ def is_repeat(facts, first, second):
     if None in makers:
         return False
     # Who wants a fresh run wants one that has taken the lock since the server told him the time.
-    if makers[1].refresh and (makers[0].asked < makers[1].asked
+    if makers[1].refresh and (makers[0].asked < makers[1].asked + GRACE
                               or facts.faults_during(makers[1].asked, second.begun)):
         return False
     return second.begun < first.ended + min(maker.ttl for maker in makers) - TOLERANCE

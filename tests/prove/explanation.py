@@ -25,7 +25,7 @@ def may_lose_lease(facts, *calls):
 
 
 def by_disturbance(facts, first, second):
-    over = (first.ended or facts.over_by(first)) + SLACK
+    over = (facts.noticed_by(first) if first.ended else facts.over_by(first)) + SLACK
     for each in facts.maker(first).disturbances:
         if each.what != 'stop' and each.begun <= over:
             return 'killed holder'

@@ -53,8 +53,8 @@ class Facts:
 
     def noticed_by(self, run):
         """When memolock can have seen its command's end: not while it is suspended itself."""
-        maker = self.maker(run)
-        stops = [each.ended for each in maker.disturbances if each.ended and each.begun < run.ended + NOTICED] if maker else []
+        disturbances = self.maker(run).disturbances if self.maker(run) else []
+        stops = [each.ended for each in disturbances if each.ended and each.begun < run.ended + NOTICED]
         return max([run.ended, *stops]) + NOTICED
 
     def over_by(self, run):

@@ -53,10 +53,20 @@ def in_local_store(folder):
     return [str(path) for path in files if path.suffix not in ('.entry', '.failed', '.mark')]
 
 
+def fallback():
+    """Where callers without a store share a local lock."""
+    return f'/tmp/memolock-{os.geteuid()}'
+
+
 def in_fallback(ids):
-    """Of the local locks below /tmp that callers without a store share: all that is of these ids."""
-    folder = pathlib.Path(f'/tmp/memolock-{os.geteuid()}', 'prove')
-    return [str(path) for name in ids for path in folder.glob(f'*{name}*')]
+    """All that is of these ids."""
+    return [str(path) for name in ids for path in pathlib.Path(fallback(), 'prove').glob(f'*{name}*')]
+
+
+def tidy():
+    """What a killed holder leaves in a folder goes with the next caller, or with this."""
+    for store in ('local', f'file://{fallback()}'):
+        subprocess.run([os.environ['MEMOLOCK_BIN'], 'gc', '--store', store], capture_output=True, check=False)
 
 
 def all_of(mark, sockets, ids):
@@ -72,6 +82,7 @@ def after(patience, *what):
     """What is still there when so long has passed; sooner if nothing is."""
     until = now() + patience
     while left := all_of(*what):
+        tidy()
         if now() >= until:
             return left
         threading.Event().wait(0.1)
