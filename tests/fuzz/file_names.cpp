@@ -27,7 +27,6 @@ const Harness file_names("file_names", [](std::string_view text) {
   look_at(files, files.run, FileKind::run);
   look_at(files, files.wake, FileKind::wake);
   look_at(files, files.promise, FileKind::promise);
-  look_at(files, files.control(token), FileKind::control);
   look_at(files, files.answer(token), FileKind::answer);
   require_printable(key->shown());
 });
