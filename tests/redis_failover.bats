@@ -39,7 +39,7 @@ in_step() {
   part 1 4
   fault failover
   end "${pids[0]}"
-  await has_moved_from 0
+  await all_have_moved_from 0
   heal
   part 1 4
   REDIS_SOCKET=${sockets[0]}
@@ -53,7 +53,7 @@ in_step() {
   part 1 4
   fault failover
   kill -STOP "${pids[0]}"
-  await has_moved_from 0
+  await all_have_moved_from 0
   heal
   part 1 4
   kill -CONT "${pids[0]}"

@@ -93,3 +93,13 @@ has_moved_from() {
   now=$(primary)
   [[ -n $now && $now != "$1" && $(node "$now" role | head -n 1) == master ]]
 }
+
+# all_have_moved_from I: whether no sentinel calls it the primary any more. Until then callers may believe that one,
+# if the server does so too.
+all_have_moved_from() {
+  local i
+  has_moved_from "$1" || return
+  for i in 0 1 2; do
+    [[ $(sentinel "$i" sentinel get-master-addr-by-name main | sed -n 2p) != "${ports[$1]}" ]] || return
+  done
+}

@@ -45,10 +45,17 @@ def by_fault(facts, first, second):
     for fault in facts.history.faults:
         if fault.what == 'emptied' and first.begun - SLACK <= fault.begun <= second.begun:
             return 'emptied store'
-        in_doubt = first.begun <= fault.ended + LAG and facts.stored_by(first) >= fault.begun - LAG
-        if fault.what == 'failover' and in_doubt and second.begun >= fault.begun:
+        if fault.what == 'failover' and second.begun >= fault.begun and is_in_doubt(facts, fault, first, second):
             return 'failover'
         if (fault.what in ('outage', 'failover') and has_expired(facts, fault.begun, second)
                 and first.begun <= fault.ended and second.begun <= fault.ended + facts.settings.lease):
             return 'expired lease'
     return None
+
+
+def is_in_doubt(facts, fault, first, second):
+    """Whether the first's writes may be lost, or one of them may still be connected to the old primary."""
+    if first.begun <= fault.ended + LAG and facts.stored_by(first) >= fault.begun - LAG:
+        return True
+    return any(call.asked <= fault.ended + LAG and call.ended >= fault.begun
+               for call in (facts.maker(first), facts.maker(second)) if call.ended)

@@ -80,7 +80,7 @@ lose_primary() {
   lost=$(primary)
   fault failover
   end "${pids[lost]}"
-  await has_moved_from "$lost"
+  await all_have_moved_from "$lost"
   heal
   revive "$lost"
   await in_step
@@ -90,7 +90,7 @@ suspend_primary() {
   lost=$(primary)
   fault failover
   kill -STOP "${pids[lost]}"
-  await has_moved_from "$lost"
+  await all_have_moved_from "$lost"
   heal
   kill -CONT "${pids[lost]}"
   await in_step
@@ -100,7 +100,7 @@ hand_over() {
   from=$(primary)
   fault failover
   sentinel 0 sentinel failover main >/dev/null
-  await has_moved_from "$from"
+  await all_have_moved_from "$from"
   heal
   await in_step
 }

@@ -213,6 +213,14 @@ class CheckerTest(unittest.TestCase):
             story.fault(what, begun, ended)
             self.finds(story, 'overlap')
 
+    def test_one_who_still_is_at_the_old_primary(self):
+        for asked, explained in ((9, True), (10.8, False)):
+            story = Story(faults=True)
+            story.run(1, 10.9, 12)
+            story.run(2, 11, 13).asked = asked
+            story.fault('failover', 8, 9.5)
+            self.assertEqual(explained, story.wrong() == [])
+
     def test_a_lease_is_not_lost_for_no_reason(self):
         story = self.overlap()
         story.history.calls[1].messages.append('the lease was lost')
