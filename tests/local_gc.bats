@@ -135,7 +135,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   end $!
   (($(find "$MEMOLOCK_CACHE_DIR/t" -type f -o -type p | wc -l) >= 10))
   memolock gc --json >report
-  (($(jq .leftovers report) >= 10))
+  (($(jq .leftovers report) >= 7))
   (($(jq .bytes report) >= 200000))
   equal '' "$(find "$MEMOLOCK_CACHE_DIR/t" -mindepth 1)"
 }
