@@ -42,7 +42,7 @@ holder() {
   contains "$output" "$shown:42"
   is_harmless "$output"
   # what is left of the live line is its own
-  output=$(on_terminal 200 "timeout 2 '$MEMOLOCK_BIN' get --tag t --id x --ttl 1h --wait 1s -- true")
+  output=$(on_terminal 200 "timeout --foreground 2 '$MEMOLOCK_BIN' get --tag t --id x --ttl 1h --wait 1s -- true")
   contains "$output" "$shown:42"
   lacks "$output" $'\e[2J'
 }
