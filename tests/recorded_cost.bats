@@ -11,24 +11,21 @@ setup() {
   [[ -n ${RECORD_COST-} || $(compiler) == "$(sed -n 's/^# compiler: //p' "$record")" ]] || skip 'another compiler than the record'"'"'s'
   isolate
   use_store
+  # nothing in the environment that could make it longer elsewhere
+  lean=(env -i PATH="$PATH" HOME="$HOME" MEMOLOCK_CACHE_DIR="$MEMOLOCK_CACHE_DIR"
+    ${MEMOLOCK_STORE+MEMOLOCK_STORE="$MEMOLOCK_STORE"})
 }
 
 compiler() { grep -aom 1 'GCC: ([^)]*) [0-9.]*' "$MEMOLOCK_BIN"; }
 
-# lean COMMAND…: with nothing in the environment that could make it longer elsewhere.
-lean() {
-  env -i PATH="$PATH" HOME="$HOME" MEMOLOCK_CACHE_DIR="$MEMOLOCK_CACHE_DIR" \
-    ${MEMOLOCK_STORE+MEMOLOCK_STORE="$MEMOLOCK_STORE"} "$@"
-}
-
 instructions() {
-  lean valgrind --tool=callgrind --callgrind-out-file=/dev/null "$MEMOLOCK_BIN" "$@" 2>&1 >/dev/null \
+  "${lean[@]}" valgrind --tool=callgrind --callgrind-out-file=/dev/null "$MEMOLOCK_BIN" "$@" 2>&1 >/dev/null \
     | awk '/Collected/ { print $4 }'
 }
 
 # calls ARG…: those of memolock and what it starts, but not of programs that it executes.
 calls() {
-  lean strace -f -qq -o trace "$MEMOLOCK_BIN" "$@" >/dev/null
+  "${lean[@]}" strace -f -qq -o trace "$MEMOLOCK_BIN" "$@" >/dev/null
   calls_in trace
 }
 calls_in() {
@@ -78,7 +75,7 @@ costs() {
     memolock del --all --tag t >/dev/null
     spawn_get -- held "$1" true
     await test -e "$1.started"
-    lean setsid strace -f -qq -o "trace.$1" "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- false 3>&- &
+    "${lean[@]}" setsid strace -f -qq -o "trace.$1" "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- false 3>&- &
     await waits_for $!
     release "$1"
     wait $!
