@@ -154,8 +154,8 @@ void ServerExamination::judge_version(const RedisReply& hello) {
 }
 
 void ServerExamination::judge_role() {
-  if (hello_.empty()) return;
   const std::string& role = hello_["role"];
+  if (role.empty()) return;
   const std::string& mode = hello_["mode"];
   if (mode == "sentinel") {
     add(Level::fail, "role", "a Sentinel, which keeps no entries", "name the server it watches");

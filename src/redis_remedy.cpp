@@ -13,7 +13,8 @@ struct Remedy {
 };
 
 // The first whose sign is in the error counts.
-constexpr std::array<Remedy, 32> remedies{{
+constexpr std::array<Remedy, 33> remedies{{
+    {"the sentinel at ", "sentinel", "see to the sentinels, of which more is said above"},
     {"NOAUTH", "login",
      "give the password with --password-file or MEMOLOCK_REDIS_PASSWORD, and a user in the URL if "
      "it is not the default one's"},

@@ -26,7 +26,8 @@ RedisRouter::Route RedisRouter::route(uint16_t slot, int interrupt) {
     map_ = recall_slots(cluster_.cluster);
   }
   const RedisNode* const node = map_.node_of(slot);
-  if (node == nullptr) return {cluster_.cluster.hosts.front(), "", false, false};
+  if (node == nullptr)
+    return {cluster_.cluster.hosts.front(), "", false, std::exchange(wants_slots_, false)};
   return {node->host, is_remembered_ ? node->id : "", false, false};
 }
 
@@ -44,6 +45,11 @@ void RedisRouter::suspect(const RedisHost& host, const std::string& why) {
   suspicion_ = {host, why};
 }
 
+void RedisRouter::forget() {
+  map_ = {};
+  wants_slots_ = true;
+}
+
 void RedisRouter::learn(const RedisReply& answer, const RedisHost& asked) {
   SlotMap map = SlotMap::from(answer, asked);
   if (map.empty()) {
@@ -58,7 +64,7 @@ void RedisRouter::learn(const RedisReply& answer, const RedisHost& asked) {
 
 const SlotMap& RedisRouter::ask_for_slots(int interrupt) {
   if (!std::exchange(has_recalled_, true)) map_ = recall_slots(cluster_.cluster);
-  ask_one_of(others({}), interrupt);
+  ask_one_of(others({}), interrupt, [] { return true; });
   return map_;
 }
 
@@ -74,41 +80,50 @@ std::vector<RedisHost> RedisRouter::others(const RedisHost& than) const {
   return hosts;
 }
 
-/// Takes the word of the first that answers.
-void RedisRouter::ask_one_of(const std::vector<RedisHost>& hosts, int interrupt) {
+/// Takes the word of the first whose answer is enough, else of the last that has one.
+void RedisRouter::ask_one_of(const std::vector<RedisHost>& hosts, int interrupt,
+                             const std::function<bool()>& is_enough) {
+  // Each has a share of the time, but enough for a node that is far.
+  constexpr Nanoseconds least = std::chrono::milliseconds(300);
+  const auto count = static_cast<int64_t>(std::max<size_t>(hosts.size(), 1));
+  const Nanoseconds share = std::max(timeout_ / count, std::min(least, timeout_));
   std::string last_fault = fmt::format("the store at {}: no other node is known", cluster_.shown());
+  bool has_learned = false;
   for (const RedisHost& host : hosts) {
     try {
       const RedisAddress address = cluster_.at(host);
-      RedisConnection connection(address, timeout_ / static_cast<int64_t>(hosts.size()), interrupt);
+      RedisConnection connection(address, share, interrupt);
       connection.queue({"CLUSTER", "SLOTS"});
       const RedisReply answer = connection.read_reply();
       if (answer.type == RedisReply::Type::error)
-        throw store_error(
-            fmt::format("the store at {}: {}", address.shown(), escape_controls(answer.text)));
+        throw store_error(fmt::format("the store at {}: {}", address.shown(), answer.text));
       if (SlotMap::from(answer, host).empty())
         throw store_error(fmt::format("the store at {}: it knows of no slots", address.shown()));
-      return learn(answer, host);
+      learn(answer, host);
+      has_learned = true;
+      if (is_enough()) return;
     } catch (const Error& error) {
       if (error.kind() != Error::Kind::store) throw;
       last_fault = error.what();
       log_.debug("{}; asking the next one", last_fault);
     }
   }
-  throw store_error(last_fault);
+  if (!has_learned) throw store_error(last_fault);
 }
 
 void RedisRouter::look_elsewhere(uint16_t slot, int interrupt) {
   const Suspicion suspicion = *std::exchange(suspicion_, std::nullopt);
+  const auto names_another = [&] {
+    const RedisNode* const node = map_.node_of(slot);
+    return node == nullptr || node->host != suspicion.host;
+  };
   try {
-    ask_one_of(others(suspicion.host), interrupt);
+    ask_one_of(others(suspicion.host), interrupt, names_another);
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;
     if (!suspicion.why.empty()) throw store_error(suspicion.why);
   }
-  const RedisNode* const node = map_.node_of(slot);
-  if (node != nullptr && node->host == suspicion.host && !suspicion.why.empty())
-    throw store_error(suspicion.why);
+  if (!suspicion.why.empty() && !names_another()) throw store_error(suspicion.why);
 }
 
 }  // namespace memolock

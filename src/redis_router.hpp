@@ -1,6 +1,7 @@
 // Which node of a cluster a request goes to: what is known of the slots, and who is asked for more.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,7 +39,7 @@ class RedisRouter {
   /// again, empty: none, it is to be tried again.
   void suspect(const RedisHost& host, const std::string& why);
   /// Nothing of what is known is right.
-  void forget() { map_ = {}; }
+  void forget();
   /// From the answer to CLUSTER SLOTS of `asked`.
   void learn(const RedisReply& answer, const RedisHost& asked);
 
@@ -51,7 +52,8 @@ class RedisRouter {
     std::string why;
   };
   [[nodiscard]] std::vector<RedisHost> others(const RedisHost& than) const;
-  void ask_one_of(const std::vector<RedisHost>& hosts, int interrupt);
+  void ask_one_of(const std::vector<RedisHost>& hosts, int interrupt,
+                  const std::function<bool()>& is_enough);
   void look_elsewhere(uint16_t slot, int interrupt);
 
   const RedisAddress& cluster_;
@@ -60,6 +62,7 @@ class RedisRouter {
   SlotMap map_;
   bool is_remembered_ = true;  // the map is of an earlier process
   bool has_recalled_ = false;
+  bool wants_slots_ = false;  // from the node of the next route
   std::optional<Redirection> redirection_;
   std::optional<Suspicion> suspicion_;
 };

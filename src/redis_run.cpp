@@ -32,6 +32,13 @@ bool extend(RedisSession& session, const RedisNames& names, const std::string& t
   return session.run_script(redis_scripts::extend, names, {token, text}, retry_for).integer == 1;
 }
 
+/// So long an outcome is brought to a server that cannot be reached, beyond its --store-timeout:
+/// sentinels, and the nodes of a cluster, need some seconds to choose another primary.
+Nanoseconds persistence(const RedisSettings& settings) {
+  return settings.address.is_direct() ? settings.timeout
+                                      : std::max(settings.timeout, settings.lease);
+}
+
 class RedisLock final : public Lock {
  public:
   /// Of a lock taken at `acquired` (the server's clock), asked for at `asked` (boot clock).
@@ -79,13 +86,8 @@ class RedisLock final : public Lock {
     Record record = from;
     record.begun = acquired_;
     record.ended = store_.now();
-    // Sentinels, and the nodes of a cluster, need some seconds to choose another master.
-    const RedisSettings& settings = store_.settings();
-    const Nanoseconds retry_for = settings.address.is_direct()
-                                      ? settings.timeout
-                                      : std::max(settings.timeout, settings.lease);
     const RedisOutcome outcome(session_, key_, authority_, *spool_, store_.settings().lease,
-                               retry_for);
+                               persistence(store_.settings()));
     try {
       if (record.fate != Fate::unstored && outcome.needs_upload()) {
         keep_alive();
@@ -117,7 +119,11 @@ class RedisLock final : public Lock {
                                onlooker);
       if (woken.wake != Wake::timed_out) return woken;
       watch.refresh();
-      if (watch.left() <= promise_margin) return woken;
+      if (watch.left() > promise_margin) continue;
+      // It may have been kept, and no message have come.
+      woken = watch.wait(Nanoseconds(0), interrupt, onlooker);
+      if (woken.wake == Wake::gone) woken.wake = Wake::timed_out;
+      return woken;
     }
   }
 
@@ -215,6 +221,7 @@ class RedisPromise final : public Promise {
         key_(key),
         run_(run_of_token(key, token)),
         authority_{token, token.empty() ? "any" : ""} {
+    (void)store.session().names(key_);
     if (!token.empty()) return;
     run_.token = authority_.token = new_token();
     run_.begun = store.now();
@@ -226,7 +233,7 @@ class RedisPromise final : public Promise {
 
   [[nodiscard]] bool complete(const Record& record) override {
     const RedisOutcome outcome(store_.session(), key_, authority_, *spool_, store_.settings().lease,
-                               Nanoseconds(0));
+                               persistence(store_.settings()));
     outcome.upload();
     const Published published = record.fate == Fate::kept ? outcome.keep(record)
                                                           : outcome.share(record);
@@ -249,9 +256,10 @@ class RedisPromise final : public Promise {
 }  // namespace
 
 std::unique_ptr<Lock> acquire_redis_lock(RedisStore& store, const Key& key, Keeper keeper) {
+  const RedisNames names = store.session().names(key);
   const std::string token = new_token({this_process(), store.now(), keeper});
   const Nanoseconds asked = boot_now();
-  const RedisReply reply = ask_for_lock(store, store.session().names(key), token);
+  const RedisReply reply = ask_for_lock(store, names, token);
   if (reply.type != RedisReply::Type::array || reply.elements.size() != 5) return nullptr;
   const Nanoseconds acquired = store.session().set_clock(reply);
   Sighting stored;
@@ -264,7 +272,7 @@ std::unique_ptr<Promise> redis_promise(RedisStore& store, const Key& key,
                                        const std::string& token) {
   if (!token.empty()) {
     const RedisNames names = store.session().names(key);
-    const auto replies = store.session().pipeline({{"GET", names.lock}});
+    const auto replies = store.session().read({{"GET", names.lock}}, persistence(store.settings()));
     if (replies.front().text != token) return nullptr;
   }
   return std::make_unique<RedisPromise>(store, key, token);

@@ -12,13 +12,6 @@
 namespace memolock {
 namespace {
 
-/// What was said of a connection, worded for a sentinel's.
-std::string of_sentinel(std::string_view error) {
-  constexpr std::string_view of_store = "the store at ";
-  if (!error.starts_with(of_store)) return std::string(error);
-  return "the sentinel at " + std::string(error.substr(of_store.size()));
-}
-
 /// What one sentinel says; nothing: it does not know the name. Throws Error.
 std::optional<RedisAddress> ask(const RedisAddress& service, const RedisAddress& sentinel,
                                 Nanoseconds timeout, int interrupt) {
@@ -41,6 +34,12 @@ std::optional<RedisAddress> ask(const RedisAddress& service, const RedisAddress&
 }
 
 }  // namespace
+
+std::string of_sentinel(std::string_view error) {
+  constexpr std::string_view of_store = "the store at ";
+  if (!error.starts_with(of_store)) return std::string(error);
+  return "the sentinel at " + std::string(error.substr(of_store.size()));
+}
 
 RedisAddress sentinel_address(const RedisAddress& service, const RedisHost& host) {
   RedisAddress sentinel;

@@ -1,6 +1,9 @@
 // Which server is the master: what sentinels say.
 #pragma once
 
+#include <string>
+#include <string_view>
+
 #include "src/clock.hpp"
 #include "src/log.hpp"
 #include "src/redis_address.hpp"
@@ -17,5 +20,8 @@ namespace memolock {
 
 /// The address of one sentinel, to ask it something.
 [[nodiscard]] RedisAddress sentinel_address(const RedisAddress& service, const RedisHost& host);
+
+/// What was said of a connection to one, "the store at …", worded for it.
+[[nodiscard]] std::string of_sentinel(std::string_view error);
 
 }  // namespace memolock

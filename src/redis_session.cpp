@@ -155,27 +155,29 @@ void RedisSession::greet(Greeting greeting, std::initializer_list<RedisArgument>
 }
 
 void RedisSession::take_answer(Greeting to, const RedisReply& reply) {
-  switch (to) {
-    case Greeting::role:
-      return check_role(reply);
-    case Greeting::id:
-      return check_id(reply);
-    case Greeting::slots:
-      return router_->learn(reply, host_);
-    case Greeting::resp3:
-    case Greeting::asking:
-      if (is_error(reply)) fail(reply);
+  try {
+    switch (to) {
+      case Greeting::role:
+        return check_role(reply);
+      case Greeting::id:
+        return check_id(reply);
+      case Greeting::slots:
+        return router_->learn(reply, host_);
+      case Greeting::resp3:
+      case Greeting::asking:
+        if (is_error(reply)) fail(reply);
+    }
+  } catch (const Refused&) {
+    disconnect();  // the answers to what was sent with it are still to come
+    throw;
   }
 }
 
 /// Another node may have taken the place of the one that was remembered, even another cluster's.
 void RedisSession::check_id(const RedisReply& id) {
-  if (is_error(id)) {
-    if (!begins_with_word(id.text, "NOPERM")) fail(id);
-  } else if (id.text != expected_id_) {
-    router_->forget();
-    throw Elsewhere(worded("is not the node that it was"));
-  }
+  if (id.text == expected_id_ || begins_with_word(id.text, "NOPERM")) return;
+  router_->forget();
+  throw Elsewhere(worded("is not the node that it was"));
 }
 
 /// Reads whether this is the right server, before it is asked to write something.
@@ -299,12 +301,12 @@ std::vector<RedisReply> RedisSession::next_answers(RedisConnection& connection, 
 
 /// Before each request; where it is for this one only, the server is told so, too.
 void RedisSession::leave_channels(RedisConnection& connection) {
-  if (subscribed_) connection.queue({"UNSUBSCRIBE"});
-  if (subscribed_ && speaks_resp3_) connection.queue({"SUNSUBSCRIBE"});
+  // In RESP3 there is no need to leave: what comes meanwhile is told from answers.
+  if (subscribed_ && !speaks_resp3_) connection.queue({"UNSUBSCRIBE"});
   if (is_detour_) greet(Greeting::asking, {"ASKING"});
 }
 
-/// The answers to that, one for each channel; in RESP3 they are none.
+/// The answers to that, one for each channel.
 void RedisSession::skip_leaving(RedisConnection& connection) {
   if (!std::exchange(subscribed_, false) || speaks_resp3_) return;
   for (int channel = 0; channel < 2; ++channel) (void)next_answer(connection);
@@ -378,8 +380,10 @@ std::vector<RedisReply> RedisSession::exchange_by_script(
 
 std::vector<RedisReply> RedisSession::transact(const std::vector<RedisCommand>& commands,
                                                Nanoseconds retry_for) {
-  return persist(retry_for,
-                 [&](RedisConnection& connection) { return exchange(connection, commands); });
+  return persist(retry_for, [&](RedisConnection& connection) {
+    settle(connection);
+    return exchange(connection, commands);
+  });
 }
 
 std::vector<RedisReply> RedisSession::read(const std::vector<RedisCommand>& commands,

@@ -73,8 +73,11 @@ uint16_t slot_of(std::string_view key) {
 
 SlotMap SlotMap::from(const RedisReply& answer, const RedisHost& asked) {
   SlotMap map;
-  for (const RedisReply& element : answer.elements)
-    if (auto range = range_from(element, asked)) map.ranges_.push_back(std::move(*range));
+  for (const RedisReply& element : answer.elements) {
+    auto range = range_from(element, asked);
+    // A slot has one node; the first that is named.
+    if (range && map.is_free(*range)) map.ranges_.push_back(std::move(*range));
+  }
   return map;
 }
 
@@ -91,12 +94,18 @@ SlotMap SlotMap::parse(std::string_view text) {
   while (!text.empty()) {
     const size_t end = text.find('\n');
     auto range = range_in(text.substr(0, end));
-    if (!range || end == std::string_view::npos) return {};
+    if (!range || end == std::string_view::npos || !map.is_free(*range)) return {};
     if (range->node.id == "-") range->node.id.clear();
     map.ranges_.push_back(std::move(*range));
     text.remove_prefix(end + 1);
   }
   return map;
+}
+
+bool SlotMap::is_free(const Range& range) const {
+  return std::none_of(ranges_.begin(), ranges_.end(), [&](const Range& other) {
+    return other.first <= range.last && range.first <= other.last;
+  });
 }
 
 const RedisNode* SlotMap::node_of(uint16_t slot) const {

@@ -52,7 +52,9 @@ class SlotMap {
   [[nodiscard]] int missing() const;
 
  private:
-  std::vector<Range> ranges_;
+  [[nodiscard]] bool is_free(const Range& range) const;
+
+  std::vector<Range> ranges_;  // none of which overlap
 };
 
 /// Where a server's error says that a key is.

@@ -52,8 +52,13 @@ std::vector<Finding> examine_sentinels(const RedisAddress& service, Nanoseconds 
       findings.push_back(judge(service, sentinel, timeout, master));
     } catch (const Error& error) {
       if (error.kind() != Error::Kind::store) throw;
-      findings.push_back({Finding::Level::advice, "sentinel", error.what(),
-                          "start it, or leave it out of the URL"});
+      const std::string words = of_sentinel(error.what());
+      const bool wants_login = words.find("NOAUTH") != std::string::npos ||
+                               words.find("WRONGPASS") != std::string::npos;
+      findings.push_back({Finding::Level::advice, "sentinel", words,
+                          wants_login ? "correct --sentinel-user, and --sentinel-password-file or "
+                                        "MEMOLOCK_SENTINEL_PASSWORD"
+                                      : "start it, or leave it out of the URL"});
     }
   }
   return findings;

@@ -164,6 +164,27 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   equal 1 "$(redis dbsize)"
 }
 
+@test "nor does one that is no node, and it is forgotten" {
+  use_cluster
+  local id file options
+  id=$(id_at 2)
+  get_id "$id" -- echo hello
+  file=$(echo store/.clusters/*.slots)
+  cp "$file" before
+  for options in '' '--requirepass secret'; do
+    # shellcheck disable=SC2086
+    start_redis $options
+    sed "s/ ${ports[2]} / $REDIS_PORT /" before >"$file"
+    equal hello "$(get_id "$id" -- echo other)"
+    sed "s/ ${ports[2]} / $REDIS_PORT /" before >"$file"
+    head -c 3000000 /dev/zero | memolock set --tag t --id "$id" --ttl 1h
+    [[ $(redis dbsize) == @(0|NOAUTH*) ]] || fail "written: $(redis keys '*')"
+    connects 1 get_id "$id"
+    memolock del --tag t --id "$id"
+    get_id "$id" -- echo hello
+  done
+}
+
 @test "a node of the URL that is gone, or does not answer, is passed over" {
   use_cluster
   start_redis --cluster-enabled yes
@@ -273,6 +294,41 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   finish $waiter
   equal 3 "$status"
   equal no "$(<out)"
+  ran_times 1
+}
+
+@test "nor does it matter to those who take a success, though the servers know nothing of the kind" {
+  use_cluster 1 --rename-command SSUBSCRIBE '' --rename-command SPUBLISH '' --rename-command SUNSUBSCRIBE ''
+  export MEMOLOCK_LEASE=1m
+  spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- held a counted echo held >/dev/null
+  await test -e a.started
+  spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted true >out 2>err
+  subscribed_plainly() { (($(node 0 client list | grep -c ' sub=2 ') == 1)); }
+  await subscribed_plainly
+  release a
+  finish_all
+  equal held "$(<out)"
+  is_empty err
+  ran_times 1
+  run -0 memolock doctor --tag t
+  lacks "$output" FAIL
+}
+
+@test "a command inside the run of its entry is refused, however the entry is spelled" {
+  use_cluster 1
+  run -125 --separate-stderr memolock get --tag t --id x --ttl 1h -- "$MEMOLOCK_BIN" get --tag t --id '{x}' --ttl 1h -- true
+  contains "$stderr" deadlock
+}
+
+@test "an entry is stored and locked though the node of other slots is gone" {
+  use_cluster 3 --cluster-require-full-coverage no
+  local id
+  id=$(id_at 2)
+  memolock ls
+  end "${pids[0]}"
+  echo value | memolock set --tag t --id "$id" --ttl 1h
+  equal value "$(get_id "$id" -- false)"
+  memolock lock --tag t --id "$id" -- counted true
   ran_times 1
 }
 

@@ -431,3 +431,20 @@ told_to_end() {
   finish_all
   equal held "$(memolock get --tag t --id x)"
 }
+
+@test "a promise that is kept without a message is seen when its time is over" {
+  redis acl setuser quiet on nopass resetchannels '~*' '+@all' >/dev/null
+  export MEMOLOCK_STORE=redis+unix://quiet@$REDIS_SOCKET
+  spawn_get --external --lease 2s -- held a true >out
+  local holder=$!
+  await test -e a.started
+  release a
+  kept() { [[ $(redis get t:x) == kept ]]; }
+  # only what holds the lock may say so
+  printf kept | memolock set --tag t --id x --ttl 1h --token "$(redis get t/lock:x)"
+  await kept
+  finish $holder
+  equal 0 "$status"
+  equal kept "$(<out)"
+  redis acl deluser quiet >/dev/null
+}

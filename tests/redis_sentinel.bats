@@ -153,6 +153,18 @@ stop_primary() { kill -STOP "${pids[0]}"; }
   contains "$output" "127.0.0.1:${sentinel_ports[2]}: connection refused"
 }
 
+@test "doctor tells a sentinel's login from the server's" {
+  # shellcheck disable=SC2034 # the helper's
+  sentinel_extra=('requirepass watchword')
+  sentinel() { redis-cli -p "${sentinel_ports[$1]}" --no-auth-warning -a watchword "${@:2}"; }
+  use_service
+  export MEMOLOCK_SENTINEL_PASSWORD=wrong
+  run -1 memolock doctor --tag t
+  contains "$output" 'the sentinel at'
+  contains "$output" 'correct --sentinel-user'
+  lacks "$output" 'correct the user in the URL'
+}
+
 @test "TLS to the sentinels and to the servers, before a failover and after" {
   make_certificates certificates
   export REDIS_CERTIFICATES=$PWD/certificates
