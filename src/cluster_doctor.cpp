@@ -27,7 +27,7 @@ std::vector<Finding> judge_slots(const SlotMap& map) {
 
 Key scratch_at(const SlotMap& map, const RedisNode& node, const std::string& tag) {
   for (;;) {
-    const Key key{tag, std::string(scratch_prefix) + new_token()};
+    Key key{tag, std::string(scratch_prefix) + new_token()};
     const RedisNode* const its = map.node_of(slot_of(RedisNames(key, Brace::yes).value));
     if (its != nullptr && *its == node) return key;
   }
