@@ -13,9 +13,9 @@ setup() {
 }
 
 teardown() {
-  local name pid
+  local name
   for name in "${terminals[@]}"; do tmux -L "$name" kill-server 2>/dev/null || true; done
-  for pid in "${spawned[@]}" "${servers[@]}"; do end "$pid"; done
+  end_all
 }
 terminals=()
 

@@ -3,15 +3,9 @@
 
 load helpers/common
 
-teardown() {
-  for pid in "${spawned[@]}"; do end "$pid"; done
-  ! mountpoint -q "$BATS_TEST_TMPDIR/small" || umount "$BATS_TEST_TMPDIR/small"
-}
-
 # small_store SIZE: a store on a file system that holds no more than that.
 small_store() {
-  mkdir small
-  mount -t tmpfs -o "size=$1,mode=700" tmpfs "$PWD/small" 2>/dev/null || skip 'cannot mount a tmpfs here'
+  small_disk "size=$1"
   export MEMOLOCK_CACHE_DIR=$PWD/small/store
 }
 

@@ -124,8 +124,7 @@ without() {
 }
 
 @test "a disk that is full or nearly so" {
-  mkdir small
-  mount -t tmpfs -o size=16k,mode=700 tmpfs "$PWD/small" 2>/dev/null || skip 'cannot mount a tmpfs here'
+  small_disk size=16k
   small=$PWD/small
   MEMOLOCK_CACHE_DIR=$small examined 0 doctor
   found advice space '16.0 KiB free' 'make room'
@@ -138,10 +137,6 @@ without() {
   found advice space 'no inode'
   found FAIL writes 'no space left'
   umount "$small"
-}
-
-teardown() {
-  ! mountpoint -q "$BATS_TEST_TMPDIR/small" || umount "$BATS_TEST_TMPDIR/small"
 }
 
 @test "a file system without what the store needs" {

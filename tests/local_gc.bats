@@ -4,7 +4,7 @@
 load helpers/common
 
 teardown() {
-  for pid in "${spawned[@]}"; do end "$pid"; done
+  end_all
   [[ ! -d /tmp/memolock-$EUID/gc-test ]] || rm -rf "/tmp/memolock-$EUID/gc-test"
 }
 

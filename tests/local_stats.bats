@@ -9,11 +9,6 @@ setup() {
   counts=$MEMOLOCK_CACHE_DIR/.stats/t.counts
 }
 
-teardown() {
-  for pid in "${spawned[@]}"; do end "$pid"; done
-  ! mountpoint -q "$BATS_TEST_TMPDIR/small" || umount "$BATS_TEST_TMPDIR/small"
-}
-
 needs_plain_build() {
   # a sanitizer's own work is no measure
   ! grep -qa -e __asan_init -e __tsan_init "$MEMOLOCK_BIN" || skip 'built with a sanitizer'
@@ -86,8 +81,7 @@ needs_plain_build() {
 }
 
 @test "a full disk costs the counting and nothing else" {
-  mkdir small
-  mount -t tmpfs -o size=256k,mode=700 tmpfs "$PWD/small" 2>/dev/null || skip 'cannot mount a tmpfs here'
+  small_disk size=256k
   export MEMOLOCK_CACHE_DIR=$PWD/small/store
   get -- echo out
   rm "$MEMOLOCK_CACHE_DIR/.stats/t.counts"

@@ -14,8 +14,7 @@ setup() {
   export MEMOLOCK_CACHE_DIR=$BATS_TEST_TMPDIR/store
 }
 teardown() {
-  local pid
-  for pid in "${spawned[@]}" "${servers[@]}"; do end "$pid"; done
+  end_all
   remove_network
 }
 

@@ -31,9 +31,8 @@ setup() {
 }
 
 teardown() {
-  local pid
   tmux kill-server 2>/dev/null || true
-  for pid in "${spawned[@]}" "${servers[@]}"; do end "$pid"; done
+  end_all
 }
 
 @test "a waiter on a terminal shows who runs the command and since when, and leaves no trace" {

@@ -114,9 +114,19 @@ setup() {
   use_store
 }
 
-teardown() {
+# end_all: what a test has started and mounted. A teardown of a file's own calls it.
+end_all() {
   local pid
   for pid in "${spawned[@]}" "${servers[@]}"; do end "$pid"; done
+  ! mountpoint -q "$BATS_TEST_TMPDIR/small" || umount "$BATS_TEST_TMPDIR/small"
+}
+
+teardown() { end_all; }
+
+# small_disk OPTIONS: the folder small, on a file system with these options of tmpfs.
+small_disk() {
+  mkdir small
+  mount -t tmpfs -o "$1,mode=700" tmpfs "$PWD/small" 2>/dev/null || skip 'cannot mount a tmpfs here'
 }
 
 # ---- running memolock ----
