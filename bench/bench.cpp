@@ -23,11 +23,7 @@ RedisServer& Bench::redis() {
 }
 
 Words Bench::get(const Words& options, const Words& command) const {
-  Words words{memolock, "get"};
-  words.insert(words.end(), options.begin(), options.end());
-  words.emplace_back("--");
-  words.insert(words.end(), command.begin(), command.end());
-  return words;
+  return joined(joined(joined({memolock, "get"}, options), {"--"}), command);
 }
 
 void print_row(const std::string& what, const std::string& saw, const std::string& bar) {

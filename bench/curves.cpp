@@ -16,11 +16,6 @@ void point(const std::string& series, size_t x, double y) {
   fflush(stdout);
 }
 
-Words joined(Words words, const Words& more) {
-  words.insert(words.end(), more.begin(), more.end());
-  return words;
-}
-
 constexpr auto crowds = std::to_array<size_t>({1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000});
 
 /// Long enough for all callers to be waiting before it ends.

@@ -22,6 +22,11 @@ namespace bench {
 using Milliseconds = std::chrono::duration<double, std::milli>;
 using Words = std::vector<std::string>;
 
+inline Words joined(Words words, const Words& more) {
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
 inline Milliseconds now() {
   return std::chrono::duration_cast<Milliseconds>(
       std::chrono::steady_clock::now().time_since_epoch());

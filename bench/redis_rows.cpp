@@ -9,11 +9,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-Words joined(Words words, const Words& more) {
-  words.insert(words.end(), more.begin(), more.end());
-  return words;
-}
-
 Words miss(const Bench& bench, const Words& server, const Words& command) {
   return bench.get(joined(server, {"--id", "miss", "--ttl", "0"}), command);
 }

@@ -61,17 +61,16 @@ pid_t launch(const fs::path& home, uint16_t port, uint16_t tls_port, const Words
     exec -a redis-server redis-check-rdb --port "$port" --tls-port "$tls_port" --bind 127.0.0.1 "$@" \
       --unixsocket socket --save '' --appendonly no --tls-auth-clients no \
       --tls-ca-cert-file ca.pem --tls-cert-file server.pem --tls-key-file server.key >log)";
-  Words words{"setpriv",
-              "--pdeathsig",
-              "TERM",
-              "bash",
-              "-c",
-              script,
-              home,
-              std::to_string(port),
-              std::to_string(tls_port)};
-  words.insert(words.end(), options.begin(), options.end());
-  return start(words, STDOUT_FILENO);
+  const Words words{"setpriv",
+                    "--pdeathsig",
+                    "TERM",
+                    "bash",
+                    "-c",
+                    script,
+                    home,
+                    std::to_string(port),
+                    std::to_string(tls_port)};
+  return start(joined(words, options), STDOUT_FILENO);
 }
 
 }  // namespace
@@ -140,7 +139,7 @@ Words RedisServer::cli_over_tls() const {
 memolock::RedisReply RedisServer::ask(std::initializer_list<memolock::RedisArgument> command) {
   connection_->queue(command);
   memolock::RedisReply reply = connection_->read_reply();
-  if (reply.type == memolock::RedisReply::Type::error) throw std::runtime_error(reply.text);
+  if (reply.is_error()) throw std::runtime_error(reply.text);
   ++asked_;
   return reply;
 }

@@ -6,22 +6,25 @@
 namespace memolock {
 namespace {
 
-std::string dumped(const Json& json, bool ascii_alone, Json::error_handler_t on_error) {
-  return json.dump(-1, ' ', ascii_alone, on_error);
+using OnError = Json::error_handler_t;
+enum class Characters { all, ascii };
+
+std::string dumped(const Json& json, Characters which, OnError on_error) {
+  return json.dump(-1, ' ', which == Characters::ascii, on_error);
 }
 
 bool is_utf8(const std::string& bytes) {
-  using OnError = Json::error_handler_t;
-  return dumped(bytes, false, OnError::replace) == dumped(bytes, false, OnError::ignore);
+  return dumped(bytes, Characters::all, OnError::replace) ==
+         dumped(bytes, Characters::all, OnError::ignore);
 }
 
 }  // namespace
 
 std::string json_text(const Json& json) {
-  std::string text = dumped(json, false, Json::error_handler_t::replace);
+  std::string text = dumped(json, Characters::all, OnError::replace);
   // JSON may hold DEL, the C1 controls and what turns the direction of a text as they are.
   if (escape_controls(text) == text) return text;
-  return dumped(json, true, Json::error_handler_t::replace);
+  return dumped(json, Characters::ascii, OnError::replace);
 }
 
 void set_bytes(Json& json, const std::string& name, const std::string& bytes) {

@@ -11,16 +11,6 @@
 #include "src/error.hpp"
 
 namespace memolock {
-
-void make_directories(const std::string& path) {
-  for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
-    const std::string part = path.substr(0, slash);
-    if (mkdir(part.c_str(), 0700) != 0 && errno != EEXIST)
-      throw system_error("cannot make " + part, errno);
-    if (slash == std::string::npos) return;
-  }
-}
-
 namespace {
 
 /// Follows a link that this user has made, or root: who else may write beside the store must not
@@ -34,6 +24,15 @@ Descriptor follow(const std::string& path) {
 }
 
 }  // namespace
+
+void make_directories(const std::string& path) {
+  for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+    const std::string part = path.substr(0, slash);
+    if (mkdir(part.c_str(), 0700) != 0 && errno != EEXIST)
+      throw system_error("cannot make " + part, errno);
+    if (slash == std::string::npos) return;
+  }
+}
 
 Descriptor open_store_directory(const std::string& directory, DirectoryLink link) {
   Descriptor root = open_folder(AT_FDCWD, directory);

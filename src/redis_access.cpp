@@ -59,11 +59,11 @@ std::vector<Trial> trials(const RedisNames& names, const RedisAddress& address) 
                            names.files, names.run, names.part, names.files_part, names.mark}},
                          {{"SUBSCRIBE", names.notif}, Purpose::waking},
                          {{"SUBSCRIBE", names.fail}, Purpose::waking},
-                         {{"UNSUBSCRIBE"}, Purpose::waking},
                          {{"PUBLISH", names.notif, ""}, Purpose::waking},
                          {{"PUBLISH", names.fail, ""}, Purpose::waking},
                          {{"SCAN", "0"}, Purpose::listing}};
   if (address.has_sentinels()) all.push_back({{"ROLE"}, Purpose::failover});
+  if (!address.is_cluster()) all.push_back({{"UNSUBSCRIBE"}, Purpose::waking});
   if (address.is_cluster())
     all.insert(all.end(), {{{"SSUBSCRIBE", names.fail}, Purpose::waking},
                            {{"SPUBLISH", names.fail, ""}, Purpose::waking},
@@ -144,7 +144,7 @@ class Verdict {
 };
 
 void Verdict::take(const Trial& trial, const RedisReply& reply) {
-  if (reply.type != RedisReply::Type::error) return;
+  if (!reply.is_error()) return;
   const std::string_view error = reply.text;
   const std::string name = name_of(trial);
   // Before 7.0 there are no sharded channels, and the others do as well.

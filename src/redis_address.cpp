@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 
 #include <fmt/format.h>
@@ -12,6 +11,7 @@
 #include "src/error.hpp"
 #include "src/key.hpp"
 #include "src/percent.hpp"
+#include "src/units.hpp"
 
 namespace memolock {
 namespace {
@@ -49,18 +49,8 @@ std::string decoded(std::string_view text) {
   return *std::move(plain);
 }
 
-/// A decimal number from `least` to `most`.
-std::optional<int> number(std::string_view text, int least, int most) {
-  int value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, value);
-  if (text.empty() || text[0] == '-' || error != std::errc() || rest != end) return std::nullopt;
-  if (value < least || value > most) return std::nullopt;
-  return value;
-}
-
 int database(std::string_view text) {
-  const auto value = number(text, 0, INT32_MAX);
+  const auto value = parse_number(text, 0, INT32_MAX);
   if (!value) refuse("has a database that is no number");
   return *value;
 }
@@ -105,7 +95,7 @@ void read_host(std::string_view site, std::string& name, uint16_t& its_port) {
 
   site.remove_prefix(host_end);
   if (site.empty()) return;
-  const auto port = number(site.substr(1), 1, UINT16_MAX);
+  const auto port = parse_number(site.substr(1), 1, UINT16_MAX);
   if (site[0] != ':' || !port) refuse("has a port that is no number from 1 to 65535");
   its_port = static_cast<uint16_t>(*port);
 }

@@ -78,7 +78,7 @@ void RedisConnection::log_in(const RedisAddress& address) {
 void RedisConnection::check_login() {
   for (; logins_ > 0; --logins_) {
     RedisReply reply = replies_.next();
-    if (reply.type != RedisReply::Type::error) continue;
+    if (!reply.is_error()) continue;
     std::string& text = reply.text;
     text.resize(std::min(text.find(", with args"), text.size()));
     const std::string shown = escape_controls(password_);

@@ -110,7 +110,7 @@ void ServerExamination::run() {
 /// server that is loading, too.
 bool ServerExamination::greet() {
   const RedisReply hello = std::move(session_.ask({{"HELLO", "2"}}).front());
-  if (hello.type == RedisReply::Type::error) {
+  if (hello.is_error()) {
     // Of others that do not know the command, INFO may say more.
     if (auto known = known_fault(hello.text, "server")) {
       findings_.push_back(std::move(*known));
@@ -181,7 +181,7 @@ void ServerExamination::judge_times() {
     const RedisReply time = std::move(session_.ask({{"TIME"}}).front());
     const Nanoseconds passed = boot_now() - before;
     const Nanoseconds now = wall_now();
-    if (time.type == RedisReply::Type::error) refusal = time.text;
+    if (time.is_error()) refusal = time.text;
     if (passed >= trip) continue;
     trip = passed;
     if (refusal.empty()) ahead = session_.set_clock(time) - (now - passed / 2);

@@ -52,13 +52,10 @@ void RedisOutcome::upload() const {
   if (is_large()) add(names_.part, Stream::out);
   if (has_files()) add(names_.files_part, Stream::files);
   const auto replies = session_.transact(commands, retry_for_);
-  const auto error = std::find_if(replies.begin(), replies.end(), [](const RedisReply& reply) {
-    return reply.type == RedisReply::Type::error;
-  });
-  if (error == replies.end()) return;
+  if (first_error(replies) == nullptr) return;
   // What lies there may be another's; nobody is to take it for this run's.
   (void)session_.transact({{"HDEL", names_.run, "part"}}, retry_for_);
-  throw store_error(session_.worded(key_.shown() + ": " + escape_controls(error->text)));
+  session_.require_answers(key_, replies);
 }
 
 Published RedisOutcome::keep(const Record& record) const {

@@ -84,6 +84,12 @@ bool is_reply_type(char c) {
 
 }  // namespace
 
+const RedisReply* first_error(std::span<const RedisReply> replies) {
+  const auto found = std::find_if(replies.begin(), replies.end(),
+                                  [](const RedisReply& reply) { return reply.is_error(); });
+  return found == replies.end() ? nullptr : &*found;
+}
+
 void RedisReplyReader::FreeParser::operator()(redisReader* parser) const {
   redisReaderFree(parser);
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,7 +34,12 @@ struct RedisReply {
   uint64_t size = 0;                 ///< of a string; bytes
   uint64_t hash = 0;                 ///< of a string; XXH3, as `checksum` has it
   std::vector<RedisReply> elements;  ///< of an array or push
+
+  [[nodiscard]] bool is_error() const { return type == Type::error; }
 };
+
+/// The first error among them; null: none.
+[[nodiscard]] const RedisReply* first_error(std::span<const RedisReply> replies);
 
 /// Reads the replies of one connection. Throws Error as the socket does, which must outlive this.
 class RedisReplyReader {

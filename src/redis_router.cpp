@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "src/error.hpp"
-#include "src/key.hpp"
 #include "src/redis_connection.hpp"
 #include "src/slot_memory.hpp"
 
@@ -16,19 +15,26 @@ RedisRouter::RedisRouter(const RedisAddress& cluster, Nanoseconds timeout, const
     : cluster_(cluster), timeout_(timeout), log_(log) {}
 
 RedisRouter::Route RedisRouter::route(uint16_t slot, int interrupt) {
+  Route route;
   if (const auto to = std::exchange(redirection_, std::nullopt)) {
-    const bool for_good = to->kind == Redirection::Kind::moved;
-    return {to->host, "", !for_good, for_good};
+    route.host = to->host;
+    route.is_detour = to->kind == Redirection::Kind::ask;
+    route.wants_slots = !route.is_detour;
+    return route;
   }
   if (suspicion_) {
     look_elsewhere(slot, interrupt);
   } else if (!std::exchange(has_recalled_, true)) {
     map_ = recall_slots(cluster_.cluster);
   }
-  const RedisNode* const node = map_.node_of(slot);
-  if (node == nullptr)
-    return {cluster_.cluster.hosts.front(), "", false, std::exchange(wants_slots_, false)};
-  return {node->host, is_remembered_ ? node->id : "", false, false};
+  if (const RedisNode* const node = map_.node_of(slot)) {
+    route.host = node->host;
+    if (is_remembered_) route.id = node->id;
+  } else {
+    route.host = cluster_.cluster.hosts.front();
+    route.wants_slots = std::exchange(wants_slots_, false);
+  }
+  return route;
 }
 
 bool RedisRouter::may_be_at(uint16_t slot, const RedisHost& host) const {
@@ -37,7 +43,7 @@ bool RedisRouter::may_be_at(uint16_t slot, const RedisHost& host) const {
 }
 
 void RedisRouter::redirect(const Redirection& to) {
-  log_.debug("the key is at {}", escape_controls(to.host.shown()));
+  log_.debug("the key is at {}", to.host.shown());
   redirection_ = to;
 }
 
@@ -53,7 +59,7 @@ void RedisRouter::forget() {
 void RedisRouter::learn(const RedisReply& answer, const RedisHost& asked) {
   SlotMap map = SlotMap::from(answer, asked);
   if (map.empty()) {
-    log_.debug("{} does not tell which node has which slots", escape_controls(asked.shown()));
+    log_.debug("{} does not tell which node has which slots", asked.shown());
     return;
   }
   map_ = std::move(map);
@@ -95,7 +101,7 @@ void RedisRouter::ask_one_of(const std::vector<RedisHost>& hosts, int interrupt,
       RedisConnection connection(address, share, interrupt);
       connection.queue({"CLUSTER", "SLOTS"});
       const RedisReply answer = connection.read_reply();
-      if (answer.type == RedisReply::Type::error)
+      if (answer.is_error())
         throw store_error(fmt::format("the store at {}: {}", address.shown(), answer.text));
       if (SlotMap::from(answer, host).empty())
         throw store_error(fmt::format("the store at {}: it knows of no slots", address.shown()));

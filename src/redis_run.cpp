@@ -32,8 +32,8 @@ bool extend(RedisSession& session, const RedisNames& names, const std::string& t
   return session.run_script(redis_scripts::extend, names, {token, text}, retry_for).integer == 1;
 }
 
-/// So long an outcome is brought to a server that cannot be reached, beyond its --store-timeout:
-/// sentinels, and the nodes of a cluster, need some seconds to choose another primary.
+/// For how long who keeps a promise, be it his own, tries to reach the server: sentinels, and the
+/// nodes of a cluster, need some seconds to choose another primary.
 Nanoseconds persistence(const RedisSettings& settings) {
   return settings.address.is_direct() ? settings.timeout
                                       : std::max(settings.timeout, settings.lease);
@@ -221,7 +221,6 @@ class RedisPromise final : public Promise {
         key_(key),
         run_(run_of_token(key, token)),
         authority_{token, token.empty() ? "any" : ""} {
-    (void)store.session().names(key_);
     if (!token.empty()) return;
     run_.token = authority_.token = new_token();
     run_.begun = store.now();
@@ -242,7 +241,7 @@ class RedisPromise final : public Promise {
 
   [[nodiscard]] bool renew(Nanoseconds life) override {
     return extend(store_.session(), store_.session().names(key_), authority_.token, life,
-                  Nanoseconds(0));
+                  persistence(store_.settings()));
   }
 
  private:
@@ -270,8 +269,8 @@ std::unique_ptr<Lock> acquire_redis_lock(RedisStore& store, const Key& key, Keep
 
 std::unique_ptr<Promise> redis_promise(RedisStore& store, const Key& key,
                                        const std::string& token) {
+  const RedisNames names = store.session().names(key);  // all that follows goes to its node
   if (!token.empty()) {
-    const RedisNames names = store.session().names(key);
     const auto replies = store.session().read({{"GET", names.lock}}, persistence(store.settings()));
     if (replies.front().text != token) return nullptr;
   }

@@ -1,6 +1,5 @@
 #include "src/redis_sentinel.hpp"
 
-#include <charconv>
 #include <optional>
 
 #include <fmt/format.h>
@@ -8,6 +7,7 @@
 #include "src/error.hpp"
 #include "src/key.hpp"
 #include "src/redis_connection.hpp"
+#include "src/units.hpp"
 
 namespace memolock {
 namespace {
@@ -18,19 +18,16 @@ std::optional<RedisAddress> ask(const RedisAddress& service, const RedisAddress&
   RedisConnection connection(sentinel, timeout, interrupt);
   connection.queue({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", service.sentinels.master});
   const RedisReply reply = connection.read_reply();
-  if (reply.type == RedisReply::Type::error)
+  if (reply.is_error())
     throw store_error(fmt::format("the sentinel at {}: {}", sentinel.shown(),
                                   escape_controls(reply.text.substr(0, 200))));
   if (reply.elements.size() != 2) return std::nullopt;
-  const std::string& port = reply.elements[1].text;
-  RedisAddress master = service;
-  master.host = reply.elements[0].text;
-  const char* const end = port.data() + port.size();
-  const auto [rest, error] = std::from_chars(port.data(), end, master.port);
-  if (error != std::errc() || rest != end || !is_printable_word(master.host))
+  const std::string& host = reply.elements[0].text;
+  const auto port = parse_number(reply.elements[1].text, 1, UINT16_MAX);
+  if (!port || !is_printable_word(host))
     throw store_error(
         fmt::format("the sentinel at {}: the answer is no address", sentinel.shown()));
-  return master;
+  return service.at({host, static_cast<uint16_t>(*port)});
 }
 
 }  // namespace

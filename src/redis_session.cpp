@@ -52,14 +52,18 @@ bool is_busy(std::string_view error) {
                      [&](std::string_view word) { return begins_with_word(error, word); });
 }
 
-bool is_error(const RedisReply& reply) { return reply.type == RedisReply::Type::error; }
-
 bool is_push(const RedisReply& reply) { return reply.type == RedisReply::Type::push; }
 
 bool is_message(const RedisReply& reply) {
   if (!is_push(reply) && reply.type != RedisReply::Type::array) return false;
   const auto& elements = reply.elements;
   return elements.size() == 3 && (elements[0].text == "message" || elements[0].text == "smessage");
+}
+
+void queue_transaction(RedisConnection& connection, const std::vector<RedisCommand>& commands) {
+  connection.queue({"MULTI"});
+  for (const RedisCommand& command : commands) connection.queue(command);
+  connection.queue({"EXEC"});
 }
 
 int64_t number_in(const RedisReply& reply) {
@@ -96,7 +100,6 @@ void RedisSession::aim_at(const RedisNames& names) {
 }
 
 std::vector<RedisAddress> RedisSession::primaries() {
-  if (!router_) return {address_};
   std::vector<RedisAddress> all;
   for (const RedisNode& node : router_->ask_for_slots(interrupt_).nodes())
     all.push_back(address_.at(node.host));
@@ -104,8 +107,13 @@ std::vector<RedisAddress> RedisSession::primaries() {
 }
 
 std::string RedisSession::worded(std::string_view what) const {
-  return fmt::format("the store at {}: {}",
-                     host_.name.empty() ? address_.shown() : escape_controls(host_.shown()), what);
+  return fmt::format("the store at {}: {}", host_.name.empty() ? address_.shown() : host_.shown(),
+                     what);
+}
+
+void RedisSession::require_answers(const Key& key, std::span<const RedisReply> replies) const {
+  if (const RedisReply* const error = first_error(replies))
+    throw store_error(worded(key.shown() + ": " + error->text));
 }
 
 void RedisSession::set_interrupt(int descriptor) {
@@ -154,9 +162,12 @@ void RedisSession::greet(Greeting greeting, std::initializer_list<RedisArgument>
   greetings_.push_back(greeting);
 }
 
-void RedisSession::take_answer(Greeting to, const RedisReply& reply) {
+/// The answer to what was sent first of them.
+void RedisSession::take_greeting(const RedisReply& reply) {
+  const Greeting greeting = greetings_.front();
+  greetings_.erase(greetings_.begin());
   try {
-    switch (to) {
+    switch (greeting) {
       case Greeting::role:
         return check_role(reply);
       case Greeting::id:
@@ -165,7 +176,7 @@ void RedisSession::take_answer(Greeting to, const RedisReply& reply) {
         return router_->learn(reply, host_);
       case Greeting::resp3:
       case Greeting::asking:
-        if (is_error(reply)) fail(reply);
+        if (reply.is_error()) fail(reply);
     }
   } catch (const Refused&) {
     disconnect();  // the answers to what was sent with it are still to come
@@ -183,17 +194,13 @@ void RedisSession::check_id(const RedisReply& id) {
 /// Reads whether this is the right server, before it is asked to write something.
 void RedisSession::settle(RedisConnection& connection) {
   const auto is_of_server = [](Greeting it) { return it == Greeting::role || it == Greeting::id; };
-  while (std::any_of(greetings_.begin(), greetings_.end(), is_of_server)) {
-    const RedisReply reply = connection.read_reply();
-    const Greeting first = greetings_.front();
-    greetings_.erase(greetings_.begin());
-    take_answer(first, reply);
-  }
+  while (std::any_of(greetings_.begin(), greetings_.end(), is_of_server))
+    take_greeting(connection.read_reply());
 }
 
 /// Who may not ask must believe the sentinels.
 void RedisSession::check_role(const RedisReply& role) {
-  if (is_error(role)) {
+  if (role.is_error()) {
     if (!begins_with_word(role.text, "NOPERM")) fail(role);
     may_ask_role_ = false;
   } else if (role.elements.empty() || role.elements[0].text != "master") {
@@ -280,9 +287,7 @@ RedisReply RedisSession::next_answer(RedisConnection& connection) {
     RedisReply reply = connection.read_reply();
     if (is_message(reply) || is_push(reply)) continue;
     if (greetings_.empty()) return reply;
-    const Greeting first = greetings_.front();
-    greetings_.erase(greetings_.begin());
-    take_answer(first, reply);
+    take_greeting(reply);
   }
 }
 
@@ -292,8 +297,7 @@ std::vector<RedisReply> RedisSession::next_answers(RedisConnection& connection, 
   try {
     while (replies.size() < count) replies.push_back(next_answer(connection));
   } catch (const Error&) {
-    const auto error = std::find_if(replies.begin(), replies.end(), is_error);
-    if (error != replies.end()) fail(*error);
+    if (const RedisReply* const error = first_error(replies)) fail(*error);
     throw;
   }
   return replies;
@@ -315,9 +319,7 @@ void RedisSession::skip_leaving(RedisConnection& connection) {
 std::vector<RedisReply> RedisSession::exchange(RedisConnection& connection,
                                                const std::vector<RedisCommand>& commands) {
   leave_channels(connection);
-  connection.queue({"MULTI"});
-  for (const RedisCommand& command : commands) connection.queue(command);
-  connection.queue({"EXEC"});
+  queue_transaction(connection, commands);
   skip_leaving(connection);
   // One for MULTI, and for each command that it has been queued.
   return results(next_answers(connection, commands.size() + 2), commands.size());
@@ -325,8 +327,7 @@ std::vector<RedisReply> RedisSession::exchange(RedisConnection& connection,
 
 /// What a transaction of `count` commands has answered: the last of the replies.
 std::vector<RedisReply> RedisSession::results(std::vector<RedisReply> replies, size_t count) const {
-  const auto error = std::find_if(replies.begin(), replies.end(), is_error);
-  if (error != replies.end()) fail(*error);
+  if (const RedisReply* const error = first_error(replies)) fail(*error);
   if (replies.back().elements.size() != count)
     throw store_error(worded("the answer is not what was asked for"));
   return std::move(replies.back().elements);
@@ -344,12 +345,10 @@ std::vector<RedisReply> RedisSession::exchange_in_shard(const RedisNames& names,
   if (!std::exchange(speaks_resp3_, true)) greet(Greeting::resp3, {"HELLO", "3"});
   connection.queue({"SUBSCRIBE", names.notif});
   connection.queue({may_subscribe_in_shard_ ? "SSUBSCRIBE" : "SUBSCRIBE", names.fail});
-  connection.queue({"MULTI"});
-  for (const RedisCommand& command : commands) connection.queue(command);
-  connection.queue({"EXEC"});
+  queue_transaction(connection, commands);
   // A subscription has no answer unless it is refused. Then too little is known of what follows.
   const RedisReply first = next_answer(connection);
-  if (is_error(first)) {
+  if (first.is_error()) {
     disconnect();
     const bool is_unknown = first.text.find("unknown command") != std::string::npos;
     if (!is_unknown || !std::exchange(may_subscribe_in_shard_, false)) fail(first);
@@ -374,7 +373,7 @@ std::vector<RedisReply> RedisSession::exchange_by_script(
   connection.queue(script);
   skip_leaving(connection);
   RedisReply reply = next_answer(connection);
-  if (is_error(reply)) fail(reply);
+  if (reply.is_error()) fail(reply);
   return std::move(reply.elements);
 }
 
@@ -442,7 +441,7 @@ RedisReply RedisSession::run_script(const redis_scripts::Script& script, const R
     connection.queue(command);
     skip_leaving(connection);
     RedisReply reply = next_answer(connection);
-    if (reply.type == RedisReply::Type::error) fail(reply, names.value);
+    if (reply.is_error()) fail(reply, names.value);
     return reply;
   });
 }
@@ -466,7 +465,7 @@ std::vector<RedisReply> RedisSession::pipeline(const std::vector<RedisCommand>& 
   return persist(Nanoseconds(0), [&](RedisConnection& connection) {
     std::vector<RedisReply> replies = send_all(connection, commands);
     for (const RedisReply& reply : replies)
-      if (is_error(reply) && !begins_with_word(reply.text, "WRONGTYPE")) fail(reply);
+      if (reply.is_error() && !begins_with_word(reply.text, "WRONGTYPE")) fail(reply);
     return replies;
   });
 }

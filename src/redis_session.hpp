@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,8 +34,8 @@ using RedisCommand = std::vector<RedisArgument>;
 ///
 /// Of a cluster's, it is connected to the node of one entry at a time. Nodes that say that the
 /// entry is elsewhere are believed; one that is gone is looked for among the others. What an
-/// earlier process has remembered of the cluster costs no round trip to verify, but for a script
-/// that is the first request.
+/// earlier process has remembered of the cluster costs no round trip to verify, unless the first
+/// request is one that may write.
 class RedisSession {
  public:
   /// `interrupt` and `timeout`: as of RedisConnection. Keeps a reference to `log`.
@@ -43,14 +44,11 @@ class RedisSession {
   RedisSession(const RedisSession&) = delete;
   RedisSession& operator=(const RedisSession&) = delete;
 
-  [[nodiscard]] Nanoseconds timeout() const { return timeout_; }
-
   /// The names of an entry's keys. On a cluster the next requests are about it: they go to its
   /// node. Throws Error(usage) when the id cannot be used there.
   [[nodiscard]] RedisNames names(const Key& key);
 
-  /// The addresses of all servers that have keys: the one, or those of the cluster as it is now.
-  /// Throws Error(store).
+  /// Of a cluster: the addresses of all nodes that have keys now. Throws Error(store).
   [[nodiscard]] std::vector<RedisAddress> primaries();
 
   /// From now on nothing interrupts a request (-1), or another descriptor does.
@@ -105,6 +103,8 @@ class RedisSession {
 
   /// An error in words, with the server's name before it.
   [[nodiscard]] std::string worded(std::string_view what) const;
+  /// Throws Error(store) for the first error among the answers about an entry.
+  void require_answers(const Key& key, std::span<const RedisReply> replies) const;
 
  private:
   /// What is sent before a request and answered before it.
@@ -116,7 +116,7 @@ class RedisSession {
   void connect_to_master();
   void connect_to_node();
   void greet(Greeting greeting, std::initializer_list<RedisArgument> command);
-  void take_answer(Greeting to, const RedisReply& reply);
+  void take_greeting(const RedisReply& reply);
   void check_role(const RedisReply& role);
   void check_id(const RedisReply& id);
   void settle(RedisConnection& connection);

@@ -1,12 +1,12 @@
 #include "src/redis_slots.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include <boost/crc.hpp>
 #include <fmt/format.h>
 
 #include "src/key.hpp"
+#include "src/units.hpp"
 
 namespace memolock {
 namespace {
@@ -17,14 +17,18 @@ RedisHost host_named(std::string_view name, uint16_t port, const RedisHost& aske
   return {is_unknown ? asked.name : std::string(name), port};
 }
 
-/// A whole text that is a number from 0 to `most`.
-std::optional<uint16_t> number(std::string_view text, int most) {
-  int value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || rest != end || value < 0 || value > most) return std::nullopt;
-  return static_cast<uint16_t>(value);
+/// As parse_number, for what fits into 16 bits.
+std::optional<uint16_t> short_number(std::string_view text, int least, int most) {
+  const auto value = parse_number(text, least, most);
+  if (!value) return std::nullopt;
+  return static_cast<uint16_t>(*value);
 }
+
+std::optional<uint16_t> slot_in(std::string_view text) {
+  return short_number(text, 0, slot_count - 1);
+}
+
+std::optional<uint16_t> port_in(std::string_view text) { return short_number(text, 1, UINT16_MAX); }
 
 std::optional<SlotMap::Range> range_from(const RedisReply& answer, const RedisHost& asked) {
   if (answer.elements.size() < 3 || answer.elements[2].elements.size() < 2) return std::nullopt;
@@ -53,11 +57,11 @@ std::string_view next_word(std::string_view& line) {
 }
 
 std::optional<SlotMap::Range> range_in(std::string_view line) {
-  const auto first = number(next_word(line), slot_count - 1);
-  const auto last = number(next_word(line), slot_count - 1);
+  const auto first = slot_in(next_word(line));
+  const auto last = slot_in(next_word(line));
   const std::string_view id = next_word(line);
-  const auto port = number(next_word(line), UINT16_MAX);
-  if (!first || !last || *first > *last || !port || *port == 0) return std::nullopt;
+  const auto port = port_in(next_word(line));
+  if (!first || !last || *first > *last || !port) return std::nullopt;
   if (!is_printable_word(id) || !is_printable_word(line)) return std::nullopt;
   return SlotMap::Range{*first, *last, {{std::string(line), *port}, std::string(id)}, false};
 }
@@ -144,12 +148,12 @@ std::optional<Redirection> redirection_in(std::string_view error, const RedisHos
   } else if (word != "MOVED") {
     return std::nullopt;
   }
-  if (!number(next_word(error), slot_count - 1)) return std::nullopt;
+  if (!slot_in(next_word(error))) return std::nullopt;
   // An IPv6 address has colons of its own, and no brackets.
   const size_t colon = error.rfind(':');
   if (colon == std::string_view::npos) return std::nullopt;
-  const auto port = number(error.substr(colon + 1), UINT16_MAX);
-  if (!port || *port == 0) return std::nullopt;
+  const auto port = port_in(error.substr(colon + 1));
+  if (!port) return std::nullopt;
   found.host = host_named(error.substr(0, colon), *port, asked);
   if (!is_printable_word(found.host.name)) return std::nullopt;
   return found;

@@ -20,8 +20,6 @@ namespace {
 // How many entries are asked about in one round trip.
 constexpr size_t batch = 500;
 
-bool is_error(const RedisReply& reply) { return reply.type == RedisReply::Type::error; }
-
 /// What `ls` asks of an entry.
 std::vector<RedisCommand> listing_commands(const RedisNames& names) {
   return {{"GET", names.lock},
@@ -44,7 +42,7 @@ bool is_expiry_of_meta(int64_t of_meta, int64_t of_value) {
 /// From the answers to those commands; nothing when there is neither entry nor run, or a key of a
 /// foreign type.
 std::optional<Listing> listing_from(const Key& key, std::span<const RedisReply> replies) {
-  if (std::any_of(replies.begin(), replies.end(), is_error)) return std::nullopt;
+  if (first_error(replies) != nullptr) return std::nullopt;
   if (replies[0].type == RedisReply::Type::string)
     return Listing{run_of_token(key, replies[0].text), true, 0};
   constexpr int64_t missing = -2;
@@ -100,9 +98,7 @@ std::unique_ptr<Entry> RedisStore::look_up(const Key& key) {
   // Of no use to a hit, and so no reason to refuse one when its key is of a foreign type.
   seen_.note_failure(replies.back());
   replies.pop_back();
-  for (const RedisReply& reply : replies)
-    if (reply.type == RedisReply::Type::error)
-      throw store_error(session_.worded(key.shown() + ": " + escape_controls(reply.text)));
+  session_.require_answers(key, replies);
   (void)session_.set_clock(replies[0]);
   RedisReply& value = replies[3];
   if (value.type != RedisReply::Type::string) return nullptr;
@@ -139,8 +135,7 @@ std::unique_ptr<Entry> RedisStore::last_outcome(const Key& key) {
 std::optional<Record> RedisStore::mark(const Key& key) {
   const RedisNames names = session_.names(key);
   const auto replies = session_.read({{"TIME"}, read_record_command(names.mark, WithStderr::no)});
-  if (replies[1].type == RedisReply::Type::error)
-    throw store_error(session_.worded(key.shown() + ": " + escape_controls(replies[1].text)));
+  session_.require_answers(key, replies);
   (void)session_.set_clock(replies[0]);
   return record_in(key, replies[1]);
 }
@@ -274,7 +269,7 @@ void RedisStore::list_some(std::span<const Located> some,
   for (size_t i = 0; i < some.size(); ++i) {
     const Key& key = some[i].key;
     // A node that has it no more says so; all other errors come again.
-    if (std::any_of(replies[i].begin(), replies[i].end(), is_error)) {
+    if (first_error(replies[i]) != nullptr) {
       const RedisNames names = session_.names(key);
       replies[i] = session_.pipeline(listing_commands(names));
     }

@@ -107,9 +107,7 @@ RedisState RedisWatch::read_state(Nanoseconds retry_for) {
                                            {"STRLEN", names_.value},
                                            {"HMGET", names_.run, "token", "fate"}},
                                           retry_for);
-  for (const RedisReply& reply : replies)
-    if (reply.type == RedisReply::Type::error)
-      throw store_error(session_.worded(key_.shown() + ": " + escape_controls(reply.text)));
+  session_.require_answers(key_, replies);
   (void)session_.set_clock(replies[0]);
   RedisState state;
   state.holder = replies[1].text;

@@ -22,7 +22,7 @@ Finding judge(const RedisAddress& service, const RedisAddress& sentinel, Nanosec
   connection.queue({"SENTINEL", "CKQUORUM", service.sentinels.master});
   const RedisReply address = connection.read_reply();
   const RedisReply quorum = connection.read_reply();
-  if (address.type == RedisReply::Type::error)
+  if (address.is_error())
     return {Level::advice, "sentinel", fmt::format("{}: {}", name, address.text),
             "see that it is a sentinel, and that --sentinel-user may ask it"};
   if (address.elements.size() != 2)
@@ -35,7 +35,7 @@ Finding judge(const RedisAddress& service, const RedisAddress& sentinel, Nanosec
     return {Level::advice, "sentinel",
             fmt::format("{} says that the primary is {}, others say {}", name, says, master),
             "a failover may be going on; else see that all of them watch the same service"};
-  if (quorum.type == RedisReply::Type::error)
+  if (quorum.is_error())
     return {Level::advice, "sentinel", fmt::format("{}: {}", name, quorum.text),
             "without it no replica takes over when the primary fails"};
   return {Level::ok, "sentinel", fmt::format("{} says that the primary is {}", name, says), ""};

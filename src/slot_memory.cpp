@@ -12,6 +12,7 @@
 #include "src/error.hpp"
 #include "src/folder.hpp"
 #include "src/key.hpp"
+#include "src/local_entry.hpp"
 #include "src/token.hpp"
 
 namespace memolock {
@@ -36,15 +37,11 @@ void drop_unused(int folder) {
 }
 
 std::string read_own(int folder, const std::string& name) {
-  constexpr int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-  const Descriptor file(openat(folder, name.c_str(), flags));
-  struct stat info {};
-  if (!file || fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode) ||
-      info.st_uid != geteuid() || static_cast<uint64_t>(info.st_size) > largest_file)
-    return "";
-  std::string text(static_cast<size_t>(info.st_size), '\0');
+  const OwnFile file = open_own(folder, name, O_RDONLY);
+  if (!file || file.size > largest_file) return "";
+  std::string text(file.size, '\0');
   const ssize_t got = read_all_at(file.get(), text.data(), text.size(), 0);
-  return got == info.st_size ? text : "";
+  return got == static_cast<ssize_t>(file.size) ? text : "";
 }
 
 }  // namespace

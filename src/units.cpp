@@ -1,6 +1,7 @@
 #include "src/units.hpp"
 
 #include <array>
+#include <charconv>
 #include <limits>
 
 #include <fmt/format.h>
@@ -128,6 +129,15 @@ std::optional<uint64_t> parse_size(std::string_view text) {
   const uint64_t bytes = number->whole * *unit + fraction;
   if (bytes > std::numeric_limits<int64_t>::max()) return std::nullopt;
   return bytes;
+}
+
+std::optional<int> parse_number(std::string_view text, int least, int most) {
+  int value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (text.empty() || text[0] == '-' || error != std::errc() || rest != end) return std::nullopt;
+  if (value < least || value > most) return std::nullopt;
+  return value;
 }
 
 std::string format_duration(Nanoseconds length) {

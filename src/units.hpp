@@ -1,4 +1,4 @@
-// Durations and sizes as people write them.
+// Durations, sizes and numbers as people write them.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,9 @@ namespace memolock {
 
 /// "4096", "10MB", "64MiB", "1G" (powers of 1024 with or without "iB", of 1000 with "B"); bytes.
 [[nodiscard]] std::optional<uint64_t> parse_size(std::string_view text);
+
+/// A decimal number from `least` to `most`, neither negative; nothing for anything else.
+[[nodiscard]] std::optional<int> parse_number(std::string_view text, int least, int most);
 
 /// "412ms", "3.2s", "5m10s", "2h", "3d4h"; "forever".
 [[nodiscard]] std::string format_duration(Nanoseconds length);

@@ -120,6 +120,7 @@ END
 # jobs_of FILE NAME: its four jobs at once, each in its own checkout below a folder of that name.
 jobs_of() {
   local job
+  # shellcheck disable=SC2034 # those that finish_all waits for
   spawned=()
   for job in 1 2 3 4; do
     mkdir -p "$2/home$job"
@@ -176,7 +177,6 @@ terminal() {
 # redrawn N: whether the status lines have asked so often; has them do so again.
 redrawn() {
   local name
-  local name pid
   for name in "${terminals[@]}"; do tmux -L "$name" refresh-client -S 2>/dev/null || true; done
   (($(wc -l <report) >= $1))
 }

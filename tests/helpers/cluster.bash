@@ -1,10 +1,10 @@
 # A Redis cluster: `load helpers/cluster`, after common.
 # shellcheck shell=bash disable=SC2034 # what is set here is the tests'
 
-# With $REDIS_CERTIFICATES nodes speak TLS to each other and at their ports.
 # start_cluster PRIMARIES [OPTION…]: so many nodes that share the slots, each with one replica if $replicas is
 # 1, and with the server's options given. $cluster is the store's URL without its scheme: all primaries. Each
 # node's socket, port, pid and id are in the arrays sockets, ports, pids, ids, replicas behind primaries.
+# With $REDIS_CERTIFICATES nodes speak TLS to each other and at their ports.
 start_cluster() {
   local i primaries=$1 all
   shift
@@ -55,14 +55,14 @@ nodes_agree() {
   done
 }
 
-# slot ID, owner ID: the slot of the entry t:ID, and the index of the node that has it.
+# slot ID, owner ID: the slot of the entry t:ID, and the index of the node that has it. owner_of SLOT.
+# has_slot NODE SLOT: whether it says that it has it.
 slot() { node 0 cluster keyslot "t:{$1}"; }
 owner() { owner_of "$(slot "$1")"; }
 owner_of() {
   local i
   for i in "${!pids[@]}"; do
     ! is_gone "${pids[i]}" || continue
-    # a command on a key of the slot is answered by its owner alone
     has_slot "$i" "$1" && echo "$i" && return
   done
   return 1
