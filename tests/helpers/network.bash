@@ -17,11 +17,30 @@ add_machine() {
   hosts[$1]=10.213.0.$(($1 + 1))
   ip netns add "$network.$1"
   ip -n "$network" link add "port$1" type veth peer name net netns "$network.$1"
+  plug_in "$1"
+  ip -n "$network.$1" link set lo up
+}
+plug_in() {
   ip -n "$network" link set "port$1" master switch up
   ip -n "$network.$1" addr add "${hosts[$1]}/24" dev net
   ip -n "$network.$1" link set net up
-  ip -n "$network.$1" link set lo up
 }
+
+# lay_wire I: from now on that machine has a cable that can be made poor. Skips the test where that is not possible.
+lay_wire() {
+  [[ -w /dev/net/tun ]] || skip 'no network device of a test'"'"'s own can be made here'
+  mkfifo "$BATS_TEST_TMPDIR/wire"
+  exec {wire_end}<>"$BATS_TEST_TMPDIR/wire"
+  ip -n "$network.$1" link del net
+  spawn ip netns exec "$network" "$HELPERS/wire" "port$1" "far$1" <"$BATS_TEST_TMPDIR/wire"
+  await ip -n "$network" link show "far$1"
+  ip -n "$network" link set "far$1" netns "$network.$1" name net
+  plug_in "$1"
+}
+
+# wire DELAY LOSS DELAY LOSS: what happens from now on to what is sent to the machine at it, and to what it sends;
+# milliseconds and a percentage.
+wire() { echo "$*" >&"$wire_end"; }
 
 # within I COMMAND…: runs it on that machine. within is also a prefix for `spawn`.
 within() { ip netns exec "$network.$1" "${@:2}"; }

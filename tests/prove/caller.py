@@ -1,4 +1,5 @@
 """Callers of memolock, each of which calls again and again and writes down how that went."""
+import glob
 import json
 import os
 import random
@@ -35,6 +36,15 @@ class Calls:
             return list(self.active.values())
 
 
+def environment(clock):
+    """In which a dynamic memolock's clock is what that file says; file times stay those of the kernel."""
+    if not clock:
+        return None
+    return {**os.environ, 'LD_PRELOAD': glob.glob('/usr/lib/*/faketime/libfaketimeMT.so.1')[0],
+            'FAKETIME_TIMESTAMP_FILE': os.path.abspath(clock), 'FAKETIME_NO_CACHE': '1',
+            'FAKETIME_DONT_FAKE_MONOTONIC': '1', 'NO_FAKE_STAT': '1'}
+
+
 class OngoingCall:
     def __init__(self, number, plan, words):
         self.number = number
@@ -42,7 +52,7 @@ class OngoingCall:
         self.disturbances = []  # as history.Disturbance
         self.asked = now()
         self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE)
+                                        stderr=subprocess.PIPE, env=environment(plan['clock']))
 
     def is_holder(self):
         """Whether it has begun a command."""
@@ -64,7 +74,8 @@ def random_plan(settings, ids):
         length = random.randrange(3 << 20)
     plan = {'id': random.choice(ids), 'ttl': round(random.uniform(0.3, 2), 3), 'wait': None, 'stale': 0,
             'refresh': False, 'seconds': random.uniform(0.05, 0.6), 'length': length,
-            'status': random.choice([1, 2, 3]) if random.random() < 0.08 else 0, 'lease': settings['lease']}
+            'status': random.choice([1, 2, 3]) if random.random() < 0.08 else 0, 'lease': settings['lease'],
+            'clock': settings['clock']}
     kind = random.random()
     if kind < 0.1:
         plan['wait'] = round(random.uniform(0.1, 1), 3)
@@ -77,6 +88,7 @@ def random_plan(settings, ids):
 
 class Caller(threading.Thread):
     def __init__(self, memolock, writer, calls, settings, ids, until):
+        """`memolock`: the words that start it."""
         super().__init__(daemon=True)
         self.memolock, self.writer, self.calls = memolock, writer, calls
         self.settings, self.ids, self.until = settings, ids, until
@@ -107,7 +119,8 @@ class Caller(threading.Thread):
             options += ['--stale', f"{plan['stale']}s"]
         if plan['refresh']:
             options.append('--refresh')
-        return [self.memolock, 'get', *options, '--', sys.executable, '-SEB', WORK, self.writer.path, str(number),
+        plain = ['env', '-u', 'LD_PRELOAD'] if plan['clock'] else []  # the command's clock is the machine's
+        return [*self.memolock, 'get', *options, '--', *plain, sys.executable, '-SEB', WORK, self.writer.path, str(number),
                 plan['id'], f"{plan['seconds']:.3f}", str(plan['length']), str(plan['status'])]
 
 

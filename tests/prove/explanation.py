@@ -11,7 +11,7 @@ def explain(facts, first, second):
     makers = facts.maker(first), facts.maker(second)
     if None in makers:
         return 'unfinished call'  # the load has been ended before it
-    if any(call.report.get('store_error') or call.outcome() == 'bypass' for call in makers):
+    if any(call.has_store_error() or call.outcome() == 'bypass' for call in makers):
         return 'store error'
     if any('lease' in line for call in makers for line in call.messages) and may_lose_lease(facts, *makers):
         return 'lost lease'
@@ -45,6 +45,9 @@ def by_fault(facts, first, second):
     for fault in facts.history.faults:
         if fault.what == 'emptied' and first.begun - SLACK <= fault.begun <= second.begun:
             return 'emptied store'
+        if (fault.what == 'jump' and not facts.settings.lease and first.ended and first.ended < second.begun
+                and first.begun - SLACK <= fault.begun <= second.begun):
+            return 'set clock'  # a server's is another
         if fault.what == 'failover' and second.begun >= fault.begun and is_in_doubt(facts, fault, first, second):
             return 'failover'
         if (fault.what in ('outage', 'failover') and has_expired(facts, fault.begun, second)

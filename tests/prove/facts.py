@@ -1,6 +1,8 @@
 """What follows from a history: when a run's result was stored, how long a call may take."""
 import math
 
+from history import HARMLESS
+
 # How much later than it could something may happen, because the machine is busy.
 GRACE = 1.5
 # So long it may take until memolock sees that its command has ended.
@@ -47,7 +49,7 @@ class Facts:
             return run.ended + GRACE + (self.store_patience() if self.settings.faults else 0)
         maker = self.maker(run)
         late = []
-        if maker.report.get('store_error'):  # but the request may still have been on its way
+        if maker.has_store_error() or not maker.report:  # but the request may still have been on its way
             late = [each.ended + self.settings.lease for each in self.faults_during(run.ended, maker.ended)]
         return max([run.ended, maker.ended or math.inf, *late])
 
@@ -65,10 +67,10 @@ class Facts:
         ends = [each.begun for each in maker.disturbances if each.what != 'stop'] if maker else []
         return min(ends, default=math.inf) if not self.is_background(run) else run.begun + GRACE
 
-    def faults_during(self, begun, ended, but=('move',)):
-        """What has happened to the store then, or shortly before."""
+    def faults_during(self, begun, ended):
+        """What harm has come to the store then, or shortly before."""
         return [each for each in self.history.faults
-                if each.what not in but and each.begun < ended and each.ended + GRACE > begun]
+                if each.what not in HARMLESS and each.begun < ended and each.ended + GRACE > begun]
 
     def store_patience(self):
         return 1.5 * self.settings.lease + ATTEMPTS * self.settings.store_timeout

@@ -17,7 +17,12 @@ import time
 # failover  another server takes over: the last writes may be lost
 # emptied   all is lost
 # move      keys move between servers: nothing may be lost, nor go wrong
-FAULTS = ('outage', 'failover', 'emptied', 'move')
+# delay     answers take their time, less than the store's timeout: nothing may go wrong
+# jump      the machines' clock is set: what a folder has may be too old by it
+FAULTS = ('outage', 'failover', 'emptied', 'move', 'delay', 'jump')
+# Of those, what is over when it has begun, and what may do no harm to a call.
+AT_ONCE = ('emptied', 'jump')
+HARMLESS = ('move', 'delay', 'jump')
 
 
 def now():
@@ -73,6 +78,10 @@ class Call:
     def outcome(self):
         return self.report.get('outcome', 'none')
 
+    def has_store_error(self):
+        """Who is killed has no report, but may have said so."""
+        return bool(self.report.get('store_error')) or any('without the store' in line for line in self.messages)
+
 
 @dataclasses.dataclass
 class History:
@@ -122,7 +131,7 @@ def add(history, event):
         assert event['what'] in FAULTS
         history.faults.append(Disturbance(event['what'], event['time']))
     elif kind == 'heal':
-        lasting = [fault for fault in history.faults if fault.ended is None and fault.what != 'emptied']
+        lasting = [fault for fault in history.faults if fault.ended is None and fault.what not in AT_ONCE]
         lasting[0].ended = event['time']
     elif kind == 'left':
         history.left.append(event['what'])
@@ -138,5 +147,5 @@ def read(path):
         if 'event' in event:
             add(history, event)
     for fault in history.faults:
-        fault.ended = fault.ended or (fault.begun if fault.what == 'emptied' else float('inf'))
+        fault.ended = fault.ended or (fault.begun if fault.what in AT_ONCE else float('inf'))
     return history

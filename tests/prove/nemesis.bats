@@ -1,15 +1,20 @@
 #!/usr/bin/env bats
 # Callers at work while they are killed, ended and suspended, and while all that can happen to a store happens to
-# it: `./dev prove`. A test for each store, by its name.
+# it: `./dev prove`, with each test by its name.
 
 load ../helpers/common
 load ../helpers/prove
+load ../helpers/network
 
 setup_file() { :; }
 teardown_file() { :; }
 setup() {
   isolate
   export MEMOLOCK_CACHE_DIR=$BATS_TEST_TMPDIR/store
+}
+teardown() {
+  end_all
+  remove_network
 }
 
 # torment COMMAND…: one of these happens, and then another, until the callers have ended.
@@ -20,9 +25,42 @@ torment() {
   done
 }
 
+# ---- a folder ----
+
 @test "local" {
+  small_disk size=64M
+  export MEMOLOCK_CACHE_DIR=$BATS_TEST_TMPDIR/small/store
   begin_load --nemesis --lease 0 --store-timeout 0
+  torment fill_disk remove_store
   end_load
+}
+
+fill_disk() {
+  fault outage
+  head -c 64M /dev/zero >small/filler 2>/dev/null || true
+  sleep "0.$((RANDOM % 10))"
+  rm small/filler
+  heal
+}
+remove_store() {
+  fault emptied
+  rm -rf "$MEMOLOCK_CACHE_DIR" || true # somebody may be making a file there
+}
+
+@test "clock" {
+  export MEMOLOCK_BIN=$DYNAMIC_BIN
+  echo +0 >clock
+  begin_load --nemesis --clock clock --lease 0 --store-timeout 0
+  torment set_clock
+  end_load
+}
+
+# By more than an entry may be old.
+set_clock() {
+  local ahead=(+0 +7200 -7200 +400000000)
+  fault jump
+  echo "${ahead[RANDOM % ${#ahead[@]}]}" >clock.new
+  mv clock.new clock
 }
 
 # ---- one server ----
@@ -33,7 +71,7 @@ torment() {
   sockets=("$REDIS_SOCKET")
   export MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET
   begin_load --nemesis
-  torment suspend_server restart_server empty_server hang_up forget_scripts
+  torment suspend_server restart_server empty_server fill_server hang_up forget_scripts
   end_load
 }
 
@@ -56,6 +94,13 @@ empty_server() {
   fault emptied
   redis flushall >/dev/null
 }
+fill_server() {
+  fault outage
+  redis config set maxmemory 1 >/dev/null
+  sleep "0.$((RANDOM % 10))"
+  redis config set maxmemory 0 >/dev/null
+  heal
+}
 hang_up() {
   fault outage
   redis client kill skipme yes type normal >/dev/null
@@ -63,6 +108,44 @@ hang_up() {
   heal
 }
 forget_scripts() { redis script flush >/dev/null; }
+
+# ---- one server, and its callers on three other machines ----
+
+@test "network" {
+  make_network 4
+  lay_wire 0
+  # shellcheck disable=SC2034 # the helpers'
+  server_within=(ip netns exec "$network.0")
+  start_redis --bind 127.0.0.1 "${hosts[0]}" --protected-mode no
+  # shellcheck disable=SC2034
+  sockets=("$REDIS_SOCKET")
+  export MEMOLOCK_STORE=redis://${hosts[0]}:$REDIS_PORT
+  begin_load --nemesis --networks "$network.1,$network.2,$network.3"
+  torment lose_all lose_requests lose_answers lose_some slow_down cut_off_one suspend_server
+  end_load
+}
+
+# for_a_while FAULT DELAY LOSS DELAY LOSS: what happens on the server's wire, for less or for more than a lease.
+for_a_while() {
+  fault "$1"
+  wire "${@:2}"
+  sleep "$((RANDOM % 4)).$((RANDOM % 10))"
+  wire 0 0 0 0
+  heal
+}
+lose_all() { for_a_while outage 0 100 0 100; }
+lose_requests() { for_a_while outage 0 100 0 0; }
+lose_answers() { for_a_while outage 0 0 0 100; }
+lose_some() { for_a_while outage 0 20 0 20; }
+slow_down() { for_a_while delay 100 0 100 0; }
+cut_off_one() {
+  local one=$((1 + RANDOM % 3))
+  fault outage
+  unplug "$one"
+  sleep "$((RANDOM % 4)).$((RANDOM % 10))"
+  plug "$one"
+  heal
+}
 
 # ---- sentinels ----
 

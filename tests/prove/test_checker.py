@@ -151,6 +151,14 @@ class CheckerTest(unittest.TestCase):
         story.call(2, 10.8, 10.81, '1.1', status=3)
         self.finds(story, 'failed run')
 
+    def test_a_result_that_comes_late_since_its_holder_was_killed_while_the_store_was_away(self):
+        for fault, parts in (('outage', []), ('delay', ['1.400 s old'])):
+            story = Story(faults=True)
+            story.run(1, 10, 10.5, disturbances=[Disturbance('kill', 10.55)], call_ended=10.6, report={})
+            story.fault(fault, 10.3, 11.9)
+            story.call(2, 12, 12.2, '1.1', report={'outcome': 'waited'})
+            self.finds(story, *parts)
+
     def test_an_old_answer_to_who_wants_a_fresh_one(self):
         story = self.one_run()
         story.call(2, 10.1, 10.55, '1.1', refresh=True)
@@ -178,6 +186,15 @@ class CheckerTest(unittest.TestCase):
         story.run(2, 10.9, 11.2, refresh=True)
         self.finds(story)
 
+    def test_a_repeat_when_the_clock_has_been_set(self):
+        for lease, at, begun, parts in ((0, 10.7, 10.9, []), (LEASE, 10.7, 10.9, ['repeat']),
+                                        (0, 8, 10.9, ['repeat']), (0, 10.2, 10.4, ['overlap'])):
+            story = Story(faults=True, lease=lease)
+            story.run(1, 10, 10.5)
+            story.run(2, begun, 11.2)
+            story.fault('jump', at, at)
+            self.finds(story, *parts)
+
     def test_a_run_that_vanishes(self):
         story = Story()
         story.run(1, 10, None, fault='10 bytes')
@@ -200,6 +217,13 @@ class CheckerTest(unittest.TestCase):
             story.history.calls[1].messages.append('the lease was lost')
             story.history.calls[1].disturbances.append(Disturbance('stop', 10.9, 11.1))
 
+        def says_so_before_it_is_killed(story):
+            call = story.history.calls[2]
+            call.report, call.messages = {}, ['running the command without the store']
+            call.disturbances.append(Disturbance('kill', 13.1))
+            story.fault('outage', 10.5, 12)
+
+        self.explained_by('store error', says_so_before_it_is_killed)
         self.explained_by('store error', has_store_error(1))
         self.explained_by('store error', has_store_error(2))
         self.explained_by('lost lease', loses_lease)
@@ -208,7 +232,7 @@ class CheckerTest(unittest.TestCase):
 
     def test_an_overlap_is_not_explained_by_what_came_later_or_long_before(self):
         for what, begun, ended in (('failover', 11.5, 12), ('failover', 5, 7), ('emptied', 11.5, 11.5),
-                                   ('outage', 10.5, 12), ('move', 10.5, 12)):
+                                   ('outage', 10.5, 12), ('move', 10.5, 12), ('delay', 10.5, 12)):
             story = self.overlap()
             story.fault(what, begun, ended)
             self.finds(story, 'overlap')
@@ -227,7 +251,7 @@ class CheckerTest(unittest.TestCase):
         self.finds(story, 'overlap')
 
     def test_a_store_error_for_no_reason(self):
-        for what, parts in (('outage', []), ('move', ['no answer'])):
+        for what, parts in (('outage', []), ('move', ['no answer']), ('delay', ['no answer'])):
             story = self.one_run(faults=True)
             story.fault(what, 9, 10.7)
             story.call(2, 10.6, 10.8, '1.1', report={'outcome': 'hit', 'store_error': 'no answer'})

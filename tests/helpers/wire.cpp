@@ -1,0 +1,124 @@
+// A poor cable: wire DEVICE DEVICE
+//
+// Makes both network devices; a frame that is sent by one of them arrives at the other later, or never. Each line
+// of stdin says how from then on: "DELAY LOSS DELAY LOSS", the milliseconds and the percentage for frames from the
+// first to the second, and the same for those back. At first there is neither. The devices last until stdin ends.
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <random>
+#include <string>
+#include <string_view>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr size_t largest_frame = 65536;
+
+[[noreturn]] void give_up(const char* what) {
+  perror(what);
+  exit(1);
+}
+
+int open_device(const char* name) {
+  const int device = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  if (device < 0) give_up("/dev/net/tun");
+  ifreq request{};
+  strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+  request.ifr_flags = IFF_TAP | IFF_NO_PI;
+  if (ioctl(device, TUNSETIFF, &request) != 0) give_up(name);
+  return device;
+}
+
+/// One way through the cable.
+struct Lane {
+  struct Frame {
+    Clock::time_point due;
+    std::string bytes;
+  };
+
+  int from;
+  int to;
+  milliseconds delay{0};
+  int loss = 0;  ///< percent
+  std::deque<Frame> frames{};
+
+  void take_in(std::mt19937& chance) {
+    std::array<char, largest_frame> buffer;
+    ssize_t size = 0;
+    while ((size = read(from, buffer.data(), buffer.size())) > 0) {
+      if (std::uniform_int_distribution(0, 99)(chance) < loss) continue;
+      frames.push_back({Clock::now() + delay, std::string(buffer.data(), size)});
+    }
+  }
+
+  /// A device that is down or full loses its frame, as devices do.
+  void let_out() {
+    for (; !frames.empty() && frames.front().due <= Clock::now(); frames.pop_front())
+      (void)!write(to, frames.front().bytes.data(), frames.front().bytes.size());
+  }
+};
+
+/// Until a frame is due; -1: there is none.
+int patience(const std::array<Lane, 2>& lanes) {
+  int shortest = -1;
+  for (const Lane& lane : lanes) {
+    if (lane.frames.empty()) continue;
+    const auto left = std::chrono::ceil<milliseconds>(lane.frames.front().due - Clock::now());
+    const int its = std::max(0, static_cast<int>(left.count()));
+    if (shortest < 0 || its < shortest) shortest = its;
+  }
+  return shortest;
+}
+
+/// False: stdin has ended.
+bool obey(std::array<Lane, 2>& lanes) {
+  std::array<char, 256> buffer;
+  const ssize_t size = read(STDIN_FILENO, buffer.data(), buffer.size() - 1);
+  if (size <= 0) return false;
+  std::string_view lines(buffer.data(), size);
+  lines.remove_suffix(lines.ends_with('\n') ? 1 : 0);
+  const std::string last(lines.substr(lines.rfind('\n') + 1));
+  std::array<int, 4> said{};
+  if (sscanf(last.c_str(), "%d %d %d %d", &said[0], &said[1], &said[2], &said[3]) != 4) {
+    fprintf(stderr, "wire: %s is no DELAY LOSS DELAY LOSS\n", last.c_str());
+    exit(1);
+  }
+  for (size_t i : {0, 1}) {
+    lanes[i].delay = milliseconds(said[2 * i]);
+    lanes[i].loss = said[2 * i + 1];
+  }
+  return true;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 3) return fputs("usage: wire DEVICE DEVICE\n", stderr), 2;
+  const int first = open_device(argv[1]);
+  const int second = open_device(argv[2]);
+  std::array<Lane, 2> lanes{{{first, second}, {second, first}}};
+  std::mt19937 chance{std::random_device{}()};
+  std::array<pollfd, 3> watched{
+      {{STDIN_FILENO, POLLIN, 0}, {first, POLLIN, 0}, {second, POLLIN, 0}}};
+  for (;;) {
+    if (poll(watched.data(), watched.size(), patience(lanes)) < 0) give_up("poll");
+    if (watched[0].revents != 0 && !obey(lanes)) return 0;
+    for (Lane& lane : lanes) {
+      lane.take_in(chance);
+      lane.let_out();
+    }
+  }
+}
