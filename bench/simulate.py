@@ -64,6 +64,7 @@ def simulate(waiters, size, bandwidth, speeds):
     """One run; returns what the table shows of it."""
     random.seed(1)
     server = Server(bandwidth)
+    slowest = 0.0
     # Before the end: all requests but the last one of each caller, one after the other's answer.
     arrivals = [(random.random(), speeds.requests - 1) for _ in range(waiters)]
     heapq.heapify(arrivals)
@@ -71,6 +72,7 @@ def simulate(waiters, size, bandwidth, speeds):
     while arrivals:
         at, left = heapq.heappop(arrivals)
         done = server.serve(at, speeds.request, OVERHEAD)
+        slowest = max(slowest, done - at)
         if left > 1:
             heapq.heappush(arrivals, (done + ROUND_TRIP, left - 1))
         else:
@@ -85,21 +87,23 @@ def simulate(waiters, size, bandwidth, speeds):
     last = 0.0
     for at in told:
         last = max(last, server.serve(at + ROUND_TRIP, speeds.request, size + OVERHEAD))
-    return gathering, check_load, last - end, waiters * (size + MESSAGE), server.sent
+        slowest = max(slowest, last - at - ROUND_TRIP)
+    return gathering, slowest, check_load, last - end, waiters * (size + MESSAGE), server.sent
 
 
 def main():
     speeds = measured(sys.argv[1] if len(sys.argv) > 1 else "bench/curves.csv")
     print(f"{speeds.requests} requests of each caller, {speeds.request * 1e6:.0f} us of the server's time each;"
           f" {speeds.message * 1e6:.1f} us for a message to one")
-    print(f"{'waiters':>8} {'value':>8} {'line':>9} {'all wait':>9} {'checks':>7} {'last told':>10} {'buffers':>9} {'sent':>9}")
+    print(f"{'waiters':>8} {'value':>8} {'line':>9} {'all wait':>9} {'slowest answer':>14} {'checks':>7}"
+          f" {'last told':>10} {'buffers':>10} {'sent':>10}")
     for waiters in (1000, 10000, 100000):
         for size in (100, 10 << 10, 1 << 20):
             for gbit in (1, 10):
-                gathering, load, lag, buffers, sent = simulate(waiters, size, gbit * 125e6, speeds)
+                gathering, slowest, load, lag, buffers, sent = simulate(waiters, size, gbit * 125e6, speeds)
                 print(
-                    f"{waiters:>8} {size:>8} {gbit:>3} Gbit/s {gathering:>8.2f}s {load:>7.1%} {lag:>9.2f}s"
-                    f" {buffers / 2**20:>6.0f} MiB {sent / 2**20:>6.0f} MiB"
+                    f"{waiters:>8} {size:>8} {gbit:>3} Gbit/s {gathering:>8.2f}s {slowest:>13.2f}s {load:>7.1%}"
+                    f" {lag:>9.2f}s {buffers / 2**20:>6.0f} MiB {sent / 2**20:>6.0f} MiB"
                 )
 
 

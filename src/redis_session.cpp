@@ -175,6 +175,9 @@ void RedisSession::take_greeting(const RedisReply& reply) {
       case Greeting::slots:
         return router_->learn(reply, host_);
       case Greeting::resp3:
+        // A program between this and the cluster may know of RESP2 alone.
+        may_subscribe_ = !reply.is_error();
+        [[fallthrough]];
       case Greeting::asking:
         if (reply.is_error()) fail(reply);
     }
@@ -419,7 +422,8 @@ std::vector<RedisReply> RedisSession::subscribe(const RedisNames& names,
   } catch (const OutOfMemory& error) {
     log_.debug("{}; looking without subscribing", error.what());
   } catch (const Error& error) {
-    if (std::string_view(error.what()).find("NOPERM") == std::string_view::npos) throw;
+    const bool is_forbidden = std::string_view(error.what()).find("NOPERM") != std::string_view::npos;
+    if (may_subscribe_ && !is_forbidden) throw;
     log_.info("{}; looking once a lease instead", error.what());
     may_subscribe_ = false;
   }

@@ -314,6 +314,19 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   lacks "$output" FAIL
 }
 
+@test "where RESP3 is refused, waiters look once a lease" {
+  use_cluster 1 --rename-command HELLO ''
+  export MEMOLOCK_LEASE=300ms
+  spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- held a counted echo held >/dev/null
+  await test -e a.started
+  spawn "$MEMOLOCK_BIN" get -v --tag t --id x --ttl 1h -- counted true >out 2>err
+  await grep -q 'once a lease' err
+  release a
+  finish_all
+  equal held "$(<out)"
+  ran_times 1
+}
+
 @test "a command inside the run of its entry is refused, however the entry is spelled" {
   use_cluster 1
   run -125 --separate-stderr memolock get --tag t --id x --ttl 1h -- "$MEMOLOCK_BIN" get --tag t --id '{x}' --ttl 1h -- true
