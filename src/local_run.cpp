@@ -47,7 +47,9 @@ class LocalLock final : public Lock {
         if (const auto renewed = read_mail()) deadline = after(boot_now(), *renewed);
       } else if (boot_now() < deadline) {
         onlooker.tell();
-      } else if (claim_answer()) {
+      } else {
+        if (!claim_answer())
+          if (auto answer = take_answer()) return {Wake::answered, std::move(answer)};
         return {Wake::timed_out, nullptr};
       }
     }
@@ -92,7 +94,11 @@ class LocalLock final : public Lock {
     if (const int error = write_all_at(spool_->file(Stream::out), head, 0))
       throw system_error(failure(files_.run), error);
     run_ = record;
-    if (record.keeper == Keeper::others) mailbox_ = make_fifo(files_.promise);
+    if (record.keeper == Keeper::others) {
+      const auto before = open_entry(files_.entry);
+      if (before) entry_before_ = before->record().token;
+      mailbox_ = make_fifo(files_.promise);
+    }
     // Without it there is no run in anybody's eyes, so it comes when the record is whole.
     wake_ = make_fifo(files_.wake);
   }
@@ -123,11 +129,13 @@ class LocalLock final : public Lock {
  private:
   /// What others have made of this run, published; null: nothing yet.
   std::unique_ptr<Entry> take_answer() {
-    OwnFile file = open_own(folder_.get(), files_.answer(token_), O_RDONLY);
-    // Who had no token has stored it straight away.
-    if (!file) file = open_own(folder_.get(), files_.entry, O_RDONLY);
-    auto answer = file ? LocalEntry::open(std::move(file)) : nullptr;
-    if (!answer || answer->record().ended < run_.begun || !answer->intact()) return nullptr;
+    auto answer = open_entry(files_.answer(token_));
+    if (!answer) {
+      // Who had no token has stored it straight away.
+      answer = open_entry(files_.entry);
+      if (answer && answer->record().token == entry_before_) return nullptr;
+    }
+    if (!answer || !answer->intact()) return nullptr;
     if (!answer->pour_into(*spool_)) throw store_error(spool_->fault());
     // The names in the run file's front stay: its payload begins behind them.
     Record outcome = answer->record();
@@ -138,6 +146,11 @@ class LocalLock final : public Lock {
     outcome.token = run_.token;
     (void)publish(outcome);
     return answer;
+  }
+
+  [[nodiscard]] std::unique_ptr<LocalEntry> open_entry(const std::string& name) const {
+    OwnFile file = open_own(folder_.get(), name, O_RDONLY);
+    return file ? LocalEntry::open(std::move(file)) : nullptr;
   }
 
   /// Makes the name that others would; false: they have.
@@ -246,7 +259,8 @@ class LocalLock final : public Lock {
   Descriptor folder_;
   Descriptor lock_;
   Descriptor wake_;
-  Descriptor mailbox_;  // of a promise that others keep
+  Descriptor mailbox_;        // of a promise that others keep
+  std::string entry_before_;  // and the token of the entry that was there when it was made
   Record run_;
   std::string token_;
   std::shared_ptr<Spool> spool_;

@@ -138,6 +138,42 @@ is_made_anew() {
   run -1 memolock get --tag t --id x --ttl 30m
 }
 
+# promise: an external run whose command has ended; its token in the file token.
+promise() {
+  memolock del --tag t --id x >/dev/null
+  rm -f token
+  spawn_get --external "$@" -- sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >token' >out 2>err
+  await test -s token
+}
+
+@test "what others make of a promise is taken though the clock was set back meanwhile" {
+  "$HELPERS/redate" good -3600
+  for as in x.entry x.TOKEN.answer; do
+    promise --lease 1m
+    cp good made
+    mv made "$MEMOLOCK_CACHE_DIR/t/${as/TOKEN/$(<token)}"
+    echo look >"$MEMOLOCK_CACHE_DIR/t/x.promise"
+    finish "${spawned[-1]}"
+    equal 0 "$status"
+    equal 'some output' "$(<out)"
+  done
+}
+
+@test "an entry that was there before a promise does not keep it, whatever the clock says" {
+  "$HELPERS/redate" "$entry" 3600
+  spawn_get --external --refresh --lease 300ms -- true
+  finish "${spawned[-1]}"
+  equal 124 "$status"
+}
+
+@test "a promise fails in time where a damaged answer lies" {
+  promise --lease 500ms
+  echo rubbish >"$MEMOLOCK_CACHE_DIR/t/x.$(<token).answer"
+  finish "${spawned[-1]}"
+  equal 124 "$status"
+  store_is_clean
+}
+
 @test "damage is reported with -v" {
   echo more >>"$entry"
   run -1 memolock get -v --tag t --id x

@@ -1,8 +1,9 @@
 // A poor cable: wire DEVICE DEVICE
 //
-// Makes both network devices; a frame that is sent by one of them arrives at the other later, or never. Each line
-// of stdin says how from then on: "DELAY LOSS DELAY LOSS", the milliseconds and the percentage for frames from the
-// first to the second, and the same for those back. At first there is neither. The devices last until stdin ends.
+// Makes both network devices; a frame that is sent by one of them arrives at the other later, or
+// never. Each line of stdin says how from then on: "DELAY LOSS DELAY LOSS", the milliseconds and
+// the percentage for frames from the first to the second, and the same for those back. At first
+// there is neither. The devices last until stdin ends.
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
@@ -10,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -60,7 +62,8 @@ struct Lane {
     ssize_t size = 0;
     while ((size = read(from, buffer.data(), buffer.size())) > 0) {
       if (std::uniform_int_distribution(0, 99)(chance) < loss) continue;
-      frames.push_back({Clock::now() + delay, std::string(buffer.data(), size)});
+      frames.push_back(
+          {Clock::now() + delay, std::string(buffer.data(), static_cast<size_t>(size))});
     }
   }
 
@@ -88,7 +91,7 @@ bool obey(std::array<Lane, 2>& lanes) {
   std::array<char, 256> buffer;
   const ssize_t size = read(STDIN_FILENO, buffer.data(), buffer.size() - 1);
   if (size <= 0) return false;
-  std::string_view lines(buffer.data(), size);
+  std::string_view lines(buffer.data(), static_cast<size_t>(size));
   lines.remove_suffix(lines.ends_with('\n') ? 1 : 0);
   const std::string last(lines.substr(lines.rfind('\n') + 1));
   std::array<int, 4> said{};
@@ -96,7 +99,7 @@ bool obey(std::array<Lane, 2>& lanes) {
     fprintf(stderr, "wire: %s is no DELAY LOSS DELAY LOSS\n", last.c_str());
     exit(1);
   }
-  for (size_t i : {0, 1}) {
+  for (size_t i = 0; i < lanes.size(); ++i) {
     lanes[i].delay = milliseconds(said[2 * i]);
     lanes[i].loss = said[2 * i + 1];
   }
