@@ -351,6 +351,7 @@ Ending see_through(Run& run, std::unique_ptr<Child>& child, const Launch& launch
                    const ChildStart& start, const Signals& signals, const Started& started,
                    const Excuse& excuse) {
   Ending ending;
+  ending.begun = wall_now();
   const Nanoseconds boot_begun = boot_now();
   child = std::make_unique<Child>(start, signals);
   if (child->start_error() == 0) {

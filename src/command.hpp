@@ -39,7 +39,7 @@ struct Ending {
   bool stopped = false;  ///< by `stop_descriptor`
   bool cut_short =
       false;  ///< it was stopped: its readers are not to be waited for as long as they like
-  Nanoseconds ended{0};  ///< wall clock
+  Nanoseconds begun{0}, ended{0};  ///< wall clock
   Nanoseconds run_time{0};
 };
 

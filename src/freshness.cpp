@@ -81,7 +81,10 @@ bool is_recent_run(const Record& mark, Nanoseconds ttl, Nanoseconds now) {
 }
 
 bool answers_waiter(const Record& record, const Wish& wish) {
-  return !wish.begun_since || record.begun >= *wish.begun_since;
+  if (!wish.begun_since) return true;
+  // When the clock was set back during the run, or was so before this call, it began earlier than
+  // it says; how long it took is not of that clock.
+  return std::min(record.begun, record.ended - record.run_time) >= *wish.begun_since;
 }
 
 Nanoseconds jittered(Nanoseconds ttl, double percent, double chance) {

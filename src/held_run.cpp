@@ -158,8 +158,7 @@ void HeldRun::complete(Record& record, const Ending& ending, const Spool& spool,
                        const Control& control) {
   record.end = ending.end;
   record.status = ending.status;
-  // By the clock as it is set now.
-  record.begun = ending.ended - ending.run_time;
+  record.begun = ending.begun;
   record.ended = ending.ended;
   record.run_time = ending.run_time;
   record.out_size = spool.size(Stream::out);

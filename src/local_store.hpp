@@ -41,7 +41,6 @@ class LocalStore final : public Store {
   LocalStore(const std::string& directory, DirectoryLink link, const Log& log);
 
   [[nodiscard]] Nanoseconds now() override { return wall_now(); }
-  [[nodiscard]] bool has_steady_clock() const override { return false; }
   void fetch_files() override {}  // they lie in the entry's own file
   [[nodiscard]] std::unique_ptr<Entry> look_up(const Key& key) override;
   [[nodiscard]] std::unique_ptr<Entry> failure(const Key& key) override;

@@ -124,6 +124,7 @@ class Verdict {
   Verdict(std::string user, std::string tag) : user_(std::move(user)), tag_(std::move(tag)) {}
 
   void take(const Trial& trial, const RedisReply& reply);
+  void take_hello(const RedisReply& reply) { speaks_resp3_ = !reply.is_error(); }
   [[nodiscard]] std::vector<Finding> findings() const;
 
  private:
@@ -141,6 +142,7 @@ class Verdict {
   std::set<std::string> entries_, waking_, listing_, failover_;  // commands refused, by purpose
   std::set<std::string> keys_, channels_;                        // the same of names
   std::optional<Finding> fault_;                                 // what is no matter of rights
+  bool speaks_resp3_ = true;
 };
 
 void Verdict::take(const Trial& trial, const RedisReply& reply) {
@@ -184,6 +186,9 @@ Finding Verdict::commands() const {
 Finding Verdict::channels() const {
   using enum Finding::Level;
   constexpr std::string_view so = "; waiters look once a lease instead of being woken";
+  if (!speaks_resp3_)
+    return {advice, "channels", fmt::format("HELLO 3 is refused{}", so),
+            "connect to the nodes themselves: what is between may know RESP2 alone"};
   if (!waking_.empty())
     return {advice, "channels", fmt::format("refused: {}{}", joined(waking_, ", "), so),
             setuser(grants(waking_) + ' ' + channel_grants(tag_))};
@@ -226,6 +231,10 @@ std::vector<Finding> examine_access(const RedisAddress& address, Nanoseconds tim
   const RedisNames names = names_at(address, scratch);
   Verdict verdict(address.user.empty() ? "default" : address.user, scratch.tag);
   RedisConnection connection(address, timeout, -1);
+  if (address.is_cluster()) {
+    verdict.take_hello(ask(connection, {"HELLO", "3"}));
+    (void)ask(connection, {"HELLO", "2"});
+  }
   // Without a transaction to end, this is an error that does no harm.
   RedisReply reply = ask(connection, {"EXEC"});
   if (reply.text.find("NOPERM") != std::string::npos) verdict.take({{"EXEC"}}, reply);

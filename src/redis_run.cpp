@@ -86,6 +86,8 @@ class RedisLock final : public Lock {
     Record record = from;
     record.begun = acquired_;
     record.ended = store_.now();
+    // The server's time is known to within a round trip: no run is longer than its lock by that.
+    record.run_time = std::clamp(record.ended - record.begun, Nanoseconds(0), record.run_time);
     const RedisOutcome outcome(session_, key_, authority_, *spool_, store_.settings().lease,
                                persistence(store_.settings()));
     try {

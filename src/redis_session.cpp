@@ -176,7 +176,8 @@ void RedisSession::take_greeting(const RedisReply& reply) {
         return router_->learn(reply, host_);
       case Greeting::resp3:
         // A program between this and the cluster may know of RESP2 alone.
-        may_subscribe_ = !reply.is_error();
+        may_subscribe_ = !begins_with_word(reply.text, "NOPROTO") &&
+                         reply.text.find("unknown command") == std::string::npos;
         [[fallthrough]];
       case Greeting::asking:
         if (reply.is_error()) fail(reply);

@@ -56,7 +56,6 @@ class RedisStore final : public Store {
   RedisStore(RedisSettings settings, int interrupt, const Log& log);
 
   [[nodiscard]] Nanoseconds now() override { return session_.now(); }
-  [[nodiscard]] bool has_steady_clock() const override { return true; }
   void fetch_files() override { fetches_files_ = true; }
   [[nodiscard]] std::unique_ptr<Entry> look_up(const Key& key) override;
   [[nodiscard]] std::unique_ptr<Entry> failure(const Key& key) override;

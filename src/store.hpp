@@ -135,8 +135,6 @@ class Store {
   virtual ~Store() = default;
   /// The clock that the times of its records are of; nanoseconds since the epoch.
   [[nodiscard]] virtual Nanoseconds now() = 0;
-  /// Whether nobody sets that clock while this process looks at it.
-  [[nodiscard]] virtual bool has_steady_clock() const = 0;
   /// From now on the artifacts of an entry come with it. For who will not restore any they would
   /// be a waste.
   virtual void fetch_files() = 0;

@@ -22,26 +22,11 @@ Stored::Stored(const Request& request, Store& store, const Log& log)
   if (!request.artifacts.empty()) store.fetch_files();
 }
 
-void Stored::refuse_older() {
-  wish_.begun_since = store_.now();
-  refused_at_ = boot_now();
-}
-
-Wish Stored::wish() const {
-  if (!wish_.begun_since || store_.has_steady_clock()) return wish_;
-  const Nanoseconds step = store_.now() - *wish_.begun_since - (boot_now() - refused_at_);
-  // It takes a moment to look at two clocks.
-  if (std::chrono::abs(step) < std::chrono::seconds(1)) return wish_;
-  Wish now = wish_;
-  *now.begun_since += step;
-  return now;
-}
-
 Found Stored::look() {
   auto entry = store_.look_up(request_.key);
   const Nanoseconds now = entry ? store_.now() : Nanoseconds(0);
   if (entry && !entry->record().foreign) last_run_time_ = entry->record().run_time;
-  if (!entry || !is_fresh(entry->record(), wish(), now)) return judge_old(std::move(entry), now);
+  if (!entry || !is_fresh(entry->record(), wish_, now)) return judge_old(std::move(entry), now);
   if (!is_whole(*entry)) return judge_old(nullptr, now);
   if (!is_to_be_refreshed(entry->record(), now)) return {Use::fresh, std::move(entry)};
   fallback_ = std::move(entry);
@@ -53,23 +38,22 @@ Found Stored::judge_old(std::unique_ptr<Entry> entry, Nanoseconds now) {
   if (entry)
     log_.info("{}: the entry is {}, and not fresh enough", request_.key.shown(),
               age_in_words(entry->record(), now));
-  const Wish wanted = wish();
   const bool usable = entry &&
-                      (is_stale(entry->record(), wanted, now) ||
-                       serves_on_error(entry->record(), wanted, now)) &&
+                      (is_stale(entry->record(), wish_, now) ||
+                       serves_on_error(entry->record(), wish_, now)) &&
                       is_whole(*entry);
 
   auto failure = store_.failure(request_.key);
   if (failure && is_whole(*failure)) {
     now = store_.now();
     const Record* const beside = entry ? &entry->record() : nullptr;
-    if (usable && is_too_soon(failure->record(), *beside, wanted, now))
+    if (usable && is_too_soon(failure->record(), *beside, wish_, now))
       return {Use::stale, std::move(entry)};
-    if (failure_answers(failure->record(), beside, wanted, now))
+    if (failure_answers(failure->record(), beside, wish_, now))
       return {Use::fresh, std::move(failure)};
   }
   if (!usable) return {};
-  if (is_stale(entry->record(), wanted, now)) return {Use::stale_and_refresh, std::move(entry)};
+  if (is_stale(entry->record(), wish_, now)) return {Use::stale_and_refresh, std::move(entry)};
   fallback_ = std::move(entry);
   return {};
 }

@@ -37,9 +37,8 @@ class Stored {
   [[nodiscard]] bool is_whole(Entry& entry) const;
 
   /// From now on what is found answers only if the run began by now (--refresh).
-  void refuse_older();
-  /// What is asked of an entry, by the store's clock as it is set now.
-  [[nodiscard]] Wish wish() const;
+  void refuse_older() { wish_.begun_since = store_.now(); }
+  [[nodiscard]] const Wish& wish() const { return wish_; }
 
   /// How long the run took whose entry was found last, whatever its age.
   [[nodiscard]] std::optional<Nanoseconds> last_run_time() const { return last_run_time_; }
@@ -57,7 +56,6 @@ class Stored {
   Store& store_;
   const Log& log_;
   Wish wish_;
-  Nanoseconds refused_at_{0};  // boot clock
   std::unique_ptr<Entry> fallback_;
   std::optional<Nanoseconds> last_run_time_;
   std::string early_;   // the token of the entry that is due

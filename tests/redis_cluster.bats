@@ -325,6 +325,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   finish_all
   equal held "$(<out)"
   ran_times 1
+  memolock doctor --tag t | grep -q '^advice .*HELLO 3 is refused'
 }
 
 @test "a command inside the run of its entry is refused, however the entry is spelled" {

@@ -49,6 +49,11 @@ void check_fresh() {
   EXPECT(!is_fresh(made(-1s, forever), {}, now));
   EXPECT(is_fresh(made(1s, 10s), {.begun_since = now - 3s}, now));
   EXPECT(!is_fresh(made(1s, 10s), {.begun_since = now - 2s}, now));
+  // nor does one hide that a run began before a call
+  Record set_back = made(1s, 10s);
+  set_back.begun = now + 1h;
+  EXPECT(!is_fresh(set_back, {.begun_since = now - 2s}, now));
+  EXPECT(is_fresh(set_back, {.begun_since = now - 3s}, now));
 }
 
 void check_stale() {

@@ -32,7 +32,7 @@ lay_wire() {
   mkfifo "$BATS_TEST_TMPDIR/wire"
   exec {wire_end}<>"$BATS_TEST_TMPDIR/wire"
   ip -n "$network.$1" link del net
-  spawn ip netns exec "$network" "$HELPERS/wire" "port$1" "far$1" <"$BATS_TEST_TMPDIR/wire"
+  spawn ip netns exec "$network" "$HELPERS/wire" "port$1" "far$1" <"$BATS_TEST_TMPDIR/wire" {wire_end}>&-
   await ip -n "$network" link show "far$1"
   ip -n "$network" link set "far$1" netns "$network.$1" name net
   plug_in "$1"

@@ -2,14 +2,14 @@
 import collections
 
 from explanation import explain
-from facts import GRACE, Facts
+from facts import GRACE, Facts, time_stopped
 
 # Clocks are read a little before or after what they are read for.
 TOLERANCE = 0.05
 
 
 def shown(call):
-    said = f' {call.messages}' if call.messages else ''
+    said = f' {call.messages[-1:]}' if call.messages else ''
     return f'call {call.number} of {call.id} ({call.outcome()}, {call.asked:.3f} to {call.ended or 0:.3f}){said}'
 
 
@@ -84,7 +84,7 @@ def is_kept(facts, run, until):
 def store_errors(facts):
     """A store that nothing has happened to does not fail."""
     for call in facts.history.calls.values():
-        error = call.report.get('store_error')
+        error = call.report.get('store_error') or call.has_store_error()
         if error and not facts.faults_during(call.asked, call.ended or call.asked):
             yield f'{shown(call)}: {error}'
 
@@ -108,7 +108,8 @@ def is_repeat(facts, first, second):
     if None in makers:
         return False
     # Who wants a fresh run wants one that has taken the lock since the server told him the time.
-    if makers[1].refresh and (makers[0].asked < makers[1].asked + GRACE
+    began = first.begun - time_stopped(makers[0].disturbances)
+    if makers[1].refresh and (began < makers[1].asked + GRACE
                               or facts.faults_during(makers[1].asked, second.begun)):
         return False
     return second.begun < first.ended + min(maker.ttl for maker in makers) - TOLERANCE

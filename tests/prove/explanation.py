@@ -1,4 +1,7 @@
 """Why two runs of one id may have overlapped, or one repeated another, when things go wrong."""
+import math
+
+from facts import NOTICED
 
 # How long ago a server may have answered a write that its replica does not have.
 LAG = 1.0
@@ -13,14 +16,21 @@ def explain(facts, first, second):
         return 'unfinished call'  # the load has been ended before it
     if any(call.has_store_error() or call.outcome() == 'bypass' for call in makers):
         return 'store error'
-    if any('lease' in line for call in makers for line in call.messages) and may_lose_lease(facts, *makers):
+    if any(facts.is_background(run) and facts.faults_during(run.begun, (run.ended or run.begun) + NOTICED)
+           for run in (first, second)):
+        return 'store error'  # which nobody was told
+    if any(says_lost(line) for call in makers for line in call.messages) and may_lose_lease(facts, *makers):
         return 'lost lease'
     return by_disturbance(facts, first, second) or by_fault(facts, first, second)
 
 
+def says_lost(line):
+    return 'lease was lost' in line or 'lease could not be renewed' in line
+
+
 def may_lose_lease(facts, *calls):
     """Whether there was a reason for that, too."""
-    return any(call.disturbances or facts.faults_during(call.asked - facts.settings.lease, call.ended)
+    return any(call.disturbances or facts.faults_during(call.asked - facts.settings.lease, call.ended or math.inf)
                for call in calls)
 
 
@@ -41,16 +51,28 @@ def has_expired(facts, since, second):
     return facts.settings.lease > 0 and second.begun >= since + facts.settings.lease * 2 / 3 - SLACK
 
 
+def may_repeat_for(facts, jump, first, second):
+    """Whether it made the first's result look old, or older than a call that wants a fresh one."""
+    caller = facts.maker(second)
+    since = min(first.begun - SLACK, caller.asked) if caller.refresh else first.begun - SLACK
+    return first.ended and first.ended < second.begun and since <= jump.begun <= second.begun
+
+
+def is_long(facts, fault):
+    """Whether a lock can end in it that was renewed a third of a lease before, and one timeout late after it."""
+    return fault.ended - fault.begun >= facts.settings.lease * 2 / 3 - facts.settings.store_timeout - SLACK
+
+
 def by_fault(facts, first, second):
     for fault in facts.history.faults:
         if fault.what == 'emptied' and first.begun - SLACK <= fault.begun <= second.begun:
             return 'emptied store'
-        if (fault.what == 'jump' and not facts.settings.lease and first.ended and first.ended < second.begun
-                and first.begun - SLACK <= fault.begun <= second.begun):
+        if fault.what == 'jump' and not facts.settings.lease and may_repeat_for(facts, fault, first, second):
             return 'set clock'  # a server's is another
         if fault.what == 'failover' and second.begun >= fault.begun and is_in_doubt(facts, fault, first, second):
             return 'failover'
-        if (fault.what in ('outage', 'failover') and has_expired(facts, fault.begun, second)
+        if (fault.what in ('outage', 'failover') and is_long(facts, fault) and has_expired(facts, fault.begun, second)
+                and facts.over_by(first) > second.begun
                 and first.begun <= fault.ended and second.begun <= fault.ended + facts.settings.lease):
             return 'expired lease'
     return None

@@ -1,7 +1,7 @@
 """What follows from a history: when a run's result was stored, how long a call may take."""
 import math
 
-from history import HARMLESS
+from history import COSTLESS, HARMLESS
 
 # How much later than it could something may happen, because the machine is busy.
 GRACE = 1.5
@@ -50,7 +50,7 @@ class Facts:
         maker = self.maker(run)
         late = []
         if maker.has_store_error() or not maker.report:  # but the request may still have been on its way
-            late = [each.ended + self.settings.lease for each in self.faults_during(run.ended, maker.ended)]
+            late = [each.ended + self.settings.lease for each in self.faults_during(run.ended, maker.ended or math.inf)]
         return max([run.ended, maker.ended or math.inf, *late])
 
     def noticed_by(self, run):
@@ -84,13 +84,18 @@ class Facts:
     def bound_of(self, call):
         since = call.asked - self.settings.lease
         faults = [each for each in self.history.faults
-                  if each.begun < call.ended and each.ended > since]
+                  if each.what not in COSTLESS and each.begun < call.ended and each.ended > since]
         lost = [each for each in self.disturbances[call.id]
                 if each.holder and each.begun < call.ended and (each.ended or each.begun) > since]
         own_stop = time_stopped(call.disturbances)
         limit = self.bound(len(lost), len(faults)) + own_stop
         if not self.settings.lease:
             limit += time_stopped(lost)  # nobody takes a lock without a lease from one who lives
+        if call.refresh and any(each.what == 'jump' and call.asked <= each.begun <= call.ended
+                                for each in self.history.faults):
+            # All runs look older than the call then, and those who want a fresh one run one after the other.
+            limit += sum(self.over_by(run) - run.begun for run in self.runs.get(call.id, [])
+                         if call.asked < run.begun < call.ended and self.over_by(run) < math.inf)
         if call.wait is None:
             return limit
         own = sum(self.over_by(run) - run.begun for run in self.runs_by(call))

@@ -23,6 +23,8 @@ FAULTS = ('outage', 'failover', 'emptied', 'move', 'delay', 'jump')
 # Of those, what is over when it has begun, and what may do no harm to a call.
 AT_ONCE = ('emptied', 'jump')
 HARMLESS = ('move', 'delay', 'jump')
+# And what takes none of its time.
+COSTLESS = ('jump',)
 
 
 def now():
@@ -80,7 +82,8 @@ class Call:
 
     def has_store_error(self):
         """Who is killed has no report, but may have said so."""
-        return bool(self.report.get('store_error')) or any('without the store' in line for line in self.messages)
+        return bool(self.report.get('store_error')) or any(
+            'without the store' in line or 'running uncached' in line for line in self.messages)
 
 
 @dataclasses.dataclass

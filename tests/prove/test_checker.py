@@ -194,6 +194,13 @@ class CheckerTest(unittest.TestCase):
             story.run(2, begun, 11.2)
             story.fault('jump', at, at)
             self.finds(story, *parts)
+        for refresh, parts in ((True, []), (False, ['repeat'])):
+            story = Story(faults=True, lease=0)
+            story.run(1, 11, 11.5)
+            story.run(2, 11.9, 12.2, refresh=refresh).asked = 10.8
+            story.fault('jump', 10.9, 10.9)
+            story.history.runs['1.1'].begun = 11.45
+            self.finds(story, *parts)
 
     def test_a_run_that_vanishes(self):
         story = Story()
@@ -214,7 +221,7 @@ class CheckerTest(unittest.TestCase):
             return change
 
         def loses_lease(story):
-            story.history.calls[1].messages.append('the lease was lost')
+            story.history.calls[1].messages.append('the lease was lost to another holder')
             story.history.calls[1].disturbances.append(Disturbance('stop', 10.9, 11.1))
 
         def says_so_before_it_is_killed(story):
@@ -245,9 +252,42 @@ class CheckerTest(unittest.TestCase):
             story.fault('failover', 8, 9.5)
             self.assertEqual(explained, story.wrong() == [])
 
+    def test_an_outage_too_short_for_a_lease_to_end(self):
+        for begun, ended, explained in ((9.5, 11.5, True), (9.5, 9.9, False), (12.9, 12.9, False)):
+            story = Story(faults=True)
+            story.run(1, 9.3, 13)
+            story.run(2, 12.5, 14)
+            story.fault('outage', begun, ended)
+            self.assertEqual(explained, story.wrong() == [])
+
+    def test_a_background_run_whose_store_failed(self):
+        for at, explained in ((10.4, True), (14, False)):
+            story = Story(faults=True)
+            story.run(1, 10, 10.5, report={'outcome': 'stale'}, ttl=2)
+            story.history.runs['1.1'].parent = 7
+            story.history.calls[1].run = '0.1'
+            story.history.runs['0.1'] = Run('0.1', 'x', 0, 0, 8.5, 8.8, 0)
+            story.history.calls[0] = Call(0, 'x', 0, 8.4, 8.9, 0, 2, run='0.1', report={'outcome': 'miss'})
+            story.history.calls[1].stale = 1
+            story.run(2, 11, 11.4, ttl=2)
+            story.fault('outage', at, at + 0.3)
+            self.assertEqual(explained, not any('repeat: run 1.1' in text for text in story.wrong()))
+
+    def test_a_call_that_never_ends_after_its_run_has(self):
+        story = Story(faults=True)
+        story.run(1, 10, 10.5, report={}).ended = None
+        story.call(2, 10.6, 10.7, '1.1')
+        story.fault('outage', 10.2, 10.8)
+        self.assertTrue(any('has not ended' in text for text in story.wrong()))
+
+    def test_going_without_the_store_for_no_reason(self):
+        story = self.one_run(faults=True)
+        story.history.calls[1].messages.append('no answer within 1s; running the command without the store')
+        self.finds(story, 'miss')
+
     def test_a_lease_is_not_lost_for_no_reason(self):
         story = self.overlap()
-        story.history.calls[1].messages.append('the lease was lost')
+        story.history.calls[1].messages.append('the lease was lost to another holder')
         self.finds(story, 'overlap')
 
     def test_a_store_error_for_no_reason(self):
