@@ -423,7 +423,8 @@ std::vector<RedisReply> RedisSession::subscribe(const RedisNames& names,
   } catch (const OutOfMemory& error) {
     log_.debug("{}; looking without subscribing", error.what());
   } catch (const Error& error) {
-    const bool is_forbidden = std::string_view(error.what()).find("NOPERM") != std::string_view::npos;
+    const bool is_forbidden = std::string_view(error.what()).find("NOPERM") !=
+                              std::string_view::npos;
     if (may_subscribe_ && !is_forbidden) throw;
     log_.info("{}; looking once a lease instead", error.what());
     may_subscribe_ = false;

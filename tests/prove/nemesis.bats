@@ -45,7 +45,7 @@ fill_disk() {
 remove_store() {
   fault emptied
   rm -rf "$MEMOLOCK_CACHE_DIR" || true # somebody may be making a file there
-  fault emptied # it takes a while
+  fault emptied                        # it takes a while
 }
 
 # To a server's entries the callers' clock is nothing: there it explains nothing either.
