@@ -1,10 +1,12 @@
 """Why two runs of one id may have overlapped, or one repeated another, when things go wrong."""
 import math
 
-from facts import NOTICED
+from facts import NOTICED, time_stopped
 
 # How long ago a server may have answered a write that its replica does not have.
 LAG = 1.0
+# How late an answer is during a delay, and a little more.
+DELAY = 0.2
 # Times are taken a little after what they stand for.
 SLACK = 0.5
 
@@ -21,7 +23,22 @@ def explain(facts, first, second):
         return 'store error'  # which nobody was told
     if any(says_lost(line) for call in makers for line in call.messages) and may_lose_lease(facts, *makers):
         return 'lost lease'
-    return by_disturbance(facts, first, second) or by_fault(facts, first, second)
+    return (by_late_answer(facts, first, second) or by_disturbance(facts, first, second)
+            or by_fault(facts, first, second))
+
+
+def by_late_answer(facts, first, second):
+    """Who learns a server's time late takes it to be earlier than it is, and so the end of his run."""
+    if not facts.settings.lease or not first.ended or first.ended >= second.begun:
+        return None
+    makers = facts.maker(first), facts.maker(second)
+    during = [each.what for each in facts.history.faults
+              if each.begun < first.ended + NOTICED and each.ended + NOTICED > makers[0].asked]
+    late = max(DELAY if 'delay' in during else 0,
+               facts.settings.store_timeout if {'outage', 'failover'} & set(during) else 0,
+               time_stopped(makers[0].disturbances))
+    is_so = late and second.begun >= first.ended + min(maker.ttl for maker in makers) - late
+    return 'late answer' if is_so else None
 
 
 def says_lost(line):

@@ -260,6 +260,13 @@ class CheckerTest(unittest.TestCase):
             story.fault('outage', begun, ended)
             self.assertEqual(explained, story.wrong() == [])
 
+    def test_a_result_that_seemed_older_since_its_holder_learned_the_time_late(self):
+        for what, begun, explained in (('delay', 11.35, True), ('delay', 11.2, False), ('outage', 11.2, True)):
+            story = self.one_run(faults=True)
+            story.fault(what, 9, 10.2)
+            story.run(2, begun, 11.6)
+            self.assertEqual({('repeat', 'late answer'): 1} if explained else {}, story.explained())
+
     def test_a_background_run_whose_store_failed(self):
         for at, explained in ((10.4, True), (14, False)):
             story = Story(faults=True)
