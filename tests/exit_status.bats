@@ -27,7 +27,7 @@ load helpers/common
 
 # knows_why: skips the test where memolock cannot tell why a command was not started.
 knows_why() {
-  ! grep -qa __tsan_init "$MEMOLOCK_BIN" || skip 'the thread sanitizer makes vfork a fork'
+  needs_vfork
 }
 
 @test "a command that is not found gives 127" {

@@ -14,7 +14,7 @@ setup() {
   use_store
   strace -f -o trace true 2>/dev/null || skip 'strace cannot run here'
   # a sanitizer's own system calls are no measure
-  ! grep -qa -e __asan_init -e __tsan_init "$MEMOLOCK_BIN" || skip 'built with a sanitizer'
+  ! is_sanitized || skip 'built with a sanitizer'
 }
 
 @test "a hit of a small entry makes fewer than 60 system calls" {

@@ -16,7 +16,7 @@ load helpers/common
 within() { (ulimit -v "$1" && exec "$MEMOLOCK_BIN" "${@:2}" >out 2>/dev/null); }
 
 @test "ls, --json too, and gc of 20 000 entries take as much memory as of one, but for a mebibyte" {
-  ! grep -qa -e __asan_init -e __tsan_init "$MEMOLOCK_BIN" || skip 'built with a sanitizer'
+  ! is_sanitized || skip 'built with a sanitizer'
   memolock get --tag t --id x --ttl 1h -- true
   enough=4096
   until within $enough ls --json; do enough=$((enough + 256)); done

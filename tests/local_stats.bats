@@ -11,7 +11,7 @@ setup() {
 
 needs_plain_build() {
   # a sanitizer's own work is no measure
-  ! grep -qa -e __asan_init -e __tsan_init "$MEMOLOCK_BIN" || skip 'built with a sanitizer'
+  ! is_sanitized || skip 'built with a sanitizer'
 }
 
 @test "counting costs a hit four system calls at most, after its output" {

@@ -37,6 +37,7 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
 }
 
 @test "a command that is not found is 127, one that cannot be run 126, one that is killed 128+N" {
+  needs_vfork
   run --separate-stderr -127 lock -- ./nothing
   one_own_line "$stderr"
   : >file

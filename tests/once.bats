@@ -188,6 +188,7 @@ again() {
 }
 
 @test "a command that could not be started leaves no mark" {
+  needs_vfork
   run --separate-stderr -127 once -- ./nothing
   one_own_line "$stderr"
   equal '' "$(memolock ls)"

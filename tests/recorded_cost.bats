@@ -7,7 +7,7 @@ load helpers/common
 record=${BATS_TEST_DIRNAME:-.}/cost.record
 
 setup() {
-  ! grep -qa -e __asan_init -e __tsan_init "$MEMOLOCK_BIN" || skip 'built with a sanitizer'
+  ! is_sanitized || skip 'built with a sanitizer'
   [[ -s $record ]] || echo "# compiler: $(compiler)" >"$record"
   [[ $(compiler) == "$(sed -n 's/^# compiler: //p' "$record")" ]] || skip 'the record is of another compiler'
   isolate

@@ -175,8 +175,10 @@ family() {
   keeps_quiet dumps files
 }
 
-# sanitizers_leave_cores: they would forbid them to this process and the command.
-sanitizers_leave_cores() { export ASAN_OPTIONS=disable_coredump=0 TSAN_OPTIONS=disable_coredump=0; }
+# sanitizers_leave_cores: they would forbid them to this process and the command, and catch its signals.
+sanitizers_leave_cores() {
+  export ASAN_OPTIONS=disable_coredump=0:handle_segv=0:handle_abort=0 TSAN_OPTIONS=disable_coredump=0
+}
 
 @test "a memolock that is killed while it waits leaves no core file with a password" {
   sanitizers_leave_cores

@@ -26,7 +26,7 @@ few='for fd in /proc/$$/fd/*; do fd=${fd##*/}; ((fd < 3)) || exec {fd}>&-; done;
 
 @test "with few descriptors the command runs once, and its status is right" {
   # a sanitizer needs descriptors of its own
-  ! grep -qa -e __asan_init -e __tsan_init "$MEMOLOCK_BIN" || skip 'built with a sanitizer'
+  ! is_sanitized || skip 'built with a sanitizer'
   for n in {9..24}; do
     run --separate-stderr bash -c "$few" "$n" \
       "$MEMOLOCK_BIN" get --tag t --id "$id.$n" --ttl 1h -- "${command[@]}"
@@ -35,7 +35,7 @@ few='for fd in /proc/$$/fd/*; do fd=${fd##*/}; ((fd < 3)) || exec {fd}>&-; done;
 }
 
 @test "with few descriptors lock runs the command under its lock, or not at all" {
-  ! grep -qa -e __asan_init -e __tsan_init "$MEMOLOCK_BIN" || skip 'built with a sanitizer'
+  ! is_sanitized || skip 'built with a sanitizer'
   # one that memolock has become would have lost it
   is_child='exit(readlink("/proc/" . getppid() . "/exe") eq $ARGV[0] ? 5 : 6)'
   for n in {9..24}; do

@@ -133,6 +133,9 @@ small_disk() {
 
 memolock() { "$MEMOLOCK_BIN" "$@"; }
 
+is_sanitized() { grep -qa -e __asan_init -e __tsan_init "$MEMOLOCK_BIN"; }
+needs_vfork() { ! grep -qa __tsan_init "$MEMOLOCK_BIN" || skip 'the thread sanitizer makes vfork a fork'; }
+
 # get OPTION… [--] COMMAND…: the entry that most tests are about, kept for good.
 get() { memolock get --tag t --id x --ttl forever "$@"; }
 

@@ -33,10 +33,12 @@ lay_wire() {
   exec {wire_end}<>"$BATS_TEST_TMPDIR/wire"
   ip -n "$network.$1" link del net
   spawn ip netns exec "$network" "$HELPERS/wire" "port$1" "far$1" <"$BATS_TEST_TMPDIR/wire" {wire_end}>&-
-  await ip -n "$network" link show "far$1"
+  await has_link "far$1"
   ip -n "$network" link set "far$1" netns "$network.$1" name net
   plug_in "$1"
 }
+
+has_link() { ip -n "$network" link show "$1" &>/dev/null; }
 
 # wire DELAY LOSS DELAY LOSS: what happens from now on to what is sent to the machine at it, and to what it sends;
 # milliseconds and a percentage.

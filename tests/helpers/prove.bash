@@ -9,6 +9,7 @@ prove_seconds=${MEMOLOCK_PROVE_SECONDS:-8}
 # there is anything. Their ids are i0.$load_name to i9.$load_name; $sockets are the servers that are searched in
 # the end.
 begin_load() {
+  ! is_sanitized || set -- --callers 20 "$@" # who take many times longer
   : >history
   load_name=$$.$BATS_TEST_NUMBER
   spawn "${load_within[@]}" "$prove/load" history --name "$load_name" --seconds "$prove_seconds" \
