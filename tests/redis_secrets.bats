@@ -177,7 +177,8 @@ family() {
 
 # sanitizers_leave_cores: they would forbid them to this process and the command, and catch its signals.
 sanitizers_leave_cores() {
-  export ASAN_OPTIONS=disable_coredump=0:handle_segv=0:handle_abort=0 TSAN_OPTIONS=disable_coredump=0
+  export ASAN_OPTIONS=disable_coredump=0:handle_segv=0:handle_abort=0
+  export TSAN_OPTIONS=$ASAN_OPTIONS
 }
 
 @test "a memolock that is killed while it waits leaves no core file with a password" {
