@@ -285,8 +285,9 @@ stopped_at() {
   tracer=$!
   await is_stopped
 }
+# strace has had children before, of its own.
 is_stopped() {
-  stopped=$(pgrep -P "$tracer") && [[ $(cat "/proc/$stopped/stat") == *') '[tT]' '* ]]
+  stopped=$(pgrep -P "$tracer") && [[ $(cat "/proc/$stopped/stat" 2>/dev/null) == *'(memolock) '[tT]' '* ]]
 }
 
 @test "whoever stores into a folder that gc has just removed stores all the same" {
