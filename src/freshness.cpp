@@ -82,8 +82,8 @@ bool is_recent_run(const Record& mark, Nanoseconds ttl, Nanoseconds now) {
 
 bool answers_waiter(const Record& record, const Wish& wish) {
   if (!wish.begun_since) return true;
-  // When the clock was set back during the run, or was so before this call, it began earlier than
-  // it says; how long it took is not of that clock.
+  // A clock that was set back during the run makes it seem to have begun later than it did; how
+  // long it took was measured on another.
   return std::min(record.begun, record.ended - record.run_time) >= *wish.begun_since;
 }
 

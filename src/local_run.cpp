@@ -48,9 +48,10 @@ class LocalLock final : public Lock {
       } else if (boot_now() < deadline) {
         onlooker.tell();
       } else {
-        if (!claim_answer())
-          if (auto answer = take_answer()) return {Wake::answered, std::move(answer)};
-        return {Wake::timed_out, nullptr};
+        // Others may just have made the name; or what has it is damaged, and no answer.
+        auto answer = claim_answer() ? nullptr : take_answer();
+        const Wake wake = answer ? Wake::answered : Wake::timed_out;
+        return {wake, std::move(answer)};
       }
     }
   }

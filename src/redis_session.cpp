@@ -60,6 +60,13 @@ bool is_message(const RedisReply& reply) {
   return elements.size() == 3 && (elements[0].text == "message" || elements[0].text == "smessage");
 }
 
+/// Whether an error says that this user may not subscribe, or that a program between this and a
+/// cluster knows of RESP2 alone.
+bool bars_from_subscribing(std::string_view error) {
+  const auto says = [&](std::string_view word) { return error.find(word) != std::string::npos; };
+  return says("NOPERM") || says("NOPROTO") || (says("unknown command") && says("HELLO"));
+}
+
 void queue_transaction(RedisConnection& connection, const std::vector<RedisCommand>& commands) {
   connection.queue({"MULTI"});
   for (const RedisCommand& command : commands) connection.queue(command);
@@ -175,10 +182,6 @@ void RedisSession::take_greeting(const RedisReply& reply) {
       case Greeting::slots:
         return router_->learn(reply, host_);
       case Greeting::resp3:
-        // A program between this and the cluster may know of RESP2 alone.
-        may_subscribe_ = !begins_with_word(reply.text, "NOPROTO") &&
-                         reply.text.find("unknown command") == std::string::npos;
-        [[fallthrough]];
       case Greeting::asking:
         if (reply.is_error()) fail(reply);
     }
@@ -423,9 +426,7 @@ std::vector<RedisReply> RedisSession::subscribe(const RedisNames& names,
   } catch (const OutOfMemory& error) {
     log_.debug("{}; looking without subscribing", error.what());
   } catch (const Error& error) {
-    const bool is_forbidden = std::string_view(error.what()).find("NOPERM") !=
-                              std::string_view::npos;
-    if (may_subscribe_ && !is_forbidden) throw;
+    if (!bars_from_subscribing(error.what())) throw;
     log_.info("{}; looking once a lease instead", error.what());
     may_subscribe_ = false;
   }

@@ -55,7 +55,7 @@ t_x=("$MEMOLOCK_BIN" get --tag t --id x --ttl 1h)
 }
 
 @test "a run of a moment costs no thread, a longer one has its lock renewed by one" {
-  ! grep -qa __tsan_init "$MEMOLOCK_BIN" || skip 'the thread sanitizer has a thread of its own'
+  ! is_sanitized tsan || skip 'the thread sanitizer has a thread of its own'
   threads() {
     strace -f -qq -o trace -e trace=clone,clone3 "${t_x[@]}" --refresh -- "$@"
     grep -c 'CLONE_THREAD.* = [1-9]' trace || true

@@ -25,7 +25,7 @@ on_error() { memolock get --tag t --id x --ttl 1h --stale-if-error 1h "$@"; }
   run --separate-stderr -0 on_error -- nowhere
   equal old "$output"
   # the thread sanitizer makes vfork a fork, which hides why an exec failed
-  grep -qa __tsan_init "$MEMOLOCK_BIN" || contains "$stderr" "cannot run 'nowhere'"
+  is_sanitized tsan || contains "$stderr" "cannot run 'nowhere'"
 }
 
 @test "a command that is stopped at its time limit fails, too" {

@@ -133,8 +133,11 @@ small_disk() {
 
 memolock() { "$MEMOLOCK_BIN" "$@"; }
 
-is_sanitized() { grep -qa -e __asan_init -e __tsan_init "$MEMOLOCK_BIN"; }
-needs_vfork() { ! grep -qa __tsan_init "$MEMOLOCK_BIN" || skip 'the thread sanitizer makes vfork a fork'; }
+# is_sanitized [asan|tsan]: whether that is built with a sanitizer, or with this one.
+is_sanitized() { grep -qaE "__(${1-asan|tsan})_init" "$MEMOLOCK_BIN"; }
+
+# needs_vfork: skips a test of what a command that cannot be started says.
+needs_vfork() { ! is_sanitized tsan || skip 'the thread sanitizer makes vfork a fork'; }
 
 # get OPTION… [--] COMMAND…: the entry that most tests are about, kept for good.
 get() { memolock get --tag t --id x --ttl forever "$@"; }

@@ -28,7 +28,7 @@ plug_in() {
 
 # lay_wire I: from now on that machine has a cable that can be made poor. Skips the test where that is not possible.
 lay_wire() {
-  [[ -w /dev/net/tun ]] || skip 'no network device of a test'"'"'s own can be made here'
+  [[ -w /dev/net/tun ]] || skip "no network device of a test's own can be made here"
   mkfifo "$BATS_TEST_TMPDIR/wire"
   exec {wire_end}<>"$BATS_TEST_TMPDIR/wire"
   ip -n "$network.$1" link del net

@@ -84,9 +84,8 @@ def is_kept(facts, run, until):
 def store_errors(facts):
     """A store that nothing has happened to does not fail."""
     for call in facts.history.calls.values():
-        error = call.report.get('store_error') or call.has_store_error()
-        if error and not facts.faults_during(call.asked, call.ended or call.asked):
-            yield f'{shown(call)}: {error}'
+        if call.has_store_error() and not facts.faults_during(call.asked, call.ended or call.asked):
+            yield f"{shown(call)}: {call.report.get('store_error', 'it went without the store')}"
 
 
 def collisions(facts):

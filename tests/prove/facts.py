@@ -67,6 +67,9 @@ class Facts:
         ends = [each.begun for each in maker.disturbances if each.what != 'stop'] if maker else []
         return min(ends, default=math.inf) if not self.is_background(run) else run.begun + GRACE
 
+    def time_run(self, runs):
+        return sum(self.over_by(run) - run.begun for run in runs)
+
     def faults_during(self, begun, ended):
         """What harm has come to the store then, or shortly before."""
         return [each for each in self.history.faults
@@ -94,11 +97,11 @@ class Facts:
         if call.refresh and any(each.what == 'jump' and call.asked <= each.begun <= call.ended
                                 for each in self.history.faults):
             # All runs look older than the call then, and those who want a fresh one run one after the other.
-            limit += sum(self.over_by(run) - run.begun for run in self.runs.get(call.id, [])
-                         if call.asked < run.begun < call.ended and self.over_by(run) < math.inf)
+            limit += self.time_run(run for run in self.runs.get(call.id, [])
+                                   if call.asked < run.begun < call.ended and self.over_by(run) < math.inf)
         if call.wait is None:
             return limit
-        own = sum(self.over_by(run) - run.begun for run in self.runs_by(call))
+        own = self.time_run(self.runs_by(call))
         patience = ATTEMPTS * self.settings.store_timeout
         publishing = self.settings.lease if own and self.settings.faults else 0
         return min(limit, call.wait + own + patience + publishing + own_stop + GRACE)

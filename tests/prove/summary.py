@@ -6,7 +6,7 @@ from facts import ATTEMPTS, GRACE, Facts
 
 def waited(facts, call):
     """How long it took beside its own run."""
-    return call.ended - call.asked - sum(facts.over_by(run) - run.begun for run in facts.runs_by(call))
+    return call.ended - call.asked - facts.time_run(facts.runs_by(call))
 
 
 def rows(history, explained):
