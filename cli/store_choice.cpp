@@ -13,6 +13,8 @@
 
 #include "src/descriptor.hpp"
 #include "src/error.hpp"
+#include "src/folder.hpp"
+#include "src/hash.hpp"
 #include "src/key.hpp"
 #include "src/local_doctor.hpp"
 #include "src/local_store.hpp"
@@ -128,6 +130,16 @@ StoreChoice server_choice(const Options& options) {
   return {std::move(settings), inherited ? options.store : without_password(options.store)};
 }
 
+/// What tells it from other stores, also while nobody can reach it.
+std::string name_of_store(const Options& options) {
+  if (is_redis_url(options.store)) return without_password(options.store);
+  try {
+    return directory_choice(options.store).url;
+  } catch (const Error&) {
+    return "";  // it is nowhere
+  }
+}
+
 }  // namespace
 
 StoreChoice choose_store(const Options& options) {
@@ -157,13 +169,19 @@ Examination examine(const StoreChoice& choice, const std::string& tag, const Log
   return examine_directory(std::get<std::string>(choice.place));
 }
 
-StoreChoice fallback_choice() {
-  const std::string directory = fmt::format("/tmp/memolock-{}", geteuid());
+std::string fallback_directory() { return fmt::format("/tmp/memolock-{}", geteuid()); }
+
+StoreChoice fallback_choice(const Options& options) {
+  // The same name may mean different things in two stores.
+  Hash hash(16);
+  hash.add(name_of_store(options));
+  const std::string directory = fallback_directory() + '/' + hash.finish();
   return {directory, "file://" + directory};
 }
 
 std::unique_ptr<Store> open_fallback(const StoreChoice& fallback, const Log& log) {
-  // Anybody may put a link there.
+  // Anybody may put a link, or a folder of his own, there.
+  (void)open_store_directory(fallback_directory(), DirectoryLink::refuse);
   return std::make_unique<LocalStore>(std::get<std::string>(fallback.place), DirectoryLink::refuse,
                                       log);
 }

@@ -44,9 +44,11 @@ struct StoreChoice {
 [[nodiscard]] Examination examine(const StoreChoice& choice, const std::string& tag,
                                   const Log& log);
 
-/// The store by which the callers on this machine share runs while the one they asked for is out of
-/// reach; nothing is kept in it. It does not depend on the environment.
-[[nodiscard]] StoreChoice fallback_choice();
+/// Where this user's callers on this machine share runs while their stores are out of reach: holds
+/// one local store for each of those. It does not depend on the environment.
+[[nodiscard]] std::string fallback_directory();
+/// The store there that stands in for the one that `options` ask for; nothing is kept in it.
+[[nodiscard]] StoreChoice fallback_choice(const Options& options);
 /// That store, opened. Throws Error(store).
 [[nodiscard]] std::unique_ptr<Store> open_fallback(const StoreChoice& fallback, const Log& log);
 

@@ -15,14 +15,11 @@ namespace {
 
 constexpr uint64_t default_max_size = 5ULL << 30;
 
-/// Leaves nothing behind that lasts, so there is nothing to keep in it; and what is wrong with it
-/// is no fault of the chosen store's.
-Swept sweep_fallback(Sweep how) {
+/// What is wrong with them is no fault of the chosen store's.
+Swept sweep_fallbacks(Sweep how) {
   try {
-    const StoreChoice fallback = fallback_choice();
-    const Descriptor root = open_store_directory(std::get<std::string>(fallback.place),
-                                                 DirectoryLink::refuse);
-    return root ? sweep(root.get(), UINT64_MAX, how) : Swept{};
+    const Descriptor root = open_store_directory(fallback_directory(), DirectoryLink::refuse);
+    return root ? sweep_stores(root.get(), how) : Swept{};
   } catch (const Error&) {
     return {};
   }
@@ -35,10 +32,7 @@ Swept sweep_all(const Options& options, const StoreChoice& choice, int root, Swe
   } else {
     swept.bytes = drop_unused_counts(root, how);
   }
-  const Swept beside = sweep_fallback(how);
-  swept.leftovers += beside.leftovers;
-  swept.entries += beside.entries;
-  swept.bytes += beside.bytes;
+  swept += sweep_fallbacks(how);
   return swept;
 }
 
@@ -57,7 +51,7 @@ Swept sweep_here(const Options& options, const StoreChoice& choice, Sweep how) {
   const auto directory = directory_here(choice);
   const Descriptor root = directory ? open_store_directory(*directory, DirectoryLink::follow)
                                     : Descriptor();
-  if (!root) return sweep_fallback(how);
+  if (!root) return sweep_fallbacks(how);
   std::optional<SweepTurn> turn;
   if (how == Sweep::real) turn = SweepTurn::wait_for(root.get());
   return sweep_all(options, choice, root.get(), how);

@@ -88,12 +88,18 @@ class Uses {
   uint64_t sum_ = 0;
 };
 
+/// Whether no name in the open folder has come or gone for long.
+bool is_settled(int folder) {
+  struct stat info {};
+  return fstat(folder, &info) == 0 && is_older(info, settling);
+}
+
 /// The files of one tag.
 class Folder {
  public:
   Folder(int root, std::string name, Sweep how, Swept& swept)
       : name_(std::move(name)), how_(how), swept_(swept), folder_(open_folder(root, name_)) {
-    settled_ = folder_ && fstat(folder_.get(), &info_) == 0 && is_older(info_, settling);
+    settled_ = folder_ && is_settled(folder_.get());
   }
 
   /// Drops what is of no use to anybody, and notes the use of the rest.
@@ -120,8 +126,8 @@ class Folder {
     });
   }
 
-  /// Whether it was empty for so long that nobody is about to put something into it.
-  [[nodiscard]] bool is_settled() const { return settled_; }
+  /// Whether, if it is empty now, nobody is about to put something into it.
+  [[nodiscard]] bool is_at_rest() const { return settled_; }
 
  private:
   template <typename Each>
@@ -212,7 +218,6 @@ class Folder {
   Sweep how_;
   Swept& swept_;
   Descriptor folder_;
-  struct stat info_ {};
   bool settled_ = false;
 };
 
@@ -237,7 +242,7 @@ void sweep_folders(int root, Sweep how, Swept& swept, Uses& uses) {
     Folder folder(root, name, how, swept);
     folder.drop_useless(uses);
     // One that is not empty stays.
-    if (folder.is_settled() && how == Sweep::real) unlinkat(root, name.c_str(), AT_REMOVEDIR);
+    if (folder.is_at_rest() && how == Sweep::real) unlinkat(root, name.c_str(), AT_REMOVEDIR);
   });
 }
 
@@ -294,6 +299,18 @@ Swept sweep(int root, uint64_t max_size, Sweep how) {
     swept.kept_bytes -= swept.bytes - before.bytes;
   }
   swept.bytes += drop_unused_counts(root, how);
+  return swept;
+}
+
+Swept sweep_stores(int folder, Sweep how) {
+  Swept swept;
+  each_name(folder, ".", Hidden::skip, [&](const std::string& name) {
+    const Descriptor root = open_folder(folder, name);
+    if (!root) return;
+    const bool settled = is_settled(root.get());
+    swept += sweep(root.get(), UINT64_MAX, how);
+    if (settled && how == Sweep::real) unlinkat(folder, name.c_str(), AT_REMOVEDIR);
+  });
   return swept;
 }
 

@@ -42,10 +42,22 @@ struct Swept {
   uint64_t bytes = 0;    ///< what both had on the disk
   size_t kept = 0;       ///< entries and failures that stay
   uint64_t kept_bytes = 0;
+
+  /// Adds what another sweep did away with; what stays there is its own affair.
+  Swept& operator+=(const Swept& other) {
+    entries += other.entries;
+    leftovers += other.leftovers;
+    bytes += other.bytes;
+    return *this;
+  }
 };
 
 /// Sweeps the store in the open directory `root`, down to `max_size` bytes of entries and failures
 /// on the disk. What fails stays for the next time.
 [[nodiscard]] Swept sweep(int root, uint64_t max_size, Sweep how);
+
+/// Sweeps each of the stores in the open directory `folder`, which has nothing else: of those in
+/// which nothing lasts. One that has long been empty goes.
+[[nodiscard]] Swept sweep_stores(int folder, Sweep how);
 
 }  // namespace memolock

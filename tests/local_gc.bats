@@ -383,13 +383,16 @@ expired() {
   equal 'x ' "$(ids)"
 }
 
-@test "leftovers in the folder that is used without a store are removed" {
-  fallback=/tmp/memolock-$EUID
-  [[ -d $fallback ]] || mkdir -m 700 "$fallback"
-  mkdir -p "$fallback/gc-test"
-  echo dead >"$fallback/gc-test/x.run"
+@test "leftovers in the folders that are used without a store are removed, and old empty folders" {
+  fallback=/tmp/memolock-$EUID/gc-test.$$
+  mkdir -p -m 700 "${fallback%/*}"
+  mkdir -p "$fallback/t" "$fallback.empty" "$fallback.new"
+  echo dead >"$fallback/t/x.run"
+  touch -d '2 minutes ago' "$fallback.empty"
   (($(swept leftovers) >= 1))
-  [[ ! -e $fallback/gc-test/x.run ]]
+  [[ ! -e $fallback/t/x.run ]]
+  [[ ! -e $fallback.empty ]]
+  rmdir "$fallback.new" "$fallback/t" "$fallback"
 }
 
 @test "the mark of once goes when its time is over, and not to make room" {

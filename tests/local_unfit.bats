@@ -6,7 +6,7 @@ load helpers/common
 setup() {
   isolate
   use_store
-  # the machine's own lock is shared by all tests, so the id must be this test's own
+  # callers without a home share the machine's own lock, so the id must be this test's own
   id=$BATS_TEST_NUMBER-$$-$RANDOM
 }
 
@@ -124,6 +124,18 @@ without() {
   run -0 --separate-stderr get -- counted echo again
   equal again "$output"
   ran_times 2
+}
+
+@test "callers of two unfit stores do not share a run" {
+  : >store
+  : >other
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- held a echo one >one
+  await test -e a.started
+  MEMOLOCK_CACHE_DIR=$PWD/other get -q -- echo two >two
+  MEMOLOCK_STORE=redis+unix://$PWD/nowhere get -q -- echo three >three
+  release a
+  finish_all
+  equal 'one two three ' "$(cat one two three | tr '\n' ' ')"
 }
 
 @test "a look-up in an unfit store ends with 1 and one warning" {

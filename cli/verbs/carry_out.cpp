@@ -15,9 +15,10 @@ namespace {
 
 /// With the store out of reach: the callers on this machine share a run by a local lock, and
 /// nothing is stored; where even that is not to be had, everybody runs by himself.
-Outcome work_without_store(Request request, Work work, Signals& signals, const Log& log) {
+Outcome work_without_store(const Options& options, Request request, Work work, Signals& signals,
+                           const Log& log) {
   if (request.command.empty()) return ended(How::absent, 1);
-  const StoreChoice fallback = fallback_choice();
+  const StoreChoice fallback = fallback_choice(options);
   const bool external = request.keeper == Keeper::others;
   request.keep = false;
   // Whoever keeps a promise must find it; any other command finds what the caller has set.
@@ -50,7 +51,7 @@ Outcome work_in_store(const Options& options, Request request, Work work, Signal
     chosen.reset();
     log.warn("{}; {} without the store", error.what(),
              request.command.empty() ? "going on" : "running the command");
-    Outcome outcome = work_without_store(std::move(request), work, signals, log);
+    Outcome outcome = work_without_store(options, std::move(request), work, signals, log);
     outcome.store_error = error.what();
     return outcome;
   }

@@ -10,8 +10,7 @@ use_own_store() {
   export MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET
 }
 
-# use_own_id: the entry that the tests are about, which nobody else on this machine asks for: what callers fall
-# back on is shared by all.
+# use_own_id: the entry that the tests are about, which nobody else on this machine asks for.
 use_own_id() {
   id=faults.$$.$BATS_TEST_NUMBER
   it=(--tag t --ttl 1h --id "$id")
@@ -24,7 +23,7 @@ spawn_get() { spawn "$MEMOLOCK_BIN" get "${it[@]}" "$@"; }
 stored() { memolock get --tag t --id "$id" --on-store-error fail; }
 
 # nothing_is_left_here: of what callers fell back on.
-nothing_is_left_here() { equal '' "$(find "/tmp/memolock-$UID/t" -name "*$id*" 2>/dev/null)"; }
+nothing_is_left_here() { equal '' "$(find "/tmp/memolock-$UID" -name "*$id*" 2>/dev/null)"; }
 
 # ---- a holder, and those who wait for it ----
 
