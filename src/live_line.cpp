@@ -54,7 +54,11 @@ void erase_and_stop(int signal_number) {
   if (is_ours(terminal)) (void)!write(terminal, LiveLine::erasure.data(), LiveLine::erasure.size());
   struct sigaction ours {};
   sigaction(signal_number, &usual_stop, &ours);
-  raise(signal_number);  // comes at once, as SA_NODEFER leaves it unblocked
+  raise(signal_number);
+  sigset_t stop;
+  sigemptyset(&stop);
+  sigaddset(&stop, signal_number);
+  sigprocmask(SIG_UNBLOCK, &stop, nullptr);  // now it comes; it is blocked while it is handled
   sigaction(signal_number, &ours, nullptr);
   errno = error;
 }
@@ -65,7 +69,7 @@ void erase_when_stopped(int terminal) {
     return;
   struct sigaction action {};
   action.sa_handler = erase_and_stop;
-  action.sa_flags = SA_NODEFER | SA_RESTART;
+  action.sa_flags = SA_RESTART;
   line_terminal = terminal;
   sigaction(SIGTSTP, &action, nullptr);
 }
