@@ -70,10 +70,8 @@ ConfigEntry read_entry(const std::string& path, const std::string& key, const to
   ConfigEntry entry{key, {}, path};
   const auto add = [&](const toml::node& value) {
     auto text = text_of(value);
-    if (!text)
-      throw usage_error(fmt::format("{}: {}: neither a string nor a number or a boolean", path,
-                                    escape_controls(key)));
-    entry.values.push_back(std::move(*text));
+    entry.is_fit = entry.is_fit && text;
+    entry.values.push_back(std::move(text).value_or(""));
   };
   if (const toml::array* const list = node.as_array()) {
     for (const toml::node& value : *list) add(value);

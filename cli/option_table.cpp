@@ -108,6 +108,11 @@ void add_id(Options& options, const std::string& text) {
   options.ids.push_back(text);
 }
 
+void set_token(Options& options, const std::string& text) {
+  if (text.empty()) throw fault(text, "is no token");
+  options.token = text;
+}
+
 void set_jitter(Options& options, const std::string& text) {
   constexpr std::string_view what = "is no percentage (write 10 or 10%)";
   std::string_view digits = text;
@@ -180,8 +185,7 @@ constexpr auto options = std::to_array<OptionSpec>({
     {"key-stdin", nullptr, in_get, env, "all of stdin counts, and is then the command's stdin",
      [](Options& o, const std::string& v) { o.key.standard_input = flag(v); }},
     {"token", "TOKEN", in_promise, Also::nowhere,
-     "act only while it holds the lock (default: MEMOLOCK_RUN_TOKEN)",
-     [](Options& o, const std::string& v) { o.token = v; }},
+     "act only while it holds the lock (default: MEMOLOCK_RUN_TOKEN)", set_token},
     {"status", "N", in_fail, Also::nowhere, "the exit status of the failure (default: 1)",
      set_status},
     {"ttl", "DURATION", in_get | in_once | in_set, env,

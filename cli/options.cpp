@@ -153,13 +153,14 @@ class Reader {
       if (given != nullptr && given->count() > 0) {
         take_words(spec, *given);
         if (spec.name == "tag") options_.tag_on_command_line = true;
+        if (spec.name == "store") options_.store_on_command_line = true;
       } else if (spec.also == Also::environment_and_file && (is_of_verb(spec) || spec.verbs == 0)) {
         take_elsewhere(spec, config);
       }
     }
     warn_of_unknown_keys(config);
-    if (quiet_->count() > 0) options_.log = Level::quiet;
     if (verbose_->count() > 0) options_.log = verbose_->count() > 1 ? Level::debug : Level::info;
+    if (quiet_->count() > 0) options_.log = Level::quiet;
   }
 
   void take_words(const OptionSpec& spec, const CLI::Option& given) {
@@ -177,6 +178,9 @@ class Reader {
     }
     for (const ConfigEntry& entry : config) {
       if (entry.key != spec.name || contradicted(spec)) continue;
+      if (!entry.is_fit)
+        throw usage_error(fmt::format("{}: {}: neither a string nor a number or a boolean",
+                                      entry.file, entry.key));
       for (const std::string& value : entry.values)
         set_from_elsewhere(entry.file + ": " + entry.key, spec, value);
     }
@@ -239,6 +243,10 @@ std::string overview() {
 }  // namespace
 
 void read_options(int argc, char** argv, Options& options) {
+  // A command line that cannot be read is an error, too, of which it has nothing said.
+  if (const char* level = getenv("MEMOLOCK_LOG");
+      level != nullptr && std::string_view(level) == "quiet")
+    options.log = Level::quiet;
   const std::string_view word = argc > 1 ? argv[1] : "";
   if (word == "--help" || word == "-h" || word == "help") {
     options.print = overview();

@@ -35,6 +35,7 @@ struct Options {
   Verb verb = Verb::get;
   Level log = Level::warn;
   std::string store;
+  bool store_on_command_line = false;
   Nanoseconds store_timeout = std::chrono::seconds(2);
   Nanoseconds lease = std::chrono::seconds(10);
   RedisTls tls;

@@ -48,6 +48,7 @@ ArchiveWriter::ArchiveWriter(Sink sink)
 
 ArchiveWriter::~ArchiveWriter() {
   archive_entry_free(entry_);
+  archive_write_fail(archive_);  // or it would write zeros for what a member still lacks
   archive_write_free(archive_);
 }
 

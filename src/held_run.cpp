@@ -57,20 +57,27 @@ Outcome HeldRun::run_for_all(Lock& lock, Record record, Launch launch,
   outcome.run_time = ending.run_time;
   const Control control = control_.read();
   if (ending.interrupted != 0) {
-    lock.abandon();
-    say_later(Level::info, "interrupted; nothing is stored");
+    leave_interrupted(lock);
   } else if (ending.stopped) {
     lock.abandon();
     say_later(Level::warn, "the command was stopped: its lease could not be renewed");
   } else if (record.fate != Fate::unstored) {
     complete(record, ending, *spool, control);
-    pack_artifacts(record, *spool, outcome);
-    publish(lock, record, outcome);
+    if (pack_artifacts(record, *spool, outcome)) {
+      publish(lock, record, outcome);
+    } else {
+      leave_interrupted(lock);
+    }
     if (fallback && failed(ending) && restore_fallback(*fallback))
       return serve_instead(command, ending, *fallback);
   }
   command.let_out();
   return hand_over(command, ending, std::move(outcome));
+}
+
+void HeldRun::leave_interrupted(Lock& lock) {
+  lock.abandon();
+  say_later(Level::info, "interrupted; nothing is stored");
 }
 
 /// Serves an old entry in place of what a failed command has written to stdout; its stderr is the
@@ -169,23 +176,23 @@ void HeldRun::complete(Record& record, const Ending& ending, const Spool& spool,
   record.ttl_by_command = control.ttl.has_value();
   record.stale_by_command = control.stale.has_value();
   record.stale = control.stale.value_or(Nanoseconds(0));
-  if (!control.malformed.empty())
-    say_later(Level::warn,
-              "not stored: the command wrote a line to MEMOLOCK_CONTROL that means nothing: " +
-                  escape_controls(control.malformed));
+  if (!control.fault.empty()) say_later(Level::warn, "not stored: the command " + control.fault);
   decide_fate(record, control);
 }
 
 /// Without the files that it is to have, an outcome is none: waiters run the command themselves.
-void HeldRun::pack_artifacts(Record& record, Spool& spool, Outcome& outcome) {
-  if (request_.artifacts.empty() || !record.succeeded()) return;
-  const std::string fault = pack(request_.artifacts, spool, signals_.descriptor());
+/// Returns false when it was interrupted.
+bool HeldRun::pack_artifacts(Record& record, Spool& spool, Outcome& outcome) {
+  if (request_.artifacts.empty() || !record.succeeded()) return true;
+  const auto fault = pack(request_.artifacts, spool, signals_.descriptor());
+  if (!fault) return false;
   record.files_size = spool.size(Stream::files);
   record.files_hash = spool.hash(Stream::files);
-  if (fault.empty()) return;
+  if (fault->empty()) return true;
   record.fate = Fate::unstored;
-  outcome.store_error = fault;
-  say_later(Level::warn, "not stored: " + fault);
+  outcome.store_error = *fault;
+  say_later(Level::warn, "not stored: " + *fault);
+  return true;
 }
 
 /// Without its files the old entry is not served in place of a failure.
@@ -201,7 +208,7 @@ bool HeldRun::restore_fallback(Entry& fallback) {
 
 /// Whether it is kept, and for how long.
 void HeldRun::decide_fate(Record& record, const Control& control) {
-  const bool may_keep = request_.keep && control.cache && control.malformed.empty();
+  const bool may_keep = request_.keep && control.cache && control.fault.empty();
   record.fate = Fate::shared;
   if (record.succeeded()) {
     record.ttl = control.ttl.value_or(*request_.ttl);

@@ -29,12 +29,13 @@ class HeldRun {
 
  private:
   Outcome run_for_all(Lock& lock, Record record, Launch launch, std::unique_ptr<Entry> fallback);
+  void leave_interrupted(Lock& lock);
   Outcome serve_instead(Command& command, const Ending& ending, Entry& fallback);
   Outcome start_promise(Lock& lock, Record record, Launch launch);
   Outcome lose_promise(Lock& lock, Outcome outcome, const std::string& why);
   Outcome break_promise(Lock& lock, Record record, Outcome outcome);
   void complete(Record& record, const Ending& ending, const Spool& spool, const Control& control);
-  void pack_artifacts(Record& record, Spool& spool, Outcome& outcome);
+  [[nodiscard]] bool pack_artifacts(Record& record, Spool& spool, Outcome& outcome);
   [[nodiscard]] bool restore_fallback(Entry& fallback);
   void decide_fate(Record& record, const Control& control);
   void publish(Lock& lock, const Record& record, Outcome& outcome);

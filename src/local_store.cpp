@@ -26,13 +26,17 @@ std::string joined(const std::string& folder, const std::string& name) {
 }  // namespace
 
 LocalStore::LocalStore(const std::string& directory, DirectoryLink link, const Log& log)
-    : directory_(directory), log_(log), root_(open_store_directory(directory, link)) {
-  if (!root_) {
-    make_directories(directory_);
-    root_ = open_store_directory(directory, link);
-    if (!root_) throw system_error("cannot open the store " + directory_, ENOENT);
-  }
+    : directory_(directory), link_(link), log_(log) {
+  open_root();
   log_.debug("the store is {}", directory_);
+}
+
+void LocalStore::open_root() {
+  root_ = open_store_directory(directory_, link_);
+  if (root_) return;
+  make_directories(directory_);
+  root_ = open_store_directory(directory_, link_);
+  if (!root_) throw system_error("cannot open the store " + directory_, ENOENT);
 }
 
 std::unique_ptr<Entry> LocalStore::look_up(const Key& key) {
@@ -78,8 +82,9 @@ std::unique_ptr<Lock> LocalStore::try_acquire(const Key& key, Keeper) {
       continue;  // `gc` has removed the empty folder between the two calls
     }
     if (errno != ENOENT) throw system_error("cannot open " + path, errno);
-    if (mkdirat(root_.get(), files.folder.c_str(), 0700) != 0 && errno != EEXIST)
-      throw system_error("cannot make " + path, errno);
+    if (mkdirat(root_.get(), files.folder.c_str(), 0700) == 0 || errno == EEXIST) continue;
+    if (errno != ENOENT) throw system_error("cannot make " + path, errno);
+    open_root();  // somebody has removed it, `gc` one in which nothing lasts
   }
 }
 

@@ -58,12 +58,15 @@ class LocalStore final : public Store {
             const std::function<void(const Listing&)>& each) override;
 
  private:
+  /// Makes it where it is missing. Throws Error(store).
+  void open_root();
   [[nodiscard]] std::unique_ptr<Entry> open_kept(const Key& key, const EntryFiles& files,
                                                  const std::string& name, Fate fate);
   bool forget_files(const EntryFiles& files);
   [[nodiscard]] bool is_foreign(const std::string& path) const;
 
   std::string directory_;
+  DirectoryLink link_;
   const Log& log_;
   Descriptor root_;
   Progress say_progress_ = [](std::string_view, size_t) {};

@@ -51,6 +51,8 @@ bool is_same(const struct stat& a, const struct stat& b) {
          a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
 }
 
+struct Interrupted {};
+
 class Packer {
  public:
   Packer(Spool& spool, int interrupt)
@@ -79,8 +81,6 @@ class Packer {
   /// `base` in `folder`, which `info` is about; `path`: for people.
   void add(int folder, const std::string& base, const struct stat& info, const std::string& path,
            const std::string& name) {
-    if (await_readable(-1, interrupt_, boot_now()) == Ready::interrupted)
-      throw store_error("interrupted");
     if (S_ISLNK(info.st_mode)) return add_link(folder, base, path, name);
     constexpr int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
     if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
@@ -128,6 +128,7 @@ class Packer {
 
   void go_on(bool taken) const {
     if (!taken) throw store_error(spool_.fault());
+    if (await_readable(-1, interrupt_, boot_now()) == Ready::interrupted) throw Interrupted();
   }
   static Error changed(const std::string& path) {
     return store_error(escape_controls(path) + " changed while it was read");
@@ -141,12 +142,15 @@ class Packer {
 
 }  // namespace
 
-std::string pack(const std::vector<std::string>& paths, Spool& spool, int interrupt) {
+std::optional<std::string> pack(const std::vector<std::string>& paths, Spool& spool,
+                                int interrupt) {
   try {
     Packer packer(spool, interrupt);
     for (size_t i = 0; i < paths.size(); ++i) packer.add_path(paths[i], std::to_string(i));
     packer.finish();
     return "";
+  } catch (const Interrupted&) {
+    return std::nullopt;
   } catch (const Error& error) {
     return error.what();
   }

@@ -4,6 +4,7 @@
 // way there: "0", "1/sub/file". So an archive never holds a path of this machine's.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,9 @@ namespace memolock {
 
 /// Puts an archive of files and folders into the spool. Of a symbolic link in a folder the link
 /// itself; a link given as the path is refused, and so is whatever else is neither file nor folder.
-/// Stops when the descriptor `interrupt` becomes readable. Returns why it could not, in words that
-/// follow "not stored: "; "" when it could.
-[[nodiscard]] std::string pack(const std::vector<std::string>& paths, Spool& spool, int interrupt);
+/// Returns why it could not, in words that follow "not stored: "; "" when it could; nothing when it
+/// has stopped because the descriptor `interrupt` became readable.
+[[nodiscard]] std::optional<std::string> pack(const std::vector<std::string>& paths, Spool& spool,
+                                              int interrupt);
 
 }  // namespace memolock

@@ -110,6 +110,10 @@ std::string in_milliseconds(Nanoseconds length) {
   return std::to_string(std::max<int64_t>(whole.count(), 1));
 }
 
+std::string foreign_type_in_words(const Key& key) {
+  return "a key of " + key.shown() + " holds a type that memolock does not store";
+}
+
 std::string fate_in_hash(Fate fate) { return std::to_string(static_cast<unsigned>(fate)); }
 
 std::vector<std::string> record_fields(const Record& record) {

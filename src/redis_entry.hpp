@@ -24,6 +24,9 @@ namespace memolock {
 [[nodiscard]] std::string in_microseconds(Nanoseconds length);
 [[nodiscard]] std::string in_milliseconds(Nanoseconds length);
 
+/// What is wrong where a key of an entry is neither a string nor a hash as it should be.
+[[nodiscard]] std::string foreign_type_in_words(const Key& key);
+
 /// How the hash has it.
 [[nodiscard]] std::string fate_in_hash(Fate fate);
 

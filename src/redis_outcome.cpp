@@ -63,9 +63,7 @@ Published RedisOutcome::keep(const Record& record) const {
     const std::string answer = commit(record);
     if (answer == "stored") return Published::done;
     if (answer == "lost") return Published::lost;
-    if (answer == "type")
-      throw store_error(session_.worded("a key of " + key_.shown() +
-                                        " holds a type that memolock does not store"));
+    if (answer == "type") throw store_error(session_.worded(foreign_type_in_words(key_)));
     if (answer == "part") {
       upload();
       continue;

@@ -232,11 +232,21 @@ wake(ARGV[2], ARGV[1])
 return 1
 )"};
 
-/// ARGV: lease in ms, whether foreign values are meant too ("1"). Forgets the entry, a failure that
-/// is kept (fate 4, see Fate) and a mark, and has a run in progress not stored. Returns 1, or 0
-/// when there was none of them.
+/// ARGV: lease in ms, whether foreign values are meant too ("1"), and keys of types that are not
+/// memolock's ("1"). Forgets the entry, a failure that is kept (fate 4, see Fate) and a mark, and
+/// has a run in progress not stored. Returns 1, 0 when there was none of them, or "type" when it
+/// did nothing since there is such a key.
 inline constexpr Script forget{rights, R"(
-local found = redis.call('DEL', KEYS[8])
+local found = 0
+local types = {'string', 'string', 'hash', 'string', 'hash', [8] = 'hash'}
+for i, type in pairs(types) do
+  local is = redis.call('TYPE', KEYS[i]).ok
+  if is ~= type and is ~= 'none' then
+    if ARGV[3] ~= '1' then return 'type' end
+    found = found + redis.call('DEL', KEYS[i])
+  end
+end
+found = found + redis.call('DEL', KEYS[8])
 if ARGV[2] == '1' or redis.call('EXISTS', KEYS[1]) == 0 or is_own() then
   found = found + redis.call('DEL', KEYS[1])
   redis.call('DEL', KEYS[3], KEYS[4])

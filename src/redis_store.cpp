@@ -163,7 +163,11 @@ bool RedisStore::knows(const Key& key) {
   const RedisNames names = session_.names(key);
   const auto replies = session_.read({{"EXISTS", names.value, names.mark},
                                       {"GET", names.lock},
-                                      {"HMGET", names.run, "forgotten", "fate"}});
+                                      {"HMGET", names.run, "forgotten", "fate"},
+                                      {"TYPE", names.value}});
+  const std::string& type = replies[3].text;
+  if (type != "string" && type != "none")
+    throw store_error(session_.worded(foreign_type_in_words(key)));
   const std::string& holder = replies[1].text;
   const auto& run = replies[2].elements;
   if (run.size() != 2) throw store_error(session_.worded(key.shown() + ": " + replies[2].text));
@@ -171,13 +175,19 @@ bool RedisStore::knows(const Key& key) {
          (!holder.empty() && holder != run[0].text);
 }
 
-bool RedisStore::forget(const Key& key) { return forget_entry(key, Whose::anybodys); }
+bool RedisStore::forget(const Key& key) {
+  const auto found = forget_entry(key, Whose::anybodys, Types::own);
+  if (!found) throw store_error(session_.worded(foreign_type_in_words(key)));
+  return *found;
+}
 
-bool RedisStore::forget_entry(const Key& key, Whose whose) {
+std::optional<bool> RedisStore::forget_entry(const Key& key, Whose whose, Types types) {
   const std::string lease = in_milliseconds(settings_.lease);
-  const char* const foreign_too = whose == Whose::anybodys ? "1" : "0";
-  return session_.run_script(redis_scripts::forget, session_.names(key), {lease, foreign_too})
-             .integer > 0;
+  const RedisReply reply = session_.run_script(
+      redis_scripts::forget, session_.names(key),
+      {lease, whose == Whose::anybodys ? "1" : "0", types == Types::any ? "1" : "0"});
+  if (reply.text == "type") return std::nullopt;
+  return reply.integer > 0;
 }
 
 bool RedisStore::break_lock(const Key& key) {
@@ -187,12 +197,13 @@ bool RedisStore::break_lock(const Key& key) {
 }
 
 size_t RedisStore::forget_all(const std::string& tag, Whose whose) {
+  const Types types = whose == Whose::anybodys ? Types::any : Types::own;
   size_t count = 0;
   auto all = keys_of(tag);
   std::stable_sort(all.begin(), all.end(),
                    [](const Located& a, const Located& b) { return a.node < b.node; });
   for (const auto& [key, node] : all)
-    if (forget_entry(key, whose)) say_progress_("forgotten", ++count);
+    if (forget_entry(key, whose, types).value_or(false)) say_progress_("forgotten", ++count);
   return count;
 }
 

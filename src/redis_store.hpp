@@ -82,7 +82,10 @@ class RedisStore final : public Store {
   [[nodiscard]] const Sighting& seen() const { return seen_; }
 
  private:
-  bool forget_entry(const Key& key, Whose whose);
+  /// Which types of keys are to be forgotten.
+  enum class Types { own, any };
+  /// Returns whether there was something; nothing: it did nothing, as there is a foreign type.
+  std::optional<bool> forget_entry(const Key& key, Whose whose, Types types);
   /// An entry, and which of the nodes has it.
   struct Located {
     Key key;

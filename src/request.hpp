@@ -40,6 +40,7 @@ struct Request {
   std::vector<std::string> artifacts;  ///< paths that the command makes
   std::vector<HeldLock> held;          ///< by this process's ancestors
   std::string store_url;               ///< what the command finds in MEMOLOCK_STORE
+  std::string promise_url;             ///< and in MEMOLOCK_RUN_STORE
 };
 
 /// How a call ended. The names are those of --report; `background` is none of a caller's: it says

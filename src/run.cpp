@@ -17,10 +17,10 @@ Record record_of_run(const Request& request, const Lock& lock, Nanoseconds now) 
 }
 
 Launch launch_of(const Request& request, Lock& lock, const std::string& control) {
-  Launch launch{
-      request.command,
-      environment_for({request.key, lock.token(), request.store_url, control, request.held}),
-      request.max_runtime, request.input};
+  Launch launch{request.command,
+                environment_for({request.key, lock.token(), request.store_url, request.promise_url,
+                                 control, request.held}),
+                request.max_runtime, request.input};
   launch.lasting = [&lock] { lock.keep_alive(); };
   if (request.on_lost_lease == OnLostLease::kill) launch.stop_descriptor = lock.lost_descriptor();
   return launch;
@@ -28,7 +28,7 @@ Launch launch_of(const Request& request, Lock& lock, const std::string& control)
 
 Outcome run_uncached(const Request& request, Signals& signals) {
   Command command(
-      {request.command, environment_for({request.key, "", "", "/dev/null", request.held}),
+      {request.command, environment_for({request.key, "", "", "", "/dev/null", request.held}),
        request.max_runtime, request.input},
       signals);
   const Ending ending = command.run_plain();

@@ -35,6 +35,12 @@ bool take_line(Control& control, std::string_view line) {
   return true;
 }
 
+/// A line for a message, or its beginning.
+std::string quoted(std::string_view line) {
+  constexpr size_t longest = 100;
+  return escape_controls(line.substr(0, longest)) + (line.size() > longest ? "..." : "");
+}
+
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view blanks = " \t\r";
   const size_t begin = text.find_first_not_of(blanks);
@@ -45,9 +51,9 @@ std::string_view trimmed(std::string_view text) {
 }  // namespace
 
 std::vector<std::string> environment_for(const RunIdentity& run) {
-  static constexpr std::array<std::string_view, 5> ours{
-      "MEMOLOCK_RUN_TAG=", "MEMOLOCK_RUN_ID=", "MEMOLOCK_RUN_TOKEN=", "MEMOLOCK_CONTROL=",
-      "MEMOLOCK_HELD="};
+  static constexpr std::array<std::string_view, 6> ours{
+      "MEMOLOCK_RUN_TAG=",   "MEMOLOCK_RUN_ID=",  "MEMOLOCK_RUN_TOKEN=",
+      "MEMOLOCK_RUN_STORE=", "MEMOLOCK_CONTROL=", "MEMOLOCK_HELD="};
   constexpr std::string_view store = "MEMOLOCK_STORE=";
   std::vector<std::string> environment;
   for (char** variable = environ; *variable != nullptr; ++variable) {
@@ -64,6 +70,7 @@ std::vector<std::string> environment_for(const RunIdentity& run) {
   add("MEMOLOCK_RUN_ID=", run.key.id);
   add("MEMOLOCK_CONTROL=", run.control_path);
   if (!run.store_url.empty()) add(store, run.store_url);
+  if (!run.promise_url.empty()) add("MEMOLOCK_RUN_STORE=", run.promise_url);
   std::vector<HeldLock> held = run.ancestors;
   if (!run.token.empty()) {
     add("MEMOLOCK_RUN_TOKEN=", run.token);
@@ -78,8 +85,8 @@ Control parse_control(std::string_view text) {
   while (!text.empty()) {
     const std::string_view line = trimmed(text.substr(0, text.find('\n')));
     text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
-    if (!line.empty() && !take_line(control, line) && control.malformed.empty())
-      control.malformed = line;
+    if (!line.empty() && !take_line(control, line) && control.fault.empty())
+      control.fault = "wrote a line to MEMOLOCK_CONTROL that means nothing: " + quoted(line);
   }
   return control;
 }
@@ -96,7 +103,10 @@ Control ControlFile::read() const {
   constexpr off_t largest = 64 << 10;
   struct stat info {};
   if (!file_ || fstat(file_.get(), &info) != 0) return {};
-  std::string text(static_cast<size_t>(std::min(info.st_size, largest)), '\0');
+  Control control;
+  control.fault = "wrote more than 64KiB to MEMOLOCK_CONTROL";
+  if (info.st_size > largest) return control;
+  std::string text(static_cast<size_t>(info.st_size), '\0');
   const ssize_t got = read_all_at(file_.get(), text.data(), text.size(), 0);
   text.resize(got < 0 ? 0 : static_cast<size_t>(got));
   return parse_control(text);

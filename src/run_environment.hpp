@@ -15,8 +15,9 @@ namespace memolock {
 
 struct RunIdentity {
   const Key& key;
-  std::string token;      ///< empty: uncached
-  std::string store_url;  ///< empty: leave what is there
+  std::string token;        ///< empty: uncached
+  std::string store_url;    ///< empty: leave what is there
+  std::string promise_url;  ///< the store that has the promise, if that is another; else empty
   std::string control_path;
   const std::vector<HeldLock>& ancestors;
 };
@@ -30,8 +31,9 @@ struct Control {
   std::optional<Nanoseconds> ttl;
   std::optional<Nanoseconds> stale;
   bool cache = true;
-  std::string
-      malformed;  ///< the first line that means nothing; the result is not to be stored then
+  /// What is wrong with it, in words that follow "the command "; the result is not to be stored
+  /// then. Empty: nothing.
+  std::string fault;
 };
 [[nodiscard]] Control parse_control(std::string_view text);
 

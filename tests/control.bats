@@ -76,6 +76,23 @@ stored() { memolock get --tag t --id x >/dev/null; }
   one_own_line "$stderr"
 }
 
+@test "of a long line that means nothing the warning has the beginning" {
+  run --separate-stderr -0 get -- sh -c 'head -c 3000 /dev/zero >>"$MEMOLOCK_CONTROL"'
+  one_own_line "$stderr"
+  ((${#stderr} < 600)) || fail "${#stderr} bytes"
+}
+
+@test "more than 64KiB is not read in part" {
+  run --separate-stderr -0 get -- sh -c 'yes ttl=100s | head -c 65537 >>"$MEMOLOCK_CONTROL"'
+  one_own_line "$stderr"
+  contains "$stderr" '64KiB'
+  run -1 stored
+  get -- sh -c 'yes ttl=1h | head -c 65536 >>"$MEMOLOCK_CONTROL"'
+  run -1 stored
+  get -- sh -c 'yes ttl=1h | head -c 65534 >>"$MEMOLOCK_CONTROL"'
+  stored
+}
+
 @test "blanks and empty lines are nothing" {
   run --separate-stderr -0 saying '' '  ' ' ttl=1h ' ''
   equal '' "$stderr"

@@ -224,6 +224,16 @@ without() {
   equal 1 "$(get -- echo 2)"
 }
 
+@test "a store that is deleted before a run is made anew" {
+  strace -o trace true 2>/dev/null || skip 'strace cannot run here'
+  run --separate-stderr -0 strace -qq -o trace -e trace=mkdirat -e inject=mkdirat:error=ENOENT:when=1 \
+    "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- echo output
+  grep -q INJECTED trace
+  equal output "$output"
+  equal '' "$stderr"
+  [[ -e store/t/$id.entry ]]
+}
+
 @test "a store that is deleted during a run costs the entry, not the output" {
   spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- held a sh -c 'seq 1000; exit 5' >out 2>err
   await test -e a.started

@@ -61,6 +61,21 @@ load helpers/common
   echo 'ttl = "soon"' >"$XDG_CONFIG_HOME/memolock/config.toml"
   run --separate-stderr -125 memolock get -q --id x -- true
   equal '' "$stderr"
+  rm "$XDG_CONFIG_HOME/memolock/config.toml"
+  export MEMOLOCK_LOG=quiet
+  for words in '' nothing 'get --nothing' 'get --wait bad -- true' 'get --ttl'; do
+    # shellcheck disable=SC2086
+    run --separate-stderr -125 memolock $words
+    equal '' "$stderr"
+  done
+}
+
+@test "-q goes before -v" {
+  for flags in '-q -v' '-v -q' '-v -v -q' -vqv; do
+    # shellcheck disable=SC2086
+    run --separate-stderr -0 get $flags -- true
+    equal '' "$stderr"
+  done
 }
 
 @test "-v on the command line wins over MEMOLOCK_LOG" {

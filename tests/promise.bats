@@ -263,6 +263,52 @@ wait_too() {
   equal '' "$(find "/tmp/memolock-$UID" -path "*/t/$id.*")"
 }
 
+@test "what the command of such a promise stores besides goes to its own store, or nowhere" {
+  id=kept.$$
+  export MEMOLOCK_STORE=redis+unix://$PWD/nowhere
+  promise --id "$id" -- sh -c '
+    printf %s "$MEMOLOCK_STORE" >store.seen
+    "$MEMOLOCK_BIN" get -q --tag t --id "$MEMOLOCK_RUN_ID.y" --ttl 1h -- echo aside >aside
+    "$MEMOLOCK_BIN" set --tag t --id "$MEMOLOCK_RUN_ID.z" --ttl 1h </dev/null 2>set.err; echo $? >set.status
+    echo kept | "$MEMOLOCK_BIN" set --ttl 1h'
+  finish "$promised"
+  equal 0 "$status"
+  equal kept "$(<p.out)"
+  equal "$MEMOLOCK_STORE" "$(<store.seen)"
+  equal aside "$(<aside)"
+  equal 125 "$(<set.status)"
+  contains "$(<set.err)" nowhere
+  equal '' "$(find "/tmp/memolock-$UID" -path "*/t/$id.*")"
+}
+
+@test "a promise for which there is no place is not begun" {
+  unshare -m true 2>/dev/null || skip 'cannot make a namespace here'
+  mkdir unfit
+  chmod 777 unfit
+  mkdir -p -m 700 "/tmp/memolock-$UID"
+  run --separate-stderr -125 unshare -m sh -c 'mount --bind unfit "$0" && exec "$@"' "/tmp/memolock-$UID" \
+    "$MEMOLOCK_BIN" get -q --store "redis+unix://$PWD/nowhere" --id x --ttl 1h --external -- counted echo started
+  equal '' "$output"
+  ran_times 0
+}
+
+@test "a message of fail is cut after 1MiB" {
+  begin
+  head -c 1048577 /dev/zero | tr '\0' . >message
+  run --separate-stderr -0 memolock fail --tag t --id x --token "$token" <message
+  one_own_line "$stderr"
+  contains "$stderr" 1MiB
+  finish "$promised"
+  equal 1 "$status"
+  equal 1048576 "$(tr -cd . <p.err | tail -c 1048576 | wc -c)"
+}
+
+@test "what names the run is looked at" {
+  MEMOLOCK_RUN_TAG=t/lock MEMOLOCK_RUN_ID=x refused "MEMOLOCK_RUN_TAG: 't/lock'" memolock set --ttl 1h </dev/null
+  MEMOLOCK_RUN_TAG=t MEMOLOCK_RUN_ID=$(printf '%1025s' x) refused MEMOLOCK_RUN_ID memolock set --ttl 1h </dev/null
+  store_is_empty
+}
+
 @test "a holder of a promise that is interrupted leaves it, and a waiter takes over" {
   begin --lease 1h
   wait_too
@@ -282,5 +328,9 @@ wait_too() {
   refused 'give one FILE' memolock set --id x --ttl 1s a b
   refused 'cannot read nowhere' memolock set --id x --ttl 1s nowhere
   refused '--token' memolock renew --id x
+  for verb in 'set --ttl 1h' fail renew; do
+    # shellcheck disable=SC2086
+    refused "'' is no token" memolock $verb --id x --token '' </dev/null
+  done
   refused '--status' memolock fail --id x --token y --status 0 </dev/null
 }

@@ -116,6 +116,17 @@ replaced_by() {
   equal 1 "$(memolock del --all --foreign --tag t)"
 }
 
+@test "a key of another type is no reason for del --all to stop, and left alone but for --foreign" {
+  for id in b d; do memolock get --tag t --id $id --ttl 1h -- true; done
+  for name in t:a t/meta:c t/run:c t/lock:e; do redis rpush "$name" theirs >/dev/null; done
+  equal 2 "$(memolock del --all --tag t)"
+  equal $'t/lock:e\nt/meta:c\nt/run:c\nt:a' "$(redis keys '*' | sort)"
+  for id in a c e; do refused "t:$id" memolock del --tag t --id $id; done
+  refused t:a memolock del --tag t --id a --dry-run
+  equal 3 "$(memolock del --all --foreign --tag t)"
+  store_is_empty
+}
+
 # ---- its runs ----
 
 @test "while it works we wait, and take the value that it announces" {

@@ -50,6 +50,13 @@ reported() {
   reported waited
 }
 
+@test "the status of an output that could not be written is reported" {
+  status=0
+  get --report report -- echo x 2>err >/dev/full || status=$?
+  equal 125 "$status"
+  reported miss '"status":125'
+}
+
 @test "what becomes of a limited wait is reported" {
   memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- echo old
   spawn_get --ttl 1ms -- held a true

@@ -93,6 +93,18 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   equal '' "$stderr"
 }
 
+@test "an unknown key gives one warning, whatever it holds" {
+  for line in '[future]' 'future.x = 1' 'future = { x = 1 }' 'future = 1979-05-27' 'future = [[1], {}]'; do
+    config "$line"
+    run --separate-stderr -0 get -- echo output
+    equal output "$output"
+    one_own_line "$stderr"
+    contains "$stderr" "'future'"
+  done
+  config 'ttl = 1979-05-27'
+  refused 'ttl: neither' memolock get --id x -- true
+}
+
 @test "-q keeps the warning of an unknown key to itself" {
   config 'colour = "red"'
   run --separate-stderr -0 get -q -- true

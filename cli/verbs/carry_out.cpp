@@ -21,8 +21,8 @@ Outcome work_without_store(const Options& options, Request request, Work work, S
   const StoreChoice fallback = fallback_choice(options);
   const bool external = request.keeper == Keeper::others;
   request.keep = false;
-  // Whoever keeps a promise must find it; any other command finds what the caller has set.
-  request.store_url = external ? fallback.url : "";
+  request.store_url = "";  // the command finds what the caller has set
+  if (external) request.promise_url = fallback.url;
   request.ttl = Nanoseconds(0);
   try {
     const auto store = open_fallback(fallback, log);
@@ -30,7 +30,8 @@ Outcome work_without_store(const Options& options, Request request, Work work, S
     if (external) store->forget(request.key);  // `set` has kept it there
     return outcome;
   } catch (const Error& error) {
-    if (error.kind() != Error::Kind::store) throw;
+    // The output of a command that only starts the work is not what the caller wants.
+    if (error.kind() != Error::Kind::store || external) throw;
     log.info("{}: no local lock either: {}", request.key.shown(), error.what());
     return run_uncached(request, signals);
   }
@@ -105,15 +106,14 @@ Exit carry_out(const Options& options, const Request& request, Work work, const 
     throw;
   }
   if (outcome.how == How::background) return {};  // the caller has had his report
-  report(outcome);
-  if (chosen) look_after(options, *chosen, outcome);
-  Exit exit{outcome.status, outcome.signal};
   if (outcome.output_error != 0) {
     log.warn("cannot write the output: {}", error_text(outcome.output_error));
     // The command's own failure says more; but a success whose output is lost is none.
-    if (exit.status == 0) exit.status = 125;
+    if (outcome.status == 0) outcome.status = 125;
   }
-  return exit;
+  report(outcome);
+  if (chosen) look_after(options, *chosen, outcome);
+  return {outcome.status, outcome.signal};
 }
 
 }  // namespace memolock

@@ -2,9 +2,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <fmt/format.h>
@@ -18,6 +21,7 @@ namespace memolock {
 namespace {
 
 constexpr Exit lost{1};
+constexpr uint64_t largest_message = 1U << 20;
 
 std::string variable(const char* name) {
   const char* value = getenv(name);
@@ -28,28 +32,46 @@ std::string variable(const char* name) {
 struct Target {
   Key key;
   std::string token;  ///< empty: none
+  StoreChoice place;
 };
+
+/// Options have been looked at before.
+void refuse(const char* name, const std::string& value, const std::optional<std::string>& fault) {
+  if (fault) throw usage_error(fmt::format("{}: '{}' {}", name, escape_controls(value), *fault));
+}
+
+/// The chosen store, but for a promise made while that was out of reach.
+StoreChoice place_of(Options options, bool is_own) {
+  const std::string aside = variable("MEMOLOCK_RUN_STORE");
+  if (is_own && !aside.empty() && !options.store_on_command_line) options.store = aside;
+  return choose_store(options);
+}
 
 Target target_of(const Options& options) {
   const Key own{variable("MEMOLOCK_RUN_TAG"), variable("MEMOLOCK_RUN_ID")};
-  Target target{{options.tag_on_command_line || own.tag.empty() ? options.tag : own.tag,
-                 options.ids.empty() ? own.id : options.ids.back()},
-                options.token};
-  if (target.key.id.empty()) throw usage_error("give --id, or run this inside a memolock command");
-  if (target.token.empty() && target.key == own) target.token = variable("MEMOLOCK_RUN_TOKEN");
-  return target;
+  Key key{options.tag_on_command_line || own.tag.empty() ? options.tag : own.tag,
+          options.ids.empty() ? own.id : options.ids.back()};
+  if (key.id.empty()) throw usage_error("give --id, or run this inside a memolock command");
+  refuse("MEMOLOCK_RUN_TAG", key.tag, fault_of_tag(key.tag));
+  refuse("MEMOLOCK_RUN_ID", key.id, fault_of_id(key.id));
+  std::string token = options.token;
+  if (token.empty() && key == own) token = variable("MEMOLOCK_RUN_TOKEN");
+  StoreChoice place = place_of(options, key == own);
+  return {std::move(key), std::move(token), std::move(place)};
 }
 
-/// Takes all that `from` has. Throws Error(store).
-void fill(Spool& spool, Stream stream, int from, const std::string& name) {
+/// Takes what `from` has, up to `most` bytes. Returns whether that was all. Throws Error(store).
+bool fill(Spool& spool, Stream stream, int from, const std::string& name,
+          uint64_t most = UINT64_MAX) {
   constexpr size_t step = 256U << 10;
   const auto buffer = std::make_unique_for_overwrite<char[]>(step);
   for (;;) {
     const ssize_t got = read_some(from, buffer.get(), step);
     if (got < 0) throw system_error("cannot read " + name, errno);
-    if (got == 0) return;
-    if (!spool.append(stream, {buffer.get(), static_cast<size_t>(got)}))
-      throw store_error(spool.fault());
+    if (got == 0) return true;
+    const uint64_t taken = std::min(static_cast<uint64_t>(got), most - spool.size(stream));
+    if (!spool.append(stream, {buffer.get(), taken})) throw store_error(spool.fault());
+    if (taken < static_cast<uint64_t>(got)) return false;
   }
 }
 
@@ -98,14 +120,13 @@ Exit run_set(const Options& options, const Log& log) {
       throw usage_error(
           fmt::format("cannot read {}: {}", escape_controls(name), error_text(errno)));
   }
-  const StoreChoice choice = choose_store(options);
-  const auto store = open_store(choice, -1, log);
+  const auto store = open_store(target.place, -1, log);
   const auto promise = promise_of(*store, target);
   if (!promise) return say_lost(target, log);
   const auto spool = promise->spool();
-  spool->limit(max_entry(options, choice));
-  fill(*spool, Stream::out, file ? file.get() : STDIN_FILENO,
-       name == "-" ? "stdin" : escape_controls(name));
+  spool->limit(max_entry(options, target.place));
+  (void)fill(*spool, Stream::out, file ? file.get() : STDIN_FILENO,
+             name == "-" ? "stdin" : escape_controls(name));
   Record record = finished(*promise, *spool, store->now());
   record.ttl = *options.ttl;
   record.retained = after(record.ttl, std::max(options.stale, options.stale_if_error));
@@ -115,7 +136,7 @@ Exit run_set(const Options& options, const Log& log) {
 
 Exit run_fail(const Options& options, const Log& log) {
   Target target = target_of(options);
-  const auto store = open_store(choose_store(options), -1, log);
+  const auto store = open_store(target.place, -1, log);
   if (target.token.empty()) {
     // Whoever holds the lock now is meant.
     if (const auto run = store->watch(target.key)) target.token = run->run().token;
@@ -124,7 +145,10 @@ Exit run_fail(const Options& options, const Log& log) {
   const auto promise = promise_of(*store, target);
   if (!promise) return say_lost(target, log);
   const auto spool = promise->spool();
-  if (isatty(STDIN_FILENO) == 0) fill(*spool, Stream::err, STDIN_FILENO, "stdin");
+  // Its waiters are to learn of the failure, however much there is to say of it.
+  if (isatty(STDIN_FILENO) == 0 &&
+      !fill(*spool, Stream::err, STDIN_FILENO, "stdin", largest_message))
+    log.warn("{}: the message is longer than 1MiB; the rest of it is left out", target.key.shown());
   Record record = finished(*promise, *spool, store->now());
   record.status = options.status;
   record.fate = Fate::shared;
@@ -134,7 +158,7 @@ Exit run_fail(const Options& options, const Log& log) {
 Exit run_renew(const Options& options, const Log& log) {
   const Target target = target_of(options);
   if (target.token.empty()) throw usage_error("give the run's --token");
-  const auto store = open_store(choose_store(options), -1, log);
+  const auto store = open_store(target.place, -1, log);
   const auto promise = store->promise(target.key, target.token);
   return promise && promise->renew(options.lease) ? Exit{} : say_lost(target, log);
 }
