@@ -90,7 +90,7 @@ class Reader {
     } catch (const CLI::ParseError& error) {
       throw usage_error(lowered(escape_controls(error.what())) + hint());
     }
-    if (quiet_->count() > 0) options_.log = Level::quiet;
+    take_level();  // of what may be wrong with the rest
     take_command(words);
     take_values();
   }
@@ -159,6 +159,10 @@ class Reader {
       }
     }
     warn_of_unknown_keys(config);
+    take_level();
+  }
+
+  void take_level() {
     if (verbose_->count() > 0) options_.log = verbose_->count() > 1 ? Level::debug : Level::info;
     if (quiet_->count() > 0) options_.log = Level::quiet;
   }

@@ -57,7 +57,9 @@ void append_report(const std::string& file, const Key& key, const Outcome& outco
   line["store_error"] = outcome.store_error.empty() ? Json() : Json(outcome.store_error);
   const std::string text = json_text(line) + "\n";
 
-  const Descriptor to(open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
+  // A FIFO that nobody reads must not make the call hang.
+  constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  const Descriptor to(open(file.c_str(), flags, 0666));
   const int error = to ? write_all(to.get(), text) : errno;
   if (error != 0)
     log.warn("cannot write the report {}: {}", escape_controls(file), error_text(error));

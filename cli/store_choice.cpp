@@ -13,7 +13,6 @@
 
 #include "src/descriptor.hpp"
 #include "src/error.hpp"
-#include "src/folder.hpp"
 #include "src/hash.hpp"
 #include "src/key.hpp"
 #include "src/local_doctor.hpp"
@@ -106,6 +105,8 @@ std::optional<std::string> default_place() {
 }
 
 StoreChoice server_choice(const Options& options) {
+  if (!options.tls.key.empty() && options.tls.cert.empty())
+    throw usage_error("--tls-key needs --tls-cert");
   RedisSettings settings;
   settings.lease = options.lease;
   settings.timeout = options.store_timeout;
@@ -181,7 +182,6 @@ StoreChoice fallback_choice(const Options& options) {
 
 std::unique_ptr<Store> open_fallback(const StoreChoice& fallback, const Log& log) {
   // Anybody may put a link, or a folder of his own, there.
-  (void)open_store_directory(fallback_directory(), DirectoryLink::refuse);
   return std::make_unique<LocalStore>(std::get<std::string>(fallback.place), DirectoryLink::refuse,
                                       log);
 }

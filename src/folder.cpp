@@ -49,11 +49,13 @@ Descriptor open_store_directory(const std::string& directory, DirectoryLink link
   return root;
 }
 
-Descriptor make_store_directory(const std::string& directory) {
-  Descriptor root = open_store_directory(directory, DirectoryLink::follow);
+Descriptor make_store_directory(const std::string& directory, DirectoryLink link) {
+  Descriptor root = open_store_directory(directory, link);
   if (root) return root;
   make_directories(directory);
-  return open_store_directory(directory, DirectoryLink::follow);
+  root = open_store_directory(directory, link);
+  if (!root) throw system_error("cannot open the store " + directory, ENOENT);
+  return root;
 }
 
 Descriptor open_folder(int folder, const std::string& name) {

@@ -20,7 +20,7 @@ enum class DirectoryLink { follow, refuse };
 [[nodiscard]] Descriptor open_store_directory(const std::string& directory, DirectoryLink link);
 
 /// The same, made if there is none.
-[[nodiscard]] Descriptor make_store_directory(const std::string& directory);
+[[nodiscard]] Descriptor make_store_directory(const std::string& directory, DirectoryLink link);
 
 /// Opens a folder below `folder`, or with AT_FDCWD a path; empty, with errno set, when it cannot.
 /// A symbolic link in its place is ELOOP or ENOTDIR.

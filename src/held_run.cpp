@@ -63,11 +63,8 @@ Outcome HeldRun::run_for_all(Lock& lock, Record record, Launch launch,
     say_later(Level::warn, "the command was stopped: its lease could not be renewed");
   } else if (record.fate != Fate::unstored) {
     complete(record, ending, *spool, control);
-    if (pack_artifacts(record, *spool, outcome)) {
-      publish(lock, record, outcome);
-    } else {
-      leave_interrupted(lock);
-    }
+    if (!pack_artifacts(record, *spool, outcome)) return end_interrupted(lock, command, outcome);
+    publish(lock, record, outcome);
     if (fallback && failed(ending) && restore_fallback(*fallback))
       return serve_instead(command, ending, *fallback);
   }
@@ -78,6 +75,16 @@ Outcome HeldRun::run_for_all(Lock& lock, Record record, Launch launch,
 void HeldRun::leave_interrupted(Lock& lock) {
   lock.abandon();
   say_later(Level::info, "interrupted; nothing is stored");
+}
+
+/// The command has ended, but what it made was still being packed.
+Outcome HeldRun::end_interrupted(Lock& lock, Command& command, const Outcome& so_far) {
+  leave_interrupted(lock);
+  command.let_out();
+  Outcome outcome = end_by_signal(signals_);
+  outcome.run_time = so_far.run_time;
+  outcome.output_error = command.drain(last_words).error;
+  return with_remarks(std::move(outcome));
 }
 
 /// Serves an old entry in place of what a failed command has written to stdout; its stderr is the

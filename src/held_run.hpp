@@ -30,6 +30,7 @@ class HeldRun {
  private:
   Outcome run_for_all(Lock& lock, Record record, Launch launch, std::unique_ptr<Entry> fallback);
   void leave_interrupted(Lock& lock);
+  Outcome end_interrupted(Lock& lock, Command& command, const Outcome& so_far);
   Outcome serve_instead(Command& command, const Ending& ending, Entry& fallback);
   Outcome start_promise(Lock& lock, Record record, Launch launch);
   Outcome lose_promise(Lock& lock, Outcome outcome, const std::string& why);

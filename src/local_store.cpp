@@ -32,11 +32,10 @@ LocalStore::LocalStore(const std::string& directory, DirectoryLink link, const L
 }
 
 void LocalStore::open_root() {
-  root_ = open_store_directory(directory_, link_);
-  if (root_) return;
-  make_directories(directory_);
-  root_ = open_store_directory(directory_, link_);
-  if (!root_) throw system_error("cannot open the store " + directory_, ENOENT);
+  // Where anybody may make names, whoever has the folder around it could exchange it.
+  if (link_ == DirectoryLink::refuse)
+    (void)make_store_directory(directory_.substr(0, directory_.rfind('/')), link_);
+  root_ = make_store_directory(directory_, link_);
 }
 
 std::unique_ptr<Entry> LocalStore::look_up(const Key& key) {

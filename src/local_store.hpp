@@ -37,7 +37,8 @@ class LocalStore final : public Store {
  public:
   /// Opens `directory`, an absolute path, making it (0700) and what leads to it where missing.
   /// Throws Error(store) when it cannot, when the directory belongs to another user or when others
-  /// may write in it. Keeps a reference to `log`.
+  /// may write in it; with DirectoryLink::refuse the same goes for the directory around it. Keeps a
+  /// reference to `log`.
   LocalStore(const std::string& directory, DirectoryLink link, const Log& log);
 
   [[nodiscard]] Nanoseconds now() override { return wall_now(); }

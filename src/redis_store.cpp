@@ -164,10 +164,15 @@ bool RedisStore::knows(const Key& key) {
   const auto replies = session_.read({{"EXISTS", names.value, names.mark},
                                       {"GET", names.lock},
                                       {"HMGET", names.run, "forgotten", "fate"},
-                                      {"TYPE", names.value}});
-  const std::string& type = replies[3].text;
-  if (type != "string" && type != "none")
-    throw store_error(session_.worded(foreign_type_in_words(key)));
+                                      {"TYPE", names.value},
+                                      {"TYPE", names.lock},
+                                      {"TYPE", names.files},
+                                      {"TYPE", names.meta},
+                                      {"TYPE", names.run},
+                                      {"TYPE", names.mark}});
+  for (size_t i = 3; i < replies.size(); ++i)
+    if (replies[i].text != (i < 6 ? "string" : "hash") && replies[i].text != "none")
+      throw store_error(session_.worded(foreign_type_in_words(key)));
   const std::string& holder = replies[1].text;
   const auto& run = replies[2].elements;
   if (run.size() != 2) throw store_error(session_.worded(key.shown() + ": " + replies[2].text));

@@ -65,7 +65,7 @@ SlotMap recall_slots(const RedisCluster& cluster) {
 void remember_slots(const RedisCluster& cluster, const SlotMap& map) {
   if (cluster.memory.empty()) return;
   try {
-    const Descriptor root = make_store_directory(cluster.memory);
+    const Descriptor root = make_store_directory(cluster.memory, DirectoryLink::follow);
     const std::string inside(clusters_folder);
     if (mkdirat(root.get(), inside.c_str(), 0700) != 0 && errno != EEXIST) return;
     const Descriptor folder = open_folder(root.get(), inside);

@@ -122,7 +122,7 @@ int open_directly(const std::string& path) {
 /// The same with a look whose directory it is; the file is made if it is missing, whole before it
 /// has its name. Throws Error(store).
 int open_or_make(const std::string& directory, const std::string& tag) {
-  const Descriptor root = make_store_directory(directory);
+  const Descriptor root = make_store_directory(directory, DirectoryLink::follow);
   const std::string inside(counters_folder);
   if (mkdirat(root.get(), inside.c_str(), 0700) != 0 && errno != EEXIST) return -1;
   const Descriptor folder = open_folder(root.get(), inside);
@@ -214,6 +214,23 @@ std::vector<TagCounts> read_counts(const std::string& directory,
   std::sort(all.begin(), all.end(),
             [](const TagCounts& a, const TagCounts& b) { return a.tag < b.tag; });
   return all;
+}
+
+void restore_counts(const std::string& directory, const std::vector<TagCounts>& all) {
+  const Descriptor folder = open_folder(AT_FDCWD, directory + '/' + std::string(counters_folder));
+  if (!folder) return;
+  for (const auto& [tag, counts, since] : all) {
+    const Mapped page = open_page(folder.get(), counters_file(tag));
+    if (!page) continue;
+    add(*page, hits, counts.hits);
+    add(*page, misses, counts.misses);
+    add(*page, waits, counts.waits);
+    add(*page, stale, counts.stale);
+    add(*page, failures, counts.failures);
+    add(*page, saved, static_cast<uint64_t>(counts.saved.count()));
+    add(*page, bytes, counts.bytes);
+    std::atomic_ref(page->since).store(since.count());
+  }
 }
 
 uint64_t drop_unused_counts(int directory, Sweep how) {

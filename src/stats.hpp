@@ -45,6 +45,9 @@ enum class After { keep, reset };
                                                  const std::optional<std::string>& tag,
                                                  After after);
 
+/// Adds what was read with `reset`, since it was of no use. As far as that is possible.
+void restore_counts(const std::string& directory, const std::vector<TagCounts>& all);
+
 /// How what is of no use is removed.
 enum class Sweep {
   real,

@@ -565,7 +565,7 @@ crafted() {
 }
 
 @test "an interrupt while artifacts are packed: nothing is stored, and a waiter takes over" {
-  spawn_get --artifact large -- sh -c 'truncate -s 40G large; echo one; echo $$ >pid' >1.out
+  spawn_get --report report --artifact large -- sh -c 'truncate -s 40G large; echo one; echo $$ >pid' >1.out
   await test -s pid
   await is_gone "$(<pid)"
   spawn_get --artifact large -- counted sh -c 'truncate -s 0 large; echo two' >2.out
@@ -573,6 +573,7 @@ crafted() {
   kill -TERM "${spawned[0]}"
   finish "${spawned[0]}"
   equal 143 "$status"
+  contains "$(<report)" '"outcome":"interrupted"'
   finish "${spawned[1]}"
   equal 0 "$status"
   equal 'one two' "$(<1.out) $(<2.out)"

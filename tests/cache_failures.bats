@@ -99,7 +99,7 @@ broken='echo out; echo err >&2; exit 3'
 @test "a damaged failure counts as absent" {
   on_redis && skip 'a server damages nothing'
   run -3 fails -- counted sh -c "$broken"
-  printf x | dd of="$MEMOLOCK_CACHE_DIR/t/x.failed" bs=1 seek=300 conv=notrunc 2>/dev/null
+  change_byte "$MEMOLOCK_CACHE_DIR/t/x.failed" 100
   truncate -s -1 "$MEMOLOCK_CACHE_DIR/t/x.failed"
   run -3 fails -- counted sh -c "$broken"
   ran_times 2

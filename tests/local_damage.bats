@@ -40,8 +40,7 @@ is_made_anew() {
   size=$(wc -c <good)
   for ((i = 0; i < size; i++)); do
     cp good "$entry"
-    byte=$(od -An -tu1 -j $i -N 1 good)
-    printf '%b' "\\0$(printf %o $((byte ^ (1 << (i % 8)))))" | dd of="$entry" bs=1 seek=$i conv=notrunc status=none
+    change_byte "$entry" $i $((1 << (i % 8)))
     status=0
     memolock get --tag t --id x >out 2>err || status=$?
     if ((status == 0)); then

@@ -5,7 +5,7 @@ load helpers/common
 
 teardown() {
   end_all
-  [[ ! -d /tmp/memolock-$EUID/gc-test ]] || rm -rf "/tmp/memolock-$EUID/gc-test"
+  rm -rf "/tmp/memolock-$EUID"/gc-test.*
 }
 
 # keep ID OPTION…: stores an entry of the tag t.
@@ -203,8 +203,8 @@ is_writing() { [[ -n $(find "$MEMOLOCK_CACHE_DIR/t" -name '*.answer' -size +0) ]
   keep a --ttl 1h
   keep b --ttl 1h
   keep c --ttl 1h
-  printf '\377' | dd of="$(file a)" bs=1 seek=8 conv=notrunc status=none # its version
-  printf '\377' | dd of="$(file b)" bs=1 seek=40 conv=notrunc status=none
+  change_byte "$(file a)" 8 # its version
+  change_byte "$(file b)" 40
   truncate -s -1 "$(file c)"
   echo mine >"$MEMOLOCK_CACHE_DIR/t/notes"
   echo mine >"$MEMOLOCK_CACHE_DIR/t/y.entry"

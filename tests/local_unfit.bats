@@ -131,8 +131,8 @@ without() {
   : >other
   spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- held a echo one >one
   await test -e a.started
-  MEMOLOCK_CACHE_DIR=$PWD/other get -q -- echo two >two
-  MEMOLOCK_STORE=redis+unix://$PWD/nowhere get -q -- echo three >three
+  MEMOLOCK_CACHE_DIR=$PWD/other get -q --wait 20s -- echo two >two
+  MEMOLOCK_STORE=redis+unix://$PWD/nowhere get -q --wait 20s -- echo three >three
   release a
   finish_all
   equal 'one two three ' "$(cat one two three | tr '\n' ' ')"
@@ -226,7 +226,7 @@ without() {
 
 @test "a store that is deleted before a run is made anew" {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
-  run --separate-stderr -0 strace -qq -o trace -e trace=mkdirat -e inject=mkdirat:error=ENOENT:when=1 \
+  run --separate-stderr -0 strace -qq -o trace -P t -e trace=mkdirat -e inject=mkdirat:error=ENOENT:when=1 \
     "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- echo output
   grep -q INJECTED trace
   equal output "$output"

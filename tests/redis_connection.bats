@@ -414,6 +414,7 @@ large_both_ways() {
   fails "$at: cannot use the key $tls/ca.key: key values mismatch" \
     --tls-ca "$tls/ca.pem" --tls-cert both --tls-key "$tls/ca.key" "rediss://$at" PING
   openssl ec -in "$tls/client.key" -aes128 -passout pass:x -out locked 2>/dev/null
+  refused '--tls-key needs --tls-cert' "$MEMOLOCK_BIN" get --tls-ca "$tls/ca.pem" --tls-key both --store "rediss://$at" --id x
   run --separate-stderr talk --tls-cert both --tls-key locked "rediss://$at" PING </dev/null
   contains "$stderr" 'cannot use the key locked: '
 }

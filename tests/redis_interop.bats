@@ -120,9 +120,11 @@ replaced_by() {
   for id in b d; do memolock get --tag t --id $id --ttl 1h -- true; done
   for name in t:a t/meta:c t/run:c t/lock:e; do redis rpush "$name" theirs >/dev/null; done
   equal 2 "$(memolock del --all --tag t)"
-  equal $'t/lock:e\nt/meta:c\nt/run:c\nt:a' "$(redis keys '*' | sort)"
-  for id in a c e; do refused "t:$id" memolock del --tag t --id $id; done
-  refused t:a memolock del --tag t --id a --dry-run
+  equal $'t/lock:e\nt/meta:c\nt/run:c\nt:a' "$(redis keys '*' | LC_ALL=C sort)"
+  for id in a c e; do
+    refused "t:$id" memolock del --tag t --id $id
+    refused "t:$id" memolock del --tag t --id $id --dry-run
+  done
   equal 3 "$(memolock del --all --foreign --tag t)"
   store_is_empty
 }

@@ -55,6 +55,18 @@ reported() {
   get --report report -- echo x 2>err >/dev/full || status=$?
   equal 125 "$status"
   reported miss '"status":125'
+  equal 0 "$(memolock stats --json | jq '.[0].failures')" # of the command
+}
+
+@test "a report into a FIFO goes to its reader, and nowhere if there is none" {
+  mkfifo report
+  run --separate-stderr -0 get --report report -- echo x
+  equal x "$output"
+  one_own_line "$stderr"
+  exec {reader}<>report
+  get --report report -- echo x
+  read -r -u "$reader" line
+  contains "$line" '"outcome":"hit"'
 }
 
 @test "what becomes of a limited wait is reported" {

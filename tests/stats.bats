@@ -132,6 +132,14 @@ counted_as() { equal "$1 $2" "$1 $(memolock stats --tag t --json | jq ".[0].$1")
   equal true "$(memolock stats --json | jq ".[0].since > $since")"
 }
 
+@test "stats --reset keeps what it could not print" {
+  get -- echo 12345
+  get -- echo 12345
+  before=$(memolock stats --json)
+  refused 'cannot write the counters' bash -c '"$@" >/dev/full' - "$MEMOLOCK_BIN" stats --reset
+  equal "$before" "$(memolock stats --json)"
+}
+
 @test "in a pipe there is a line for each tag, fields between tabs" {
   memolock get --tag b --id x --ttl 1h -- echo 1
   memolock get --tag a --id x --ttl 1h -- echo 1

@@ -1,8 +1,11 @@
 #include "cli/verbs/carry_out.hpp"
 
 #include <cstdlib>
+#include <memory>
 #include <optional>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "cli/report.hpp"
 #include "cli/store_choice.hpp"
@@ -13,25 +16,46 @@
 namespace memolock {
 namespace {
 
-/// With the store out of reach: the callers on this machine share a run by a local lock, and
+/// `set` has kept it there.
+void forget_promise(Store& store, const Key& key, const Log& log) {
+  try {
+    store.forget(key);
+  } catch (const Error& error) {
+    log.info("{}", error.what());
+  }
+}
+
+/// With the store out of reach, `why`: the callers on this machine share a run by a local lock, and
 /// nothing is stored; where even that is not to be had, everybody runs by himself.
 Outcome work_without_store(const Options& options, Request request, Work work, Signals& signals,
-                           const Log& log) {
-  if (request.command.empty()) return ended(How::absent, 1);
+                           const Log& log, const std::string& why) {
+  const bool absent = request.command.empty();
+  const auto warn = [&] {
+    log.warn("{}; {} without the store", why, absent ? "going on" : "running the command");
+  };
+  if (absent) {
+    warn();
+    return ended(How::absent, 1);
+  }
   const StoreChoice fallback = fallback_choice(options);
   const bool external = request.keeper == Keeper::others;
   request.keep = false;
   request.store_url = "";  // the command finds what the caller has set
   if (external) request.promise_url = fallback.url;
   request.ttl = Nanoseconds(0);
+  std::unique_ptr<Store> store;
   try {
-    const auto store = open_fallback(fallback, log);
+    store = open_fallback(fallback, log);
+    warn();
     Outcome outcome = work(request, *store, signals, log);
-    if (external) store->forget(request.key);  // `set` has kept it there
+    if (external) forget_promise(*store, request.key, log);
     return outcome;
   } catch (const Error& error) {
+    if (error.kind() != Error::Kind::store) throw;
     // The output of a command that only starts the work is not what the caller wants.
-    if (error.kind() != Error::Kind::store || external) throw;
+    if (external)
+      throw store_error(fmt::format("{}; no place for the promise here: {}", why, error.what()));
+    if (!store) warn();
     log.info("{}: no local lock either: {}", request.key.shown(), error.what());
     return run_uncached(request, signals);
   }
@@ -50,9 +74,8 @@ Outcome work_in_store(const Options& options, Request request, Work work, Signal
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store || options.on_store_error == OnStoreError::fail) throw;
     chosen.reset();
-    log.warn("{}; {} without the store", error.what(),
-             request.command.empty() ? "going on" : "running the command");
-    Outcome outcome = work_without_store(options, std::move(request), work, signals, log);
+    Outcome outcome = work_without_store(options, std::move(request), work, signals, log,
+                                         error.what());
     outcome.store_error = error.what();
     return outcome;
   }
@@ -106,13 +129,13 @@ Exit carry_out(const Options& options, const Request& request, Work work, const 
     throw;
   }
   if (outcome.how == How::background) return {};  // the caller has had his report
+  if (chosen) look_after(options, *chosen, outcome);
   if (outcome.output_error != 0) {
     log.warn("cannot write the output: {}", error_text(outcome.output_error));
     // The command's own failure says more; but a success whose output is lost is none.
     if (outcome.status == 0) outcome.status = 125;
   }
   report(outcome);
-  if (chosen) look_after(options, *chosen, outcome);
   return {outcome.status, outcome.signal};
 }
 

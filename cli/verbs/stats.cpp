@@ -68,7 +68,12 @@ Exit run_stats(const Options& options) {
   } else {
     write_table(output, all);
   }
-  output.finish();
+  try {
+    output.finish();
+  } catch (const Error&) {
+    if (options.reset) restore_counts(*directory, all);
+    throw;
+  }
   return {};
 }
 

@@ -129,6 +129,13 @@ small_disk() {
   mount -t tmpfs -o "$1,mode=700" tmpfs "$PWD/small" 2>/dev/null || skip 'cannot mount a tmpfs here'
 }
 
+# change_byte FILE AT [BITS]: changes these bits (all) of the byte there.
+change_byte() {
+  local byte
+  byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+  printf '%b' "\\0$(printf %o $((byte ^ ${3-255})))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
 # ---- running memolock ----
 
 memolock() { "$MEMOLOCK_BIN" "$@"; }

@@ -54,19 +54,18 @@ def in_local_store(folder):
 
 
 def fallback():
-    """Where callers without a store share a local lock."""
+    """Where callers without a store share a local lock, a folder for each store."""
     return f'/tmp/memolock-{os.geteuid()}'
 
 
 def in_fallback(ids):
     """All that is of these ids."""
-    return [str(path) for name in ids for path in pathlib.Path(fallback(), 'prove').glob(f'*{name}*')]
+    return [str(path) for name in ids for path in pathlib.Path(fallback()).glob(f'*/prove/*{name}*')]
 
 
 def tidy():
     """What a killed holder leaves in a folder goes with the next caller, or with this."""
-    for store in ('local', f'file://{fallback()}'):
-        subprocess.run([os.environ['MEMOLOCK_BIN'], 'gc', '--store', store], capture_output=True, check=False)
+    subprocess.run([os.environ['MEMOLOCK_BIN'], 'gc', '--store', 'local'], capture_output=True, check=False)
 
 
 def all_of(mark, sockets, ids):
