@@ -48,7 +48,7 @@ launch_sentinel() {
     echo "port ${sentinel_ports[$1]}"
   fi >"$2/conf"
   printf '%s\n' 'bind 127.0.0.1 ::1' "dir $2" \
-    "sentinel monitor main ${hosts[0]} ${ports[0]} 2" 'sentinel down-after-milliseconds main 500' \
+    "sentinel monitor main ${hosts[0]} ${ports[0]} 2" "sentinel down-after-milliseconds main $sentinel_patience" \
     'sentinel failover-timeout main 3000' 'sentinel parallel-syncs main 2' "${sentinel_extra[@]}" >>"$2/conf"
   # shellcheck disable=SC2016
   spawn "${server_within[@]}" bash -c 'exec -a redis-sentinel redis-check-rdb "$1"' - "$2/conf" >"$2/log" 2>&1
@@ -58,7 +58,8 @@ launch_sentinel() {
   await sentinel_has_begun "$1"
   ! is_gone "${sentinel_pids[$1]}"
 }
-sentinel_extra=() # lines for the configuration
+sentinel_extra=()     # lines for the configuration
+sentinel_patience=500 # ms without an answer, and a server is down
 
 sentinel_has_begun() {
   [[ $(sentinel "$1" ping 2>&1) =~ ^(PONG|NOAUTH) ]] || is_gone "${sentinel_pids[$1]}"
@@ -94,12 +95,13 @@ has_moved_from() {
   [[ -n $now && $now != "$1" && $(node "$now" role | head -n 1) == master ]]
 }
 
-# all_have_moved_from I: whether no sentinel calls it the primary any more. Until then callers may believe that one,
-# if the server does so too.
+# all_have_moved_from I: whether all sentinels call the same other server the primary. Until then callers may
+# believe either, if that server does so too.
 all_have_moved_from() {
-  local i
+  local i now
   has_moved_from "$1" || return
-  for i in 0 1 2; do
-    [[ $(sentinel "$i" sentinel get-master-addr-by-name main | sed -n 2p) != "${ports[$1]}" ]] || return
+  now=$(sentinel 0 sentinel get-master-addr-by-name main)
+  for i in 1 2; do
+    [[ $(sentinel "$i" sentinel get-master-addr-by-name main) == "$now" ]] || return
   done
 }
