@@ -385,7 +385,7 @@ expired() {
 
 @test "leftovers in the folders that are used without a store are removed, and old empty folders" {
   fallback=/tmp/memolock-$EUID/gc-test.$$
-  mkdir -p -m 700 "${fallback%/*}"
+  [[ -d ${fallback%/*} ]] || mkdir -m 700 "${fallback%/*}"
   mkdir -p "$fallback/t" "$fallback.empty" "$fallback.new"
   echo dead >"$fallback/t/x.run"
   touch -d '2 minutes ago' "$fallback.empty"

@@ -129,13 +129,13 @@ without() {
 @test "callers of two unfit stores do not share a run" {
   : >store
   : >other
-  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- held a echo one >one
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- held a echo one >one.out
   await test -e a.started
-  MEMOLOCK_CACHE_DIR=$PWD/other get -q --wait 20s -- echo two >two
-  MEMOLOCK_STORE=redis+unix://$PWD/nowhere get -q --wait 20s -- echo three >three
+  MEMOLOCK_CACHE_DIR=$PWD/other get -q --wait 20s -- echo two >two.out
+  MEMOLOCK_STORE=redis+unix://$PWD/nowhere get -q --wait 20s -- echo three >three.out
   release a
   finish_all
-  equal 'one two three ' "$(cat one two three | tr '\n' ' ')"
+  equal 'one two three ' "$(cat one.out two.out three.out | tr '\n' ' ')"
 }
 
 @test "a look-up in an unfit store ends with 1 and one warning" {

@@ -285,7 +285,7 @@ wait_too() {
   unshare -m true 2>/dev/null || skip 'cannot make a namespace here'
   mkdir unfit
   chmod 777 unfit
-  mkdir -p -m 700 "/tmp/memolock-$UID"
+  [[ -d /tmp/memolock-$UID ]] || mkdir -m 700 "/tmp/memolock-$UID"
   run --separate-stderr -125 unshare -m sh -c 'mount --bind unfit "$0" && exec "$@"' "/tmp/memolock-$UID" \
     "$MEMOLOCK_BIN" get --store "redis+unix://$PWD/nowhere" --id x --ttl 1h --external -- counted echo started
   equal '' "$output"

@@ -163,7 +163,8 @@ cut_off_one() {
 
 @test "sentinel" {
   load ../helpers/sentinel
-  sentinel_patience=1500 # a busy machine is no reason to change the server
+  # shellcheck disable=SC2034 # the helper's: a busy machine is no reason to change the server
+  sentinel_patience=1500
   start_service
   export MEMOLOCK_STORE=redis+sentinel://$service
   begin_load --nemesis
