@@ -95,14 +95,17 @@ StoreChoice directory_choice(const std::string& url) {
   return {std::move(path), std::move(path_url)};
 }
 
-/// Where this machine's local store is; nothing: nowhere.
-std::optional<std::string> default_place() {
+/// Where the local store of this URL is; nothing: nowhere.
+std::optional<std::string> local_place(const std::string& url) {
   try {
-    return std::get<std::string>(directory_choice("").place);
+    return std::get<std::string>(directory_choice(url).place);
   } catch (const Error&) {
     return std::nullopt;
   }
 }
+
+/// Where this machine's local store is, whatever store is chosen.
+std::optional<std::string> default_place() { return local_place(""); }
 
 StoreChoice server_choice(const Options& options) {
   if (!options.tls.key.empty() && options.tls.cert.empty())
@@ -133,12 +136,8 @@ StoreChoice server_choice(const Options& options) {
 
 /// What tells it from other stores, also while nobody can reach it.
 std::string name_of_store(const Options& options) {
-  if (is_redis_url(options.store)) return without_password(options.store);
-  try {
-    return directory_choice(options.store).url;
-  } catch (const Error&) {
-    return "";  // it is nowhere
-  }
+  return is_redis_url(options.store) ? without_password(options.store)
+                                     : local_place(options.store).value_or("");
 }
 
 }  // namespace

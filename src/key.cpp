@@ -157,14 +157,17 @@ std::string derive_id(std::string_view stem, const std::vector<KeyPart>& parts) 
     hash.add(part.kind);
     hash.add(part.digest);
   }
-  size_t length = std::min(stem.size(), longest_id - 2 * hash_bytes - 1);
-  // Not within a character of UTF-8: people read it.
-  if (length < stem.size())
-    while (length > 0 && (static_cast<unsigned char>(stem[length]) & 0xc0U) == 0x80) --length;
   // Not by fmt, whose code a hit does not need otherwise.
-  std::string id(stem.substr(0, length));
+  std::string id(cut_to(stem, longest_id - 2 * hash_bytes - 1));
   id += '-';
   return id += hash.finish();
+}
+
+std::string_view cut_to(std::string_view text, size_t longest) {
+  if (text.size() <= longest) return text;
+  size_t length = longest;
+  while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xc0U) == 0x80) --length;
+  return text.substr(0, length);
 }
 
 std::string escape_controls(std::string_view text) {

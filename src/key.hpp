@@ -57,6 +57,10 @@ struct KeyPart {
 /// A stem that would make it too long for an id is cut.
 [[nodiscard]] std::string derive_id(std::string_view stem, const std::vector<KeyPart>& parts);
 
+/// The longest beginning of a text in UTF-8 that has at most so many bytes and ends with a whole
+/// character: people read it.
+[[nodiscard]] std::string_view cut_to(std::string_view text, size_t longest);
+
 /// A text with everything but printable UTF-8 escaped (\n, \x1b), so that it cannot move the cursor
 /// of a terminal.
 [[nodiscard]] std::string escape_controls(std::string_view text);

@@ -1,10 +1,12 @@
 #include "src/redis_store.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <iterator>
 #include <map>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -161,22 +163,25 @@ bool RedisStore::is_locked(const Key& key) {
 
 bool RedisStore::knows(const Key& key) {
   const RedisNames names = session_.names(key);
-  const auto replies = session_.read({{"EXISTS", names.value, names.mark},
-                                      {"GET", names.lock},
-                                      {"HMGET", names.run, "forgotten", "fate"},
-                                      {"TYPE", names.value},
+  const auto replies = session_.read({{"TYPE", names.value},
+                                      {"TYPE", names.mark},
                                       {"TYPE", names.lock},
-                                      {"TYPE", names.files},
                                       {"TYPE", names.meta},
+                                      {"TYPE", names.files},
                                       {"TYPE", names.run},
-                                      {"TYPE", names.mark}});
-  for (size_t i = 3; i < replies.size(); ++i)
-    if (replies[i].text != (i < 6 ? "string" : "hash") && replies[i].text != "none")
+                                      {"GET", names.lock},
+                                      {"HMGET", names.run, "forgotten", "fate"}});
+  constexpr std::array<std::string_view, 6> types{"string", "hash",   "string",
+                                                  "hash",   "string", "hash"};
+  for (size_t i = 0; i < types.size(); ++i)
+    if (!replies[i].is_error() && replies[i].text != types.at(i) && replies[i].text != "none")
       throw store_error(session_.worded(foreign_type_in_words(key)));
-  const std::string& holder = replies[1].text;
-  const auto& run = replies[2].elements;
-  if (run.size() != 2) throw store_error(session_.worded(key.shown() + ": " + replies[2].text));
-  return replies[0].integer > 0 || run[1].text == fate_in_hash(Fate::failed) ||
+  session_.require_answers(key, replies);
+  const bool stored = replies[0].text != "none" || replies[1].text != "none";
+  const std::string& holder = replies[6].text;
+  const auto& run = replies[7].elements;
+  if (run.size() != 2) throw store_error(session_.worded("HMGET has no answer"));
+  return stored || run[1].text == fate_in_hash(Fate::failed) ||
          (!holder.empty() && holder != run[0].text);
 }
 

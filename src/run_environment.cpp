@@ -37,11 +37,8 @@ bool take_line(Control& control, std::string_view line) {
 
 /// A line for a message, or its beginning.
 std::string quoted(std::string_view line) {
-  constexpr size_t longest = 100;
-  if (line.size() <= longest) return escape_controls(line);
-  size_t length = longest;  // of whole characters
-  while (length > 0 && (static_cast<unsigned char>(line[length]) & 0xc0U) == 0x80) --length;
-  return escape_controls(line.substr(0, length)) + "...";
+  const std::string_view beginning = cut_to(line, 100);
+  return escape_controls(beginning) + (beginning.size() < line.size() ? "..." : "");
 }
 
 std::string_view trimmed(std::string_view text) {
