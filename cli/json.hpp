@@ -1,29 +1,72 @@
-// What memolock's JSON has in common: fields in their order, times in seconds, texts of any bytes.
+// JSON output: fields in the order they are set, times in seconds, texts of any bytes.
 #pragma once
 
 #include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
-
-#include <nlohmann/json.hpp>
+#include <vector>
 
 #include "src/clock.hpp"
 
 namespace memolock {
 
-using Json = nlohmann::ordered_json;
+/// A JSON value. It hides the library, whose header takes seconds to compile, from those who only
+/// fill in fields.
+class Json {
+ public:
+  Json();  ///< null
+  // Implicit, so that a field is set to whatever its source has.
+  Json(bool value);
+  Json(double value);
+  Json(const char* text);
+  Json(const std::string& text);
+  Json(const std::vector<std::string>& texts);
+  template <std::signed_integral Number>
+  Json(Number value) : Json(Signed{value}) {}
+  template <std::unsigned_integral Number>
+  Json(Number value) : Json(Unsigned{value}) {}
+  Json(Json&& other) noexcept;
+  Json& operator=(Json&& other) noexcept;
+  ~Json();
 
-/// Seconds; null for nothing.
+  [[nodiscard]] static Json array();
+
+  /// Sets a field; null becomes an object.
+  void set(const std::string& name, Json value);
+  /// Sets a field and, if `bytes` is not UTF-8 and so is not whole there, NAME_hex beside it.
+  void set_bytes(const std::string& name, const std::string& bytes);
+  /// Adds a value to an array.
+  void append(Json value);
+
+  /// In one line, without its end, safe to show on a terminal. What is not UTF-8 becomes U+FFFD.
+  [[nodiscard]] std::string text() const;
+
+ private:
+  struct Signed {
+    int64_t value;
+  };
+  struct Unsigned {
+    uint64_t value;
+  };
+  struct Value;
+
+  explicit Json(Signed number);
+  explicit Json(Unsigned number);
+  explicit Json(Value value);
+
+  std::unique_ptr<Value> value_;
+};
+
+/// Seconds; null for nothing. A whole number has no fraction: jq 1.7 prints 3600.0 as it stands,
+/// and then a shell cannot calculate with it.
 [[nodiscard]] inline Json seconds(const std::optional<Nanoseconds>& length) {
-  if (!length) return nullptr;
+  if (!length) return {};
+  const auto whole = std::chrono::duration_cast<std::chrono::seconds>(*length);
+  if (whole == *length) return whole.count();
   return std::chrono::duration<double>(*length).count();
 }
-
-/// In one line, without its end. Tags, ids and words may hold any bytes, JSON may not: what is no
-/// UTF-8 becomes U+FFFD. Fit to be shown on a terminal.
-[[nodiscard]] std::string json_text(const Json& json);
-
-/// Sets a field, and beside what is no UTF-8, and so is not whole there, NAME_hex with its bytes.
-void set_bytes(Json& json, const std::string& name, const std::string& bytes);
 
 }  // namespace memolock

@@ -46,16 +46,16 @@ const char* name_of(How how) {
 void append_report(const std::string& file, const Key& key, const Outcome& outcome,
                    const Log& log) {
   Json line;
-  line["time"] = std::chrono::duration<double>(wall_now()).count();
-  line["outcome"] = name_of(outcome.how);
-  line["tag"] = key.tag;
-  line["id"] = key.id;
-  line["status"] = outcome.status;
-  line["age"] = seconds(outcome.age);
-  line["run_time"] = seconds(outcome.run_time);
-  line["saved"] = seconds(saved_a_run(outcome) ? outcome.run_time : Nanoseconds(0));
-  line["store_error"] = outcome.store_error.empty() ? Json() : Json(outcome.store_error);
-  const std::string text = json_text(line) + "\n";
+  line.set("time", std::chrono::duration<double>(wall_now()).count());
+  line.set("outcome", name_of(outcome.how));
+  line.set("tag", key.tag);
+  line.set("id", key.id);
+  line.set("status", outcome.status);
+  line.set("age", seconds(outcome.age));
+  line.set("run_time", seconds(outcome.run_time));
+  line.set("saved", seconds(saved_a_run(outcome) ? outcome.run_time : Nanoseconds(0)));
+  line.set("store_error", outcome.store_error.empty() ? Json() : Json(outcome.store_error));
+  const std::string text = line.text() + "\n";
 
   // A FIFO that nobody reads must not make the call hang.
   constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;

@@ -16,8 +16,10 @@ if(MEMOLOCK_STATIC)
   set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/packaging/archive.cmake)
   # one file of each package that has a part in the binary; Boost's license asks nothing of binaries
   get_property(CPACK_MEMOLOCK_PARTS GLOBAL PROPERTY third_party_headers)
-  list(FILTER CPACK_MEMOLOCK_PARTS EXCLUDE REGEX /boost/)
-  list(APPEND CPACK_MEMOLOCK_PARTS ${zstd_LIBRARY})
+  get_property(libraries GLOBAL PROPERTY third_party_libraries)
+  list(APPEND CPACK_MEMOLOCK_PARTS ${libraries})
+  list(FILTER CPACK_MEMOLOCK_PARTS EXCLUDE REGEX boost)
+  list(REMOVE_DUPLICATES CPACK_MEMOLOCK_PARTS)
   foreach(library libc.a libstdc++.a)
     execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=${library}
       OUTPUT_VARIABLE file OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)

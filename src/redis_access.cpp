@@ -81,8 +81,10 @@ std::string name_of(const Trial& trial) {
 }
 
 /// Text put together of words.
-std::string joined(const std::set<std::string>& words, std::string_view between) {
-  return fmt::format("{}", fmt::join(words, between));
+std::string joined(const std::set<std::string>& words, const std::string& between) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
+  return text;
 }
 
 /// "+get +set" for {"GET", "SET"}.

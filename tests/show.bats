@@ -43,6 +43,8 @@ field() { memolock show --tag t --id x --json | jq -c "$1"; }
     [.state, .foreign, .status, .end, .ttl, .retained, .stdout, .stderr, .artifacts, .artifacts_size, .ttl_by_command, .stale_by_command]')"
   equal true "$(field '.entry | .age >= 0 and .left > 3000 and .left <= 3600 and .run_time > 0 and .ended >= .begun and .pid > 0')"
   equal "\"$(uname -n)\"" "$(field .entry.host)"
+  # a shell can calculate with it, whatever version jq has
+  contains "$(memolock show --tag t --id x --json)" '"ttl":3600,'
 }
 
 @test "an entry that is fresh for ever has no time left in JSON" {

@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -68,24 +69,24 @@ std::string text_of(const Examination& examination) {
 
 Json json_of(const Finding& finding) {
   Json json;
-  json["level"] = name_of(finding.level, Reader::program);
-  json["subject"] = finding.subject;
-  json["words"] = finding.words;
-  json["remedy"] = finding.remedy.empty() ? Json() : Json(finding.remedy);
+  json.set("level", name_of(finding.level, Reader::program));
+  json.set("subject", finding.subject);
+  json.set("words", finding.words);
+  json.set("remedy", finding.remedy.empty() ? Json() : Json(finding.remedy));
   return json;
 }
 
 std::string document_of(const Visit& visit, const std::string& tag) {
+  Json findings = Json::array();
+  for (const Finding& finding : visit.examination.findings) findings.append(json_of(finding));
   Json json;
-  json["store"] = visit.store;
-  json["tag"] = tag;
-  json["fit"] = is_fit(visit.examination);
-  json["findings"] = Json::array();
-  for (const Finding& finding : visit.examination.findings)
-    json["findings"].push_back(json_of(finding));
+  json.set("store", visit.store);
+  json.set("tag", tag);
+  json.set("fit", is_fit(visit.examination));
+  json.set("findings", std::move(findings));
   const std::string& rule = visit.examination.acl_rule;
-  json["acl_rule"] = rule.empty() ? Json() : Json(rule);
-  return json_text(json) + "\n";
+  json.set("acl_rule", rule.empty() ? Json() : Json(rule));
+  return json.text() + "\n";
 }
 
 }  // namespace

@@ -24,13 +24,13 @@ std::string text_of(const Swept& swept, Sweep how) {
 
 std::string document_of(const Swept& swept, Sweep how) {
   Json json;
-  json["dry_run"] = how == Sweep::dry;
-  json["entries"] = swept.entries;
-  json["leftovers"] = swept.leftovers;
-  json["bytes"] = swept.bytes;
-  json["kept"] = swept.kept;
-  json["kept_bytes"] = swept.kept_bytes;
-  return json_text(json) + "\n";
+  json.set("dry_run", how == Sweep::dry);
+  json.set("entries", swept.entries);
+  json.set("leftovers", swept.leftovers);
+  json.set("bytes", swept.bytes);
+  json.set("kept", swept.kept);
+  json.set("kept_bytes", swept.kept_bytes);
+  return json.text() + "\n";
 }
 
 }  // namespace

@@ -71,16 +71,16 @@ class JsonLines final : public Lines {
     const bool running = record.fate == Fate::running;
     const bool known = tells_holder(record) && !record.foreign;
     Json json;
-    set_bytes(json, "tag", record.key.tag);
-    set_bytes(json, "id", record.key.id);
-    json["kind"] = record.fate == Fate::marked ? "mark" : "entry";
-    json["state"] = state_of(record, now_);
-    json["age"] = seconds(age_or_run_time(record, now_));
-    json["left"] = running ? Json() : seconds_left(left_of(record, now_));
-    json["size"] = listing.size;
-    json["host"] = known ? Json(record.holder.host) : Json();
-    json["pid"] = known ? Json(record.holder.pid) : Json();
-    output_.write((any_ ? ",\n" : "[\n") + json_text(json));
+    json.set_bytes("tag", record.key.tag);
+    json.set_bytes("id", record.key.id);
+    json.set("kind", record.fate == Fate::marked ? "mark" : "entry");
+    json.set("state", state_of(record, now_));
+    json.set("age", seconds(age_or_run_time(record, now_)));
+    json.set("left", running ? Json() : seconds_left(left_of(record, now_)));
+    json.set("size", listing.size);
+    json.set("host", known ? Json(record.holder.host) : Json());
+    json.set("pid", known ? Json(record.holder.pid) : Json());
+    output_.write((any_ ? ",\n" : "[\n") + json.text());
     any_ = true;
   }
   void finish() override { output_.write(any_ ? "\n]\n" : "[]\n"); }

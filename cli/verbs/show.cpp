@@ -136,49 +136,49 @@ std::string text_of(const Key& key, const Found& found, Nanoseconds now) {
 }
 
 void set_result(Json& json, const Record& record) {
-  json["status"] = record.status;
-  json["end"] = end_of(record);
-  json["ended"] = seconds(record.ended);
-  json["run_time"] = seconds(record.run_time);
-  json["ttl"] = seconds_left(record.ttl);
-  json["ttl_by_command"] = record.ttl_by_command;
-  json["stale_by_command"] = record.stale_by_command ? seconds_left(record.stale) : Json();
-  json["retained"] = seconds_left(record.retained);
-  json["stdout"] = record.out_size;
-  json["stderr"] = record.err_size;
-  json["artifacts"] = record.artifacts;
-  json["artifacts_size"] = record.files_size;
+  json.set("status", record.status);
+  json.set("end", end_of(record));
+  json.set("ended", seconds(record.ended));
+  json.set("run_time", seconds(record.run_time));
+  json.set("ttl", seconds_left(record.ttl));
+  json.set("ttl_by_command", record.ttl_by_command);
+  json.set("stale_by_command", record.stale_by_command ? seconds_left(record.stale) : Json());
+  json.set("retained", seconds_left(record.retained));
+  json.set("stdout", record.out_size);
+  json.set("stderr", record.err_size);
+  json.set("artifacts", record.artifacts);
+  json.set("artifacts_size", record.files_size);
 }
 
 Json json_of(const std::optional<Record>& record, Nanoseconds now) {
-  if (!record) return nullptr;
+  if (!record) return {};
   const bool running = record->fate == Fate::running;
   Json json;
-  json["state"] = state_of(*record, now);
-  json["foreign"] = record->foreign;
-  json["age"] = seconds(age_or_run_time(*record, now));
-  json["left"] = running ? Json() : seconds_left(left_of(*record, now));
+  json.set("state", state_of(*record, now));
+  json.set("foreign", record->foreign);
+  json.set("age", seconds(age_or_run_time(*record, now)));
+  json.set("left", running ? Json() : seconds_left(left_of(*record, now)));
   if (record->foreign) {
-    json["stdout"] = record->out_size;
+    json.set("stdout", record->out_size);
     return json;
   }
-  json["begun"] = seconds(record->begun);
+  json.set("begun", seconds(record->begun));
   if (!running) set_result(json, *record);
-  json["host"] = record->holder.host;
-  json["pid"] = record->holder.pid;
-  json["command"] = record->command.empty() ? Json() : Json(record->command);
+  json.set("host", record->holder.host);
+  json.set("pid", record->holder.pid);
+  json.set("command", record->command.empty() ? Json() : Json(record->command));
   return json;
 }
 
 std::string document_of(const Key& key, const Found& found, Nanoseconds now) {
   Json json;
-  set_bytes(json, "tag", key.tag);
-  set_bytes(json, "id", key.id);
-  json["entry"] = json_of(found.entry, now);
-  json["failure"] = json_of(found.failure, now);
-  json["mark"] = json_of(found.mark, now);
-  json["run"] = json_of(found.run, now);
-  return json_text(json) + "\n";
+  json.set_bytes("tag", key.tag);
+  json.set_bytes("id", key.id);
+  json.set("entry", json_of(found.entry, now));
+  json.set("failure", json_of(found.failure, now));
+  json.set("mark", json_of(found.mark, now));
+  json.set("run", json_of(found.run, now));
+  return json.text() + "\n";
 }
 
 }  // namespace

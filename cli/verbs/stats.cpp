@@ -41,18 +41,18 @@ void write_document(Output& output, const std::vector<TagCounts>& all) {
   Json document = Json::array();
   for (const auto& [tag, counts, since] : all) {
     Json json;
-    set_bytes(json, "tag", tag);
-    json["hits"] = counts.hits;
-    json["misses"] = counts.misses;
-    json["waits"] = counts.waits;
-    json["stale"] = counts.stale;
-    json["failures"] = counts.failures;
-    json["saved"] = seconds(counts.saved);
-    json["bytes"] = counts.bytes;
-    json["since"] = seconds(since);
-    document.push_back(std::move(json));
+    json.set_bytes("tag", tag);
+    json.set("hits", counts.hits);
+    json.set("misses", counts.misses);
+    json.set("waits", counts.waits);
+    json.set("stale", counts.stale);
+    json.set("failures", counts.failures);
+    json.set("saved", seconds(counts.saved));
+    json.set("bytes", counts.bytes);
+    json.set("since", seconds(since));
+    document.append(std::move(json));
   }
-  output.write(json_text(document) + "\n");
+  output.write(document.text() + "\n");
 }
 
 }  // namespace

@@ -1,0 +1,36 @@
+// What a static program must not call. These functions of the C library load shared libraries of
+// exactly the version that it was linked with. OpenSSL and c-ares have code that calls them and
+// that memolock never reaches; should it be reached, each reports that it found nothing. The linker
+// takes these for them (--wrap in CMakeLists.txt).
+#ifdef MEMOLOCK_STATIC
+
+#include <netdb.h>
+
+#include <cerrno>
+
+extern "C" {
+// Declared first, as the compiler wants it of functions that no header has.
+int no_getaddrinfo() __asm__("__wrap_getaddrinfo");
+hostent* no_gethostbyname() __asm__("__wrap_gethostbyname");
+servent* no_getservbyname() __asm__("__wrap_getservbyname");
+int no_getservbyname_r(const char*, const char*, servent*, char*, size_t,
+                       servent** result) __asm__("__wrap_getservbyname_r");
+int no_getservbyport_r(int, const char*, servent*, char*, size_t,
+                       servent** result) __asm__("__wrap_getservbyport_r");
+void* no_dlopen() __asm__("__wrap_dlopen");
+
+int no_getaddrinfo() { return EAI_FAIL; }
+hostent* no_gethostbyname() { return nullptr; }
+servent* no_getservbyname() { return nullptr; }
+int no_getservbyname_r(const char*, const char*, servent*, char*, size_t, servent** result) {
+  *result = nullptr;
+  return ENOENT;
+}
+int no_getservbyport_r(int, const char*, servent*, char*, size_t, servent** result) {
+  *result = nullptr;
+  return ENOENT;
+}
+void* no_dlopen() { return nullptr; }
+}
+
+#endif
