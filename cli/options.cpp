@@ -18,17 +18,36 @@
 namespace memolock {
 namespace {
 
-/// CLI11's layout, with the usage line written by us.
-class Help : public CLI::Formatter {
- public:
-  explicit Help(const char* usage) : usage_(usage) { column_width(32); }
-  std::string make_usage(const CLI::App*, std::string) const override {
-    return fmt::format("Usage: {}\n", usage_);
-  }
+bool is_of_verb(const OptionSpec& spec, const VerbSpec& verb) {
+  return (spec.verbs & verb.bit) != 0;
+}
 
- private:
-  const char* usage_;
-};
+constexpr const char* help_names = "-h,--help";
+constexpr const char* verbose_names = "-v,--verbose";
+constexpr const char* quiet_names = "-q,--quiet";
+
+/// An option and what it does, as a line of help; two lines where the former is long.
+std::string help_line(const std::string& names, std::string_view text) {
+  constexpr size_t column = 32;
+  std::string line = "  " + names;
+  if (line.size() >= column) line += '\n' + std::string(column, ' ');
+  return fmt::format("{:<{}}{}\n", line, column, text);
+}
+
+/// What `memolock VERB --help` prints. Not CLI11's: its layout differs from version to version, and
+/// the completions read this one.
+std::string help_of(const VerbSpec& verb) {
+  std::string text = fmt::format("{}\nUsage: {}\n\nOptions:\n", verb.help, verb.usage);
+  text += help_line(help_names, "this text");
+  for (const OptionSpec& spec : all_options()) {
+    if (!is_of_verb(spec, verb)) continue;
+    const std::string name = "--" + std::string(spec.name);
+    text += help_line(spec.placeholder == nullptr ? name : name + ' ' + spec.placeholder,
+                      spec.help);
+  }
+  text += help_line(verbose_names, "say what was decided and why; twice: more");
+  return text + help_line(quiet_names, "say nothing");
+}
 
 std::string lowered(std::string text) {
   if (text.size() > 1 && text[0] >= 'A' && text[0] <= 'Z' && !(text[1] >= 'A' && text[1] <= 'Z'))
@@ -65,15 +84,13 @@ bool is_named(std::string_view name, const Line& words) {
 /// One verb's command line.
 class Reader {
  public:
-  Reader(const VerbSpec& verb, Options& options) : verb_(verb), options_(options), app_(verb.help) {
-    app_.formatter(std::make_shared<Help>(verb.usage));
-    app_.set_help_flag("-h,--help", "this text");
+  Reader(const VerbSpec& verb, Options& options) : verb_(verb), options_(options) {
+    app_.set_help_flag(help_names);
     if (verb.words == Words::any) app_.prefix_command();
   }
 
   void read(const Line& words) {
-    // The others would change nothing, and CLI11 takes 5 µs for each.
-    add_options([&](const OptionSpec& spec) { return is_named(spec.name, words); });
+    add_options(words);
     Line reversed(words.rbegin(), words.rend());
     // CLI11 takes "--id=" for an option without a value, and the next word for it.
     for (std::string& word : reversed)
@@ -81,9 +98,7 @@ class Reader {
     try {
       app_.parse(reversed);
     } catch (const CLI::CallForHelp&) {
-      Reader with_all(verb_, options_);
-      with_all.add_options([](const OptionSpec&) { return true; });
-      options_.print = with_all.app_.help();
+      options_.print = help_of(verb_);
       return;
     } catch (const CLI::ExtrasError&) {
       throw usage_error("unexpected argument '" + shown(app_.remaining().front()) + "'" + hint());
@@ -96,31 +111,22 @@ class Reader {
   }
 
  private:
-  /// Those of this verb that are `wanted`.
-  template <typename Wanted>
-  void add_options(const Wanted& wanted) {
+  /// Those of this verb that the line may name: the others would change nothing, and CLI11 takes
+  /// 5 µs for each.
+  void add_options(const Line& words) {
     const auto options = all_options();
     for (size_t i = 0; i < options.size(); ++i)
-      if (is_of_verb(options[i]) && wanted(options[i])) given_[i] = add(options[i]);
-    verbose_ = add_flag("-v,--verbose", "say what was decided and why; twice: more");
-    quiet_ = add_flag("-q,--quiet", "say nothing");
-  }
-
-  [[nodiscard]] bool is_of_verb(const OptionSpec& spec) const {
-    return (spec.verbs & verb_.bit) != 0;
-  }
-
-  CLI::Option* add_flag(const std::string& name, const std::string& help) {
-    return app_.add_flag(name, help);
+      if (is_of_verb(options[i], verb_) && is_named(options[i].name, words))
+        given_[i] = add(options[i]);
+    verbose_ = app_.add_flag(verbose_names);
+    quiet_ = app_.add_flag(quiet_names);
   }
 
   CLI::Option* add(const OptionSpec& spec) {
     const std::string name = "--" + std::string(spec.name);
-    if (spec.placeholder == nullptr) return add_flag(name, spec.help);
-    return app_
-        .add_option(
-            name, [](const CLI::results_t&) { return true; }, spec.help)
-        ->type_name(spec.placeholder)
+    if (spec.placeholder == nullptr) return app_.add_flag(name);
+    return app_.add_option(name, [](const CLI::results_t&) { return true; })
+        ->type_name(spec.placeholder)  // a message about a missing value has it
         ->take_last();
   }
 
@@ -154,7 +160,8 @@ class Reader {
         take_words(spec, *given);
         if (spec.name == "tag") options_.tag_on_command_line = true;
         if (spec.name == "store") options_.store_on_command_line = true;
-      } else if (spec.also == Also::environment_and_file && (is_of_verb(spec) || spec.verbs == 0)) {
+      } else if (spec.also == Also::environment_and_file &&
+                 (is_of_verb(spec, verb_) || spec.verbs == 0)) {
         take_elsewhere(spec, config);
       }
     }

@@ -55,6 +55,17 @@ load helpers/common
   for option in --tag --id --ttl --wait --store --report --max-entry --max-runtime; do
     refused "$option" memolock get $option
   done
+  refused '--tag: 1 required TAG missing' memolock get --tag
+}
+
+@test "the help of a verb has a line for each option, whose text begins at column 33" {
+  run -0 memolock get --help
+  for line in '  -h,--help                     this text' \
+    '  --tag TAG                     the family of resources (default: default)' \
+    $'  --sentinel-password-file FILE the sentinels\' password is the first line of FILE'; do
+    grep -qxF -- "$line" <<<"$output" || fail "no line '$line'"
+  done
+  equal '' "$(sed '1,/^Options:/d' <<<"$output" | grep -vE '^(  -[^ ].{28}| {32})[^ ]')"
 }
 
 @test "a flag with a value that is none is refused" {
