@@ -140,8 +140,10 @@ void ServerExamination::judge_version(const RedisReply& hello) {
   std::string name = hello_["server"];
   if (version.empty()) {
     const RedisReply info = std::move(session_.ask({{"INFO", "server"}}).front());
-    version = value_in(info.text, "redis_version");
-    name = "redis";
+    // Valkey tells the version of Redis that it is compatible with, too.
+    version = value_in(info.text, "valkey_version");
+    name = version.empty() ? "redis" : "valkey";
+    if (version.empty()) version = value_in(info.text, "redis_version");
   }
   if (version.empty())
     return add(Level::advice, "version", "the server does not tell: " + hello.text,

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # doctor on a Redis server: each fault is named, with what to do, and nothing is left behind.
+# bats file_tags=slow
 
 load helpers/common
 
@@ -67,7 +68,8 @@ time_at() { printf '*2\r\n$10\r\n%d\r\n$1\r\n0\r\n%.0s' "$1" 1 "$1" 2 "$1" 3; }
   equal 'server login tls version role round clock memory eviction clients commands keys channels writes' \
     "$(awk '$1 == "ok" { printf "%s%s", between, $2; between = " " }' <<<"$output")"
   equal 1 "$(grep -vc '^ok ' <<<"$output")"
-  found ok version 'Redis '
+  found ok version
+  [[ $output =~ \ version\ +(Redis|Valkey)\ [1-9] ]]
   found ok server "$REDIS_SOCKET"
   found ok 'round trip' ms
   equal 0 "$(redis dbsize)"
@@ -227,8 +229,7 @@ time_at() { printf '*2\r\n$10\r\n%d\r\n$1\r\n0\r\n%.0s' "$1" 1 "$1" 2 "$1" 3; }
 
 @test "over TLS: a certificate that has expired" {
   cp -r "$tls" old
-  openssl x509 -req -in <(openssl req -new -key old/server.key -subj /CN=server) -CA old/ca.pem -CAkey old/ca.key \
-    -days -1 -extfile <(echo subjectAltName=DNS:localhost) -out old/server.pem 2>/dev/null
+  certify_expired old server subjectAltName=DNS:localhost
   start_redis_tls "$PWD/old"
   examined 1 --store "rediss://localhost:$REDIS_TLS_PORT" --tls-ca old/ca.pem
   found FAIL tls 'has expired' renew
@@ -372,6 +373,9 @@ time_at() { printf '*2\r\n$10\r\n%d\r\n$1\r\n0\r\n%.0s' "$1" 1 "$1" 2 "$1" 3; }
   serve say $'-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n$25\r\n# Server\r\nredis_version:5\r\n\r\n' read 9999
   examined 1 --store-timeout 300ms --store "redis+unix://$fake"
   found FAIL version 'Redis 5'
+  serve say $'-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n$73\r\n# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1\r\n\r\n' read 9999
+  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+  found ok version 'Valkey 8.1.1'
   serve say $'-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n-ERR unknown command `INFO`\r\n' read 9999
   examined 1 --store-timeout 300ms --store "redis+unix://$fake"
   found advice version 'does not tell'

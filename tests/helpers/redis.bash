@@ -88,3 +88,16 @@ certify() {
     -out "$1/$2.signed" 2>/dev/null
   mv "$1/$2.signed" "$1/$2.pem"
 }
+
+# certify_expired FOLDER NAME EXTENSION: one that was valid for a day in 2020. Only `openssl ca` takes dates of the past
+# in every version.
+certify_expired() {
+  new_certificate "$1" "$2"
+  : >"$1/index"
+  openssl ca -batch -notext -in "$1/$2.pem" -cert "$1/ca.pem" -keyfile "$1/ca.key" -md sha256 -outdir "$1" \
+    -startdate 20200101000000Z -enddate 20200102000000Z -extfile <(echo "$3") -out "$1/$2.signed" -config <(
+      printf '%s\n' '[ca]' default_ca=tests '[tests]' "database=$1/index" rand_serial=yes policy=any '[any]' \
+        commonName=supplied
+    ) 2>/dev/null
+  mv "$1/$2.signed" "$1/$2.pem"
+}
