@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # What lies in examples/, as it is.
+# bats file_tags=slow
 
 load helpers/common
 
@@ -76,7 +77,8 @@ END
   for answer in '{"error": "who are you?"}' ' ' 'what?'; do
     printf '%s' "$answer" >answer.json
     run --separate-stderr -- "$examples/api-token"
-    ((status == 2 || status == 4)) || fail "status $status"
+    # 2 is the shell's, for a missing token; 4 that of jq 1.6 and 5 that of jq 1.7, for what is not JSON
+    ((status == 2 || status == 4 || status == 5)) || fail "status $status"
     equal '' "$output"
   done
   equal '' "$(memolock ls --tag api-token)"
@@ -137,31 +139,41 @@ each_said() {
   for job in 1 2 3 4; do equal "shard $job of $2" "$(<"$1/$job.out")"; done
 }
 
-# builds_once FILE: with parallel jobs, with later ones, and again when a source has changed.
+# push FILE WORD RUNS: four jobs, whose tests all see the word; after them the build has run so often.
+push() {
+  jobs_of "$1" "push$((++pushes))"
+  each_said "push$pushes" "$2"
+  ran_times "$3"
+}
+
+# builds_once FILE ARCHITECTURE IMAGE: with parallel jobs, with later ones, and again when anything has changed that
+# the build depends on, be it what the variables of these names say.
 builds_once() {
+  pushes=0
+  export "$2=one" "$3=one"
   project
   release
-  jobs_of "$1" push1
-  each_said push1 first
-  ran_times 1
-  jobs_of "$1" push2
-  each_said push2 first
-  ran_times 1
+  push "$1" first 1
+  push "$1" first 1
   echo second >project/src/main
-  jobs_of "$1" push3
-  each_said push3 second
-  ran_times 2
-  # only hits and waits beside the two builds
-  equal 12 "$(jq -r .outcome report | grep -cxE 'miss|waited|hit')"
-  equal 2 "$(jq -r .outcome report | grep -cx miss)"
+  push "$1" second 2
+  sed -i 's/cat/sed s,^,edited-,/' project/build.sh
+  push "$1" edited-second 3
+  export "$2=another"
+  push "$1" edited-second 4
+  export "$3=another"
+  push "$1" edited-second 5
+  # only hits and waits beside the builds
+  equal 24 "$(jq -r .outcome report | grep -cxE 'miss|waited|hit')"
+  equal 5 "$(jq -r .outcome report | grep -cx miss)"
 }
 
-@test "github-actions.yml: parallel jobs build an artifact once, and later ones take it" {
-  builds_once github-actions.yml
+@test "github-actions.yml: parallel jobs build once; later ones build again if a source, the script or the runner differs" {
+  builds_once github-actions.yml RUNNER_ARCH ImageOS
 }
 
-@test "gitlab-ci.yml: parallel jobs build an artifact once, and later ones take it" {
-  builds_once gitlab-ci.yml
+@test "gitlab-ci.yml: parallel jobs build once; later ones build again if a source, the script or the runner differs" {
+  builds_once gitlab-ci.yml CI_RUNNER_EXECUTABLE_ARCH CI_JOB_IMAGE
 }
 
 # ---- tmux ----
