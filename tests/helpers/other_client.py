@@ -10,6 +10,7 @@ other_client.py STORE TAG ID put           stores standard input as an entry
 import fcntl
 import hashlib
 import os
+import re
 import select
 import struct
 import subprocess
@@ -23,7 +24,7 @@ RUNNING, KEPT = 0, 1
 
 def xxh3(data):
     said = subprocess.run(['xxhsum', '-H3', '-'], input=data, capture_output=True, check=True).stdout
-    return int(said.split(b'=')[1], 16)
+    return int(re.search(rb'[0-9a-f]{16}', said).group(), 16)  # its place in the line differs by version
 
 
 def escaped(name):
