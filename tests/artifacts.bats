@@ -144,6 +144,7 @@ END
   equal 1 "$(cat "$name")"
 }
 
+# bats test_tags=slow
 @test "a folder of 2 000 files is restored" {
   get --artifact out -- sh -c 'mkdir out; seq 2000 | (cd out; split -l 1 -a 4 -d)'
   listing out >1.list
@@ -182,6 +183,7 @@ END
   equal 755 "$(stat -c %a f)"
 }
 
+# bats test_tags=slow
 @test "the same files give the same bytes" {
   get_out >/dev/null 2>&1
   first=$(memolock ls | cut -f 6)
@@ -453,6 +455,7 @@ crafted() {
   (cd craft && for name in "$@"; do tar -rPf ../evil.tar --format=gnu --transform "s|^f$|$name|" f; done)
 }
 
+# bats test_tags=slow
 @test "names that lead elsewhere are refused" {
   mkdir elsewhere
   get_out >/dev/null 2>&1

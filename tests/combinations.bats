@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # What a call does, for each state of the entry, of its lock, and each policy of the caller: what it prints, its
 # status, what it reports, how often the command runs, and what is in the store afterwards.
+# bats file_tags=slow
 
 load helpers/common
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # What bash, zsh and fish complete; bash and zsh at a terminal.
 # store: any
+# bats file_tags=slow
 
 load helpers/common
 

@@ -128,6 +128,7 @@ killed() {
   bury $!
 }
 
+# bats test_tags=slow
 @test "del removes what a killed holder has left" {
   short_lease
   killed a

@@ -14,6 +14,7 @@ hold() {
   await test -e a.started
 }
 
+# bats test_tags=slow
 @test "a waiter runs the command when the holder dies" {
   hold
   spawn_get -- counted echo mine >waiter.out
@@ -26,6 +27,7 @@ hold() {
   store_is_clean
 }
 
+# bats test_tags=slow
 @test "of many waiters one runs the command when the holder dies" {
   hold
   for i in {1..20}; do
@@ -44,6 +46,7 @@ hold() {
   ran_times 2
 }
 
+# bats test_tags=slow
 @test "three holders in a row may die" {
   for i in 1 2 3 4; do
     spawn_get -- counted held "a$i" echo "holder $i" >"out.$i"
@@ -58,6 +61,7 @@ hold() {
   store_is_clean
 }
 
+# bats test_tags=slow
 @test "a newcomer takes over what a dead holder left" {
   hold
   bury "${spawned[0]}"
@@ -67,6 +71,7 @@ hold() {
   store_is_clean
 }
 
+# bats test_tags=slow
 @test "ls does not show the run of a dead holder" {
   hold
   equal 1 "$(memolock ls | grep -c running)"
@@ -74,6 +79,7 @@ hold() {
   equal '' "$(memolock ls)"
 }
 
+# bats test_tags=slow
 @test "del of a dead holder's run counts nothing" {
   hold
   bury "${spawned[0]}"
@@ -110,6 +116,7 @@ hold() {
   await is_gone "$(<orphan)"
 }
 
+# bats test_tags=slow
 @test "a descendant that outlives a killed holder keeps no waiter from taking over" {
   spawn_get -- sh -c 'setsid sh -c "echo \$\$ >survivor; exec sleep 60" & exec sleep 60'
   await test -s survivor

@@ -3,6 +3,7 @@
 
 load helpers/common
 
+# bats test_tags=slow
 @test "every exit status from 0 to 255 is passed on" {
   for i in {0..255}; do
     status=0

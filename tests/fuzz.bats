@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # What reads bytes from elsewhere, fed with those that once were too much for it, and with some of each kind.
 # store: any
+# bats file_tags=slow
 
 load helpers/common
 

@@ -153,6 +153,7 @@ differ() {
   [[ $(id --key-file nothing) == x-* ]]
 }
 
+# bats test_tags=slow
 @test "large files are told apart at every piece, and their length counts" {
   for size in 1048575 1048576 1048577 2097152 3145728 5000000; do
     head -c $size /dev/zero >"$size"

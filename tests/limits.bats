@@ -41,6 +41,7 @@ load helpers/common
   run -1 memolock get --tag t --id x
 }
 
+# bats test_tags=slow
 @test "--max-runtime kills what does not heed TERM" {
   run -124 get --max-runtime 100ms -- sh -c 'trap "" TERM; sh -c "echo \$\$ >deaf.pid; while :; do sleep 1; done"'
   is_gone "$(<deaf.pid)"

@@ -35,6 +35,7 @@ setup() {
   equal 0 "$(grep -cE 'F_OFD_SETLK|O_CREAT|flock\(' trace)"
 }
 
+# bats test_tags=slow
 @test "a hit costs among 2000 entries what it costs alone" {
   get -- echo small
   alone=$(calls "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- false)

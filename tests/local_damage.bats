@@ -27,6 +27,7 @@ is_made_anew() {
   equal anew "$(memolock get --tag t --id x)"
 }
 
+# bats test_tags=slow
 @test "an entry that is cut off anywhere counts as absent" {
   size=$(wc -c <good)
   for ((i = 0; i < size; i += 3)); do
@@ -36,6 +37,7 @@ is_made_anew() {
   is_made_anew
 }
 
+# bats test_tags=slow
 @test "an entry with any byte changed is absent or unchanged in what it says" {
   size=$(wc -c <good)
   for ((i = 0; i < size; i++)); do

@@ -232,6 +232,7 @@ is_writing() { [[ -n $(find "$MEMOLOCK_CACHE_DIR/t" -name '*.answer' -size +0) ]
   equal t "$(memolock stats | cut -f 1)"
 }
 
+# bats test_tags=slow
 @test "gets and a gc beside them: every one is served, none is refused, no entry is torn" {
   seq 100 >want
   for i in {1..12}; do keep "$i" --ttl forever; done
@@ -256,6 +257,7 @@ is_writing() { [[ -n $(find "$MEMOLOCK_CACHE_DIR/t" -name '*.answer' -size +0) ]
   equal '' "$(find "$MEMOLOCK_CACHE_DIR/t" -mindepth 1)"
 }
 
+# bats test_tags=slow
 @test "what is fresh is run once, though gc drops the expired beside it" {
   keep other --ttl forever
   sweep_on

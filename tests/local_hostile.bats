@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # A local store in which somebody has planted what does not belong there, or that others can get at: nothing hangs,
 # and nothing outside of it is followed, overwritten or deleted.
+# bats file_tags=slow
 
 load helpers/common
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Holders killed with SIGKILL at random moments, over and over, on the local store, where the next one takes
 # over at once.
+# bats file_tags=slow
 
 load helpers/common
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # What ls knows of runs on the local store, where it can look at their output.
+# bats file_tags=slow
 
 load helpers/common
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # The narrow windows of the local store's locking, held open with strace, which delays one caller's lock calls.
+# bats file_tags=slow
 
 load helpers/common
 

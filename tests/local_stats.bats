@@ -37,6 +37,7 @@ needs_plain_build() {
   ((counting > 100 && counting * 20 <= all)) || fail "$counting of $all"
 }
 
+# bats test_tags=slow
 @test "no count is lost where processes do nothing but count, and others read and reset" {
   # each hit's three bytes are added beside it
   for _ in {1..8}; do

@@ -114,6 +114,7 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
   release a
 }
 
+# bats test_tags=slow
 @test "of 120 waiters one runs at a time, and all get their turn" {
   hold
   for i in {1..120}; do spawn_lock -v -- alone true 2>"err.$i"; done
@@ -125,6 +126,7 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
   nothing_is_kept
 }
 
+# bats test_tags=slow
 @test "of 40 callers at once one runs at a time, and all get their turn, in every of 6 rounds" {
   for round in {1..6}; do
     for i in {1..40}; do spawn_lock -- alone true; done
@@ -136,6 +138,7 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
   nothing_is_kept
 }
 
+# bats test_tags=slow
 @test "callers of lock and of get take turns, and each of the former has his" {
   hold
   for i in {1..30}; do
@@ -194,6 +197,7 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
   ran_times 1
 }
 
+# bats test_tags=slow
 @test "when the holder is killed a waiter takes over" {
   short_lease
   hold
@@ -205,6 +209,7 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
   ran_times 1
 }
 
+# bats test_tags=slow
 @test "of waiters whose holders are killed, one after the other, each has his turn" {
   short_lease
   local many=25 holder

@@ -42,6 +42,7 @@ skips() {
   store_is_clean
 }
 
+# bats test_tags=slow
 @test "of 100 callers at once one runs, in every of 10 rounds" {
   for id in {1..10}; do
     for i in {1..100}; do
@@ -56,6 +57,7 @@ skips() {
   store_is_clean
 }
 
+# bats test_tags=slow
 @test "of 40 callers each of 6 ids runs once, whatever their order" {
   for i in {1..240}; do
     spawn "$MEMOLOCK_BIN" once --tag t --id "$((i % 6))" --ttl 1h -- counted sleep "0.00$((RANDOM % 10))"
@@ -115,6 +117,7 @@ again() {
   await more "$1"
 }
 
+# bats test_tags=slow
 @test "when the ttl has passed the command runs again" {
   once --ttl 1s -- counted true
   skips --ttl 1s
@@ -123,6 +126,7 @@ again() {
   ran_times 2
 }
 
+# bats test_tags=slow
 @test "the ttl counts from the run's begin" {
   once --ttl 200ms -- counted sleep 0.3
   once --ttl 200ms -- counted true
@@ -133,6 +137,7 @@ again() {
   [[ $(field 4) != *ms ]] || fail "age: $(field 4)"
 }
 
+# bats test_tags=slow
 @test "a run counts as long as both its own ttl and the caller's say" {
   once --ttl 2s -- counted true
   skips --ttl 1h
@@ -196,6 +201,7 @@ again() {
   ran_times 1
 }
 
+# bats test_tags=slow
 @test "a holder that is killed leaves no mark" {
   short_lease
   hold

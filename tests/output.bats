@@ -67,6 +67,7 @@ replays_alike() {
   done
 }
 
+# bats test_tags=slow
 @test "100 MiB come through" {
   export large=$BATS_TEST_TMPDIR/large
   head -c 104857600 /dev/urandom >"$large"

@@ -120,6 +120,7 @@ wait_too() {
   store_is_clean
 }
 
+# bats test_tags=slow
 @test "a promise that nobody keeps fails with 124 after a lease, for the waiters too" {
   begin --lease 2s
   wait_too
@@ -132,6 +133,7 @@ wait_too() {
   store_is_clean
 }
 
+# bats test_tags=slow
 @test "renew has a promise live on" {
   begin --lease 1s
   memolock renew --tag t --id x --token "$token" --lease 1h
@@ -179,6 +181,7 @@ wait_too() {
   store_is_clean
 }
 
+# bats test_tags=slow
 @test "set without a token wakes those who wait for a run" {
   spawn_get --refresh -- held a echo ran >holder.out
   holder=$!

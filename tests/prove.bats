@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # Many callers at work, and what they saw held against what memolock promises.
+# bats file_tags=slow
 
 load helpers/common
 load helpers/prove

@@ -60,6 +60,7 @@ is_stored() { memolock get --tag t --id x >stored; }
   equal 143 "$status"
 }
 
+# bats test_tags=slow
 @test "past --max-entry too a stalled reader can be given up, with one signal or at --max-runtime" {
   mkfifo pipe other
   exec 4<>pipe 5<>other

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # What a call costs in instructions and system calls, against the record in tests/cost.record: more than 5 % above
 # it fails. `./dev cost` writes the record anew, on purpose.
+# bats file_tags=slow
 
 load helpers/common
 

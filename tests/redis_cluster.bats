@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # A cluster: an entry's node is found, and found again when it is another; what concerns a whole tag is asked of all.
+# bats file_tags=slow
 
 load helpers/common
 load helpers/cluster

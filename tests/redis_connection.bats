@@ -199,6 +199,7 @@ nil
     --timeout 300ms "redis://127.0.0.1:$REDIS_PORT" "SET large @$large"
 }
 
+# bats test_tags=slow
 @test "a slow answer is waited for while it comes, and no longer" {
   serve read 1 say $'$100000\r\n1234' sleep 0.2 say 5678 sleep 0.2 say 9 sleep 0.2 say 0 sleep 20
   takes_at_most 2 fails "$fake: no answer within 400ms" --timeout 400ms "redis+unix://$fake" PING

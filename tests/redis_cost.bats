@@ -132,6 +132,7 @@ renewed() { (($(renewals) >= $1)); }
 # thirds SINCE: thirds of a lease of 300 ms since then, begun ones too.
 thirds() { echo $(((${EPOCHREALTIME/[.,]/} - $1) / 100000 + 1)); }
 
+# bats test_tags=slow
 @test "a lock is renewed each third of its lease, on one more connection" {
   spawn_get --lease 300ms -- held a true
   await test -e a.started
@@ -146,6 +147,7 @@ thirds() { echo $(((${EPOCHREALTIME/[.,]/} - $1) / 100000 + 1)); }
   finish_all
 }
 
+# bats test_tags=slow
 @test "a waiter asks a few times, and then 1.5 times a lease, however long it waits" {
   since=${EPOCHREALTIME/[.,]/}
   spawn_get --lease 300ms -- held a true
@@ -173,6 +175,7 @@ thirds() { echo $(((${EPOCHREALTIME/[.,]/} - $1) / 100000 + 1)); }
   no_more_than 6 "$(trips_in trace)" 'round trips'
 }
 
+# bats test_tags=slow
 @test "a waiter under a lock without end asks no more often than its own lease would have it" {
   since=${EPOCHREALTIME/[.,]/}
   redis set t/lock:x another-program >/dev/null

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Many callers at work while a primary dies, slots move or the network is cut. What they saw is held against what
 # memolock promises. MEMOLOCK_PROVE_SECONDS says how long each test has them work.
+# bats file_tags=slow
 
 load helpers/common
 load helpers/sentinel

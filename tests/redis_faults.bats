@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # A server that refuses: what becomes of who asks it.
+# bats file_tags=slow
 
 load helpers/common
 load helpers/faults

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # A server, or whoever else may write to it, that wishes us ill: what it says moves no cursor, and breaks no line.
+# bats file_tags=slow
 
 load helpers/common
 

@@ -158,6 +158,7 @@ replaced_by() {
   ran_times 0
 }
 
+# bats test_tags=slow
 @test "a value that it stores without a word is found when its lock expires" {
   its_lock 1000
   spawn_get -- counted echo ours >out
@@ -366,8 +367,10 @@ turns_foreign() {
 @test "a key that turns to another type during a run is reported and left alone" { turns_foreign t:x 10; }
 @test "a key that turns to another type under a large value is left alone" { turns_foreign t:x 2000000; }
 @test "a meta that turns to another type during a run is left alone" { turns_foreign t/meta:x 10; }
+# bats test_tags=slow
 @test "an outcome's key that turns to another type during a run is left alone" { turns_foreign t/run:x 10; }
 
+# bats test_tags=slow
 @test "no value outlives its meta, though expiries shift a little when a slot moves" {
   get --ttl 1s -- sh -c 'echo out; echo err >&2' 2>/dev/null
   redis pexpire t/meta:x $(($(redis pttl t/meta:x) - 400)) >/dev/null

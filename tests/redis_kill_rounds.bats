@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # A server killed at random moments, over and over, while callers work.
+# bats file_tags=slow
 
 load helpers/common
 load helpers/faults

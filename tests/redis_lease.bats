@@ -57,6 +57,7 @@ lock_is() { [[ $(redis get t/lock:x) == "$1" ]]; }
 
 # ---- expired ----
 
+# bats test_tags=slow
 @test "when a holder is killed a waiter takes over within a lease and a half" {
   hold --lease 2s
   spawn_get --lease 2s -- counted sh -c 'redis-cli -s "$0" exists clock' "$REDIS_SOCKET" >waiter.out
@@ -356,12 +357,14 @@ interrupted_at() {
   ran_times 0
 }
 
+# bats test_tags=slow
 @test "an interrupt while the lock is being asked for leaves no lock" {
   slow_get 2
   interrupted_at 2
   equal '' "$(redis keys '*')"
 }
 
+# bats test_tags=slow
 @test "an interrupt of one who has the lock, and looks for what is new, leaves no lock" {
   slow_get 2..3
   await has_received 1
@@ -432,6 +435,7 @@ told_to_end() {
   equal held "$(memolock get --tag t --id x)"
 }
 
+# bats test_tags=slow
 @test "a promise that is kept without a message is seen when its time is over" {
   redis acl setuser quiet on nopass resetchannels '~*' '+@all' >/dev/null
   export MEMOLOCK_STORE=redis+unix://quiet@$REDIS_SOCKET

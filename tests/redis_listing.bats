@@ -37,6 +37,7 @@ many() { redis eval 'for i = 1, ARGV[1] do redis.call("SET", "t:" .. i, "x") end
 # at_a_terminal COMMAND…: stderr is one, stdout the file `out`.
 at_a_terminal() { script -qec "$* >out" /dev/null </dev/null >screen; }
 
+# bats test_tags=slow
 @test "past a second, a walk shows its progress on a terminal and erases it" {
   many 5000
   for walk in 'ls --tag t' 'del --all --foreign --tag t --dry-run' 'del --all --foreign --tag t'; do
@@ -50,6 +51,7 @@ at_a_terminal() { script -qec "$* >out" /dev/null </dev/null >screen; }
   done
 }
 
+# bats test_tags=slow
 @test "within a second, in a pipe, and with -q a walk shows none" {
   many 5000
   at_a_terminal "$MEMOLOCK_BIN ls --tag t"
@@ -62,6 +64,7 @@ at_a_terminal() { script -qec "$* >out" /dev/null </dev/null >screen; }
   is_empty screen
 }
 
+# bats test_tags=slow
 @test "a walk that is interrupted leaves no trace of its progress" {
   many 5000
   redis client pause 1200 all >/dev/null

@@ -87,6 +87,7 @@ lease() {
   between 5000 10000 "$(lease get --ttl 0)"
 }
 
+# bats test_tags=slow
 @test "the lock is renewed as long as the command runs" {
   hold lock --lease 2s
   token=$(redis get t/lock:x)
@@ -214,6 +215,7 @@ cut_off() {
   release a
 }
 
+# bats test_tags=slow
 @test "a server that dies during the run costs the mark, and not the status" {
   hold once --ttl 1h
   end "$REDIS_PID"
@@ -235,6 +237,7 @@ cut_off() {
   ran_times 0
 }
 
+# bats test_tags=slow
 @test "a server that cannot save costs the mark, and a waiter has his turn when the lease ends" {
   hold once --ttl 1h --lease 1s
   spawn "$MEMOLOCK_BIN" lock --tag t --id x --lease 1s -- counted true

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # A server that dies while callers run, wait or store, and perhaps comes back.
+# bats file_tags=slow
 
 load helpers/common
 load helpers/faults

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # A server that stops, hangs up or forgets while callers run, wait or store.
+# bats file_tags=slow
 
 load helpers/common
 load helpers/faults

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # A server's password, wherever it comes from, shows nowhere: in no message, process list, environment or file.
+# bats file_tags=slow
 
 load helpers/common
 load helpers/faults

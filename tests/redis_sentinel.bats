@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # A service whose primary the sentinels know: found, verified, and found again after a failover.
+# bats file_tags=slow
 
 load helpers/common
 load helpers/sentinel

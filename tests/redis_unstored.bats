@@ -53,6 +53,7 @@ no_room() {
 @test "a result without room is delivered, and its waiters run the command at once" { no_room 10; }
 @test "a large result without room is delivered, and its waiters run the command at once" { no_room 2000000; }
 
+# bats test_tags=slow
 @test "a result that a server cannot save is delivered; then waiters share a run without the store" {
   use_own_store
   export MEMOLOCK_LEASE=1s
@@ -71,6 +72,7 @@ no_room() {
   await nobody_holds
 }
 
+# bats test_tags=slow
 @test "a result for a server that has become a replica is delivered; then waiters go on without the store" {
   use_own_store
   export MEMOLOCK_LEASE=1s
@@ -151,6 +153,7 @@ no_room() {
   equal 0 "$(redis exists "t:$id")"
 }
 
+# bats test_tags=slow
 @test "a key of another type under the outcome's name is reported to a waiter and left alone" {
   use_own_store
   redis rpush "t/run:$id" theirs >/dev/null

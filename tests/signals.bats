@@ -142,6 +142,7 @@ interrupted_waiter() {
   is_gone "$(<command.pid)"
 }
 
+# bats test_tags=slow
 @test "a grandchild that ignores the signal is killed in the end" {
   spawn_get -- sh -c 'sh -c "trap \"\" TERM; echo \$\$ >deaf.pid; while :; do sleep 1; done"'
   await test -s deaf.pid
@@ -191,6 +192,7 @@ interrupted_waiter() {
   await family_is_gone
 }
 
+# bats test_tags=slow
 @test "interrupts at random moments leave nothing behind, in 60 rounds" {
   for round in {1..60}; do
     "$MEMOLOCK_BIN" get --tag t --id "$round" --ttl forever -- counted sh -c 'sleep 0.005; seq 300' \

@@ -42,6 +42,7 @@ nobody_runs() { ! memolock ls | grep -q running; }
   store_is_clean
 }
 
+# bats test_tags=slow
 @test "in 30 rounds of 8 callers each round has one run" {
   old
   for round in {1..30}; do
@@ -167,6 +168,7 @@ nobody_runs() { ! memolock ls | grep -q running; }
   equal 1 "$(wc -l <report)"
 }
 
+# bats test_tags=slow
 @test "when the background is killed the next caller refreshes" {
   short_lease
   old

@@ -41,6 +41,7 @@ on_error() { memolock get --tag t --id x --ttl 1h --stale-if-error 1h "$@"; }
   equal err "$(<err)"
 }
 
+# bats test_tags=slow
 @test "no output is lost, over many rounds" {
   local i
   for i in {1..200}; do

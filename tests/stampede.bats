@@ -20,6 +20,7 @@ all_printed() {
   equal "$1 $2" "$(cat out.* | sort | uniq -c | sed 's/^ *//')"
 }
 
+# bats test_tags=slow
 @test "200 callers run an instant command once, in every of 12 rounds" {
   for id in {1..12}; do
     callers 200 counted echo "answer $id"
@@ -29,6 +30,7 @@ all_printed() {
   store_is_clean
 }
 
+# bats test_tags=slow
 @test "200 callers run a command of some milliseconds once, in every of 10 rounds" {
   for id in {1..10}; do
     callers 200 counted sh -c "sleep 0.0$((RANDOM % 90 + 10)); echo answer $id"
@@ -51,6 +53,7 @@ waiters() {
   await began_to_wait $many 'err.*'
 }
 
+# bats test_tags=slow
 @test "500 waiters get one run" {
   spawn_get -- counted held a echo one
   await test -e a.started
@@ -62,6 +65,7 @@ waiters() {
   store_is_clean
 }
 
+# bats test_tags=slow
 @test "500 waiters whose holder is killed get one more run" {
   spawn_get -- counted held a echo one
   await test -e a.started

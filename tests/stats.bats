@@ -100,6 +100,7 @@ counted_as() { equal "$1 $2" "$1 $(memolock stats --tag t --json | jq ".[0].$1")
   counted_as misses 1
 }
 
+# bats test_tags=slow
 @test "the counts of 200 processes that make the file together are exact" {
   for round in {1..5}; do
     rm -rf "$MEMOLOCK_CACHE_DIR/.stats"

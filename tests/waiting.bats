@@ -21,6 +21,7 @@ hold() {
   store_is_clean
 }
 
+# bats test_tags=slow
 @test "many waiters get the holder's output" {
   hold
   for i in {1..20}; do
@@ -154,6 +155,7 @@ hold() {
   release a
 }
 
+# bats test_tags=slow
 @test "a look-up never counts as a holder" {
   short_lease
   hold
@@ -166,6 +168,7 @@ hold() {
   finish $look
 }
 
+# bats test_tags=slow
 @test "a look-up with --wait ends with 1 when the holder died" {
   short_lease
   hold
@@ -177,6 +180,7 @@ hold() {
   equal 1 "$status"
 }
 
+# bats test_tags=slow
 @test "a look-up with --wait goes on when another takes over from a holder that died, in round after round" {
   short_lease
   rounds=20

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # What one who waits says of it: a live line on a terminal, which leaves no trace, and elsewhere a line now and
 # then. The terminals are tmux's, which draws what a user would see.
+# bats file_tags=slow
 
 load helpers/common
 

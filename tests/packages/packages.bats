@@ -1,20 +1,11 @@
 #!/usr/bin/env bats
-# The packages in $PACKAGES, each in a root of its own: `./dev package --check`, as root.
+# The packages in $PACKAGES, each in a copy of the empty Debian 12 in $EMPTY_ROOT: `./dev package --check`, as root.
 
 bats_require_minimum_version 1.5.0
 
 load ../helpers/common
 
-setup_file() {
-  # once for all checks of this checkout: what an empty Debian 12 is
-  debian=$BATS_TEST_DIRNAME/../../build/bookworm
-  [[ -e $debian/etc/debian_version ]] || {
-    rm -rf -- "$debian.new"
-    debootstrap --variant=minbase bookworm "$debian.new" >&2
-    mv "$debian.new" "$debian"
-  }
-  export debian
-}
+setup_file() { :; }
 teardown_file() { :; }
 
 setup() { isolate; }
@@ -55,7 +46,7 @@ unpack() {
 
 @test "the .deb installs in an empty Debian 12, works there, and leaves nothing behind" {
   root=$BATS_TEST_TMPDIR/root
-  cp -a --reflink=auto "$debian" "$root"
+  cp -a --reflink=auto "$EMPTY_ROOT" "$root"
   cp "$PACKAGES"/*.deb "$root/memolock.deb"
   in_root apt-get -qq update
   in_root apt-get -qq -y --no-install-recommends install /memolock.deb
