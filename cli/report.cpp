@@ -46,7 +46,7 @@ const char* name_of(How how) {
 void append_report(const std::string& file, const Key& key, const Outcome& outcome,
                    const Log& log) {
   Json line;
-  line.set("time", std::chrono::duration<double>(wall_now()).count());
+  line.set("time", seconds(wall_now()));
   line.set("outcome", name_of(outcome.how));
   line.set("tag", key.tag);
   line.set("id", key.id);

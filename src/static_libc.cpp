@@ -1,7 +1,7 @@
-// What a static program must not call. These functions of the C library load shared libraries of
-// exactly the version that it was linked with. OpenSSL and c-ares have code that calls them and
-// that memolock never reaches; should it be reached, each reports that it found nothing. The linker
-// takes these for them (--wrap in CMakeLists.txt).
+// Functions of the C library that a static program must not call: they load shared libraries of
+// exactly the version that it was linked with. OpenSSL and c-ares have code that calls them, which
+// memolock never reaches. The linker replaces them by those of this file (--wrap in
+// CMakeLists.txt), each of which reports that nothing was found.
 #ifdef MEMOLOCK_STATIC
 
 #include <netdb.h>

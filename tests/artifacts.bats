@@ -323,6 +323,7 @@ archive() {
 
 # ---- what is not packed ----
 
+# bats test_tags=slow
 @test "a failed run packs nothing" {
   run -3 get --cache-failures 1h --artifact out -- counted sh -c './make_out; exit 3'
   drop out

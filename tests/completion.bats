@@ -194,7 +194,7 @@ an_entry() { memolock get --tag "$1" --id "$2" --ttl 1h -- true; }
   an_entry default plain
   an_entry other 'a:b'
   an_entry other $'control\n'
-  MEMOLOCK_CACHE_DIR=$PWD/third an_entry third x
+  memolock get --store "file://$PWD/third" --tag third --id x --ttl 1h -- true
   for shell in bash zsh fish; do
     use $shell
     offers $shell 'memolock get --tag ' default other

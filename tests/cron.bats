@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # The example crontab under Debian's cron, on several hosts: a daemon each, in name spaces of its own.
 # store: any
+# bats file_tags=slow
 
 load helpers/common
 

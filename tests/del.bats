@@ -139,6 +139,7 @@ killed() {
   store_is_clean
 }
 
+# bats test_tags=slow
 @test "del while entries come and go tears nothing" {
   for i in {1..60}; do memolock get --tag t --id x --ttl 1h -- seq 2000 >"out.$i"; done 3>&- &
   writer=$!

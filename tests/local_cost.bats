@@ -54,6 +54,7 @@ setup() {
   finish_all
 }
 
+# bats test_tags=slow
 @test "a waiter makes no system calls while it waits" {
   spawn_get -- held a true
   await test -e a.started

@@ -235,6 +235,7 @@ planted() {
   rm a.*
 }
 
+# bats test_tags=slow
 @test "what stands in the place of a run's FIFO gives way to the FIFO" {
   wake=$MEMOLOCK_CACHE_DIR/t/x.wake
   echo precious >precious

@@ -278,7 +278,7 @@ END
   ran_times 3
 }
 
-@test "what that warning says to write memoizes \$(shell) and recipes with every make" {
+@test "\$(if \$@,--artifact \$@,--output-only) memoizes \$(shell) and recipes with every make" {
   printf '%s\n' 'SHELL := memolock-sh' '.SHELLFLAGS = --ttl 1h $(if $@,--artifact $@,--output-only) -- -ec' \
     'X := $(shell counted echo shell)' 'x:' $'\t@counted sh -c "echo $(X) >$@"' >Makefile
   for _ in 1 2; do

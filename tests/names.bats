@@ -30,6 +30,7 @@ odd=('a/b' '/' '//' '../../x' '.' '..' '...' '.hidden' 'two words' ' ' $'new\nli
   done
 }
 
+# bats test_tags=slow
 @test "odd ids can be deleted one by one" {
   for id in "${odd[@]}"; do
     memolock get --tag t "--id=$id" --ttl 1h -- true

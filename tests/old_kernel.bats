@@ -12,7 +12,7 @@ setup() {
 old() { "$HELPERS/old_kernel" "$MEMOLOCK_BIN" "$@"; }
 spawn_old_get() { spawn "$HELPERS/old_kernel" "$MEMOLOCK_BIN" get --tag t --id x --ttl forever "$@"; }
 
-@test "the tests of this file have no later system call" {
+@test "old_kernel, which runs the tests of this file, refuses later system calls" {
   # of Linux 5.3, with a number above those before; and of 4.5, with one among them
   for call in pidfd_open copy_file_range; do
     run "$HELPERS/old_kernel" python3 -c "

@@ -18,7 +18,10 @@ setup() {
     ${MEMOLOCK_STORE+MEMOLOCK_STORE="$MEMOLOCK_STORE"})
 }
 
-compiler() { grep -aom 1 'GCC: ([^)]*) [0-9.]*' "$MEMOLOCK_BIN"; }
+# compiler: of memolock itself; that of the libraries is in a static program, too.
+compiler() {
+  grep -aom 1 'clang version [0-9.]*' "$MEMOLOCK_BIN" || grep -aom 1 'GCC: ([^)]*) [0-9.]*' "$MEMOLOCK_BIN"
+}
 
 instructions() {
   "${lean[@]}" valgrind --tool=callgrind --callgrind-out-file=/dev/null "$MEMOLOCK_BIN" "$@" 2>&1 >/dev/null \

@@ -188,6 +188,7 @@ nil
   RES_OPTIONS=timeout:1 fails 'nowhere.invalid:6379: cannot resolve the name' redis://nowhere.invalid PING
 }
 
+# bats test_tags=slow
 @test "a stopped server costs the timeout and no more" {
   start_redis
   kill -STOP "$REDIS_PID"
@@ -207,6 +208,7 @@ nil
   says '"hello"' --timeout 400ms "redis+unix://$fake" PING
 }
 
+# bats test_tags=slow
 @test "of a name's addresses the first that answers is taken" {
   start_redis
   printf '127.0.0.%d several\n' 9 8 1 >hosts
@@ -223,6 +225,7 @@ nil
   fails "several:$REDIS_PORT: connection refused" "redis://several:$REDIS_PORT" PING
 }
 
+# bats test_tags=slow
 @test "an interruption ends every wait, until one asks for patience" {
   start_redis
   interrupted="interrupted: the store at $REDIS_SOCKET: interrupted"
@@ -282,6 +285,7 @@ large_both_ways() {
   TMPDIR=/nowhere kept_in '"/tmp".*INJECTED' -P /tmp -e inject=openat:error=EACCES
 }
 
+# bats test_tags=slow
 @test "100 MiB pass through little memory over TLS" {
   start_redis_tls "$tls"
   large_both_ways --tls-ca "$tls/ca.pem" "rediss://localhost:$REDIS_TLS_PORT"
@@ -348,6 +352,7 @@ large_both_ways() {
   done
 }
 
+# bats test_tags=slow
 @test "a hostile reply takes little memory" {
   printf '*1\r\n%.0s' {1..1000} >deep
   { echo $'*1000000000\r' && yes $':1\r' | head -n 2000000; } >long
@@ -436,6 +441,7 @@ large_both_ways() {
   takes_at_most 1 fails "localhost:$REDIS_TLS_PORT: closed the connection" "redis://localhost:$REDIS_TLS_PORT" PING
 }
 
+# bats test_tags=slow
 @test "over TLS too a stopped server costs the timeout, and its own messages wake no one" {
   start_redis_tls "$tls"
   url=rediss://localhost:$REDIS_TLS_PORT

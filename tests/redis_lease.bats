@@ -15,6 +15,7 @@ lock_is() { [[ $(redis get t/lock:x) == "$1" ]]; }
 
 # ---- kept ----
 
+# bats test_tags=slow
 @test "the lock is its holder's while the command runs, for several leases" {
   hold --lease 200ms
   sees_renewals 12
@@ -28,6 +29,7 @@ lock_is() { [[ $(redis get t/lock:x) == "$1" ]]; }
   store_is_clean
 }
 
+# bats test_tags=slow
 @test "a waiter waits for several leases" {
   hold --lease 200ms
   spawn_get --lease 200ms -- counted echo own >waiter.out
@@ -39,6 +41,7 @@ lock_is() { [[ $(redis get t/lock:x) == "$1" ]]; }
   ran_times 1
 }
 
+# bats test_tags=slow
 @test "a reader who stalls does not cost the lease" {
   mkfifo pipe
   exec 4<>pipe

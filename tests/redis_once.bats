@@ -145,6 +145,7 @@ cut_off() {
   equal 3 "$status"
 }
 
+# bats test_tags=slow
 @test "once lets the command run on, and with kill stops it and leaves no mark" {
   hold once --ttl 1h --lease 200ms
   redis set t/lock:x other px 100000 >/dev/null

@@ -5,7 +5,7 @@ load helpers/common
 
 token=0123456789abcdef0123456789abcdef-1700000000000-42@else%2dwhere
 
-xxh3() { printf '%s' "$1" | xxhsum -H3 - | awk '{ print $NF }'; }
+xxh3() { printf '%s' "$1" | xxhsum -H3 - | grep -oE '[0-9a-f]{16}'; } # its place in the line differs by version
 
 # record OUT ERR STATUS FATE: fields and values of a run that ended now, each a word.
 record() {

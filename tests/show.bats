@@ -20,6 +20,7 @@ field() { memolock show --tag t --id x --json | jq -c "$1"; }
   refused --id memolock show --tag t
 }
 
+# bats test_tags=slow
 @test "an entry is shown with status, times, sizes and holder" {
   memolock get --tag t --id x --ttl 1h -- sh -c 'sleep 0.1; printf 12345; printf 678 >&2' >/dev/null 2>&1
   equal t "$(shown tag)"

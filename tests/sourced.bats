@@ -139,6 +139,7 @@ sourcing_changes_nothing() {
   same_bytes before after
 }
 
+# bats test_tags=slow
 @test "sourced, it sets no variable and no option, and lives with set -eu" {
   for shell in bash zsh dash; do sourcing_changes_nothing $shell; done
   without_memolock
@@ -183,6 +184,7 @@ sourcing_changes_nothing() {
   done
 }
 
+# bats test_tags=slow
 @test "without memolock, of each option of get, once and lock it is known whether it has a value" {
   for verb in get once lock; do
     memolock $verb --help | sed -nE '/--(external|help)/d; s/^  (-.,)?(--[a-z-]+)( ([^ ]+))?( .*|$)/\2 \4/p' >options

@@ -92,6 +92,7 @@ waiters() {
   for i in {1..100}; do equal $((i % 10)) "$(<"out.$i")"; done
 }
 
+# bats test_tags=slow
 @test "readers never see a mixture while an entry is made anew over and over" {
   mixture='for i in $(seq 3000); do echo "$0"; done'
   get -- sh -c "$mixture" 0 >/dev/null

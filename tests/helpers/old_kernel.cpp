@@ -1,4 +1,5 @@
-// old_kernel COMMAND…: runs it as if on Linux 3.17: each later system call fails with ENOSYS.
+// old_kernel COMMAND…: runs it as if on Linux 3.17: each later system call fails with ENOSYS. Later
+// flags of older calls work as they do on this kernel.
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -19,9 +20,9 @@ constexpr std::array later_calls{
 #ifdef SYS_rseq
     SYS_rseq,
 #endif
-    SYS_execveat,  SYS_membarrier, SYS_mlock2,        SYS_copy_file_range,
-    SYS_preadv2,   SYS_pwritev2,   SYS_pkey_mprotect, SYS_pkey_alloc,
-    SYS_pkey_free, SYS_statx,      SYS_bpf,           SYS_userfaultfd,
+    SYS_execveat,      SYS_membarrier,    SYS_mlock2,      SYS_copy_file_range, SYS_preadv2,
+    SYS_pwritev2,      SYS_pkey_mprotect, SYS_pkey_alloc,  SYS_pkey_free,       SYS_statx,
+    SYS_io_pgetevents, SYS_bpf,           SYS_userfaultfd,
 };
 
 sock_filter statement(unsigned code, unsigned value) {
