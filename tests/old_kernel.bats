@@ -68,8 +68,8 @@ os.pidfd_open(os.getpid()) if '$call' == 'pidfd_open' else os.copy_file_range(a,
   equal 143 "$status"
   await is_gone "$(<child)"
   # shellcheck disable=SC2016
-  spawn_old_get -- sh -c 'echo $$ >command; exec sleep 1000'
-  await test -s command
+  spawn_old_get -- sh -c 'echo $$ >command.pid; exec sleep 1000'
+  await test -s command.pid
   end $!
-  await is_gone "$(<command)"
+  await is_gone "$(<command.pid)"
 }
