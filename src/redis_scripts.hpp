@@ -94,12 +94,15 @@ return {time[1], time[2], redis.call('HGET', KEYS[3], 'token'), size, not run.er
 )"};
 
 /// ARGV: token, lease in ms, when the lock was acquired in microseconds. A lock that has vanished
-/// (evicted, server restarted) is taken again. Returns "renewed", "lost", or "broken" when it was
+/// (evicted, server restarted) is taken again, but not for a run that has left its outcome or mark:
+/// a renewal may arrive after them. Returns "renewed", "lost", or "broken" when it was
 /// lost to `del --lock`.
 inline constexpr Script renew{rights, R"(
 local holder = redis.call('GET', KEYS[2])
 if is_broken(ARGV[1]) then return 'broken' end
 if not may_store(holder, ARGV[1], ARGV[3]) then return 'lost' end
+local function is_of_this_run(key) return redis.call('HGET', key, 'token') == ARGV[1] end
+if not holder and (is_of_this_run(KEYS[5]) or is_of_this_run(KEYS[8])) then return 'lost' end
 if not holder or redis.call('PEXPIRE', KEYS[2], ARGV[2]) == 0 then
   redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 end

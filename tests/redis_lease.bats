@@ -455,3 +455,29 @@ told_to_end() {
   equal kept "$(<out)"
   redis acl deluser quiet >/dev/null
 }
+
+# late_renewal COMMAND…: runs memolock, whose command is to wait for the file "go" and to take the lease of 300 ms; then
+# has its last renewal arrive once more, as from a network that has held it up.
+late_renewal() {
+  rm -f go
+  redis monitor >seen &
+  servers+=($!)
+  await grep -q OK seen
+  spawn "$MEMOLOCK_BIN" "$@"
+  await grep -qa "return 'renewed'" seen
+  : >go
+  finish "${spawned[-1]}"
+  equal 0 "$(redis exists t/lock:x)"
+  grep -a "return 'renewed'" seen | tail -n 1 | sed 's/^[^]]*\] //' >renewal
+  equal lost "$(redis <renewal)"
+  equal 0 "$(redis exists t/lock:x)"
+}
+
+@test "a renewal that arrives after the run's outcome or mark does not bring the lock back" {
+  # shellcheck disable=SC2016
+  local command=(--tag t --id x --lease 300ms -- sh -c 'until test -e go; do sleep 0.01; done; exit "$0"')
+  late_renewal get --ttl 1h "${command[@]}" 3
+  late_renewal get --ttl 0 "${command[@]}" 0
+  late_renewal get --ttl 1h --refresh "${command[@]}" 0
+  late_renewal once --ttl 1h "${command[@]}" 0
+}
