@@ -10,6 +10,7 @@
 #include "src/descriptor.hpp"
 #include "src/error.hpp"
 #include "src/nameless_file.hpp"
+#include "src/redis_scripts.hpp"
 #include "src/token.hpp"
 
 namespace memolock {
@@ -198,6 +199,10 @@ Record foreign_record(const Key& key, int64_t left) {
   record.key = key;
   record.ttl = record.retained = left < 0 ? forever : std::chrono::milliseconds(left);
   return record;
+}
+
+std::string holder_in(const RedisReply& lock) {
+  return lock.text == redis_scripts::released_marker ? "" : lock.text;
 }
 
 Record run_of_token(const Key& key, const std::string& token) {

@@ -48,6 +48,10 @@ enum class WithStderr { no, yes };
 /// Of a value that another program has stored; `left`: the answer to PTTL.
 [[nodiscard]] Record foreign_record(const Key& key, int64_t left);
 
+/// Whose token is in the answer to GET of a lock; empty: nobody's, though the released marker may
+/// be there.
+[[nodiscard]] std::string holder_in(const RedisReply& lock);
+
 /// What is known of the run whose lock holds `token`.
 [[nodiscard]] Record run_of_token(const Key& key, const std::string& token);
 

@@ -274,7 +274,7 @@ std::unique_ptr<Promise> redis_promise(RedisStore& store, const Key& key,
   const RedisNames names = store.session().names(key);  // all that follows goes to its node
   if (!token.empty()) {
     const auto replies = store.session().read({{"GET", names.lock}}, persistence(store.settings()));
-    if (replies.front().text != token) return nullptr;
+    if (holder_in(replies.front()) != token) return nullptr;
   }
   return std::make_unique<RedisPromise>(store, key, token);
 }

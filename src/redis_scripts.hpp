@@ -36,6 +36,20 @@ local function wake(channel, token)
 end
 )";
 
+/// What a commit leaves in the lock for a moment, in place of deleting it. A client of
+/// redis-memolock looks for a value, finds none and then takes the lock, without another look: the
+/// run that it did not see may have ended between the two. To such a client the lock is still
+/// taken; to memolock it is free.
+inline constexpr const char* released_marker = "released";
+
+/// holder: the token of who holds the lock; false when nobody does. `released` is the marker.
+inline constexpr const char* holder = R"(
+local function holder()
+  local token = redis.call('GET', KEYS[2])
+  return token ~= released and token
+end
+)";
+
 /// is_own: whether the value that is stored belongs to the meta: it has its length, its expiry, and
 /// its hash, which a large one lacks. The meta outlives the value by a second (`linger`), or a
 /// value that outlived it would be taken for a foreign one: expiries shift when a slot moves.
@@ -83,10 +97,9 @@ end
 /// {seconds, microseconds, token of the meta, length of the value, {token, fate} of the last
 /// outcome that is no entry}, false where there is none.
 inline constexpr Script acquire{"", R"(
-if redis.call('GET', KEYS[2]) ~= ARGV[1]
-   and not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then
-  return 0
-end
+local held_by = holder()
+if held_by and held_by ~= ARGV[1] then return 0 end
+if not held_by then redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2]) end
 local time = redis.call('TIME')
 local size = redis.call('EXISTS', KEYS[1]) == 1 and redis.call('STRLEN', KEYS[1])
 local run = redis.pcall('HMGET', KEYS[5], 'token', 'fate')
@@ -95,15 +108,18 @@ return {time[1], time[2], redis.call('HGET', KEYS[3], 'token'), size, not run.er
 
 /// ARGV: token, lease in ms, when the lock was acquired in microseconds. A lock that has vanished
 /// (evicted, server restarted) is taken again, but not for a run that has left its outcome or mark:
-/// a renewal may arrive after them. Returns "renewed", "lost", or "broken" when it was
-/// lost to `del --lock`.
+/// a renewal may arrive after them, nor while the released marker is there. Returns "renewed",
+/// "lost", or "broken" when it was lost to `del --lock`.
 inline constexpr Script renew{rights, R"(
-local holder = redis.call('GET', KEYS[2])
+local held_by = holder()
 if is_broken(ARGV[1]) then return 'broken' end
-if not may_store(holder, ARGV[1], ARGV[3]) then return 'lost' end
+if not may_store(held_by, ARGV[1], ARGV[3]) then return 'lost' end
 local function is_of_this_run(key) return redis.call('HGET', key, 'token') == ARGV[1] end
-if not holder and (is_of_this_run(KEYS[5]) or is_of_this_run(KEYS[8])) then return 'lost' end
-if not holder or redis.call('PEXPIRE', KEYS[2], ARGV[2]) == 0 then
+if not held_by and (redis.call('EXISTS', KEYS[2]) == 1 or is_of_this_run(KEYS[5])
+                or is_of_this_run(KEYS[8])) then
+  return 'lost'
+end
+if not held_by or redis.call('PEXPIRE', KEYS[2], ARGV[2]) == 0 then
   redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 end
 if redis.call('HGET', KEYS[5], 'forgotten') == ARGV[1] then
@@ -114,19 +130,21 @@ return 'renewed'
 
 /// ARGV: token, life in ms. Has the lock live so long from now on. Returns 1, or 0 when it is lost.
 inline constexpr Script extend{"", R"(
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+if holder() ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[2], ARGV[2])
 )"};
 
 /// ARGV: token, when the lock was acquired in microseconds, how long to keep it in ms (0: for
 /// good), where the value is ("here" or "part"), the value, the channels notif and fail, whether
 /// there are artifacts ("files" or ""), when the run ended in microseconds, then fields and values
-/// of the meta. Stores the value, releases the lock, tells the waiters. What comes late, since the
-/// server was out of reach, is as old as it is, but stays for a moment, for those who wait. Returns
-/// "stored", or why it did nothing: "lost", "forgotten", "part" (another holder has written where
-/// large values and artifacts come in), "type" (a foreign type of key).
+/// of the meta. Stores the value, releases the lock, tells the waiters. The released marker goes no
+/// later than the value, or a client of redis-memolock would wait for the message of a run that is
+/// over. What comes late, since the server was out of reach, is as old as it is, but stays for a
+/// moment, for those who wait. Returns "stored", or why it did nothing: "lost", "forgotten", "part"
+/// (another holder has written where large values and artifacts come in), "type" (a foreign type of
+/// key).
 inline constexpr Script commit{rights, R"(
-local holder = redis.call('GET', KEYS[2])
+local held_by = holder()
 local function is_fit(key, type)
   local found = redis.call('TYPE', key).ok
   return found == type or found == 'none'
@@ -135,7 +153,7 @@ if not (is_fit(KEYS[1], 'string') and is_fit(KEYS[3], 'hash') and is_fit(KEYS[4]
   return 'type'
 end
 if redis.call('HGET', KEYS[3], 'token') == ARGV[1] then return 'stored' end
-if not may_store(holder, ARGV[1], ARGV[2]) then return lost() end
+if not may_store(held_by, ARGV[1], ARGV[2]) then return lost() end
 local run = redis.call('HMGET', KEYS[5], 'forgotten', 'part')
 if run[1] == ARGV[1] then return 'forgotten' end
 local function has_come(key) return run[2] == ARGV[1] and redis.call('EXISTS', key) == 1 end
@@ -154,13 +172,15 @@ local ended = math.min(now, tonumber(ARGV[9]))
 redis.call('DEL', KEYS[3], KEYS[5])
 redis.call('HSET', KEYS[3], 'ended', string.format('%.0f', ended), unpack(ARGV, 10))
 if ARGV[4] == 'here' then redis.call('HSET', KEYS[3], 'sha1', redis.sha1hex(ARGV[5])) end
+local marked = 500
 if ARGV[3] ~= '0' then
   local life = math.min(ARGV[3], math.max(math.floor(ARGV[3] - (now - ended) / 1000), 1000))
   redis.call('PEXPIRE', KEYS[1], life)
   redis.call('PEXPIRE', KEYS[3], life + linger)
   redis.call('PEXPIRE', KEYS[4], life + linger)
+  marked = math.min(marked, life)
 end
-if holder == ARGV[1] then redis.call('DEL', KEYS[2]) end
+if not held_by or held_by == ARGV[1] then redis.call('SET', KEYS[2], released, 'PX', marked) end
 if ARGV[4] == 'here' then
   redis.pcall('PUBLISH', ARGV[6], ARGV[5])
 else
@@ -173,9 +193,9 @@ return 'stored'
 /// fields and values of the run. Leaves the outcome for those who wait for it, for a lease or as
 /// long as the lock would have lived, releases the lock, tells them. Returns "shared", or "lost".
 inline constexpr Script share{rights, R"(
-local holder = redis.call('GET', KEYS[2])
+local held_by = holder()
 if redis.call('HGET', KEYS[5], 'token') == ARGV[1] then return 'shared' end
-if not may_store(holder, ARGV[1], ARGV[2]) then return lost() end
+if not may_store(held_by, ARGV[1], ARGV[2]) then return lost() end
 local time = redis.call('TIME')
 local marks = redis.call('HMGET', KEYS[5], 'part', 'broken')
 redis.call('DEL', KEYS[5])
@@ -188,7 +208,7 @@ if marks[1] == ARGV[1] then
   redis.call('PEXPIRE', KEYS[6], life)
   redis.call('PEXPIRE', KEYS[7], life)
 end
-if holder == ARGV[1] then redis.call('DEL', KEYS[2]) end
+if held_by == ARGV[1] then redis.call('DEL', KEYS[2]) end
 wake(ARGV[4], ARGV[1])
 return 'shared'
 )"};
@@ -199,11 +219,11 @@ return 'shared'
 /// its mark. A server out of memory stores it all the same, as DEL comes first. Returns "stored",
 /// "lost" or "forgotten".
 inline constexpr Script mark{rights, R"(
-local holder = redis.call('GET', KEYS[2])
+local held_by = holder()
 if redis.call('HGET', KEYS[8], 'token') == ARGV[1] then return 'stored' end
-if holder ~= ARGV[1] and (holder or ARGV[2] == '' or is_broken(ARGV[1])) then return 'lost' end
+if held_by ~= ARGV[1] and (held_by or ARGV[2] == '' or is_broken(ARGV[1])) then return 'lost' end
 if has_newer_mark(ARGV[2]) then
-  if holder then redis.call('DEL', KEYS[2]) end
+  if held_by then redis.call('DEL', KEYS[2]) end
   return 'lost'
 end
 local answer = 'forgotten'
@@ -215,7 +235,7 @@ if redis.call('HGET', KEYS[5], 'forgotten') ~= ARGV[1] then
   if ARGV[3] ~= '0' then redis.call('PEXPIRE', KEYS[8], ARGV[3]) end
   answer = 'stored'
 end
-if holder == ARGV[1] then redis.call('DEL', KEYS[2]) end
+if held_by == ARGV[1] then redis.call('DEL', KEYS[2]) end
 wake(ARGV[4], ARGV[1])
 return answer
 )"};
@@ -225,7 +245,7 @@ return answer
 /// that the outcome could not be stored and that no other will: even a server out of memory can say
 /// that much.
 inline constexpr Script let_go{"", R"(
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+if holder() ~= ARGV[1] then return 0 end
 if ARGV[3] == '0' then
   redis.call('DEL', KEYS[2])
 else
@@ -236,9 +256,10 @@ return 1
 )"};
 
 /// ARGV: lease in ms, whether foreign values are meant too ("1"), and keys of types that are not
-/// memolock's ("1"). Forgets the entry, a failure that is kept (fate 4, see Fate) and a mark, and
-/// has a run in progress not stored. Returns 1, 0 when there was none of them, or "type" when it
-/// did nothing since there is such a key.
+/// memolock's ("1"). The released marker goes before the value, for the reason said at `commit`.
+/// Forgets the entry, a failure that is kept (fate 4, see Fate) and a mark, and has a run in
+/// progress not stored. Returns 1, 0 when there was none of them, or "type" when it did nothing
+/// since there is such a key.
 inline constexpr Script forget{rights, R"(
 local found = 0
 local types = {'string', 'string', 'hash', 'string', 'hash', [8] = 'hash'}
@@ -250,6 +271,8 @@ for i, type in pairs(types) do
   end
 end
 found = found + redis.call('DEL', KEYS[8])
+local held_by = holder()
+if not held_by then redis.call('DEL', KEYS[2]) end
 if ARGV[2] == '1' or redis.call('EXISTS', KEYS[1]) == 0 or is_own() then
   found = found + redis.call('DEL', KEYS[1])
   redis.call('DEL', KEYS[3], KEYS[4])
@@ -257,9 +280,8 @@ end
 if redis.call('HGET', KEYS[5], 'fate') == '4' then
   found = found + redis.call('DEL', KEYS[5])
 end
-local holder = redis.call('GET', KEYS[2])
-if holder then
-  redis.call('HSET', KEYS[5], 'forgotten', holder)
+if held_by then
+  redis.call('HSET', KEYS[5], 'forgotten', held_by)
   redis.call('PEXPIRE', KEYS[5], math.max(redis.call('PTTL', KEYS[2]), 0) + ARGV[1])
   found = 1
 end
@@ -269,12 +291,12 @@ return math.min(found, 1)
 /// ARGV: the channel fail, lease in ms. Takes the lock from whoever holds it, and tells him at his
 /// next renewal or at his run's end. Returns 1, or 0 when nobody holds it.
 inline constexpr Script break_lock{"", R"(
-local holder = redis.call('GET', KEYS[2])
-if not holder then return 0 end
-redis.call('HSET', KEYS[5], 'broken', holder)
+local held_by = holder()
+if not held_by then return 0 end
+redis.call('HSET', KEYS[5], 'broken', held_by)
 redis.call('PEXPIRE', KEYS[5], math.max(redis.call('PTTL', KEYS[2]), 0) + ARGV[2])
 redis.call('DEL', KEYS[2])
-wake(ARGV[1], holder)
+wake(ARGV[1], held_by)
 return 1
 )"};
 

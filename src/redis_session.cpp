@@ -438,7 +438,9 @@ RedisReply RedisSession::run_script(const redis_scripts::Script& script, const R
                                     Nanoseconds retry_for) {
   aim_at(names);
   const char* const wake = router_ ? redis_scripts::wake_in_shard : redis_scripts::wake;
-  const std::string text = std::string(wake) + script.functions + script.body;
+  const std::string text = fmt::format("local released = '{}'{}{}{}{}",
+                                       redis_scripts::released_marker, redis_scripts::holder, wake,
+                                       script.functions, script.body);
   RedisCommand command{"EVAL",      text,      "8",        names.value,      names.lock, names.meta,
                        names.files, names.run, names.part, names.files_part, names.mark};
   command.insert(command.end(), arguments.begin(), arguments.end());

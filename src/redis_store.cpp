@@ -45,8 +45,8 @@ bool is_expiry_of_meta(int64_t of_meta, int64_t of_value) {
 /// foreign type.
 std::optional<Listing> listing_from(const Key& key, std::span<const RedisReply> replies) {
   if (first_error(replies) != nullptr) return std::nullopt;
-  if (replies[0].type == RedisReply::Type::string)
-    return Listing{run_of_token(key, replies[0].text), true, 0};
+  if (const std::string holder = holder_in(replies[0]); !holder.empty())
+    return Listing{run_of_token(key, holder), true, 0};
   constexpr int64_t missing = -2;
   const int64_t left = replies[1].integer;
   Listing listing;
@@ -158,7 +158,7 @@ std::unique_ptr<Promise> RedisStore::promise(const Key& key, const std::string& 
 
 bool RedisStore::is_locked(const Key& key) {
   const RedisNames names = session_.names(key);
-  return session_.pipeline({{"EXISTS", names.lock}}).front().integer > 0;
+  return !holder_in(session_.pipeline({{"GET", names.lock}}).front()).empty();
 }
 
 bool RedisStore::knows(const Key& key) {
@@ -178,7 +178,7 @@ bool RedisStore::knows(const Key& key) {
       throw store_error(session_.worded(foreign_type_in_words(key)));
   session_.require_answers(key, replies);
   const bool stored = replies[0].text != "none" || replies[1].text != "none";
-  const std::string& holder = replies[6].text;
+  const std::string holder = holder_in(replies[6]);
   const auto& run = replies[7].elements;
   if (run.size() != 2) throw store_error(session_.worded("HMGET has no answer"));
   return stored || run[1].text == fate_in_hash(Fate::failed) ||

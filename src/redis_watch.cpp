@@ -110,8 +110,9 @@ RedisState RedisWatch::read_state(Nanoseconds retry_for) {
   session_.require_answers(key_, replies);
   (void)session_.set_clock(replies[0]);
   RedisState state;
-  state.holder = replies[1].text;
-  if (replies[2].integer >= 0) state.left = milliseconds(replies[2].integer);
+  state.holder = holder_in(replies[1]);
+  if (!state.holder.empty() && replies[2].integer >= 0)
+    state.left = milliseconds(replies[2].integer);
   state.last_run = replies[3].elements.at(0).text;
   state.forgotten = replies[3].elements.at(1).text;
   if (replies[5].integer == 1) state.stored.note_entry(replies[4], replies[6]);

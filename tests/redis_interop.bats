@@ -36,6 +36,8 @@ told() {
   same_bytes want told
 }
 
+is_absent() { equal 0 "$(redis exists "$1")" 2>/dev/null; }
+
 # ---- its values ----
 
 @test "its value is a hit, with status 0 and nothing on stderr" {
@@ -171,6 +173,7 @@ replaced_by() {
 
 @test "a value over an expired one of ours is taken when it is announced" {
   memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- echo old
+  await is_absent t/lock:x
   its_lock 60000
   spawn_get -- counted echo ours >out
   await is_waiting $!
@@ -218,6 +221,103 @@ replaced_by() {
   equal $'t\tx\trunning\t-\t-\t0\t-' "$(memolock ls)"
   its_value theirs 60000
   finish_all
+}
+
+# ---- the released marker ----
+
+# is_marked MILLISECONDS: the lock has the marker of a commit, for at most so long.
+is_marked() {
+  local left
+  equal released "$(redis get t/lock:x)"
+  left=$(redis pttl t/lock:x)
+  ((left > 0 && left <= $1)) || fail "it stays for $left ms"
+}
+
+@test "a run that leaves a value leaves its lock taken for it, for half a second or as long as the value" {
+  get -- echo ours
+  is_marked 500
+  equal '' "$(redis set t/lock:x $uuid px 60000 nx)"
+  await is_absent t/lock:x
+  memolock get --tag t --id x --ttl 300ms --refresh -- echo ours
+  is_marked 300
+  await is_absent t:x
+  is_absent t/lock:x
+}
+
+@test "a value that is stored although its lock has vanished leaves the marker, too" {
+  spawn_get -- counted held a echo ours >out
+  await test -e a.started
+  redis del t/lock:x >/dev/null
+  release a
+  finish_all
+  is_marked 500
+  await is_absent t/lock:x
+  echo ours | memolock set --tag t --id x --ttl 1h
+  is_marked 500
+}
+
+@test "what leaves no value leaves no marker" {
+  run -3 get -- sh -c 'exit 3'
+  is_absent t/lock:x
+  run -3 get --cache-failures 1h -- sh -c 'exit 3'
+  is_absent t/lock:x
+  memolock del --tag t --id x
+  memolock get --tag t --id x --ttl 0 -- echo shared
+  is_absent t/lock:x
+  get --refresh --max-entry 1 -- echo large
+  is_absent t/lock:x
+  memolock once --tag t --id x --ttl 1h -- true
+  is_absent t/lock:x
+  memolock lock --tag t --id x -- true
+  is_absent t/lock:x
+}
+
+@test "the marker is nobody's lock, whatever the verb" {
+  # For good, as no commit leaves it, so that no verb has only been slow.
+  local mark=(redis set t/lock:x released)
+  "${mark[@]}" >/dev/null
+  run -1 memolock show --tag t --id x
+  equal '' "$(memolock ls)"
+  run -1 memolock get --tag t --id x --wait 10s
+  equal 0 "$(memolock del --tag t --id x --dry-run)"
+  equal 0 "$(memolock del --tag t --id x --lock)"
+  for verb in renew fail; do run -1 memolock $verb --tag t --id x --token released; done
+  "${mark[@]}" >/dev/null
+  equal held "$(memolock lock --tag t --id x --wait 0 -- echo held)"
+  "${mark[@]}" >/dev/null
+  equal ran "$(memolock once --tag t --id x --ttl 1h -- echo ran)"
+  "${mark[@]}" >/dev/null
+  equal ours "$(get --wait 0 -- echo ours)"
+  equal $'t\tx\tfresh' "$(memolock ls --tag t | cut -f 1-3 | grep -v mark | head -n 1)"
+  "${mark[@]}" >/dev/null
+  equal new "$(get --wait 0 --refresh -- echo new)"
+}
+
+@test "a stale entry is refreshed beside the marker" {
+  memolock get --tag t --id x --ttl 1ms --stale 1h -- echo old >/dev/null
+  redis set t/lock:x released >/dev/null
+  equal old "$(memolock get --tag t --id x --ttl 1ms --stale 1h -- echo new)"
+  await eval '[[ $(redis get t:x) == new ]]'
+}
+
+@test "del takes the marker away with the value, so that its next caller runs" {
+  get -- echo ours
+  is_marked 500
+  memolock del --tag t --id x
+  is_absent t/lock:x
+  its_lock 60000
+}
+
+@test "a renewal does not replace the marker" {
+  spawn_get --lease 10m --on-lost-lease continue -- counted held a echo ours >out
+  await test -e a.started
+  token=$(redis get t/lock:x)
+  redis set t/lock:x released >/dev/null
+  run -1 memolock renew --tag t --id x --token "$token"
+  equal released "$(redis get t/lock:x)"
+  release a
+  finish_all
+  is_marked 500
 }
 
 # ---- our values ----

@@ -191,7 +191,7 @@ newer_value() {
   one_own_line "$(<holder.err)"
   contains "$(<holder.err)" 'not stored'
   await nobody_is_connected
-  equal '' "$(redis get t/lock:x)"
+  equal '' "$(holder)"
 }
 
 @test "another program's value is not overwritten by a holder whose lock has vanished" {
@@ -233,7 +233,7 @@ newer_value() {
   hold --lease 300ms
   overtaken
   await renewed 1
-  equal '' "$(redis get t/lock:x)"
+  equal '' "$(holder)"
   release a
   finish_all
   equal theirs "$(redis get t:x)"
@@ -467,10 +467,10 @@ late_renewal() {
   await grep -qa "return 'renewed'" seen
   : >go
   finish "${spawned[-1]}"
-  equal 0 "$(redis exists t/lock:x)"
+  equal '' "$(holder)"
   grep -a "return 'renewed'" seen | tail -n 1 | sed 's/^[^]]*\] //' >renewal
   equal lost "$(redis <renewal)"
-  equal 0 "$(redis exists t/lock:x)"
+  equal '' "$(holder)"
 }
 
 @test "a renewal that arrives after the run's outcome or mark does not bring the lock back" {

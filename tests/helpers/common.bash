@@ -40,7 +40,18 @@ bury() {
   end "$1"
   ! on_redis || await nobody_holds
 }
-nobody_holds() { [[ -z $(redis keys '*/lock:*') ]]; }
+nobody_holds() { [[ -z $(redis eval "$held_on_server" 0) ]]; }
+
+# The locks that somebody holds: the marker of a run that has been stored is no holder.
+held_on_server='
+local held = {}
+for _, name in ipairs(redis.call("KEYS", "*/lock:*")) do
+  if redis.call("GET", name) ~= "released" then table.insert(held, name) end
+end
+return held'
+
+# holder: the token in the lock of t:x; nothing when nobody holds it.
+holder() { redis eval 'local t = redis.call("GET", KEYS[1]); return t ~= "released" and t' 1 t/lock:x; }
 
 # store_is_empty: there is neither entry nor lock, not even the tag's. Counters do not count.
 store_is_empty() {
@@ -78,14 +89,16 @@ store_is_clean() {
 
 nobody_is_connected() { (($(redis client list | wc -l) == 1)); }
 
-# The keys of locks and of values on their way in, and those that would stay for good though no entry is kept
-# for good under their name.
+# The keys of locks that are held and of values on their way in, and those that would stay for good though no entry
+# is kept for good under their name.
 left_on_server='
 local left = {}
 for _, name in ipairs(redis.call("KEYS", "*")) do
   local tag, id = name:match("^([^:]*):(.*)$")
   tag = tag or ""
-  if tag:match("/lock$") or tag:match("/part$") then
+  if tag:match("/lock$") and redis.call("GET", name) == "released" then
+    if redis.call("PTTL", name) < 0 then table.insert(left, name .. " (for good)") end
+  elseif tag:match("/lock$") or tag:match("/part$") then
     table.insert(left, name)
   elseif redis.call("PTTL", name) == -1 then
     local meta = tag:gsub("/meta$", ""):gsub("/files$", "") .. "/meta:" .. (id or "")
