@@ -62,7 +62,7 @@ void Lease::work() {
   while (await_readable(-1, stop_.get(), next) != Ready::interrupted) {
     const Nanoseconds asked = boot_now();
     try {
-      if (renew_(stop_.get()) == Renewal::stolen) return set_deadline(asked);
+      if (renew_() == Renewal::stolen) return set_deadline(asked);
       set_deadline(after(asked, length_));
       next = asked + length_ / 3;
     } catch (const Error&) {

@@ -19,13 +19,14 @@ enum class Renewal {
 class Lease {
  public:
   /// `acquired` is the boot clock before the request that took the lock; the lock surely lives
-  /// until `length` later. `renew` is called from the lease's thread with a descriptor that becomes
-  /// readable when it is to give up at once; it may throw Error, and is tried again then.
-  using Renew = std::function<Renewal(int interrupt)>;
+  /// until `length` later. `renew` is called from the lease's thread; it may throw Error, and is
+  /// tried again then.
+  using Renew = std::function<Renewal()>;
   Lease(Nanoseconds length, Nanoseconds acquired, Renew renew);
   /// Begins to renew, unless that has begun. Throws Error(store).
   void start();
-  /// Ends the thread; a renewal under way is interrupted.
+  /// Ends the thread, when a renewal under way has ended: the lock is about to be released, and
+  /// must not be taken by a renewal that comes after that.
   ~Lease();
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;

@@ -147,15 +147,21 @@ class RedisLock final : public Lock {
     const Nanoseconds timeout = std::min(store_.settings().timeout, store_.settings().lease / 3);
     const auto session = std::make_shared<RedisSession>(store_.settings().address, timeout, -1,
                                                         store_.log());
-    return
-        [names = names_, authority = authority_, lease = in_milliseconds(store_.settings().lease),
-         session, &broken = broken_](int interrupt) {
-          session->set_interrupt(interrupt);
-          const RedisReply reply = session->run_script(
-              redis_scripts::renew, names, {authority.token, lease, authority.acquired});
-          broken = reply.text == "broken";
-          return reply.text == "renewed" ? Renewal::renewed : Renewal::stolen;
-        };
+    return [names = names_, authority = authority_, timeout, session,
+            lease = in_milliseconds(store_.settings().lease), ahead = store_.now() - boot_now(),
+            &broken = broken_]() mutable {
+      // What is given up by then, and is still on its way, must not take the lock after its
+      // release.
+      const std::string until = in_microseconds(after(boot_now() + ahead, timeout));
+      const RedisReply reply = session->run_script(
+          redis_scripts::renew, names, {authority.token, lease, authority.acquired, until});
+      if (reply.type == RedisReply::Type::array) {
+        ahead = session->set_clock(reply) - boot_now();
+        throw store_error(session->worded("the renewal came too late"));
+      }
+      broken = reply.text == "broken";
+      return reply.text == "renewed" ? Renewal::renewed : Renewal::stolen;
+    };
   }
 
   /// After a failure: tells the waiters, if anything can be told, to run the command themselves.

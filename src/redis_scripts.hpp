@@ -106,10 +106,11 @@ local run = redis.pcall('HMGET', KEYS[5], 'token', 'fate')
 return {time[1], time[2], redis.call('HGET', KEYS[3], 'token'), size, not run.err and run}
 )"};
 
-/// ARGV: token, lease in ms, when the lock was acquired in microseconds. A lock that has vanished
-/// (evicted, server restarted) is taken again, but not for a run that has left its outcome or mark:
-/// a renewal may arrive after them, nor while the released marker is there. Returns "renewed",
-/// "lost", or "broken" when it was lost to `del --lock`.
+/// ARGV: token, lease in ms, when the lock was acquired and until when this request may take a lock
+/// that has vanished (evicted, server restarted), both in microseconds. Not for a run that has left
+/// its outcome or mark, nor beside the released marker: a renewal may arrive after the run's end.
+/// Returns "renewed", "lost", "broken" when it was lost to `del --lock`, or, for a request that has
+/// come too late to take the lock, {seconds, microseconds}.
 inline constexpr Script renew{rights, R"(
 local held_by = holder()
 if is_broken(ARGV[1]) then return 'broken' end
@@ -118,6 +119,10 @@ local function is_of_this_run(key) return redis.call('HGET', key, 'token') == AR
 if not held_by and (redis.call('EXISTS', KEYS[2]) == 1 or is_of_this_run(KEYS[5])
                 or is_of_this_run(KEYS[8])) then
   return 'lost'
+end
+if not held_by then
+  local time = redis.call('TIME')
+  if time[1] * 1000000 + time[2] > tonumber(ARGV[4]) then return time end
 end
 if not held_by or redis.call('PEXPIRE', KEYS[2], ARGV[2]) == 0 then
   redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])

@@ -457,27 +457,44 @@ told_to_end() {
 }
 
 # late_renewal COMMAND…: runs memolock, whose command is to wait for the file "go" and to take the lease of 300 ms; then
-# has its last renewal arrive once more, as from a network that has held it up.
+# has its last renewal arrive once more, as from a network that has held it up for as long as it might wait for an answer.
+# What the server says to that is in the variable "answer".
 late_renewal() {
+  local until monitor
   rm -f go
-  redis monitor >seen &
-  servers+=($!)
+  redis-cli -s "$REDIS_SOCKET" monitor >seen &
+  monitor=$!
+  servers+=($monitor)
   await grep -q OK seen
   spawn "$MEMOLOCK_BIN" "$@"
   await grep -qa "return 'renewed'" seen
   : >go
   finish "${spawned[-1]}"
   equal '' "$(holder)"
+  end $monitor
   grep -a "return 'renewed'" seen | tail -n 1 | sed 's/^[^]]*\] //' >renewal
-  equal lost "$(redis <renewal)"
+  until=$(tail -n 1 renewal | sed 's/.*"\([0-9]*\)"$/\1/')
+  await eval '(($(redis time | tr -d "\n") > until))'
+  answer=$(redis <renewal)
   equal '' "$(holder)"
 }
 
 @test "a renewal that arrives after the run's outcome or mark does not bring the lock back" {
   # shellcheck disable=SC2016
   local command=(--tag t --id x --lease 300ms -- sh -c 'until test -e go; do sleep 0.01; done; exit "$0"')
-  late_renewal get --ttl 1h "${command[@]}" 3
-  late_renewal get --ttl 0 "${command[@]}" 0
-  late_renewal get --ttl 1h --refresh "${command[@]}" 0
-  late_renewal once --ttl 1h "${command[@]}" 0
+  for run in 'get --ttl 1h 3' 'get --ttl 0 0' 'get --ttl 1h --refresh 0' 'once --ttl 1h 0'; do
+    # shellcheck disable=SC2086
+    late_renewal ${run% *} "${command[@]}" "${run##* }"
+    equal lost "$answer"
+  done
+}
+
+@test "a renewal that arrives after a release without a trace does not bring the lock back" {
+  # shellcheck disable=SC2016
+  local command=(--tag t --id x --lease 300ms -- sh -c 'until test -e go; do sleep 0.01; done')
+  for run in lock 'once --ttl 1ms'; do
+    # shellcheck disable=SC2086
+    late_renewal $run "${command[@]}"
+    equal 2 "$(wc -l <<<"$answer")" # the time
+  done
 }
