@@ -131,7 +131,7 @@ Crowd gather(Bench& bench, size_t callers, const std::string& lease, millisecond
 void await_waiters(Bench& bench, size_t count) {
   await([&] {
     const auto reply = bench.redis().ask({"PUBSUB", "NUMSUB", "b/notif:crowd"});
-    return reply.elements.at(1).integer == static_cast<int64_t>(count);
+    return reply.array<2>()[1]->integer() == static_cast<int64_t>(count);
   });
 }
 
@@ -178,7 +178,7 @@ void killed(Bench& bench, size_t callers) {
     await_waiters(bench, callers - 1);
     crowd.kill(holder);
     const Milliseconds asked = now();
-    const milliseconds left(bench.redis().ask({"PTTL", "b/lock:crowd"}).integer);
+    const milliseconds left(bench.redis().ask({"PTTL", "b/lock:crowd"}).integer());
     crowd.finish();
     row.add(crowd, crowd.begun(1) - asked - left);
   }

@@ -139,13 +139,13 @@ Words RedisServer::cli_over_tls() const {
 memolock::RedisReply RedisServer::ask(std::initializer_list<memolock::RedisArgument> command) {
   connection_->queue(command);
   memolock::RedisReply reply = connection_->read_reply();
-  if (reply.is_error()) throw std::runtime_error(reply.text);
+  if (reply.is_error()) throw std::runtime_error(*reply.error());
   ++asked_;
   return reply;
 }
 
 RedisServer::Counters RedisServer::count() {
-  const std::string info = ask({"INFO"}).text;
+  const std::string info = ask({"INFO"}).text();
   const double cpu = real_number_of(info, "used_cpu_user") + real_number_of(info, "used_cpu_sys");
   return {number_of(info, "connected_clients") - 1,
           number_of(info, "total_connections_received") - 1,

@@ -74,7 +74,7 @@ RedisCluster::RedisCluster(const fs::path& home) {
     nodes_.push_back(std::move(node));
   }
   for (const auto& node : nodes_)
-    while (node->ask({"CLUSTER", "INFO"}).text.find("cluster_state:ok") == std::string::npos)
+    while (node->ask({"CLUSTER", "INFO"}).text().find("cluster_state:ok") == std::string::npos)
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
 }
 

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <exception>
+#include <new>
 #include <string>
+#include <system_error>
 
 #include "cli/options.hpp"
 #include "cli/verbs/verbs.hpp"
@@ -88,6 +90,15 @@ Exit run_verb(const Options& options, const Log& log) {
   return {own_error};
 }
 
+/// What people are told of an exception. What a library says of itself would help nobody.
+std::string in_words(const std::exception& exception) {
+  if (const auto* const error = dynamic_cast<const Error*>(&exception)) return error->what();
+  if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr) return "out of memory";
+  if (const auto* const error = dynamic_cast<const std::system_error*>(&exception))
+    return "the system refuses what is needed: " + error_text(error->code().value());
+  return "a fault of memolock's own; please report it, with the command line";
+}
+
 /// The one place where errors end, and exit statuses of memolock's own begin.
 Exit run(int argc, char** argv) {
   Options options;
@@ -99,7 +110,7 @@ Exit run(int argc, char** argv) {
       throw store_error("cannot write the text: " + error_text(error));
     return {};
   } catch (const std::exception& error) {
-    if (options.log != Level::quiet) print_line(error.what());
+    if (options.log != Level::quiet) print_line(in_words(error));
     return {own_error};
   }
 }

@@ -149,7 +149,7 @@ class Verdict {
 
 void Verdict::take(const Trial& trial, const RedisReply& reply) {
   if (!reply.is_error()) return;
-  const std::string_view error = reply.text;
+  const std::string_view error = *reply.error();
   const std::string name = name_of(trial);
   // Before 7.0 there are no sharded channels, and the others do as well.
   const bool is_sharded = name == "SSUBSCRIBE" || name == "SPUBLISH";
@@ -239,12 +239,14 @@ std::vector<Finding> examine_access(const RedisAddress& address, Nanoseconds tim
   }
   // Without a transaction to end, this is an error that does no harm.
   RedisReply reply = ask(connection, {"EXEC"});
-  if (reply.text.find("NOPERM") != std::string::npos) verdict.take({{"EXEC"}}, reply);
+  if (reply.is_error() && reply.error()->find("NOPERM") != std::string::npos)
+    verdict.take({{"EXEC"}}, reply);
   reply = ask(connection, {"MULTI"});
   // What follows would be done then, and not only tried.
-  if (reply.type != RedisReply::Type::status)
+  if (reply.type() != RedisReply::Type::status)
     return {{Finding::Level::fail, "commands",
-             "without MULTI no other could be tried: " + reply.text,
+             std::string("without MULTI no other could be tried: ") +
+                 (reply.is_error() ? *reply.error() : misfit_in_words),
              "allow the user what the ACL rule says"}};
   const std::vector<Trial> all = trials(names, address);
   for (const Trial& trial : all) connection.queue(trial.command);

@@ -77,9 +77,10 @@ void RedisConnection::log_in(const RedisAddress& address) {
 /// A server that does not know AUTH quotes its arguments.
 void RedisConnection::check_login() {
   for (; logins_ > 0; --logins_) {
-    RedisReply reply = replies_.next();
-    if (!reply.is_error()) continue;
-    std::string& text = reply.text;
+    const RedisReply reply = replies_.next();
+    if (reply.type() == RedisReply::Type::status) continue;
+    if (!reply.is_error()) socket_->fail(misfit_in_words);
+    std::string text = *reply.error();
     text.resize(std::min(text.find(", with args"), text.size()));
     const std::string shown = escape_controls(password_);
     for (size_t at = 0; !shown.empty();) {

@@ -50,6 +50,11 @@ bool is_new_enough(std::string_view version) {
   return major && std::pair(*major, minor.value_or(0)) >= std::pair<uint64_t, uint64_t>(6, 2);
 }
 
+/// What an answer says, be it why it does not.
+std::string words_in(const RedisReply& answer) {
+  return answer.is_error() ? *answer.error() : answer.text();
+}
+
 class ServerExamination {
  public:
   /// `scratch` names an entry that nobody has, and that the server would have.
@@ -68,6 +73,7 @@ class ServerExamination {
   void add(Level level, std::string_view subject, std::string words, std::string remedy = "") {
     findings_.push_back({level, std::string(subject), std::move(words), std::move(remedy)});
   }
+  void examine();
   bool greet();
   void judge_wire();
   void judge_version(const RedisReply& hello);
@@ -95,30 +101,35 @@ void ServerExamination::run() {
       findings_ = examine_sentinels(address_, settings_.timeout);
       address_ = find_master(address_, settings_.timeout, -1, log_);
     }
-    if (!greet()) return;
-    judge_role();
-    judge_times();
-    judge_info();
-    judge_access();
+    session_.about_server([&] { examine(); });
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;
     findings_.push_back(fault(error.what(), trying_));
   }
 }
 
+void ServerExamination::examine() {
+  if (!greet()) return;
+  judge_role();
+  judge_times();
+  judge_info();
+  judge_access();
+}
+
 /// Whether the server lets itself be talked to. HELLO needs no permission, and is answered by a
 /// server that is loading, too.
 bool ServerExamination::greet() {
-  const RedisReply hello = std::move(session_.ask({{"HELLO", "2"}}).front());
+  const RedisReply hello = session_.ask({{"HELLO", "2"}}).next();
   if (hello.is_error()) {
     // Of others that do not know the command, INFO may say more.
-    if (auto known = known_fault(hello.text, "server")) {
+    if (auto known = known_fault(*hello.error(), "server")) {
       findings_.push_back(std::move(*known));
       return false;
     }
   }
-  for (size_t i = 1; i < hello.elements.size(); i += 2)
-    hello_[hello.elements[i - 1].text] = hello.elements[i].text;
+  if (!hello.is_error())
+    for (const auto& [name, value] : hello.pairs())
+      if (value->has_text()) hello_[name->text()] = value->text();
   add(Level::ok, "server", address_.shown() + " answers");
   add(Level::ok, "login", "as the user " + (address_.user.empty() ? "default" : address_.user));
   judge_wire();
@@ -139,14 +150,15 @@ void ServerExamination::judge_version(const RedisReply& hello) {
   std::string version = hello_["version"];
   std::string name = hello_["server"];
   if (version.empty()) {
-    const RedisReply info = std::move(session_.ask({{"INFO", "server"}}).front());
+    const std::string info = words_in(session_.ask({{"INFO", "server"}}).next());
     // Valkey tells the version of Redis that it is compatible with, too.
-    version = value_in(info.text, "valkey_version");
+    version = value_in(info, "valkey_version");
     name = version.empty() ? "redis" : "valkey";
-    if (version.empty()) version = value_in(info.text, "redis_version");
+    if (version.empty()) version = value_in(info, "redis_version");
   }
   if (version.empty())
-    return add(Level::advice, "version", "the server does not tell: " + hello.text,
+    return add(Level::advice, "version",
+               "the server does not tell: " + (hello.is_error() ? *hello.error() : ""),
                "make sure that it is Redis 6.2 or later, or Valkey");
   if (!name.empty() && name[0] >= 'a' && name[0] <= 'z')
     name[0] = static_cast<char>(name[0] - 'a' + 'A');
@@ -180,10 +192,10 @@ void ServerExamination::judge_times() {
   std::string refusal;
   for (int i = 0; i < 3; ++i) {
     const Nanoseconds before = boot_now();
-    const RedisReply time = std::move(session_.ask({{"TIME"}}).front());
+    const RedisReply time = session_.ask({{"TIME"}}).next();
     const Nanoseconds passed = boot_now() - before;
     const Nanoseconds now = wall_now();
-    if (time.is_error()) refusal = time.text;
+    if (time.is_error()) refusal = *time.error();
     if (passed >= trip) continue;
     trip = passed;
     if (refusal.empty()) ahead = session_.set_clock(time) - (now - passed / 2);
@@ -207,9 +219,9 @@ void ServerExamination::judge_times() {
 }
 
 void ServerExamination::judge_info() {
-  const auto replies = session_.ask({{"INFO", "memory"}, {"INFO", "clients"}});
-  judge_memory(replies[0].text);
-  judge_clients(replies[1].text);
+  RedisAnswers answers = session_.ask({{"INFO", "memory"}, {"INFO", "clients"}});
+  judge_memory(words_in(answers.next()));
+  judge_clients(words_in(answers.next()));
 }
 
 void ServerExamination::judge_memory(const std::string& info) {
@@ -259,9 +271,8 @@ void ServerExamination::take_a_lock() {
   const RedisNames names = session_.names(scratch_);
   const std::string token = new_token({this_process(), wall_now(), Keeper::holder});
   const RedisReply taken = session_.run_script(redis_scripts::acquire, names, {token, "1000"});
-  let_redis_lock_go(session_, names, token, Nanoseconds(0));
-  if (taken.elements.empty())
-    return findings_.push_back(fault("the answer to a script is none", trying_));
+  let_redis_lock_go(session_, scratch_, token, Nanoseconds(0));
+  (void)taken.array<5>();
   add(Level::ok, "writes", "a lock was taken and released");
 }
 

@@ -54,9 +54,17 @@ constexpr std::array<const char*, 24> names{
 /// Reads the values of a hash, and remembers whether all were sound.
 class Values {
  public:
-  explicit Values(const std::vector<RedisReply>& values) : values_(values) {}
+  explicit Values(std::span<const RedisReply, at_stderr> values) : values_(values) {}
 
-  [[nodiscard]] const std::string& text(Field field) const { return values_[field].text; }
+  /// Empty when there is none, or one that is too long to be sound.
+  const std::string& text(Field field) {
+    static const std::string none;
+    const RedisReply& value = values_[field];
+    if (value.has_text() || value.is_nil()) return value.text_or_empty();
+    (void)value.string();
+    sound_ = false;
+    return none;
+  }
 
   template <typename Number>
   Number number(Field field, int base = 10) {
@@ -86,17 +94,18 @@ class Values {
   [[nodiscard]] bool sound() const { return sound_; }
 
  private:
-  const std::vector<RedisReply>& values_;
+  std::span<const RedisReply, at_stderr> values_;
   bool sound_ = true;
 };
 
-bool is(const RedisReply& bytes, uint64_t size, uint64_t hash) {
+bool is(const RedisString& bytes, uint64_t size, uint64_t hash) {
   return bytes.size == size && bytes.hash == hash;
 }
 
-int write_reply(const RedisReply& reply, int to) {
-  if (reply.size == 0) return 0;
-  return reply.file ? copy_range(reply.file.get(), 0, reply.size, to) : write_all(to, reply.text);
+int write_string(const RedisString& string, int to) {
+  if (string.size == 0) return 0;
+  return string.file ? copy_range(string.file.get(), 0, string.size, to)
+                     : write_all(to, string.text);
 }
 
 }  // namespace
@@ -156,12 +165,16 @@ std::vector<RedisArgument> read_record_command(const std::string& name, WithStde
   return command;
 }
 
-const RedisReply& token_in(const RedisReply& hash) { return hash.elements.at(at_token); }
+RedisHash::RedisHash(RedisReply answer, WithStderr with)
+    : values_(answer.take_elements(with == WithStderr::yes ? at_stderr + 1 : at_stderr)) {}
 
-std::optional<Record> record_in(const Key& key, const RedisReply& hash) {
-  const std::vector<RedisReply>& values = hash.elements;
-  if (values.size() < at_stderr || values[at_version].text != version) return std::nullopt;
-  Values from(values);
+const std::string& RedisHash::token() const { return values_[at_token].text_or_empty(); }
+
+std::optional<RedisString> RedisHash::take_err() { return values_.back().take_string(); }
+
+std::optional<Record> RedisHash::record(const Key& key) const {
+  Values from{std::span<const RedisReply>(values_).first<at_stderr>()};
+  if (from.text(at_version) != version) return std::nullopt;
   Record record;
   record.key = key;
   record.token = from.text(at_token);
@@ -192,6 +205,12 @@ std::optional<Record> record_in(const Key& key, const RedisReply& hash) {
   return record;
 }
 
+int64_t life_in(const RedisReply& answer) {
+  constexpr int64_t most = std::chrono::duration_cast<std::chrono::milliseconds>(forever).count();
+  if (answer.integer() < -2) answer.refuse();
+  return std::min(answer.integer(), most);
+}
+
 Record foreign_record(const Key& key, int64_t left) {
   Record record;
   record.fate = Fate::kept;
@@ -202,7 +221,9 @@ Record foreign_record(const Key& key, int64_t left) {
 }
 
 std::string holder_in(const RedisReply& lock) {
-  return lock.text == redis_scripts::released_marker ? "" : lock.text;
+  if (lock.is_nil() || lock.is_text(redis_scripts::released_marker)) return "";
+  // What is too long for a token is told from others by its hash.
+  return lock.has_text() ? lock.text() : fmt::format("{:016x}", lock.string().hash);
 }
 
 Record run_of_token(const Key& key, const std::string& token) {
@@ -219,14 +240,13 @@ Record run_of_token(const Key& key, const std::string& token) {
   return run;
 }
 
-std::unique_ptr<RedisEntry> RedisEntry::own(const Key& key, RedisReply hash, RedisReply& out,
-                                            RedisReply files) {
-  auto record = record_in(key, hash);
-  if (!record || hash.elements.size() <= at_stderr || !is(out, record->out_size, record->out_hash))
-    return nullptr;
-  RedisReply& err = hash.elements[at_stderr];
-  if (!is(err, record->err_size, record->err_hash)) return nullptr;
-  return std::make_unique<RedisEntry>(std::move(*record), std::move(out), std::move(err),
+std::unique_ptr<RedisEntry> RedisEntry::own(const Key& key, RedisHash& hash, RedisString& out,
+                                            RedisString files) {
+  auto record = hash.record(key);
+  if (!record || !is(out, record->out_size, record->out_hash)) return nullptr;
+  auto err = hash.take_err();
+  if (!err || !is(*err, record->err_size, record->err_hash)) return nullptr;
+  return std::make_unique<RedisEntry>(std::move(*record), std::move(out), std::move(*err),
                                       std::move(files));
 }
 
@@ -242,8 +262,8 @@ std::optional<FilePart> RedisEntry::files() {
 }
 
 int RedisEntry::replay(int out, int err) {
-  const int error = write_reply(out_, out);
-  const int other = write_reply(err_, err);
+  const int error = write_string(out_, out);
+  const int other = write_string(err_, err);
   if (error != 0 && !reader_has_left(error)) return error;
   return reader_has_left(other) ? 0 : other;
 }

@@ -39,13 +39,27 @@ enum class WithStderr { no, yes };
 [[nodiscard]] std::vector<RedisArgument> read_record_command(const std::string& name,
                                                              WithStderr with = WithStderr::yes);
 
-/// The token in the answer to it; nil when there is none.
-[[nodiscard]] const RedisReply& token_in(const RedisReply& hash);
+/// What a hash answers to it, taken apart. What reads it throws UnexpectedReply.
+class RedisHash {
+ public:
+  RedisHash(RedisReply answer, WithStderr with = WithStderr::yes);
 
-/// The record in the answer to it; nothing when that is absent, damaged or of another version.
-[[nodiscard]] std::optional<Record> record_in(const Key& key, const RedisReply& hash);
+  /// Empty when there is none.
+  [[nodiscard]] const std::string& token() const;
+  /// Nothing when it is absent, damaged or of another version.
+  [[nodiscard]] std::optional<Record> record(const Key& key) const;
+  /// Nothing when it is absent; only once, and only with it.
+  [[nodiscard]] std::optional<RedisString> take_err();
 
-/// Of a value that another program has stored; `left`: the answer to PTTL.
+ private:
+  std::vector<RedisReply> values_;
+};
+
+/// How long a key lives, from the answer to PTTL: milliseconds, no more than Nanoseconds can hold;
+/// -1: without end, -2: there is no such key.
+[[nodiscard]] int64_t life_in(const RedisReply& answer);
+
+/// Of a value that another program has stored and that lives so long, as life_in has it.
 [[nodiscard]] Record foreign_record(const Key& key, int64_t left);
 
 /// Whose token is in the answer to GET of a lock; empty: nobody's, though the released marker may
@@ -57,17 +71,17 @@ enum class WithStderr { no, yes };
 
 class RedisEntry final : public Entry {
  public:
-  RedisEntry(Record record, RedisReply out, RedisReply err, RedisReply files = {})
+  RedisEntry(Record record, RedisString out, RedisString err, RedisString files = {})
       : record_(std::move(record)),
         out_(std::move(out)),
         err_(std::move(err)),
         files_(std::move(files)) {}
 
-  /// From the answer to read_record_command, the string with stdout, and that with the artifacts if
-  /// it was asked for. Null when there is no
-  /// record in the hash, or when it does not belong to that string, which is left alone then.
-  [[nodiscard]] static std::unique_ptr<RedisEntry> own(const Key& key, RedisReply hash,
-                                                       RedisReply& out, RedisReply files = {});
+  /// From a hash, the string with stdout, and that with the artifacts if it was asked for. Null
+  /// when there is no record in the hash, or when it does not belong to that string, which is left
+  /// alone then.
+  [[nodiscard]] static std::unique_ptr<RedisEntry> own(const Key& key, RedisHash& hash,
+                                                       RedisString& out, RedisString files = {});
   [[nodiscard]] const Record& record() const override { return record_; }
   /// Always: own() has seen to it.
   [[nodiscard]] bool intact() override { return true; }
@@ -76,7 +90,7 @@ class RedisEntry final : public Entry {
 
  private:
   Record record_;
-  RedisReply out_, err_, files_;
+  RedisString out_, err_, files_;
 };
 
 }  // namespace memolock

@@ -51,11 +51,12 @@ void RedisOutcome::upload() const {
   };
   if (is_large()) add(names_.part, Stream::out);
   if (has_files()) add(names_.files_part, Stream::files);
-  const auto replies = session_.transact(commands, retry_for_);
-  if (first_error(replies) == nullptr) return;
+  const RedisAnswers answers = session_.transact(commands, retry_for_);
+  const std::string* const error = answers.first_error();
+  if (error == nullptr) return;
   // What lies there may be another's; nobody is to take it for this run's.
   (void)session_.transact({{"HDEL", names_.run, "part"}}, retry_for_);
-  session_.require_answers(key_, replies);
+  throw store_error(session_.worded(key_.shown() + ": " + *error));
 }
 
 Published RedisOutcome::keep(const Record& record) const {
@@ -88,7 +89,7 @@ std::string RedisOutcome::commit(const Record& record) const {
   arguments.insert(arguments.end(), fields.begin(), fields.end());
   arguments.emplace_back("stderr");
   arguments.push_back(stream(Stream::err));
-  return session_.run_script(redis_scripts::commit, names_, arguments, retry_for_).text;
+  return answer(redis_scripts::commit, arguments, {"stored", "lost", "type", "part", "forgotten"});
 }
 
 Published RedisOutcome::mark(const Record& record) const {
@@ -96,9 +97,9 @@ Published RedisOutcome::mark(const Record& record) const {
   const auto fields = record_fields(record);
   std::vector<RedisArgument> arguments{authority_.token, authority_.acquired, life, names_.fail};
   arguments.insert(arguments.end(), fields.begin(), fields.end());
-  const RedisReply reply = session_.run_script(redis_scripts::mark, names_, arguments, retry_for_);
-  if (reply.text == "stored") return Published::done;
-  return reply.text == "forgotten" ? Published::forgotten : Published::lost;
+  const std::string said = answer(redis_scripts::mark, arguments, {"stored", "forgotten", "lost"});
+  if (said == "stored") return Published::done;
+  return said == "forgotten" ? Published::forgotten : Published::lost;
 }
 
 Published RedisOutcome::share(Record record) const {
@@ -115,14 +116,26 @@ Published RedisOutcome::share(Record record) const {
   arguments.insert(arguments.end(), {"stdout", shared && !is_large() ? stream(Stream::out) : "",
                                      "stderr", shared ? stream(Stream::err) : ""});
   if (shared && is_large()) arguments.insert(arguments.end(), {"part", authority_.token});
-  const RedisReply reply = session_.run_script(redis_scripts::share, names_, arguments, retry_for_);
-  return reply.text == "shared" ? Published::done : Published::lost;
+  const std::string said = answer(redis_scripts::share, arguments, {"shared", "lost"});
+  return said == "shared" ? Published::done : Published::lost;
 }
 
-void let_redis_lock_go(RedisSession& session, const RedisNames& names, const std::string& token,
+/// What a script has said, which must be one of its words.
+std::string RedisOutcome::answer(const redis_scripts::Script& script,
+                                 const std::vector<RedisArgument>& arguments,
+                                 std::initializer_list<std::string_view> words) const {
+  return session_.about(key_, [&] {
+    return session_.run_script(script, names_, arguments, retry_for_).one_of(words);
+  });
+}
+
+void let_redis_lock_go(RedisSession& session, const Key& key, const std::string& token,
                        Nanoseconds linger) {
   const std::string life = linger == Nanoseconds(0) ? "0" : in_milliseconds(linger);
-  (void)session.run_script(redis_scripts::let_go, names, {token, names.fail, life});
+  const RedisNames names = session.names(key);
+  session.about(key, [&] {
+    (void)session.run_script(redis_scripts::let_go, names, {token, names.fail, life}).count();
+  });
 }
 
 }  // namespace memolock

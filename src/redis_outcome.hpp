@@ -2,7 +2,10 @@
 // waiters told.
 #pragma once
 
+#include <initializer_list>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "src/redis_session.hpp"
 #include "src/spool.hpp"
@@ -44,6 +47,9 @@ class RedisOutcome {
   [[nodiscard]] bool has_files() const { return spool_.size(Stream::files) > 0; }
   [[nodiscard]] RedisArgument stream(Stream stream) const;
   [[nodiscard]] std::string commit(const Record& record) const;
+  [[nodiscard]] std::string answer(const redis_scripts::Script& script,
+                                   const std::vector<RedisArgument>& arguments,
+                                   std::initializer_list<std::string_view> words) const;
 
   RedisSession& session_;
   const Key& key_;
@@ -56,7 +62,7 @@ class RedisOutcome {
 
 /// Releases the lock without an outcome. `linger`: it stays so long instead, to say that there is
 /// one that could not be stored.
-void let_redis_lock_go(RedisSession& session, const RedisNames& names, const std::string& token,
+void let_redis_lock_go(RedisSession& session, const Key& key, const std::string& token,
                        Nanoseconds linger);
 
 }  // namespace memolock

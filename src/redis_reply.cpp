@@ -7,6 +7,7 @@
 #include <new>
 #include <optional>
 
+#include <fmt/format.h>
 #include <hiredis/read.h>
 
 #include "src/entry.hpp"
@@ -25,8 +26,16 @@ constexpr uint64_t largest_reply = 64U << 20;
 constexpr int deepest = 8;
 
 constexpr const char* malformed = "does not speak Redis's protocol";
+constexpr const char* too_large = "sent a reply that is too large";
 
-RedisReply& target(const redisReadTask* task) { return *static_cast<RedisReply*>(task->privdata); }
+/// What hiredis has read: a reply but for its place in another.
+struct Scalar {
+  RedisReply::Type type = RedisReply::Type::nil;
+  int64_t integer = 0;
+  RedisString string;
+};
+
+Scalar& target(const redisReadTask* task) { return *static_cast<Scalar*>(task->privdata); }
 
 RedisReply::Type type_of(int type) {
   if (type == REDIS_REPLY_STATUS) return RedisReply::Type::status;
@@ -35,15 +44,16 @@ RedisReply::Type type_of(int type) {
 }
 
 void* on_string(const redisReadTask* task, char* bytes, size_t size) {
-  RedisReply& reply = target(task);
-  reply.type = type_of(task->type);
-  reply.text.assign(bytes, size);
+  Scalar& scalar = target(task);
+  RedisString& string = scalar.string;
+  scalar.type = type_of(task->type);
+  string.text.assign(bytes, size);
   // A server's own words are for people to read.
-  if (reply.type == RedisReply::Type::error) reply.text = escape_controls(reply.text);
-  if (reply.type != RedisReply::Type::string) return &reply;
-  reply.size = size;
-  reply.hash = checksum(reply.text);
-  return &reply;
+  if (scalar.type == RedisReply::Type::error) string.text = escape_controls(string.text);
+  if (scalar.type != RedisReply::Type::string) return &scalar;
+  string.size = size;
+  string.hash = checksum(string.text);
+  return &scalar;
 }
 
 void* on_integer(const redisReadTask* task, long long value) {
@@ -84,11 +94,106 @@ bool is_reply_type(char c) {
 
 }  // namespace
 
-const RedisReply* first_error(std::span<const RedisReply> replies) {
+// ---- reading what is in a reply ----
+
+void UnexpectedReply::throw_named(std::string_view who) const {
+  constexpr size_t enough = 200;
+  const std::string_view words = what();
+  throw store_error(fmt::format("{}: {}", who, escape_controls(words.substr(0, enough))));
+}
+
+void RedisReply::refuse() const {
+  if (is_error()) throw UnexpectedReply(UnexpectedReply::Kind::refusal, string_.text);
+  throw UnexpectedReply(UnexpectedReply::Kind::misfit, misfit_in_words);
+}
+
+void RedisReply::require_length(bool holds) {
+  if (!holds) RedisReply().refuse();
+}
+
+int64_t RedisReply::integer() const {
+  if (type_ != Type::integer) refuse();
+  return integer_;
+}
+
+uint64_t RedisReply::count() const {
+  if (integer() < 0) refuse();
+  return static_cast<uint64_t>(integer_);
+}
+
+int64_t RedisReply::number() const {
+  if (type_ == Type::integer) return integer_;
+  const std::string& digits = text();
+  int64_t value = 0;
+  const char* const end = digits.data() + digits.size();
+  const auto [rest, error] = std::from_chars(digits.data(), end, value);
+  if (error != std::errc() || rest != end) refuse();
+  return value;
+}
+
+const std::string& RedisReply::text() const {
+  if (!has_text()) refuse();
+  return string_.text;
+}
+
+const std::string* RedisReply::text_or_nil() const { return is_nil() ? nullptr : &text(); }
+
+const std::string& RedisReply::text_or_empty() const { return is_nil() ? string_.text : text(); }
+
+const std::string& RedisReply::one_of(std::initializer_list<std::string_view> texts) const {
+  if (std::find(texts.begin(), texts.end(), text()) == texts.end()) refuse();
+  return text();
+}
+
+const RedisString& RedisReply::string() const {
+  if (type_ != Type::string) refuse();
+  return string_;
+}
+
+std::optional<RedisString> RedisReply::take_string() {
+  if (is_nil()) return std::nullopt;
+  (void)string();
+  return std::move(string_);
+}
+
+RedisList RedisReply::list() const {
+  if (type_ != Type::array && type_ != Type::push) refuse();
+  return RedisList(elements_);
+}
+
+std::vector<std::pair<const RedisReply*, const RedisReply*>> RedisReply::pairs() const {
+  if (type_ != Type::map) (void)list();
+  require_length(elements_.size() % 2 == 0);
+  std::vector<std::pair<const RedisReply*, const RedisReply*>> all;
+  for (auto at = elements_.begin(); at != elements_.end(); at += 2) all.emplace_back(&*at, &at[1]);
+  return all;
+}
+
+std::vector<RedisReply> RedisReply::take_elements(size_t count) {
+  if (type_ != Type::array) refuse();
+  require_length(elements_.size() == count);
+  return std::move(elements_);
+}
+
+const std::string* first_error(std::span<const RedisReply> replies) {
   const auto found = std::find_if(replies.begin(), replies.end(),
                                   [](const RedisReply& reply) { return reply.is_error(); });
-  return found == replies.end() ? nullptr : &*found;
+  return found == replies.end() ? nullptr : found->error();
 }
+
+RedisReply RedisAnswers::next() {
+  if (taken_ == replies_.size()) RedisReply().refuse();
+  return std::move(replies_[taken_++]);
+}
+
+RedisAnswers RedisAnswers::next(size_t count) {
+  std::vector<RedisReply> some;
+  some.reserve(count);
+  while (some.size() < count) some.push_back(next());
+  return RedisAnswers(std::move(some));
+}
+
+// ---- reading replies off a connection ----
 
 void RedisReplyReader::FreeParser::operator()(redisReader* parser) const {
   redisReaderFree(parser);
@@ -111,7 +216,8 @@ RedisReply RedisReplyReader::element(int depth) {
   const std::string_view head = line();
   if (head[0] == '+' || head[0] == '-' || head[0] == ':') return decoded(head.size());
   // hiredis knows no RESP3
-  if (head == "_\r\n") {
+  if (head[0] == '_') {
+    if (head.size() != 3) from_->fail(malformed);
     begin_ += head.size();
     return {};
   }
@@ -128,16 +234,19 @@ RedisReply RedisReplyReader::element(int depth) {
   }
   begin_ += head.size();
   if (*number < 0) return {};
-  const auto as = type == '>' ? RedisReply::Type::push : RedisReply::Type::array;
-  return array(as, type == '%' ? 2 * *number : *number, depth);
+  if (depth == deepest) from_->fail(malformed);
+  // more than this reply may still take in memory, and less than what twice of it would overflow
+  if (static_cast<uint64_t>(*number) > budget_ / sizeof(RedisReply)) from_->fail(too_large);
+  const auto count = static_cast<size_t>(*number);
+  if (type == '%') return elements(RedisReply::Type::map, 2 * count, depth);
+  return elements(type == '>' ? RedisReply::Type::push : RedisReply::Type::array, count, depth);
 }
 
-RedisReply RedisReplyReader::array(RedisReply::Type type, int64_t count, int depth) {
-  if (depth == deepest) from_->fail(malformed);
+RedisReply RedisReplyReader::elements(RedisReply::Type type, size_t count, int depth) {
   RedisReply reply;
-  reply.type = type;
+  reply.type_ = type;
   // not reserved: the count is but a claim
-  for (int64_t i = 0; i < count; ++i) reply.elements.push_back(element(depth + 1));
+  while (reply.elements_.size() < count) reply.elements_.push_back(element(depth + 1));
   return reply;
 }
 
@@ -146,29 +255,34 @@ RedisReply RedisReplyReader::decoded(size_t size) {
   spend(size);
   hold(size);
   const std::string_view bytes = held().substr(0, size);
-  RedisReply reply;
+  Scalar scalar;
   void* made = nullptr;
-  parser_->privdata = &reply;
+  parser_->privdata = &scalar;
   const bool sound = bytes.ends_with("\r\n") &&
                      redisReaderFeed(parser_.get(), bytes.data(), size) == REDIS_OK &&
-                     redisReaderGetReply(parser_.get(), &made) == REDIS_OK && made == &reply;
+                     redisReaderGetReply(parser_.get(), &made) == REDIS_OK && made == &scalar;
   if (!sound) from_->fail(malformed);
   begin_ += size;
+  RedisReply reply;
+  reply.type_ = scalar.type;
+  reply.integer_ = scalar.integer;
+  reply.string_ = std::move(scalar.string);
   return reply;
 }
 
 /// A string of the next `size` bytes, which go to a file as they come.
 RedisReply RedisReplyReader::streamed(uint64_t size) {
   RedisReply reply;
-  reply.type = RedisReply::Type::string;
-  reply.size = size;
-  reply.file = temporary_file();
-  if (!reply.file) from_->fail("cannot make a temporary file: " + error_text(errno));
+  reply.type_ = RedisReply::Type::string;
+  RedisString& string = reply.string_;
+  string.size = size;
+  string.file = temporary_file();
+  if (!string.file) from_->fail("cannot make a temporary file: " + error_text(errno));
   Checksum hash;
   for (uint64_t done = 0; done < size;) {
     if (held().empty()) receive();
     const std::string_view part = held().substr(0, size - done);
-    if (const int error = write_all_at(reply.file.get(), part, done))
+    if (const int error = write_all_at(string.file.get(), part, done))
       from_->fail("cannot keep a value in a temporary file: " + error_text(error));
     hash.add(part);
     done += part.size();
@@ -177,7 +291,7 @@ RedisReply RedisReplyReader::streamed(uint64_t size) {
   hold(2);
   if (!held().starts_with("\r\n")) from_->fail(malformed);
   begin_ += 2;
-  reply.hash = hash.value();
+  string.hash = hash.value();
   return reply;
 }
 
@@ -212,7 +326,7 @@ void RedisReplyReader::receive() {
 
 /// Takes so much off what this reply may occupy.
 void RedisReplyReader::spend(uint64_t bytes) {
-  if (bytes > budget_) from_->fail("sent a reply that is too large");
+  if (bytes > budget_) from_->fail(too_large);
   budget_ -= bytes;
 }
 

@@ -101,11 +101,12 @@ void RedisRouter::ask_one_of(const std::vector<RedisHost>& hosts, int interrupt,
       RedisConnection connection(address, share, interrupt);
       connection.queue({"CLUSTER", "SLOTS"});
       const RedisReply answer = connection.read_reply();
-      if (answer.is_error())
-        throw store_error(fmt::format("the store at {}: {}", address.shown(), answer.text));
-      if (SlotMap::from(answer, host).empty())
-        throw store_error(fmt::format("the store at {}: it knows of no slots", address.shown()));
-      learn(answer, host);
+      const std::string name = fmt::format("the store at {}", address.shown());
+      read_from(name, [&] {
+        if (answer.is_error()) answer.refuse();
+        if (SlotMap::from(answer, host).empty()) throw store_error(name + ": it knows of no slots");
+        learn(answer, host);
+      });
       has_learned = true;
       if (is_enough()) return;
     } catch (const Error& error) {

@@ -40,7 +40,7 @@ class RedisRouter {
   void suspect(const RedisHost& host, const std::string& why);
   /// Nothing of what is known is right.
   void forget();
-  /// From the answer to CLUSTER SLOTS of `asked`.
+  /// From the answer to CLUSTER SLOTS of `asked`. Throws UnexpectedReply.
   void learn(const RedisReply& answer, const RedisHost& asked);
 
   /// Asks what the slots are now. Throws Error(store).

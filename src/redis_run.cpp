@@ -26,10 +26,13 @@ constexpr Nanoseconds promise_margin = std::chrono::milliseconds(200);
 
 /// Has the promise of the lock live for `life` from now on, if the token holds it. `retry_for`: as
 /// of RedisSession.
-bool extend(RedisSession& session, const RedisNames& names, const std::string& token,
-            Nanoseconds life, Nanoseconds retry_for) {
+bool extend(RedisSession& session, const Key& key, const std::string& token, Nanoseconds life,
+            Nanoseconds retry_for) {
   const std::string text = in_milliseconds(after(life, promise_margin));
-  return session.run_script(redis_scripts::extend, names, {token, text}, retry_for).integer == 1;
+  const RedisNames names = session.names(key);
+  return session.about(key, [&] {
+    return session.run_script(redis_scripts::extend, names, {token, text}, retry_for).count() == 1;
+  });
 }
 
 /// For how long who keeps a promise, be it his own, tries to reach the server: sentinels, and the
@@ -114,7 +117,7 @@ class RedisLock final : public Lock {
 
   [[nodiscard]] Woken await_promise(Nanoseconds life, int interrupt, Onlooker& onlooker) override {
     lease_.reset();
-    (void)extend(session_, names_, authority_.token, life, store_.settings().lease);
+    (void)extend(session_, key_, authority_.token, life, store_.settings().lease);
     RedisWatch watch(store_, key_, authority_.token, store_.seen());
     for (;;) {
       Woken woken = watch.wait(after(boot_now(), watch.left() - promise_margin), interrupt,
@@ -135,7 +138,7 @@ class RedisLock final : public Lock {
     // The signal that made this caller give up must not keep it from saying so.
     session_.set_interrupt(-1);
     try {
-      let_redis_lock_go(session_, names_, authority_.token, Nanoseconds(0));
+      let_redis_lock_go(session_, key_, authority_.token, Nanoseconds(0));
     } catch (const Error& error) {
       store_.log().info("{}", error.what());  // the lock expires by itself
     }
@@ -147,20 +150,21 @@ class RedisLock final : public Lock {
     const Nanoseconds timeout = std::min(store_.settings().timeout, store_.settings().lease / 3);
     const auto session = std::make_shared<RedisSession>(store_.settings().address, timeout, -1,
                                                         store_.log());
-    return [names = names_, authority = authority_, timeout, session,
+    return [key = key_, names = names_, authority = authority_, timeout, session,
             lease = in_milliseconds(store_.settings().lease), ahead = store_.now() - boot_now(),
             &broken = broken_]() mutable {
       // What is given up by then, and is still on its way, must not take the lock after its
       // release.
       const std::string until = in_microseconds(after(boot_now() + ahead, timeout));
-      const RedisReply reply = session->run_script(
-          redis_scripts::renew, names, {authority.token, lease, authority.acquired, until});
-      if (reply.type == RedisReply::Type::array) {
+      const std::string said = session->about(key, [&] {
+        const RedisReply reply = session->run_script(
+            redis_scripts::renew, names, {authority.token, lease, authority.acquired, until});
+        if (reply.has_text()) return reply.one_of({"renewed", "lost", "broken"});
         ahead = session->set_clock(reply) - boot_now();
         throw store_error(session->worded("the renewal came too late"));
-      }
-      broken = reply.text == "broken";
-      return reply.text == "renewed" ? Renewal::renewed : Renewal::stolen;
+      });
+      broken = said == "broken";
+      return said == "renewed" ? Renewal::renewed : Renewal::stolen;
     };
   }
 
@@ -176,7 +180,7 @@ class RedisLock final : public Lock {
       // So long a waiter who missed the message takes the run for one in progress.
       constexpr std::chrono::seconds linger(2);
       try {
-        let_redis_lock_go(session_, names_, authority_.token, linger);
+        let_redis_lock_go(session_, key_, authority_.token, linger);
       } catch (const Error& error) {
         store_.log().info("{}", error.what());
       }
@@ -199,25 +203,48 @@ class RedisLock final : public Lock {
 };
 
 /// Releases a lock that the server may have given while nobody listened any more.
-void give_back(RedisStore& store, const RedisNames& names, const std::string& token) {
+void give_back(RedisStore& store, const Key& key, const std::string& token) {
   const RedisSettings& settings = store.settings();
   const auto timeout = std::min<Nanoseconds>(settings.timeout, std::chrono::milliseconds(200));
   RedisSession session(settings.address, timeout, -1, store.log());
   try {
-    let_redis_lock_go(session, names, token, Nanoseconds(0));
+    let_redis_lock_go(session, key, token, Nanoseconds(0));
   } catch (const Error& error) {
     store.log().debug("{}", error.what());  // the lock expires by itself
   }
 }
 
-/// The answer to the script `acquire`.
-RedisReply ask_for_lock(RedisStore& store, const RedisNames& names, const std::string& token) {
+/// What the script `acquire` has said.
+struct Acquired {
+  Nanoseconds at{0};  // the server's clock
+  Sighting stored;
+};
+
+/// Nothing: somebody else has the lock.
+std::optional<Acquired> acquired_from(RedisSession& session, const RedisReply& reply) {
+  if (reply.type() == RedisReply::Type::integer) {
+    if (reply.integer() != 0) reply.refuse();
+    return std::nullopt;
+  }
+  const auto [seconds, microseconds, token, length, outcome] = reply.array<5>();
+  Acquired acquired{session.set_clock(*seconds, *microseconds), {}};
+  if (!length->is_nil()) acquired.stored.entry = {token->text_or_empty(), length->count()};
+  if (!outcome->is_nil()) acquired.stored.note_failure(*outcome);
+  return acquired;
+}
+
+std::optional<Acquired> ask_for_lock(RedisStore& store, const Key& key, const RedisNames& names,
+                                     const std::string& token) {
   const std::string lease = in_milliseconds(store.settings().lease);
+  RedisSession& session = store.session();
   try {
-    return store.session().run_script(redis_scripts::acquire, names, {token, lease});
+    return session.about(key, [&] {
+      return acquired_from(session,
+                           session.run_script(redis_scripts::acquire, names, {token, lease}));
+    });
   } catch (const Error&) {
     // An interrupt, or a server that was too slow; not one that has answered.
-    if (!store.session().is_connected()) give_back(store, names, token);
+    if (!session.is_connected()) give_back(store, key, token);
     throw;
   }
 }
@@ -248,8 +275,7 @@ class RedisPromise final : public Promise {
   }
 
   [[nodiscard]] bool renew(Nanoseconds life) override {
-    return extend(store_.session(), store_.session().names(key_), authority_.token, life,
-                  persistence(store_.settings()));
+    return extend(store_.session(), key_, authority_.token, life, persistence(store_.settings()));
   }
 
  private:
@@ -263,24 +289,24 @@ class RedisPromise final : public Promise {
 }  // namespace
 
 std::unique_ptr<Lock> acquire_redis_lock(RedisStore& store, const Key& key, Keeper keeper) {
-  const RedisNames names = store.session().names(key);
+  const RedisNames names = store.session().names(key);  // its node is asked for the time, too
   const std::string token = new_token({this_process(), store.now(), keeper});
   const Nanoseconds asked = boot_now();
-  const RedisReply reply = ask_for_lock(store, names, token);
-  if (reply.type != RedisReply::Type::array || reply.elements.size() != 5) return nullptr;
-  const Nanoseconds acquired = store.session().set_clock(reply);
-  Sighting stored;
-  stored.note_entry(reply.elements[2], reply.elements[3]);
-  stored.note_failure(reply.elements[4]);
-  return std::make_unique<RedisLock>(store, key, token, asked, acquired, !(stored == store.seen()));
+  const auto acquired = ask_for_lock(store, key, names, token);
+  if (!acquired) return nullptr;
+  const bool news = !(acquired->stored == store.seen());
+  return std::make_unique<RedisLock>(store, key, token, asked, acquired->at, news);
 }
 
 std::unique_ptr<Promise> redis_promise(RedisStore& store, const Key& key,
                                        const std::string& token) {
   const RedisNames names = store.session().names(key);  // all that follows goes to its node
   if (!token.empty()) {
-    const auto replies = store.session().read({{"GET", names.lock}}, persistence(store.settings()));
-    if (holder_in(replies.front()) != token) return nullptr;
+    const bool is_its = store.session().about(key, [&] {
+      auto answers = store.session().read({{"GET", names.lock}}, persistence(store.settings()));
+      return holder_in(answers.next()) == token;
+    });
+    if (!is_its) return nullptr;
   }
   return std::make_unique<RedisPromise>(store, key, token);
 }

@@ -18,16 +18,15 @@ std::optional<RedisAddress> ask(const RedisAddress& service, const RedisAddress&
   RedisConnection connection(sentinel, timeout, interrupt);
   connection.queue({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", service.sentinels.master});
   const RedisReply reply = connection.read_reply();
-  if (reply.is_error())
-    throw store_error(fmt::format("the sentinel at {}: {}", sentinel.shown(),
-                                  escape_controls(reply.text.substr(0, 200))));
-  if (reply.elements.size() != 2) return std::nullopt;
-  const std::string& host = reply.elements[0].text;
-  const auto port = parse_number(reply.elements[1].text, 1, UINT16_MAX);
-  if (!port || !is_printable_word(host))
-    throw store_error(
-        fmt::format("the sentinel at {}: the answer is no address", sentinel.shown()));
-  return service.at({host, static_cast<uint16_t>(*port)});
+  const std::string name = fmt::format("the sentinel at {}", sentinel.shown());
+  return read_from(name, [&]() -> std::optional<RedisAddress> {
+    if (reply.is_nil()) return std::nullopt;
+    const auto [host, digits] = reply.array<2>();
+    const auto port = parse_number(digits->text(), 1, UINT16_MAX);
+    if (!port || !is_printable_word(host->text()))
+      throw store_error(name + ": the answer is no address");
+    return service.at({host->text(), static_cast<uint16_t>(*port)});
+  });
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 #include <fmt/format.h>
@@ -52,12 +51,19 @@ bool is_busy(std::string_view error) {
                      [&](std::string_view word) { return begins_with_word(error, word); });
 }
 
-bool is_push(const RedisReply& reply) { return reply.type == RedisReply::Type::push; }
+bool is_push(const RedisReply& reply) { return reply.type() == RedisReply::Type::push; }
 
 bool is_message(const RedisReply& reply) {
-  if (!is_push(reply) && reply.type != RedisReply::Type::array) return false;
-  const auto& elements = reply.elements;
-  return elements.size() == 3 && (elements[0].text == "message" || elements[0].text == "smessage");
+  if (!is_push(reply) && reply.type() != RedisReply::Type::array) return false;
+  if (reply.list().size() != 3) return false;
+  const auto [kind, channel, payload] = reply.array<3>();
+  return kind->is_text("message") || kind->is_text("smessage");
+}
+
+RedisSession::Message message_in(const RedisReply& reply) {
+  const auto [kind, channel, payload] = reply.array<3>();
+  // Of a large value it is enough to know that there is one.
+  return {channel->text(), payload->has_text() ? payload->text() : payload->string().text};
 }
 
 /// Whether an error says that this user may not subscribe, or that a program between this and a
@@ -67,17 +73,26 @@ bool bars_from_subscribing(std::string_view error) {
   return says("NOPERM") || says("NOPROTO") || (says("unknown command") && says("HELLO"));
 }
 
+/// What people are shown of a server's error.
+std::string said(std::string_view error) {
+  constexpr size_t enough = 200;
+  // Redis 7 adds in which line of which script.
+  const std::string_view start = error.substr(0, std::min(error.find(" script: "), enough));
+  // What it says of a command with many words from one who has not logged in.
+  if (start.find("unauthenticated") != std::string_view::npos)
+    return "NOAUTH Authentication required.";
+  return escape_controls(start);
+}
+
 void queue_transaction(RedisConnection& connection, const std::vector<RedisCommand>& commands) {
   connection.queue({"MULTI"});
   for (const RedisCommand& command : commands) connection.queue(command);
   connection.queue({"EXEC"});
 }
 
-int64_t number_in(const RedisReply& reply) {
-  if (reply.type == RedisReply::Type::integer) return reply.integer;
-  int64_t number = 0;
-  std::from_chars(reply.text.data(), reply.text.data() + reply.text.size(), number);
-  return number;
+/// Of one that has done what it was told, and has nothing else to say.
+void require_status(const RedisReply& reply) {
+  if (reply.type() != RedisReply::Type::status) reply.refuse();
 }
 
 }  // namespace
@@ -116,11 +131,6 @@ std::vector<RedisAddress> RedisSession::primaries() {
 std::string RedisSession::worded(std::string_view what) const {
   return fmt::format("the store at {}: {}", host_.name.empty() ? address_.shown() : host_.shown(),
                      what);
-}
-
-void RedisSession::require_answers(const Key& key, std::span<const RedisReply> replies) const {
-  if (const RedisReply* const error = first_error(replies))
-    throw store_error(worded(key.shown() + ": " + error->text));
 }
 
 void RedisSession::set_interrupt(int descriptor) {
@@ -183,7 +193,7 @@ void RedisSession::take_greeting(const RedisReply& reply) {
         return router_->learn(reply, host_);
       case Greeting::resp3:
       case Greeting::asking:
-        if (reply.is_error()) fail(reply);
+        if (reply.is_error()) fail(*reply.error());
     }
   } catch (const Refused&) {
     disconnect();  // the answers to what was sent with it are still to come
@@ -193,7 +203,8 @@ void RedisSession::take_greeting(const RedisReply& reply) {
 
 /// Another node may have taken the place of the one that was remembered, even another cluster's.
 void RedisSession::check_id(const RedisReply& id) {
-  if (id.text == expected_id_ || begins_with_word(id.text, "NOPERM")) return;
+  const bool may_not_ask = id.is_error() && begins_with_word(*id.error(), "NOPERM");
+  if (may_not_ask || (!id.is_error() && id.text() == expected_id_)) return;
   router_->forget();
   throw Elsewhere(worded("is not the node that it was"));
 }
@@ -208,31 +219,33 @@ void RedisSession::settle(RedisConnection& connection) {
 /// Who may not ask must believe the sentinels.
 void RedisSession::check_role(const RedisReply& role) {
   if (role.is_error()) {
-    if (!begins_with_word(role.text, "NOPERM")) fail(role);
+    if (!begins_with_word(*role.error(), "NOPERM")) fail(*role.error());
     may_ask_role_ = false;
-  } else if (role.elements.empty() || role.elements[0].text != "master") {
-    throw Busy(worded("is no master any more"));
+    return;
   }
+  const auto [name] = role.first<1>();
+  if (name->text() != "master") throw Busy(worded("is no master any more"));
 }
 
-void RedisSession::fail(const RedisReply& error, std::string_view key) const {
-  constexpr size_t enough = 200;
-  // Redis 7 adds in which line of which script.
-  std::string said = error.text.substr(0, std::min(error.text.find(" script: "), enough));
-  // What it says of a command with many words from one who has not logged in.
-  if (said.find("unauthenticated") != std::string::npos) said = "NOAUTH Authentication required.";
+void RedisSession::fail(const UnexpectedReply& reply, const std::string& about) {
+  const std::string text = worded((about.empty() ? "" : about + ": ") + said(reply.what()));
+  if (reply.is_misfit()) disconnect();
+  throw store_error(text);
+}
+
+void RedisSession::fail(std::string_view error, std::string_view key) const {
   const std::string about = key.empty() ? "" : escape_controls(key) + ": ";
-  const std::string text = worded(about + escape_controls(said));
+  const std::string text = worded(about + said(error));
   if (router_) {
-    if (const auto to = redirection_in(error.text, host_)) {
+    if (const auto to = redirection_in(error, host_)) {
       router_->redirect(*to);
       throw Elsewhere(text);
     }
-    if (begins_with_word(error.text, "CLUSTERDOWN") || begins_with_word(error.text, "LOADING"))
+    if (begins_with_word(error, "CLUSTERDOWN") || begins_with_word(error, "LOADING"))
       router_->suspect(host_, "");
   }
-  if (is_busy(error.text)) throw Busy(text);
-  if (begins_with_word(error.text, "OOM")) throw OutOfMemory(text);
+  if (is_busy(error)) throw Busy(text);
+  if (begins_with_word(error, "OOM")) throw OutOfMemory(text);
   throw Refused(text);
 }
 
@@ -249,7 +262,7 @@ auto RedisSession::persist(Nanoseconds retry_for, const Request& request) {
     const bool used_before = connection_.has_value();
     Nanoseconds enough{0};
     try {
-      auto answer = request(connection());
+      auto answer = about_server([&] { return request(connection()); });
       if (is_detour_) disconnect();
       return answer;
     } catch (const Refused&) {
@@ -304,7 +317,7 @@ std::vector<RedisReply> RedisSession::next_answers(RedisConnection& connection, 
   try {
     while (replies.size() < count) replies.push_back(next_answer(connection));
   } catch (const Error&) {
-    if (const RedisReply* const error = first_error(replies)) fail(*error);
+    if (const std::string* const error = first_error(replies)) fail(*error);
     throw;
   }
   return replies;
@@ -320,11 +333,18 @@ void RedisSession::leave_channels(RedisConnection& connection) {
 /// The answers to that, one for each channel.
 void RedisSession::skip_leaving(RedisConnection& connection) {
   if (!std::exchange(subscribed_, false) || speaks_resp3_) return;
-  for (int channel = 0; channel < 2; ++channel) (void)next_answer(connection);
+  for (int channel = 0; channel < 2; ++channel) {
+    const RedisReply reply = next_answer(connection);
+    if (reply.is_error()) {
+      disconnect();  // the answers to what was sent with it are still to come
+      fail(*reply.error());
+    }
+    (void)reply.array<3>();
+  }
 }
 
-std::vector<RedisReply> RedisSession::exchange(RedisConnection& connection,
-                                               const std::vector<RedisCommand>& commands) {
+RedisAnswers RedisSession::exchange(RedisConnection& connection,
+                                    const std::vector<RedisCommand>& commands) {
   leave_channels(connection);
   queue_transaction(connection, commands);
   skip_leaving(connection);
@@ -333,17 +353,18 @@ std::vector<RedisReply> RedisSession::exchange(RedisConnection& connection,
 }
 
 /// What a transaction of `count` commands has answered: the last of the replies.
-std::vector<RedisReply> RedisSession::results(std::vector<RedisReply> replies, size_t count) const {
-  if (const RedisReply* const error = first_error(replies)) fail(*error);
-  if (replies.back().elements.size() != count)
-    throw store_error(worded("the answer is not what was asked for"));
-  return std::move(replies.back().elements);
+RedisAnswers RedisSession::results(std::vector<RedisReply> replies, size_t count) const {
+  if (const std::string* const error = first_error(replies)) fail(*error);
+  RedisReply last = std::move(replies.back());
+  replies.pop_back();
+  for (const RedisReply& reply : replies) require_status(reply);
+  return RedisAnswers(last.take_elements(count));
 }
 
 /// The same while it subscribes. A transaction takes no sharded subscription, and RESP2 no other
 /// request after one: hence RESP3.
-std::vector<RedisReply> RedisSession::exchange_in_shard(const RedisNames& names,
-                                                        const std::vector<RedisCommand>& commands) {
+RedisAnswers RedisSession::exchange_in_shard(const RedisNames& names,
+                                             const std::vector<RedisCommand>& commands) {
   RedisConnection& connection = this->connection();
   // The node will not have the entry's messages but its keys.
   if (is_detour_) return exchange(connection, commands);
@@ -357,18 +378,19 @@ std::vector<RedisReply> RedisSession::exchange_in_shard(const RedisNames& names,
   const RedisReply first = next_answer(connection);
   if (first.is_error()) {
     disconnect();
-    const bool is_unknown = first.text.find("unknown command") != std::string::npos;
-    if (!is_unknown || !std::exchange(may_subscribe_in_shard_, false)) fail(first);
+    const bool is_unknown = first.error()->find("unknown command") != std::string::npos;
+    if (!is_unknown || !std::exchange(may_subscribe_in_shard_, false)) fail(*first.error());
     return exchange_in_shard(names, commands);
   }
+  require_status(first);
   auto found = results(next_answers(connection, commands.size() + 1), commands.size());
   subscribed_ = true;
   return found;
 }
 
 /// The same in a script, which a server runs whatever its memory as long as it only reads.
-std::vector<RedisReply> RedisSession::exchange_by_script(
-    RedisConnection& connection, const std::vector<RedisCommand>& commands) {
+RedisAnswers RedisSession::exchange_by_script(RedisConnection& connection,
+                                              const std::vector<RedisCommand>& commands) {
   RedisCommand script{"EVAL", redis_scripts::read, "0"};
   std::vector<std::string> counts;
   counts.reserve(commands.size());
@@ -380,20 +402,19 @@ std::vector<RedisReply> RedisSession::exchange_by_script(
   connection.queue(script);
   skip_leaving(connection);
   RedisReply reply = next_answer(connection);
-  if (reply.is_error()) fail(reply);
-  return std::move(reply.elements);
+  if (reply.is_error()) fail(*reply.error());
+  return RedisAnswers(reply.take_elements(commands.size()));
 }
 
-std::vector<RedisReply> RedisSession::transact(const std::vector<RedisCommand>& commands,
-                                               Nanoseconds retry_for) {
+RedisAnswers RedisSession::transact(const std::vector<RedisCommand>& commands,
+                                    Nanoseconds retry_for) {
   return persist(retry_for, [&](RedisConnection& connection) {
     settle(connection);
     return exchange(connection, commands);
   });
 }
 
-std::vector<RedisReply> RedisSession::read(const std::vector<RedisCommand>& commands,
-                                           Nanoseconds retry_for) {
+RedisAnswers RedisSession::read(const std::vector<RedisCommand>& commands, Nanoseconds retry_for) {
   return persist(retry_for, [&](RedisConnection& connection) {
     try {
       return exchange(connection, commands);
@@ -403,25 +424,24 @@ std::vector<RedisReply> RedisSession::read(const std::vector<RedisCommand>& comm
   });
 }
 
-std::vector<RedisReply> RedisSession::subscribe(const RedisNames& names,
-                                                const std::vector<RedisCommand>& commands,
-                                                Nanoseconds retry_for) {
+RedisAnswers RedisSession::subscribe(const RedisNames& names,
+                                     const std::vector<RedisCommand>& commands,
+                                     Nanoseconds retry_for) {
   aim_at(names);
   if (!may_subscribe_) return read(commands, retry_for);
   std::vector<RedisCommand> all{{"SUBSCRIBE", names.notif}, {"SUBSCRIBE", names.fail}};
   // A master that became a replica while somebody waits still answers.
   const bool asks_role = address_.has_sentinels() && may_ask_role_;
   if (asks_role) all.insert(all.begin(), {"ROLE"});
-  const auto first = static_cast<std::ptrdiff_t>(all.size());
   all.insert(all.end(), commands.begin(), commands.end());
   try {
     return persist(retry_for, [&](RedisConnection& connection) {
       if (router_) return exchange_in_shard(names, commands);
-      std::vector<RedisReply> replies = exchange(connection, all);
-      if (asks_role) check_role(replies.front());
-      replies.erase(replies.begin(), replies.begin() + first);
+      RedisAnswers answers = exchange(connection, all);
+      if (asks_role) check_role(answers.next());
+      for (int channel = 0; channel < 2; ++channel) (void)answers.next().array<3>();
       subscribed_ = true;
-      return replies;
+      return answers;
     });
   } catch (const OutOfMemory& error) {
     log_.debug("{}; looking without subscribing", error.what());
@@ -450,32 +470,33 @@ RedisReply RedisSession::run_script(const redis_scripts::Script& script, const R
     connection.queue(command);
     skip_leaving(connection);
     RedisReply reply = next_answer(connection);
-    if (reply.is_error()) fail(reply, names.value);
+    if (reply.is_error()) fail(*reply.error(), names.value);
     return reply;
   });
 }
 
-std::vector<RedisReply> RedisSession::send_all(RedisConnection& connection,
-                                               const std::vector<RedisCommand>& commands) {
+RedisAnswers RedisSession::send_all(RedisConnection& connection,
+                                    const std::vector<RedisCommand>& commands) {
   // Before each of them there would have to be an ASKING.
   if (is_detour_) return exchange(connection, commands);
   leave_channels(connection);
   for (const RedisCommand& command : commands) connection.queue(command);
   skip_leaving(connection);
-  return next_answers(connection, commands.size());
+  return RedisAnswers(next_answers(connection, commands.size()));
 }
 
-std::vector<RedisReply> RedisSession::ask(const std::vector<RedisCommand>& commands) {
+RedisAnswers RedisSession::ask(const std::vector<RedisCommand>& commands) {
   return persist(Nanoseconds(0),
                  [&](RedisConnection& connection) { return send_all(connection, commands); });
 }
 
-std::vector<RedisReply> RedisSession::pipeline(const std::vector<RedisCommand>& commands) {
+RedisAnswers RedisSession::pipeline(const std::vector<RedisCommand>& commands) {
   return persist(Nanoseconds(0), [&](RedisConnection& connection) {
-    std::vector<RedisReply> replies = send_all(connection, commands);
-    for (const RedisReply& reply : replies)
-      if (reply.is_error() && !begins_with_word(reply.text, "WRONGTYPE")) fail(reply);
-    return replies;
+    RedisAnswers answers = send_all(connection, commands);
+    answers.each_error([&](const std::string& error) {
+      if (!begins_with_word(error, "WRONGTYPE")) fail(error);
+    });
+    return answers;
   });
 }
 
@@ -488,9 +509,8 @@ RedisSession::Awaited RedisSession::await_message(Nanoseconds deadline, int inte
   try {
     awaited.ready = connection().await_reply(interrupt, deadline);
     if (awaited.ready != Ready::readable) return awaited;
-    RedisReply reply = connection().read_reply();
-    if (is_message(reply))
-      awaited.message = {std::move(reply.elements[1].text), std::move(reply.elements[2].text)};
+    const RedisReply reply = connection().read_reply();
+    if (is_message(reply)) awaited.message = message_in(reply);
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;
     log_.debug("{}; connecting again", error.what());
@@ -500,14 +520,22 @@ RedisSession::Awaited RedisSession::await_message(Nanoseconds deadline, int inte
 }
 
 Nanoseconds RedisSession::now() {
-  if (!clock_offset_) (void)set_clock(pipeline({{"TIME"}}).front());
+  if (!clock_offset_) (void)about_server([&] { return set_clock(pipeline({{"TIME"}}).next()); });
   return boot_now() + *clock_offset_;
 }
 
-Nanoseconds RedisSession::set_clock(const RedisReply& answer) {
-  if (answer.elements.size() < 2) throw store_error(worded("the answer has no time in it"));
-  const Nanoseconds time = std::chrono::seconds(number_in(answer.elements[0])) +
-                           std::chrono::microseconds(number_in(answer.elements[1]));
+Nanoseconds RedisSession::set_clock(const RedisReply& time) {
+  const auto [seconds, microseconds] = time.array<2>();
+  return set_clock(*seconds, *microseconds);
+}
+
+Nanoseconds RedisSession::set_clock(const RedisReply& seconds, const RedisReply& microseconds) {
+  // up to the year 2200, which leaves room to add to it
+  constexpr int64_t last = 7258118400;
+  if (seconds.number() < 0 || seconds.number() > last) seconds.refuse();
+  if (microseconds.number() < 0 || microseconds.number() >= 1000000) microseconds.refuse();
+  const Nanoseconds time = std::chrono::seconds(seconds.number()) +
+                           std::chrono::microseconds(microseconds.number());
   clock_offset_ = time - boot_now();
   return time;
 }

@@ -56,18 +56,18 @@ class RedisSession {
 
   /// The answers to `commands`, run at one instant. An answer may be an error of its command's.
   /// Throws Error(store).
-  [[nodiscard]] std::vector<RedisReply> transact(const std::vector<RedisCommand>& commands,
-                                                 Nanoseconds retry_for = Nanoseconds(0));
+  [[nodiscard]] RedisAnswers transact(const std::vector<RedisCommand>& commands,
+                                      Nanoseconds retry_for = Nanoseconds(0));
 
   /// The same of commands that only read, which a server can answer though it is out of memory.
-  [[nodiscard]] std::vector<RedisReply> read(const std::vector<RedisCommand>& commands,
-                                             Nanoseconds retry_for = Nanoseconds(0));
+  [[nodiscard]] RedisAnswers read(const std::vector<RedisCommand>& commands,
+                                  Nanoseconds retry_for = Nanoseconds(0));
 
   /// The same while it subscribes to the two channels of an entry. Where the server refuses that
   /// to this user, or has no memory for it, without: then is_subscribed() is false.
-  [[nodiscard]] std::vector<RedisReply> subscribe(const RedisNames& names,
-                                                  const std::vector<RedisCommand>& commands,
-                                                  Nanoseconds retry_for);
+  [[nodiscard]] RedisAnswers subscribe(const RedisNames& names,
+                                       const std::vector<RedisCommand>& commands,
+                                       Nanoseconds retry_for);
   /// Whether the last request was answered, be it with an error.
   [[nodiscard]] bool is_connected() const { return connection_.has_value(); }
   [[nodiscard]] bool is_subscribed() const { return subscribed_; }
@@ -79,10 +79,10 @@ class RedisSession {
 
   /// The answers to commands that need not be at one instant, in one round trip. An answer may be
   /// an error of its command's: a key of a foreign type. Throws Error(store) for any other.
-  [[nodiscard]] std::vector<RedisReply> pipeline(const std::vector<RedisCommand>& commands);
+  [[nodiscard]] RedisAnswers pipeline(const std::vector<RedisCommand>& commands);
 
   /// The same, any answer an error as it may be.
-  [[nodiscard]] std::vector<RedisReply> ask(const std::vector<RedisCommand>& commands);
+  [[nodiscard]] RedisAnswers ask(const std::vector<RedisCommand>& commands);
 
   struct Message {
     std::string channel, payload;
@@ -98,13 +98,32 @@ class RedisSession {
 
   /// The server's clock. Asks it the first time.
   [[nodiscard]] Nanoseconds now();
-  /// Takes over the time that an answer begins with: seconds and microseconds. Returns it.
-  Nanoseconds set_clock(const RedisReply& answer);
+  /// Takes over the answer to TIME, or the two that are in it. Returns the time.
+  Nanoseconds set_clock(const RedisReply& time);
+  Nanoseconds set_clock(const RedisReply& seconds, const RedisReply& microseconds);
 
   /// An error in words, with the server's name before it.
   [[nodiscard]] std::string worded(std::string_view what) const;
-  /// Throws Error(store) for the first error among the answers about an entry.
-  void require_answers(const Key& key, std::span<const RedisReply> replies) const;
+
+  /// What `read` returns, which reads what the server has answered about an entry. UnexpectedReply
+  /// becomes Error(store) "the store at …: TAG:ID: …". After a misfit the connection is dropped.
+  template <typename Read>
+  auto about(const Key& key, const Read& read) -> decltype(read()) {
+    try {
+      return read();
+    } catch (const UnexpectedReply& reply) {
+      fail(reply, key.shown());
+    }
+  }
+  /// The same about nothing in particular.
+  template <typename Read>
+  auto about_server(const Read& read) -> decltype(read()) {
+    try {
+      return read();
+    } catch (const UnexpectedReply& reply) {
+      fail(reply, "");
+    }
+  }
 
  private:
   /// What is sent before a request and answered before it.
@@ -126,17 +145,16 @@ class RedisSession {
   void skip_leaving(RedisConnection& connection);
   RedisReply next_answer(RedisConnection& connection);
   std::vector<RedisReply> next_answers(RedisConnection& connection, size_t count);
-  std::vector<RedisReply> send_all(RedisConnection& connection,
-                                   const std::vector<RedisCommand>& commands);
-  std::vector<RedisReply> exchange(RedisConnection& connection,
-                                   const std::vector<RedisCommand>& commands);
-  std::vector<RedisReply> exchange_by_script(RedisConnection& connection,
-                                             const std::vector<RedisCommand>& commands);
+  RedisAnswers send_all(RedisConnection& connection, const std::vector<RedisCommand>& commands);
+  RedisAnswers exchange(RedisConnection& connection, const std::vector<RedisCommand>& commands);
+  RedisAnswers exchange_by_script(RedisConnection& connection,
+                                  const std::vector<RedisCommand>& commands);
   /// Throws what the server said, about the entry whose value is in `key` if there is one.
-  void fail(const RedisReply& error, std::string_view key = {}) const;
-  std::vector<RedisReply> results(std::vector<RedisReply> replies, size_t count) const;
-  std::vector<RedisReply> exchange_in_shard(const RedisNames& names,
-                                            const std::vector<RedisCommand>& commands);
+  [[noreturn]] void fail(std::string_view error, std::string_view key = {}) const;
+  [[noreturn]] void fail(const UnexpectedReply& reply, const std::string& about);
+  RedisAnswers results(std::vector<RedisReply> replies, size_t count) const;
+  RedisAnswers exchange_in_shard(const RedisNames& names,
+                                 const std::vector<RedisCommand>& commands);
 
   RedisAddress address_;
   Nanoseconds timeout_;

@@ -31,18 +31,18 @@ std::optional<uint16_t> slot_in(std::string_view text) {
 std::optional<uint16_t> port_in(std::string_view text) { return short_number(text, 1, UINT16_MAX); }
 
 std::optional<SlotMap::Range> range_from(const RedisReply& answer, const RedisHost& asked) {
-  if (answer.elements.size() < 3 || answer.elements[2].elements.size() < 2) return std::nullopt;
-  const int64_t first = answer.elements[0].integer;
-  const int64_t last = answer.elements[1].integer;
-  const auto& node = answer.elements[2].elements;
-  const int64_t port = node[1].integer;
+  const auto [from, to, node] = answer.first<3>();
+  const auto [name, its_port] = node->first<2>();
+  const int64_t first = from->integer();
+  const int64_t last = to->integer();
+  const int64_t port = its_port->integer();
   if (first < 0 || first > last || last >= slot_count || port < 1 || port > UINT16_MAX)
     return std::nullopt;
   SlotMap::Range range{static_cast<uint16_t>(first),
                        static_cast<uint16_t>(last),
-                       {host_named(node[0].text, static_cast<uint16_t>(port), asked),
-                        node.size() > 2 ? node[2].text : ""},
-                       answer.elements.size() > 3};
+                       {host_named(name->text_or_empty(), static_cast<uint16_t>(port), asked), ""},
+                       answer.list().size() > 3};
+  if (node->list().size() > 2) range.node.id = node->first<3>().back()->text_or_empty();
   if (!is_printable_word(range.node.host.name)) return std::nullopt;
   if (!is_printable_word(range.node.id)) range.node.id.clear();
   return range;
@@ -77,7 +77,8 @@ uint16_t slot_of(std::string_view key) {
 
 SlotMap SlotMap::from(const RedisReply& answer, const RedisHost& asked) {
   SlotMap map;
-  for (const RedisReply& element : answer.elements) {
+  if (answer.is_error()) return map;
+  for (const RedisReply& element : answer.list()) {
     auto range = range_from(element, asked);
     // A slot has one node; the first that is named.
     if (range && map.is_free(*range)) map.ranges_.push_back(std::move(*range));

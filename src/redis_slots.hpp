@@ -33,7 +33,8 @@ class SlotMap {
     bool has_replica = false;
   };
 
-  /// Of the answer to CLUSTER SLOTS that `asked` has given; empty when it is none.
+  /// Of the answer to CLUSTER SLOTS that `asked` has given; empty when it is an error. Throws
+  /// UnexpectedReply.
   [[nodiscard]] static SlotMap from(const RedisReply& answer, const RedisHost& asked);
 
   /// A line "FIRST LAST ID PORT HOST" for each range, and back: empty when a line is anything else.

@@ -41,26 +41,29 @@ bool is_expiry_of_meta(int64_t of_meta, int64_t of_value) {
   return std::abs(of_meta - linger - of_value) <= linger / 2;
 }
 
-/// From the answers to those commands; nothing when there is neither entry nor run, or a key of a
-/// foreign type.
-std::optional<Listing> listing_from(const Key& key, std::span<const RedisReply> replies) {
-  if (first_error(replies) != nullptr) return std::nullopt;
-  if (const std::string holder = holder_in(replies[0]); !holder.empty())
-    return Listing{run_of_token(key, holder), true, 0};
-  constexpr int64_t missing = -2;
-  const int64_t left = replies[1].integer;
+/// From the answers to those commands but the last; nothing when there is neither entry nor run, or
+/// a key of a foreign type.
+std::optional<Listing> listing_from(const Key& key, RedisAnswers answers) {
+  if (answers.first_error() != nullptr) return std::nullopt;
+  const std::string holder = holder_in(answers.next());
+  const int64_t left = life_in(answers.next());
+  const int64_t left_of_meta = life_in(answers.next());
   Listing listing;
+  listing.size = answers.next().count();
+  const RedisHash meta(answers.next(), WithStderr::no);
+  const RedisHash run(answers.next(), WithStderr::no);
+  if (!holder.empty()) return Listing{run_of_token(key, holder), true, 0};
+  constexpr int64_t missing = -2;
   if (left == missing) {
-    auto outcome = record_in(key, replies[5]);
+    auto outcome = run.record(key);
     if (!outcome || outcome->fate != Fate::failed) return std::nullopt;
     listing.size = outcome->out_size + outcome->err_size;
     listing.record = std::move(*outcome);
     return listing;
   }
-  listing.size = static_cast<uint64_t>(replies[3].integer);
-  auto record = record_in(key, replies[4]);
+  auto record = meta.record(key);
   // Not by the hash, for which the value would have to be read.
-  if (record && record->out_size == listing.size && is_expiry_of_meta(replies[2].integer, left)) {
+  if (record && record->out_size == listing.size && is_expiry_of_meta(left_of_meta, left)) {
     listing.size += record->err_size + record->files_size;
     listing.record = std::move(*record);
   } else {
@@ -69,16 +72,19 @@ std::optional<Listing> listing_from(const Key& key, std::span<const RedisReply> 
   return listing;
 }
 
-}  // namespace
-
-void Sighting::note_entry(const RedisReply& token, const RedisReply& length) {
-  if (length.type == RedisReply::Type::integer)
-    entry = {token.text, static_cast<uint64_t>(length.integer)};
+/// The mark, from the last of those answers.
+std::optional<Listing> mark_from(const Key& key, RedisReply answer) {
+  if (answer.is_error()) return std::nullopt;
+  auto mark = RedisHash(std::move(answer), WithStderr::no).record(key);
+  if (!mark) return std::nullopt;
+  return Listing{std::move(*mark), false, 0};
 }
 
+}  // namespace
+
 void Sighting::note_failure(const RedisReply& outcome) {
-  const auto& values = outcome.elements;
-  if (values.size() == 2 && values[1].text == fate_in_hash(Fate::failed)) failure = values[0].text;
+  const auto [token, fate] = outcome.array<2>();
+  if (fate->text_or_empty() == fate_in_hash(Fate::failed)) failure = token->text_or_empty();
 }
 
 RedisStore::RedisStore(RedisSettings settings, int interrupt, const Log& log)
@@ -95,23 +101,25 @@ std::unique_ptr<Entry> RedisStore::look_up(const Key& key) {
       {"TIME"}, read_record_command(names.meta), {"PTTL", names.value}, {"GET", names.value}};
   if (fetches_files_) commands.push_back({"GET", names.files});
   commands.push_back({"HMGET", names.run, "token", "fate"});
-  auto replies = session_.read(commands);
-  seen_ = {};
-  // Of no use to a hit, and so no reason to refuse one when its key is of a foreign type.
-  seen_.note_failure(replies.back());
-  replies.pop_back();
-  session_.require_answers(key, replies);
-  (void)session_.set_clock(replies[0]);
-  RedisReply& value = replies[3];
-  if (value.type != RedisReply::Type::string) return nullptr;
-  const RedisReply& token = token_in(replies[1]);
-  seen_.entry = {token.text, value.size};
-  RedisReply files = fetches_files_ ? std::move(replies.back()) : RedisReply{};
-  if (auto entry = RedisEntry::own(key, std::move(replies[1]), value, std::move(files)))
-    return entry;
-  Record record = foreign_record(key, replies[2].integer);
-  record.out_size = value.size;
-  return std::make_unique<RedisEntry>(std::move(record), std::move(value), RedisReply{});
+  return session_.about(key, [&]() -> std::unique_ptr<Entry> {
+    RedisAnswers answers = session_.read(commands);
+    seen_ = {};
+    (void)session_.set_clock(answers.next());
+    RedisHash hash(answers.next());
+    const int64_t left = life_in(answers.next());
+    auto value = answers.next().take_string();
+    auto files = fetches_files_ ? answers.next().take_string() : std::nullopt;
+    // Of no use to a hit, and so no reason to refuse one when its key is of a foreign type.
+    const RedisReply outcome = answers.next();
+    if (!outcome.is_error()) seen_.note_failure(outcome);
+    if (!value) return nullptr;
+    seen_.entry = {hash.token(), value->size};
+    if (auto entry = RedisEntry::own(key, hash, *value, std::move(files).value_or(RedisString{})))
+      return entry;
+    Record record = foreign_record(key, left);
+    record.out_size = value->size;
+    return std::make_unique<RedisEntry>(std::move(record), std::move(*value), RedisString{});
+  });
 }
 
 std::unique_ptr<Entry> RedisStore::failure(const Key& key) {
@@ -125,21 +133,30 @@ std::unique_ptr<Entry> RedisStore::last_outcome(const Key& key) {
   std::vector<RedisCommand> commands{
       read_record_command(names.run), {"HMGET", names.run, "stdout", "part"}, {"GET", names.part}};
   if (fetches_files_) commands.push_back({"GET", names.files_part});
-  auto replies = session_.read(commands);
-  auto& out = replies[1].elements;
-  if (out.size() != 2) return nullptr;
-  const bool in_part = !out[1].text.empty() && out[1].text == token_in(replies[0]).text;
-  RedisReply files = fetches_files_ ? std::move(replies.back()) : RedisReply{};
-  return RedisEntry::own(key, std::move(replies[0]), in_part ? replies[2] : out[0],
-                         std::move(files));
+  return session_.about(key, [&]() -> std::unique_ptr<Entry> {
+    RedisAnswers answers = session_.read(commands);
+    RedisReply run = answers.next();
+    RedisReply texts = answers.next();
+    if (run.is_error()) return nullptr;  // a foreign type of key has no outcome
+    RedisHash hash(std::move(run));
+    const auto [here, part] = texts.array<2>();
+    RedisReply in_part = answers.next();
+    auto files = fetches_files_ ? answers.next().take_string() : std::nullopt;
+    const bool is_in_part = !part->is_nil() && part->text() == hash.token();
+    auto out = is_in_part ? in_part.take_string() : here->take_string();
+    if (!out) return nullptr;
+    return RedisEntry::own(key, hash, *out, std::move(files).value_or(RedisString{}));
+  });
 }
 
 std::optional<Record> RedisStore::mark(const Key& key) {
   const RedisNames names = session_.names(key);
-  const auto replies = session_.read({{"TIME"}, read_record_command(names.mark, WithStderr::no)});
-  session_.require_answers(key, replies);
-  (void)session_.set_clock(replies[0]);
-  return record_in(key, replies[1]);
+  return session_.about(key, [&] {
+    RedisAnswers answers = session_.read(
+        {{"TIME"}, read_record_command(names.mark, WithStderr::no)});
+    (void)session_.set_clock(answers.next());
+    return RedisHash(answers.next(), WithStderr::no).record(key);
+  });
 }
 
 std::unique_ptr<Lock> RedisStore::try_acquire(const Key& key, Keeper keeper) {
@@ -158,31 +175,36 @@ std::unique_ptr<Promise> RedisStore::promise(const Key& key, const std::string& 
 
 bool RedisStore::is_locked(const Key& key) {
   const RedisNames names = session_.names(key);
-  return !holder_in(session_.pipeline({{"GET", names.lock}}).front()).empty();
+  return session_.about(key, [&] {
+    return !holder_in(session_.pipeline({{"GET", names.lock}}).next()).empty();
+  });
 }
 
 bool RedisStore::knows(const Key& key) {
   const RedisNames names = session_.names(key);
-  const auto replies = session_.read({{"TYPE", names.value},
-                                      {"TYPE", names.mark},
-                                      {"TYPE", names.lock},
-                                      {"TYPE", names.meta},
-                                      {"TYPE", names.files},
-                                      {"TYPE", names.run},
-                                      {"GET", names.lock},
-                                      {"HMGET", names.run, "forgotten", "fate"}});
-  constexpr std::array<std::string_view, 6> types{"string", "hash",   "string",
-                                                  "hash",   "string", "hash"};
-  for (size_t i = 0; i < types.size(); ++i)
-    if (!replies[i].is_error() && replies[i].text != types.at(i) && replies[i].text != "none")
-      throw store_error(session_.worded(foreign_type_in_words(key)));
-  session_.require_answers(key, replies);
-  const bool stored = replies[0].text != "none" || replies[1].text != "none";
-  const std::string holder = holder_in(replies[6]);
-  const auto& run = replies[7].elements;
-  if (run.size() != 2) throw store_error(session_.worded("HMGET has no answer"));
-  return stored || run[1].text == fate_in_hash(Fate::failed) ||
-         (!holder.empty() && holder != run[0].text);
+  const std::vector<RedisCommand> commands{
+      {"TYPE", names.value}, {"TYPE", names.mark},
+      {"TYPE", names.lock},  {"TYPE", names.meta},
+      {"TYPE", names.files}, {"TYPE", names.run},
+      {"GET", names.lock},   {"HMGET", names.run, "forgotten", "fate"}};
+  return session_.about(key, [&] {
+    RedisAnswers answers = session_.read(commands);
+    // Whether there is such a key.
+    const auto is_there = [&](std::string_view type) {
+      const RedisReply found = answers.next();
+      if (found.text() != type && found.text() != "none")
+        throw store_error(session_.worded(foreign_type_in_words(key)));
+      return found.text() != "none";
+    };
+    const bool has_value = is_there("string");
+    const bool has_mark = is_there("hash");
+    for (const char* const type : {"string", "hash", "string", "hash"}) (void)is_there(type);
+    const std::string holder = holder_in(answers.next());
+    const RedisReply run = answers.next();
+    const auto [forgotten, fate] = run.array<2>();
+    return has_value || has_mark || fate->text_or_empty() == fate_in_hash(Fate::failed) ||
+           (!holder.empty() && holder != forgotten->text_or_empty());
+  });
 }
 
 bool RedisStore::forget(const Key& key) {
@@ -193,17 +215,21 @@ bool RedisStore::forget(const Key& key) {
 
 std::optional<bool> RedisStore::forget_entry(const Key& key, Whose whose, Types types) {
   const std::string lease = in_milliseconds(settings_.lease);
-  const RedisReply reply = session_.run_script(
-      redis_scripts::forget, session_.names(key),
-      {lease, whose == Whose::anybodys ? "1" : "0", types == Types::any ? "1" : "0"});
-  if (reply.text == "type") return std::nullopt;
-  return reply.integer > 0;
+  return session_.about(key, [&]() -> std::optional<bool> {
+    const RedisReply reply = session_.run_script(
+        redis_scripts::forget, session_.names(key),
+        {lease, whose == Whose::anybodys ? "1" : "0", types == Types::any ? "1" : "0"});
+    if (reply.is_text("type")) return std::nullopt;
+    return reply.count() > 0;
+  });
 }
 
 bool RedisStore::break_lock(const Key& key) {
   const RedisNames names = session_.names(key);
   const std::string lease = in_milliseconds(settings_.lease);
-  return session_.run_script(redis_scripts::break_lock, names, {names.fail, lease}).integer > 0;
+  return session_.about(key, [&] {
+    return session_.run_script(redis_scripts::break_lock, names, {names.fail, lease}).count() > 0;
+  });
 }
 
 size_t RedisStore::forget_all(const std::string& tag, Whose whose) {
@@ -237,17 +263,21 @@ std::vector<RedisStore::Located> RedisStore::keys_of(const std::optional<std::st
   const auto all_nodes = nodes();
   for (size_t node = 0; node < all_nodes.size(); ++node) {
     RedisSession& session = *all_nodes[node];
+    const auto take = [&](const std::string& name) {
+      const auto key = key_of_redis_name(name, brace);
+      // One that moves may be seen at both.
+      if (key && (!tag || key->tag == *tag)) found.insert({{key->tag, key->id}, node});
+    };
     std::string cursor = "0";
     do {
-      auto reply = std::move(
-          session.pipeline({{"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"}}).front());
-      if (reply.elements.size() != 2) throw store_error(session.worded("SCAN has no answer"));
-      for (const RedisReply& name : reply.elements[1].elements) {
-        const auto key = key_of_redis_name(name.text, brace);
-        // One that moves may be seen at both.
-        if (key && (!tag || key->tag == *tag)) found.insert({{key->tag, key->id}, node});
-      }
-      cursor = reply.elements[0].text;
+      session.about_server([&] {
+        const RedisReply reply =
+            session.pipeline({{"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"}}).next();
+        const auto [next, names] = reply.array<2>();
+        for (const RedisReply& name : names->list())
+          if (!name.string().file) take(name.text());  // else longer than any of ours
+        cursor = next->text();
+      });
       say_progress_("found", found.size());
     } while (cursor != "0");
   }
@@ -268,7 +298,7 @@ void RedisStore::list(const std::optional<std::string>& tag,
 void RedisStore::list_some(std::span<const Located> some,
                            const std::function<void(const Listing&)>& each) {
   const auto all_nodes = nodes();
-  std::vector<std::vector<RedisReply>> replies(some.size());
+  std::vector<RedisAnswers> answers(some.size());
   for (size_t node = 0; node < all_nodes.size(); ++node) {
     std::vector<RedisNames> names;
     for (const Located& one : some)
@@ -277,28 +307,21 @@ void RedisStore::list_some(std::span<const Located> some,
     for (const RedisNames& its : names)
       for (RedisCommand& command : listing_commands(its)) commands.push_back(std::move(command));
     if (commands.empty()) continue;
-    auto answers = all_nodes[node]->ask(commands);
-    const size_t step = commands.size() / names.size();
-    auto from = answers.begin();
-    for (size_t i = 0; i < some.size(); ++i) {
-      if (some[i].node != node) continue;
-      const auto to = from + static_cast<std::ptrdiff_t>(step);
-      replies[i].assign(std::make_move_iterator(from), std::make_move_iterator(to));
-      from = to;
-    }
+    RedisAnswers all = all_nodes[node]->ask(commands);
+    for (size_t i = 0; i < some.size(); ++i)
+      if (some[i].node == node) answers[i] = all.next(commands.size() / names.size());
   }
   for (size_t i = 0; i < some.size(); ++i) {
     const Key& key = some[i].key;
-    // A node that has it no more says so; all other errors come again.
-    if (first_error(replies[i]) != nullptr) {
-      const RedisNames names = session_.names(key);
-      replies[i] = session_.pipeline(listing_commands(names));
-    }
-    const auto its = std::span<const RedisReply>(replies[i]);
-    const auto listing = listing_from(key, its.first(its.size() - 1));
-    if (listing) each(*listing);
-    auto mark = record_in(key, its.back());
-    if (mark && !(listing && listing->running)) each({std::move(*mark), false, 0});
+    session_.about(key, [&] {
+      // A node that has it no more says so; all other errors come again.
+      if (answers[i].first_error() != nullptr)
+        answers[i] = session_.pipeline(listing_commands(session_.names(key)));
+      const auto listing = listing_from(key, answers[i].next(6));
+      if (listing) each(*listing);
+      const auto mark = mark_from(key, answers[i].next());
+      if (mark && !(listing && listing->running)) each(*mark);
+    });
   }
 }
 

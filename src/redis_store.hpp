@@ -42,9 +42,8 @@ struct Sighting {
   std::string failure;                                    ///< its token; empty: none
   bool operator==(const Sighting&) const = default;
 
-  /// From the answers for both; a length that is no number stands for no value.
-  void note_entry(const RedisReply& token, const RedisReply& length);
-  /// From the answer for token and fate of the last outcome that is no entry.
+  /// From the answer for token and fate of the last outcome that is no entry. Throws
+  /// UnexpectedReply.
   void note_failure(const RedisReply& outcome);
 };
 

@@ -97,27 +97,33 @@ Woken RedisWatch::sleep(Nanoseconds deadline, int interrupt, Onlooker& onlooker)
 }
 
 RedisState RedisWatch::read_state(Nanoseconds retry_for) {
-  const auto replies = session_.subscribe(names_,
-                                          {{"TIME"},
-                                           {"GET", names_.lock},
-                                           {"PTTL", names_.lock},
-                                           {"HMGET", names_.run, "token", "forgotten"},
-                                           {"HGET", names_.meta, "token"},
-                                           {"EXISTS", names_.value},
-                                           {"STRLEN", names_.value},
-                                           {"HMGET", names_.run, "token", "fate"}},
-                                          retry_for);
-  session_.require_answers(key_, replies);
-  (void)session_.set_clock(replies[0]);
-  RedisState state;
-  state.holder = holder_in(replies[1]);
-  if (!state.holder.empty() && replies[2].integer >= 0)
-    state.left = milliseconds(replies[2].integer);
-  state.last_run = replies[3].elements.at(0).text;
-  state.forgotten = replies[3].elements.at(1).text;
-  if (replies[5].integer == 1) state.stored.note_entry(replies[4], replies[6]);
-  state.stored.note_failure(replies[7]);
-  return state;
+  return session_.about(key_, [&] {
+    RedisAnswers answers = session_.subscribe(names_,
+                                              {{"TIME"},
+                                               {"GET", names_.lock},
+                                               {"PTTL", names_.lock},
+                                               {"HMGET", names_.run, "token", "forgotten"},
+                                               {"HGET", names_.meta, "token"},
+                                               {"EXISTS", names_.value},
+                                               {"STRLEN", names_.value},
+                                               {"HMGET", names_.run, "token", "fate"}},
+                                              retry_for);
+    (void)session_.set_clock(answers.next());
+    RedisState state;
+    state.holder = holder_in(answers.next());
+    const int64_t left = life_in(answers.next());
+    if (!state.holder.empty() && left >= 0) state.left = milliseconds(left);
+    const RedisReply run = answers.next();
+    const auto [last_run, forgotten] = run.array<2>();
+    state.last_run = last_run->text_or_empty();
+    state.forgotten = forgotten->text_or_empty();
+    const RedisReply token = answers.next();
+    const bool has_value = answers.next().count() > 0;
+    const uint64_t length = answers.next().count();
+    if (has_value) state.stored.entry = {token.text_or_empty(), length};
+    state.stored.note_failure(answers.next());
+    return state;
+  });
 }
 
 /// When to look again though no message came: when the lock may have expired. A lock without end is
@@ -143,7 +149,8 @@ std::optional<Woken> RedisWatch::judge() {
   if (!ended_) return std::nullopt;
   Record unstored = run_;
   unstored.fate = Fate::unstored;
-  return answered_by(std::make_unique<RedisEntry>(std::move(unstored), RedisReply{}, RedisReply{}));
+  return answered_by(
+      std::make_unique<RedisEntry>(std::move(unstored), RedisString{}, RedisString{}));
 }
 
 }  // namespace memolock

@@ -23,20 +23,21 @@ Finding judge(const RedisAddress& service, const RedisAddress& sentinel, Nanosec
   const RedisReply address = connection.read_reply();
   const RedisReply quorum = connection.read_reply();
   if (address.is_error())
-    return {Level::advice, "sentinel", fmt::format("{}: {}", name, address.text),
+    return {Level::advice, "sentinel", fmt::format("{}: {}", name, *address.error()),
             "see that it is a sentinel, and that --sentinel-user may ask it"};
-  if (address.elements.size() != 2)
+  if (address.is_nil())
     return {Level::advice, "sentinel",
             fmt::format("{} knows no primary '{}'", name, service.sentinels.master),
             "have it monitor that name, or leave it out of the URL"};
-  const std::string says = address.elements[0].text + ':' + address.elements[1].text;
+  const auto [host, port] = address.array<2>();
+  const std::string says = host->text() + ':' + port->text();
   if (master.empty()) master = says;
   if (says != master)
     return {Level::advice, "sentinel",
             fmt::format("{} says that the primary is {}, others say {}", name, says, master),
             "a failover may be going on; else see that all of them watch the same service"};
   if (quorum.is_error())
-    return {Level::advice, "sentinel", fmt::format("{}: {}", name, quorum.text),
+    return {Level::advice, "sentinel", fmt::format("{}: {}", name, *quorum.error()),
             "without it no replica takes over when the primary fails"};
   return {Level::ok, "sentinel", fmt::format("{} says that the primary is {}", name, says), ""};
 }
@@ -49,7 +50,8 @@ std::vector<Finding> examine_sentinels(const RedisAddress& service, Nanoseconds 
   for (const auto& host : service.sentinels.hosts) {
     const RedisAddress sentinel = sentinel_address(service, host);
     try {
-      findings.push_back(judge(service, sentinel, timeout, master));
+      findings.push_back(read_from(fmt::format("the sentinel at {}", sentinel.shown()),
+                                   [&] { return judge(service, sentinel, timeout, master); }));
     } catch (const Error& error) {
       if (error.kind() != Error::Kind::store) throw;
       const std::string words = of_sentinel(error.what());

@@ -139,3 +139,78 @@ listens_at() { [[ -n $(ss -tlnH "src $1") ]]; }
     is_harmless "$output"
   done
 }
+
+# serve_lines LINE…: a server at $fake that says each of them to its one client, whatever it is asked.
+serve_lines() {
+  printf '%s\r\n' "$@" >replies
+  fake=$BATS_TEST_TMPDIR/fake.$((${fake_number:-0}))
+  fake_number=$((${fake_number:-0} + 1))
+  spawn "$HELPERS/serve_bytes" "$fake" file replies read 99999
+  await test -S "$fake"
+}
+
+# What a library says of itself, or of how it ends.
+words_of_libraries='std::|vector|basic_string|bad_alloc|what\(\)|terminate|boost|hiredis|optional'
+
+# bears VERB ARG…: what the server says ends no call but by a status, and no message but by a line of ours; the command
+# is run once, if there is one.
+bears() {
+  rm -f ran
+  run --separate-stderr timeout 20 "$MEMOLOCK_BIN" "$1" --store "redis+unix://$fake" --tag t "${@:2}"
+  ((status < 126)) || fail "status $status of $*: $stderr"
+  ! grep -vE '^memolock: ' <<<"${stderr:-memolock: }" || fail "not a line of ours: $stderr"
+  ! grep -qE "$words_of_libraries" <<<"$stderr" || fail "a library's words: $stderr"
+  [[ " $* " != *' -- '* ]] || equal 1 "$(wc -l <ran)"
+}
+
+@test "a script that answers with too few elements after a lack of memory is a fault of the store" {
+  for shape in '*0' '*1|:1' '*-1' ':0' '$-1' '+OK' '%1|+a|+b' '*6|:1|:2|:3|:4|:5|:6'; do
+    IFS='|' read -ra answer <<<"$shape"
+    serve_lines +OK +QUEUED +QUEUED +QUEUED +QUEUED +QUEUED '-OOM x' "${answer[@]}"
+    bears get --id x --ttl 1h --store-timeout 300ms -- sh -c 'echo >>ran'
+    equal 0 "$status"
+    serve_lines +OK +QUEUED +QUEUED +QUEUED +QUEUED +QUEUED '-OOM x' "${answer[@]}"
+    run --separate-stderr -125 memolock get -v --store "redis+unix://$fake" --tag t --id x --store-timeout 300ms \
+      --on-store-error fail
+    contains "$stderr" 'the answer is not what was asked for'
+  done
+}
+
+# Answers to EXEC, and to a pipeline: each begins where a line would be.
+shapes=(':0' '*-1' '$-1' '*0' '*1|:1' '+OK' '%1|+a|+b' '%9223372036854775807' '%4611686018427387904' '*9223372036854775807'
+  '*2147483647' '*1|*1|*1|*1|*1|*1|*1|*1|*1|*1|:1' '*5|*2|$1|1|$1|2|*-1|:-1|$1|v|*-1' '*5|:1|:1|:1|:1|:1'
+  '*5|*2|$1|1|$1|2|*0|:-1|$1|v|*0' '*5|*2|$1|x|$1|2|*0|:-1|$-1|*2|$-1|$-1' '*6|:1|:2|:3|:4|:5|:6'
+  '*5|$1|1|$1|2|$1|3|:-5|$-1' '*5|*2|$19|9223372036854775807|$19|9223372036854775807|*0|:-1|$-1|*2|$-1|$-1' '_5|:1'
+  '>3|$7|message|:1|:2' '*3|$7|message|*0|*0' '$3|abc')
+
+@test "an answer of the wrong kind or length is a fault of the store, whatever the verb, and runs the command once" {
+  export MEMOLOCK_STORE_TIMEOUT=100ms
+  echo 0123456789abcdef >value
+  token=0123456789abcdef0123456789abcdef
+  for shape in "${shapes[@]}"; do
+    IFS='|' read -ra answer <<<"$shape"
+    # as the answer to all that is asked one by one, and as that to a transaction
+    queued=(+OK +QUEUED +QUEUED +QUEUED +QUEUED +QUEUED)
+    for first in one all; do
+      if [[ $first == one ]]; then all=("${answer[@]}" "${answer[@]}"); else all=("${queued[@]}" "${answer[@]}"); fi
+      serve_lines "${all[@]}" && bears get --id x --ttl 1h -- sh -c 'echo >>ran'
+      serve_lines "${all[@]}" && bears get --id x --on-store-error fail
+    done
+    all=("${answer[@]}" "${answer[@]}")
+    serve_lines "${all[@]}" && bears lock --id x --on-store-error run -- sh -c 'echo >>ran'
+    serve_lines "${all[@]}" && bears once --id x --ttl 1h --on-store-error run -- sh -c 'echo >>ran'
+    serve_lines +OK +QUEUED +QUEUED "${answer[@]}" && bears once --id x --ttl 1h --on-store-error run -- sh -c 'echo >>ran'
+    serve_lines +OK +QUEUED "${answer[@]}" && bears set --id x --ttl 1h --token $token value
+    serve_lines '*2' '$1' 1 '$1' 2 "${answer[@]}" && bears set --id x --ttl 1h value
+    serve_lines +OK +QUEUED "${answer[@]}" && bears fail --id x --token $token
+    serve_lines +OK +QUEUED "${answer[@]}" && bears renew --id x --token $token
+    serve_lines +OK "${queued[@]}" "${answer[@]}" && bears show --id x
+    serve_lines "${all[@]}" && bears ls
+    serve_lines '*2' '$1' 0 '*1' '$3' t:x "${all[@]}" && bears ls
+    serve_lines "${all[@]}" && bears del --id x
+    serve_lines "${all[@]}" && bears del --all
+    serve_lines "${all[@]}" && bears del --lock --id x
+    serve_lines "${all[@]}" && bears doctor
+    serve_lines '*2' '$7' version '$5' 7.0.0 "${all[@]}" && bears doctor
+  done
+}

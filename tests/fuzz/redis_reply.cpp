@@ -7,16 +7,42 @@
 namespace memolock::fuzz {
 namespace {
 
+/// Whatever is read from it: it is there, or refused.
+template <typename Read>
+void try_to(const Read& read) {
+  try {
+    read();
+  } catch (const UnexpectedReply& unexpected) {
+    require_printable(unexpected.what());
+  }
+}
+
 void look_at(const RedisReply& reply) {
-  using enum RedisReply::Type;
-  if (reply.type == error) require_printable(reply.text);
-  require(reply.type != string || reply.file || reply.size == reply.text.size(), "sizes are true");
-  for (const RedisReply& element : reply.elements) look_at(element);
-  if (const auto record = record_in({"t", "x"}, reply))
-    require(record->status >= 0 && record->status <= 255, "a status is one");
-  const SlotMap map = SlotMap::from(reply, {"asked", 1});
-  require(SlotMap::parse(map.text()).text() == map.text(), "slots are read as they were written");
-  for (const RedisNode& node : map.nodes()) require_printable(node.host.shown());
+  if (const std::string* const error = reply.error()) require_printable(*error);
+  try_to([&] {
+    const RedisString& string = reply.string();
+    require(string.file || string.size == string.text.size(), "sizes are true");
+  });
+  try_to([&] { (void)reply.number(); });
+  try_to([&] { (void)life_in(reply); });
+  try_to([&] {
+    const SlotMap map = SlotMap::from(reply, {"asked", 1});
+    require(SlotMap::parse(map.text()).text() == map.text(), "slots are read as they were written");
+    for (const RedisNode& node : map.nodes()) require_printable(node.host.shown());
+  });
+  try_to([&] { require(reply.pairs().size() <= reply.list().size(), "pairs are of two"); });
+  try_to([&] {
+    for (const RedisReply& element : reply.list()) look_at(element);
+  });
+}
+
+void take(RedisReply reply) {
+  look_at(reply);
+  try_to([&] {
+    const RedisHash hash(std::move(reply));
+    if (const auto record = hash.record({"t", "x"}))
+      require(record->status >= 0 && record->status <= 255, "a status is one");
+  });
 }
 
 const Harness redis_reply("redis_reply", [](std::string_view bytes) {
@@ -24,7 +50,7 @@ const Harness redis_reply("redis_reply", [](std::string_view bytes) {
   RedisSocket socket = server.hear(bytes);
   RedisReplyReader reader(socket);
   try {
-    for (;;) look_at(reader.next());
+    for (;;) take(reader.next());
   } catch (const Error& error) {
     require(error.kind() == Error::Kind::store, "a fault of the server is one of the store");
   }

@@ -86,36 +86,43 @@ std::vector<std::string> words_of(const std::string& line) {
 /// One line a reply, an array's elements below it and indented.
 void print(const RedisReply& reply, size_t indent = 0) {
   fmt::print("{:{}}", "", indent);
-  switch (reply.type) {
+  switch (reply.type()) {
     case RedisReply::Type::nil:
       fmt::print("nil\n");
       break;
     case RedisReply::Type::integer:
-      fmt::print(":{}\n", reply.integer);
+      fmt::print(":{}\n", reply.integer());
       break;
     case RedisReply::Type::status:
-      fmt::print("+{}\n", reply.text);
+      fmt::print("+{}\n", reply.text());
       break;
     case RedisReply::Type::error:
-      fmt::print("-{}\n", reply.text);
+      fmt::print("-{}\n", *reply.error());
       break;
     case RedisReply::Type::string:
-      if (reply.file) {
-        fmt::print("a file of {} bytes\n", reply.size);
+      if (reply.has_text()) {
+        fmt::print("\"{}\"\n", reply.text());
       } else {
-        fmt::print("\"{}\"\n", reply.text);
+        fmt::print("a file of {} bytes\n", reply.string().size);
       }
       break;
     case RedisReply::Type::array:
     case RedisReply::Type::push:
-      fmt::print("*{}\n", reply.elements.size());
-      for (const RedisReply& element : reply.elements) print(element, indent + 2);
+      fmt::print("*{}\n", reply.list().size());
+      for (const RedisReply& element : reply.list()) print(element, indent + 2);
+      break;
+    case RedisReply::Type::map:
+      fmt::print("%{}\n", reply.pairs().size());
+      for (const auto& [name, value] : reply.pairs()) {
+        print(*name, indent + 2);
+        print(*value, indent + 2);
+      }
       break;
   }
 }
 
 /// Writes a string's bytes to `path`; throws unless they have the size and the hash it says.
-void save(const RedisReply& reply, const std::string& path) {
+void save(const RedisString& reply, const std::string& path) {
   std::ofstream to(path, std::ios::binary);
   std::vector<char> buffer(64U << 10);
   Checksum hash;
@@ -146,7 +153,7 @@ class Talk {
     if (words.empty()) return;
     if (!words[0].starts_with('.')) return queue(words);
     if (words[0] == ".read") return read(words.size() > 1 ? std::stoul(words[1]) : 1);
-    if (words[0] == ".save") return save(next(), words.at(1));
+    if (words[0] == ".save") return save(next().string(), words.at(1));
     if (words[0] == ".wait") return wait(duration(words.at(1)));
     if (words[0] == ".patient") return connection_.set_interrupt(-1);
     if (words[0] == ".rss") return print_peak();
