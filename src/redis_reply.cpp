@@ -28,64 +28,19 @@ constexpr int deepest = 8;
 constexpr const char* malformed = "does not speak Redis's protocol";
 constexpr const char* too_large = "sent a reply that is too large";
 
-/// What hiredis has read: a reply but for its place in another.
-struct Scalar {
-  RedisReply::Type type = RedisReply::Type::nil;
-  int64_t integer = 0;
-  RedisString string;
-};
-
-Scalar& target(const redisReadTask* task) { return *static_cast<Scalar*>(task->privdata); }
-
-RedisReply::Type type_of(int type) {
-  if (type == REDIS_REPLY_STATUS) return RedisReply::Type::status;
-  if (type == REDIS_REPLY_ERROR) return RedisReply::Type::error;
-  return RedisReply::Type::string;
-}
-
-void* on_string(const redisReadTask* task, char* bytes, size_t size) {
-  Scalar& scalar = target(task);
-  RedisString& string = scalar.string;
-  scalar.type = type_of(task->type);
-  string.text.assign(bytes, size);
-  // A server's own words are for people to read.
-  if (scalar.type == RedisReply::Type::error) string.text = escape_controls(string.text);
-  if (scalar.type != RedisReply::Type::string) return &scalar;
-  string.size = size;
-  string.hash = checksum(string.text);
-  return &scalar;
-}
-
-void* on_integer(const redisReadTask* task, long long value) {
-  target(task).type = RedisReply::Type::integer;
-  target(task).integer = value;
-  return task->privdata;
-}
-
-void* on_nil(const redisReadTask* task) { return task->privdata; }
-
-void on_free(void* /*reply*/) {}
-
-/// hiredis makes our replies. Arrays are not among them: it would hold a whole one in memory.
-redisReplyObjectFunctions* reply_functions() {
-  static redisReplyObjectFunctions functions = [] {
-    redisReplyObjectFunctions ours{};
-    ours.createString = on_string;
-    ours.createInteger = on_integer;
-    ours.createNil = on_nil;
-    ours.freeObject = on_free;
-    return ours;
-  }();
-  return &functions;
+/// Nothing when it is anything else than decimal digits.
+std::optional<int64_t> whole_number(std::string_view digits) {
+  int64_t value = 0;
+  const char* const end = digits.data() + digits.size();
+  const auto [rest, error] = std::from_chars(digits.data(), end, value);
+  if (error != std::errc() || rest != end) return std::nullopt;
+  return value;
 }
 
 /// The number of a line such as "$12\r\n", at least -1; nothing when it is malformed.
 std::optional<int64_t> number_in(std::string_view line) {
-  int64_t value = 0;
-  const char* const end = line.data() + line.size() - 2;
-  const auto [rest, error] = std::from_chars(line.data() + 1, end, value);
-  if (error != std::errc() || rest != end || value < -1) return std::nullopt;
-  return value;
+  const auto value = whole_number(line.substr(1, line.size() - 3));
+  return value >= -1 ? value : std::nullopt;
 }
 
 bool is_reply_type(char c) {
@@ -123,12 +78,9 @@ uint64_t RedisReply::count() const {
 
 int64_t RedisReply::number() const {
   if (type_ == Type::integer) return integer_;
-  const std::string& digits = text();
-  int64_t value = 0;
-  const char* const end = digits.data() + digits.size();
-  const auto [rest, error] = std::from_chars(digits.data(), end, value);
-  if (error != std::errc() || rest != end) refuse();
-  return value;
+  const auto value = whole_number(text());
+  if (!value) refuse();
+  return *value;
 }
 
 const std::string& RedisReply::text() const {
@@ -195,13 +147,61 @@ RedisAnswers RedisAnswers::next(size_t count) {
 
 // ---- reading replies off a connection ----
 
+/// hiredis makes our replies. Arrays are not among them: it would hold a whole one in memory.
+struct RedisReplyReader::Decoder {
+  static RedisReply& target(const redisReadTask* task) {
+    return *static_cast<RedisReply*>(task->privdata);
+  }
+
+  static RedisReply::Type type_of(int type) {
+    if (type == REDIS_REPLY_STATUS) return RedisReply::Type::status;
+    if (type == REDIS_REPLY_ERROR) return RedisReply::Type::error;
+    return RedisReply::Type::string;
+  }
+
+  static void* on_string(const redisReadTask* task, char* bytes, size_t size) {
+    RedisReply& reply = target(task);
+    RedisString& string = reply.string_;
+    reply.type_ = type_of(task->type);
+    string.text.assign(bytes, size);
+    // A server's own words are for people to read.
+    if (reply.type_ == RedisReply::Type::error) string.text = escape_controls(string.text);
+    if (reply.type_ != RedisReply::Type::string) return &reply;
+    string.size = size;
+    string.hash = checksum(string.text);
+    return &reply;
+  }
+
+  static void* on_integer(const redisReadTask* task, long long value) {
+    target(task).type_ = RedisReply::Type::integer;
+    target(task).integer_ = value;
+    return task->privdata;
+  }
+
+  static void* on_nil(const redisReadTask* task) { return task->privdata; }
+
+  static void on_free(void* /*reply*/) {}
+
+  static redisReplyObjectFunctions* functions() {
+    static redisReplyObjectFunctions functions = [] {
+      redisReplyObjectFunctions ours{};
+      ours.createString = on_string;
+      ours.createInteger = on_integer;
+      ours.createNil = on_nil;
+      ours.freeObject = on_free;
+      return ours;
+    }();
+    return &functions;
+  }
+};
+
 void RedisReplyReader::FreeParser::operator()(redisReader* parser) const {
   redisReaderFree(parser);
 }
 
 RedisReplyReader::RedisReplyReader(RedisSocket& from)
     : from_(&from),
-      parser_(redisReaderCreateWithFunctions(reply_functions())),
+      parser_(redisReaderCreateWithFunctions(Decoder::functions())),
       buffer_(std::make_unique_for_overwrite<char[]>(buffer_size)) {
   if (!parser_) throw std::bad_alloc();
 }
@@ -245,7 +245,8 @@ RedisReply RedisReplyReader::element(int depth) {
 RedisReply RedisReplyReader::elements(RedisReply::Type type, size_t count, int depth) {
   RedisReply reply;
   reply.type_ = type;
-  // not reserved: the count is but a claim
+  constexpr size_t usual = 32;  // the count is but a claim
+  reply.elements_.reserve(std::min(count, usual));
   while (reply.elements_.size() < count) reply.elements_.push_back(element(depth + 1));
   return reply;
 }
@@ -255,18 +256,14 @@ RedisReply RedisReplyReader::decoded(size_t size) {
   spend(size);
   hold(size);
   const std::string_view bytes = held().substr(0, size);
-  Scalar scalar;
+  RedisReply reply;
   void* made = nullptr;
-  parser_->privdata = &scalar;
+  parser_->privdata = &reply;
   const bool sound = bytes.ends_with("\r\n") &&
                      redisReaderFeed(parser_.get(), bytes.data(), size) == REDIS_OK &&
-                     redisReaderGetReply(parser_.get(), &made) == REDIS_OK && made == &scalar;
+                     redisReaderGetReply(parser_.get(), &made) == REDIS_OK && made == &reply;
   if (!sound) from_->fail(malformed);
   begin_ += size;
-  RedisReply reply;
-  reply.type_ = scalar.type;
-  reply.integer_ = scalar.integer;
-  reply.string_ = std::move(scalar.string);
   return reply;
 }
 

@@ -213,6 +213,7 @@ class RedisReplyReader {
   struct FreeParser {
     void operator()(redisReader* parser) const;
   };
+  struct Decoder;
 
   RedisReply element(int depth);
   RedisReply elements(RedisReply::Type type, size_t count, int depth);
