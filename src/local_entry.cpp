@@ -81,6 +81,10 @@ bool is_named(int folder, const std::string& name, int file) {
          mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
 }
 
+void remove_named(int folder, const std::string& name, int file) {
+  if (is_named(folder, name, file)) unlinkat(folder, name.c_str(), 0);
+}
+
 bool has_forgotten_mark(int file) {
   char mark = 0;
   return read_all_at(file, &mark, 1, forgotten_offset) == 1 && mark != 0;

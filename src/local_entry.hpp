@@ -35,8 +35,13 @@ struct OwnFile {
 [[nodiscard]] OwnFile open_own(int folder, const std::string& name, int flags);
 
 /// Whether `name` in `folder` is the file that is open as `file`. Between this and what is done
-/// about it the name can change, but only by somebody who tampers with the store.
+/// about it the name can change, but only by somebody who tampers with the store; of a lock file
+/// whose owner (file_lock.hpp) the caller is not, also by its owner.
 [[nodiscard]] bool is_named(int folder, const std::string& name, int file);
+
+/// Unlinks `name` in `folder` if it is the file that is open as `file`. For the owner of the run
+/// lock alone, or who bars it.
+void remove_named(int folder, const std::string& name, int file);
 
 /// Whether `del` has marked the run of this file.
 [[nodiscard]] bool has_forgotten_mark(int file);

@@ -34,7 +34,8 @@ Nanoseconds changed(const struct stat& info) {
 
 bool is_older(const struct stat& info, Nanoseconds age) { return wall_now() - changed(info) > age; }
 
-/// Keeps everybody from taking an entry's run lock. Its file goes with it.
+/// Keeps everybody from taking an entry's run lock, and every other gc from barring it. Its file
+/// goes with it.
 class Bar {
  public:
   enum class Missing { make, leave };
@@ -42,14 +43,14 @@ class Bar {
   Bar(int folder, const std::string& name, Missing missing) : folder_(folder), name_(name) {
     const int make = missing == Missing::make ? O_CREAT : 0;
     for (;;) {
-      file_.reset(openat(folder_, name_.c_str(), O_RDONLY | file_flags | make, 0600));
+      file_.reset(openat(folder_, name_.c_str(), O_RDWR | file_flags | make, 0600));
       if (file_ && try_bar_file(file_.get()) != 0) file_.reset();
       // Its last owner may have unlinked it between the two calls.
       if (!file_ || is_named(folder_, name_, file_.get())) return;
     }
   }
   ~Bar() {
-    if (file_) unlinkat(folder_, name_.c_str(), 0);
+    if (file_) remove_named(folder_, name_, file_.get());
   }
   Bar(const Bar&) = delete;
   Bar& operator=(const Bar&) = delete;

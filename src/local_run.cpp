@@ -1,13 +1,13 @@
 #include "src/local_run.hpp"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <thread>
 #include <utility>
 
 #include "src/error.hpp"
@@ -17,8 +17,10 @@
 namespace memolock {
 namespace {
 
-// How often in a row a lock can be barred by another `gc`, after which it counts as held.
-constexpr int longest_bar = 10000;
+// `gc` bars a lock for two removals. If it has been suspended meanwhile the lock counts as held
+// after so many pauses, which make half a second.
+constexpr int most_pauses = 7;
+constexpr Nanoseconds first_pause = std::chrono::microseconds(100);
 
 Descriptor duplicate(int file) { return Descriptor(fcntl(file, F_DUPFD_CLOEXEC, 3)); }
 
@@ -231,7 +233,7 @@ class LocalLock final : public Lock {
   }
   /// The files may have been removed during the run, and the names be another's now.
   void remove_own(const std::string& name, int file) const {
-    if (is_named(folder_.get(), name, file)) remove(name);
+    remove_named(folder_.get(), name, file);
   }
 
   [[nodiscard]] Descriptor make_file(const std::string& name) const {
@@ -267,11 +269,22 @@ class LocalLock final : public Lock {
   std::shared_ptr<Spool> spool_;
 };
 
+/// Locks the open file, unless somebody holds its lock or bars it for long. Returns as
+/// try_lock_file.
+int lock_unbarred(int file) {
+  Nanoseconds pause = first_pause;
+  for (int pauses = 0;; ++pauses, pause *= 4) {
+    const int error = try_lock_file(file);
+    if (error != EAGAIN && error != EACCES) return error;
+    if (is_file_locked(file) || pauses == most_pauses) return EAGAIN;
+    std::this_thread::sleep_for(pause);
+  }
+}
+
 /// As try_lock.
 std::optional<std::unique_ptr<LocalLock>> take_lock(const std::string& path,
                                                     const EntryFiles& files, Descriptor folder) {
   const std::string where = path + '/' + files.lock;
-  int barred = 0;
   constexpr int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
   for (;;) {
     // First without O_CREAT, which takes the folder's lock even where the file is there: after a
@@ -282,13 +295,8 @@ std::optional<std::unique_ptr<LocalLock>> take_lock(const std::string& path,
       lock.reset(openat(folder.get(), files.lock.c_str(), flags | O_CREAT, 0600));
     if (!lock && errno == ENOENT) return std::nullopt;
     if (!lock) throw system_error("cannot open " + where, errno);
-    const int error = try_lock_file(lock.get());
-    if (error == EAGAIN || error == EACCES) {
-      if (is_file_locked(lock.get()) || ++barred > longest_bar) return nullptr;
-      // `gc` keeps it for the moment of a removal, or its holder has just left it.
-      sched_yield();
-      continue;
-    }
+    const int error = lock_unbarred(lock.get());
+    if (error == EAGAIN) return nullptr;
     if (error != 0) throw system_error("cannot lock " + where, error);
     // Its last owner may have unlinked it between the two calls: then the lock is on a file that
     // nobody else will find.

@@ -6,9 +6,10 @@
 // - ID.failed: the same of a failure. Older than the entry, it says nothing.
 // - ID.mark: that `once` has run, and when; a file like the others, without output.
 // - ID.lock: the run lock. Exclusive, only ever tried, never waited for. Who holds it may run the
-//   command and owns every other name of the entry. Unlinked by its holder alone; who gets it
-//   checks that the path still names what he locked. An open-file-description lock: the kernel
-//   drops it when the holder dies, and probing it with F_OFD_GETLK disturbs nobody.
+//   command and owns every other name of the entry. Unlinked by its holder, or by a `gc` that bars
+//   it (file_lock.hpp); who gets it checks that the path still names what he locked. An
+//   open-file-description lock: the kernel drops it when the holder dies, and probing it with
+//   F_OFD_GETLK disturbs nobody.
 // - ID.run: the run in progress, stdout as it comes.
 // - ID.wake: a FIFO, one for each run, which its holder has open until the run has
 //   ended. Somebody has it open for writing: the run is going on, and ID.run is whole enough to be

@@ -5,7 +5,7 @@ load helpers/common
 
 teardown() {
   end_all
-  rm -rf "/tmp/memolock-$EUID"/gc-test.*
+  rm -rf "/tmp/memolock-$EUID"/gc-test.* ${own_folder+"${own_folder%/*}"}
 }
 
 # keep ID OPTION…: stores an entry of the tag t.
@@ -309,6 +309,93 @@ is_stopped() {
     is_empty err
     equal out "$(memolock get --tag t --id x)"
   done
+}
+
+# ---- gcs of different stores: each sweeps the folder with the locks of callers without a store ----
+
+# without_store: callers from here on have the machine's own locks, below /tmp.
+without_store() {
+  strace -o trace true 2>/dev/null || skip 'strace cannot run here'
+  export MEMOLOCK_STORE=redis+unix://$PWD/no-server MEMOLOCK_ON_STORE_ERROR=run
+  spawn_get -- held first true
+  await test -e first.started
+  own_folder=$(readlink "/proc/$!/fd/$(fifos $! | head -n 1)")
+  own_folder=${own_folder%/*}
+}
+
+# stop_gc_in_bar: a gc that is stopped while it bars the lock of the entry x; strace, its parent, is $tracer.
+stop_gc_in_bar() {
+  without_store
+  end $!
+  mkdir first
+  spawn env MEMOLOCK_CACHE_DIR="$PWD/first" strace -qq -o gc.trace -P x.run -e trace=unlinkat \
+    -e inject=unlinkat:signal=STOP "$MEMOLOCK_BIN" gc --store local
+  tracer=$!
+  await grep -q 'stopped by SIGSTOP' gc.trace
+}
+
+let_gc_go_on() {
+  kill -CONT "$(pgrep -P $tracer)"
+  finish $tracer
+  equal 0 "$status"
+}
+
+@test "of two gcs that sweep the same folder none removes a lock that a caller has taken meanwhile" {
+  stop_gc_in_bar
+  mkdir second
+  MEMOLOCK_CACHE_DIR=$PWD/second memolock gc --store local >/dev/null
+  spawn strace -qq -o caller.trace -e trace=fcntl "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted held a true
+  await grep -q F_OFD_SETLK caller.trace
+  let_gc_go_on
+  await test -e a.started
+  run -124 get --wait 0 -- counted true
+  release a
+  finish $!
+  ran_times 1
+}
+
+@test "a gc that is stopped while it bars a lock costs a caller few system calls, and counts as a holder" {
+  stop_gc_in_bar
+  run -124 strace -f -qq -o calls "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --wait 0 -- counted true
+  (($(wc -l <calls) < 500)) || fail "$(wc -l <calls) system calls"
+  spawn_get -- counted echo out >out
+  waiting=$!
+  let_gc_go_on
+  finish $waiting
+  equal 0 "$status"
+  equal out "$(<out)"
+  ran_times 1
+}
+
+# bats test_tags=slow
+@test "callers run one at a time while two gcs sweep their locks" {
+  without_store
+  mkdir 1 2
+  release first
+  finish $!
+  # what dead promises have left, again and again, and each removal takes a while: so two bar the same lock
+  # shellcheck disable=SC2016
+  spawn bash -c 'until [[ -e stop ]]; do touch -d "2 minutes ago" "$0"/x.{1..9}"$1".answer; done' "$own_folder" \
+    "$(printf %031d 0)" 2>/dev/null
+  for store in 1 2; do
+    # shellcheck disable=SC2016
+    MEMOLOCK_CACHE_DIR=$PWD/$store spawn strace -f -qq -o sweep.trace -e trace=unlinkat \
+      -e inject=unlinkat:delay_enter=1000 \
+      bash -c 'until [[ -e stop ]]; do "$0" gc --store local >>sweeps; done' "$MEMOLOCK_BIN"
+  done
+  for caller in {1..3}; do
+    # shellcheck disable=SC2016
+    spawn bash -c 'for ((i = 0; i < 60; ++i)); do "$0" lock --tag t --id x -- alone sleep 0.01 || echo $? >>failed
+      sleep 0.0$((RANDOM % 10)); done' "$MEMOLOCK_BIN" 2>>warnings
+    callers[caller]=$!
+  done
+  for caller in "${callers[@]}"; do finish "$caller"; done
+  : >stop
+  finish_all
+  [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlaps"
+  [[ ! -e failed ]] || fail "ended with $(sort failed | uniq -c)"
+  ran_times 180
+  (($(wc -l <sweeps) > 10)) || fail "only $(wc -l <sweeps) sweeps"
 }
 
 # ---- by itself ----
