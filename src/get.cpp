@@ -59,7 +59,7 @@ class Call {
       if (auto outcome = take(stored_.look())) return *outcome;
       if (!look_up_only()) {
         if (auto lock = store_.try_acquire(request_.key, request_.keeper)) {
-          Found found = lock->has_news() ? stored_.look() : Found{};
+          Found found = lock->has_news() ? look_under(lock->keep_alive()) : Found{};
           if (found.use != Use::fresh && found.use != Use::stale)
             return held_run(Side::caller).run(*lock, troubles_, stored_.take_fallback());
           // Not under the lock: its reader may take his time.
@@ -87,6 +87,9 @@ class Call {
               age_in_words(entry.record(), store_.now()), format_duration(entry.record().run_time));
     return replay(entry, how, store_, signals_);
   }
+
+  /// What it finds may be large.
+  Found look_under(KeptAlive) { return stored_.look(); }
 
   /// Serves what was found if it answers; nothing: run the command, or wait.
   std::optional<Outcome> take(Found found) {
@@ -118,7 +121,8 @@ class Call {
   Outcome refresh() {
     try {
       const auto lock = store_.try_acquire(request_.key, request_.keeper);
-      if (lock && (!lock->has_news() || stored_.look().use == Use::stale_and_refresh))
+      if (lock &&
+          (!lock->has_news() || look_under(lock->keep_alive()).use == Use::stale_and_refresh))
         (void)held_run(Side::background).run(*lock, 0, nullptr);
     } catch (const Error&) {
       // Nobody is there to be told; the next caller tries again.

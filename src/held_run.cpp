@@ -63,7 +63,8 @@ Outcome HeldRun::run_for_all(Lock& lock, Record record, Launch launch,
     say_later(Level::warn, "the command was stopped: its lease could not be renewed");
   } else if (record.fate != Fate::unstored) {
     complete(record, ending, *spool, control);
-    if (!pack_artifacts(record, *spool, outcome)) return end_interrupted(lock, command, outcome);
+    if (!pack_artifacts(lock, record, *spool, outcome))
+      return end_interrupted(lock, command, outcome);
     publish(lock, record, outcome);
     if (fallback && failed(ending) && restore_fallback(*fallback))
       return serve_instead(command, ending, *fallback);
@@ -189,9 +190,9 @@ void HeldRun::complete(Record& record, const Ending& ending, const Spool& spool,
 
 /// Without the files that it is to have, an outcome is none: waiters run the command themselves.
 /// Returns false when it was interrupted.
-bool HeldRun::pack_artifacts(Record& record, Spool& spool, Outcome& outcome) {
+bool HeldRun::pack_artifacts(Lock& lock, Record& record, Spool& spool, Outcome& outcome) {
   if (request_.artifacts.empty() || !record.succeeded()) return true;
-  const auto fault = pack(request_.artifacts, spool, signals_.descriptor());
+  const auto fault = pack(request_.artifacts, spool, signals_.descriptor(), lock.keep_alive());
   if (!fault) return false;
   record.files_size = spool.size(Stream::files);
   record.files_hash = spool.hash(Stream::files);

@@ -36,7 +36,7 @@ class HeldRun {
   Outcome lose_promise(Lock& lock, Outcome outcome, const std::string& why);
   Outcome break_promise(Lock& lock, Record record, Outcome outcome);
   void complete(Record& record, const Ending& ending, const Spool& spool, const Control& control);
-  [[nodiscard]] bool pack_artifacts(Record& record, Spool& spool, Outcome& outcome);
+  [[nodiscard]] bool pack_artifacts(Lock& lock, Record& record, Spool& spool, Outcome& outcome);
   [[nodiscard]] bool restore_fallback(Entry& fallback);
   void decide_fate(Record& record, const Control& control);
   void publish(Lock& lock, const Record& record, Outcome& outcome);

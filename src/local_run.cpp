@@ -87,7 +87,6 @@ class LocalLock final : public Lock {
 
   [[nodiscard]] const std::string& token() const override { return token_; }
   [[nodiscard]] bool has_news() const override { return true; }
-  void keep_alive() override {}  // the kernel does
   [[nodiscard]] int lost_descriptor() const override { return -1; }
 
   void begin(const Record& record) override {
@@ -130,6 +129,8 @@ class LocalLock final : public Lock {
   }
 
  private:
+  void renew_from_now_on() override {}  // the kernel does
+
   /// What others have made of this run, published; null: nothing yet.
   std::unique_ptr<Entry> take_answer() {
     auto answer = open_entry(files_.answer(token_));

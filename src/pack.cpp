@@ -142,8 +142,8 @@ class Packer {
 
 }  // namespace
 
-std::optional<std::string> pack(const std::vector<std::string>& paths, Spool& spool,
-                                int interrupt) {
+std::optional<std::string> pack(const std::vector<std::string>& paths, Spool& spool, int interrupt,
+                                KeptAlive) {
   try {
     Packer packer(spool, interrupt);
     for (size_t i = 0; i < paths.size(); ++i) packer.add_path(paths[i], std::to_string(i));

@@ -9,14 +9,16 @@
 #include <vector>
 
 #include "src/spool.hpp"
+#include "src/store.hpp"
 
 namespace memolock {
 
 /// Puts an archive of files and folders into the spool. Of a symbolic link in a folder the link
 /// itself; a link given as the path is refused, and so is whatever else is neither file nor folder.
 /// Returns why it could not, in words that follow "not stored: "; "" when it could; nothing when it
-/// has stopped because the descriptor `interrupt` became readable.
+/// has stopped because the descriptor `interrupt` became readable. It lasts as long as the files
+/// are large, also if the archive is small.
 [[nodiscard]] std::optional<std::string> pack(const std::vector<std::string>& paths, Spool& spool,
-                                              int interrupt);
+                                              int interrupt, KeptAlive lock);
 
 }  // namespace memolock

@@ -32,6 +32,11 @@ RedisOutcome::RedisOutcome(RedisSession& session, const Key& key, const RedisAut
 
 bool RedisOutcome::is_large() const { return spool_.size(Stream::out) > small_value; }
 
+bool RedisOutcome::can_last() const {
+  constexpr uint64_t quick = 64U << 10;
+  return has_files() || spool_.size(Stream::out) + spool_.size(Stream::err) > quick;
+}
+
 RedisArgument RedisOutcome::stream(Stream stream) const {
   const uint64_t size = spool_.size(stream);
   if (size == 0) return "";

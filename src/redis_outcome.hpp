@@ -27,10 +27,11 @@ class RedisOutcome {
   RedisOutcome(RedisSession& session, const Key& key, const RedisAuthority& authority,
                const Spool& spool, Nanoseconds lease, Nanoseconds retry_for);
 
-  /// Whether there is something that upload() would bring.
-  [[nodiscard]] bool needs_upload() const { return is_large() || has_files(); }
-  /// Brings what is too large for one step to the server; before one of the others, while the lock
-  /// is still renewed.
+  /// Whether it is so large that a slow link may take long for it: then all that follows needs a
+  /// lock that is renewed.
+  [[nodiscard]] bool can_last() const;
+  /// Brings what is too large for one step to the server, if there is any; before one of the
+  /// others.
   void upload() const;
 
   /// Stores it for everybody. Throws Error(store).
@@ -44,6 +45,7 @@ class RedisOutcome {
 
  private:
   [[nodiscard]] bool is_large() const;
+  [[nodiscard]] bool needs_upload() const { return is_large() || has_files(); }
   [[nodiscard]] bool has_files() const { return spool_.size(Stream::files) > 0; }
   [[nodiscard]] RedisArgument stream(Stream stream) const;
   [[nodiscard]] std::string commit(const Record& record) const;

@@ -59,28 +59,22 @@ class RedisLock final : public Lock {
   RedisLock(const RedisLock&) = delete;
   RedisLock& operator=(const RedisLock&) = delete;
 
+  /// Before all else; what it throws has the lock released.
+  void begin_lease() { lease_.emplace(store_.settings().lease, asked_, renewer()); }
+
   [[nodiscard]] const std::string& token() const override { return authority_.token; }
   [[nodiscard]] bool has_news() const override { return news_; }
   [[nodiscard]] int lost_descriptor() const override { return lease_->lost_descriptor(); }
 
   void begin(const Record&) override {
     spool_ = std::make_shared<Spool>();
-    const Nanoseconds lease = store_.settings().lease;
-    lease_.emplace(lease, asked_, renewer());
-    // Before that moment is over a short one might be.
+    // Before the moment is over after which a run lasts, a short lease might be; and whoever reads
+    // what is said of the run may stall.
     constexpr std::chrono::seconds long_enough(1);
-    if (lease < long_enough) lease_->start();
+    if (store_.settings().lease < long_enough || store_.log().says(Level::info))
+      renew_from_now_on();
     // From now on a signal is the command's affair.
     session_.set_interrupt(-1);
-  }
-
-  void keep_alive() override {
-    if (!lease_) return;  // the run goes on, but is not shared any more
-    try {
-      lease_->start();
-    } catch (const Error& error) {
-      store_.log().info("{}", error.what());  // the lease ends by itself, and says so
-    }
   }
 
   [[nodiscard]] std::shared_ptr<Spool> spool() override { return spool_; }
@@ -94,16 +88,18 @@ class RedisLock final : public Lock {
     const RedisOutcome outcome(session_, key_, authority_, *spool_, store_.settings().lease,
                                persistence(store_.settings()));
     try {
-      if (record.fate != Fate::unstored && outcome.needs_upload()) {
-        keep_alive();
+      if (record.fate == Fate::unstored || !outcome.can_last()) {
+        lease_.reset();
+      } else {
+        renew_from_now_on();
         outcome.upload();
       }
-      lease_.reset();
       if (broken_) authority_.acquired.clear();
       const Published published = record.fate == Fate::kept     ? outcome.keep(record)
                                   : record.fate == Fate::marked ? outcome.mark(record)
                                                                 : outcome.share(record);
       released_ = true;
+      lease_.reset();  // what it asks for now comes too late to bring the lock back
       return published;
     } catch (const Error&) {
       if (record.fate == Fate::marked) {
@@ -145,6 +141,15 @@ class RedisLock final : public Lock {
   }
 
  private:
+  void renew_from_now_on() override {
+    if (!lease_) return;  // the run goes on, but is not shared any more
+    try {
+      lease_->start();
+    } catch (const Error& error) {
+      store_.log().info("{}", error.what());  // the lease ends by itself, and says so
+    }
+  }
+
   Lease::Renew renewer() {
     // A renewal that takes longer than its share of the lease is better begun anew.
     const Nanoseconds timeout = std::min(store_.settings().timeout, store_.settings().lease / 3);
@@ -295,7 +300,9 @@ std::unique_ptr<Lock> acquire_redis_lock(RedisStore& store, const Key& key, Keep
   const auto acquired = ask_for_lock(store, key, names, token);
   if (!acquired) return nullptr;
   const bool news = !(acquired->stored == store.seen());
-  return std::make_unique<RedisLock>(store, key, token, asked, acquired->at, news);
+  auto lock = std::make_unique<RedisLock>(store, key, token, asked, acquired->at, news);
+  lock->begin_lease();
+  return lock;
 }
 
 std::unique_ptr<Promise> redis_promise(RedisStore& store, const Key& key,

@@ -108,16 +108,17 @@ return {time[1], time[2], redis.call('HGET', KEYS[3], 'token'), size, not run.er
 
 /// ARGV: token, lease in ms, when the lock was acquired and until when this request may take a lock
 /// that has vanished (evicted, server restarted), both in microseconds. Not for a run that has left
-/// its outcome or mark, nor beside the released marker: a renewal may arrive after the run's end.
+/// its outcome or mark, also if the value has expired since, nor beside the released marker: a
+/// renewal may arrive after the run's end.
 /// Returns "renewed", "lost", "broken" when it was lost to `del --lock`, or, for a request that has
 /// come too late to take the lock, {seconds, microseconds}.
 inline constexpr Script renew{rights, R"(
 local held_by = holder()
 if is_broken(ARGV[1]) then return 'broken' end
 if not may_store(held_by, ARGV[1], ARGV[3]) then return 'lost' end
-local function is_of_this_run(key) return redis.call('HGET', key, 'token') == ARGV[1] end
-if not held_by and (redis.call('EXISTS', KEYS[2]) == 1 or is_of_this_run(KEYS[5])
-                or is_of_this_run(KEYS[8])) then
+local function is_of_this_run(key) return redis.pcall('HGET', key, 'token') == ARGV[1] end
+if not held_by and (redis.call('EXISTS', KEYS[2]) == 1 or is_of_this_run(KEYS[3])
+                or is_of_this_run(KEYS[5]) or is_of_this_run(KEYS[8])) then
   return 'lost'
 end
 if not held_by then

@@ -54,6 +54,13 @@ struct Woken {
   std::unique_ptr<Entry> answer;
 };
 
+/// Says that a lock is kept alive. Whatever can last while a lock is held asks for it, and nothing
+/// but the lock can give it.
+class KeptAlive {
+  friend class Lock;
+  KeptAlive() = default;
+};
+
 /// The right to run an entry's command. Destroyed unpublished it is abandoned.
 class Lock {
  public:
@@ -64,9 +71,12 @@ class Lock {
   /// Makes the run visible to waiters and opens its spool; once, before the others below. `record`
   /// says who runs what.
   virtual void begin(const Record& record) = 0;
-  /// Has the lock live on: the run lasts longer than a moment. Costs a thread where there is a
-  /// lease.
-  virtual void keep_alive() = 0;
+  /// Has the lock live on until it is released: what comes may last longer than a moment. Costs a
+  /// thread where there is a lease, once.
+  KeptAlive keep_alive() {
+    renew_from_now_on();
+    return {};
+  }
   /// A descriptor that becomes readable when the lease could not be renewed before its deadline;
   /// -1 where there is no lease to lose.
   [[nodiscard]] virtual int lost_descriptor() const = 0;
@@ -83,6 +93,9 @@ class Lock {
                                             Onlooker& onlooker) = 0;
   /// Releases the lock without an outcome: a waiter takes over.
   virtual void abandon() = 0;
+
+ private:
+  virtual void renew_from_now_on() = 0;
 };
 
 /// What a process may do for a run that another one began and left to it.

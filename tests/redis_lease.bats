@@ -54,6 +54,78 @@ lock_is() { [[ $(redis get t/lock:x) == "$1" ]]; }
   await nobody_holds
 }
 
+# slow_holder CALL OPTION… -- COMMAND…: a `get` with a lease of a second in the background, whose main thread, and
+# no other, is slow in that system call, as strace injects it.
+slow_holder() {
+  strace -o trace true 2>/dev/null || skip 'strace cannot run here'
+  spawn strace -qq -o trace -e "trace=${1%%:*}" -e "inject=$1" "${slow_options[@]}" \
+    "$MEMOLOCK_BIN" get --tag t --id x --ttl forever --lease 1s --store-timeout 20s "${@:2}"
+  slow=$!
+}
+slow_options=()
+
+# keeps_its_lock: the lock is the holder's for two leases.
+keeps_its_lock() {
+  await redis_has t/lock:x
+  token=$(redis get t/lock:x)
+  sees_renewals 6
+  lock_is "$token"
+}
+redis_has() { (($(redis exists "$1") == 1)); }
+
+# bats test_tags=slow
+@test "the lock is its holder's while artifacts are packed, however short the command" {
+  # 16 reads
+  slow_options=(-P "$PWD/big")
+  slow_holder pread64:delay_enter=300000 --artifact big -- counted truncate -s 4M big
+  await grep -q pread64 trace
+  keeps_its_lock
+  equal '' "$(get --artifact big -- counted echo own)"
+  finish $slow
+  equal 0 "$status"
+  ran_times 1
+  store_is_clean
+}
+
+# bats test_tags=slow
+@test "the lock is its holder's while a result of less than a MiB goes over a slow link" {
+  # the requests before are the look-up and that for the lock
+  slow_holder sendto:delay_enter=2000000:when=3+ -- counted head -c 900000 /dev/zero >out
+  keeps_its_lock
+  get -- counted echo own | cmp - out
+  finish $slow
+  equal 0 "$status"
+  ran_times 1
+  store_is_clean
+}
+
+# bats test_tags=slow
+@test "the lock is its holder's while it looks at what has been stored just before" {
+  slow_holder sendto:delay_enter=3000000:when=2..3 -- counted echo own >out
+  await grep -q 'sendto' trace
+  await redis_answered 1
+  redis set t:x new >/dev/null
+  keeps_its_lock
+  finish $slow
+  equal new "$(<out)"
+  ran_times 0
+}
+redis_answered() { (($(grep -c 'sendto.* = [1-9]' trace) >= $1)); }
+
+# bats test_tags=slow
+@test "the lock is its holder's while the reader of what -v says stalls" {
+  mkfifo pipe
+  exec 4<>pipe
+  head -c 65536 /dev/zero >&4
+  spawn_get -v --lease 1s -- counted echo out >out 2>pipe
+  keeps_its_lock
+  ran_times 0
+  head -c 65536 <&4 >/dev/null
+  finish_all
+  equal out "$(<out)"
+  ran_times 1
+}
+
 @test "a lock that is released expires for nobody: the next holder has it at once" {
   for i in 1 2 3; do equal $i "$(get --refresh --wait 0 -- echo $i)"; done
 }
