@@ -11,7 +11,9 @@
 
 #include "src/cluster_doctor.hpp"
 #include "src/error.hpp"
+#include "src/long_lock.hpp"
 #include "src/redis_access.hpp"
+#include "src/redis_entry.hpp"
 #include "src/redis_outcome.hpp"
 #include "src/redis_remedy.hpp"
 #include "src/redis_router.hpp"
@@ -84,6 +86,8 @@ class ServerExamination {
   void judge_info();
   void judge_access();
   void take_a_lock();
+  void judge_locks();
+  void note_long_locks(RedisList names);
 
   const RedisSettings& settings_;
   const Log& log_;
@@ -92,7 +96,8 @@ class ServerExamination {
   RedisSession session_;
   std::map<std::string, std::string> hello_;  // what the server says of itself
   std::vector<Finding> findings_;
-  std::string_view trying_ = "server";  // what an error is about
+  std::vector<std::string> long_locks_;  // in words
+  std::string_view trying_ = "server";   // what an error is about
 };
 
 void ServerExamination::run() {
@@ -114,6 +119,7 @@ void ServerExamination::examine() {
   judge_times();
   judge_info();
   judge_access();
+  judge_locks();
 }
 
 /// Whether the server lets itself be talked to. HELLO needs no permission, and is answered by a
@@ -274,6 +280,48 @@ void ServerExamination::take_a_lock() {
   let_redis_lock_go(session_, scratch_, token, Nanoseconds(0));
   (void)taken.array<5>();
   add(Level::ok, "writes", "a lock was taken and released");
+}
+
+/// Looks for locks of the tag that nobody would outlast, among the first of the server's keys.
+void ServerExamination::judge_locks() {
+  constexpr int most_rounds = 300;
+  trying_ = "locks";
+  const std::string pattern = RedisNames({glob_of(scratch_.tag), "*"}, Brace::no).lock;
+  std::string cursor = "0";
+  for (int round = 0; round < most_rounds; ++round) {
+    const RedisReply reply = session_.ask({{"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"}})
+                                 .next();
+    if (reply.is_error()) return;  // which has been said of the commands
+    const auto [next, names] = reply.array<2>();
+    note_long_locks(names->list());
+    cursor = next->text();
+    if (cursor == "0") break;
+  }
+  if (long_locks_.empty()) return add(Level::ok, "locks", "none of another program outlasts a day");
+  const size_t others = long_locks_.size() - 1;
+  add(Level::advice, "locks",
+      long_locks_.front() + (others == 0 ? "" : fmt::format(", and {} more are", others)),
+      long_lock_remedy);
+}
+
+void ServerExamination::note_long_locks(RedisList names) {
+  std::vector<RedisCommand> commands;
+  for (const RedisReply& name : names) {
+    commands.push_back({"GET", name.text()});
+    commands.push_back({"PTTL", name.text()});
+  }
+  if (commands.empty()) return;
+  RedisAnswers answers = session_.pipeline(commands);
+  const Brace brace = address_.is_cluster() ? Brace::yes : Brace::no;
+  for (const RedisReply& name : names) {
+    const RedisReply lock = answers.next();
+    const Nanoseconds left = lifetime(life_in(answers.next()));
+    const auto key = key_of_redis_name(name.text(), brace);
+    if (!key || lock.is_error()) continue;
+    const std::string holder = holder_in(lock);
+    if (!holder.empty() && run_of_token(*key, holder).foreign && outlasts_waiting(left))
+      long_locks_.push_back(long_lock_in_words(*key, left));
+  }
 }
 
 std::vector<Finding> examine_one(const RedisSettings& settings, const RedisAddress& address,

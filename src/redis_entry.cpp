@@ -211,12 +211,14 @@ int64_t life_in(const RedisReply& answer) {
   return std::min(answer.integer(), most);
 }
 
+Nanoseconds lifetime(int64_t left) { return left < 0 ? forever : std::chrono::milliseconds(left); }
+
 Record foreign_record(const Key& key, int64_t left) {
   Record record;
   record.fate = Fate::kept;
   record.foreign = true;
   record.key = key;
-  record.ttl = record.retained = left < 0 ? forever : std::chrono::milliseconds(left);
+  record.ttl = record.retained = lifetime(left);
   return record;
 }
 

@@ -59,6 +59,9 @@ class RedisHash {
 /// -1: without end, -2: there is no such key.
 [[nodiscard]] int64_t life_in(const RedisReply& answer);
 
+/// The same as a length; forever for a key without an end.
+[[nodiscard]] Nanoseconds lifetime(int64_t left);
+
 /// Of a value that another program has stored and that lives so long, as life_in has it.
 [[nodiscard]] Record foreign_record(const Key& key, int64_t left);
 

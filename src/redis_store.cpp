@@ -25,6 +25,7 @@ constexpr size_t batch = 500;
 /// What `ls` asks of an entry.
 std::vector<RedisCommand> listing_commands(const RedisNames& names) {
   return {{"GET", names.lock},
+          {"PTTL", names.lock},
           {"PTTL", names.value},
           {"PTTL", names.meta},
           {"STRLEN", names.value},
@@ -46,14 +47,24 @@ bool is_expiry_of_meta(int64_t of_meta, int64_t of_value) {
 std::optional<Listing> listing_from(const Key& key, RedisAnswers answers) {
   if (answers.first_error() != nullptr) return std::nullopt;
   const std::string holder = holder_in(answers.next());
+  const int64_t left_of_lock = life_in(answers.next());
   const int64_t left = life_in(answers.next());
   const int64_t left_of_meta = life_in(answers.next());
   Listing listing;
   listing.size = answers.next().count();
   const RedisHash meta(answers.next(), WithStderr::no);
   const RedisHash run(answers.next(), WithStderr::no);
-  if (!holder.empty()) return Listing{run_of_token(key, holder), true, 0};
   constexpr int64_t missing = -2;
+  if (!holder.empty()) {
+    Record run_in_progress = run_of_token(key, holder);
+    if (run_in_progress.foreign) listing.foreign_lock = lifetime(left_of_lock);
+    if (!run_in_progress.foreign || left == missing) {
+      listing.record = std::move(run_in_progress);
+      listing.running = true;
+      listing.size = 0;
+      return listing;
+    }
+  }
   if (left == missing) {
     auto outcome = run.record(key);
     if (!outcome || outcome->fate != Fate::failed) return std::nullopt;
@@ -317,7 +328,7 @@ void RedisStore::list_some(std::span<const Located> some,
       // A node that has it no more says so; all other errors come again.
       if (answers[i].first_error() != nullptr)
         answers[i] = session_.pipeline(listing_commands(session_.names(key)));
-      const auto listing = listing_from(key, answers[i].next(6));
+      const auto listing = listing_from(key, answers[i].next(7));
       if (listing) each(*listing);
       const auto mark = mark_from(key, answers[i].next());
       if (mark && !(listing && listing->running)) each(*mark);

@@ -132,6 +132,9 @@ struct Listing {
   Record record;
   bool running = false;
   uint64_t size = 0;  ///< bytes of streams and artifacts; of a running one, so far
+  /// How long another program's lock on it lives yet; forever: without end. Beside an entry it is
+  /// one that its holder has not deleted, and not a run.
+  std::optional<Nanoseconds> foreign_lock = std::nullopt;
 };
 
 /// Which entries are meant.

@@ -320,6 +320,38 @@ is_marked() {
   is_marked 500
 }
 
+# ---- its lingering lock ----
+
+@test "its lock that is left behind its value is no run" {
+  its_lock 60000
+  its_value theirs 60000
+  equal $'t\tx\tfresh' "$(memolock ls | cut -f 1-3)"
+  run -0 memolock show --tag t --id x
+  lacks "$output" running
+  equal 1 "$(memolock show --tag t --id x --json | jq -s length)"
+}
+
+@test "ls and doctor name a lock of its that lasts for years, and how to end it" {
+  redis set t/lock:x $uuid px 300000000000 >/dev/null
+  redis set t/lock:y $uuid >/dev/null
+  redis set t/lock:z $uuid px 60000 >/dev/null
+  its_value theirs 60000
+  run -0 --separate-stderr memolock ls
+  equal 2 "$(wc -l <<<"$stderr")"
+  contains "$stderr" 'memolock: t:x is locked by another program for 34'
+  contains "$stderr" 'memolock: t:y is locked by another program without end'
+  contains "$stderr" "'memolock del --lock'"
+  run -0 --separate-stderr memolock ls -q
+  equal '' "$stderr"
+  run -0 memolock doctor --tag t
+  contains "$output" 'is locked by another program'
+  contains "$output" ', and 1 more are'
+  contains "$output" "'memolock del --lock'"
+  for id in x y; do memolock del --lock --tag t --id $id; done
+  run -0 memolock doctor --tag t
+  contains "$output" 'none of another program outlasts a day'
+}
+
 # ---- our values ----
 
 @test "it finds our stdout under the entry's name, and nothing else" {

@@ -8,6 +8,7 @@
 #include "cli/store_choice.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs/verbs.hpp"
+#include "src/long_lock.hpp"
 #include "src/units.hpp"
 
 namespace memolock {
@@ -109,6 +110,9 @@ Exit run_ls(const Options& options, const Log& log) {
   store->list(tag, [&](const Listing& listing) {
     if (seen) progress.end();  // the lines themselves show how far it is
     lines->add(listing);
+    if (listing.foreign_lock && outlasts_waiting(*listing.foreign_lock))
+      log.warn("{}; {}", long_lock_in_words(listing.record.key, *listing.foreign_lock),
+               long_lock_remedy);
   });
   progress.end();
   lines->finish();

@@ -35,7 +35,9 @@ Found find(Store& store, const Key& key) {
   found.entry = sound_record(store.look_up(key));
   found.failure = sound_record(store.failure(key));
   found.mark = store.mark(key);
-  if (const auto watch = store.watch(key)) found.run = watch->run();
+  // redis-memolock's clients do not delete their lock when they have stored a value.
+  const auto watch = store.watch(key);
+  if (watch && !(watch->run().foreign && found.entry)) found.run = watch->run();
   return found;
 }
 
