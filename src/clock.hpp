@@ -1,5 +1,5 @@
-// The two clocks: wall time, which other processes and machines understand, and time since boot,
-// which never jumps and goes on while the machine sleeps.
+// The clocks: wall time, which other processes and machines understand; time since boot, which
+// never jumps and goes on while the machine sleeps; and the time that the machine has been awake.
 #pragma once
 
 #include <time.h>
@@ -26,6 +26,9 @@ inline Nanoseconds wall_now() { return detail::read_clock(CLOCK_REALTIME); }
 
 /// Nanoseconds since boot, suspensions included.
 inline Nanoseconds boot_now() { return detail::read_clock(CLOCK_BOOTTIME); }
+
+/// Nanoseconds since boot without suspensions.
+inline Nanoseconds awake_now() { return detail::read_clock(CLOCK_MONOTONIC); }
 
 /// `start + length` on one clock; forever stays forever.
 inline Nanoseconds after(Nanoseconds start, Nanoseconds length) {

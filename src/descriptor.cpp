@@ -9,9 +9,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <memory>
 
 #include "src/error.hpp"
+#include "src/insist.hpp"
 
 namespace memolock {
 namespace {
@@ -21,32 +21,44 @@ constexpr uint64_t largest_step = 16U << 20;
 
 /// A descriptor somebody else set to O_NONBLOCK (it is shared with them, so it must stay so): wait
 /// until it takes more.
-void await_writable(int fd) {
+void await_writable(int fd) noexcept {
   pollfd waiting{.fd = fd, .events = POLLOUT, .revents = 0};
-  poll(&waiting, 1, -1);
+  if (poll(&waiting, 1, -1) < 0) rest();
 }
 
 /// Whether a failed transfer is worth another try on the same path; waits where that is what is
 /// needed.
-bool again(int error, int to) {
+bool again(int error, int to) noexcept {
   if (error == EAGAIN) await_writable(to);
   return error == EINTR || error == EAGAIN;
 }
 
-/// The errnos by which a kernel says that this path is not for this pair of files.
-bool not_for_these(int error) {
+/// The errnos by which a kernel says that this path is not for this pair of files, or not now.
+bool not_for_these(int error) noexcept {
   return error == EINVAL || error == EXDEV || error == EBADF || error == ENOSYS ||
-         error == EOPNOTSUPP || error == ESPIPE || error == EPERM || error == ETXTBSY;
+         error == EOPNOTSUPP || error == ESPIPE || error == EPERM || error == ETXTBSY ||
+         error == ENOMEM || error == EIO;
 }
 
-int copy_by_hand(int from, uint64_t offset, uint64_t length, int to) {
-  constexpr size_t size = 128U << 10;
-  const auto buffer = std::make_unique_for_overwrite<char[]>(size);
+/// As write(2), which blocks or says EAGAIN. A kernel that is out of memory is asked again.
+ssize_t write_some(int to, std::string_view bytes) noexcept {
+  constexpr int most = 10;
+  for (int tries = 1;; ++tries) {
+    const ssize_t put = write(to, bytes.data(), bytes.size());
+    if (put >= 0 || (errno != ENOMEM && errno != EIO) || tries == most) return put;
+    rest();
+  }
+}
+
+/// With a buffer that is always to be had.
+int copy_by_hand(int from, uint64_t offset, uint64_t length, int to) noexcept {
+  std::array<char, 128U << 10> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   while (length > 0) {
-    const ssize_t got = read_all_at(from, buffer.get(), std::min<uint64_t>(size, length), offset);
+    const size_t step = std::min<uint64_t>(buffer.size(), length);
+    const ssize_t got = insist([&] { return read_all_at(from, buffer.data(), step, offset); });
     if (got < 0) return errno;
     if (got == 0) return EIO;
-    if (const int error = write_all(to, {buffer.get(), static_cast<size_t>(got)})) return error;
+    if (const int error = write_all(to, {buffer.data(), static_cast<size_t>(got)})) return error;
     offset += static_cast<uint64_t>(got);
     length -= static_cast<uint64_t>(got);
   }
@@ -55,7 +67,7 @@ int copy_by_hand(int from, uint64_t offset, uint64_t length, int to) {
 
 enum class Way { splice, copy_file_range, sendfile };
 
-Way way_to(int to) {
+Way way_to(int to) noexcept {
   struct stat info {};
   if (fstat(to, &info) != 0) return Way::sendfile;
   if (S_ISFIFO(info.st_mode)) return Way::splice;
@@ -63,7 +75,7 @@ Way way_to(int to) {
   return Way::sendfile;
 }
 
-ssize_t move_step(Way way, int from, off64_t& offset, uint64_t length, int to) {
+ssize_t move_step(Way way, int from, off64_t& offset, uint64_t length, int to) noexcept {
   const size_t step = std::min(length, largest_step);
   switch (way) {
     case Way::splice:
@@ -78,7 +90,7 @@ ssize_t move_step(Way way, int from, off64_t& offset, uint64_t length, int to) {
 
 }  // namespace
 
-void Descriptor::reset(int fd) {
+void Descriptor::reset(int fd) noexcept {
   if (fd_ >= 0) close(fd_);
   fd_ = fd;
 }
@@ -95,28 +107,35 @@ Ready await_readable(int fd, int interrupt, Nanoseconds deadline) {
   return await_events(waiting, deadline);
 }
 
+int poll_for(std::span<pollfd> waiting, Nanoseconds length) noexcept {
+  timespec limit{};
+  if (length != forever) {
+    const Nanoseconds left = std::max(length, Nanoseconds(0));
+    limit.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(left).count();
+    limit.tv_nsec = (left % std::chrono::seconds(1)).count();
+  }
+  const timespec* const most = length == forever ? nullptr : &limit;
+  return ppoll(waiting.data(), waiting.size(), most, nullptr);
+}
+
 Ready await_events(std::span<pollfd> waiting, Nanoseconds deadline) {
-  for (;;) {
-    timespec rest{};
-    if (deadline != forever) {
-      const Nanoseconds left = std::max(deadline - boot_now(), Nanoseconds(0));
-      rest.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(left).count();
-      rest.tv_nsec = (left % std::chrono::seconds(1)).count();
-    }
-    const timespec* const limit = deadline == forever ? nullptr : &rest;
-    const int ready = ppoll(waiting.data(), waiting.size(), limit, nullptr);
+  constexpr int most = 10;
+  for (int failures = 0;;) {
+    const int ready = poll_for(waiting, deadline == forever ? forever : deadline - boot_now());
     const bool only_interrupt = ready == 1 && waiting.back().revents != 0;
     if (ready > 0) return only_interrupt ? Ready::interrupted : Ready::readable;
     if (ready == 0) return Ready::timed_out;
-    if (errno != EINTR) throw system_error("cannot wait", errno);
+    if (errno == EINTR) continue;
+    if (!may_pass(errno) || ++failures == most) throw system_error("cannot wait", errno);
+    rest();
   }
 }
 
-bool reader_has_left(int error) { return error == EPIPE || error == ECONNRESET; }
+bool reader_has_left(int error) noexcept { return error == EPIPE || error == ECONNRESET; }
 
-int write_all(int to, std::string_view bytes) {
+int write_all(int to, std::string_view bytes) noexcept {
   while (!bytes.empty()) {
-    const ssize_t put = write(to, bytes.data(), bytes.size());
+    const ssize_t put = write_some(to, bytes);
     if (put >= 0) {
       bytes.remove_prefix(static_cast<size_t>(put));
     } else if (!again(errno, to)) {
@@ -126,7 +145,7 @@ int write_all(int to, std::string_view bytes) {
   return 0;
 }
 
-int write_all_at(int to, std::string_view bytes, uint64_t offset) {
+int write_all_at(int to, std::string_view bytes, uint64_t offset) noexcept {
   while (!bytes.empty()) {
     const ssize_t put = pwrite(to, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (put >= 0) {
@@ -147,7 +166,7 @@ ssize_t read_some(int from, char* into, size_t size) {
   }
 }
 
-ssize_t read_all_at(int from, char* into, size_t size, uint64_t offset) {
+ssize_t read_all_at(int from, char* into, size_t size, uint64_t offset) noexcept {
   size_t done = 0;
   while (done < size) {
     const ssize_t got = pread(from, into + done, size - done, static_cast<off_t>(offset + done));
@@ -161,7 +180,7 @@ ssize_t read_all_at(int from, char* into, size_t size, uint64_t offset) {
   return static_cast<ssize_t>(done);
 }
 
-int copy_range(int from, uint64_t offset, uint64_t length, int to) {
+int copy_range(int from, uint64_t offset, uint64_t length, int to) noexcept {
   const Way way = way_to(to);
   auto position = static_cast<off64_t>(offset);
   while (length > 0) {

@@ -32,7 +32,7 @@ class Descriptor {
   [[nodiscard]] int get() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
   [[nodiscard]] int release() { return std::exchange(fd_, -1); }
-  void reset(int fd = -1);
+  void reset(int fd = -1) noexcept;
 
  private:
   int fd_ = -1;
@@ -47,8 +47,11 @@ struct Pipe {
 
 enum class Ready { readable, interrupted, timed_out };
 
+/// As poll(2), for `length` at most.
+[[nodiscard]] int poll_for(std::span<pollfd> waiting, Nanoseconds length) noexcept;
+
 /// Sleeps until `fd` is readable, `interrupt` is, or `deadline` (boot clock) has passed; -1 for
-/// `fd` stands for nothing.
+/// `fd` stands for nothing. Throws Error(store) when the kernel cannot say so.
 [[nodiscard]] Ready await_readable(int fd, int interrupt, Nanoseconds deadline);
 
 /// The same for any events of several descriptors, the last of which is the interrupt; which came
@@ -57,26 +60,26 @@ enum class Ready { readable, interrupted, timed_out };
 
 /// Whether a write failed with this errno because nobody reads any more, which is no fault of the
 /// writer's.
-[[nodiscard]] bool reader_has_left(int error);
+[[nodiscard]] bool reader_has_left(int error) noexcept;
 
 /// Writes all of `bytes`, blocking as long as it takes. Returns 0 or the errno (perhaps one for
 /// reader_has_left).
-[[nodiscard]] int write_all(int to, std::string_view bytes);
+[[nodiscard]] int write_all(int to, std::string_view bytes) noexcept;
 
 /// Writes all of `bytes` at `offset`. Returns 0 or the errno.
-[[nodiscard]] int write_all_at(int to, std::string_view bytes, uint64_t offset);
+[[nodiscard]] int write_all_at(int to, std::string_view bytes, uint64_t offset) noexcept;
 
 /// Reads what is there, up to `size` bytes, and blocks until there is something. Returns the count,
 /// 0 at the end of file, or -1 with errno set.
 [[nodiscard]] ssize_t read_some(int from, char* into, size_t size);
 
 /// Reads up to `size` bytes at `offset` until end of file. Returns the count, or -1 with errno set.
-[[nodiscard]] ssize_t read_all_at(int from, char* into, size_t size, uint64_t offset);
+[[nodiscard]] ssize_t read_all_at(int from, char* into, size_t size, uint64_t offset) noexcept;
 
 /// Copies `length` bytes of the file `from`, starting at `offset`, to where `to` stands, without
 /// passing them through this process where the kernel can: splice into a pipe, copy_file_range into
 /// a file, sendfile elsewhere. Blocks as long as it takes. Returns 0, or the errno of the side that
 /// failed (perhaps one for reader_has_left; EIO: `from` is short).
-[[nodiscard]] int copy_range(int from, uint64_t offset, uint64_t length, int to);
+[[nodiscard]] int copy_range(int from, uint64_t offset, uint64_t length, int to) noexcept;
 
 }  // namespace memolock

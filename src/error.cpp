@@ -1,8 +1,27 @@
 #include "src/error.hpp"
 
 #include <cstring>
+#include <exception>
+#include <new>
 
 namespace memolock {
+
+std::string caught_text() noexcept {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    // Its own words are the library's.
+  } catch (const std::exception& error) {
+    try {
+      return error.what();
+    } catch (const std::bad_alloc&) {
+      // Said below.
+    }
+  } catch (...) {
+    // Nothing here throws anything else.
+  }
+  return "out of memory";  // short enough to need none
+}
 
 std::string error_text(int error_number) {
   const char* text = strerrordesc_np(error_number);

@@ -2,6 +2,7 @@
 // the fact is known ("cannot open /x/y: Permission denied") and caught once, in the cli.
 #pragma once
 
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -24,6 +25,22 @@ class Error : public std::runtime_error {
 
 inline Error usage_error(const std::string& message) { return {Error::Kind::usage, message}; }
 inline Error store_error(const std::string& message) { return {Error::Kind::store, message}; }
+
+/// What is said of the exception that is being handled; "out of memory" where there is none for
+/// more. Inside a catch clause only.
+[[nodiscard]] std::string caught_text() noexcept;
+
+/// What `work` has thrown, as a value; nothing: nothing. For all that is done once the command has
+/// started: a function that is noexcept cannot lead back to whoever would run the command again.
+template <typename Work>
+[[nodiscard]] std::optional<std::string> failure_of(const Work& work) noexcept {
+  try {
+    work();
+    return std::nullopt;
+  } catch (...) {
+    return caught_text();
+  }
+}
 
 /// A store error for a system call that failed: "WHAT: No such file or directory".
 [[nodiscard]] Error system_error(const std::string& what, int error_number);

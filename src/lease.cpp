@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "src/error.hpp"
+#include "src/insist.hpp"
 
 namespace memolock {
 namespace {
@@ -42,7 +43,7 @@ void Lease::start() {
 
 Lease::~Lease() {
   const uint64_t one = 1;
-  (void)!write(stop_.get(), &one, sizeof one);
+  insist([&] { return write(stop_.get(), &one, sizeof one); });
   if (thread_.joinable()) thread_.join();
 }
 
@@ -55,20 +56,30 @@ void Lease::set_deadline(Nanoseconds deadline) {
   timerfd_settime(lost_.get(), TFD_TIMER_ABSTIME, &at, nullptr);
 }
 
-void Lease::work() {
+void Lease::work() noexcept {
   const Nanoseconds retry = std::clamp<Nanoseconds>(length_ / 20, milliseconds(20),
                                                     milliseconds(1000));
   Nanoseconds next = deadline_ - length_ * 2 / 3;
-  while (await_readable(-1, stop_.get(), next) != Ready::interrupted) {
+  while (!is_to_stop(next)) {
     const Nanoseconds asked = boot_now();
-    try {
-      if (renew_() == Renewal::stolen) return set_deadline(asked);
-      set_deadline(after(asked, length_));
-      next = asked + length_ / 3;
-    } catch (const Error&) {
+    Renewal renewal = Renewal::renewed;
+    // Out of memory it may fail, too.
+    if (failure_of([&] { renewal = renew_(); })) {
       next = boot_now() + retry;
+      continue;
     }
+    if (renewal == Renewal::stolen) return set_deadline(asked);
+    set_deadline(after(asked, length_));
+    next = asked + length_ / 3;
   }
+}
+
+/// Sleeps until `moment`, unless it is to stop.
+bool Lease::is_to_stop(Nanoseconds moment) const noexcept {
+  Ready ready = Ready::timed_out;
+  const auto failure = failure_of([&] { ready = await_readable(-1, stop_.get(), moment); });
+  uint64_t count = 0;
+  return failure ? read(stop_.get(), &count, sizeof count) > 0 : ready == Ready::interrupted;
 }
 
 }  // namespace memolock

@@ -37,7 +37,8 @@ class Lease {
   [[nodiscard]] int lost_descriptor() const { return lost_.get(); }
 
  private:
-  void work();
+  void work() noexcept;
+  [[nodiscard]] bool is_to_stop(Nanoseconds moment) const noexcept;
   void set_deadline(Nanoseconds deadline);
 
   Nanoseconds length_;

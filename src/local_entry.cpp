@@ -122,16 +122,14 @@ std::optional<FilePart> LocalEntry::files() {
   return FilePart{file_.get(), offset, record_.files_size};
 }
 
-int LocalEntry::replay(int out, int err) {
-  const int error = copy(payload_, record_.out_size, out);
-  const int other = copy(payload_ + record_.out_size, record_.err_size, err);
+int LocalEntry::write(Stream stream, int to) noexcept {
+  if (stream == Stream::err) return copy(payload_ + record_.out_size, record_.err_size, to);
   note_use();
-  if (error != 0 && !reader_has_left(error)) return error;
-  return reader_has_left(other) ? 0 : other;
+  return copy(payload_, record_.out_size, to);
 }
 
 /// For `gc`, which drops what was least recently used. Mounts may not keep access times themselves.
-void LocalEntry::note_use() const {
+void LocalEntry::note_use() const noexcept {
   if (wall_now() - file_.last_used < exactness) return;
   constexpr std::array<timespec, 2> accessed_now{{{0, UTIME_NOW}, {0, UTIME_OMIT}}};
   (void)futimens(file_.get(), accessed_now.data());
@@ -147,9 +145,9 @@ bool LocalEntry::pour(uint64_t offset, uint64_t size, Spool& spool, Stream strea
                      [&](std::string_view piece) { return spool.append(stream, piece); });
 }
 
-std::optional<std::string_view> LocalEntry::at_hand(uint64_t offset, uint64_t size) const {
+std::optional<std::string_view> LocalEntry::at_hand(uint64_t offset, uint64_t size) const noexcept {
   if (offset + size > front_.size()) return std::nullopt;
-  return std::string_view(front_).substr(offset, size);
+  return std::string_view(front_.data() + offset, size);
 }
 
 std::optional<uint64_t> LocalEntry::hash_of(uint64_t offset, uint64_t size) const {
@@ -163,7 +161,7 @@ std::optional<uint64_t> LocalEntry::hash_of(uint64_t offset, uint64_t size) cons
   return sum.value();
 }
 
-int LocalEntry::copy(uint64_t offset, uint64_t size, int to) const {
+int LocalEntry::copy(uint64_t offset, uint64_t size, int to) const noexcept {
   if (size == 0) return 0;
   if (const auto bytes = at_hand(offset, size)) return write_all(to, *bytes);
   return copy_range(file_.get(), offset, size, to);

@@ -58,7 +58,7 @@ class LocalEntry final : public Entry {
   [[nodiscard]] const Record& record() const override { return record_; }
   [[nodiscard]] bool intact() override;
   [[nodiscard]] std::optional<FilePart> files() override;
-  [[nodiscard]] int replay(int out, int err) override;
+  [[nodiscard]] int write(Stream stream, int to) noexcept override;
 
   /// The open file.
   [[nodiscard]] const OwnFile& file() const { return file_; }
@@ -72,11 +72,12 @@ class LocalEntry final : public Entry {
  private:
   LocalEntry(OwnFile file, std::string front, uint64_t payload, Record record);
 
-  [[nodiscard]] std::optional<std::string_view> at_hand(uint64_t offset, uint64_t size) const;
+  [[nodiscard]] std::optional<std::string_view> at_hand(uint64_t offset,
+                                                        uint64_t size) const noexcept;
   [[nodiscard]] std::optional<uint64_t> hash_of(uint64_t offset, uint64_t size) const;
   [[nodiscard]] bool pour(uint64_t offset, uint64_t size, Spool& spool, Stream stream) const;
-  void note_use() const;
-  [[nodiscard]] int copy(uint64_t offset, uint64_t size, int to) const;
+  void note_use() const noexcept;
+  [[nodiscard]] int copy(uint64_t offset, uint64_t size, int to) const noexcept;
 
   OwnFile file_;
   std::string front_;  // the first bytes of the file; all of a small one

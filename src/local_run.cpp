@@ -58,13 +58,13 @@ class LocalLock final : public Lock {
     }
   }
 
-  void abandon() final {
+  void abandon() noexcept final {
     if (!lock_) return;
     remove_run();
     if (mailbox_) {
       remove_own(files_.promise, mailbox_.get());
       mailbox_.reset();  // before the answer's name: who links it later learns that nobody reads
-      remove(files_.answer(token_));
+      (void)failure_of([&] { remove(files_.answer(token_)); });
     }
     remove_own(files_.wake, wake_.get());
     remove_own(files_.lock, lock_.get());

@@ -102,7 +102,7 @@ bool is(const RedisString& bytes, uint64_t size, uint64_t hash) {
   return bytes.size == size && bytes.hash == hash;
 }
 
-int write_string(const RedisString& string, int to) {
+int write_string(const RedisString& string, int to) noexcept {
   if (string.size == 0) return 0;
   return string.file ? copy_range(string.file.get(), 0, string.size, to)
                      : write_all(to, string.text);
@@ -263,11 +263,8 @@ std::optional<FilePart> RedisEntry::files() {
   return FilePart{files_.file.get(), 0, files_.size};
 }
 
-int RedisEntry::replay(int out, int err) {
-  const int error = write_string(out_, out);
-  const int other = write_string(err_, err);
-  if (error != 0 && !reader_has_left(error)) return error;
-  return reader_has_left(other) ? 0 : other;
+int RedisEntry::write(Stream stream, int to) noexcept {
+  return write_string(stream == Stream::err ? err_ : out_, to);
 }
 
 }  // namespace memolock

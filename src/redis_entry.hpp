@@ -89,7 +89,7 @@ class RedisEntry final : public Entry {
   /// Always: own() has seen to it.
   [[nodiscard]] bool intact() override { return true; }
   [[nodiscard]] std::optional<FilePart> files() override;
-  [[nodiscard]] int replay(int out, int err) override;
+  [[nodiscard]] int write(Stream stream, int to) noexcept override;
 
  private:
   Record record_;

@@ -101,7 +101,7 @@ class RedisLock final : public Lock {
       released_ = true;
       lease_.reset();  // what it asks for now comes too late to bring the lock back
       return published;
-    } catch (const Error&) {
+    } catch (const std::exception&) {
       if (record.fate == Fate::marked) {
         abandon();
       } else {
@@ -128,16 +128,15 @@ class RedisLock final : public Lock {
     }
   }
 
-  void abandon() final {
+  void abandon() noexcept final {
     lease_.reset();
     if (std::exchange(released_, true)) return;
     // The signal that made this caller give up must not keep it from saying so.
     session_.set_interrupt(-1);
-    try {
-      let_redis_lock_go(session_, key_, authority_.token, Nanoseconds(0));
-    } catch (const Error& error) {
-      store_.log().info("{}", error.what());  // the lock expires by itself
-    }
+    const auto failure = failure_of(
+        [&] { let_redis_lock_go(session_, key_, authority_.token, Nanoseconds(0)); });
+    // Then the lock expires by itself.
+    if (failure) (void)failure_of([&] { store_.log().info("{}", *failure); });
   }
 
  private:
@@ -174,22 +173,17 @@ class RedisLock final : public Lock {
   }
 
   /// After a failure: tells the waiters, if anything can be told, to run the command themselves.
-  void release_unstored(const RedisOutcome& outcome, Record record) {
+  void release_unstored(const RedisOutcome& outcome, Record record) noexcept {
     lease_.reset();
     released_ = true;
     if (!session_.is_connected()) return;  // the lock expires by itself
     record.fate = Fate::unstored;
-    try {
-      (void)outcome.share(std::move(record));
-    } catch (const Error&) {
-      // So long a waiter who missed the message takes the run for one in progress.
-      constexpr std::chrono::seconds linger(2);
-      try {
-        let_redis_lock_go(session_, key_, authority_.token, linger);
-      } catch (const Error& error) {
-        store_.log().info("{}", error.what());
-      }
-    }
+    if (!failure_of([&] { (void)outcome.share(std::move(record)); })) return;
+    // So long a waiter who missed the message takes the run for one in progress.
+    constexpr std::chrono::seconds linger(2);
+    const auto failure = failure_of(
+        [&] { let_redis_lock_go(session_, key_, authority_.token, linger); });
+    if (failure) (void)failure_of([&] { store_.log().info("{}", *failure); });
   }
 
   RedisStore& store_;

@@ -30,9 +30,9 @@ class Entry {
   /// The archive of its artifacts, as long as this lives; nothing when there is none that is what
   /// the record says. Reads all of it. Of a store that was told to fetch_files().
   [[nodiscard]] virtual std::optional<FilePart> files() = 0;
-  /// Copies the run's stdout to `out` and its stderr to `err`, blocking at their readers' pace.
-  /// Returns 0 or the first errno; a reader who has left is no error.
-  [[nodiscard]] virtual int replay(int out, int err) = 0;
+  /// Copies the run's stdout or stderr to `to`, blocking at its reader's pace. Returns 0 or the
+  /// errno (perhaps one for reader_has_left). Two threads may each copy one of them. Once each.
+  [[nodiscard]] virtual int write(Stream stream, int to) noexcept = 0;
 };
 
 /// What became of an outcome that was handed to the store.
@@ -91,8 +91,8 @@ class Lock {
   /// published), or `interrupt` becomes readable; meanwhile tells `onlooker`.
   [[nodiscard]] virtual Woken await_promise(Nanoseconds life, int interrupt,
                                             Onlooker& onlooker) = 0;
-  /// Releases the lock without an outcome: a waiter takes over.
-  virtual void abandon() = 0;
+  /// Releases the lock without an outcome: a waiter takes over. After publish() it does nothing.
+  virtual void abandon() noexcept = 0;
 
  private:
   virtual void renew_from_now_on() = 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "src/both_streams.hpp"
 #include "src/chance.hpp"
 #include "src/error.hpp"
 #include "src/restore.hpp"
@@ -108,14 +109,23 @@ void restore_artifacts(const Request& request, Entry& entry, const Signals& sign
   restore(*archive, record.artifacts, request.artifacts, signals.descriptor());
 }
 
-Outcome replay(Entry& entry, How how, Store& store, const Signals& signals) {
+Outcome replay(Entry& entry, How how, Store& store, const Signals& signals,
+               const std::function<int()>& before_err) noexcept {
   const Record& record = entry.record();
   Outcome outcome = ended(how, record.status);
-  outcome.age = age_of(record, store.now());
+  (void)failure_of([&] { outcome.age = age_of(record, store.now()); });
   outcome.run_time = record.run_time;
   outcome.bytes = record.out_size + record.err_size;
   signals.let_through();
-  outcome.output_error = entry.replay(STDOUT_FILENO, STDERR_FILENO);
+  const auto write_err = [&] {
+    const int error = before_err ? before_err() : 0;
+    const int other = entry.write(Stream::err, STDERR_FILENO);
+    return error != 0 ? error : other;
+  };
+  outcome.output_error = write_both(
+      {STDOUT_FILENO, record.out_size,
+       [&entry] { return entry.write(Stream::out, STDOUT_FILENO); }},
+      {STDERR_FILENO, before_err ? UINT64_MAX : record.err_size, std::ref(write_err)});
   return outcome;
 }
 

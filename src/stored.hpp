@@ -1,6 +1,7 @@
 // What the store has of an entry, and what of it answers a call.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -70,7 +71,9 @@ class Stored {
 void restore_artifacts(const Request& request, Entry& entry, const Signals& signals);
 
 /// Gives the caller what a run has written; the last thing that is done. Nothing may be held any
-/// more: a signal may end this process, however long the reader takes.
-[[nodiscard]] Outcome replay(Entry& entry, How how, Store& store, const Signals& signals);
+/// more: a signal may end this process, however long the readers take. `before_err`: what goes to
+/// stderr first; writes it as Writing does.
+[[nodiscard]] Outcome replay(Entry& entry, How how, Store& store, const Signals& signals,
+                             const std::function<int()>& before_err = nullptr) noexcept;
 
 }  // namespace memolock

@@ -93,6 +93,92 @@ is_stored() { memolock get --tag t --id x >stored; }
   equal 143 "$status"
 }
 
+# piped OPTION…: `get` whose stdout and stderr are pipes, read through descriptors 4 and 5.
+piped() {
+  [[ -p out ]] || mkfifo out err
+  exec 4<>out 5<>err
+  spawn_get "$@" >out 2>err
+  caller=$!
+}
+
+# reads_apart SMALL LARGE [LATER]: reads a line of the first descriptor, then 300000 bytes of the second, then as
+# many of the third; and the caller ends.
+reads_apart() {
+  local line=
+  read -r -t 20 line <&"$1" || true
+  equal "a line" "$line"
+  equal 300000 "$(timeout 20 head -c 300000 <&"$2" | wc -c)"
+  [[ -z ${3-} ]] || equal 300000 "$(timeout 20 head -c 300000 <&"$3" | wc -c)"
+  finish $caller
+  equal 0 "$status"
+}
+
+large_out=(sh -c 'head -c 300000 /dev/zero; echo a line >&2')
+large_err=(sh -c 'head -c 300000 /dev/zero >&2; echo a line')
+large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /dev/zero >&2')
+
+@test "a line of stderr can be read before a large stdout, on a miss and a hit" {
+  piped -- "${large_out[@]}"
+  reads_apart 5 4
+  piped -- false
+  reads_apart 5 4
+}
+
+@test "a line of stdout can be read before a large stderr, on a miss and a hit" {
+  piped -- "${large_err[@]}"
+  reads_apart 4 5
+  piped -- false
+  reads_apart 4 5
+}
+
+@test "a line of stderr can be read before all of stdout and the rest of stderr, on a miss and a hit" {
+  piped -- "${large_both[@]}"
+  reads_apart 5 4 5
+  piped -- false
+  reads_apart 5 4 5
+}
+
+@test "a line of stderr can be read before a large stdout by a waiter" {
+  spawn_get -- held a "${large_out[@]}" >/dev/null 2>&1
+  await test -e a.started
+  piped -- false
+  await is_waiting $caller
+  release a
+  reads_apart 5 4
+}
+
+@test "a line of stderr can be read before a large stdout of an entry that is stale, or stands in for a failure" {
+  get -- "${large_out[@]}" >/dev/null 2>&1
+  piped --ttl 1ms --stale 1h -- "${large_out[@]}"
+  reads_apart 5 4
+  get --refresh -- "${large_out[@]}" >/dev/null 2>&1
+  piped --ttl 1ms --stale-if-error 1h -q -- sh -c 'echo a line >&2; head -c 300000 /dev/zero >&2; exit 3'
+  reads_apart 5 4 5
+}
+
+@test "with the reader of one stream stalled a hit still gives the whole other one" {
+  get -- "${large_both[@]}" >/dev/null 2>&1
+  piped -- false
+  equal 300000 "$(timeout 20 head -c 300000 <&4 | wc -c)"
+  kill -0 $caller
+  kill -TERM $caller
+  finish $caller
+  equal 143 "$status"
+  piped -- false
+  equal 300007 "$(timeout 20 head -c 300007 <&5 | wc -c)"
+  kill -TERM $caller
+  finish $caller
+  equal 143 "$status"
+}
+
+@test "streams that share a pipe or a file come one after the other on a hit" {
+  get -- "${large_both[@]}" >/dev/null 2>&1
+  run -0 bash -c '"$0" get --tag t --id x 2>&1 | head -c 300007 | tail -c 7' "$MEMOLOCK_BIN"
+  equal 'a line' "$output"
+  memolock get --tag t --id x >both 2>&1
+  equal 'a line' "$(head -c 300007 both | tail -c 7)"
+}
+
 @test "a reader that leaves does not end the run" {
   seq 50000 >want
   status=0
