@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "src/error.hpp"
+#include "src/insist.hpp"
 
 namespace memolock {
 namespace {
@@ -45,19 +46,24 @@ struct Plan {
   const Signals* signals;
 };
 
+/// Puts `from` in the place of a stream; -1: leaves it. False, with errno set: it cannot.
+bool redirect(int from, int stream) noexcept {
+  return from < 0 || insist([&] { return dup2(from, stream); }) >= 0;
+}
+
 /// Runs in the child, in the parent's memory while the parent is stopped: system calls and execvpe
 /// only.
 [[noreturn]] void become(const Plan& plan, volatile int& error) {
-  if (plan.lead_group) setpgid(0, 0);
+  if (plan.lead_group) insist([] { return setpgid(0, 0); });
   const pid_t self = getpid();
-  if (plan.lifeline >= 0) (void)!write(plan.lifeline, &self, sizeof self);
+  if (plan.lifeline >= 0) insist([&] { return write(plan.lifeline, &self, sizeof self); });
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != plan.parent) _exit(128 + SIGKILL);  // it died before the line above took hold
-  if (plan.in >= 0) dup2(plan.in, STDIN_FILENO);
-  if (plan.out >= 0) dup2(plan.out, STDOUT_FILENO);
-  if (plan.err >= 0) dup2(plan.err, STDERR_FILENO);
-  plan.signals->restore();
-  execvpe(plan.argv[0], plan.argv, plan.environment);
+  if (redirect(plan.in, STDIN_FILENO) && redirect(plan.out, STDOUT_FILENO) &&
+      redirect(plan.err, STDERR_FILENO)) {
+    plan.signals->restore();
+    execvpe(plan.argv[0], plan.argv, plan.environment);
+  }
   error = errno;
   _exit(127);
 }
@@ -71,12 +77,20 @@ struct Plan {
   return pid;
 }
 
+/// From the lifeline, as read(2), however long that fails.
+ssize_t read_patiently(void* into, size_t size) noexcept {
+  for (;;) {
+    const ssize_t got = read(STDIN_FILENO, into, size);
+    if (got >= 0) return got;
+    if (errno != EINTR) rest();
+  }
+}
+
 /// The watchdog's whole life: without any descriptor but its end of the lifeline, deaf to every
 /// signal but KILL. The command says its number before it starts. When nobody has the lifeline's
 /// other end any more, this process has died, and the watchdog takes the command's group with it.
 ///
-/// It shares this process's memory, errno included, so it makes no call that can fail while this
-/// process lives.
+/// Another thread may have held any lock when this process was copied: system calls only.
 int watch_over(void* lifeline) {
   sigset_t all;
   sigfillset(&all);
@@ -85,26 +99,19 @@ int watch_over(void* lifeline) {
   close_range(STDIN_FILENO + 1, ~0U, 0);
   pid_t group = 0;
   char never = 0;
-  if (read(STDIN_FILENO, &group, sizeof group) == static_cast<ssize_t>(sizeof group)) {
-    (void)!read(STDIN_FILENO, &never, 1);
-    kill(-group, SIGKILL);
-  }
+  if (read_patiently(&group, sizeof group) == static_cast<ssize_t>(sizeof group) &&
+      read_patiently(&never, 1) == 0)
+    insist([&] { return kill(-group, SIGKILL); });
   _exit(0);
 }
 
-// To copy the memory, as fork does, would cost more than all the rest of a short run. The
-// sanitizers cannot follow two processes in one memory.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int watchdog_flags = SIGCHLD;
-#else
-constexpr int watchdog_flags = SIGCHLD | CLONE_VM;
-#endif
-
+/// A process with a memory of its own: the out-of-memory killer ends all that share the memory of
+/// the one that it has chosen. Not by fork(), which would run what libraries do at a fork.
 pid_t start_watchdog(int lifeline) {
   alignas(16) static std::array<char, 16384> stack;
   // Without close_range it would keep the locks.
   if (close_range(~0U, ~0U, 0) != 0) return -1;
-  return clone(watch_over, stack.data() + stack.size(), watchdog_flags,
+  return clone(watch_over, stack.data() + stack.size(), SIGCHLD,
                reinterpret_cast<void*>(static_cast<intptr_t>(lifeline)));
 }
 
@@ -154,9 +161,10 @@ std::vector<pid_t> own_children() {
 int replace_process(const ChildStart& start, const Signals& signals) {
   const std::vector<char*> argv = pointers(start.argv);
   const std::vector<char*> environment = pointers(start.environment);
-  if (start.in >= 0) dup2(start.in, STDIN_FILENO);
-  signals.restore();
-  execvpe(argv[0], argv.data(), environment.data());
+  if (redirect(start.in, STDIN_FILENO)) {
+    signals.restore();
+    execvpe(argv[0], argv.data(), environment.data());
+  }
   return errno;
 }
 
@@ -166,21 +174,26 @@ Child::Child(const ChildStart& start, const Signals& signals)
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   const std::vector<char*> argv = pointers(start.argv);
   const std::vector<char*> environment = pointers(start.environment);
+  // Here, for it copies this process's memory, which is still small.
   if (leads_group_) set_watchdog();
   const Plan plan{argv.data(),  environment.data(), start.in, start.out, start.err,
                   leads_group_, lifeline_.get(),    getpid(), &signals};
   volatile int error = 0;
   pid_ = start_process(plan, error);
-  if (pid_ < 0) throw system_error("cannot start a process", errno);
+  if (pid_ < 0) {
+    const int no_process = errno;
+    prctl(PR_SET_CHILD_SUBREAPER, 0);  // who becomes the command instead does not reap orphans
+    throw system_error("cannot start a process", no_process);
+  }
   other_end_.reset();
   start_error_ = error;
   // In the group, it keeps the group's number from being used anew.
-  if (watchdog_ > 0) setpgid(watchdog_, pid_);
+  if (watchdog_ > 0) insist([&] { return setpgid(watchdog_, pid_); });
 }
 
 Child::~Child() {
   let_go();
-  if (watchdog_ > 0) waitpid(watchdog_, nullptr, 0);
+  if (let_go_) insist([&] { return waitpid(watchdog_, nullptr, 0); });
 }
 
 void Child::set_watchdog() {
@@ -194,11 +207,18 @@ void Child::set_watchdog() {
   if (watchdog_ < 0) lifeline_.reset();
 }
 
-void Child::let_go() {
-  if (watchdog_ > 0 && !std::exchange(let_go_, true)) kill(watchdog_, SIGKILL);
+void Child::let_go() noexcept {
+  if (watchdog_ > 0 && !let_go_) let_go_ = insist([&] { return kill(watchdog_, SIGKILL); }) == 0;
 }
 
-std::vector<pid_t> Child::descendants() const {
+std::vector<pid_t> Child::descendants() const noexcept {
+  std::vector<pid_t> found;
+  // Without memory only the group, and the child itself, can be told.
+  (void)failure_of([&] { found = find_descendants(); });
+  return found;
+}
+
+std::vector<pid_t> Child::find_descendants() const {
   const std::map<pid_t, Process> processes = all_processes();
   // What else descends from this process has come from the command.
   const auto descends = [&](pid_t pid) {
@@ -217,7 +237,7 @@ std::vector<pid_t> Child::descendants() const {
   return found;
 }
 
-void Child::reap_orphans() const {
+void Child::reap_orphans() const noexcept {
   for (;;) {
     siginfo_t ended{};
     if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0) return;
@@ -227,9 +247,9 @@ void Child::reap_orphans() const {
   }
 }
 
-bool Child::has_descendants() const { return !descendants().empty(); }
+bool Child::has_descendants() const noexcept { return !descendants().empty(); }
 
-void Child::signal_all(int signal, Reach reach) const {
+void Child::signal_all(int signal, Reach reach) const noexcept {
   const std::vector<pid_t> all = descendants();
   // The watchdog is in the group, so its number means this group and no later one.
   const bool by_group = leads_group_ && watchdog_ > 0 && !let_go_;

@@ -29,7 +29,8 @@ class Child {
  public:
   /// Starts `start.argv`, searched along PATH, with the signal mask and dispositions of `signals`'
   /// origin. Without a controlling terminal it leads a process group of its own. Call from the main
-  /// thread only: when the calling thread ends, so does the child. Check `start_error` afterwards.
+  /// thread only: when the calling thread ends, so does the child. Throws Error(store) when no
+  /// process is to be had; check `start_error` afterwards.
   Child(const ChildStart& start, const Signals& signals);
   ~Child();
   Child(const Child&) = delete;
@@ -46,24 +47,25 @@ class Child {
   enum class Reach { all, outside_own_group };
 
   /// Sends `signal` to the child and everything that descends from it, orphans included.
-  void signal_all(int signal, Reach reach = Reach::all) const;
+  void signal_all(int signal, Reach reach = Reach::all) const noexcept;
 
   /// To be told when the child has been reaped: its number may mean another process from then on.
-  void note_reaped() { reaped_ = true; }
+  void note_reaped() noexcept { reaped_ = true; }
 
   /// The run is over: what it has left in the background is no longer tied to this process's life.
   /// Called at the latest by the destructor.
-  void let_go();
+  void let_go() noexcept;
 
   /// Reaps the orphans that have come to this process and ended.
-  void reap_orphans() const;
+  void reap_orphans() const noexcept;
 
   /// Whether anything that descends from it is left, apart from zombies.
-  [[nodiscard]] bool has_descendants() const;
+  [[nodiscard]] bool has_descendants() const noexcept;
 
  private:
   void set_watchdog();
-  [[nodiscard]] std::vector<pid_t> descendants() const;
+  [[nodiscard]] std::vector<pid_t> descendants() const noexcept;
+  [[nodiscard]] std::vector<pid_t> find_descendants() const;
 
   // Children that this process had before, by whoever became it with exec.
   std::vector<pid_t> elders_;

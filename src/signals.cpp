@@ -39,14 +39,14 @@ Signals::Signals() {
   if (ignored_children_) signal(SIGCHLD, SIG_DFL);
 }
 
-std::optional<Signals::Received> Signals::take() {
+std::optional<Signals::Received> Signals::take() noexcept {
   signalfd_siginfo info{};
   if (read(descriptor_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info))
     return std::nullopt;
   return Received{static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};
 }
 
-void Signals::let_through() const { sigprocmask(SIG_UNBLOCK, &taken_, nullptr); }
+void Signals::let_through() const noexcept { sigprocmask(SIG_UNBLOCK, &taken_, nullptr); }
 
 Descriptor Signals::watch_children() const {
   sigset_t children;

@@ -27,10 +27,10 @@ class Signals {
   /// Becomes readable when a signal has come.
   [[nodiscard]] int descriptor() const { return descriptor_.get(); }
   /// The next signal that has come; never blocks.
-  [[nodiscard]] std::optional<Received> take();
+  [[nodiscard]] std::optional<Received> take() noexcept;
 
   /// Lets the signals that are handed out, and those that have come, end this process again.
-  void let_through() const;
+  void let_through() const noexcept;
 
   /// A descriptor that becomes readable when a child has ended.
   [[nodiscard]] Descriptor watch_children() const;

@@ -109,6 +109,18 @@ hold() {
   await is_gone "$(<grandchild)"
 }
 
+@test "when memolock is killed with all that share its memory, as when that runs out, its command goes with it" {
+  spawn_get -- sh -c '(sh -c "echo \$\$ >orphan; exec sleep 60" &); exec sleep 60'
+  await test -s orphan
+  run "$HELPERS/kill_sharers" "${spawned[0]}"
+  ((status != 77)) || skip 'the kernel does not say who shares memory'
+  # its threads are no others
+  equal '0: 1' "$status: $output"
+  finish "${spawned[0]}"
+  equal 137 "$status"
+  await is_gone "$(<orphan)"
+}
+
 @test "when memolock is killed a descendant that has lost its parent goes too" {
   spawn_get -- sh -c '(sh -c "echo \$\$ >orphan; exec sleep 60" &); exec sleep 60'
   await test -s orphan
