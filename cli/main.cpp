@@ -109,6 +109,10 @@ Exit run(int argc, char** argv) {
     if (const int error = write_all(STDOUT_FILENO, *options.print))
       throw store_error("cannot write the text: " + error_text(error));
     return {};
+  } catch (const std::bad_alloc&) {
+    constexpr std::string_view line = "memolock: out of memory\n";
+    if (options.log != Level::quiet) (void)write_all(STDERR_FILENO, line);
+    return {own_error};
   } catch (const std::exception& error) {
     if (options.log != Level::quiet) print_line(in_words(error));
     return {own_error};

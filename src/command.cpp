@@ -2,38 +2,37 @@
 
 #define BOOST_PROCESS_V2_HEADER_ONLY 1
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <memory>
+#include <new>
+#include <span>
 #include <utility>
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/process/v2/process.hpp>
-#include <boost/system/system_error.hpp>
+#include <boost/process/v2/exit_code.hpp>
 #include <fmt/format.h>
 
 #include "src/child.hpp"
 #include "src/error.hpp"
+#include "src/insist.hpp"
 #include "src/key.hpp"
 
 namespace memolock {
 namespace {
 
-namespace asio = boost::asio;
-using boost::system::error_code;
-
 // What a command that was told to stop has left to clean up before it is killed.
 constexpr std::chrono::seconds kill_grace{10};
 // And what a killed one has to be gone.
 constexpr std::chrono::seconds give_up{2};
+// How long a pipe may fail to be read without a break before its rest is given up.
+constexpr std::chrono::seconds read_patience{10};
 // What a short output needs, without a mapping of its own, and what a large one gets.
 constexpr size_t first_read_size = 32U << 10;
 constexpr size_t large_read_size = 256U << 10;
@@ -41,92 +40,97 @@ constexpr int large_pipe = 1 << 20;
 
 int status_not_started(int error) { return error == ENOENT ? 127 : 126; }
 
+/// Boost.Process says what the status of a process means. Its launchers and handles are not used:
+/// they need an event loop that allocates, and so may fail, once the command has started.
 void set_outcome(Ending& ending, int native_status) {
-  if (WIFSIGNALED(native_status)) {
-    ending.end = End::signaled;
-    ending.status = 128 + WTERMSIG(native_status);
-  } else {
-    ending.end = End::exited;
-    ending.status = WEXITSTATUS(native_status);
-  }
+  const bool is_signaled = WIFSIGNALED(native_status);
+  ending.end = is_signaled ? End::signaled : End::exited;
+  ending.status = (is_signaled ? 128 : 0) + boost::process::v2::evaluate_exit_code(native_status);
 }
 
-/// One run of a child: the only place with an event loop. It returns when the child has been
-/// reaped, its pipes are at their end, and nothing that must not be left behind is left.
+pollfd readable(int fd) { return {.fd = fd, .events = POLLIN, .revents = 0}; }
+
+/// The same file, open as long as it is needed here. Throws Error(store).
+Descriptor duplicate(int fd) {
+  Descriptor copy(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy) throw system_error("cannot watch a command", errno);
+  return copy;
+}
+
+/// A pipe for the command to write to, which is read without blocking.
+Pipe make_output_pipe() {
+  Pipe pipe = make_pipe();
+  if (fcntl(pipe.read_end.get(), F_SETFL, O_NONBLOCK) != 0)
+    throw system_error("cannot make a pipe", errno);
+  return pipe;
+}
+
+/// Closes the end of `pipe` that is the command's now. Open here it would keep the output from
+/// coming to its end, so it is looked at whether it has closed.
+void close_write_end(Pipe& pipe) noexcept {
+  if (!pipe.write_end) return;
+  struct stat mine {};
+  struct stat left {};
+  const int fd = pipe.write_end.release();
+  insist([&] {
+    if (close(fd) == 0 || errno == EBADF) return 0;
+    const int error = errno;
+    const bool is_closed = fstat(pipe.read_end.get(), &mine) == 0 && fstat(fd, &left) != 0;
+    // The ends of a pipe have one number; another thread may have got this descriptor by now.
+    if (is_closed || mine.st_ino != left.st_ino || mine.st_dev != left.st_dev) return 0;
+    errno = error;
+    return -1;
+  });
+}
+
+}  // namespace
+
+/// One run of a child: the only place with an event loop. It ends when the child has been reaped,
+/// its pipes are at their end, and nothing that must not be left behind is left.
+///
+/// All that it needs is made before the child is started. From then on it allocates nothing that
+/// it cannot do without, and what the kernel could not do is tried again.
 class Run {
  public:
-  explicit Run(Signals& signals)
+  /// Stops the command when `stop` becomes readable; -1: none. Throws Error(store).
+  Run(Signals& signals, int stop)
       : signals_(signals),
-        signal_input_(*context_, fcntl(signals.descriptor(), F_DUPFD_CLOEXEC, 3)),
-        child_input_(*context_, signals.watch_children().release()),
-        spare_(fcntl(signals.descriptor(), F_DUPFD_CLOEXEC, 3)) {
-    if (!spare_) throw system_error("cannot watch a command", errno);
-  }
+        children_(signals.watch_children()),
+        stop_(stop < 0 ? Descriptor() : duplicate(stop)) {}
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
-  void attend(Child& child) {
-    child_ = &child;
-    spare_.reset();
-    try {
-      process_.emplace(context_->get_executor(), child.pid());
-    } catch (const boost::system::system_error&) {
-      // No descriptor for a process on this kernel, or in this container: SIGCHLD will do.
-    }
-  }
-
-  void limit(Nanoseconds length) {
-    limit_.expires_after(length);
-    limit_.async_wait([this](error_code error) {
-      if (error) return;
-      timed_out_ = true;
-      stop();
-    });
-  }
-
-  /// Calls `lasting` when the command has run for a moment.
-  void remind(const std::function<void()>& lasting) {
-    constexpr std::chrono::milliseconds moment(20);
-    moment_.expires_after(moment);
-    moment_.async_wait([&lasting](error_code error) {
-      if (!error) lasting();
-    });
-  }
-
-  /// Stops the command when `descriptor` becomes readable; -1: none.
-  void stop_at(int descriptor) {
-    if (descriptor < 0) return;
-    stop_input_.emplace(*context_, fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
-    stop_input_->async_wait(asio::posix::descriptor_base::wait_read, [this](error_code error) {
-      if (error) return;
-      stopped_ = true;
-      stop();
-    });
-  }
-
-  /// `finish` is to read `pipe` to its end into `spool` and `outlet`; past a refusal the outlet
-  /// reads on by itself.
-  void pump(Descriptor pipe, Stream stream, const std::shared_ptr<Spool>& spool,
-            std::shared_ptr<Outlet> outlet, const std::function<void()>& refused) {
+  /// Makes a pipe that is to be read to its end into `spool` and `outlet`; past a refusal the
+  /// outlet reads on by itself. Returns the end for the command, open until see_through(). Throws
+  /// Error(store).
+  [[nodiscard]] int pump(Stream stream, std::shared_ptr<Spool> spool,
+                         std::shared_ptr<Outlet> outlet) {
     Pump& pump = pumps_.at(static_cast<size_t>(stream));
-    pump.input.emplace(*context_, pipe.release());
+    pump.next.bytes = std::make_unique_for_overwrite<char[]>(first_read_size);
     pump.stream = stream;
-    pump.spool = spool;
+    pump.spool = std::move(spool);
     pump.outlet = std::move(outlet);
-    pump.refused = &refused;
+    pump.pipe = make_output_pipe();
     ++open_pipes_;
+    return pump.pipe.write_end.get();
   }
 
-  void finish(Ending& ending) {
-    await_signal();
-    await_orphan();
-    for (Pump& pump : pumps_)
-      if (pump.input) read_on(pump);
-    if (process_) {
-      process_->async_wait(
-          [this](error_code, int) { command_ended(process_->native_exit_code()); });
+  [[nodiscard]] int read_error() const { return read_error_; }
+
+  void see_through(Child& child, const Launch& launch, const std::function<void()>& refused,
+                   Ending& ending) noexcept {
+    child_ = &child;
+    refused_ = &refused;
+    for (Pump& pump : pumps_) close_write_end(pump.pipe);
+    // Older kernels, and some containers, have none: there SIGCHLD has to do.
+    process_.reset(static_cast<int>(syscall(SYS_pidfd_open, child.pid(), 0)));
+    const Nanoseconds now = awake_now();
+    if (launch.max_runtime) limit_ = after(now, *launch.max_runtime);
+    if (launch.lasting) moment_ = now + std::chrono::milliseconds(20);
+    while (!is_over()) {
+      await_events();
+      watch_clock(launch);
     }
-    context_->run();
     set_outcome(ending, native_status_);
     ending.interrupted = interrupted_;
     ending.stopped = stopped_;
@@ -139,101 +143,179 @@ class Run {
 
  private:
   struct Pump {
-    std::optional<asio::posix::stream_descriptor> input;
     Stream stream = Stream::out;
+    Pipe pipe;  // without a read end: closed, or the outlet has it
+    bool relayed = false;
     std::shared_ptr<Spool> spool;
     std::shared_ptr<Outlet> outlet;
-    const std::function<void()>* refused = nullptr;
+    Chunk next;
     size_t read_size = first_read_size;
-    std::unique_ptr<char[]> buffer = std::make_unique_for_overwrite<char[]>(first_read_size);
+    Nanoseconds failing_since = forever;
   };
 
-  void read_on(Pump& pump) {
-    pump.input->async_read_some(asio::buffer(pump.buffer.get(), pump.read_size),
-                                [this, &pump](error_code error, size_t size) {
-                                  if (error) {
-                                    end_of(pump);
-                                  } else {
-                                    take(pump, size);
-                                  }
-                                });
+  [[nodiscard]] bool is_over() const {
+    return left_ || (exited_ && open_pipes_ == 0 && !stopping_);
   }
 
-  void take(Pump& pump, size_t size) {
-    const std::string_view bytes(pump.buffer.get(), size);
-    const bool refused_before = !pump.spool->fault().empty();
-    if (pump.spool->append(pump.stream, bytes)) {
+  /// Sleeps until something has happened, and does what there is to do about it. A kernel that
+  /// cannot say what has happened, or could not do it, is soon asked again; all is tried then, for
+  /// nothing here blocks.
+  void await_events() noexcept {
+    std::array<pollfd, 6> waiting{
+        readable(signals_.descriptor()), readable(children_.get()), readable(process_.get()),
+        readable(stop_.get()),           source_of(pumps_[0]),      source_of(pumps_[1])};
+    const bool again = std::exchange(again_, false);
+    if (again) rest();
+    const int ready = poll_for(waiting, again ? Nanoseconds(0) : time_left());
+    const bool blind = ready < 0 && errno != EINTR;
+    if (blind) rest();
+    const auto has_come = [&](size_t which) {
+      return again || blind || (ready > 0 && waiting.at(which).revents != 0);
+    };
+    if (has_come(0)) take_signals();
+    if (ready > 0 && waiting[3].revents != 0) obey_stop();
+    if (has_come(4)) look_at(pumps_[0]);
+    if (has_come(5)) look_at(pumps_[1]);
+    if (has_come(1) || has_come(2)) look_at_children();
+  }
+
+  [[nodiscard]] static pollfd source_of(const Pump& pump) {
+    return readable(pump.relayed ? pump.outlet->notice_descriptor() : pump.pipe.read_end.get());
+  }
+
+  [[nodiscard]] Nanoseconds time_left() const {
+    const Nanoseconds next = std::min({limit_, moment_, look_again_});
+    return next == forever ? forever : next - awake_now();
+  }
+
+  void watch_clock(const Launch& launch) noexcept {
+    if (is_over()) return;
+    const Nanoseconds now = awake_now();
+    if (now >= moment_) {
+      moment_ = forever;
+      (void)failure_of(launch.lasting);
+    }
+    if (now >= limit_) {
+      limit_ = forever;
+      timed_out_ = true;
+      stop();
+    }
+    if (now >= look_again_) watch_the_rest();
+  }
+
+  void look_at(Pump& pump) noexcept {
+    if (pump.relayed) {
+      pump.outlet->take_notice();
+      if (!pump.outlet->relayed()) return;
+      pump.relayed = false;
+      --relays_;
+      --open_pipes_;
+    } else if (pump.pipe.read_end) {
+      read_from(pump);
+    }
+  }
+
+  void read_from(Pump& pump) noexcept {
+    const ssize_t got = read(pump.pipe.read_end.get(), pump.next.bytes.get(), pump.read_size);
+    if (got < 0) return miss(pump, errno);
+    pump.failing_since = forever;
+    pump.next.size = static_cast<size_t>(got);
+    if (got == 0) {
+      close(pump);
+    } else {
+      take(pump);
+    }
+  }
+
+  /// What cannot be read is not the end of the output, but without it the output is not whole.
+  void miss(Pump& pump, int error) noexcept {
+    if (error == EAGAIN || error == EINTR) return;
+    pump.spool->miss(error);
+    refuse();
+    again_ = true;
+    const Nanoseconds now = awake_now();
+    pump.failing_since = std::min(pump.failing_since, now);
+    if (now < pump.failing_since + read_patience) return;
+    read_error_ = error;
+    close(pump);
+  }
+
+  void take(Pump& pump) noexcept {
+    if (pump.spool->append(pump.stream, {pump.next.bytes.get(), pump.next.size})) {
       pump.outlet->advance(pump.spool->size(pump.stream));
-      if (size == first_read_size) grow(pump);
-      read_on(pump);
+      if (pump.next.size == first_read_size) grow(pump);
       return;
     }
-    if (!refused_before) (*pump.refused)();
-    pass_by(pump, bytes);
+    refuse();
+    pass_by(pump);
   }
 
-  static void grow(Pump& pump) {
+  /// As far as there is memory.
+  static void grow(Pump& pump) noexcept {
     if (pump.read_size == large_read_size) return;
-    fcntl(pump.input->native_handle(), F_SETPIPE_SZ, large_pipe);
+    std::unique_ptr<char[]> large(new (std::nothrow) char[large_read_size]);
+    if (!large) return;
+    fcntl(pump.pipe.read_end.get(), F_SETPIPE_SZ, large_pipe);
     pump.read_size = large_read_size;
-    pump.buffer = std::make_unique_for_overwrite<char[]>(large_read_size);
+    pump.next.bytes = std::move(large);
   }
 
-  /// Hands the pipe over to the outlet, which tells the loop when it is done.
-  void pass_by(Pump& pump, std::string_view bytes) {
-    ++relays_;
-    Descriptor pipe(pump.input->release());
-    fcntl(pipe.get(), F_SETFL, fcntl(pipe.get(), F_GETFL) & ~O_NONBLOCK);
-    const auto work = asio::make_work_guard(*context_);
-    pump.outlet->relay(std::string(bytes), std::move(pipe),
-                       [this, &pump, work, context = context_] {
-                         asio::post(*context, [this, &pump, work] {
-                           --relays_;
-                           end_of(pump);
-                         });
-                       });
+  /// The run is not shared any more, nor is it tied to a lease.
+  void refuse() noexcept {
+    if (std::exchange(unshared_, true)) return;
+    (void)failure_of(*refused_);
+    stop_.reset();
   }
 
-  void end_of(Pump& pump) {
-    error_code ignored;
-    pump.input->close(ignored);
+  /// Hands the pipe over to the outlet, which says when it is done; without its thread each piece.
+  void pass_by(Pump& pump) noexcept {
+    if (pump.outlet->relay(pump.next, pump.pipe.read_end)) {
+      pump.relayed = true;
+      ++relays_;
+    } else if (!pump.outlet->pass({pump.next.bytes.get(), pump.next.size})) {
+      close(pump);
+    }
+  }
+
+  void close(Pump& pump) noexcept {
+    pump.pipe.read_end.reset();
     --open_pipes_;
-    settle();
   }
 
-  void await_signal() {
-    signal_input_.async_wait(asio::posix::descriptor_base::wait_read, [this](error_code error) {
-      if (error) return;
-      while (const auto received = signals_.take()) interrupt(*received);
-      await_signal();
-    });
+  void take_signals() noexcept {
+    while (const auto received = signals_.take()) interrupt(*received);
   }
 
-  void await_orphan() {
-    child_input_.async_wait(asio::posix::descriptor_base::wait_read, [this](error_code error) {
-      if (error) return;
-      signalfd_siginfo info{};
-      while (read(child_input_.native_handle(), &info, sizeof info) > 0) {
-      }
-      int status = 0;
-      if (!process_ && !exited_ && waitpid(child_->pid(), &status, WNOHANG) == child_->pid())
-        command_ended(status);
-      child_->reap_orphans();
-      if (!over_) await_orphan();
-    });
+  void obey_stop() noexcept {
+    stop_.reset();
+    stopped_ = true;
+    stop();
   }
 
-  void command_ended(int native_status) {
+  void look_at_children() noexcept {
+    signalfd_siginfo info{};
+    while (read(children_.get(), &info, sizeof info) > 0) {
+    }
+    int status = 0;
+    if (!exited_) {
+      const pid_t reaped = waitpid(child_->pid(), &status, WNOHANG);
+      if (reaped == child_->pid()) command_ended(status);
+      again_ = again_ || reaped < 0;
+    }
+    child_->reap_orphans();
+  }
+
+  void command_ended(int native_status) noexcept {
     native_status_ = native_status;
     exited_ = true;
+    process_.reset();
     child_->note_reaped();
     // What it left running in the background is its own affair, unless it was to be stopped as a
     // whole.
     if (interrupted_ != 0) stop_the_rest();
-    settle();
   }
 
-  void interrupt(const Signals::Received& received) {
+  void interrupt(const Signals::Received& received) noexcept {
     if (interrupted_ == 0) interrupted_ = received.number;
     // In the caller's group the keys of the terminal have told the command already; twice would
     // mean "at once" to many programs. A terminal that hangs up tells only the session's leader.
@@ -244,7 +326,7 @@ class Run {
   }
 
   /// TERM, and KILL when that did not help.
-  void stop() {
+  void stop() noexcept {
     child_->signal_all(SIGTERM);
     child_->signal_all(SIGCONT);
     kill_after_grace();
@@ -252,7 +334,7 @@ class Run {
 
   /// After an interrupted command has ended: its descendants have had the same signal, and are not
   /// left behind.
-  void stop_the_rest() {
+  void stop_the_rest() noexcept {
     if (open_pipes_ > relays_ || child_->has_descendants()) {
       stop();
     } else if (open_pipes_ > 0) {
@@ -260,186 +342,138 @@ class Run {
     }
   }
 
-  void kill_after_grace() {
+  void kill_after_grace() noexcept {
     if (std::exchange(stopping_, true)) return;
     kill_at_ = boot_now() + kill_grace;
-    watch_the_rest();
+    look_again_soon();
   }
+
+  void look_again_soon() noexcept { look_again_ = awake_now() + std::chrono::milliseconds(20); }
 
   /// Looks now and then, during the grace only, whether what was told to stop is gone, and kills
   /// what is not. What then is left cannot be killed, or is a stalled reader of what passes by the
   /// spool; neither is waited for.
-  void watch_the_rest() {
-    rest_.expires_after(std::chrono::milliseconds(20));
-    rest_.async_wait([this](error_code error) {
-      if (error) return;
-      const bool gone = exited_ && open_pipes_ == relays_ && !child_->has_descendants();
-      const Nanoseconds now = boot_now();
-      if (!gone && now >= kill_at_) child_->signal_all(SIGKILL);
-      if ((gone && open_pipes_ > 0) || (exited_ && now >= kill_at_ + give_up)) {
-        context_->stop();
-      } else if (gone) {
-        stopping_ = false;
-        settle();
-      } else {
-        watch_the_rest();
-      }
-    });
+  void watch_the_rest() noexcept {
+    look_again_ = forever;
+    const bool gone = exited_ && open_pipes_ == relays_ && !child_->has_descendants();
+    const Nanoseconds now = boot_now();
+    if (!gone && now >= kill_at_) child_->signal_all(SIGKILL);
+    if ((gone && open_pipes_ > 0) || (exited_ && now >= kill_at_ + give_up)) {
+      left_ = true;
+    } else if (gone) {
+      stopping_ = false;
+    } else {
+      look_again_soon();
+    }
   }
 
-  /// Lets the loop end when the run is over.
-  void settle() {
-    if (!exited_ || open_pipes_ > 0 || stopping_) return;
-    over_ = true;
-    limit_.cancel();
-    rest_.cancel();
-    moment_.cancel();
-    error_code ignored;
-    if (stop_input_) stop_input_->cancel(ignored);
-    signal_input_.cancel(ignored);
-    child_input_.cancel(ignored);
-  }
-
-  // Shared with the outlets' threads, which may outlive the run when it was interrupted.
-  std::shared_ptr<asio::io_context> context_ = std::make_shared<asio::io_context>(1);
   Child* child_ = nullptr;
+  const std::function<void()>* refused_ = nullptr;
   Signals& signals_;
-  asio::posix::stream_descriptor signal_input_;
-  asio::posix::stream_descriptor child_input_;
-  // Kept for the one descriptor that can be made only when there is a process.
-  Descriptor spare_;
-  std::optional<boost::process::v2::process> process_;
-  std::optional<asio::posix::stream_descriptor> stop_input_;
-  asio::steady_timer limit_{*context_};
-  asio::steady_timer rest_{*context_};
-  asio::steady_timer moment_{*context_};
+  Descriptor children_;
+  Descriptor process_;
+  Descriptor stop_;
   std::array<Pump, 2> pumps_;
+  // Of awake_now().
+  Nanoseconds limit_ = forever;
+  Nanoseconds moment_ = forever;
+  Nanoseconds look_again_ = forever;
+  Nanoseconds kill_at_{0};  // of boot_now()
   int open_pipes_ = 0;
   int relays_ = 0;  // of them, those that an outlet has
   int interrupted_ = 0;
-  bool exited_ = false;
   int native_status_ = 0;
+  int read_error_ = 0;
+  bool exited_ = false;
   bool timed_out_ = false;
   bool stopped_ = false;
   bool stopping_ = false;
-  bool over_ = false;
-  Nanoseconds kill_at_{0};
+  bool unshared_ = false;
+  bool again_ = false;
+  bool left_ = false;
 };
-
-std::string why_not_started(const std::string& name, int error) {
-  return fmt::format("memolock: cannot run '{}': {}\n", escape_controls(name),
-                     error == ENOENT ? "command not found" : error_text(error));
-}
-
-/// All that a run needs but its process, so that what may fail for want of descriptors fails before
-/// the command has started. Throws Error(store).
-template <typename Prepare>
-std::unique_ptr<Run> make_run(Signals& signals, const Prepare& prepare) {
-  try {
-    auto run = std::make_unique<Run>(signals);
-    prepare(*run);
-    return run;
-  } catch (const boost::system::system_error& error) {
-    throw system_error("cannot watch a command", error.code().value());
-  }
-}
-
-/// Starts the command and sees it to its end; fills in times and outcome. `started` is called when
-/// it runs, `excuse` with the message when it cannot be started.
-template <typename Started, typename Excuse>
-Ending see_through(Run& run, std::unique_ptr<Child>& child, const Launch& launch,
-                   const ChildStart& start, const Signals& signals, const Started& started,
-                   const Excuse& excuse) {
-  Ending ending;
-  ending.begun = wall_now();
-  const Nanoseconds boot_begun = boot_now();
-  child = std::make_unique<Child>(start, signals);
-  if (child->start_error() == 0) {
-    run.attend(*child);
-    started();
-    if (launch.max_runtime) run.limit(*launch.max_runtime);
-    if (launch.lasting) run.remind(launch.lasting);
-    run.finish(ending);
-    child->let_go();
-  } else {
-    waitpid(child->pid(), nullptr, 0);
-    ending.end = End::not_started;
-    ending.status = status_not_started(child->start_error());
-    excuse(why_not_started(launch.argv.front(), child->start_error()));
-  }
-  ending.run_time = boot_now() - boot_begun;
-  ending.ended = wall_now();
-  return ending;
-}
-
-}  // namespace
 
 Command::Command(Launch launch, Signals& signals) : launch_(std::move(launch)), signals_(signals) {}
 Command::~Command() = default;
 
-Ending Command::run_plain() {
-  const ChildStart start{launch_.argv, launch_.environment, launch_.in, launch_.out, -1};
-  const auto excuse = [](const std::string& text) { (void)write_all(STDERR_FILENO, text); };
-  std::unique_ptr<Run> run;
+void Command::start_plain() {
+  const ChildStart plan{launch_.argv, launch_.environment, launch_.in, launch_.out, -1};
   try {
-    run = make_run(signals_, [&](Run& made) { made.stop_at(launch_.stop_descriptor); });
-  } catch (const Error&) {
+    run_ = std::make_unique<Run>(signals_, launch_.stop_descriptor);
+    start(plan);
+  } catch (const std::exception&) {
     if (launch_.max_runtime || launch_.lasting) throw;
     // Not even the means to watch a child are to be had: the last resort is to become the command.
-    const int error = replace_process(start, signals_);
-    excuse(why_not_started(launch_.argv.front(), error));
-    Ending ending;
-    ending.end = End::not_started;
-    ending.status = status_not_started(error);
-    return ending;
+    start_error_ = replace_process(plan, signals_);
   }
-  return see_through(
-      *run, child_, launch_, start, signals_, [] {}, excuse);
 }
 
-Ending Command::run_spooled(const std::shared_ptr<Spool>& spool,
-                            const std::function<void()>& refused) {
-  Pipe out = make_pipe();
-  Pipe err = make_pipe();
+void Command::start_spooled(const std::shared_ptr<Spool>& spool) {
+  spool_ = spool;
   outlets_ = {Outlet::make(spool, Stream::out, STDOUT_FILENO),
               Outlet::make(spool, Stream::err, STDERR_FILENO)};
   if (launch_.hold_out) outlets_[0]->hold();
-  const auto run = make_run(signals_, [&](Run& made) {
-    made.pump(std::move(out.read_end), Stream::out, spool, outlets_[0], refused);
-    made.pump(std::move(err.read_end), Stream::err, spool, outlets_[1], refused);
-    made.stop_at(launch_.stop_descriptor);
-  });
-  const ChildStart start{launch_.argv, launch_.environment, launch_.in, out.write_end.get(),
-                         err.write_end.get()};
-  const Ending ending = see_through(
-      *run, child_, launch_, start, signals_,
-      [&] {
-        out.write_end.reset();
-        err.write_end.reset();
-      },
-      [&](const std::string& text) {
-        // As a shell would say it: part of the run's stderr, for those who share the outcome too.
-        if (spool->append(Stream::err, text)) {
-          outlets_[1]->advance(text.size());
-        } else {
-          (void)write_all(STDERR_FILENO, text);
-        }
-      });
+  run_ = std::make_unique<Run>(signals_, launch_.stop_descriptor);
+  const int out = run_->pump(Stream::out, spool, outlets_[0]);
+  const int err = run_->pump(Stream::err, spool, outlets_[1]);
+  start({launch_.argv, launch_.environment, launch_.in, out, err});
+}
+
+void Command::start(const ChildStart& plan) {
+  begun_ = wall_now();
+  boot_begun_ = boot_now();
+  child_ = std::make_unique<Child>(plan, signals_);
+  start_error_ = child_->start_error();
+}
+
+Ending Command::finish(const std::function<void()>& refused) noexcept {
+  Ending ending;
+  ending.begun = begun_;
+  if (start_error_ == 0) {
+    run_->see_through(*child_, launch_, refused, ending);
+    read_error_ = run_->read_error();
+    child_->let_go();
+  } else {
+    if (child_) insist([&] { return waitpid(child_->pid(), nullptr, 0); });
+    ending.end = End::not_started;
+    ending.status = status_not_started(start_error_);
+    say_not_started();
+  }
+  ending.run_time = boot_now() - boot_begun_;
+  ending.ended = wall_now();
   for (const auto& outlet : outlets_) outlet->finish();
   return ending;
 }
 
-void Command::let_out() { outlets_[0]->release(); }
+/// As a shell would say it: part of the run's stderr, for those who share the outcome too.
+void Command::say_not_started() noexcept {
+  (void)failure_of([&] {
+    const std::string text = fmt::format(
+        "memolock: cannot run '{}': {}\n", escape_controls(launch_.argv.front()),
+        start_error_ == ENOENT ? "command not found" : error_text(start_error_));
+    if (spool_ && spool_->append(Stream::err, text)) {
+      outlets_[1]->advance(text.size());
+    } else {
+      (void)write_all(STDERR_FILENO, text);
+    }
+  });
+}
 
-Command::Drained Command::drain(Nanoseconds patience) {
+void Command::let_out() noexcept { outlets_[0]->release(); }
+
+Command::Drained Command::drain(Nanoseconds patience) noexcept {
   Drained drained;
+  drained.error = read_error_;
   const Nanoseconds deadline = after(boot_now(), patience);
   for (const auto& outlet : outlets_) {
-    while (outlet->has_thread()) {
-      const Ready ready = await_readable(outlet->done_descriptor(), signals_.descriptor(),
-                                         deadline);
-      if (ready == Ready::readable) break;
-      if (ready == Ready::timed_out) return drained;
+    while (!outlet->is_done()) {
+      std::array<pollfd, 2> waiting{readable(outlet->notice_descriptor()),
+                                    readable(signals_.descriptor())};
+      const Nanoseconds left = deadline == forever ? forever : deadline - boot_now();
+      if (left <= Nanoseconds(0)) return drained;
+      if (poll_for(waiting, left) < 0) rest();
+      outlet->take_notice();
+      if (outlet->is_done()) break;
       if (const auto received = signals_.take()) {
         drained.interrupted = received->number;
         return drained;

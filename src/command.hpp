@@ -17,15 +17,17 @@
 namespace memolock {
 
 class Child;
+struct ChildStart;
+class Run;
 
 struct Launch {
   std::vector<std::string> argv;
   std::vector<std::string> environment;  ///< all of it, "NAME=value"
   std::optional<Nanoseconds> max_runtime;
   int in = -1;               ///< its stdin; -1: this process's own
-  int out = -1;              ///< of run_plain: where its stdout goes; -1: to this process's own
+  int out = -1;              ///< of start_plain: where its stdout goes; -1: to this process's own
   int stop_descriptor = -1;  ///< when it becomes readable the command is stopped; -1: none
-  bool hold_out = false;     ///< of run_spooled: its stdout waits for let_out()
+  bool hold_out = false;     ///< of start_spooled: its stdout waits for let_out()
   /// Called when the command has run for a moment, 20 ms, of a run that is to be seen to its end;
   /// empty: there is nothing to be done then.
   std::function<void()> lasting = nullptr;
@@ -45,6 +47,9 @@ struct Ending {
 
 /// Runs one command, once. A run is over when the command has exited and its output is at end of
 /// file.
+///
+/// Whatever can fail is done before the command starts: from then on no function throws. There is
+/// no way back from there to running it again, and whoever holds its Ending knows that it has run.
 class Command {
  public:
   /// Keeps a reference to `signals`.
@@ -53,35 +58,46 @@ class Command {
   Command(const Command&) = delete;
   Command& operator=(const Command&) = delete;
 
-  /// Runs it with the caller's own descriptors. This run is over when the command has exited. Where
-  /// it cannot be watched, this process becomes the command, unless Launch has a limit or
-  /// `lasting`: then throws Error(store).
-  [[nodiscard]] Ending run_plain();
+  /// Starts it with the caller's own descriptors; its run is over when the command has exited.
+  /// Throws Error(store) when it has not been started. Where it cannot be watched, this process
+  /// becomes the command, unless Launch has a limit or `lasting`.
+  void start_plain();
 
-  /// Runs it with stdout and stderr going to `spool` and, from there, to this process's own. When
-  /// the spool refuses, `refused` is called once, and the rest passes by the spool at its readers'
-  /// pace.
-  [[nodiscard]] Ending run_spooled(const std::shared_ptr<Spool>& spool,
-                                   const std::function<void()>& refused);
+  /// Starts it with stdout and stderr going to `spool` and, from there, to this process's own.
+  /// Throws Error(store) when it has not been started.
+  void start_spooled(const std::shared_ptr<Spool>& spool);
+
+  /// Sees it to its end. When the spool refuses, or the output cannot be read, `refused` is called
+  /// once, and the rest passes by the spool at its readers' pace. One that could not be executed
+  /// has ended too: End::not_started, and has said so.
+  [[nodiscard]] Ending finish(const std::function<void()>& refused = nullptr) noexcept;
 
   /// Lets what Launch::hold_out has kept back go on to the caller; what the spool has refused has
-  /// gone already. Before drain().
-  void let_out();
+  /// gone already. After finish(), before drain().
+  void let_out() noexcept;
 
   struct Drained {
     int interrupted = 0;  ///< the signal that came first; 0 when all has been passed on
     int error =
-        0;  ///< why the output could not be written; 0 for none, also when its reader has left
+        0;  ///< why the output could not be passed on; 0 for none, also when its reader has left
   };
-  /// After run_spooled: waits until the readers have taken what is still in the spool, but no
-  /// longer than `patience`.
-  [[nodiscard]] Drained drain(Nanoseconds patience);
+  /// After finish(): waits until the readers have taken what is still in the spool, but no longer
+  /// than `patience`.
+  [[nodiscard]] Drained drain(Nanoseconds patience) noexcept;
 
  private:
+  void start(const ChildStart& plan);
+  void say_not_started() noexcept;
+
   Launch launch_;
   Signals& signals_;
-  std::unique_ptr<Child> child_;
+  std::shared_ptr<Spool> spool_;
   std::vector<std::shared_ptr<Outlet>> outlets_;
+  std::unique_ptr<Run> run_;
+  std::unique_ptr<Child> child_;
+  Nanoseconds begun_{0}, boot_begun_{0};
+  int start_error_ = 0;  // why it could not be executed
+  int read_error_ = 0;   // why not all of its output could be read
 };
 
 }  // namespace memolock

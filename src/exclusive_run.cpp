@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
 
 #include "src/error.hpp"
 #include "src/freshness.hpp"
@@ -100,46 +104,62 @@ class ExclusiveCall {
     Record record = record_of_run(request_, lock, store_.now());
     lock.begin(record);
     log_.info("{}: running the command", name());
-    const Ending ending = Command(launch_of(request_, lock, "/dev/null"), signals_).run_plain();
+    Command command(launch_of(request_, lock, "/dev/null"), signals_);
+    command.start_plain();
+    return see_through(command, lock, record, mark);
+  }
+
+  /// Of a command that has started.
+  Outcome see_through(Command& command, Lock& lock, Record& record, Mark mark) noexcept {
+    const Ending ending = command.finish();
     Outcome outcome = ended(How::ran, ending.status);
     outcome.run_time = ending.run_time;
     note_interruption(outcome, ending);
     const bool whole = ending.interrupted == 0 && !ending.stopped;
     if (mark == Mark::kept && whole && ending.end != End::not_started) {
-      leave_mark(lock, std::move(record), ending, outcome);
+      leave_mark(lock, record, ending, outcome);
     } else {
       lock.abandon();
     }
     if (ending.stopped && ending.interrupted == 0)
-      log_.warn("{}: the command was stopped: its lease could not be renewed", name());
+      say(Level::warn, "the command was stopped: its lease could not be renewed");
     return outcome;
   }
 
+  /// Where nothing may be thrown any more.
+  void say(Level level, std::string_view what) noexcept {
+    (void)failure_of([&] { log_.line(level, fmt::format("{}: {}", name(), what)); });
+  }
+
   /// Releases the lock too. A store that fails now costs the mark, never the status.
-  void leave_mark(Lock& lock, Record record, const Ending& ending, Outcome& outcome) {
+  void leave_mark(Lock& lock, Record& record, const Ending& ending, Outcome& outcome) noexcept {
     record.fate = Fate::marked;
     record.end = ending.end;
     record.status = ending.status;
     record.run_time = ending.run_time;
-    record.ended = store_.now();
     record.out_hash = record.err_hash = checksum("");
     // Counted from the run's begin; so a long run may leave nothing worth a mark.
     record.ttl = *request_.ttl == forever ? forever : *request_.ttl - ending.run_time;
     record.retained = record.ttl;
     if (record.ttl <= Nanoseconds(0)) return lock.abandon();
-    try {
-      switch (lock.publish(record)) {
-        case Published::forgotten:
-          return log_.info("{}: no mark is kept: it was deleted during the run", name());
-        case Published::lost:
-          return log_.warn("{}: no mark is kept: the lease was lost to another holder", name());
-        case Published::done:
-          outcome.stored = true;
-          return;
-      }
-    } catch (const Error& error) {
-      outcome.store_error = error.what();
-      log_.warn("{}: no mark is kept: {}", name(), error.what());
+    Published published = Published::lost;
+    if (auto failure = failure_of([&] {
+          record.ended = store_.now();
+          published = lock.publish(record);
+        })) {
+      lock.abandon();
+      outcome.store_error = std::move(*failure);
+      const auto line = [&] { log_.warn("{}: no mark is kept: {}", name(), outcome.store_error); };
+      (void)failure_of(line);
+      return;
+    }
+    switch (published) {
+      case Published::forgotten:
+        return say(Level::info, "no mark is kept: it was deleted during the run");
+      case Published::lost:
+        return say(Level::warn, "no mark is kept: the lease was lost to another holder");
+      case Published::done:
+        outcome.stored = true;
     }
   }
 

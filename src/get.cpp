@@ -119,14 +119,13 @@ class Call {
 
   /// In the background: runs the command, unless somebody else does or has just done so.
   Outcome refresh() {
-    try {
+    // Nobody is there to be told of a failure; the next caller tries again.
+    (void)failure_of([&] {
       const auto lock = store_.try_acquire(request_.key, request_.keeper);
       if (lock &&
           (!lock->has_news() || look_under(lock->keep_alive()).use == Use::stale_and_refresh))
         (void)held_run(Side::background).run(*lock, 0, nullptr);
-    } catch (const Error&) {
-      // Nobody is there to be told; the next caller tries again.
-    }
+    });
     return ended(How::background, 0);
   }
 

@@ -34,80 +34,100 @@ Outcome HeldRun::run(Lock& lock, uint32_t troubles, std::unique_ptr<Entry> fallb
   lock.begin(record);
   log_.info("{}: running the command", request_.key.shown());
   Launch launch = launch_of(request_, lock, request_.keep ? control_.make() : "/dev/null");
-  if (request_.keeper == Keeper::others) return start_promise(lock, std::move(record), launch);
+  const bool external = request_.keeper == Keeper::others;
   launch.hold_out = fallback != nullptr;
-  return run_for_all(lock, std::move(record), std::move(launch), std::move(fallback));
-}
-
-/// Runs the command and shares what it leaves.
-Outcome HeldRun::run_for_all(Lock& lock, Record record, Launch launch,
-                             std::unique_ptr<Entry> fallback) {
+  if (external) {
+    launch.out = STDERR_FILENO;   // its own output is no part of the outcome
+    launch.stop_descriptor = -1;  // the work is done elsewhere, and would not end with this command
+  }
+  Command command(std::move(launch), signals_);
+  if (external) {
+    command.start_plain();
+    return keep_promise(lock, record, command);
+  }
   const auto spool = lock.spool();
   spool->limit(request_.max_entry);
-  Command command(std::move(launch), signals_);
+  command.start_spooled(spool);
+  return see_through(lock, record, command, *spool, fallback.get());
+}
+
+/// Shares what the command leaves, and gives it to the caller.
+Outcome HeldRun::see_through(Lock& lock, Record& record, Command& command, Spool& spool,
+                             Entry* fallback) noexcept {
   Outcome outcome;
   outcome.how = How::miss;
-  const Ending ending = command.run_spooled(spool, [&] {
+  const Ending ending = command.finish([&] {
     record.fate = Fate::unstored;
+    (void)failure_of([&] { leave_unstored(spool.fault(), outcome); });
     publish(lock, record, outcome);
-    outcome.store_error = spool->fault();
-    say_later(Level::warn, "not stored: " + spool->fault());
   });
   outcome.status = ending.status;
   outcome.run_time = ending.run_time;
-  const Control control = control_.read();
-  if (ending.interrupted != 0) {
-    leave_interrupted(lock);
-  } else if (ending.stopped) {
+  Answer answer = Answer::output;
+  if (auto failure = failure_of(
+          [&] { answer = share(lock, record, ending, spool, fallback, outcome); })) {
     lock.abandon();
-    say_later(Level::warn, "the command was stopped: its lease could not be renewed");
-  } else if (record.fate != Fate::unstored) {
-    complete(record, ending, *spool, control);
-    if (!pack_artifacts(lock, record, *spool, outcome))
-      return end_interrupted(lock, command, outcome);
-    publish(lock, record, outcome);
-    if (fallback && failed(ending) && restore_fallback(*fallback))
-      return serve_instead(command, ending, *fallback);
+    leave_unstored(std::move(*failure), outcome);
   }
+  if (answer == Answer::fallback) return serve_instead(command, ending, *fallback);
+  if (answer == Answer::output_of_interrupted)
+    return end_interrupted(lock, command, ending.run_time);
   command.let_out();
   return hand_over(command, ending, std::move(outcome));
 }
 
-void HeldRun::leave_interrupted(Lock& lock) {
+/// Ends the run for all others.
+HeldRun::Answer HeldRun::share(Lock& lock, Record& record, const Ending& ending, Spool& spool,
+                               Entry* fallback, Outcome& outcome) {
+  if (ending.interrupted != 0) {
+    leave_interrupted(lock);
+    return Answer::output;
+  }
+  if (ending.stopped) {
+    lock.abandon();
+    say_later(Level::warn, "the command was stopped: its lease could not be renewed");
+    return Answer::output;
+  }
+  if (record.fate == Fate::unstored) return Answer::output;
+  complete(record, ending, spool, control_.read());
+  if (!pack_artifacts(lock, record, spool, outcome)) return Answer::output_of_interrupted;
+  publish(lock, record, outcome);
+  const bool instead = fallback != nullptr && failed(ending) && restore_fallback(*fallback);
+  return instead ? Answer::fallback : Answer::output;
+}
+
+void HeldRun::leave_interrupted(Lock& lock) noexcept {
   lock.abandon();
   say_later(Level::info, "interrupted; nothing is stored");
 }
 
 /// The command has ended, but what it made was still being packed.
-Outcome HeldRun::end_interrupted(Lock& lock, Command& command, const Outcome& so_far) {
+Outcome HeldRun::end_interrupted(Lock& lock, Command& command, Nanoseconds run_time) noexcept {
   leave_interrupted(lock);
   command.let_out();
   Outcome outcome = end_by_signal(signals_);
-  outcome.run_time = so_far.run_time;
+  outcome.run_time = run_time;
   outcome.output_error = command.drain(last_words).error;
   return with_remarks(std::move(outcome));
 }
 
 /// Serves an old entry in place of what a failed command has written to stdout; its stderr is the
-/// caller's all the same.
-Outcome HeldRun::serve_instead(Command& command, const Ending& ending, Entry& fallback) {
-  say_later(Level::warn,
-            fmt::format("the command failed with status {}; served the entry that is {}",
-                        ending.status, age_in_words(fallback.record(), store_.now())));
-  Outcome failure = hand_over(command, ending, {});
-  if (failure.signal != 0) return failure;
-  Outcome outcome = replay(fallback, How::stale, store_, signals_);
+/// caller's all the same, and comes first.
+Outcome HeldRun::serve_instead(Command& command, const Ending& ending, Entry& fallback) noexcept {
+  const auto age = [&] { return age_in_words(fallback.record(), store_.now()); };
+  (void)failure_of([&] {
+    say_later(Level::warn, "the command failed with status {}; served the entry that is {}",
+              ending.status, age());
+  });
+  Outcome outcome = replay(fallback, How::stale, store_, signals_,
+                           [&] { return command.drain(forever).error; });
   outcome.ran_in_vain = true;
-  if (outcome.output_error == 0) outcome.output_error = failure.output_error;
-  return outcome;
+  return with_remarks(std::move(outcome));
 }
 
-/// Runs the command that has others do the work, and waits for them. Its own output is no part of
-/// the outcome, and goes to stderr.
-Outcome HeldRun::start_promise(Lock& lock, Record record, Launch launch) {
-  launch.out = STDERR_FILENO;
-  launch.stop_descriptor = -1;  // the work is done elsewhere, and would not end with this command
-  const Ending ending = Command(std::move(launch), signals_).run_plain();
+/// The command has others do the work; waits for them.
+Outcome HeldRun::keep_promise(Lock& lock, Record& record, Command& command) noexcept {
+  const Ending ending = command.finish();
   Outcome outcome = ended(How::miss, ending.status);
   outcome.run_time = ending.run_time;
   if (ending.interrupted != 0) {
@@ -115,22 +135,31 @@ Outcome HeldRun::start_promise(Lock& lock, Record record, Launch launch) {
     note_interruption(outcome, ending);
     return outcome;
   }
-  complete(record, ending, *lock.spool(), control_.read());
+  auto failure = failure_of([&] {
+    complete(record, ending, *lock.spool(), control_.read());
+    outcome = await_promise(lock, record, outcome);
+  });
+  if (!failure) return outcome;
+  // The work has been started, and must not be once more; but its result cannot be had.
+  lock.abandon();
+  outcome.how = How::error;
+  if (outcome.status == 0) outcome.status = 125;
+  say_later(Level::warn, "lost the promise: {}", *failure);
+  outcome.store_error = std::move(*failure);
+  return with_remarks(std::move(outcome));
+}
+
+/// Ends with the work, unless the command has failed. Throws Error(store) when it cannot be seen.
+Outcome HeldRun::await_promise(Lock& lock, Record& record, Outcome outcome) {
   record.fate = Fate::shared;
   if (!record.succeeded()) {
     publish(lock, record, outcome);
     return with_remarks(std::move(outcome));
   }
   log_.info("{}: started; waiting for the promise to be kept", request_.key.shown());
-  Woken woken;
-  try {
-    WaitNotice notice(request_.key, log_);
-    notice.begin(record, store_.now(), std::nullopt);
-    woken = lock.await_promise(request_.lease, signals_.descriptor(), notice);
-  } catch (const Error& error) {
-    if (error.kind() != Error::Kind::store) throw;
-    return lose_promise(lock, std::move(outcome), error.what());
-  }
+  WaitNotice notice(request_.key, log_);
+  notice.begin(record, store_.now(), std::nullopt);
+  const Woken woken = lock.await_promise(request_.lease, signals_.descriptor(), notice);
   switch (woken.wake) {
     case Wake::interrupted:
       lock.abandon();
@@ -142,29 +171,21 @@ Outcome HeldRun::start_promise(Lock& lock, Record record, Launch launch) {
     case Wake::timed_out:
       break;
   }
-  return break_promise(lock, std::move(record), std::move(outcome));
-}
-
-/// The work has been started, and must not be once more; but its result cannot be had.
-Outcome HeldRun::lose_promise(Lock& lock, Outcome outcome, const std::string& why) {
-  lock.abandon();
-  outcome.how = How::error;
-  outcome.status = 125;
-  outcome.store_error = why;
-  say_later(Level::warn, "lost the promise: " + why);
-  return with_remarks(std::move(outcome));
+  return break_promise(lock, record, std::move(outcome));
 }
 
 /// Nobody has kept it in time: a failure, for the waiters too.
-Outcome HeldRun::break_promise(Lock& lock, Record record, Outcome outcome) {
+Outcome HeldRun::break_promise(Lock& lock, Record& record, Outcome outcome) noexcept {
   record.end = End::timed_out;
   record.status = outcome.status = 124;
-  record.ended = store_.now();
+  (void)failure_of([&] { record.ended = store_.now(); });
   record.run_time = record.ended - record.begun;
   outcome.how = How::timeout;
   publish(lock, record, outcome);
-  log_.warn("{}: nobody has kept the promise within {}", request_.key.shown(),
-            format_duration(request_.lease));
+  (void)failure_of([&] {
+    log_.warn("{}: nobody has kept the promise within {}", request_.key.shown(),
+              format_duration(request_.lease));
+  });
   return with_remarks(std::move(outcome));
 }
 
@@ -184,7 +205,7 @@ void HeldRun::complete(Record& record, const Ending& ending, const Spool& spool,
   record.ttl_by_command = control.ttl.has_value();
   record.stale_by_command = control.stale.has_value();
   record.stale = control.stale.value_or(Nanoseconds(0));
-  if (!control.fault.empty()) say_later(Level::warn, "not stored: the command " + control.fault);
+  if (!control.fault.empty()) say_later(Level::warn, "not stored: the command {}", control.fault);
   decide_fate(record, control);
 }
 
@@ -198,20 +219,21 @@ bool HeldRun::pack_artifacts(Lock& lock, Record& record, Spool& spool, Outcome& 
   record.files_hash = spool.hash(Stream::files);
   if (fault->empty()) return true;
   record.fate = Fate::unstored;
-  outcome.store_error = *fault;
-  say_later(Level::warn, "not stored: " + *fault);
+  leave_unstored(*fault, outcome);
   return true;
 }
 
 /// Without its files the old entry is not served in place of a failure.
-bool HeldRun::restore_fallback(Entry& fallback) {
-  try {
-    restore_artifacts(request_, fallback, signals_);
-    return true;
-  } catch (const Error& error) {
-    if (error.kind() == Error::Kind::store) say_later(Level::warn, error.what());
-    return false;
-  }
+bool HeldRun::restore_fallback(Entry& fallback) noexcept {
+  const auto failure = failure_of([&] {
+    try {
+      restore_artifacts(request_, fallback, signals_);
+    } catch (const Error& error) {
+      if (error.kind() == Error::Kind::store) say_later(Level::warn, "{}", error.what());
+      throw;
+    }
+  });
+  return !failure;
 }
 
 /// Whether it is kept, and for how long.
@@ -233,28 +255,37 @@ void HeldRun::decide_fate(Record& record, const Control& control) {
 }
 
 /// A store that fails now costs the entry, never the output.
-void HeldRun::publish(Lock& lock, const Record& record, Outcome& outcome) {
-  try {
-    switch (lock.publish(record)) {
-      case Published::forgotten:
-        return say_later(Level::info, "not stored: it was deleted during the run");
-      case Published::lost:
-        return say_later(Level::warn, "not stored: the lease was lost to another holder");
-      case Published::done:
-        break;
-    }
-    outcome.stored = record.fate == Fate::kept || record.fate == Fate::failed;
-    if (record.fate == Fate::kept)
-      say_later(Level::info, fmt::format("stored for {}, took {}", format_duration(record.ttl),
-                                         format_duration(record.run_time)));
-  } catch (const Error& error) {
-    outcome.store_error = error.what();
-    say_later(Level::warn, std::string("not stored: ") + error.what());
+void HeldRun::publish(Lock& lock, const Record& record, Outcome& outcome) noexcept {
+  Published published = Published::lost;
+  if (auto failure = failure_of([&] { published = lock.publish(record); })) {
+    lock.abandon();
+    return leave_unstored(std::move(*failure), outcome);
   }
+  switch (published) {
+    case Published::forgotten:
+      return say_later(Level::info, "not stored: it was deleted during the run");
+    case Published::lost:
+      return say_later(Level::warn, "not stored: the lease was lost to another holder");
+    case Published::done:
+      break;
+  }
+  outcome.stored = record.fate == Fate::kept || record.fate == Fate::failed;
+  if (record.fate != Fate::kept) return;
+  (void)failure_of([&] {
+    say_later(Level::info, "stored for {}, took {}", format_duration(record.ttl),
+              format_duration(record.run_time));
+  });
+}
+
+/// The run ends as it would have; of several reasons the first is said.
+void HeldRun::leave_unstored(std::string why, Outcome& outcome) noexcept {
+  if (!outcome.store_error.empty()) return;
+  say_later(Level::warn, "not stored: {}", why);
+  outcome.store_error = std::move(why);
 }
 
 /// Waits until the caller has got all of the output; the lock is released by now.
-Outcome HeldRun::hand_over(Command& command, const Ending& ending, Outcome outcome) {
+Outcome HeldRun::hand_over(Command& command, const Ending& ending, Outcome outcome) noexcept {
   const Command::Drained drained = command.drain(ending.cut_short ? last_words : forever);
   outcome.output_error = drained.error;
   note_interruption(outcome, ending);
@@ -267,8 +298,9 @@ Outcome HeldRun::hand_over(Command& command, const Ending& ending, Outcome outco
   return with_remarks(std::move(outcome));
 }
 
-Outcome HeldRun::with_remarks(Outcome outcome) {
-  for (const auto& [level, text] : remarks_) log_.line(level, request_.key.shown() + ": " + text);
+Outcome HeldRun::with_remarks(Outcome outcome) noexcept {
+  for (const auto& [level, text] : remarks_)
+    (void)failure_of([&, at = level] { log_.line(at, request_.key.shown() + ": " + text); });
   return outcome;
 }
 

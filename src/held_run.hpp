@@ -7,8 +7,11 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "src/background.hpp"
 #include "src/command.hpp"
+#include "src/error.hpp"
 #include "src/log.hpp"
 #include "src/request.hpp"
 #include "src/run_environment.hpp"
@@ -28,21 +31,33 @@ class HeldRun {
   [[nodiscard]] Outcome run(Lock& lock, uint32_t troubles, std::unique_ptr<Entry> fallback);
 
  private:
-  Outcome run_for_all(Lock& lock, Record record, Launch launch, std::unique_ptr<Entry> fallback);
-  void leave_interrupted(Lock& lock);
-  Outcome end_interrupted(Lock& lock, Command& command, const Outcome& so_far);
-  Outcome serve_instead(Command& command, const Ending& ending, Entry& fallback);
-  Outcome start_promise(Lock& lock, Record record, Launch launch);
-  Outcome lose_promise(Lock& lock, Outcome outcome, const std::string& why);
-  Outcome break_promise(Lock& lock, Record record, Outcome outcome);
+  // Of a command that has started: what fails then is said, and the run goes on to its end.
+  Outcome see_through(Lock& lock, Record& record, Command& command, Spool& spool,
+                      Entry* fallback) noexcept;
+  /// What the caller gets.
+  enum class Answer { output, output_of_interrupted, fallback };
+  [[nodiscard]] Answer share(Lock& lock, Record& record, const Ending& ending, Spool& spool,
+                             Entry* fallback, Outcome& outcome);
+  void leave_interrupted(Lock& lock) noexcept;
+  Outcome end_interrupted(Lock& lock, Command& command, Nanoseconds run_time) noexcept;
+  Outcome serve_instead(Command& command, const Ending& ending, Entry& fallback) noexcept;
+  Outcome keep_promise(Lock& lock, Record& record, Command& command) noexcept;
+  Outcome await_promise(Lock& lock, Record& record, Outcome outcome);
+  Outcome break_promise(Lock& lock, Record& record, Outcome outcome) noexcept;
   void complete(Record& record, const Ending& ending, const Spool& spool, const Control& control);
   [[nodiscard]] bool pack_artifacts(Lock& lock, Record& record, Spool& spool, Outcome& outcome);
-  [[nodiscard]] bool restore_fallback(Entry& fallback);
+  [[nodiscard]] bool restore_fallback(Entry& fallback) noexcept;
   void decide_fate(Record& record, const Control& control);
-  void publish(Lock& lock, const Record& record, Outcome& outcome);
-  Outcome hand_over(Command& command, const Ending& ending, Outcome outcome);
-  Outcome with_remarks(Outcome outcome);
-  void say_later(Level level, std::string text) { remarks_.emplace_back(level, std::move(text)); }
+  void publish(Lock& lock, const Record& record, Outcome& outcome) noexcept;
+  void leave_unstored(std::string why, Outcome& outcome) noexcept;
+  Outcome hand_over(Command& command, const Ending& ending, Outcome outcome) noexcept;
+  Outcome with_remarks(Outcome outcome) noexcept;
+
+  template <typename... T>
+  void say_later(Level level, fmt::format_string<T...> format, T&&... args) noexcept {
+    (void)failure_of(
+        [&] { remarks_.emplace_back(level, fmt::format(format, std::forward<T>(args)...)); });
+  }
 
   const Request& request_;
   Store& store_;

@@ -1,131 +1,146 @@
 #include "src/outlet.hpp"
 
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
-#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "src/error.hpp"
+#include "src/insist.hpp"
 
 namespace memolock {
+namespace {
+
+Descriptor event(int flags) {
+  Descriptor made(eventfd(0, EFD_CLOEXEC | flags));
+  if (!made) throw system_error("cannot make an event descriptor", errno);
+  return made;
+}
+
+void tell(const Descriptor& event) noexcept {
+  const uint64_t one = 1;
+  insist([&] { return write(event.get(), &one, sizeof one); });
+}
+
+}  // namespace
 
 Outlet::Outlet(std::shared_ptr<Spool> spool, Stream stream, int to)
-    : spool_(std::move(spool)), stream_(stream), to_(to), done_(eventfd(0, EFD_CLOEXEC)) {
-  if (!done_) throw system_error("cannot make an event descriptor", errno);
-}
+    : spool_(std::move(spool)),
+      stream_(stream),
+      to_(to),
+      wake_(event(0)),
+      notice_(event(EFD_NONBLOCK)) {}
 
 std::shared_ptr<Outlet> Outlet::make(std::shared_ptr<Spool> spool, Stream stream, int to) {
   return std::shared_ptr<Outlet>(new Outlet(std::move(spool), stream, to));
 }
 
-void Outlet::start() {
+void Outlet::start() noexcept {
   if (std::exchange(started_, true)) return;
-  try {
-    // Detached, and an owner of all it touches: a thread that is blocked in a write cannot be
-    // called back, and whoever is interrupted meanwhile must not wait for it.
-    std::thread([self = shared_from_this()] { self->work(); }).detach();
-  } catch (const std::system_error&) {
-    alone_ = true;
-  }
+  // Detached, and an owner of all it touches: a thread that is blocked in a write cannot be called
+  // back, and whoever is interrupted meanwhile must not wait for it.
+  const auto failure = failure_of(
+      [&] { std::thread([self = shared_from_this()] { self->work(); }).detach(); });
+  alone_ = failure.has_value();
 }
 
-/// After something has changed under the mutex: wakes the thread, or does its work.
-void Outlet::changed() {
-  if (!alone_) return changed_.notify_one();
-  std::unique_lock lock(mutex_);
-  while (step(lock)) {
-  }
-}
-
-void Outlet::release() {
+void Outlet::release() noexcept {
   if (std::exchange(held_, false) && held_back_ > 0) advance(held_back_);
 }
 
-void Outlet::advance(uint64_t size) {
+void Outlet::advance(uint64_t size) noexcept {
   if (held_) {
     held_back_ = size;
     return;
   }
-  {
-    const std::lock_guard guard(mutex_);
-    available_ = size;
-  }
-  // Not before: a thread that finds all finished and nothing to do ends.
+  available_ = size;
   start();
-  changed();
+  if (alone_) {
+    write_spooled(size);
+  } else {
+    tell(wake_);
+  }
 }
 
-void Outlet::relay(std::string next, Descriptor pipe, std::function<void()> at_end) {
+bool Outlet::relay(Chunk& next, Descriptor& pipe) noexcept {
   release();
-  {
-    const std::lock_guard guard(mutex_);
-    next_ = std::move(next);
-    pipe_ = std::move(pipe);
-    at_end_ = std::move(at_end);
-  }
   start();
-  changed();
+  if (alone_) return false;
+  next_ = std::move(next);
+  pipe_ = std::move(pipe);
+  handed_over_ = true;
+  tell(wake_);
+  return true;
 }
 
-void Outlet::finish() {
-  {
-    const std::lock_guard guard(mutex_);
-    finished_ = true;
-  }
-  changed();
+bool Outlet::pass(std::string_view bytes) noexcept {
+  release();
+  write_spooled(available_);
+  if (!deaf_) note(write_all(to_, bytes));
+  return !deaf_;
 }
 
-void Outlet::note(int error) {
+void Outlet::finish() noexcept {
+  finished_ = true;
+  if (started_ && !alone_) tell(wake_);
+}
+
+void Outlet::take_notice() const noexcept {
+  uint64_t count = 0;
+  (void)!read(notice_.get(), &count, sizeof count);
+}
+
+void Outlet::note(int error) noexcept {
   if (error == 0) return;
   deaf_ = true;
   if (!reader_has_left(error)) error_ = error;
 }
 
-void Outlet::pass_on(Descriptor pipe) {
-  constexpr size_t size = 64U << 10;
-  const auto buffer = std::make_unique_for_overwrite<char[]>(size);
+void Outlet::write_spooled(uint64_t upto) noexcept {
+  const uint64_t from = spool_->base(stream_) + written_;
+  if (upto > written_ && !deaf_)
+    note(copy_range(spool_->file(stream_), from, upto - written_, to_));
+  written_ = upto;
+}
+
+void Outlet::pass_on() noexcept {
+  if (!deaf_) note(write_all(to_, {next_.bytes.get(), next_.size}));
+  next_.bytes.reset();
+  insist([&] { return fcntl(pipe_.get(), F_SETFL, O_RDONLY); });  // and no O_NONBLOCK
+  std::array<char, 64U << 10> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   while (!deaf_) {
-    const ssize_t got = read(pipe.get(), buffer.get(), size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
-    note(write_all(to_, {buffer.get(), static_cast<size_t>(got)}));
+    const ssize_t got = insist([&] { return read(pipe_.get(), buffer.data(), buffer.size()); });
+    if (got == 0) break;
+    note(got < 0 ? errno : write_all(to_, {buffer.data(), static_cast<size_t>(got)}));
   }
+  pipe_.reset();
 }
 
-/// Does what there is to do, the mutex unlocked meanwhile; false when there is nothing.
-bool Outlet::step(std::unique_lock<std::mutex>& lock) {
-  if (available_ > written_) {
+void Outlet::work() noexcept {
+  for (;;) {
+    // Asked in this order: what had come before the end is seen when the end is.
+    const bool finished = finished_;
+    const bool handed_over = handed_over_;
     const uint64_t upto = available_;
-    const int file = spool_->file(stream_);
-    lock.unlock();
-    if (!deaf_) note(copy_range(file, spool_->base(stream_) + written_, upto - written_, to_));
-    written_ = upto;
-  } else if (pipe_) {
-    const std::string next = std::exchange(next_, {});
-    Descriptor pipe = std::move(pipe_);
-    const auto at_end = std::exchange(at_end_, nullptr);
-    lock.unlock();
-    if (!deaf_) note(write_all(to_, next));
-    pass_on(std::move(pipe));
-    at_end();
-  } else {
-    return false;
+    if (upto > written_) {
+      write_spooled(upto);
+    } else if (handed_over && !relayed_) {
+      pass_on();
+      relayed_ = true;
+      tell(notice_);
+    } else if (finished) {
+      break;
+    } else {
+      uint64_t count = 0;
+      insist([&] { return read(wake_.get(), &count, sizeof count); });
+    }
   }
-  lock.lock();
-  return true;
-}
-
-void Outlet::work() {
-  {
-    std::unique_lock lock(mutex_);
-    while (!finished_ || available_ > written_ || pipe_)
-      if (!step(lock)) changed_.wait(lock);
-  }
-  const uint64_t one = 1;
-  (void)!write(done_.get(), &one, sizeof one);
+  done_ = true;
+  tell(notice_);
 }
 
 }  // namespace memolock

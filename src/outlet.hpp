@@ -1,23 +1,33 @@
 // The way of one stream of a run to the caller, at the caller's pace.
 #pragma once
 
-#include <condition_variable>
-#include <functional>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
-#include <mutex>
-#include <string>
+#include <string_view>
 
 #include "src/descriptor.hpp"
 #include "src/spool.hpp"
 
 namespace memolock {
 
+/// Bytes that have an owner.
+struct Chunk {
+  std::unique_ptr<char[]> bytes;
+  size_t size = 0;
+};
+
 /// Copies what a spool holds to a descriptor in a thread of its own, so that a reader who stalls
-/// holds back nobody else. The thread starts with the first byte. A reader who has left is no
-/// error: the rest is dropped.
+/// holds back nobody else. The thread starts with the first byte; where none is to be had, the
+/// caller's does the work. A reader who has left is no error: the rest is dropped.
+///
+/// All that it needs but the thread is there when it is made: nothing here allocates or takes a
+/// lock after that, or gives up because a system call has failed that may succeed a moment later.
 class Outlet : public std::enable_shared_from_this<Outlet> {
  public:
   /// `to` must stay open; it is written to, never changed: it is shared with other processes.
+  /// Throws Error(store).
   [[nodiscard]] static std::shared_ptr<Outlet> make(std::shared_ptr<Spool> spool, Stream stream,
                                                     int to);
   Outlet(const Outlet&) = delete;
@@ -25,62 +35,65 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
 
   /// Keeps everything back until release() or relay(); before the first byte.
   void hold() { held_ = true; }
-  void release();
+  void release() noexcept;
 
   /// The spool now holds `size` bytes of the stream.
-  void advance(uint64_t size);
+  void advance(uint64_t size) noexcept;
 
   /// From here on the spool gets no more. When it is drained the thread writes `next` and then
   /// passes on `pipe` at the reader's pace until its end; if the reader has left, it closes `pipe`.
-  /// Then it calls `at_end`, from its thread.
-  void relay(std::string next, Descriptor pipe, std::function<void()> at_end);
+  /// Then relayed() is true. False: there is no thread, and nothing has been taken; pass() does it.
+  [[nodiscard]] bool relay(Chunk& next, Descriptor& pipe) noexcept;
+  [[nodiscard]] bool relayed() const { return relayed_; }
+
+  /// Without a thread: writes what came before and `bytes`. False: the reader has left.
+  [[nodiscard]] bool pass(std::string_view bytes) noexcept;
 
   /// No more will come. Returns at once.
-  void finish();
+  void finish() noexcept;
+  /// Whether all has been written, or dropped; after finish().
+  [[nodiscard]] bool is_done() const { return !started_ || alone_ || done_; }
 
-  /// Whether finish() has left a thread with something to do; then `done_descriptor` becomes
-  /// readable at its end.
-  [[nodiscard]] bool has_thread() const { return started_ && !alone_; }
-  [[nodiscard]] int done_descriptor() const { return done_.get(); }
+  /// Becomes readable when relayed() or is_done() has become true; take_notice() ends that.
+  [[nodiscard]] int notice_descriptor() const { return notice_.get(); }
+  void take_notice() const noexcept;
 
-  /// After it is done: why not all of it could be written; 0 for none, also when the reader has
+  /// When it is done: why not all of it could be passed on; 0 for none, also when the reader has
   /// left.
-  [[nodiscard]] int error() {
-    const std::lock_guard guard(mutex_);
-    return error_;
-  }
+  [[nodiscard]] int error() const { return error_; }
 
  private:
   Outlet(std::shared_ptr<Spool> spool, Stream stream, int to);
-  void start();
-  void work();
-  bool step(std::unique_lock<std::mutex>& lock);
-  void changed();
-  void note(int error);
-  void pass_on(Descriptor pipe);
+  void start() noexcept;
+  void work() noexcept;
+  void write_spooled(uint64_t upto) noexcept;
+  void pass_on() noexcept;
+  void note(int error) noexcept;
 
   std::shared_ptr<Spool> spool_;
   Stream stream_;
   int to_;
-  Descriptor done_;
+  Descriptor wake_;    // wakes the thread
+  Descriptor notice_;  // says that it has done something
 
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable changed_;
-  uint64_t available_ = 0;
-  bool finished_ = false;
-  std::string next_;
+  // Set by the caller's thread, in this order.
+  std::atomic<uint64_t> available_ = 0;
+  std::atomic<bool> handed_over_ = false;  // `next_` and `pipe_`
+  std::atomic<bool> finished_ = false;
+  Chunk next_;
   Descriptor pipe_;
-  std::function<void()> at_end_;
 
   bool held_ = false;
   uint64_t held_back_ = 0;
   bool started_ = false;
   bool alone_ = false;  // no thread was to be had
 
-  // Of the thread alone, until it is done and has let go of the mutex.
+  // Of the thread alone until it is done, or of the caller's when there is none.
   uint64_t written_ = 0;
   bool deaf_ = false;
   int error_ = 0;
+  std::atomic<bool> relayed_ = false;
+  std::atomic<bool> done_ = false;
 };
 
 }  // namespace memolock

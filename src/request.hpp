@@ -81,7 +81,7 @@ struct Outcome {
   return (how == How::hit || how == How::waited || how == How::stale) && !outcome.ran_in_vain;
 }
 
-[[nodiscard]] inline Outcome ended(How how, int status, int signal = 0) {
+[[nodiscard]] inline Outcome ended(How how, int status, int signal = 0) noexcept {
   Outcome outcome;
   outcome.how = how;
   outcome.status = status;

@@ -31,21 +31,22 @@ Outcome run_uncached(const Request& request, Signals& signals) {
       {request.command, environment_for({request.key, "", "", "", "/dev/null", request.held}),
        request.max_runtime, request.input},
       signals);
-  const Ending ending = command.run_plain();
+  command.start_plain();
+  const Ending ending = command.finish();
   Outcome outcome = ended(How::bypass, ending.status);
   outcome.run_time = ending.run_time;
   note_interruption(outcome, ending);
   return outcome;
 }
 
-void note_interruption(Outcome& outcome, const Ending& ending) {
+void note_interruption(Outcome& outcome, const Ending& ending) noexcept {
   if (ending.interrupted == 0) return;
   outcome.how = How::interrupted;
   if (ending.end == End::signaled && ending.status == 128 + ending.interrupted)
     outcome.signal = ending.interrupted;
 }
 
-Outcome end_by_signal(Signals& signals) {
+Outcome end_by_signal(Signals& signals) noexcept {
   const auto received = signals.take();
   const int signal = received ? received->number : 0;
   return ended(How::interrupted, 128 + signal, signal);

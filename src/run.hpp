@@ -18,15 +18,16 @@ namespace memolock {
 /// command's MEMOLOCK_CONTROL.
 [[nodiscard]] Launch launch_of(const Request& request, Lock& lock, const std::string& control);
 
-/// Runs the request's command with no store at all.
+/// Runs the request's command with no store at all. Throws Error(store) when it has not been
+/// started.
 [[nodiscard]] Outcome run_uncached(const Request& request, Signals& signals);
 
 /// What becomes of a call whose own command was interrupted, if it was: it ends by the same signal
 /// if the command did.
-void note_interruption(Outcome& outcome, const Ending& ending);
+void note_interruption(Outcome& outcome, const Ending& ending) noexcept;
 
 /// What becomes of a call that got a signal: it ends by it.
-[[nodiscard]] Outcome end_by_signal(Signals& signals);
+[[nodiscard]] Outcome end_by_signal(Signals& signals) noexcept;
 
 /// What `work` returns; a signal that comes during its request to the store ends the call.
 template <typename Work>

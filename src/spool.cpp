@@ -16,24 +16,54 @@ Spool::Spool(Descriptor file, uint64_t base, int folder) : folder_(folder) {
   part(Stream::out).base = base;
 }
 
-bool Spool::append(Stream stream, std::string_view bytes) {
-  if (!fault_.empty()) return false;
+bool Spool::append(Stream stream, std::string_view bytes) noexcept {
+  if (refusal_ != Refusal::none) return false;
   if (size(Stream::out) + size(Stream::err) + size(Stream::files) + bytes.size() > limit_) {
-    fault_ = fmt::format("the output{} larger than --max-entry ({})",
-                         stream == Stream::files ? " and the artifacts are" : " is",
-                         format_size(limit_));
+    refuse(stream == Stream::files ? Refusal::too_large_with_artifacts : Refusal::too_large, 0);
     return false;
   }
   Part& to = part(stream);
-  if (!to.file) to.file = folder_ < 0 ? temporary_file() : nameless_file(folder_);
+  if (!to.file) to.file = make_file();
   const int error = to.file ? write_all_at(to.file.get(), bytes, to.base + to.size) : errno;
   if (error != 0) {
-    fault_ = "cannot write to the store: " + error_text(error);
+    refuse(Refusal::unwritable, error);
     return false;
   }
   to.size += bytes.size();
   to.hash.add(bytes);
   return true;
+}
+
+void Spool::refuse(Refusal why, int error) noexcept {
+  if (refusal_ != Refusal::none) return;
+  refusal_ = why;
+  error_ = error;
+}
+
+/// Empty, with errno set, when it cannot.
+Descriptor Spool::make_file() const noexcept {
+  Descriptor file;
+  const auto failure = failure_of(
+      [&] { file = folder_ < 0 ? temporary_file() : nameless_file(folder_); });
+  if (failure) errno = ENOMEM;
+  return file;
+}
+
+std::string Spool::fault() const {
+  switch (refusal_) {
+    case Refusal::none:
+      break;
+    case Refusal::too_large:
+      return fmt::format("the output is larger than --max-entry ({})", format_size(limit_));
+    case Refusal::too_large_with_artifacts:
+      return fmt::format("the output and the artifacts are larger than --max-entry ({})",
+                         format_size(limit_));
+    case Refusal::unwritable:
+      return "cannot write to the store: " + error_text(error_);
+    case Refusal::unreadable:
+      return "cannot read the command's output: " + error_text(error_);
+  }
+  return "";
 }
 
 void Spool::join() {

@@ -36,10 +36,13 @@ class Spool {
 
   /// Adds all of `bytes` or nothing. False: past the limit, or the disk refuses; nothing more is
   /// taken from then on.
-  [[nodiscard]] bool append(Stream stream, std::string_view bytes);
+  [[nodiscard]] bool append(Stream stream, std::string_view bytes) noexcept;
 
-  /// Why append refused, in words that follow "not stored: ".
-  [[nodiscard]] const std::string& fault() const { return fault_; }
+  /// Takes nothing more: what was to come could not be read, for this errno.
+  void miss(int error) noexcept { refuse(Refusal::unreadable, error); }
+
+  /// Why append refuses, in words that follow "not stored: "; empty: it does not.
+  [[nodiscard]] std::string fault() const;
 
   /// Copies stderr and the artifacts behind stdout, where an entry has them. Throws Error(store).
   void join();
@@ -56,6 +59,10 @@ class Spool {
     uint64_t size = 0;
     Checksum hash;
   };
+  enum class Refusal { none, too_large, too_large_with_artifacts, unwritable, unreadable };
+
+  void refuse(Refusal why, int error) noexcept;
+  [[nodiscard]] Descriptor make_file() const noexcept;
   Part& part(Stream stream) { return parts_.at(static_cast<size_t>(stream)); }
   [[nodiscard]] const Part& part(Stream stream) const {
     return parts_.at(static_cast<size_t>(stream));
@@ -64,7 +71,8 @@ class Spool {
   std::array<Part, 3> parts_;
   int folder_ = -1;
   uint64_t limit_ = UINT64_MAX;
-  std::string fault_;
+  Refusal refusal_ = Refusal::none;
+  int error_ = 0;  // the errno of the last two
 };
 
 }  // namespace memolock

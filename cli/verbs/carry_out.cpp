@@ -1,7 +1,9 @@
 #include "cli/verbs/carry_out.hpp"
 
 #include <cstdlib>
+#include <exception>
 #include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -17,12 +19,20 @@ namespace memolock {
 namespace {
 
 /// `set` has kept it there.
-void forget_promise(Store& store, const Key& key, const Log& log) {
-  try {
-    store.forget(key);
-  } catch (const Error& error) {
-    log.info("{}", error.what());
-  }
+void forget_promise(Store& store, const Key& key, const Log& log) noexcept {
+  const auto failure = failure_of([&] { store.forget(key); });
+  if (failure) (void)failure_of([&] { log.info("{}", *failure); });
+}
+
+/// What --on-store-error is about: the store is out of reach or unfit, or memory is short. All else
+/// is thrown on. Only inside a catch clause.
+///
+/// The command has not started: nothing is thrown from then on.
+std::string fault_before_start(const std::exception& error) {
+  const auto* const known = dynamic_cast<const Error*>(&error);
+  const bool of_memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
+  if (!of_memory && (known == nullptr || known->kind() != Error::Kind::store)) throw;
+  return caught_text();
 }
 
 /// With the store out of reach, `why`: the callers on this machine share a run by a local lock, and
@@ -44,41 +54,43 @@ Outcome work_without_store(const Options& options, Request request, Work work, S
   if (external) request.promise_url = fallback.url;
   request.ttl = Nanoseconds(0);
   std::unique_ptr<Store> store;
+  std::string fault;
   try {
     store = open_fallback(fallback, log);
     warn();
     Outcome outcome = work(request, *store, signals, log);
     if (external) forget_promise(*store, request.key, log);
     return outcome;
-  } catch (const Error& error) {
-    if (error.kind() != Error::Kind::store) throw;
-    // The output of a command that only starts the work is not what the caller wants.
-    if (external)
-      throw store_error(fmt::format("{}; no place for the promise here: {}", why, error.what()));
-    if (!store) warn();
-    log.info("{}: no local lock either: {}", request.key.shown(), error.what());
-    return run_uncached(request, signals);
+  } catch (const std::exception& error) {
+    fault = fault_before_start(error);
   }
+  // The output of a command that only starts the work is not what the caller wants.
+  if (external) throw store_error(fmt::format("{}; no place for the promise here: {}", why, fault));
+  if (!store) warn();
+  log.info("{}: no local lock either: {}", request.key.shown(), fault);
+  store.reset();
+  return run_uncached(request, signals);
 }
 
 /// `chosen` becomes the store that was asked for, also where it cannot be had; nothing when the
 /// command was run without it.
 Outcome work_in_store(const Options& options, Request request, Work work, Signals& signals,
                       const Log& log, std::optional<StoreChoice>& chosen) {
+  std::string fault;
   try {
     chosen = choose_store(options);
     request.store_url = chosen->url;
     request.max_entry = max_entry(options, *chosen);
     const auto store = open_store(*chosen, signals.descriptor(), log);
     return work(request, *store, signals, log);
-  } catch (const Error& error) {
-    if (error.kind() != Error::Kind::store || options.on_store_error == OnStoreError::fail) throw;
-    chosen.reset();
-    Outcome outcome = work_without_store(options, std::move(request), work, signals, log,
-                                         error.what());
-    outcome.store_error = error.what();
-    return outcome;
+  } catch (const std::exception& error) {
+    fault = fault_before_start(error);
+    if (options.on_store_error == OnStoreError::fail) throw;
   }
+  chosen.reset();
+  Outcome outcome = work_without_store(options, std::move(request), work, signals, log, fault);
+  outcome.store_error = std::move(fault);
+  return outcome;
 }
 
 Outcome outcome_of(const Options& options, const Request& request, Work work, const Log& log,
@@ -129,13 +141,16 @@ Exit carry_out(const Options& options, const Request& request, Work work, const 
     throw;
   }
   if (outcome.how == How::background) return {};  // the caller has had his report
-  if (chosen) look_after(options, *chosen, outcome);
+  // The command may have run: whatever fails from here on, its status stays.
+  if (chosen) (void)failure_of([&] { look_after(options, *chosen, outcome); });
   if (outcome.output_error != 0) {
-    log.warn("cannot write the output: {}", error_text(outcome.output_error));
+    (void)failure_of(
+        [&] { log.warn("cannot write the output: {}", error_text(outcome.output_error)); });
     // The command's own failure says more; but a success whose output is lost is none.
     if (outcome.status == 0) outcome.status = 125;
   }
-  report(outcome);
+  if (const auto failure = failure_of([&] { report(outcome); }))
+    (void)failure_of([&] { log.warn("cannot write the report: {}", *failure); });
   return {outcome.status, outcome.signal};
 }
 
