@@ -299,8 +299,9 @@ Outcome HeldRun::hand_over(Command& command, const Ending& ending, Outcome outco
 }
 
 Outcome HeldRun::with_remarks(Outcome outcome) noexcept {
-  for (const auto& [level, text] : remarks_)
-    (void)failure_of([&, at = level] { log_.line(at, request_.key.shown() + ": " + text); });
+  for (const auto& remark : remarks_) {
+    (void)failure_of([&] { log_.line(remark.first, request_.key.shown() + ": " + remark.second); });
+  }
   return outcome;
 }
 

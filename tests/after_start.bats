@@ -45,9 +45,9 @@ can_trace() {
 # Not the command, which is another program from its exec on.
 traced=(strace -f -b execve -qq -o trace)
 
-# calls: "CALL N" for each system call in the trace that memolock made when the command had started, the Nth of
+# calls_made: "CALL N" for each system call in the trace that memolock made when the command had started, the Nth of
 # its kind; those of its threads, too. Not what a library cannot do without (futex, getppid), and nothing that ends it.
-calls() {
+calls_made() {
   awk '
     NR == 1 { memolock = $1 }
     / <\.\.\. .* resumed>|\+\+\+|---/ { next }
@@ -66,7 +66,7 @@ survives() {
   asks "$1"
   under "${traced[@]}"
   was_well "$1"
-  calls >calls
+  calls_made >calls
   (($(wc -l <calls) > 20)) || fail "only these calls: $(<calls)"
   injected=0
   while read -r call n; do
