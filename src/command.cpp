@@ -16,7 +16,7 @@
 #include <span>
 #include <utility>
 
-#include <boost/process/v2/exit_code.hpp>
+#include <boost/process/v2/process.hpp>  // exit_code.hpp alone does not compile in 1.81
 #include <fmt/format.h>
 
 #include "src/child.hpp"
