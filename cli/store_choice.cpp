@@ -107,12 +107,16 @@ std::optional<std::string> local_place(const std::string& url) {
 /// Where this machine's local store is, whatever store is chosen.
 std::optional<std::string> default_place() { return local_place(""); }
 
+// Of --max-entry.
+constexpr uint64_t default_of_servers = 64ULL << 20;
+
 StoreChoice server_choice(const Options& options) {
   if (!options.tls.key.empty() && options.tls.cert.empty())
     throw usage_error("--tls-key needs --tls-cert");
   RedisSettings settings;
   settings.lease = options.lease;
   settings.timeout = options.store_timeout;
+  settings.max_entry = options.max_entry.value_or(default_of_servers);
   try {
     settings.address = parse_redis_url(options.store);
   } catch (const Error& error) {
@@ -152,8 +156,7 @@ std::optional<std::string> directory_here(const StoreChoice& choice) {
 
 uint64_t max_entry(const Options& options, const StoreChoice& choice) {
   constexpr uint64_t default_local = 1ULL << 30;
-  constexpr uint64_t default_server = 64ULL << 20;
-  return options.max_entry.value_or(choice.is_local() ? default_local : default_server);
+  return options.max_entry.value_or(choice.is_local() ? default_local : default_of_servers);
 }
 
 std::unique_ptr<Store> open_store(const StoreChoice& choice, int interrupt, const Log& log) {

@@ -26,11 +26,22 @@ mode_t type_of(MemberKind kind) {
 
 std::string text_or_nothing(const char* text) { return text == nullptr ? "" : text; }
 
-Error damaged(std::string_view what) {
-  return store_error(fmt::format("the stored artifacts are damaged: {}", escape_controls(what)));
+RefusedArchive damaged(std::string_view what) {
+  return RefusedArchive(fmt::format("the stored artifacts are damaged: {}", escape_controls(what)));
 }
 
 }  // namespace
+
+void UnpackedSize::add(const Member& member) {
+  constexpr uint64_t header = 512;
+  constexpr size_t most_members = 250'000;
+  constexpr auto deepest = 250;
+  const uint64_t more = header + member.name.size() + member.target.size();
+  const bool fits = ++members_ <= most_members &&
+                    std::count(member.name.begin(), member.name.end(), '/') <= deepest &&
+                    member.size < UINT64_MAX - more && bytes_ < UINT64_MAX - more - member.size;
+  bytes_ = fits ? bytes_ + more + member.size : UINT64_MAX;
+}
 
 // ---- writing ----
 

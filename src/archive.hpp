@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "src/error.hpp"
 #include "src/spool.hpp"
 
 struct archive;
@@ -26,6 +27,25 @@ struct Member {
   mode_t mode = 0;     ///< permissions alone, not of a link
   uint64_t size = 0;   ///< of a file
   std::string target;  ///< of a link
+};
+
+/// What members take when they are unpacked: of each its size, holes included, and what tar has for
+/// a name. An archive of any size may claim any of it.
+class UnpackedSize {
+ public:
+  void add(const Member& member);
+  /// More than any limit: more members, or more folders in each other, than an archive may have.
+  [[nodiscard]] uint64_t bytes() const { return bytes_; }
+
+ private:
+  uint64_t bytes_ = 0;
+  size_t members_ = 0;
+};
+
+/// What is stored as an archive is none, or is more than may be unpacked: no fault of this machine.
+class RefusedArchive : public Error {
+ public:
+  explicit RefusedArchive(const std::string& words) : Error(Error::Kind::store, words) {}
 };
 
 class ArchiveWriter {
@@ -55,8 +75,8 @@ class ArchiveWriter {
   bool refused_ = false;
 };
 
-/// Reads an archive that may come from anybody: what is not one is Error(store). The names in it
-/// are as they are.
+/// Reads an archive that may come from anybody: what is not one throws RefusedArchive. The names in
+/// it are as they are. A compressed frame has at most 128 MiB of itself in memory.
 class ArchiveReader {
  public:
   /// Reads that part of a file, which must stay open.

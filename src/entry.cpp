@@ -5,7 +5,10 @@
 #include <new>
 #include <utility>
 
+#include <fmt/format.h>
 #include <xxhash.h>
+
+#include "src/units.hpp"
 
 namespace memolock {
 namespace {
@@ -127,6 +130,11 @@ Nanoseconds take_time(std::string_view from, size_t at) {
 }  // namespace
 
 struct Checksum::State : XXH3_state_t {};
+
+std::string too_large_in_words(uint64_t most) {
+  return fmt::format("the entry is larger than --max-entry ({}); treated as a miss",
+                     format_size(most));
+}
 
 Checksum::Checksum() : state_(new State) { XXH3_64bits_reset(state_); }
 Checksum::~Checksum() { delete state_; }

@@ -71,6 +71,9 @@ struct Record {
   [[nodiscard]] bool is_trouble() const { return end == End::signaled || end == End::not_started; }
 };
 
+/// What is said of an entry that has more than the `most` bytes that may be read for one.
+[[nodiscard]] std::string too_large_in_words(uint64_t most);
+
 /// The hash that tells a damaged payload: XXH3, 64 bits, as the bytes come.
 class Checksum {
  public:

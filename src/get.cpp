@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "src/archive.hpp"
 #include "src/background.hpp"
 #include "src/error.hpp"
 #include "src/held_run.hpp"
@@ -56,24 +57,34 @@ class Call {
   Outcome carry_out() {
     if (request_.refresh) stored_.refuse_older();
     for (;;) {
-      if (auto outcome = take(stored_.look())) return *outcome;
-      if (!look_up_only()) {
-        if (auto lock = store_.try_acquire(request_.key, request_.keeper)) {
-          Found found = lock->has_news() ? look_under(lock->keep_alive()) : Found{};
-          if (found.use != Use::fresh && found.use != Use::stale)
-            return held_run(Side::caller).run(*lock, troubles_, stored_.take_fallback());
-          // Not under the lock: its reader may take his time.
-          lock.reset();
-          return *take(std::move(found));
-        }
-        // Somebody else is refreshing it.
-        if (const auto entry = stored_.take_early()) return serve(*entry, How::hit);
+      try {
+        if (auto outcome = try_once()) return *outcome;
+      } catch (const RefusedArchive& refused) {
+        log_.info("{}: {}; treated as a miss", name(), refused.what());
+        stored_.refuse_artifacts();
       }
-      if (auto outcome = wait_for_holder()) return *outcome;
     }
   }
 
  private:
+  /// Nothing: begin anew.
+  std::optional<Outcome> try_once() {
+    if (auto outcome = take(stored_.look())) return outcome;
+    if (!look_up_only()) {
+      if (auto lock = store_.try_acquire(request_.key, request_.keeper)) {
+        Found found = lock->has_news() ? look_under(lock->keep_alive()) : Found{};
+        if (found.use != Use::fresh && found.use != Use::stale)
+          return held_run(Side::caller).run(*lock, troubles_, stored_.take_fallback());
+        // Not under the lock: its reader may take his time.
+        lock.reset();
+        return take(std::move(found));
+      }
+      // Somebody else is refreshing it.
+      if (const auto entry = stored_.take_early()) return serve(*entry, How::hit);
+    }
+    return wait_for_holder();
+  }
+
   [[nodiscard]] bool look_up_only() const { return request_.command.empty(); }
   [[nodiscard]] std::string name() const { return request_.key.shown(); }
 

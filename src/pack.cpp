@@ -90,7 +90,7 @@ class Packer {
     if (!opened || fstat(opened.get(), &now) != 0) throw unreadable(path);
     if ((now.st_mode & S_IFMT) != (info.st_mode & S_IFMT)) throw changed(path);
     if (S_ISREG(info.st_mode)) return add_file(opened.get(), now, path, name);
-    go_on(writer_.begin({MemberKind::folder, name, now.st_mode & permissions, 0, ""}));
+    begin({MemberKind::folder, name, now.st_mode & permissions, 0, ""});
     for (const std::string& each : names_in(opened.get(), path)) {
       struct stat its {};
       const std::string its_path = fmt::format("{}{}{}", path, path.ends_with('/') ? "" : "/",
@@ -107,13 +107,13 @@ class Packer {
     const ssize_t size = readlinkat(folder, base.c_str(), target.data(), target.size());
     if (size < 0) throw unreadable(path);
     const std::string text(target.data(), static_cast<size_t>(size));
-    go_on(writer_.begin({MemberKind::link, name, permissions, 0, text}));
+    begin({MemberKind::link, name, permissions, 0, text});
   }
 
   void add_file(int file, const struct stat& info, const std::string& path,
                 const std::string& name) {
     const auto size = static_cast<uint64_t>(info.st_size);
-    go_on(writer_.begin({MemberKind::file, name, info.st_mode & permissions, size, ""}));
+    begin({MemberKind::file, name, info.st_mode & permissions, size, ""});
     for (uint64_t done = 0; done < size;) {
       const ssize_t got = read_all_at(file, buffer_.get(),
                                       std::min<uint64_t>(piece_size, size - done), done);
@@ -124,6 +124,11 @@ class Packer {
     }
     struct stat now {};
     if (fstat(file, &now) != 0 || !is_same(info, now)) throw changed(path);
+  }
+
+  void begin(const Member& member) {
+    unpacked_.add(member);
+    go_on(spool_.has_room_for_files(unpacked_.bytes()) && writer_.begin(member));
   }
 
   void go_on(bool taken) const {
@@ -138,6 +143,7 @@ class Packer {
   int interrupt_;
   std::unique_ptr<char[]> buffer_;
   ArchiveWriter writer_;
+  UnpackedSize unpacked_;
 };
 
 }  // namespace

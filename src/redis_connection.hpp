@@ -65,6 +65,9 @@ class RedisConnection {
   /// clock) has passed; flushes first.
   [[nodiscard]] Ready await_reply(int interrupt, Nanoseconds deadline);
 
+  /// As of RedisReplyReader.
+  void limit_strings(uint64_t bytes) { replies_.limit_strings(bytes); }
+
   [[nodiscard]] int descriptor() const { return socket_->descriptor(); }
   /// What ends a wait from now on; -1: nothing.
   void set_interrupt(int interrupt) { socket_->set_interrupt(interrupt); }

@@ -14,6 +14,7 @@
 #include "src/error.hpp"
 #include "src/key.hpp"
 #include "src/nameless_file.hpp"
+#include "src/units.hpp"
 
 namespace memolock {
 namespace {
@@ -21,7 +22,6 @@ namespace {
 constexpr size_t buffer_size = 256U << 10;
 // A string up to here is in memory; also the longest line.
 constexpr size_t largest_text = 64U << 10;
-constexpr int64_t largest_string = 1LL << 30;
 constexpr uint64_t largest_reply = 64U << 20;
 constexpr int deepest = 8;
 
@@ -208,6 +208,7 @@ RedisReplyReader::RedisReplyReader(RedisSocket& from)
 
 RedisReply RedisReplyReader::next() {
   budget_ = largest_reply;
+  string_budget_ = largest_strings_;
   return element(0);
 }
 
@@ -226,7 +227,6 @@ RedisReply RedisReplyReader::element(int depth) {
   if (!number) from_->fail(malformed);
   if (type == '$') {
     if (*number < 0) return decoded(head.size());
-    if (*number > largest_string) from_->fail("sent a string of more than 1 GiB");
     const auto size = static_cast<uint64_t>(*number);
     if (size <= largest_text) return decoded(head.size() + size + 2);
     begin_ += head.size();
@@ -269,6 +269,10 @@ RedisReply RedisReplyReader::decoded(size_t size) {
 
 /// A string of the next `size` bytes, which go to a file as they come.
 RedisReply RedisReplyReader::streamed(uint64_t size) {
+  if (size > string_budget_)
+    throw OversizedReply(from_->worded(
+        fmt::format("sent more than {} in one answer", format_size(largest_strings_))));
+  string_budget_ -= size;
   RedisReply reply;
   reply.type_ = RedisReply::Type::string;
   RedisString& string = reply.string_;

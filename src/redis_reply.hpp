@@ -39,6 +39,12 @@ class UnexpectedReply : public Error {
   Kind kind_;
 };
 
+/// A reply claims more than was to be read of one. The connection is of no more use.
+class OversizedReply : public Error {
+ public:
+  explicit OversizedReply(const std::string& words) : Error(Error::Kind::store, words) {}
+};
+
 /// A string as a reply has it.
 struct RedisString {
   std::string text;   ///< up to 64 KiB of bytes
@@ -203,9 +209,11 @@ class RedisReplyReader {
  public:
   explicit RedisReplyReader(RedisSocket& from);
 
-  /// The next reply. Error(store) when it is malformed, over 1 GiB in one string or over 64 MiB in
-  /// memory.
+  /// The next reply. Error(store) when it is malformed or over 64 MiB in memory.
   [[nodiscard]] RedisReply next();
+  /// The most that strings over 64 KiB may have in all of one reply, 1 MiB unless it is said here;
+  /// bytes. With more next() throws OversizedReply, and has written none of it.
+  void limit_strings(uint64_t bytes) { largest_strings_ = bytes; }
   /// Whether some of it has been received.
   [[nodiscard]] bool has_begun() const { return begin_ < end_; }
 
@@ -230,6 +238,8 @@ class RedisReplyReader {
   std::unique_ptr<char[]> buffer_;  // what was received; [begin_, end_) has not been read
   size_t begin_ = 0, end_ = 0;
   uint64_t budget_ = 0;  // bytes that the rest of this reply may take in memory
+  uint64_t largest_strings_ = 1ULL << 20;
+  uint64_t string_budget_ = 0;  // and in files
 };
 
 }  // namespace memolock

@@ -154,6 +154,7 @@ RedisConnection& RedisSession::connection() {
   } else {
     connect_to_master();
   }
+  if (largest_strings_) connection_->limit_strings(*largest_strings_);
   return *connection_;
 }
 
@@ -266,6 +267,9 @@ auto RedisSession::persist(Nanoseconds retry_for, const Request& request) {
       if (is_detour_) disconnect();
       return answer;
     } catch (const Refused&) {
+      throw;
+    } catch (const OversizedReply&) {
+      disconnect();  // the rest of it is not worth its way
       throw;
     } catch (const Elsewhere& elsewhere) {
       disconnect();

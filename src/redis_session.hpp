@@ -51,6 +51,10 @@ class RedisSession {
   /// Of a cluster: the addresses of all nodes that have keys now. Throws Error(store).
   [[nodiscard]] std::vector<RedisAddress> primaries();
 
+  /// As of RedisReplyReader, for all requests to come: one with more for an answer throws
+  /// OversizedReply, and is not tried again.
+  void limit_strings(uint64_t bytes) { largest_strings_ = bytes; }
+
   /// From now on nothing interrupts a request (-1), or another descriptor does.
   void set_interrupt(int descriptor);
 
@@ -160,6 +164,7 @@ class RedisSession {
   Nanoseconds timeout_;
   int interrupt_;
   const Log& log_;
+  std::optional<uint64_t> largest_strings_;
   std::unique_ptr<RedisRouter> router_;  // of a cluster
   uint16_t slot_ = 0;
   RedisHost host_;  // the server last connected to, of those that are not the address's own

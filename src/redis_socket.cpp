@@ -114,9 +114,11 @@ bool RedisSocket::has_input() {
   return step.end == Step::End::moved || step.end == Step::End::closed;
 }
 
-void RedisSocket::fail(std::string_view what) const {
-  throw store_error(fmt::format("the store at {}: {}", shown_, what));
+std::string RedisSocket::worded(std::string_view what) const {
+  return fmt::format("the store at {}: {}", shown_, what);
 }
+
+void RedisSocket::fail(std::string_view what) const { throw store_error(worded(what)); }
 
 /// Attempts until something has moved, or the peer has closed.
 template <typename Attempt>

@@ -39,6 +39,9 @@ class RedisSocket {
 
   [[nodiscard]] int descriptor() const { return socket_.get(); }
   void set_interrupt(int interrupt) { patience_.set_interrupt(interrupt); }
+  /// What is wrong, with the server's name before it.
+  [[nodiscard]] std::string worded(std::string_view what) const;
+  /// Throws Error(store) with that.
   [[noreturn]] void fail(std::string_view what) const;
 
  private:

@@ -15,6 +15,7 @@
 #include "src/redis_run.hpp"
 #include "src/redis_scripts.hpp"
 #include "src/redis_watch.hpp"
+#include "src/units.hpp"
 
 namespace memolock {
 namespace {
@@ -103,7 +104,18 @@ RedisStore::RedisStore(RedisSettings settings, int interrupt, const Log& log)
       log_(log),
       interrupt_(interrupt),
       session_(settings_.address, settings_.timeout, interrupt, log) {
+  session_.limit_strings(settings_.max_entry);
   log_.debug("the store is {}", settings_.address.shown());
+}
+
+template <typename Read>
+std::unique_ptr<Entry> RedisStore::unless_too_large(const Key& key, const Read& read) {
+  try {
+    return session_.about(key, read);
+  } catch (const OversizedReply&) {
+    log_.info("{}: {}", key.shown(), too_large_in_words(settings_.max_entry));
+    return nullptr;
+  }
 }
 
 std::unique_ptr<Entry> RedisStore::look_up(const Key& key) {
@@ -112,9 +124,9 @@ std::unique_ptr<Entry> RedisStore::look_up(const Key& key) {
       {"TIME"}, read_record_command(names.meta), {"PTTL", names.value}, {"GET", names.value}};
   if (fetches_files_) commands.push_back({"GET", names.files});
   commands.push_back({"HMGET", names.run, "token", "fate"});
-  return session_.about(key, [&]() -> std::unique_ptr<Entry> {
+  seen_ = {};
+  return unless_too_large(key, [&]() -> std::unique_ptr<Entry> {
     RedisAnswers answers = session_.read(commands);
-    seen_ = {};
     (void)session_.set_clock(answers.next());
     RedisHash hash(answers.next());
     const int64_t left = life_in(answers.next());
@@ -144,7 +156,7 @@ std::unique_ptr<Entry> RedisStore::last_outcome(const Key& key) {
   std::vector<RedisCommand> commands{
       read_record_command(names.run), {"HMGET", names.run, "stdout", "part"}, {"GET", names.part}};
   if (fetches_files_) commands.push_back({"GET", names.files_part});
-  return session_.about(key, [&]() -> std::unique_ptr<Entry> {
+  return unless_too_large(key, [&]() -> std::unique_ptr<Entry> {
     RedisAnswers answers = session_.read(commands);
     RedisReply run = answers.next();
     RedisReply texts = answers.next();

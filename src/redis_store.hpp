@@ -34,6 +34,7 @@ struct RedisSettings {
   RedisAddress address;
   Nanoseconds lease{0};
   Nanoseconds timeout{0};  ///< of connecting, and of each answer's progress
+  uint64_t max_entry = 0;  ///< the most that is read for one entry; bytes
 };
 
 /// What tells what is stored from what was, without reading it.
@@ -75,12 +76,15 @@ class RedisStore final : public Store {
   [[nodiscard]] RedisSession& session() { return session_; }
   [[nodiscard]] const RedisSettings& settings() const { return settings_; }
   [[nodiscard]] const Log& log() const { return log_; }
-  /// What the last run has left that is no entry; null: nothing.
+  /// What the last run has left that is no entry; null: nothing, or more than may be read.
   [[nodiscard]] std::unique_ptr<Entry> last_outcome(const Key& key);
   /// What look_up has found last.
   [[nodiscard]] const Sighting& seen() const { return seen_; }
 
  private:
+  /// What `read` returns; null when there is more than may be read.
+  template <typename Read>
+  std::unique_ptr<Entry> unless_too_large(const Key& key, const Read& read);
   /// Which types of keys are to be forgotten.
   enum class Types { own, any };
   /// Returns whether there was something; nothing: it did nothing, as there is a foreign type.

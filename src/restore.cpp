@@ -10,7 +10,6 @@
 #include <charconv>
 #include <optional>
 #include <string_view>
-#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -40,9 +39,9 @@ struct Place {
 
 /// Throws Error(store) for a name that leads elsewhere.
 Place place_of(const std::string& name) {
-  const auto refuse = [&]() -> Error {
-    return store_error("the stored artifacts hold a name that leads elsewhere: " +
-                       escape_controls(name));
+  const auto refuse = [&] {
+    return RefusedArchive("the stored artifacts hold a name that leads elsewhere: " +
+                          escape_controls(name));
   };
   Place place;
   std::string_view rest = name;
@@ -60,99 +59,175 @@ Place place_of(const std::string& name) {
   return place;
 }
 
-/// The folder that holds what the caller named `path`, with the name there; the folder is made
-/// where it is missing, and links on the way are the caller's own.
-std::pair<Descriptor, std::string> parent_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  const std::string base = path.substr(slash + 1);
-  const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  for (size_t at = parent.find('/', 1); at != std::string::npos; at = parent.find('/', at + 1)) {
-    const std::string part = parent.substr(0, at);
-    if (mkdir(part.c_str(), permissions) != 0 && errno != EEXIST && errno != EISDIR)
-      throw unrestored(part);
-  }
-  Descriptor folder(open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder) throw unrestored(parent);
-  return {std::move(folder), base};
-}
-
-/// A name in a folder for what is not complete yet; it goes if it is never put in place.
-class Draft {
- public:
-  Draft(int folder, const std::string& path)
-      : folder_(folder), path_(path), name_(".memolock-" + new_token()) {}
-  ~Draft() {
-    if (!name_.empty()) unlinkat(folder_, name_.c_str(), 0);
-  }
-  Draft(const Draft&) = delete;
-  Draft& operator=(const Draft&) = delete;
-
-  [[nodiscard]] const char* name() const { return name_.c_str(); }
-
-  /// Dates it by `time`, which is its own where there is none yet.
-  void put_in_place(const std::string& base, std::optional<timespec>& time) {
-    struct stat info {};
-    if (!time && fstatat(folder_, name(), &info, AT_SYMLINK_NOFOLLOW) == 0) time = info.st_mtim;
-    const std::array<timespec, 2> times{time.value_or(timespec{}), time.value_or(timespec{})};
-    if (utimensat(folder_, name(), times.data(), AT_SYMLINK_NOFOLLOW) != 0 ||
-        renameat(folder_, name(), folder_, base.c_str()) != 0)
-      throw unrestored(path_);
-    name_.clear();
-  }
-
- private:
-  int folder_;
-  const std::string& path_;
-  std::string name_;
-};
-
+/// Writes a file or link of an archive under another name, and puts all in place at the end.
 class Restorer {
  public:
-  Restorer(const FilePart& archive, const std::vector<std::string>& stored, int interrupt)
-      : reader_(archive), stored_(stored), interrupt_(interrupt) {}
+  Restorer(const FilePart& archive, const std::vector<std::string>& stored, uint64_t most,
+           int interrupt)
+      : reader_(archive),
+        stored_(stored),
+        most_(most),
+        interrupt_(interrupt),
+        draft_prefix_(".memolock-" + new_token() + '-') {}
+  ~Restorer() {
+    if (!done_) undo();
+  }
+  Restorer(const Restorer&) = delete;
+  Restorer& operator=(const Restorer&) = delete;
 
-  /// `is_wanted`: of each path of the archive. Returns which have been found.
-  std::vector<bool> run(const std::vector<bool>& is_wanted) {
+  /// `is_wanted`: of each path of the archive. All of them must be in it.
+  void run(const std::vector<bool>& is_wanted) {
     std::vector<bool> found(stored_.size());
     while (const auto member = reader_.next()) {
+      size_.add(*member);
+      if (size_.bytes() > most_)
+        throw RefusedArchive("the stored artifacts are larger than --max-entry");
       const Place place = place_of(member->name);
       if (place.index >= stored_.size() || !is_wanted[place.index]) continue;
       look_for_interrupt();
       found[place.index] = true;
       add(*member, place);
     }
+    for (size_t i = 0; i < stored_.size(); ++i)
+      if (is_wanted[i] && !found[i])
+        throw RefusedArchive("the stored artifacts are damaged: they lack " +
+                             escape_controls(stored_[i]));
+    put_in_place();
+    done_ = true;
     while (!folders_.empty()) finish_folder();
-    return found;
   }
 
  private:
   struct Folder {  // whose mode and time come last, when nothing is put into it any more
     Place place;
     mode_t mode;
+    bool is_new;
+  };
+  /// Drafts in one folder, in the order of their numbers.
+  struct Batch {
+    Place first;                     // one of them
+    std::vector<std::string> names;  // that they are to have
   };
 
   void add(const Member& member, const Place& place) {
     const std::string path = path_of(place);
-    Descriptor above;
-    std::string base;
-    if (place.way.empty()) {
-      const std::string& named = stored_[place.index];
-      if (member.kind == MemberKind::folder) return make_folder(AT_FDCWD, named, member, place);
-      if (member.kind == MemberKind::link)
-        throw store_error("the stored artifacts have a symbolic link in the place of " + path);
-      std::tie(above, base) = parent_of(named);
-    } else {
-      above = open_folder(place.index, place.way.size() - 1, place.way);
-      base = place.way.back();
+    if (member.kind == MemberKind::folder) return make_folder(member, place);
+    if (place.way.empty() && member.kind == MemberKind::link)
+      throw RefusedArchive("the stored artifacts have a symbolic link in the place of " + path);
+    if (batches_.empty() || !is_in_one_folder(batches_.back().first, place)) {
+      folder_ = parent_of(place);
+      batches_.push_back({place, {}});
     }
-    if (member.kind == MemberKind::folder) return make_folder(above.get(), base, member, place);
-    Draft draft(above.get(), path);
+    batches_.back().names.push_back(base_of(place));
+    const std::string draft = draft_name(drafts_++);
     if (member.kind == MemberKind::file) {
-      write_file(above.get(), draft.name(), member, path);
-    } else if (symlinkat(member.target.c_str(), above.get(), draft.name()) != 0) {
+      write_file(folder_.get(), draft.c_str(), member, path);
+    } else if (symlinkat(member.target.c_str(), folder_.get(), draft.c_str()) != 0) {
       throw unrestored(path);
     }
-    draft.put_in_place(base, time_);
+  }
+
+  static bool is_in_one_folder(const Place& a, const Place& b) {
+    return a.index == b.index && a.way.size() == b.way.size() && !a.way.empty() &&
+           std::equal(a.way.begin(), a.way.end() - 1, b.way.begin());
+  }
+
+  [[nodiscard]] std::string base_of(const Place& place) const {
+    if (!place.way.empty()) return place.way.back();
+    const std::string& named = stored_[place.index];
+    return named.substr(named.rfind('/') + 1);
+  }
+
+  /// The folder that holds it; of what the caller named, made where it is missing, and links on the
+  /// way are the caller's own.
+  Descriptor parent_of(const Place& place) {
+    if (!place.way.empty()) return open_folder(place.index, place.way.size() - 1, place.way);
+    const std::string& named = stored_[place.index];
+    const size_t slash = named.rfind('/');
+    const std::string parent = slash == std::string::npos ? "." : named.substr(0, slash + 1);
+    make_parents(parent);
+    Descriptor folder(open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder) throw unrestored(parent);
+    return folder;
+  }
+
+  /// Where a folder is to be: what the caller named as it is, since a slash at its end has a link
+  /// followed.
+  struct Spot {
+    Descriptor above;  // empty: the working folder
+    std::string name;
+    [[nodiscard]] int folder() const { return above ? above.get() : AT_FDCWD; }
+  };
+  Spot spot_of(const Place& place) {
+    if (!place.way.empty()) return {parent_of(place), place.way.back()};
+    const std::string& named = stored_[place.index];
+    make_parents(named.substr(0, named.rfind('/') + 1));
+    return {{}, named};
+  }
+
+  void make_parents(const std::string& path) {
+    for (size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
+      const std::string part = path.substr(0, at);
+      if (mkdir(part.c_str(), permissions) == 0) {
+        parents_.push_back(part);
+      } else if (errno != EEXIST && errno != EISDIR) {
+        throw unrestored(part);
+      }
+    }
+  }
+
+  [[nodiscard]] std::string draft_name(size_t number) const {
+    return draft_prefix_ + std::to_string(number);
+  }
+
+  /// All are dated by the first one's own time: by any other clock they might be older than what
+  /// was made just before.
+  void put_in_place() {
+    std::optional<timespec> time;
+    for (const Batch& batch : batches_) {
+      if (batches_.size() > 1) folder_ = parent_of(batch.first);
+      for (const std::string& name : batch.names) {
+        const std::string draft = draft_name(placed_);
+        struct stat info {};
+        if (!time && fstatat(folder_.get(), draft.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0)
+          time = info.st_mtim;
+        const std::array<timespec, 2> times{time.value_or(timespec{}), time.value_or(timespec{})};
+        if (utimensat(folder_.get(), draft.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0 ||
+            renameat(folder_.get(), draft.c_str(), folder_.get(), name.c_str()) != 0)
+          throw unrestored(path_beside(batch.first, name));
+        ++placed_;
+      }
+    }
+  }
+
+  /// Removes what is not in place yet, and folders that have been made for it.
+  void undo() {
+    size_t number = 0;
+    for (const Batch& batch : batches_) {
+      const size_t first = std::exchange(number, number + batch.names.size());
+      if_there([&] {
+        const Descriptor folder = parent_of(batch.first);
+        for (size_t i = std::max(first, placed_); i < number; ++i)
+          unlinkat(folder.get(), draft_name(i).c_str(), 0);
+      });
+    }
+    for (; !folders_.empty(); folders_.pop_back()) {
+      if (!folders_.back().is_new) continue;
+      if_there([&] {
+        const Spot spot = spot_of(folders_.back().place);
+        unlinkat(spot.folder(), spot.name.c_str(), AT_REMOVEDIR);
+      });
+    }
+    for (; !parents_.empty(); parents_.pop_back()) rmdir(parents_.back().c_str());
+  }
+
+  /// Of folders that may have gone meanwhile, there is nothing to remove.
+  template <typename Action>
+  static void if_there(const Action& action) {
+    try {
+      action();
+    } catch (const Error&) {
+    }
   }
 
   /// The folder of a path, or `depth` steps below it.
@@ -166,31 +241,34 @@ class Restorer {
   }
 
   /// For now its owner may do everything there.
-  void make_folder(int above, const std::string& base, const Member& member, const Place& place) {
+  void make_folder(const Member& member, const Place& place) {
     const std::string path = path_of(place);
-    if (place.way.empty()) (void)parent_of(base);
-    if (mkdirat(above, base.c_str(), owner_all) != 0) {
+    const Spot spot = spot_of(place);
+    bool is_new = mkdirat(spot.folder(), spot.name.c_str(), owner_all) == 0;
+    if (!is_new) {
       if (errno != EEXIST) throw unrestored(path);
-      replace_other(above, base, place);
+      is_new = replace_other(spot.folder(), spot.name, place);
     }
-    const Descriptor folder(openat(above, base.c_str(), folder_flags));
+    folders_.push_back({place, member.mode & permissions, is_new});
+    const Descriptor folder(openat(spot.folder(), spot.name.c_str(), folder_flags));
     struct stat info {};
     if (!folder || fstat(folder.get(), &info) != 0) throw unrestored(path);
     if ((info.st_mode & owner_all) != owner_all &&
         fchmod(folder.get(), (info.st_mode & permissions) | owner_all) != 0)
       throw unrestored(path);
-    folders_.push_back({place, member.mode & permissions});
   }
 
   /// A file or a link that stands where a folder is to be goes. Not the caller's own path: he may
   /// have made that a link himself.
-  void replace_other(int above, const std::string& base, const Place& place) const {
+  /// Returns whether the folder is new.
+  bool replace_other(int above, const std::string& base, const Place& place) const {
     struct stat info {};
     if (fstatat(above, base.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
       throw unrestored(path_of(place));
-    if (S_ISDIR(info.st_mode) || place.way.empty()) return;
+    if (S_ISDIR(info.st_mode) || place.way.empty()) return false;
     if (unlinkat(above, base.c_str(), 0) != 0 || mkdirat(above, base.c_str(), owner_all) != 0)
       throw unrestored(path_of(place));
+    return true;
   }
 
   void write_file(int above, const char* name, const Member& member, const std::string& path) {
@@ -202,13 +280,14 @@ class Restorer {
     while (const auto block = reader_.next_block()) {
       look_for_interrupt();
       end = block->offset + block->bytes.size();
+      if (end > member.size) break;
       if (is_hole(block->bytes)) continue;
       if (const int error = write_all_at(file.get(), block->bytes, block->offset))
         throw unrestored(path, error);
       written = end;
     }
     if (end != member.size)
-      throw store_error("the stored artifacts are damaged: wrong size of " + path);
+      throw RefusedArchive("the stored artifacts are damaged: wrong size of " + path);
     if ((written != end && ftruncate(file.get(), static_cast<off_t>(end)) != 0) ||
         fchmod(file.get(), member.mode & permissions) != 0)
       throw unrestored(path);
@@ -233,6 +312,11 @@ class Restorer {
       throw Error(Error::Kind::interrupted, "interrupted");
   }
 
+  /// For people: of what has another name in the same folder.
+  [[nodiscard]] std::string path_beside(Place place, const std::string& name) const {
+    if (!place.way.empty()) place.way.back() = name;
+    return path_of(place);
+  }
   [[nodiscard]] std::string path_of(const Place& place) const {
     std::string path = stored_[place.index];
     for (const std::string& part : place.way) path += (path.ends_with('/') ? "" : "/") + part;
@@ -241,26 +325,28 @@ class Restorer {
 
   ArchiveReader reader_;
   const std::vector<std::string>& stored_;
+  uint64_t most_;
   int interrupt_;
-  // Of all files and links. The first one's, as the file system dates it: by any other clock they
-  // might be older than what was made just before.
-  std::optional<timespec> time_;
+  std::string draft_prefix_;
+  UnpackedSize size_;
+  std::vector<Batch> batches_;
+  Descriptor folder_;  // of the last batch
+  size_t drafts_ = 0;  // how many there are
+  size_t placed_ = 0;  // and how many have got their name
   std::vector<Folder> folders_;
+  std::vector<std::string> parents_;  // folders on the way to the caller's own paths, made here
+  bool done_ = false;
 };
 
 }  // namespace
 
 void restore(const FilePart& archive, const std::vector<std::string>& stored,
-             const std::vector<std::string>& wanted, int interrupt) {
+             const std::vector<std::string>& wanted, uint64_t most, int interrupt) {
   std::vector<bool> is_wanted;
   is_wanted.reserve(stored.size());
   for (const std::string& path : stored)
     is_wanted.push_back(std::find(wanted.begin(), wanted.end(), path) != wanted.end());
-  const std::vector<bool> found = Restorer(archive, stored, interrupt).run(is_wanted);
-  for (size_t i = 0; i < stored.size(); ++i)
-    if (is_wanted[i] && !found[i])
-      throw store_error("the stored artifacts are damaged: they lack " +
-                        escape_controls(stored[i]));
+  Restorer(archive, stored, most, interrupt).run(is_wanted);
 }
 
 }  // namespace memolock

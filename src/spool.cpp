@@ -16,12 +16,21 @@ Spool::Spool(Descriptor file, uint64_t base, int folder) : folder_(folder) {
   part(Stream::out).base = base;
 }
 
+bool Spool::fits(uint64_t size, bool with_files) noexcept {
+  if (size <= limit_) return true;
+  refuse(with_files ? Refusal::too_large_with_artifacts : Refusal::too_large, 0);
+  return false;
+}
+
+bool Spool::has_room_for_files(uint64_t unpacked) noexcept {
+  const uint64_t beside = size(Stream::out) + size(Stream::err);
+  return fits(unpacked > UINT64_MAX - beside ? UINT64_MAX : beside + unpacked, true);
+}
+
 bool Spool::append(Stream stream, std::string_view bytes) noexcept {
   if (refusal_ != Refusal::none) return false;
-  if (size(Stream::out) + size(Stream::err) + size(Stream::files) + bytes.size() > limit_) {
-    refuse(stream == Stream::files ? Refusal::too_large_with_artifacts : Refusal::too_large, 0);
-    return false;
-  }
+  const uint64_t all = size(Stream::out) + size(Stream::err) + size(Stream::files) + bytes.size();
+  if (!fits(all, stream == Stream::files)) return false;
   Part& to = part(stream);
   if (!to.file) to.file = make_file();
   const int error = to.file ? write_all_at(to.file.get(), bytes, to.base + to.size) : errno;

@@ -38,6 +38,10 @@ class Spool {
   /// taken from then on.
   [[nodiscard]] bool append(Stream stream, std::string_view bytes) noexcept;
 
+  /// Whether artifacts that are so large when they are unpacked may be beside the streams; bytes.
+  /// False as append.
+  [[nodiscard]] bool has_room_for_files(uint64_t unpacked) noexcept;
+
   /// Takes nothing more: what was to come could not be read, for this errno.
   void miss(int error) noexcept { refuse(Refusal::unreadable, error); }
 
@@ -53,6 +57,7 @@ class Spool {
   [[nodiscard]] uint64_t hash(Stream stream) const { return part(stream).hash.value(); }
 
  private:
+  [[nodiscard]] bool fits(uint64_t size, bool with_files) noexcept;
   struct Part {
     Descriptor file;
     uint64_t base = 0;

@@ -13,6 +13,22 @@
 
 namespace memolock {
 
+namespace {
+
+uint64_t streams_size(const Record& record) {
+  const uint64_t sum = record.out_size + record.err_size;
+  return sum < record.out_size ? UINT64_MAX : sum;
+}
+
+/// Whether what would be read of it is more than the request allows.
+bool is_too_large(const Record& record, const Request& request) {
+  const uint64_t files = request.artifacts.empty() ? 0 : record.files_size;
+  const uint64_t streams = streams_size(record);
+  return streams > request.max_entry || files > request.max_entry - streams;
+}
+
+}  // namespace
+
 Stored::Stored(const Request& request, Store& store, const Log& log)
     : request_(request), store_(store), log_(log) {
   wish_.ttl = request.ttl;
@@ -61,12 +77,17 @@ Found Stored::judge_old(std::unique_ptr<Entry> entry, Nanoseconds now) {
 
 bool Stored::is_whole(Entry& entry) const {
   const std::string name = request_.key.shown();
+  if (is_too_large(entry.record(), request_)) {
+    log_.info("{}: {}", name, too_large_in_words(request_.max_entry));
+    return false;
+  }
   if (!entry.intact()) {
     log_.info("{}: the stored entry is damaged; it counts as absent", name);
     return false;
   }
   const Record& record = entry.record();
   if (request_.artifacts.empty() || !record.succeeded()) return true;
+  if (refuses_artifacts_) return false;
   const auto& there = record.artifacts;
   for (const std::string& path : request_.artifacts) {
     if (record.files_size > 0 && std::find(there.begin(), there.end(), path) != there.end())
@@ -106,7 +127,8 @@ void restore_artifacts(const Request& request, Entry& entry, const Signals& sign
   if (request.artifacts.empty() || !record.succeeded()) return;
   const auto archive = entry.files();
   if (!archive) throw store_error("the stored artifacts are damaged");
-  restore(*archive, record.artifacts, request.artifacts, signals.descriptor());
+  restore(*archive, record.artifacts, request.artifacts, request.max_entry - streams_size(record),
+          signals.descriptor());
 }
 
 Outcome replay(Entry& entry, How how, Store& store, const Signals& signals,

@@ -37,6 +37,8 @@ class Stored {
   /// Whether the entry is sound and, if its run succeeded, has all artifacts that are asked for.
   [[nodiscard]] bool is_whole(Entry& entry) const;
 
+  /// From now on no entry answers whose artifacts would have to be restored.
+  void refuse_artifacts() { refuses_artifacts_ = true; }
   /// From now on what is found answers only if the run began by now (--refresh).
   void refuse_older() { wish_.begun_since = store_.now(); }
   [[nodiscard]] const Wish& wish() const { return wish_; }
@@ -59,7 +61,8 @@ class Stored {
   Wish wish_;
   std::unique_ptr<Entry> fallback_;
   std::optional<Nanoseconds> last_run_time_;
-  std::string early_;   // the token of the entry that is due
+  std::string early_;  // the token of the entry that is due
+  bool refuses_artifacts_ = false;
   bool drawn_ = false;  // the lot whether an entry is due, once a call
 };
 
@@ -67,7 +70,7 @@ class Stored {
 [[nodiscard]] std::string age_in_words(const Record& record, Nanoseconds now);
 
 /// Restores the artifacts that are asked for; a failed run has none. Before replay(), so that who
-/// reads of a success finds them. Throws Error(store), and Error(interrupted) for a signal.
+/// reads of a success finds them. Throws as restore() does.
 void restore_artifacts(const Request& request, Entry& entry, const Signals& signals);
 
 /// Gives the caller what a run has written; the last thing that is done. Nothing may be held any

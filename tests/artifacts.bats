@@ -156,10 +156,10 @@ END
 }
 
 @test "a large file with holes is restored" {
-  get --artifact big -- sh -c 'truncate -s 200M big; echo end >>big; seq 300000 | dd of=big bs=1M seek=50 conv=notrunc status=none'
+  get --max-entry 1GiB --artifact big -- sh -c 'truncate -s 200M big; echo end >>big; seq 300000 | dd of=big bs=1M seek=50 conv=notrunc status=none'
   cksum big >1.sum
   rm big
-  get --artifact big -- false
+  get --max-entry 1GiB --artifact big -- false
   cksum big >2.sum
   same_bytes 1.sum 2.sum
   (($(du -k big | cut -f 1) < 20000)) || fail 'its holes are filled'
@@ -434,18 +434,21 @@ spoil() {
   ran_times 2
 }
 
-# hostile ARCHIVE: asserts that nothing but "out" and the temporary names are touched, and that the command runs.
+# hostile ARCHIVE WORDS [OPTION…]: asserts that the archive is a miss for the reason in WORDS, and that nothing of it
+# is in the working folder when the command runs.
 hostile() {
   plant "$1"
-  drop out
-  run -125 --separate-stderr memolock get --tag t --id x --ttl 1h --on-store-error fail --artifact out -- counted ./make_out
-  one_own_line "$stderr"
-  contains "$stderr" "$2"
-  [[ ! -e evil && ! -e elsewhere/evil ]]
   [[ ! -e out ]] || drop out
-  run -0 --separate-stderr memolock get --tag t --id x --ttl 1h --artifact out -- ./make_out
+  : >before
+  : >after
+  local list="find . ! -path './store*' ! -name 'separate-stderr*' | sort"
+  eval "$list" >before
+  run -0 --separate-stderr memolock get -v --tag t --id x --ttl 1h --on-store-error fail --artifact out "${@:3}" -- \
+    sh -c "$list >after; exec ./make_out"
   equal made "$output"
-  contains "$stderr" 'running the command without the store'
+  contains "$stderr" "$2"
+  contains "$stderr" 'treated as a miss'
+  same_bytes before after
   [[ ! -e evil && ! -e elsewhere/evil ]]
 }
 
@@ -474,7 +477,12 @@ crafted() {
   ln -s "$PWD/elsewhere" craft/0/link
   (cd craft && tar --format=gnu -cf ../evil.tar 0 && rm 0/link && mkdir 0/link && echo evil >0/link/evil \
     && tar --format=gnu -rf ../evil.tar 0/link/evil)
-  hostile evil.tar 'cannot restore out/link/evil'
+  plant evil.tar
+  drop out
+  run -125 --separate-stderr memolock get --tag t --id x --ttl 1h --on-store-error fail --artifact out -- false
+  one_own_line "$stderr"
+  contains "$stderr" 'cannot restore out/link/evil'
+  [[ ! -e out && ! -e elsewhere/evil ]]
   rm -r craft evil.tar
   mkdir craft
   ln -s "$PWD/elsewhere" craft/0
@@ -510,6 +518,59 @@ crafted() {
   # a folder's header alone: there is no file that is asked for
   head -c 512 /dev/zero >evil.tar
   hostile evil.tar 'they lack out'
+}
+
+# unpacks_to COMMAND…: the folder craft/0, which COMMAND fills, becomes evil.tar.
+unpacks_to() {
+  rm -rf craft && mkdir -p craft/0
+  (cd craft/0 && "$@")
+  (cd craft && tar --format=gnu --sparse -cf ../evil.tar --zstd 0)
+}
+
+@test "an archive that unpacks to more than --max-entry is a miss, and nothing of it stays" {
+  get_out >/dev/null 2>&1
+  local files='echo 1 >a; mkdir deep; echo 2 >deep/b'
+  unpacks_to sh -c "$files; truncate -s 1T large"
+  hostile evil.tar 'larger than --max-entry'
+  unpacks_to sh -c "$files; head -c 3000000 /dev/zero >large"
+  hostile evil.tar 'larger than --max-entry' --max-entry 2MB
+  unpacks_to sh -c 'seq 5000 | split -l 1 -a 4 -d'
+  hostile evil.tar 'larger than --max-entry' --max-entry 2MB
+  # what is not asked for counts, too
+  unpacks_to sh -c "$files"
+  (cd craft && truncate -s 1T 1 && tar --format=gnu --sparse -cf ../evil.tar --zstd 0 1)
+  hostile evil.tar 'larger than --max-entry'
+}
+
+@test "an archive that wants a gibibyte of memory is a miss" {
+  get_out >/dev/null 2>&1
+  # a zstd frame with a window of 2 GiB, and a block of nothing
+  printf '\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00' >evil.tar
+  hostile evil.tar 'the stored artifacts are damaged'
+}
+
+@test "artifacts that would unpack to more than --max-entry are not stored" {
+  run -0 --separate-stderr get --max-entry 1MiB --artifact big -- counted truncate -s 2M big
+  contains "$stderr" 'not stored: the output and the artifacts are larger than --max-entry (1.0 MiB)'
+  run -1 memolock get --tag t --id x --artifact big
+  run -0 --separate-stderr get --max-entry 3MiB --artifact big -- counted truncate -s 2M big
+  run -0 memolock get --tag t --id x --artifact big
+  run -1 memolock get -v --tag t --id x --artifact big --max-entry 1MiB
+  contains "$output" 'larger than --max-entry'
+  ran_times 2
+}
+
+@test "an entry that is larger than --max-entry is a miss" {
+  get -- counted head -c 200000 /dev/zero >/dev/null
+  for size in 10 100KB; do
+    run -1 memolock get -v --tag t --id x --max-entry "$size"
+    contains "$output" 't:x: the entry is larger than --max-entry'
+    contains "$output" 'treated as a miss'
+  done
+  equal 200000 "$(memolock get --tag t --id x --max-entry 200000 | wc -c)"
+  get --max-entry 100KB -- counted echo small
+  equal small "$(memolock get --tag t --id x)"
+  ran_times 2
 }
 
 @test "a link on this machine in the place of a folder is not followed" {
@@ -569,7 +630,7 @@ crafted() {
 }
 
 @test "an interrupt while artifacts are packed: nothing is stored, and a waiter takes over" {
-  spawn_get --report report --artifact large -- sh -c 'truncate -s 40G large; echo one; echo $$ >pid' >1.out
+  spawn_get --max-entry 50GiB --report report --artifact large -- sh -c 'truncate -s 40G large; echo one; echo $$ >pid' >1.out
   await test -s pid
   await is_gone "$(<pid)"
   spawn_get --artifact large -- counted sh -c 'truncate -s 0 large; echo two' >2.out

@@ -214,3 +214,44 @@ shapes=(':0' '*-1' '$-1' '*0' '*1|:1' '+OK' '%1|+a|+b' '%9223372036854775807' '%
     serve_lines '*2' '$7' version '$5' 7.0.0 "${all[@]}" && bears doctor
   done
 }
+
+# ---- more than was asked for ----
+
+# read_little OPTION…: a get that may write no file over a MiB. The size of what the server has sent for it is in $sent.
+read_little() {
+  redis config resetstat >/dev/null
+  # shellcheck disable=SC2016
+  run --separate-stderr bash -c 'ulimit -f 1024; exec "$0" get -v --tag t --id x --ttl 1h --on-store-error fail "$@"' \
+    "$MEMOLOCK_BIN" "$@"
+  sent=$(redis info stats | awk -F '[:\r]' '/^total_net_output_bytes/ { print $2 }')
+}
+
+@test "a value that is larger than --max-entry is a miss, and is not read" {
+  head -c 70000000 /dev/zero | redis -x set t:x >/dev/null
+  read_little
+  equal 1 "$status"
+  contains "$stderr" 't:x: the entry is larger than --max-entry (64.0 MiB); treated as a miss'
+  ((sent < 20000000)) || fail "$sent bytes"
+  read_little -- counted echo own
+  equal own "$output"
+  ((sent < 40000000)) || fail "$sent bytes"
+  equal own "$(memolock get --tag t --id x)"
+  ran_times 1
+  # as are stdout and artifacts that are so large together
+  get --refresh --artifact f -- sh -c 'head -c 600000 /dev/urandom | tee f' >/dev/null
+  read_little --artifact f --max-entry 1MB -- counted sh -c 'echo small | tee f'
+  equal small "$output"
+  ran_times 2
+}
+
+@test "an outcome that waits for its readers is a miss if it is larger than --max-entry" {
+  spawn_get -- held a sh -c 'head -c 3000000 /dev/zero; exit 3' >/dev/null
+  await test -e a.started
+  spawn_get --max-entry 1MiB -- counted echo own >out
+  await is_waiting $!
+  release a
+  finish $!
+  equal 0 "$status"
+  equal own "$(<out)"
+  ran_times 1
+}

@@ -36,7 +36,7 @@ const Harness archive("archive", [](std::string_view bytes) {
   const Descriptor file(memfd_create("archive", MFD_CLOEXEC));
   require(write_all(file.get(), bytes) == 0, "memory can be had");
   try {
-    restore({file.get(), 0, bytes.size()}, {"wanted", "other"}, {"wanted"}, -1);
+    restore({file.get(), 0, bytes.size()}, {"wanted", "other"}, {"wanted"}, 1U << 20, -1);
   } catch (const Error& error) {
     require(error.kind() == Error::Kind::store, "a fault of an archive is one of the store");
     require_printable(error.what());

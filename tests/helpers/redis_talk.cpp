@@ -146,7 +146,9 @@ void save(const RedisString& reply, const std::string& path) {
 class Talk {
  public:
   Talk(const Options& options, const RedisAddress& address)
-      : connection_(address, options.timeout, timer(options.interrupt)) {}
+      : connection_(address, options.timeout, timer(options.interrupt)) {
+    connection_.limit_strings(1ULL << 30);
+  }
 
   void line(const std::string& line) {
     const std::vector<std::string> words = words_of(line);
