@@ -159,9 +159,9 @@ uint64_t max_entry(const Options& options, const StoreChoice& choice) {
   return options.max_entry.value_or(choice.is_local() ? default_local : default_of_servers);
 }
 
-std::unique_ptr<Store> open_store(const StoreChoice& choice, int interrupt, const Log& log) {
+std::unique_ptr<Store> open_store(const StoreChoice& choice, const Cutoff& cutoff, const Log& log) {
   if (const auto* server = std::get_if<RedisSettings>(&choice.place))
-    return std::make_unique<RedisStore>(*server, interrupt, log);
+    return std::make_unique<RedisStore>(*server, cutoff, log);
   return std::make_unique<LocalStore>(std::get<std::string>(choice.place), DirectoryLink::follow,
                                       log);
 }

@@ -11,6 +11,7 @@
 #include "src/log.hpp"
 #include "src/redis_store.hpp"
 #include "src/store.hpp"
+#include "src/transfer_limit.hpp"
 
 namespace memolock {
 
@@ -34,9 +35,9 @@ struct StoreChoice {
 /// The largest result that is to be stored there; bytes.
 [[nodiscard]] uint64_t max_entry(const Options& options, const StoreChoice& choice);
 
-/// The chosen store, opened. Throws Error(store). `interrupt`: a descriptor that ends a wait for a
-/// server; -1: none. Keeps a reference to `log`.
-[[nodiscard]] std::unique_ptr<Store> open_store(const StoreChoice& choice, int interrupt,
+/// The chosen store, opened. Throws Error(store). `cutoff`: what ends a wait for a server before a
+/// run begins. Keeps a reference to `log`.
+[[nodiscard]] std::unique_ptr<Store> open_store(const StoreChoice& choice, const Cutoff& cutoff,
                                                 const Log& log);
 
 /// Whether the chosen store is reachable and fit for the entries of `tag`. It is not opened for

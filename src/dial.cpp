@@ -33,7 +33,7 @@ class Race {
  public:
   explicit Race(std::vector<SocketAddress> addresses) : addresses_(std::move(addresses)) {}
 
-  Descriptor run(const Patience& patience);
+  Descriptor run(TransferLimit& limit);
 
  private:
   void start_next();
@@ -72,7 +72,7 @@ Descriptor Race::winner(const std::vector<pollfd>& polled) {
   return {};
 }
 
-Descriptor Race::run(const Patience& patience) {
+Descriptor Race::run(TransferLimit& limit) {
   for (;;) {
     while (started_ < addresses_.size() && runners_.empty()) start_next();
     if (runners_.empty()) fail_with(error_);
@@ -80,7 +80,7 @@ Descriptor Race::run(const Patience& patience) {
     for (const Descriptor& runner : runners_)
       polled.push_back({.fd = runner.get(), .events = POLLOUT, .revents = 0});
     const bool more = started_ < addresses_.size();
-    if (patience.await(polled, more ? head_start : forever)) {
+    if (limit.await(polled, more ? head_start : forever)) {
       if (Descriptor found = winner(polled)) return found;
     }
     if (more) start_next();
@@ -89,15 +89,15 @@ Descriptor Race::run(const Patience& patience) {
 
 }  // namespace
 
-Descriptor dial_tcp(const std::string& host, uint16_t port, const Patience& patience) {
-  Descriptor socket = Race(addresses_of(host, port, patience)).run(patience);
+Descriptor dial_tcp(const std::string& host, uint16_t port, TransferLimit& limit) {
+  Descriptor socket = Race(addresses_of(host, port, limit)).run(limit);
   // a request goes out whole, in one write
   const int on = 1;
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   return socket;
 }
 
-Descriptor dial_unix(const std::string& path, const Patience& patience) {
+Descriptor dial_unix(const std::string& path, TransferLimit& limit) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) fail_with(ENAMETOOLONG);
@@ -107,7 +107,7 @@ Descriptor dial_unix(const std::string& path, const Patience& patience) {
   while (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
     if (errno != EAGAIN) fail_with(errno);
     std::vector<pollfd> nothing;
-    (void)patience.await(nothing, next_knock);
+    (void)limit.await(nothing, next_knock);
   }
   return socket;
 }

@@ -5,17 +5,17 @@
 #include <string>
 
 #include "src/descriptor.hpp"
-#include "src/patience.hpp"
+#include "src/transfer_limit.hpp"
 
 namespace memolock {
 
 /// A connected stream socket, non-blocking and close-on-exec. All addresses of a name are tried,
 /// the next one as soon as one refuses or has been silent for a moment; the first to answer is
-/// taken. `patience` bounds it all, the name's look-up included. Throws Error(store), worded to
+/// taken. `limit` bounds it all, the name's look-up included. Throws Error(store), worded to
 /// follow the server's name ("connection refused"), and Error(interrupted).
-[[nodiscard]] Descriptor dial_tcp(const std::string& host, uint16_t port, const Patience& patience);
+[[nodiscard]] Descriptor dial_tcp(const std::string& host, uint16_t port, TransferLimit& limit);
 
 /// The same for a unix socket. Throws likewise.
-[[nodiscard]] Descriptor dial_unix(const std::string& path, const Patience& patience);
+[[nodiscard]] Descriptor dial_unix(const std::string& path, TransferLimit& limit);
 
 }  // namespace memolock

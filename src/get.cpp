@@ -215,7 +215,7 @@ class Call {
     if (request_.on_timeout == OnTimeout::run && !look_up_only())
       return run_uncached(request_, signals_);
     if (request_.on_timeout == OnTimeout::stale) {
-      const auto entry = store_.look_up(request_.key);
+      const auto entry = stored_.take_expired();
       if (entry && stored_.is_whole(*entry)) return serve(*entry, How::stale);
     }
     log_.warn("{}: {}", name(), timeout_in_words(request_));

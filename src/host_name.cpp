@@ -32,7 +32,7 @@ class LookUp {
   LookUp(const LookUp&) = delete;
   LookUp& operator=(const LookUp&) = delete;
 
-  std::vector<SocketAddress> run(const std::string& host, const Patience& patience);
+  std::vector<SocketAddress> run(const std::string& host, TransferLimit& limit);
 
  private:
   static void watch(void* self, ares_socket_t fd, int readable, int writable);
@@ -50,8 +50,8 @@ LookUp::LookUp(Nanoseconds left) {
   options.sock_state_cb = watch;
   options.sock_state_cb_data = this;
   // A server that is down must leave time to ask the next one, or to ask again.
-  const auto patience = std::chrono::duration_cast<std::chrono::milliseconds>(left / 4).count();
-  options.timeout = static_cast<int>(std::clamp<int64_t>(patience, 50, 2000));
+  const auto share = std::chrono::duration_cast<std::chrono::milliseconds>(left / 4).count();
+  options.timeout = static_cast<int>(std::clamp<int64_t>(share, 50, 2000));
   if (ares_init_options(&channel_, &options, ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS) !=
       ARES_SUCCESS)
     throw store_error("cannot resolve names");
@@ -89,7 +89,7 @@ void LookUp::process(const std::vector<pollfd>& polled) {
   ares_process_fd(channel_, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 }
 
-std::vector<SocketAddress> LookUp::run(const std::string& host, const Patience& patience) {
+std::vector<SocketAddress> LookUp::run(const std::string& host, TransferLimit& limit) {
   ares_addrinfo_hints hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
@@ -101,7 +101,7 @@ std::vector<SocketAddress> LookUp::run(const std::string& host, const Patience& 
     const bool given = ares_timeout(channel_, nullptr, &next) != nullptr;
     // a copy: c-ares changes the list while it is told
     std::vector<pollfd> polled = watched_;
-    (void)patience.await(
+    (void)limit.await(
         polled, given ? std::chrono::seconds(next.tv_sec) + std::chrono::microseconds(next.tv_usec)
                       : forever);
     process(polled);
@@ -135,13 +135,13 @@ std::optional<SocketAddress> ip_address(const std::string& host) {
 /// This machine, whatever files and servers say (RFC 6761), in the order of Redis's own clients.
 std::vector<SocketAddress> loopback() { return {*ip_address("127.0.0.1"), *ip_address("::1")}; }
 
-std::vector<SocketAddress> look_up(const std::string& host, const Patience& patience) {
+std::vector<SocketAddress> look_up(const std::string& host, TransferLimit& limit) {
   if (host == "localhost") return loopback();
   try {
-    return LookUp(patience.left()).run(host, patience);
+    return LookUp(limit.left()).run(host, limit);
   } catch (const Error& error) {
-    if (error.kind() == Error::Kind::store && patience.left() == Nanoseconds(0))
-      throw patience.over("cannot resolve the name");
+    if (error.kind() == Error::Kind::store && limit.left() == Nanoseconds(0))
+      throw limit.over("cannot resolve the name");
     throw;
   }
 }
@@ -151,9 +151,9 @@ std::vector<SocketAddress> look_up(const std::string& host, const Patience& pati
 bool is_ip_address(const std::string& host) { return ip_address(host).has_value(); }
 
 std::vector<SocketAddress> addresses_of(const std::string& host, uint16_t port,
-                                        const Patience& patience) {
+                                        TransferLimit& limit) {
   const auto address = ip_address(host);
-  auto found = address ? std::vector{*address} : look_up(host, patience);
+  auto found = address ? std::vector{*address} : look_up(host, limit);
   if (found.empty()) throw store_error("cannot resolve the name");
   for (SocketAddress& one : found) set_port(one, port);
   return found;

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "src/patience.hpp"
+#include "src/transfer_limit.hpp"
 
 namespace memolock {
 
@@ -22,9 +22,9 @@ struct SocketAddress {
 
 /// The addresses of `host`, the one to try first at the front; never none. An address stands for
 /// itself; a name is looked up in /etc/hosts ($CARES_HOSTS in its place) and the DNS. Throws
-/// Error(store), worded to follow the server's name, when there are none or patience is over;
+/// Error(store), worded to follow the server's name, when there are none or the time is over;
 /// Error(interrupted).
 [[nodiscard]] std::vector<SocketAddress> addresses_of(const std::string& host, uint16_t port,
-                                                      const Patience& patience);
+                                                      TransferLimit& limit);
 
 }  // namespace memolock

@@ -232,7 +232,7 @@ std::vector<Finding> examine_access(const RedisAddress& address, Nanoseconds tim
                                     const Key& scratch) {
   const RedisNames names = names_at(address, scratch);
   Verdict verdict(address.user.empty() ? "default" : address.user, scratch.tag);
-  RedisConnection connection(address, timeout, -1);
+  RedisConnection connection(address, timeout, {});
   if (address.is_cluster()) {
     verdict.take_hello(ask(connection, {"HELLO", "3"}));
     (void)ask(connection, {"HELLO", "2"});

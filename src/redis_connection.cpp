@@ -22,8 +22,9 @@ RedisArgument RedisArgument::of_file(int file, uint64_t offset, uint64_t size) {
   return argument;
 }
 
-RedisConnection::RedisConnection(const RedisAddress& address, Nanoseconds timeout, int interrupt)
-    : socket_(std::make_unique<RedisSocket>(address, timeout, interrupt)),
+RedisConnection::RedisConnection(const RedisAddress& address, Nanoseconds timeout,
+                                 const Cutoff& cutoff)
+    : socket_(std::make_unique<RedisSocket>(address, timeout, cutoff)),
       replies_(*socket_),
       password_(address.password) {
   log_in(address);
@@ -49,8 +50,18 @@ void RedisConnection::queue(std::span<const RedisArgument> command) {
   }
 }
 
+uint64_t RedisConnection::size_of(std::span<const Piece> pieces) {
+  uint64_t size = 0;
+  for (const Piece& piece : pieces) size += piece.bytes.size() + piece.size;
+  return size;
+}
+
 void RedisConnection::flush() {
   const auto pieces = std::exchange(unsent_, {});
+  if (pieces.empty()) return;
+  // The login belongs to connecting; what is sent with it begins when that is done.
+  if (logins_ == 0) socket_->begin_request();
+  if (size_of(pieces) > 64U << 10) socket_->expect_upload();
   for (const Piece& piece : pieces) {
     const bool more = piece.file >= 0;
     if (!socket_->send(piece.bytes, more ? RedisSocket::Then::more : RedisSocket::Then::nothing))
@@ -76,6 +87,7 @@ void RedisConnection::log_in(const RedisAddress& address) {
 
 /// A server that does not know AUTH quotes its arguments.
 void RedisConnection::check_login() {
+  if (logins_ == 0) return;
   for (; logins_ > 0; --logins_) {
     const RedisReply reply = replies_.next();
     if (reply.type() == RedisReply::Type::status) continue;
@@ -91,6 +103,7 @@ void RedisConnection::check_login() {
     }
     socket_->fail(text);
   }
+  socket_->begin_request();
 }
 
 // ---- receiving ----
@@ -112,7 +125,9 @@ Ready RedisConnection::await_reply(int interrupt, Nanoseconds deadline) {
     if (ready != Ready::readable) return ready;
     // TLS has messages of its own, which are no reply
     if (socket_->is_readable()) break;
+    if (boot_now() >= deadline) return Ready::timed_out;
   }
+  socket_->begin_request();
   return Ready::readable;
 }
 

@@ -38,10 +38,9 @@ class RedisConnection {
  public:
   /// Connects and negotiates TLS. Login and database are sent with the first command and checked
   /// with the first reply, so they cost no round trip. `timeout` bounds connecting (name look-up,
-  /// all addresses of the name and TLS together) and each later answer's progress. `interrupt`: a
-  /// descriptor that, when readable, ends any wait for the server with Error(interrupted); -1:
-  /// none. Throws Error(store) "the store at HOST:PORT: …", as all that follows.
-  RedisConnection(const RedisAddress& address, Nanoseconds timeout, int interrupt);
+  /// all addresses of the name, TLS and login together) and each request; see TransferLimit, also
+  /// for `cutoff`. Throws Error(store) "the store at HOST:PORT: …", as all that follows.
+  RedisConnection(const RedisAddress& address, Nanoseconds timeout, const Cutoff& cutoff);
 
   /// Adds a command to what the next flush sends.
   void queue(std::span<const RedisArgument> command);
@@ -49,28 +48,32 @@ class RedisConnection {
     queue(std::span(command.begin(), command.size()));
   }
 
-  /// Sends all that is queued, in one write where it fits. A server that stops taking it is no
+  /// Sends all that is queued, in one write where it fits: a request begins, and all replies until
+  /// the next one share its time. A server that stops taking it is no
   /// error here: the next reply says why.
   void flush();
 
   /// The next reply, messages of subscriptions included; flushes first. What the server calls an
-  /// error is returned. Error(store) when the connection is lost, patience is over, the login was
+  /// error is returned. Error(store) when the connection is lost, its time is over, the login was
   /// refused, or the reply is malformed or too large.
   [[nodiscard]] RedisReply read_reply();
+  /// The last reply was one that was asked for, and not one of any number of messages: a request
+  /// that such replies make longer than 64 KiB has more time.
+  void count_reply() { socket_->count_reply(); }
 
   /// Whether bytes are at hand, so that read_reply would not, at first, wait for the server.
   [[nodiscard]] bool has_reply_buffered() const;
 
   /// Sleeps until read_reply would find something, `interrupt` is readable or `deadline` (boot
-  /// clock) has passed; flushes first.
+  /// clock) has passed; flushes first. What it finds has the time of an answer to come in full.
   [[nodiscard]] Ready await_reply(int interrupt, Nanoseconds deadline);
 
   /// As of RedisReplyReader.
   void limit_strings(uint64_t bytes) { replies_.limit_strings(bytes); }
 
   [[nodiscard]] int descriptor() const { return socket_->descriptor(); }
-  /// What ends a wait from now on; -1: nothing.
-  void set_interrupt(int interrupt) { socket_->set_interrupt(interrupt); }
+  /// What ends waits from now on.
+  void set_cutoff(const Cutoff& cutoff) { socket_->set_cutoff(cutoff); }
 
  private:
   struct Piece {  // of what is to be sent: bytes, and a part of a file behind them
@@ -80,6 +83,7 @@ class RedisConnection {
     uint64_t size = 0;
   };
 
+  [[nodiscard]] static uint64_t size_of(std::span<const Piece> pieces);
   void log_in(const RedisAddress& address);
   void check_login();
 

@@ -66,7 +66,7 @@ class ServerExamination {
         log_(log),
         address_(std::move(address)),
         scratch_(std::move(scratch)),
-        session_(address_, settings.timeout, -1, log) {}
+        session_(address_, settings.timeout, {}, log) {}
 
   void run();
   [[nodiscard]] std::vector<Finding> take_findings() { return std::move(findings_); }
@@ -104,7 +104,7 @@ void ServerExamination::run() {
   try {
     if (!address_.is_direct()) {
       findings_ = examine_sentinels(address_, settings_.timeout);
-      address_ = find_master(address_, settings_.timeout, -1, log_);
+      address_ = find_master(address_, settings_.timeout, {}, log_);
     }
     session_.about_server([&] { examine(); });
   } catch (const Error& error) {
@@ -335,7 +335,7 @@ std::vector<Finding> examine_cluster(const RedisSettings& settings, const std::s
                                      const Log& log) {
   RedisRouter router(settings.address, settings.timeout, log);
   try {
-    const SlotMap& map = router.ask_for_slots(-1);
+    const SlotMap& map = router.ask_for_slots({});
     std::vector<NodeFindings> nodes;
     for (const RedisNode& node : map.nodes())
       nodes.push_back({node.host, examine_one(settings, settings.address.at(node.host),

@@ -65,19 +65,20 @@ void RedisOutcome::upload() const {
 }
 
 Published RedisOutcome::keep(const Record& record) const {
-  for (;;) {
-    const std::string answer = commit(record);
-    if (answer == "stored") return Published::done;
-    if (answer == "lost") return Published::lost;
-    if (answer == "type") throw store_error(session_.worded(foreign_type_in_words(key_)));
-    if (answer == "part") {
-      upload();
-      continue;
-    }
-    Record shared = record;
-    shared.fate = Fate::shared;
-    return share(shared) == Published::lost ? Published::lost : Published::forgotten;
+  constexpr int most_uploads = 3;
+  std::string answer = commit(record);
+  for (int uploads = 1; answer == "part"; ++uploads) {
+    if (uploads == most_uploads)
+      throw store_error(session_.worded(key_.shown() + ": what was uploaded is gone each time"));
+    upload();
+    answer = commit(record);
   }
+  if (answer == "stored") return Published::done;
+  if (answer == "lost") return Published::lost;
+  if (answer == "type") throw store_error(session_.worded(foreign_type_in_words(key_)));
+  Record shared = record;
+  shared.fate = Fate::shared;
+  return share(shared) == Published::lost ? Published::lost : Published::forgotten;
 }
 
 std::string RedisOutcome::commit(const Record& record) const {

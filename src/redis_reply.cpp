@@ -209,6 +209,7 @@ RedisReplyReader::RedisReplyReader(RedisSocket& from)
 RedisReply RedisReplyReader::next() {
   budget_ = largest_reply;
   string_budget_ = largest_strings_;
+  from_->begin_reply();
   return element(0);
 }
 
@@ -219,7 +220,7 @@ RedisReply RedisReplyReader::element(int depth) {
   // hiredis knows no RESP3
   if (head[0] == '_') {
     if (head.size() != 3) from_->fail(malformed);
-    begin_ += head.size();
+    take(head.size());
     return {};
   }
   const char type = head[0];
@@ -229,10 +230,10 @@ RedisReply RedisReplyReader::element(int depth) {
     if (*number < 0) return decoded(head.size());
     const auto size = static_cast<uint64_t>(*number);
     if (size <= largest_text) return decoded(head.size() + size + 2);
-    begin_ += head.size();
+    take(head.size());
     return streamed(size);
   }
-  begin_ += head.size();
+  take(head.size());
   if (*number < 0) return {};
   if (depth == deepest) from_->fail(malformed);
   // more than this reply may still take in memory, and less than what twice of it would overflow
@@ -263,7 +264,7 @@ RedisReply RedisReplyReader::decoded(size_t size) {
                      redisReaderFeed(parser_.get(), bytes.data(), size) == REDIS_OK &&
                      redisReaderGetReply(parser_.get(), &made) == REDIS_OK && made == &reply;
   if (!sound) from_->fail(malformed);
-  begin_ += size;
+  take(size);
   return reply;
 }
 
@@ -273,6 +274,7 @@ RedisReply RedisReplyReader::streamed(uint64_t size) {
     throw OversizedReply(from_->worded(
         fmt::format("sent more than {} in one answer", format_size(largest_strings_))));
   string_budget_ -= size;
+  from_->expect_download();
   RedisReply reply;
   reply.type_ = RedisReply::Type::string;
   RedisString& string = reply.string_;
@@ -287,11 +289,11 @@ RedisReply RedisReplyReader::streamed(uint64_t size) {
       from_->fail("cannot keep a value in a temporary file: " + error_text(error));
     hash.add(part);
     done += part.size();
-    begin_ += part.size();
+    take(part.size());
   }
   hold(2);
   if (!held().starts_with("\r\n")) from_->fail(malformed);
-  begin_ += 2;
+  take(2);
   string.hash = hash.value();
   return reply;
 }
@@ -323,6 +325,12 @@ void RedisReplyReader::receive() {
   const size_t count = from_->receive(buffer_.get() + end_, buffer_size - end_);
   if (count == 0) from_->fail("closed the connection");
   end_ += count;
+}
+
+/// So many bytes of what is held have been read.
+void RedisReplyReader::take(size_t size) {
+  begin_ += size;
+  from_->add_read(size);
 }
 
 /// Takes so much off what this reply may occupy.

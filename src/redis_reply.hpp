@@ -230,6 +230,7 @@ class RedisReplyReader {
   std::string_view line();
   void hold(size_t size);
   void receive();
+  void take(size_t size);
   void spend(uint64_t bytes);
   [[nodiscard]] std::string_view held() const { return {buffer_.get() + begin_, end_ - begin_}; }
 

@@ -14,7 +14,7 @@ namespace memolock {
 RedisRouter::RedisRouter(const RedisAddress& cluster, Nanoseconds timeout, const Log& log)
     : cluster_(cluster), timeout_(timeout), log_(log) {}
 
-RedisRouter::Route RedisRouter::route(uint16_t slot, int interrupt) {
+RedisRouter::Route RedisRouter::route(uint16_t slot, const Cutoff& cutoff) {
   Route route;
   if (const auto to = std::exchange(redirection_, std::nullopt)) {
     route.host = to->host;
@@ -23,7 +23,7 @@ RedisRouter::Route RedisRouter::route(uint16_t slot, int interrupt) {
     return route;
   }
   if (suspicion_) {
-    look_elsewhere(slot, interrupt);
+    look_elsewhere(slot, cutoff);
   } else if (!std::exchange(has_recalled_, true)) {
     map_ = recall_slots(cluster_.cluster);
   }
@@ -68,9 +68,9 @@ void RedisRouter::learn(const RedisReply& answer, const RedisHost& asked) {
   remember_slots(cluster_.cluster, map_);
 }
 
-const SlotMap& RedisRouter::ask_for_slots(int interrupt) {
+const SlotMap& RedisRouter::ask_for_slots(const Cutoff& cutoff) {
   if (!std::exchange(has_recalled_, true)) map_ = recall_slots(cluster_.cluster);
-  ask_one_of(others({}), interrupt, [] { return true; });
+  ask_one_of(others({}), cutoff, [] { return true; });
   return map_;
 }
 
@@ -87,18 +87,21 @@ std::vector<RedisHost> RedisRouter::others(const RedisHost& than) const {
 }
 
 /// Takes the word of the first whose answer is enough, else of the last that has one.
-void RedisRouter::ask_one_of(const std::vector<RedisHost>& hosts, int interrupt,
+void RedisRouter::ask_one_of(const std::vector<RedisHost>& hosts, const Cutoff& cutoff,
                              const std::function<bool()>& is_enough) {
-  // Each has a share of the time, but enough for a node that is far.
+  // Each has a share of the time, to connect and to answer, but enough for a node that is far. A
+  // map may name any number of them.
+  constexpr int64_t enough = 6;
   constexpr Nanoseconds least = std::chrono::milliseconds(300);
   const auto count = static_cast<int64_t>(std::max<size_t>(hosts.size(), 1));
   const Nanoseconds share = std::max(timeout_ / count, std::min(least, timeout_));
+  const Cutoff for_all = cutoff.within(std::max(timeout_, enough * share));
   std::string last_fault = fmt::format("the store at {}: no other node is known", cluster_.shown());
   bool has_learned = false;
   for (const RedisHost& host : hosts) {
     try {
       const RedisAddress address = cluster_.at(host);
-      RedisConnection connection(address, share, interrupt);
+      RedisConnection connection(address, share, for_all.within(share));
       connection.queue({"CLUSTER", "SLOTS"});
       const RedisReply answer = connection.read_reply();
       const std::string name = fmt::format("the store at {}", address.shown());
@@ -118,14 +121,14 @@ void RedisRouter::ask_one_of(const std::vector<RedisHost>& hosts, int interrupt,
   if (!has_learned) throw store_error(last_fault);
 }
 
-void RedisRouter::look_elsewhere(uint16_t slot, int interrupt) {
+void RedisRouter::look_elsewhere(uint16_t slot, const Cutoff& cutoff) {
   const Suspicion suspicion = *std::exchange(suspicion_, std::nullopt);
   const auto names_another = [&] {
     const RedisNode* const node = map_.node_of(slot);
     return node == nullptr || node->host != suspicion.host;
   };
   try {
-    ask_one_of(others(suspicion.host), interrupt, names_another);
+    ask_one_of(others(suspicion.host), cutoff, names_another);
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;
     if (!suspicion.why.empty()) throw store_error(suspicion.why);

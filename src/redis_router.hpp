@@ -10,6 +10,7 @@
 #include "src/log.hpp"
 #include "src/redis_address.hpp"
 #include "src/redis_slots.hpp"
+#include "src/transfer_limit.hpp"
 
 namespace memolock {
 
@@ -27,8 +28,8 @@ class RedisRouter {
     bool wants_slots = false;  ///< the answer to CLUSTER SLOTS is to be given to learn()
   };
   /// Where to send a request about `slot`. After a suspicion it asks the other nodes first; throws
-  /// Error(store) when they name the suspect again. `interrupt` as of RedisConnection.
-  [[nodiscard]] Route route(uint16_t slot, int interrupt);
+  /// Error(store) when they name the suspect again. `cutoff` as of RedisConnection.
+  [[nodiscard]] Route route(uint16_t slot, const Cutoff& cutoff);
 
   /// Whether a request about `slot` may go to `host`, as far as is known.
   [[nodiscard]] bool may_be_at(uint16_t slot, const RedisHost& host) const;
@@ -44,7 +45,7 @@ class RedisRouter {
   void learn(const RedisReply& answer, const RedisHost& asked);
 
   /// Asks what the slots are now. Throws Error(store).
-  const SlotMap& ask_for_slots(int interrupt);
+  const SlotMap& ask_for_slots(const Cutoff& cutoff);
 
  private:
   struct Suspicion {
@@ -52,9 +53,9 @@ class RedisRouter {
     std::string why;
   };
   [[nodiscard]] std::vector<RedisHost> others(const RedisHost& than) const;
-  void ask_one_of(const std::vector<RedisHost>& hosts, int interrupt,
+  void ask_one_of(const std::vector<RedisHost>& hosts, const Cutoff& cutoff,
                   const std::function<bool()>& is_enough);
-  void look_elsewhere(uint16_t slot, int interrupt);
+  void look_elsewhere(uint16_t slot, const Cutoff& cutoff);
 
   const RedisAddress& cluster_;
   Nanoseconds timeout_;

@@ -23,6 +23,8 @@ namespace {
 // How much longer than its promise a lock lives, so that its holder can end the promise while the
 // lock is still there, and waiters get the failure instead of beginning anew.
 constexpr Nanoseconds promise_margin = std::chrono::milliseconds(200);
+// For how long a caller who gives up tries to say so: the lock expires by itself.
+constexpr Nanoseconds a_moment = std::chrono::milliseconds(200);
 
 /// Has the promise of the lock live for `life` from now on, if the token holds it. `retry_for`: as
 /// of RedisSession.
@@ -73,8 +75,8 @@ class RedisLock final : public Lock {
     constexpr std::chrono::seconds long_enough(1);
     if (store_.settings().lease < long_enough || store_.log().says(Level::info))
       renew_from_now_on();
-    // From now on a signal is the command's affair.
-    session_.set_interrupt(-1);
+    // From now on a signal is the command's affair, and --wait is over.
+    session_.set_cutoff({});
   }
 
   [[nodiscard]] std::shared_ptr<Spool> spool() override { return spool_; }
@@ -131,8 +133,8 @@ class RedisLock final : public Lock {
   void abandon() noexcept final {
     lease_.reset();
     if (std::exchange(released_, true)) return;
-    // The signal that made this caller give up must not keep it from saying so.
-    session_.set_interrupt(-1);
+    // The signal that made this caller give up, or --wait, must not keep it from saying so.
+    session_.set_cutoff({-1, std::max(session_.cutoff().until, after(boot_now(), a_moment))});
     const auto failure = failure_of(
         [&] { let_redis_lock_go(session_, key_, authority_.token, Nanoseconds(0)); });
     // Then the lock expires by itself.
@@ -152,14 +154,15 @@ class RedisLock final : public Lock {
   Lease::Renew renewer() {
     // A renewal that takes longer than its share of the lease is better begun anew.
     const Nanoseconds timeout = std::min(store_.settings().timeout, store_.settings().lease / 3);
-    const auto session = std::make_shared<RedisSession>(store_.settings().address, timeout, -1,
-                                                        store_.log());
+    const auto session = std::make_shared<RedisSession>(store_.settings().address, timeout,
+                                                        Cutoff{}, store_.log());
     return [key = key_, names = names_, authority = authority_, timeout, session,
             lease = in_milliseconds(store_.settings().lease), ahead = store_.now() - boot_now(),
             &broken = broken_]() mutable {
       // What is given up by then, and is still on its way, must not take the lock after its
       // release.
       const std::string until = in_microseconds(after(boot_now() + ahead, timeout));
+      session->set_cutoff(Cutoff{}.within(timeout));
       const std::string said = session->about(key, [&] {
         const RedisReply reply = session->run_script(
             redis_scripts::renew, names, {authority.token, lease, authority.acquired, until});
@@ -204,8 +207,8 @@ class RedisLock final : public Lock {
 /// Releases a lock that the server may have given while nobody listened any more.
 void give_back(RedisStore& store, const Key& key, const std::string& token) {
   const RedisSettings& settings = store.settings();
-  const auto timeout = std::min<Nanoseconds>(settings.timeout, std::chrono::milliseconds(200));
-  RedisSession session(settings.address, timeout, -1, store.log());
+  const Nanoseconds timeout = std::min(settings.timeout, a_moment);
+  RedisSession session(settings.address, timeout, Cutoff{}.within(2 * timeout), store.log());
   try {
     let_redis_lock_go(session, key, token, Nanoseconds(0));
   } catch (const Error& error) {

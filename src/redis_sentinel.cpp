@@ -14,8 +14,8 @@ namespace {
 
 /// What one sentinel says; nothing: it does not know the name. Throws Error.
 std::optional<RedisAddress> ask(const RedisAddress& service, const RedisAddress& sentinel,
-                                Nanoseconds timeout, int interrupt) {
-  RedisConnection connection(sentinel, timeout, interrupt);
+                                Nanoseconds timeout, const Cutoff& cutoff) {
+  RedisConnection connection(sentinel, timeout, cutoff);
   connection.queue({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", service.sentinels.master});
   const RedisReply reply = connection.read_reply();
   const std::string name = fmt::format("the sentinel at {}", sentinel.shown());
@@ -48,14 +48,16 @@ RedisAddress sentinel_address(const RedisAddress& service, const RedisHost& host
   return sentinel;
 }
 
-RedisAddress find_master(const RedisAddress& service, Nanoseconds timeout, int interrupt,
+RedisAddress find_master(const RedisAddress& service, Nanoseconds timeout, const Cutoff& cutoff,
                          const Log& log) {
   const auto& hosts = service.sentinels.hosts;
   const Nanoseconds share = timeout / static_cast<int64_t>(hosts.size());
   std::string last_fault = "no sentinel knows a master of that name";
   for (const auto& host : hosts) {
     try {
-      const auto master = ask(service, sentinel_address(service, host), share, interrupt);
+      // to connect to it and to ask
+      const auto master = ask(service, sentinel_address(service, host), share,
+                              cutoff.within(share));
       if (master) {
         log.debug("the master is {}, says {}", master->shown(), host.name);
         return *master;

@@ -7,16 +7,17 @@
 #include "src/clock.hpp"
 #include "src/log.hpp"
 #include "src/redis_address.hpp"
+#include "src/transfer_limit.hpp"
 
 namespace memolock {
 
 /// The address of the server that the sentinels of `service` call its master now; everything else
 /// is the service's. They are asked in turn, and the first to know is believed: whoever connects
 /// there is to verify the server's role. `timeout` bounds it all, each sentinel having its share;
-/// `interrupt` as of RedisConnection. Throws Error(store) "the store at NAME by …: …", and
+/// `cutoff` as of RedisConnection. Throws Error(store) "the store at NAME by …: …", and
 /// Error(interrupted).
 [[nodiscard]] RedisAddress find_master(const RedisAddress& service, Nanoseconds timeout,
-                                       int interrupt, const Log& log);
+                                       const Cutoff& cutoff, const Log& log);
 
 /// The address of one sentinel, to ask it something.
 [[nodiscard]] RedisAddress sentinel_address(const RedisAddress& service, const RedisHost& host);

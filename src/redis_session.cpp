@@ -97,8 +97,9 @@ void require_status(const RedisReply& reply) {
 
 }  // namespace
 
-RedisSession::RedisSession(RedisAddress address, Nanoseconds timeout, int interrupt, const Log& log)
-    : address_(std::move(address)), timeout_(timeout), interrupt_(interrupt), log_(log) {
+RedisSession::RedisSession(RedisAddress address, Nanoseconds timeout, const Cutoff& cutoff,
+                           const Log& log)
+    : address_(std::move(address)), timeout_(timeout), cutoff_(cutoff), log_(log) {
   if (address_.is_cluster() && !address_.is_direct())
     router_ = std::make_unique<RedisRouter>(address_, timeout_, log_);
 }
@@ -123,7 +124,7 @@ void RedisSession::aim_at(const RedisNames& names) {
 
 std::vector<RedisAddress> RedisSession::primaries() {
   std::vector<RedisAddress> all;
-  for (const RedisNode& node : router_->ask_for_slots(interrupt_).nodes())
+  for (const RedisNode& node : router_->ask_for_slots(cutoff_).nodes())
     all.push_back(address_.at(node.host));
   return all;
 }
@@ -133,9 +134,9 @@ std::string RedisSession::worded(std::string_view what) const {
                      what);
 }
 
-void RedisSession::set_interrupt(int descriptor) {
-  interrupt_ = descriptor;
-  if (connection_) connection_->set_interrupt(descriptor);
+void RedisSession::set_cutoff(const Cutoff& cutoff) {
+  cutoff_ = cutoff;
+  if (connection_) connection_->set_cutoff(cutoff);
 }
 
 void RedisSession::disconnect() {
@@ -150,7 +151,7 @@ RedisConnection& RedisSession::connection() {
   if (router_) {
     connect_to_node();
   } else if (address_.is_direct()) {
-    connection_.emplace(address_, timeout_, interrupt_);
+    connection_.emplace(address_, timeout_, cutoff_);
   } else {
     connect_to_master();
   }
@@ -159,16 +160,16 @@ RedisConnection& RedisSession::connection() {
 }
 
 void RedisSession::connect_to_master() {
-  const RedisAddress master = find_master(address_, timeout_, interrupt_, log_);
+  const RedisAddress master = find_master(address_, timeout_, cutoff_, log_);
   host_ = {master.host, master.port};
-  connection_.emplace(master, timeout_, interrupt_);
+  connection_.emplace(master, timeout_, cutoff_);
   greet(Greeting::role, {"ROLE"});
 }
 
 void RedisSession::connect_to_node() {
-  const RedisRouter::Route route = router_->route(slot_, interrupt_);
+  const RedisRouter::Route route = router_->route(slot_, cutoff_);
   host_ = route.host;
-  connection_.emplace(address_.at(host_), timeout_, interrupt_);
+  connection_.emplace(address_.at(host_), timeout_, cutoff_);
   is_detour_ = route.is_detour;
   expected_id_ = route.id;
   if (!expected_id_.empty()) greet(Greeting::id, {"CLUSTER", "MYID"});
@@ -256,6 +257,10 @@ template <typename Request>
 auto RedisSession::persist(Nanoseconds retry_for, const Request& request) {
   constexpr int most_redirections = 5;  // while nodes disagree they could go on for ever
   const Nanoseconds begun = boot_now();
+  const auto within = [&](Nanoseconds length) {
+    return std::min(after(begun, length), cutoff_.until);
+  };
+  const Nanoseconds busy_for = std::max(timeout_, retry_for);
   Nanoseconds pause = milliseconds(20);
   int redirections = 0;
   bool has_looked_elsewhere = false;
@@ -273,13 +278,15 @@ auto RedisSession::persist(Nanoseconds retry_for, const Request& request) {
       throw;
     } catch (const Elsewhere& elsewhere) {
       disconnect();
-      if (++redirections <= most_redirections) continue;
+      // To connect to the first node and to ask it may have taken the timeout each.
+      const Nanoseconds last = within(std::max(after(timeout_, timeout_), retry_for));
+      if (++redirections <= most_redirections && boot_now() < last) continue;
       redirections = 0;
-      enough = after(begun, std::max(timeout_, retry_for));
+      enough = within(busy_for);
       if (boot_now() >= enough) throw;
       log_.debug("{}; trying again", elsewhere.what());
     } catch (const Busy& busy) {
-      enough = after(begun, std::max(timeout_, retry_for));
+      enough = within(busy_for);
       log_.debug("{}; trying again", busy.what());
       // A server that has become a replica is not the one to ask again; its name may lead
       // elsewhere.
@@ -288,7 +295,7 @@ auto RedisSession::persist(Nanoseconds retry_for, const Request& request) {
     } catch (const Error& error) {
       disconnect();
       if (error.kind() != Error::Kind::store) throw;
-      enough = after(begun, retry_for);
+      enough = within(retry_for);
       // The server may have closed a connection that was idle; one that is silent is not tried
       // twice.
       if (used_before && boot_now() - begun < timeout_) continue;
@@ -299,7 +306,8 @@ auto RedisSession::persist(Nanoseconds retry_for, const Request& request) {
       if (boot_now() >= enough) throw;
       log_.debug("{}; trying again", error.what());
     }
-    if (await_readable(-1, interrupt_, std::min(boot_now() + pause, enough)) == Ready::interrupted)
+    if (await_readable(-1, cutoff_.interrupt, std::min(boot_now() + pause, enough)) ==
+        Ready::interrupted)
       throw Error(Error::Kind::interrupted, "interrupted");
     pause = std::min<Nanoseconds>(2 * pause, milliseconds(500));
   }
@@ -310,7 +318,10 @@ RedisReply RedisSession::next_answer(RedisConnection& connection) {
   for (;;) {
     RedisReply reply = connection.read_reply();
     if (is_message(reply) || is_push(reply)) continue;
-    if (greetings_.empty()) return reply;
+    if (greetings_.empty()) {
+      connection.count_reply();
+      return reply;
+    }
     take_greeting(reply);
   }
 }

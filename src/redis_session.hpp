@@ -38,8 +38,9 @@ using RedisCommand = std::vector<RedisArgument>;
 /// request is one that may write.
 class RedisSession {
  public:
-  /// `interrupt` and `timeout`: as of RedisConnection. Keeps a reference to `log`.
-  RedisSession(RedisAddress address, Nanoseconds timeout, int interrupt, const Log& log);
+  /// `timeout` and `cutoff`: as of RedisConnection; with the cutoff the last attempt ends. Keeps a
+  /// reference to `log`.
+  RedisSession(RedisAddress address, Nanoseconds timeout, const Cutoff& cutoff, const Log& log);
 
   RedisSession(const RedisSession&) = delete;
   RedisSession& operator=(const RedisSession&) = delete;
@@ -55,8 +56,9 @@ class RedisSession {
   /// OversizedReply, and is not tried again.
   void limit_strings(uint64_t bytes) { largest_strings_ = bytes; }
 
-  /// From now on nothing interrupts a request (-1), or another descriptor does.
-  void set_interrupt(int descriptor);
+  /// What ends requests from now on.
+  void set_cutoff(const Cutoff& cutoff);
+  [[nodiscard]] const Cutoff& cutoff() const { return cutoff_; }
 
   /// The answers to `commands`, run at one instant. An answer may be an error of its command's.
   /// Throws Error(store).
@@ -162,7 +164,7 @@ class RedisSession {
 
   RedisAddress address_;
   Nanoseconds timeout_;
-  int interrupt_;
+  Cutoff cutoff_;
   const Log& log_;
   std::optional<uint64_t> largest_strings_;
   std::unique_ptr<RedisRouter> router_;  // of a cluster

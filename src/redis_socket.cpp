@@ -15,9 +15,9 @@
 namespace memolock {
 namespace {
 
-Descriptor dial(const RedisAddress& address, const Patience& patience) {
-  if (address.host.empty()) return dial_unix(address.path, patience);
-  return dial_tcp(address.host, address.port, patience);
+Descriptor dial(const RedisAddress& address, TransferLimit& limit) {
+  if (address.host.empty()) return dial_unix(address.path, limit);
+  return dial_tcp(address.host, address.port, limit);
 }
 
 /// What a system call on the socket came to; `waits_for`: what it lacked if it would have blocked.
@@ -30,15 +30,25 @@ Step step_of(ssize_t result, Step::End waits_for) {
 
 }  // namespace
 
-RedisSocket::RedisSocket(const RedisAddress& address, Nanoseconds timeout, int interrupt)
-    : patience_(timeout, interrupt), shown_(address.shown()) {
+RedisSocket::RedisSocket(const RedisAddress& address, Nanoseconds timeout, const Cutoff& cutoff)
+    : limit_(timeout, cutoff), shown_(address.shown()) {
   named([&] {
-    socket_ = dial(address, patience_);
+    limit_.begin_connecting();
+    socket_ = dial(address, limit_);
+    limit_.set_socket(socket_.get());
     if (!address.use_tls) return;
     tls_ = std::make_unique<Tls>(socket_.get(), address.tls, address.host);
     if (move([&] { return tls_->handshake(); }).end == Step::End::closed)
       throw store_error("closed the connection");
   });
+}
+
+void RedisSocket::begin_request() {
+  named([&] { limit_.begin_request(); });
+}
+
+void RedisSocket::begin_reply() {
+  named([&] { limit_.begin_reply(); });
 }
 
 bool RedisSocket::send(std::string_view bytes, Then then) {
@@ -91,12 +101,12 @@ bool RedisSocket::send_copies(int file, uint64_t offset, uint64_t size) {
 
 size_t RedisSocket::receive(char* into, size_t size) {
   return named([&] {
-    patience_.renew();
-    return move([&] {
-             if (tls_) return tls_->read(into, size);
-             return step_of(recv(socket_.get(), into, size, 0), Step::End::wants_input);
-           })
-        .bytes;
+    const Step received = move([&] {
+      if (tls_) return tls_->read(into, size);
+      return step_of(recv(socket_.get(), into, size, 0), Step::End::wants_input);
+    });
+    limit_.check();
+    return received.bytes;
   });
 }
 
@@ -126,20 +136,23 @@ Step RedisSocket::move(Attempt attempt) {
   for (;;) {
     const Step step = attempt();
     if (step.end == Step::End::moved || step.end == Step::End::closed) return step;
-    patience_.await(socket_.get(), step.end == Step::End::wants_input ? POLLIN : POLLOUT);
+    limit_.await(socket_.get(), step.end == Step::End::wants_input ? POLLIN : POLLOUT);
   }
 }
 
-/// The same for sending. A server that has said something and takes no more may well have said why.
+/// The same for sending. A server that has said something and takes no more may well have said why:
+/// it has the time of an answer to say the rest.
 template <typename Attempt>
 Step RedisSocket::put(Attempt attempt) {
   return named([&] {
-    patience_.renew();
     try {
-      return move(attempt);
+      const Step sent = move(attempt);
+      limit_.add_sent(sent.bytes);
+      return sent;
     } catch (const Error& error) {
-      if (error.kind() == Error::Kind::store && has_input()) return Step{Step::End::closed};
-      throw;
+      if (error.kind() != Error::Kind::store || !has_input()) throw;
+      limit_.await_reason();
+      return Step{Step::End::closed};
     }
   });
 }

@@ -7,19 +7,29 @@
 #include <string_view>
 
 #include "src/descriptor.hpp"
-#include "src/patience.hpp"
 #include "src/redis_address.hpp"
 #include "src/tls.hpp"
+#include "src/transfer_limit.hpp"
 
 namespace memolock {
 
-/// A connected stream. Every wait is bounded by patience, which begins anew with each progress.
-/// Every function but the simple queries throws Error(store) "the store at HOST:PORT: …", or
-/// Error(interrupted). SIGPIPE must be blocked or ignored: sendfile knows no MSG_NOSIGNAL.
+/// A connected stream. Every wait is bounded as of TransferLimit: connecting, and what is sent and
+/// received from one begin_request() to the next. Every function but the simple queries throws
+/// Error(store) "the store at HOST:PORT: …", or Error(interrupted). SIGPIPE must be blocked or
+/// ignored: sendfile knows no MSG_NOSIGNAL.
 class RedisSocket {
  public:
   /// Connects and negotiates TLS.
-  RedisSocket(const RedisAddress& address, Nanoseconds timeout, int interrupt);
+  RedisSocket(const RedisAddress& address, Nanoseconds timeout, const Cutoff& cutoff);
+
+  /// A request is about to be sent, or a message that has begun to arrive to be received.
+  void begin_request();
+  /// As of TransferLimit.
+  void expect_upload() { limit_.expect_upload(); }
+  void expect_download() { limit_.expect_download(); }
+  void begin_reply();
+  void count_reply() { limit_.count_reply(); }
+  void add_read(size_t bytes) { limit_.add_read(bytes); }
 
   /// What follows a sent part: so that a command's front and its file leave together.
   enum class Then { nothing, more };
@@ -38,7 +48,7 @@ class RedisSocket {
   [[nodiscard]] bool is_readable();
 
   [[nodiscard]] int descriptor() const { return socket_.get(); }
-  void set_interrupt(int interrupt) { patience_.set_interrupt(interrupt); }
+  void set_cutoff(const Cutoff& cutoff) { limit_.set_cutoff(cutoff); }
   /// What is wrong, with the server's name before it.
   [[nodiscard]] std::string worded(std::string_view what) const;
   /// Throws Error(store) with that.
@@ -54,7 +64,7 @@ class RedisSocket {
   bool has_input();
   bool send_copies(int file, uint64_t offset, uint64_t size);
 
-  Patience patience_;
+  TransferLimit limit_;
   std::string shown_;
   Descriptor socket_;
   std::unique_ptr<Tls> tls_;

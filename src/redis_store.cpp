@@ -99,11 +99,11 @@ void Sighting::note_failure(const RedisReply& outcome) {
   if (fate->text_or_empty() == fate_in_hash(Fate::failed)) failure = token->text_or_empty();
 }
 
-RedisStore::RedisStore(RedisSettings settings, int interrupt, const Log& log)
+RedisStore::RedisStore(RedisSettings settings, const Cutoff& cutoff, const Log& log)
     : settings_(std::move(settings)),
       log_(log),
-      interrupt_(interrupt),
-      session_(settings_.address, settings_.timeout, interrupt, log) {
+      cutoff_(cutoff),
+      session_(settings_.address, settings_.timeout, cutoff, log) {
   session_.limit_strings(settings_.max_entry);
   log_.debug("the store is {}", settings_.address.shown());
 }
@@ -272,7 +272,7 @@ std::vector<RedisSession*> RedisStore::nodes() {
   if (nodes_.empty())
     for (RedisAddress& address : session_.primaries())
       nodes_.push_back(
-          std::make_unique<RedisSession>(std::move(address), settings_.timeout, interrupt_, log_));
+          std::make_unique<RedisSession>(std::move(address), settings_.timeout, cutoff_, log_));
   std::vector<RedisSession*> all;
   for (const auto& node : nodes_) all.push_back(node.get());
   return all;

@@ -33,7 +33,7 @@ namespace memolock {
 struct RedisSettings {
   RedisAddress address;
   Nanoseconds lease{0};
-  Nanoseconds timeout{0};  ///< of connecting, and of each answer's progress
+  Nanoseconds timeout{0};  ///< of connecting, and of each request; see TransferLimit
   uint64_t max_entry = 0;  ///< the most that is read for one entry; bytes
 };
 
@@ -50,10 +50,9 @@ struct Sighting {
 
 class RedisStore final : public Store {
  public:
-  /// Connects when it is first asked something. `interrupt`: a descriptor that ends a request with
-  /// Error(interrupted) when it becomes readable, until a run begins; -1: none. Keeps a reference
-  /// to `log`.
-  RedisStore(RedisSettings settings, int interrupt, const Log& log);
+  /// Connects when it is first asked something. `cutoff`: what ends a request, until a run begins.
+  /// Keeps a reference to `log`.
+  RedisStore(RedisSettings settings, const Cutoff& cutoff, const Log& log);
 
   [[nodiscard]] Nanoseconds now() override { return session_.now(); }
   void fetch_files() override { fetches_files_ = true; }
@@ -100,7 +99,7 @@ class RedisStore final : public Store {
 
   RedisSettings settings_;
   const Log& log_;
-  int interrupt_;
+  Cutoff cutoff_;
   RedisSession session_;
   std::vector<std::unique_ptr<RedisSession>> nodes_;  // of a cluster, once they are asked
   Sighting seen_;

@@ -12,6 +12,10 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// After messages that have told nothing new, ever more of them.
+constexpr Nanoseconds least_pause = milliseconds(1);
+constexpr Nanoseconds longest_pause = milliseconds(100);
+
 Woken answered_by(std::unique_ptr<Entry> answer) {
   if (!answer) return {Wake::gone, nullptr};
   return {Wake::answered, std::move(answer)};
@@ -76,13 +80,22 @@ RedisSession::Awaited RedisWatch::await_message(Nanoseconds until, int interrupt
 Woken RedisWatch::sleep(Nanoseconds deadline, int interrupt, Onlooker& onlooker) {
   // A look-up has ended the subscription.
   if (!session_.is_subscribed()) refresh(deadline);
-  for (;;) {
+  Nanoseconds pause{0};
+  for (bool is_first = true;; is_first = false) {
     if (auto woken = judge()) return std::move(*woken);
+    // A server that always has something to say must neither outlast the wait nor take the
+    // processor.
+    if (!is_first && boot_now() >= deadline) return {Wake::timed_out, nullptr};
+    if (pause > Nanoseconds(0) &&
+        await_readable(-1, interrupt, after(boot_now(), pause)) == Ready::interrupted)
+      return {Wake::interrupted, nullptr};
     const Nanoseconds check_at = after(boot_now(), next_check());
     const bool was_subscribed = session_.is_subscribed();
     const auto awaited = await_message(std::min(deadline, check_at), interrupt, onlooker);
     if (was_subscribed && !session_.is_subscribed()) cut_off_ = true;
     if (awaited.ready == Ready::interrupted) return {Wake::interrupted, nullptr};
+    pause = awaited.ready == Ready::readable ? std::min(2 * pause + least_pause, longest_pause)
+                                             : Nanoseconds(0);
     if (awaited.ready == Ready::timed_out && boot_now() >= deadline)
       return {Wake::timed_out, nullptr};
     if (awaited.message.channel == names_.notif) {

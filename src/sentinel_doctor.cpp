@@ -17,7 +17,7 @@ using Level = Finding::Level;
 Finding judge(const RedisAddress& service, const RedisAddress& sentinel, Nanoseconds timeout,
               std::string& master) {
   const std::string name = sentinel.shown();
-  RedisConnection connection(sentinel, timeout, -1);
+  RedisConnection connection(sentinel, timeout, {});
   connection.queue({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", service.sentinels.master});
   connection.queue({"SENTINEL", "CKQUORUM", service.sentinels.master});
   const RedisReply address = connection.read_reply();

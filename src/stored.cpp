@@ -69,7 +69,10 @@ Found Stored::judge_old(std::unique_ptr<Entry> entry, Nanoseconds now) {
     if (failure_answers(failure->record(), beside, wish_, now))
       return {Use::fresh, std::move(failure)};
   }
-  if (!usable) return {};
+  if (!usable) {
+    if (request_.on_timeout == OnTimeout::stale) expired_ = std::move(entry);
+    return {};
+  }
   if (is_stale(entry->record(), wish_, now)) return {Use::stale_and_refresh, std::move(entry)};
   fallback_ = std::move(entry);
   return {};

@@ -50,6 +50,9 @@ class Stored {
   [[nodiscard]] std::unique_ptr<Entry> take_early();
   /// The entry to be served when the command fails or the wait is over; null: none.
   [[nodiscard]] std::unique_ptr<Entry> take_fallback() { return std::move(fallback_); }
+  /// The entry that was found last and answers nothing, for --on-timeout stale; null: none. It is
+  /// in hand: with the wait the store's time is over, too.
+  [[nodiscard]] std::unique_ptr<Entry> take_expired() { return std::move(expired_); }
 
  private:
   [[nodiscard]] bool is_to_be_refreshed(const Record& record, Nanoseconds now);
@@ -60,6 +63,7 @@ class Stored {
   const Log& log_;
   Wish wish_;
   std::unique_ptr<Entry> fallback_;
+  std::unique_ptr<Entry> expired_;
   std::optional<Nanoseconds> last_run_time_;
   std::string early_;  // the token of the entry that is due
   bool refuses_artifacts_ = false;

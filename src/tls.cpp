@@ -159,6 +159,8 @@ std::unique_ptr<SSL_CTX, FreeContext> context_for(const RedisTls& settings) {
   // a write that would have blocked is tried again with what is left, from another place
   SSL_CTX_set_mode(context.get(),
                    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  // One record at a time: a peer that sends nothing but messages of TLS is left to the time limit.
+  SSL_CTX_clear_mode(context.get(), SSL_MODE_AUTO_RETRY);
   trust(context.get(), settings.ca);
   identify(context.get(), settings);
   return context;

@@ -1,5 +1,6 @@
 #include "cli/verbs/carry_out.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
 #include <memory>
@@ -72,6 +73,13 @@ Outcome work_without_store(const Options& options, Request request, Work work, S
   return run_uncached(request, signals);
 }
 
+/// When the store has no more time to answer before the command starts: --wait counts, but one
+/// request is to have its time.
+Nanoseconds end_of_requests(const Options& options, const Request& request) {
+  if (!request.wait) return forever;
+  return after(request.asked, std::max(*request.wait, options.store_timeout));
+}
+
 /// `chosen` becomes the store that was asked for, also where it cannot be had; nothing when the
 /// command was run without it.
 Outcome work_in_store(const Options& options, Request request, Work work, Signals& signals,
@@ -81,7 +89,8 @@ Outcome work_in_store(const Options& options, Request request, Work work, Signal
     chosen = choose_store(options);
     request.store_url = chosen->url;
     request.max_entry = max_entry(options, *chosen);
-    const auto store = open_store(*chosen, signals.descriptor(), log);
+    const Cutoff cutoff{signals.descriptor(), end_of_requests(options, request)};
+    const auto store = open_store(*chosen, cutoff, log);
     return work(request, *store, signals, log);
   } catch (const std::exception& error) {
     fault = fault_before_start(error);

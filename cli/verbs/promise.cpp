@@ -120,7 +120,7 @@ Exit run_set(const Options& options, const Log& log) {
       throw usage_error(
           fmt::format("cannot read {}: {}", escape_controls(name), error_text(errno)));
   }
-  const auto store = open_store(target.place, -1, log);
+  const auto store = open_store(target.place, {}, log);
   const auto promise = promise_of(*store, target);
   if (!promise) return say_lost(target, log);
   const auto spool = promise->spool();
@@ -136,7 +136,7 @@ Exit run_set(const Options& options, const Log& log) {
 
 Exit run_fail(const Options& options, const Log& log) {
   Target target = target_of(options);
-  const auto store = open_store(target.place, -1, log);
+  const auto store = open_store(target.place, {}, log);
   if (target.token.empty()) {
     // Whoever holds the lock now is meant.
     if (const auto run = store->watch(target.key)) target.token = run->run().token;
@@ -158,7 +158,7 @@ Exit run_fail(const Options& options, const Log& log) {
 Exit run_renew(const Options& options, const Log& log) {
   const Target target = target_of(options);
   if (target.token.empty()) throw usage_error("give the run's --token");
-  const auto store = open_store(target.place, -1, log);
+  const auto store = open_store(target.place, {}, log);
   const auto promise = store->promise(target.key, target.token);
   return promise && promise->renew(options.lease) ? Exit{} : say_lost(target, log);
 }

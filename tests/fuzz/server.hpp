@@ -22,7 +22,7 @@ class Server {
 
   /// A client of it, when the server has said its bytes and left.
   RedisSocket hear(std::string_view bytes) {
-    RedisSocket client(address_, std::chrono::seconds(1), -1);
+    RedisSocket client(address_, std::chrono::seconds(1), {});
     const Descriptor server(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     (void)!send(server.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     return client;

@@ -146,7 +146,7 @@ void save(const RedisString& reply, const std::string& path) {
 class Talk {
  public:
   Talk(const Options& options, const RedisAddress& address)
-      : connection_(address, options.timeout, timer(options.interrupt)) {
+      : connection_(address, options.timeout, {timer(options.interrupt)}) {
     connection_.limit_strings(1ULL << 30);
   }
 
@@ -157,7 +157,7 @@ class Talk {
     if (words[0] == ".read") return read(words.size() > 1 ? std::stoul(words[1]) : 1);
     if (words[0] == ".save") return save(next().string(), words.at(1));
     if (words[0] == ".wait") return wait(duration(words.at(1)));
-    if (words[0] == ".patient") return connection_.set_interrupt(-1);
+    if (words[0] == ".patient") return connection_.set_cutoff({});
     if (words[0] == ".rss") return print_peak();
     throw usage_error("what is " + line);
   }
