@@ -99,6 +99,17 @@ std::string in_words(const std::exception& exception) {
   return "a fault of memolock's own; please report it, with the command line";
 }
 
+/// The end of an exception that nobody could catch, as in a thread: the C++ library has words, and
+/// a signal, of its own for it.
+[[noreturn]] void end_uncaught() {
+  try {
+    if (const auto exception = std::current_exception()) std::rethrow_exception(exception);
+  } catch (const std::exception& exception) {
+    print_line(in_words(exception));
+  }
+  _exit(own_error);
+}
+
 /// The one place where errors end, and exit statuses of memolock's own begin.
 Exit run(int argc, char** argv) {
   Options options;
@@ -126,6 +137,7 @@ int main(int argc, char** argv) {
   // The threads here allocate next to nothing; an arena for each would cost more than all else that
   // they do.
   mallopt(M_ARENA_MAX, 1);
+  std::set_terminate(memolock::end_uncaught);
   memolock::occupy_closed_streams();
   const memolock::Exit exit = memolock::run(argc, argv);
   if (exit.signal != 0) memolock::die_by(exit.signal);

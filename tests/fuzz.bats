@@ -17,3 +17,15 @@ corpus=$BATS_TEST_DIRNAME/fuzz/corpus
   equal "$(ls "$corpus")" "$("$HELPERS/fuzz" "$corpus" | cut -d / -f 1 | sort -u)"
   equal '' "$(find "$corpus" -type f -size +8k)"
 }
+
+# What it prints says which seeds went wrong, and with which words of memolock.
+sessions() { run -0 timeout 110 "$HELPERS/fuzz_session" "$MEMOLOCK_BIN" "$BATS_TEST_TMPDIR/found" "$@"; }
+
+@test "no call is too much for, nor runs its command twice on, a server that answers nearly as it should" {
+  sessions 400 1
+}
+
+@test "the sessions that once went wrong go well" {
+  mapfile -t seeds < <(grep -o '^[0-9]*' "$BATS_TEST_DIRNAME/fuzz/session/seeds")
+  sessions each "${seeds[@]}"
+}
