@@ -15,6 +15,7 @@
 #include "src/local_promise.hpp"
 #include "src/local_run.hpp"
 #include "src/local_watch.hpp"
+#include "src/seen_keys.hpp"
 
 namespace memolock {
 namespace {
@@ -141,17 +142,16 @@ bool LocalStore::is_foreign(const std::string& path) const {
 
 size_t LocalStore::forget_all(const std::string& tag, Whose whose) {
   const std::string folder = EntryFiles(Key{tag, "any"}).folder;
-  std::set<std::string> entries;  // one name for each, whatever else there is of it
+  SeenNames entries;  // one name for each, whatever else there is of it
+  size_t count = 0;
   each_name(root_.get(), folder, Hidden::skip, [&](const std::string& name) {
     const FileKind kind = kind_of_file(name);
-    if (kind != FileKind::foreign && kind != FileKind::spool)
-      entries.insert(EntryFiles(folder, name).entry);
+    if (kind == FileKind::foreign || kind == FileKind::spool) return;
+    const EntryFiles files(folder, name);
+    if (!entries.add(files.entry)) return;
+    if (whose == Whose::own && is_foreign(joined(folder, files.entry))) return;
+    if (forget_files(files)) say_progress_("forgotten", ++count);
   });
-  size_t count = 0;
-  for (const std::string& entry : entries) {
-    if (whose == Whose::own && is_foreign(joined(folder, entry))) continue;
-    if (forget_files({folder, entry})) say_progress_("forgotten", ++count);
-  }
   return count;
 }
 

@@ -4,11 +4,12 @@
 #include <array>
 #include <cstdlib>
 #include <iterator>
-#include <map>
 #include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "src/error.hpp"
 #include "src/redis_entry.hpp"
@@ -20,8 +21,14 @@
 namespace memolock {
 namespace {
 
-// How many entries are asked about in one round trip.
-constexpr size_t batch = 500;
+// How many entries are asked about in one round trip; a MiB or two of answers.
+constexpr size_t batch = 200;
+// Up to so many entries are listed in order, unless their names have more bytes than that.
+constexpr size_t most_sorted = 100'000;
+constexpr size_t most_sorted_bytes = 8U << 20;
+// Of a server that names more, or that names none so often in a row, SCAN is not believed to end.
+constexpr size_t most_entries = 4'000'000;
+constexpr size_t most_vain_rounds = 1'000'000;
 
 /// What `ls` asks of an entry.
 std::vector<RedisCommand> listing_commands(const RedisNames& names) {
@@ -258,11 +265,9 @@ bool RedisStore::break_lock(const Key& key) {
 size_t RedisStore::forget_all(const std::string& tag, Whose whose) {
   const Types types = whose == Whose::anybodys ? Types::any : Types::own;
   size_t count = 0;
-  auto all = keys_of(tag);
-  std::stable_sort(all.begin(), all.end(),
-                   [](const Located& a, const Located& b) { return a.node < b.node; });
-  for (const auto& [key, node] : all)
+  walk(tag, [&](const Key& key, size_t) {
     if (forget_entry(key, whose, types).value_or(false)) say_progress_("forgotten", ++count);
+  });
   return count;
 }
 
@@ -278,61 +283,93 @@ std::vector<RedisSession*> RedisStore::nodes() {
   return all;
 }
 
-/// All entries and locks of a tag, each once: SCAN may name a key twice, and an entry has several.
-std::vector<RedisStore::Located> RedisStore::keys_of(const std::optional<std::string>& tag) {
-  std::map<std::pair<std::string, std::string>, size_t> found;
-  const std::string pattern = redis_pattern(tag);
+/// SCAN may name a key twice, an entry has several, and one that moves may be seen at two nodes.
+void RedisStore::walk(const std::optional<std::string>& tag,
+                      const std::function<void(const Key&, size_t node)>& see) {
+  SeenNames seen;
   const Brace brace = settings_.address.is_cluster() ? Brace::yes : Brace::no;
   const auto all_nodes = nodes();
   for (size_t node = 0; node < all_nodes.size(); ++node) {
-    RedisSession& session = *all_nodes[node];
-    const auto take = [&](const std::string& name) {
+    walk_node(*all_nodes[node], redis_pattern(tag), [&](const std::string& name) {
       const auto key = key_of_redis_name(name, brace);
-      // One that moves may be seen at both.
-      if (key && (!tag || key->tag == *tag)) found.insert({{key->tag, key->id}, node});
-    };
-    std::string cursor = "0";
-    do {
-      session.about_server([&] {
-        const RedisReply reply =
-            session.pipeline({{"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"}}).next();
-        const auto [next, names] = reply.array<2>();
-        for (const RedisReply& name : names->list())
-          if (!name.string().file) take(name.text());  // else longer than any of ours
-        cursor = next->text();
-      });
-      say_progress_("found", found.size());
-    } while (cursor != "0");
+      if (!key || (tag && key->tag != *tag) || !seen.add(key->tag + '\0' + key->id)) return false;
+      if (seen.size() > most_entries)
+        throw store_error(all_nodes[node]->worded(
+            fmt::format("SCAN has named more than {} entries", most_entries)));
+      see(*key, node);
+      return true;
+    });
+    say_progress_("found", seen.size());
   }
-  std::vector<Located> keys;
-  keys.reserve(found.size());
-  for (const auto& [name, node] : found) keys.push_back({{name.first, name.second}, node});
-  return keys;
+}
+
+/// A server may answer as it likes: a cursor that comes again is looked for as Brent does it.
+void RedisStore::walk_node(RedisSession& node, const std::string& pattern,
+                           const std::function<bool(const std::string& name)>& is_new) {
+  const auto fail = [&] { throw store_error(node.worded("SCAN does not end")); };
+  std::string cursor = "0";
+  std::string earlier;
+  size_t vain = 0;
+  size_t since = 0;
+  size_t look_for = 1;  // rounds
+  do {
+    ++vain;
+    node.about_server([&] {
+      const RedisReply reply = node.pipeline({{"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"}})
+                                   .next();
+      const auto [next, found] = reply.array<2>();
+      for (const RedisReply& name : found->list())
+        if (!name.string().file && is_new(name.text())) vain = 0;  // else longer than any of ours
+      cursor = next->text();
+    });
+    if (vain > most_vain_rounds || cursor == earlier) fail();
+    if (++since < look_for) continue;
+    earlier = cursor;
+    since = 0;
+    look_for *= 2;
+  } while (cursor != "0");
 }
 
 void RedisStore::list(const std::optional<std::string>& tag,
                       const std::function<void(const Listing&)>& each) {
-  const auto keys = keys_of(tag);
-  for (size_t first = 0; first < keys.size(); first += batch)
-    list_some(std::span(keys).subspan(first, std::min(batch, keys.size() - first)), each);
+  KeyList found;
+  bool is_sorted = true;
+  const auto tell = [&] {
+    if (is_sorted) found.sort();
+    for (size_t first = 0; first < found.size(); first += batch) {
+      std::vector<NumberedKey> some;
+      for (size_t i = first; i < std::min(found.size(), first + batch); ++i)
+        some.push_back(found.at(i));
+      list_some(some, each);
+    }
+    found.clear();
+  };
+  size_t count = 0;
+  walk(tag, [&](const Key& key, size_t node) {
+    found.add(key, node);
+    if (++count % batch == 0) say_progress_("found", count);
+    is_sorted = is_sorted && found.size() <= most_sorted && found.bytes() <= most_sorted_bytes;
+    if (!is_sorted && found.size() >= batch) tell();
+  });
+  tell();
 }
 
 /// Asks each node about all that it has of them, and tells of them in their order.
-void RedisStore::list_some(std::span<const Located> some,
+void RedisStore::list_some(std::span<const NumberedKey> some,
                            const std::function<void(const Listing&)>& each) {
   const auto all_nodes = nodes();
   std::vector<RedisAnswers> answers(some.size());
   for (size_t node = 0; node < all_nodes.size(); ++node) {
     std::vector<RedisNames> names;
-    for (const Located& one : some)
-      if (one.node == node) names.push_back(names_at(settings_.address, one.key));
+    for (const NumberedKey& one : some)
+      if (one.number == node) names.push_back(names_at(settings_.address, one.key));
     std::vector<RedisCommand> commands;
     for (const RedisNames& its : names)
       for (RedisCommand& command : listing_commands(its)) commands.push_back(std::move(command));
     if (commands.empty()) continue;
     RedisAnswers all = all_nodes[node]->ask(commands);
     for (size_t i = 0; i < some.size(); ++i)
-      if (some[i].node == node) answers[i] = all.next(commands.size() / names.size());
+      if (some[i].number == node) answers[i] = all.next(commands.size() / names.size());
   }
   for (size_t i = 0; i < some.size(); ++i) {
     const Key& key = some[i].key;

@@ -26,6 +26,7 @@
 
 #include "src/log.hpp"
 #include "src/redis_session.hpp"
+#include "src/seen_keys.hpp"
 #include "src/store.hpp"
 
 namespace memolock {
@@ -88,14 +89,15 @@ class RedisStore final : public Store {
   enum class Types { own, any };
   /// Returns whether there was something; nothing: it did nothing, as there is a foreign type.
   std::optional<bool> forget_entry(const Key& key, Whose whose, Types types);
-  /// An entry, and which of the nodes has it.
-  struct Located {
-    Key key;
-    size_t node;
-  };
   [[nodiscard]] std::vector<RedisSession*> nodes();
-  [[nodiscard]] std::vector<Located> keys_of(const std::optional<std::string>& tag);
-  void list_some(std::span<const Located> some, const std::function<void(const Listing&)>& each);
+  /// Calls `see` with all entries and locks of a tag, each once, and the number of the node that
+  /// has it.
+  void walk(const std::optional<std::string>& tag,
+            const std::function<void(const Key&, size_t node)>& see);
+  void walk_node(RedisSession& node, const std::string& pattern,
+                 const std::function<bool(const std::string& name)>& is_new);
+  void list_some(std::span<const NumberedKey> some,
+                 const std::function<void(const Listing&)>& each);
 
   RedisSettings settings_;
   const Log& log_;

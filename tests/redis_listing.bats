@@ -127,3 +127,67 @@ at_a_terminal() { script -qec "$* >out" /dev/null </dev/null >screen; }
   is_dropped() { [[ ! -e $MEMOLOCK_CACHE_DIR/.stats/old.counts ]]; }
   await is_dropped
 }
+
+# ---- many entries, and a walk without end ----
+
+# peak COMMAND…: the most memory that memolock had, in KiB.
+peak() {
+  python3 -c 'import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$MEMOLOCK_BIN" "$@"
+}
+
+# bats test_tags=slow
+@test "ls and del of 300 000 entries take at most 16 MiB more than of one" {
+  ! is_sanitized || skip 'built with a sanitizer'
+  many 1
+  local enough=$(($(peak ls --tag t) + 16384)) words
+  many 300000
+  for words in 'ls --tag t' 'ls --json' 'del --all --foreign --tag t --dry-run'; do
+    # shellcheck disable=SC2086
+    (($(peak $words) < enough)) || fail "$words: more than $enough KiB"
+  done
+  redis flushall >/dev/null
+  many 30000
+  (($(peak del --all --foreign --tag t) < enough - 12288)) || fail 'del: more than 4 MiB'
+  equal 0 "$(redis dbsize)"
+}
+
+@test "ls sorts by tag and id up to 100 000 names, and beyond that lists each once all the same" {
+  many 100000
+  memolock ls --tag t >out
+  LC_ALL=C sort -c -t $'\t' -k 2,2 out
+  equal 100000 "$(wc -l <out)"
+  many 100001
+  memolock ls --tag t >out
+  equal 100001 "$(cut -f 2 out | sort -u | wc -l)"
+  equal 100001 "$(wc -l <out)"
+}
+
+@test "an entry is listed and deleted once, whatever keys it has" {
+  memolock get --tag t --id x --ttl 1h --artifact f -- sh -c 'echo out; echo 1 >f'
+  memolock once --tag t --id x --ttl 1h -- true
+  memolock get --tag t --id y --ttl 1h --cache-failures 1h -- false || true
+  equal $'x\nx\ny' "$(memolock ls --tag t | cut -f 2 | sort)"
+  run -0 memolock del --all --tag t
+  equal 2 "$output"
+}
+
+# answering WORD…: the server says that to whatever it is asked, and then waits.
+answering() {
+  spawn "$HELPERS/serve_bytes" "$PWD/server" "$@" sleep 20
+  await test -S server
+}
+
+@test "a SCAN that does not end, ends" {
+  local time=$'*2\r\n$10\r\n1700000000\r\n$1\r\n0\r\n'
+  scanned() { printf '*2\r\n$1\r\n%s\r\n*1\r\n$3\r\nt:x\r\n' "$1"; }
+  answering say "$time" say "$(scanned 7)"$'\n' say "$(scanned 7)"$'\n'
+  refused 'SCAN does not end' memolock ls --store "redis+unix://$PWD/server"
+  end "${spawned[-1]}"
+  rm server
+  local cursors=(say "$time") round
+  for round in 1 2 3 4 5 1 2 3 4 5 1 2 3 4 5; do cursors+=(say "$(scanned $round)"$'\n'); done
+  answering "${cursors[@]}"
+  refused 'SCAN does not end' memolock ls --store "redis+unix://$PWD/server"
+}

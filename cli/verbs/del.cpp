@@ -1,7 +1,5 @@
 #include <unistd.h>
 
-#include <set>
-
 #include <fmt/format.h>
 
 #include "cli/progress.hpp"
@@ -9,15 +7,16 @@
 #include "cli/verbs/verbs.hpp"
 #include "src/descriptor.hpp"
 #include "src/error.hpp"
+#include "src/seen_keys.hpp"
 
 namespace memolock {
 namespace {
 
 size_t count_all(Store& store, const std::string& tag, Whose whose) {
-  std::set<std::string> ids;  // each once, though a mark is listed beside an entry
+  SeenNames ids;  // each once, though a mark is listed beside an entry
   store.list(tag, [&](const Listing& listing) {
     if (whose == Whose::anybodys || listing.running || !listing.record.foreign)
-      ids.insert(listing.record.key.id);
+      (void)ids.add(listing.record.key.id);
   });
   return ids.size();
 }
