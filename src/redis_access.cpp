@@ -156,7 +156,7 @@ void Verdict::take(const Trial& trial, const RedisReply& reply) {
   if (is_sharded && error.find("unknown command") != std::string_view::npos) return;
   if (error.find("NOPERM") == std::string_view::npos) {
     if (!fault_) fault_ = fault(error, "writes");
-  } else if (error.find(" to run ") != std::string_view::npos) {
+  } else if (trial.command.size() == 1 || error.find(" to run ") != std::string_view::npos) {
     auto& refused = trial.purpose == Purpose::waking     ? waking_
                     : trial.purpose == Purpose::listing  ? listing_
                     : trial.purpose == Purpose::failover ? failover_

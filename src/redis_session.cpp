@@ -525,7 +525,7 @@ RedisSession::Awaited RedisSession::await_message(Nanoseconds deadline, int inte
     awaited.ready = connection().await_reply(interrupt, deadline);
     if (awaited.ready != Ready::readable) return awaited;
     const RedisReply reply = connection().read_reply();
-    if (is_message(reply)) awaited.message = message_in(reply);
+    if (is_message(reply)) awaited.message = about_server([&] { return message_in(reply); });
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;
     log_.debug("{}; connecting again", error.what());

@@ -73,8 +73,9 @@ struct Call {
   Words words;
   bool has_command = false;
   bool is_external = false;
-  bool must_run = false;  // whatever the store is like
-  int status = 0;         // of the command
+  bool must_run = false;        // whatever the store is like
+  bool may_be_stopped = false;  // when its lease is lost, however early
+  int status = 0;               // of the command
 
   fs::path folder{};
   pid_t pid = -1;
@@ -115,7 +116,7 @@ Call runner(Chance& chance) {
     add(40, {"--on-timeout", "run"});
   }
   if (call.verb == "once") add(100, {"--ttl", "1h"});
-  if (call.verb != "get") add(20, {"--on-lost-lease", "kill"});
+  call.may_be_stopped = call.verb != "get" && add(20, {"--on-lost-lease", "kill"});
   call.must_run = !fails;
   call.has_command = true;
   if (call.verb != "get") return call;
@@ -320,6 +321,7 @@ std::string Session::fault_of_run(const Call& call, int status) const {
   const bool is_answered = how == "hit" || how == "waited" || how == "skipped";
   if (is_answered || how == "stale")
     return is_answered && ran > 0 ? fmt::format("ran the command of a call that was {}", how) : "";
+  if (call.may_be_stopped && status == 128 + SIGTERM) return "";
   if (ran == 0) {
     const bool may_not = status == 124 || (status == 125 && !call.must_run);
     return may_not ? "" : fmt::format("did not run the command, and exited with {}", status);
