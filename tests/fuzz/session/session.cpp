@@ -375,7 +375,7 @@ void leave_network() {
 
 /// What all threads know of the work.
 struct Work {
-  const char* memolock;
+  std::string memolock;
   fs::path found, scratch;
   std::string self;
   std::vector<uint64_t>
@@ -416,7 +416,7 @@ void labour(Work& work, size_t number) {
   const fs::path home = work.scratch / std::to_string(number);
   fs::create_directories(home);
   Server server(home / "s");
-  Session session(server, home, work.memolock, work.self.c_str());
+  Session session(server, home, work.memolock.c_str(), work.self.c_str());
   while (const auto seed = work.take_seed()) {
     const std::string faults = session.play(*seed);
     note(work, *seed, session, server, faults);
@@ -430,7 +430,8 @@ uint64_t number_in(std::string_view text) {
 }
 
 int fuzz(int argc, char** argv) {
-  Work work{argv[1], argv[2], fs::temp_directory_path() / ("memolock-session-" + new_token()),
+  Work work{fs::absolute(argv[1]), argv[2],
+            fs::temp_directory_path() / ("memolock-session-" + new_token()),
             fs::read_symlink("/proc/self/exe")};
   const std::string_view what(argv[3]);
   work.keeps_all = what == "show";
@@ -440,7 +441,7 @@ int fuzz(int argc, char** argv) {
     work.wanted = number_in(argv[3]);
     work.next = number_in(argv[4]);
   }
-  if (access(work.memolock, X_OK) != 0) throw std::runtime_error("no such memolock");
+  if (access(work.memolock.c_str(), X_OK) != 0) throw std::runtime_error("no such memolock");
   leave_network();
   std::vector<std::thread> threads;
   for (size_t i = 0; i < 8 * std::max(std::thread::hardware_concurrency(), 1U); ++i)
