@@ -13,6 +13,11 @@ namespace {
 // server there, and be cut off on the channel.
 constexpr uint64_t small_value = 1U << 20;
 
+/// As scripts take it that do nothing with 0.
+std::string life_of(Nanoseconds length) {
+  return length > Nanoseconds(0) ? in_milliseconds(length) : "0";
+}
+
 /// How long it is stored, as scripts take it.
 std::string life_of(const Record& record) {
   return record.retained == forever ? "0" : in_milliseconds(record.retained);
@@ -136,11 +141,13 @@ std::string RedisOutcome::answer(const redis_scripts::Script& script,
 }
 
 void let_redis_lock_go(RedisSession& session, const Key& key, const std::string& token,
-                       Nanoseconds linger) {
-  const std::string life = linger == Nanoseconds(0) ? "0" : in_milliseconds(linger);
+                       const RedisRemnant& remnant) {
+  const std::string lock = life_of(remnant.lock);
+  const std::string marker = life_of(remnant.marker);
   const RedisNames names = session.names(key);
   session.about(key, [&] {
-    (void)session.run_script(redis_scripts::let_go, names, {token, names.fail, life}).count();
+    (void)session.run_script(redis_scripts::let_go, names, {token, names.fail, lock, marker})
+        .count();
   });
 }
 

@@ -62,9 +62,14 @@ class RedisOutcome {
   Nanoseconds retry_for_;
 };
 
-/// Releases the lock without an outcome. `linger`: it stays so long instead, to say that there is
-/// one that could not be stored.
+/// What stays in the lock's place when it is released without an outcome: at most one of these.
+struct RedisRemnant {
+  Nanoseconds lock{0};    ///< the lock itself, to say that there is one that could not be stored
+  Nanoseconds marker{0};  ///< the released marker that was there before, if its value still is
+};
+
+/// Releases the lock without an outcome.
 void let_redis_lock_go(RedisSession& session, const Key& key, const std::string& token,
-                       Nanoseconds linger);
+                       const RedisRemnant& remnant = {});
 
 }  // namespace memolock

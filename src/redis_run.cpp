@@ -44,19 +44,27 @@ Nanoseconds persistence(const RedisSettings& settings) {
                                       : std::max(settings.timeout, settings.lease);
 }
 
+/// What the script `acquire` has said.
+struct Acquired {
+  Nanoseconds at{0};  // the server's clock
+  Sighting stored;
+  Nanoseconds marked_until{0};  // how long the released marker would have been there, boot clock
+};
+
 class RedisLock final : public Lock {
  public:
-  /// Of a lock taken at `acquired` (the server's clock), asked for at `asked` (boot clock).
-  RedisLock(RedisStore& store, Key key, std::string token, Nanoseconds asked, Nanoseconds acquired,
-            bool news)
+  /// Of a lock asked for at `asked` (boot clock).
+  RedisLock(RedisStore& store, Key key, std::string token, Nanoseconds asked,
+            const Acquired& acquired)
       : store_(store),
         session_(store.session()),
         key_(std::move(key)),
         names_(session_.names(key_)),
-        authority_{std::move(token), in_microseconds(acquired)},
+        authority_{std::move(token), in_microseconds(acquired.at)},
         asked_(asked),
-        acquired_(acquired),
-        news_(news) {}
+        acquired_(acquired.at),
+        marked_until_(acquired.marked_until),
+        news_(acquired.stored != store.seen()) {}
   ~RedisLock() override { abandon(); }
   RedisLock(const RedisLock&) = delete;
   RedisLock& operator=(const RedisLock&) = delete;
@@ -135,8 +143,10 @@ class RedisLock final : public Lock {
     if (std::exchange(released_, true)) return;
     // The signal that made this caller give up, or --wait, must not keep it from saying so.
     session_.set_cutoff({-1, std::max(session_.cutoff().until, after(boot_now(), a_moment))});
-    const auto failure = failure_of(
-        [&] { let_redis_lock_go(session_, key_, authority_.token, Nanoseconds(0)); });
+    const auto failure = failure_of([&] {
+      const Nanoseconds marker = marked_until_ - boot_now();
+      let_redis_lock_go(session_, key_, authority_.token, {.marker = marker});
+    });
     // Then the lock expires by itself.
     if (failure) (void)failure_of([&] { store_.log().info("{}", *failure); });
   }
@@ -185,7 +195,7 @@ class RedisLock final : public Lock {
     // So long a waiter who missed the message takes the run for one in progress.
     constexpr std::chrono::seconds linger(2);
     const auto failure = failure_of(
-        [&] { let_redis_lock_go(session_, key_, authority_.token, linger); });
+        [&] { let_redis_lock_go(session_, key_, authority_.token, {.lock = linger}); });
     if (failure) (void)failure_of([&] { store_.log().info("{}", *failure); });
   }
 
@@ -196,6 +206,7 @@ class RedisLock final : public Lock {
   RedisAuthority authority_;
   Nanoseconds asked_;
   Nanoseconds acquired_;
+  Nanoseconds marked_until_;  // boot clock
   bool news_;
   bool released_ = false;
   std::shared_ptr<Spool> spool_;
@@ -210,17 +221,11 @@ void give_back(RedisStore& store, const Key& key, const std::string& token) {
   const Nanoseconds timeout = std::min(settings.timeout, a_moment);
   RedisSession session(settings.address, timeout, Cutoff{}.within(2 * timeout), store.log());
   try {
-    let_redis_lock_go(session, key, token, Nanoseconds(0));
+    let_redis_lock_go(session, key, token);
   } catch (const Error& error) {
     store.log().debug("{}", error.what());  // the lock expires by itself
   }
 }
-
-/// What the script `acquire` has said.
-struct Acquired {
-  Nanoseconds at{0};  // the server's clock
-  Sighting stored;
-};
 
 /// Nothing: somebody else has the lock.
 std::optional<Acquired> acquired_from(RedisSession& session, const RedisReply& reply) {
@@ -228,8 +233,10 @@ std::optional<Acquired> acquired_from(RedisSession& session, const RedisReply& r
     if (reply.integer() != 0) reply.refuse();
     return std::nullopt;
   }
-  const auto [seconds, microseconds, token, length, outcome] = reply.array<5>();
-  Acquired acquired{session.set_clock(*seconds, *microseconds), {}};
+  const auto [seconds, microseconds, token, length, outcome, marked] = reply.array<6>();
+  Acquired acquired;
+  acquired.at = session.set_clock(*seconds, *microseconds);
+  acquired.marked_until = after(boot_now(), std::chrono::milliseconds(life_in(*marked)));
   if (!length->is_nil()) acquired.stored.entry = {token->text_or_empty(), length->count()};
   if (!outcome->is_nil()) acquired.stored.note_failure(*outcome);
   return acquired;
@@ -296,8 +303,7 @@ std::unique_ptr<Lock> acquire_redis_lock(RedisStore& store, const Key& key, Keep
   const Nanoseconds asked = boot_now();
   const auto acquired = ask_for_lock(store, key, names, token);
   if (!acquired) return nullptr;
-  const bool news = !(acquired->stored == store.seen());
-  auto lock = std::make_unique<RedisLock>(store, key, token, asked, acquired->at, news);
+  auto lock = std::make_unique<RedisLock>(store, key, token, asked, *acquired);
   lock->begin_lease();
   return lock;
 }

@@ -95,15 +95,21 @@ end
 
 /// ARGV: token, lease in ms. Takes the lock if nobody holds it. Returns 0, or what is stored now:
 /// {seconds, microseconds, token of the meta, length of the value, {token, fate} of the last
-/// outcome that is no entry}, false where there is none.
+/// outcome that is no entry}, false where there is none; and how long in ms the released marker
+/// would have been there.
 inline constexpr Script acquire{"", R"(
 local held_by = holder()
 if held_by and held_by ~= ARGV[1] then return 0 end
-if not held_by then redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2]) end
+local marked = 0
+if not held_by then
+  marked = math.max(redis.call('PTTL', KEYS[2]), 0)
+  redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+end
 local time = redis.call('TIME')
 local size = redis.call('EXISTS', KEYS[1]) == 1 and redis.call('STRLEN', KEYS[1])
 local run = redis.pcall('HMGET', KEYS[5], 'token', 'fate')
-return {time[1], time[2], redis.call('HGET', KEYS[3], 'token'), size, not run.err and run}
+return {time[1], time[2], redis.call('HGET', KEYS[3], 'token'), size, not run.err and run,
+  marked}
 )"};
 
 /// ARGV: token, lease in ms, when the lock was acquired and until when this request may take a lock
@@ -246,16 +252,20 @@ wake(ARGV[4], ARGV[1])
 return answer
 )"};
 
-/// ARGV: token, the channel fail, how long the lock stays in ms (0: it goes). Ends a run without an
+/// ARGV: token, the channel fail, how long the lock stays in ms (0: it goes), how long the released
+/// marker is to be there in its place, if the value still is (0: not). Ends a run without an
 /// outcome. Gone, the lock means that a waiter takes over. Still there after this message, it means
 /// that the outcome could not be stored and that no other will: even a server out of memory can say
 /// that much.
 inline constexpr Script let_go{"", R"(
 if holder() ~= ARGV[1] then return 0 end
-if ARGV[3] == '0' then
-  redis.call('DEL', KEYS[2])
-else
+if ARGV[3] ~= '0' then
   redis.call('PEXPIRE', KEYS[2], ARGV[3])
+else
+  redis.call('DEL', KEYS[2])
+  if ARGV[4] ~= '0' and redis.call('EXISTS', KEYS[1]) == 1 then
+    redis.call('SET', KEYS[2], released, 'PX', ARGV[4])
+  end
 end
 wake(ARGV[2], ARGV[1])
 return 1

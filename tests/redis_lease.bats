@@ -448,6 +448,24 @@ interrupted_at() {
   equal t:x "$(redis keys '*')"
 }
 
+# bats test_tags=slow
+@test "one who has the lock, and finds what was stored just before, puts the released marker back" {
+  local monitor
+  slow_get 2
+  await has_received 1
+  redis-cli -s "$REDIS_SOCKET" monitor >seen &
+  monitor=$!
+  servers+=($monitor)
+  await grep -q OK seen
+  redis set t:x new px 60000 >/dev/null
+  redis set t/lock:x released px 60000 >/dev/null
+  finish "${spawned[-1]}"
+  end $monitor
+  ran_times 0
+  equal 1 "$(grep -c 'lua\] "SET" "t/lock:x" "released"' seen)"
+  equal released "$(redis get t/lock:x)"
+}
+
 # ---- --on-lost-lease ----
 
 # told_to_end COMMAND…: a command that says so when it gets TERM, and whose lease is lost by COMMAND.
