@@ -25,7 +25,9 @@ class ExclusiveCall {
 
   Outcome lock() {
     const Nanoseconds deadline = deadline_of(request_);
-    for (;;) {
+    for (bool again = false;; again = true) {
+      // Or the store would have no more time to answer.
+      if (again && boot_now() >= deadline) return time_out();
       if (const auto lock = try_acquire()) return run(*lock, Mark::none);
       const auto watch = store_.watch(request_.key);
       if (watch) refuse_deadlock(request_, watch->run());

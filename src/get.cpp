@@ -56,9 +56,12 @@ class Call {
 
   Outcome carry_out() {
     if (request_.refresh) stored_.refuse_older();
-    for (;;) {
+    for (bool again = false;;) {
       try {
+        // Or the store would have no more time to answer.
+        if (again && boot_now() >= deadline_) return time_out();
         if (auto outcome = try_once()) return *outcome;
+        again = true;
       } catch (const RefusedArchive& refused) {
         log_.info("{}: {}; treated as a miss", name(), refused.what());
         stored_.refuse_artifacts();
@@ -109,6 +112,7 @@ class Call {
     if (found.use == Use::stale_and_refresh && !look_up_only()) {
       // A copy of this process could not give the command what such a word names.
       if (names_descriptor(request_.command)) return std::nullopt;
+      store_.end_wait();
       // Before the run in the background makes new ones.
       restore_artifacts(request_, *found.entry, signals_);
       if (nobody_refreshes() && split_off() == Side::background) return refresh();

@@ -44,6 +44,7 @@ class LocalStore final : public Store {
 
   [[nodiscard]] Nanoseconds now() override { return wall_now(); }
   void fetch_files() override {}  // they lie in the entry's own file
+  void end_wait() override {}     // nothing is
   [[nodiscard]] std::unique_ptr<Entry> look_up(const Key& key) override;
   [[nodiscard]] std::unique_ptr<Entry> failure(const Key& key) override;
   [[nodiscard]] std::optional<Record> mark(const Key& key) override;

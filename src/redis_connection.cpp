@@ -57,11 +57,19 @@ uint64_t RedisConnection::size_of(std::span<const Piece> pieces) {
 }
 
 void RedisConnection::flush() {
-  const auto pieces = std::exchange(unsent_, {});
+  auto pieces = std::exchange(unsent_, {});
   if (pieces.empty()) return;
+  const bool is_large = size_of(pieces) > 64U << 10;
+  if (logins_ > 0 && is_large) {
+    // Before the request, whose rate would not be known if it began in the middle.
+    std::string& front = pieces.front().bytes;
+    if (!socket_->send(front.substr(0, login_size_), RedisSocket::Then::nothing)) return;
+    front.erase(0, login_size_);
+    check_login();
+  }
   // The login belongs to connecting; what is sent with it begins when that is done.
   if (logins_ == 0) socket_->begin_request();
-  if (size_of(pieces) > 64U << 10) socket_->expect_upload();
+  if (is_large) socket_->expect_upload();
   for (const Piece& piece : pieces) {
     const bool more = piece.file >= 0;
     if (!socket_->send(piece.bytes, more ? RedisSocket::Then::more : RedisSocket::Then::nothing))
@@ -79,10 +87,12 @@ void RedisConnection::log_in(const RedisAddress& address) {
     queue({"AUTH", address.password});
   }
   if (!unsent_.empty()) ++logins_;
-  if (address.database == 0) return;
-  const std::string database = std::to_string(address.database);
-  queue({"SELECT", database});
-  ++logins_;
+  if (address.database != 0) {
+    const std::string database = std::to_string(address.database);
+    queue({"SELECT", database});
+    ++logins_;
+  }
+  if (logins_ > 0) login_size_ = unsent_.front().bytes.size();
 }
 
 /// A server that does not know AUTH quotes its arguments.

@@ -49,8 +49,8 @@ class RedisConnection {
   }
 
   /// Sends all that is queued, in one write where it fits: a request begins, and all replies until
-  /// the next one share its time. A server that stops taking it is no
-  /// error here: the next reply says why.
+  /// the next one share its time. A server that stops taking it is not an error here: the next
+  /// reply says why.
   void flush();
 
   /// The next reply, messages of subscriptions included; flushes first. What the server calls an
@@ -74,6 +74,8 @@ class RedisConnection {
   [[nodiscard]] int descriptor() const { return socket_->descriptor(); }
   /// What ends waits from now on.
   void set_cutoff(const Cutoff& cutoff) { socket_->set_cutoff(cutoff); }
+  /// Whether the last request may have taken longer than the timeout, or than the cutoff allowed.
+  [[nodiscard]] bool has_moved_much() const { return socket_->has_moved_much(); }
 
  private:
   struct Piece {  // of what is to be sent: bytes, and a part of a file behind them
@@ -90,8 +92,9 @@ class RedisConnection {
   std::unique_ptr<RedisSocket> socket_;
   RedisReplyReader replies_;
   std::vector<Piece> unsent_;
-  int logins_ = 0;        // how many commands of the login have not been answered
-  std::string password_;  // so that no message shows it
+  int logins_ = 0;         // how many commands of the login have not been answered
+  size_t login_size_ = 0;  // their bytes, in front of what is sent first
+  std::string password_;   // so that no message shows it
 };
 
 }  // namespace memolock

@@ -209,6 +209,7 @@ RedisReplyReader::RedisReplyReader(RedisSocket& from)
 RedisReply RedisReplyReader::next() {
   budget_ = largest_reply;
   string_budget_ = largest_strings_;
+  is_message_ = false;
   from_->begin_reply();
   return element(0);
 }
@@ -248,7 +249,10 @@ RedisReply RedisReplyReader::elements(RedisReply::Type type, size_t count, int d
   reply.type_ = type;
   constexpr size_t usual = 32;  // the count is but a claim
   reply.elements_.reserve(std::min(count, usual));
-  while (reply.elements_.size() < count) reply.elements_.push_back(element(depth + 1));
+  while (reply.elements_.size() < count) {
+    reply.elements_.push_back(element(depth + 1));
+    if (depth == 0 && reply.elements_.size() == 1) is_message_ = begins_message(reply);
+  }
   return reply;
 }
 
@@ -268,8 +272,37 @@ RedisReply RedisReplyReader::decoded(size_t size) {
   return reply;
 }
 
+/// Whether it is what a subscriber is told: of its payload it is enough to know that there is one.
+bool RedisReplyReader::begins_message(const RedisReply& reply) {
+  const RedisReply& kind = reply.elements_.front();
+  return kind.is_text("message") || kind.is_text("smessage");
+}
+
+/// A string of the next `size` bytes, without them.
+RedisReply RedisReplyReader::skipped(uint64_t size) {
+  from_->expect_download();
+  RedisReply reply;
+  reply.type_ = RedisReply::Type::string;
+  reply.string_.size = size;
+  for (uint64_t left = size; left > 0;) {
+    if (held().empty()) receive();
+    const size_t part = std::min<uint64_t>(held().size(), left);
+    left -= part;
+    take(part);
+  }
+  end_string();
+  return reply;
+}
+
+void RedisReplyReader::end_string() {
+  hold(2);
+  if (!held().starts_with("\r\n")) from_->fail(malformed);
+  take(2);
+}
+
 /// A string of the next `size` bytes, which go to a file as they come.
 RedisReply RedisReplyReader::streamed(uint64_t size) {
+  if (is_message_) return skipped(size);
   if (size > string_budget_)
     throw OversizedReply(from_->worded(
         fmt::format("sent more than {} in one answer", format_size(largest_strings_))));
@@ -291,9 +324,7 @@ RedisReply RedisReplyReader::streamed(uint64_t size) {
     done += part.size();
     take(part.size());
   }
-  hold(2);
-  if (!held().starts_with("\r\n")) from_->fail(malformed);
-  take(2);
+  end_string();
   string.hash = hash.value();
   return reply;
 }

@@ -227,6 +227,9 @@ class RedisReplyReader {
   RedisReply elements(RedisReply::Type type, size_t count, int depth);
   RedisReply decoded(size_t size);
   RedisReply streamed(uint64_t size);
+  RedisReply skipped(uint64_t size);
+  void end_string();
+  static bool begins_message(const RedisReply& reply);
   std::string_view line();
   void hold(size_t size);
   void receive();
@@ -241,6 +244,7 @@ class RedisReplyReader {
   uint64_t budget_ = 0;  // bytes that the rest of this reply may take in memory
   uint64_t largest_strings_ = 1ULL << 20;
   uint64_t string_budget_ = 0;  // and in files
+  bool is_message_ = false;     // this reply, whose payload is not kept
 };
 
 }  // namespace memolock

@@ -89,19 +89,19 @@ std::vector<RedisHost> RedisRouter::others(const RedisHost& than) const {
 /// Takes the word of the first whose answer is enough, else of the last that has one.
 void RedisRouter::ask_one_of(const std::vector<RedisHost>& hosts, const Cutoff& cutoff,
                              const std::function<bool()>& is_enough) {
-  // Each has a share of the time, to connect and to answer, but enough for a node that is far. A
-  // map may name any number of them.
+  // Each has a share of the time to connect and as long to answer, but enough for a node that is
+  // far. A map may name any number of them.
   constexpr int64_t enough = 6;
   constexpr Nanoseconds least = std::chrono::milliseconds(300);
   const auto count = static_cast<int64_t>(std::max<size_t>(hosts.size(), 1));
   const Nanoseconds share = std::max(timeout_ / count, std::min(least, timeout_));
-  const Cutoff for_all = cutoff.within(std::max(timeout_, enough * share));
+  const Cutoff for_all = cutoff.within(2 * std::max(timeout_, enough * share));
   std::string last_fault = fmt::format("the store at {}: no other node is known", cluster_.shown());
   bool has_learned = false;
   for (const RedisHost& host : hosts) {
     try {
       const RedisAddress address = cluster_.at(host);
-      RedisConnection connection(address, share, for_all.within(share));
+      RedisConnection connection(address, share, for_all.within(2 * share));
       connection.queue({"CLUSTER", "SLOTS"});
       const RedisReply answer = connection.read_reply();
       const std::string name = fmt::format("the store at {}", address.shown());

@@ -169,10 +169,11 @@ class RedisLock final : public Lock {
     return [key = key_, names = names_, authority = authority_, timeout, session,
             lease = in_milliseconds(store_.settings().lease), ahead = store_.now() - boot_now(),
             &broken = broken_]() mutable {
-      // What is given up by then, and is still on its way, must not take the lock after its
-      // release.
-      const std::string until = in_microseconds(after(boot_now() + ahead, timeout));
-      session->set_cutoff(Cutoff{}.within(timeout));
+      // To connect and to be answered. What is given up by then, and is still on its way, must not
+      // take the lock after its release.
+      const Nanoseconds in_all = 2 * timeout;
+      const std::string until = in_microseconds(after(boot_now() + ahead, in_all));
+      session->set_cutoff(Cutoff{}.within(in_all));
       const std::string said = session->about(key, [&] {
         const RedisReply reply = session->run_script(
             redis_scripts::renew, names, {authority.token, lease, authority.acquired, until});

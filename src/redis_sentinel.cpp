@@ -55,9 +55,9 @@ RedisAddress find_master(const RedisAddress& service, Nanoseconds timeout, const
   std::string last_fault = "no sentinel knows a master of that name";
   for (const auto& host : hosts) {
     try {
-      // to connect to it and to ask
+      // to connect to it, and as long to ask
       const auto master = ask(service, sentinel_address(service, host), share,
-                              cutoff.within(share));
+                              cutoff.within(2 * share));
       if (master) {
         log.debug("the master is {}, says {}", master->shown(), host.name);
         return *master;

@@ -269,6 +269,9 @@ auto RedisSession::persist(Nanoseconds retry_for, const Request& request) {
     Nanoseconds enough{0};
     try {
       auto answer = about_server([&] { return request(connection()); });
+      // What takes long to arrive counts against its rate, not against the time of what follows.
+      if (connection_->has_moved_much())
+        set_cutoff({cutoff_.interrupt, after(cutoff_.until, boot_now() - begun)});
       if (is_detour_) disconnect();
       return answer;
     } catch (const Refused&) {

@@ -57,6 +57,7 @@ class RedisStore final : public Store {
 
   [[nodiscard]] Nanoseconds now() override { return session_.now(); }
   void fetch_files() override { fetches_files_ = true; }
+  void end_wait() override { session_.set_cutoff({session_.cutoff().interrupt}); }
   [[nodiscard]] std::unique_ptr<Entry> look_up(const Key& key) override;
   [[nodiscard]] std::unique_ptr<Entry> failure(const Key& key) override;
   [[nodiscard]] std::optional<Record> mark(const Key& key) override;

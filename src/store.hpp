@@ -154,6 +154,8 @@ class Store {
   /// From now on the artifacts of an entry come with it. For who will not restore any they would
   /// be a waste.
   virtual void fetch_files() = 0;
+  /// The call has its answer: what is still asked is not bounded by --wait.
+  virtual void end_wait() = 0;
   /// The kept entry, fresh or not; null when there is none. What is damaged or foreign counts as
   /// none; `say` of the store is told.
   [[nodiscard]] virtual std::unique_ptr<Entry> look_up(const Key& key) = 0;

@@ -49,6 +49,7 @@ void TransferLimit::expect_much() {
   window_.end = after(boot_now(), window_.span);
   window_.has_rate = true;
   window_.is_cut = false;
+  window_.is_large = true;
 }
 
 /// Not of what is sent while one connects, which is no answer to anything.
@@ -107,7 +108,8 @@ bool TransferLimit::extend() {
              .received = window_.received,
              .moved = moved,
              .acknowledged = acknowledged,
-             .has_rate = !has_arrived};
+             .has_rate = !has_arrived,
+             .is_large = window_.is_large};
   return true;
 }
 

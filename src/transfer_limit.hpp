@@ -64,6 +64,9 @@ class TransferLimit {
   /// while this process was stopped is taken.
   void check();
 
+  /// Whether the request may have taken longer than the timeout, or than the cutoff allowed.
+  [[nodiscard]] bool has_moved_much() const { return window_.is_large; }
+
   [[nodiscard]] Nanoseconds left() const;
   /// "WHAT within 2s", for when it is over.
   [[nodiscard]] Error over(const std::string& what) const;
@@ -84,6 +87,7 @@ class TransferLimit {
     uint64_t acknowledged = 0;        // of what was sent, then
     bool has_rate = false;            // less than 64 KiB is too little, not only no answer
     bool is_cut = false;              // it ends with the cutoff
+    bool is_large = false;            // more than 64 KiB are moved
     Nanoseconds grace_end = forever;  // of what was there when it had ended
   };
 
