@@ -437,6 +437,7 @@ RedisAnswers RedisSession::read(const std::vector<RedisCommand>& commands, Nanos
     try {
       return exchange(connection, commands);
     } catch (const OutOfMemory&) {
+      if (!connection_) throw;  // it was said to what is sent before a request
       return exchange_by_script(connection, commands);
     }
   });

@@ -176,6 +176,16 @@ bears() {
   done
 }
 
+@test "a primary that has no memory to say what it is cannot be asked" {
+  say_at_port $'-OOM x\r\n-OOM x\r\n-OOM x\r\n-OOM x\r\n'
+  primary=$at
+  say_at_port "$(printf '*2\r\n$9\r\n%s\r\n$5\r\n%s\r\n' "${primary%:*}" "${primary#*:}")"$'\n'
+  run --separate-stderr -0 memolock get --store "redis+sentinel://$at/main" --tag t --id x --ttl 1h \
+    --store-timeout 300ms -- sh -c 'echo >>ran'
+  contains "$stderr" 'OOM x; running the command without the store'
+  equal 1 "$(wc -l <ran)"
+}
+
 # Answers to EXEC, and to a pipeline: each begins where a line would be.
 shapes=(':0' '*-1' '$-1' '*0' '*1|:1' '+OK' '%1|+a|+b' '%9223372036854775807' '%4611686018427387904' '*9223372036854775807'
   '*2147483647' '*1|*1|*1|*1|*1|*1|*1|*1|*1|*1|:1' '*5|*2|$1|1|$1|2|*-1|:-1|$1|v|*-1' '*5|:1|:1|:1|:1|:1'

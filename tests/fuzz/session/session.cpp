@@ -116,7 +116,10 @@ Call runner(Chance& chance) {
     add(40, {"--on-timeout", "run"});
   }
   if (call.verb == "once") add(100, {"--ttl", "1h"});
-  call.may_be_stopped = call.verb != "get" && add(20, {"--on-lost-lease", "kill"});
+  if (call.verb != "get") {
+    call.may_be_stopped = chance.is(20);
+    add(100, {"--on-lost-lease", call.may_be_stopped ? "kill" : "continue"});
+  }
   call.must_run = !fails;
   call.has_command = true;
   if (call.verb != "get") return call;
