@@ -161,6 +161,19 @@ replaced_by() {
 }
 
 # bats test_tags=slow
+@test "an announcement that is larger than --max-entry does not disturb who waits" {
+  its_lock 60000
+  spawn_get --max-entry 100KiB -v -- counted echo ours >out 2>err
+  await began_to_wait 1 err
+  head -c 3000000 /dev/zero >big
+  for _ in {1..5}; do redis -x publish t/notif:x <big >/dev/null; done
+  its_value theirs 60000
+  finish_all
+  equal theirs "$(<out)"
+  lacks "$(<err)" 'sent more'
+  ran_times 0
+}
+
 @test "a value that it stores without a word is found when its lock expires" {
   its_lock 1000
   spawn_get -- counted echo ours >out

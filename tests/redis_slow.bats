@@ -245,3 +245,44 @@ runs_once() {
   release a
   finish "$holder"
 }
+
+# ---- what follows a large answer ----
+
+# behind_slow_link: from now on the link takes three seconds for the entry t:x, which is 900 kB and as old as can be.
+behind_slow_link() {
+  head -c 900000 /dev/zero >big
+  memolock get --tag t --id x --ttl 1ms "$@" -- cat big >/dev/null
+  relay --rate 300000
+}
+
+@test "an entry that takes longer to read than --wait is refreshed behind it" {
+  behind_slow_link --stale 1h
+  run -0 --separate-stderr memolock get --tag t --id x --ttl 1h --stale 1h --wait 0 -- echo new
+  equal '' "$stderr"
+  is_refreshed() { equal new "$(redis get t:x)" 2>/dev/null; }
+  await is_refreshed
+}
+
+@test "an expired entry that takes longer to read than --wait is replaced" {
+  behind_slow_link --stale-if-error 1h
+  run -0 --separate-stderr memolock get --tag t --id x --ttl 1h --stale-if-error 1h --wait 0 -- counted echo new
+  equal '' "$stderr"
+  equal new "$output"
+  equal new "$(redis get t:x)"
+  ran_times 1
+}
+
+@test "a large result is stored over a slow link though the connection has to be made anew, with a login" {
+  redis config set requirepass sesame >/dev/null
+  export REDISCLI_AUTH=sesame
+  relay_to "$(a_port)" --rate 300000
+  head -c 1800000 /dev/zero >big
+  spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- held a cat big >out
+  getter=$!
+  await test -e a.started
+  redis client kill type normal >/dev/null
+  release a
+  finish "$getter"
+  same_bytes big out
+  equal 1800000 "$(redis strlen t:x)"
+}
