@@ -272,10 +272,10 @@ return 1
 )"};
 
 /// ARGV: lease in ms, whether foreign values are meant too ("1"), and keys of types that are not
-/// memolock's ("1"). The released marker goes before the value, for the reason said at `commit`.
-/// Forgets the entry, a failure that is kept (fate 4, see Fate) and a mark, and has a run in
-/// progress not stored. Returns 1, 0 when there was none of them, or "type" when it did nothing
-/// since there is such a key.
+/// memolock's ("1"). The released marker goes before the value, for the reason said at `commit`,
+/// and stays beside a value that stays. Forgets the entry, a failure that is kept (fate 4, see
+/// Fate) and a mark, and has a run in progress not stored. Returns 1, 0 when there was none of
+/// them, or "type" when it did nothing since there is such a key.
 inline constexpr Script forget{rights, R"(
 local found = 0
 local types = {'string', 'string', 'hash', 'string', 'hash', [8] = 'hash'}
@@ -288,8 +288,8 @@ for i, type in pairs(types) do
 end
 found = found + redis.call('DEL', KEYS[8])
 local held_by = holder()
-if not held_by then redis.call('DEL', KEYS[2]) end
 if ARGV[2] == '1' or redis.call('EXISTS', KEYS[1]) == 0 or is_own() then
+  if not held_by then redis.call('DEL', KEYS[2]) end
   found = found + redis.call('DEL', KEYS[1])
   redis.call('DEL', KEYS[3], KEYS[4])
 end
@@ -304,8 +304,8 @@ end
 return math.min(found, 1)
 )"};
 
-/// ARGV: the channel fail, lease in ms. Takes the lock from whoever holds it, and tells him at his
-/// next renewal or at his run's end. Returns 1, or 0 when nobody holds it.
+/// ARGV: the channel fail, lease in ms. Takes the lock from whoever holds it; that holder is told
+/// at its next renewal or at its run's end. Returns 1, or 0 when nobody holds it.
 inline constexpr Script break_lock{"", R"(
 local held_by = holder()
 if not held_by then return 0 end

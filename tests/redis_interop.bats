@@ -340,6 +340,23 @@ has_left() {
   its_lock 60000
 }
 
+@test "del takes the marker away where there is no value" {
+  redis set t/lock:x released px 60000 >/dev/null
+  run -0 memolock del --tag t --id x
+  is_absent t/lock:x
+}
+
+@test "del --all leaves the marker beside a value that it leaves" {
+  get -- echo ours
+  redis set t:x them! >/dev/null
+  redis set t/lock:x released px 60000 >/dev/null
+  equal 0 "$(memolock del --all --tag t)"
+  equal them! "$(redis get t:x)"
+  equal released "$(redis get t/lock:x)"
+  equal 1 "$(memolock del --all --foreign --tag t)"
+  is_absent t/lock:x
+}
+
 @test "a renewal does not replace the marker" {
   watch_markers
   spawn_get --lease 10m --on-lost-lease continue -- counted held a echo ours >out
