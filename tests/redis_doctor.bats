@@ -299,6 +299,32 @@ time_at() { printf '*2\r\n$10\r\n%d\r\n$1\r\n0\r\n%.0s' "$1" 1 "$1" 2 "$1" 3; }
   found ok memory 'of 1.0 GiB'
 }
 
+@test "locks with names longer than any of memolock's are passed over" {
+  start_redis
+  redis eval 'for i = 1, 20 do redis.call("SET", "t/lock:" .. i .. string.rep("x", 100000), "theirs") end' 0 >/dev/null
+  examined 0 --store "$(here)"
+  found ok locks 'none of another program outlasts a day'
+  redis set t/lock:y theirs >/dev/null
+  examined 0 --store "$(here)"
+  found advice locks 't:y is locked by another program without end'
+}
+
+# keys_looked_at: among how many keys it has looked for locks.
+keys_looked_at() {
+  sed -n 's/^ok  *locks  *none of another program among the first \([0-9]*\) keys or so outlasts a day$/\1/p' <<<"$output"
+}
+
+@test "of a server with very many keys, or one that is slow, it says among how many it has looked for locks" {
+  start_redis
+  redis eval 'for i = 1, 320000 do redis.call("SET", "k" .. i, "") end' 0 >/dev/null
+  examined 0 --store "$(here)"
+  (($(keys_looked_at) > 0)) || fail "$output"
+  spawn "$HELPERS/slow_relay" "$PWD/relay" "$REDIS_SOCKET" --delay 20
+  await test -S relay
+  examined 0 --store "redis+unix://$PWD/relay"
+  (($(keys_looked_at) > 0 && $(keys_looked_at) <= 51000)) || fail "$output"
+}
+
 @test "a server that may drop locks is advised against" {
   for policy in allkeys-lru allkeys-random volatile-lru volatile-ttl; do
     start_redis --maxmemory 100mb --maxmemory-policy "$policy"

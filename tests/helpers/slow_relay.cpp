@@ -2,6 +2,7 @@
 //
 // WHERE and SERVER are each the path of a unix socket, or an IPv4 address and a port, ADDRESS:PORT.
 //   --rate BYTES           so many bytes a second each way
+//   --delay MILLISECONDS   what the server says comes so much later
 //   --trickle AFTER        one byte each 0.4 s from the server, after so many of a connection
 //   --flood AFTER TEXT     that text without end instead of what the server says from there on
 //   --replace FROM TO      in what the server says; both may have \r and \n
@@ -36,7 +37,8 @@ using memolock::Descriptor;
 using std::chrono::milliseconds;
 
 struct Options {
-  size_t rate = 0;  // 0: no limit
+  size_t rate = 0;        // 0: no limit
+  milliseconds delay{0};  // of each piece that is read
   size_t trickle_after = SIZE_MAX;
   size_t flood_after = SIZE_MAX;
   std::string flood;
@@ -88,7 +90,7 @@ const sockaddr* address_of(const Place& place) {
   return reinterpret_cast<const sockaddr*>(&place.address);
 }
 
-/// The path appears once clients are welcome there.
+/// The path appears once clients can connect.
 Descriptor listen_at(const std::string& where) {
   const bool is_path = where.find('/') != std::string::npos;
   const std::string early = is_path ? where + "-" : where;
@@ -129,6 +131,7 @@ class Lane {
  private:
   void pass(std::string bytes) {
     if (!is_of_server_) return say(bytes);
+    std::this_thread::sleep_for(options_.delay);
     for (const auto& [old_text, new_text] : options_.replacements)
       if (const size_t at = bytes.find(old_text); at != std::string::npos)
         bytes.replace(at, old_text.size(), new_text);
@@ -140,6 +143,8 @@ class Lane {
     if (bytes.empty()) return;
     while (is_open_ && options_.flood_after != SIZE_MAX) say(options_.flood);
     for (const char& byte : bytes) {
+      // Neither socket is closed before this ends.
+      if (!is_open_) return;
       std::this_thread::sleep_for(milliseconds(400));
       say({&byte, 1});
     }
@@ -181,6 +186,7 @@ Options read_options(int argc, char** argv) {
   for (int i = 3; i < argc; ++i) {
     const std::string_view word = argv[i];
     if (word == "--rate") options.rate = std::stoul(argv[++i]);
+    if (word == "--delay") options.delay = milliseconds(std::stoul(argv[++i]));
     if (word == "--trickle") options.trickle_after = std::stoul(argv[++i]);
     if (word == "--flood") {
       options.flood_after = std::stoul(argv[++i]);
