@@ -275,9 +275,11 @@ size_t RedisStore::forget_all(const std::string& tag, Whose whose) {
 std::vector<RedisSession*> RedisStore::nodes() {
   if (!settings_.address.is_cluster()) return {&session_};
   if (nodes_.empty())
-    for (RedisAddress& address : session_.primaries())
+    for (RedisAddress& address : session_.primaries()) {
       nodes_.push_back(
           std::make_unique<RedisSession>(std::move(address), settings_.timeout, cutoff_, log_));
+      nodes_.back()->limit_strings(settings_.max_entry);
+    }
   std::vector<RedisSession*> all;
   for (const auto& node : nodes_) all.push_back(node.get());
   return all;

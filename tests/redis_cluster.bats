@@ -361,6 +361,14 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   equal other "$(memolock ls | cut -f 2)"
 }
 
+@test "ls reads as much from a node of a cluster as from a server" {
+  use_cluster
+  local id
+  id=$(id_at 1)
+  head -c 2000000 /dev/zero | node 1 -x set "t/lock:{$id}" >/dev/null
+  equal "$id" "$(memolock ls -q | cut -f 2)"
+}
+
 @test "an entry whose slot moves is waited for, and found where it is then" {
   use_cluster
   local id
