@@ -1,4 +1,4 @@
-// What an ACL user must be allowed on a Redis server, and whether he is.
+// What an ACL user must be allowed on a Redis server, and whether that user is.
 #pragma once
 
 #include <string>

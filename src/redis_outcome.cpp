@@ -48,7 +48,7 @@ RedisArgument RedisOutcome::stream(Stream stream) const {
   return RedisArgument::of_file(spool_.file(stream), spool_.base(stream), size);
 }
 
-/// Says whose it is, too: two holders may write there when one has lost his lease.
+/// Says whose it is, too: two holders may write there when one has lost its lease.
 void RedisOutcome::upload() const {
   if (!needs_upload()) return;
   // It should outlive the steps between, and no longer.

@@ -41,8 +41,8 @@ RedisWatch::RedisWatch(RedisStore& store, Key key, const std::string& token, Sig
   refresh();
 }
 
-/// Who waits learns within a lease and a half of his last look what has become of the run, or of
-/// the server.
+/// A waiter learns within a lease and a half of its last look what has become of the run, or of the
+/// server.
 void RedisWatch::refresh(Nanoseconds deadline) {
   const Nanoseconds lease = store_.settings().lease;
   const Nanoseconds now = boot_now();

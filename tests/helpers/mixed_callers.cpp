@@ -38,7 +38,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr int callers_of_each = 20;
-constexpr int patience = 20000;  // milliseconds; who waits longer waits in vain
+constexpr int longest_wait = 20000;  // milliseconds; no message comes later
 // A little less than the released marker lives.
 constexpr auto longest_pause = milliseconds(450);
 
@@ -72,7 +72,8 @@ class Connection {
       redisGetReplyFromReader(context_, reinterpret_cast<void**>(&reply));
       if (reply == nullptr) {
         pollfd waiting{.fd = context_->fd, .events = POLLIN, .revents = 0};
-        if (poll(&waiting, 1, patience) <= 0 || redisBufferRead(context_) != REDIS_OK) return "";
+        if (poll(&waiting, 1, longest_wait) <= 0 || redisBufferRead(context_) != REDIS_OK)
+          return "";
         continue;
       }
       std::string message;

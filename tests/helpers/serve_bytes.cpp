@@ -53,7 +53,7 @@ int bound(int family, const Address& address) {
   return fd;
 }
 
-/// The path appears once clients are welcome there.
+/// The path appears once clients can connect.
 int listen_at(const std::string& where) {
   if (where.find('/') == std::string::npos) return bound(AF_INET, tcp_address(where));
   sockaddr_un address{};

@@ -75,7 +75,7 @@ struct Lane {
 };
 
 /// Until a frame is due; -1: there is none.
-int patience(const std::array<Lane, 2>& lanes) {
+int until_next_frame(const std::array<Lane, 2>& lanes) {
   int shortest = -1;
   for (const Lane& lane : lanes) {
     if (lane.frames.empty()) continue;
@@ -117,7 +117,7 @@ int main(int argc, char** argv) {
   std::array<pollfd, 3> watched{
       {{STDIN_FILENO, POLLIN, 0}, {first, POLLIN, 0}, {second, POLLIN, 0}}};
   for (;;) {
-    if (poll(watched.data(), watched.size(), patience(lanes)) < 0) give_up("poll");
+    if (poll(watched.data(), watched.size(), until_next_frame(lanes)) < 0) give_up("poll");
     if (watched[0].revents != 0 && !obey(lanes)) return 0;
     for (Lane& lane : lanes) {
       lane.take_in(chance);
