@@ -68,13 +68,13 @@ class RedisReply;
 /// What is in an array, to be gone through: nobody can take an element of it that is not there.
 class RedisList {
  public:
-  explicit RedisList(std::span<const RedisReply> elements) : elements_(elements) {}
-  [[nodiscard]] auto begin() const { return elements_.begin(); }
-  [[nodiscard]] auto end() const { return elements_.end(); }
-  [[nodiscard]] size_t size() const { return elements_.size(); }
+  explicit RedisList(const std::vector<RedisReply>& elements) : elements_(elements) {}
+  [[nodiscard]] const RedisReply* begin() const;
+  [[nodiscard]] const RedisReply* end() const;
+  [[nodiscard]] size_t size() const;
 
  private:
-  std::span<const RedisReply> elements_;
+  const std::vector<RedisReply>& elements_;
 };
 
 /// What is in a reply is read by what it must be. Each reader but the simple queries throws
@@ -172,6 +172,10 @@ class RedisReply {
   RedisString string_;  // of a status or error, too
   std::vector<RedisReply> elements_;
 };
+
+inline const RedisReply* RedisList::begin() const { return elements_.data(); }
+inline const RedisReply* RedisList::end() const { return elements_.data() + elements_.size(); }
+inline size_t RedisList::size() const { return elements_.size(); }
 
 /// The first error's text among them; null: none.
 [[nodiscard]] const std::string* first_error(std::span<const RedisReply> replies);

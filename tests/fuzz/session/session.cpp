@@ -306,7 +306,7 @@ std::string Session::fault_of(const Call& call) const {
   if (call.hangs) return "took too long";
   if (WIFSIGNALED(call.end)) return fmt::format("was killed by signal {}", WTERMSIG(call.end));
   const int status = WEXITSTATUS(call.end);
-  const std::string fault = call.has_command ? fault_of_run(call, status) : "";
+  std::string fault = call.has_command ? fault_of_run(call, status) : "";
   if (!fault.empty()) return fault;
   const bool is_own = status == 0 || status == 1 || status == 124 || status == 125;
   // A server can lie about the status of what it has stored.
@@ -447,7 +447,7 @@ int fuzz(int argc, char** argv) {
   if (access(work.memolock.c_str(), X_OK) != 0) throw std::runtime_error("no such memolock");
   leave_network();
   std::vector<std::thread> threads;
-  for (size_t i = 0; i < 8 * std::max(std::thread::hardware_concurrency(), 1U); ++i)
+  for (size_t i = 0; i < 8 * size_t{std::max(std::thread::hardware_concurrency(), 1U)}; ++i)
     threads.emplace_back(labour, std::ref(work), i);
   for (std::thread& thread : threads) thread.join();
   std::error_code ignored;
