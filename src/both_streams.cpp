@@ -45,21 +45,35 @@ bool passes(const Writing& writing, const pollfd& now) noexcept {
   return writing.size <= PIPE_BUF && (now.revents & POLLOUT) != 0;
 }
 
+struct Places {
+  struct stat out {};
+  struct stat err {};
+  bool known = false;
+
+  [[nodiscard]] bool may_be_one() const {
+    return !known || (out.st_ino == err.st_ino && out.st_dev == err.st_dev);
+  }
+};
+
+Places places_of(const Writing& out, const Writing& err) noexcept {
+  Places places;
+  places.known = fstat(out.to, &places.out) == 0 && fstat(err.to, &places.err) == 0;
+  return places;
+}
+
 /// A thread is the last resort, for it costs more than all the rest of a call: what cannot block
 /// goes first, and what goes to the same place has one reader.
 Errors write_in_best_order(const Writing& out, const Writing& err) noexcept {
   if (out.size == 0 || err.size == 0) return out_first(out, err);
+  // Of what is on its way to stderr already, all comes before the first byte of stdout.
+  if (err.size == size_not_known && places_of(out, err).may_be_one()) return err_first(out, err);
   std::array<pollfd, 2> now{{{.fd = out.to, .events = POLLOUT, .revents = 0},
                              {.fd = err.to, .events = POLLOUT, .revents = 0}}};
   (void)poll(now.data(), now.size(), 0);
   if (passes(out, now[0])) return out_first(out, err);
-  struct stat place {};
-  struct stat other {};
-  const bool known = fstat(out.to, &place) == 0 && fstat(err.to, &other) == 0;
-  if (!known || (place.st_ino == other.st_ino && place.st_dev == other.st_dev) ||
-      S_ISREG(place.st_mode))
-    return out_first(out, err);
-  if (passes(err, now[1]) || S_ISREG(other.st_mode)) return err_first(out, err);
+  const Places places = places_of(out, err);
+  if (places.may_be_one() || S_ISREG(places.out.st_mode)) return out_first(out, err);
+  if (passes(err, now[1]) || S_ISREG(places.err.st_mode)) return err_first(out, err);
   return at_once(out, err);
 }
 

@@ -6,17 +6,21 @@
 
 namespace memolock {
 
+/// Of a stream that may be on its way already, at another hand: nothing goes between its bytes.
+constexpr uint64_t size_not_known = UINT64_MAX;
+
 /// What is to be written to one of the caller's descriptors.
 struct Writing {
   int to = -1;
-  uint64_t size = 0;  ///< bytes; UINT64_MAX: not known
+  uint64_t size = 0;  ///< bytes; of stderr perhaps size_not_known
   std::function<int()>
       write;  ///< blocks at the reader's pace; returns 0 or an errno; throws nothing
 };
 
 /// Writes both; where they go to different readers, who read in any order and at any pace, each at
-/// its own. Returns the first errno, of `out` before that of `err`; a reader who has left is no
-/// error.
+/// its own. Where
+/// they may go to one place, stdout comes first, or stderr when its size is not known. Returns the
+/// first errno, of `out` before that of `err`; a reader who has left is no error.
 [[nodiscard]] int write_both(const Writing& out, const Writing& err) noexcept;
 
 }  // namespace memolock

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 
 #include "src/error.hpp"
 #include "src/insist.hpp"
@@ -50,9 +51,9 @@ ssize_t write_some(int to, std::string_view bytes) noexcept {
   }
 }
 
-/// With a buffer that is always to be had.
+/// With a buffer that is always to be had: on the stack, and small, for a stack may be small too.
 int copy_by_hand(int from, uint64_t offset, uint64_t length, int to) noexcept {
-  std::array<char, 128U << 10> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  std::array<char, 16U << 10> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   while (length > 0) {
     const size_t step = std::min<uint64_t>(buffer.size(), length);
     const ssize_t got = insist([&] { return read_all_at(from, buffer.data(), step, offset); });
@@ -182,6 +183,8 @@ ssize_t read_all_at(int from, char* into, size_t size, uint64_t offset) noexcept
 
 int copy_range(int from, uint64_t offset, uint64_t length, int to) noexcept {
   const Way way = way_to(to);
+  // A splice takes a slot of the pipe for each page of the file; a write this small takes one.
+  if (way == Way::splice && length <= PIPE_BUF) return copy_by_hand(from, offset, length, to);
   auto position = static_cast<off64_t>(offset);
   while (length > 0) {
     const ssize_t moved = move_step(way, from, position, length, to);

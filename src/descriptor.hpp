@@ -78,8 +78,9 @@ enum class Ready { readable, interrupted, timed_out };
 
 /// Copies `length` bytes of the file `from`, starting at `offset`, to where `to` stands, without
 /// passing them through this process where the kernel can: splice into a pipe, copy_file_range into
-/// a file, sendfile elsewhere. Blocks as long as it takes. Returns 0, or the errno of the side that
-/// failed (perhaps one for reader_has_left; EIO: `from` is short).
+/// a file, sendfile elsewhere. What is at most PIPE_BUF goes into a pipe with one write(2), which
+/// does not block while poll(2) says POLLOUT. Blocks as long as it takes. Returns 0, or the errno
+/// of the side that failed (perhaps one for reader_has_left; EIO: `from` is short).
 [[nodiscard]] int copy_range(int from, uint64_t offset, uint64_t length, int to) noexcept;
 
 }  // namespace memolock

@@ -4,7 +4,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <thread>
 #include <utility>
@@ -80,8 +79,8 @@ bool Outlet::relay(Chunk& next, Descriptor& pipe) noexcept {
 bool Outlet::pass(std::string_view bytes) noexcept {
   release();
   write_spooled(available_);
-  if (!deaf_) note(write_all(to_, bytes));
-  return !deaf_;
+  if (!gave_up_) note(write_all(to_, bytes));
+  return !gave_up_;
 }
 
 void Outlet::finish() noexcept {
@@ -96,27 +95,27 @@ void Outlet::take_notice() const noexcept {
 
 void Outlet::note(int error) noexcept {
   if (error == 0) return;
-  deaf_ = true;
+  gave_up_ = true;
   if (!reader_has_left(error)) error_ = error;
 }
 
 void Outlet::write_spooled(uint64_t upto) noexcept {
   const uint64_t from = spool_->base(stream_) + written_;
-  if (upto > written_ && !deaf_)
+  if (upto > written_ && !gave_up_)
     note(copy_range(spool_->file(stream_), from, upto - written_, to_));
   written_ = upto;
 }
 
 void Outlet::pass_on() noexcept {
-  if (!deaf_) note(write_all(to_, {next_.bytes.get(), next_.size}));
-  next_.bytes.reset();
+  if (!gave_up_) note(write_all(to_, {next_.bytes.get(), next_.size}));
   insist([&] { return fcntl(pipe_.get(), F_SETFL, O_RDONLY); });  // and no O_NONBLOCK
-  std::array<char, 64U << 10> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
-  while (!deaf_) {
-    const ssize_t got = insist([&] { return read(pipe_.get(), buffer.data(), buffer.size()); });
+  char* const buffer = next_.bytes.get();
+  while (!gave_up_) {
+    const ssize_t got = insist([&] { return read(pipe_.get(), buffer, next_.capacity); });
     if (got == 0) break;
-    note(got < 0 ? errno : write_all(to_, {buffer.data(), static_cast<size_t>(got)}));
+    note(got < 0 ? errno : write_all(to_, {buffer, static_cast<size_t>(got)}));
   }
+  next_.bytes.reset();
   pipe_.reset();
 }
 

@@ -12,9 +12,10 @@
 
 namespace memolock {
 
-/// Bytes that have an owner.
+/// A buffer, and how much of it is filled.
 struct Chunk {
   std::unique_ptr<char[]> bytes;
+  size_t capacity = 0;
   size_t size = 0;
 };
 
@@ -90,7 +91,7 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
 
   // Of the thread alone until it is done, or of the caller's when there is none.
   uint64_t written_ = 0;
-  bool deaf_ = false;
+  bool gave_up_ = false;
   int error_ = 0;
   std::atomic<bool> relayed_ = false;
   std::atomic<bool> done_ = false;

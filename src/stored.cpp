@@ -150,7 +150,7 @@ Outcome replay(Entry& entry, How how, Store& store, const Signals& signals,
   outcome.output_error = write_both(
       {STDOUT_FILENO, record.out_size,
        [&entry] { return entry.write(Stream::out, STDOUT_FILENO); }},
-      {STDERR_FILENO, before_err ? UINT64_MAX : record.err_size, std::ref(write_err)});
+      {STDERR_FILENO, before_err ? size_not_known : record.err_size, std::ref(write_err)});
   return outcome;
 }
 

@@ -159,16 +159,58 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
 @test "with the reader of one stream stalled a hit still gives the whole other one" {
   get -- "${large_both[@]}" >/dev/null 2>&1
   piped -- false
-  equal 300000 "$(timeout 20 head -c 300000 <&4 | wc -c)"
+  equal 300000 "$(timeout 20 head -c 300000 <&4 | tr -d -c '\0' | wc -c)"
   kill -0 $caller
   kill -TERM $caller
   finish $caller
   equal 143 "$status"
+  rm out err
   piped -- false
-  equal 300007 "$(timeout 20 head -c 300007 <&5 | wc -c)"
+  timeout 20 head -c 300007 <&5 >got
+  equal 'a line' "$(head -c 7 got)"
+  equal 300000 "$(tail -c 300000 got | tr -d -c '\0' | wc -c)"
   kill -TERM $caller
   finish $caller
   equal 143 "$status"
+}
+
+@test "with one free page in the pipe of stderr a hit gives the whole of stdout" {
+  get -- sh -c 'head -c 300001 /dev/zero; head -c 4096 /dev/zero >&2' >/dev/null 2>&1
+  mkfifo out err
+  exec 5<>err
+  head -c 61440 /dev/zero >&5
+  piped -- false
+  equal 300001 "$(timeout 20 head -c 300001 <&4 | wc -c)"
+  equal 65536 "$(timeout 20 head -c 65536 <&5 | wc -c)"
+  finish $caller
+  equal 0 "$status"
+}
+
+@test "streams that share a pipe with a stalled reader do not mix where an entry stands in for a failure" {
+  get -- sh -c 'head -c 3000000 /dev/zero | tr "\0" O' >/dev/null
+  mkfifo pipe
+  exec 4<>pipe
+  spawn_get --ttl 1ms --stale-if-error 1h -q -- \
+    counted sh -c 'head -c 3000000 /dev/zero | tr "\0" E >&2; exit 3' >pipe 2>&1
+  caller=$!
+  has_ended() { [[ $(runs) == 1 ]] && ! is_running x; }
+  await has_ended
+  equal EO "$(timeout 20 head -c 6000000 <&4 | tr -s EO)"
+  finish $caller
+  equal 0 "$status"
+}
+
+@test "with a small stack a large output reaches a file that is appended to, and past --max-entry a pipe" {
+  ! is_sanitized || skip 'a sanitizer needs a stack of its own'
+  small_stack() { (ulimit -s "$1" && exec "$MEMOLOCK_BIN" get --id "$1" --ttl 1h "${@:2}"); }
+  for stack in 64 96 128; do
+    : >appended
+    status=0
+    small_stack $stack -- sh -c 'head -c 3000000 /dev/zero; exit 3' >>appended || status=$?
+    equal "$stack: 3, 3000000" "$stack: $status, $(wc -c <appended)"
+    small_stack $stack --max-entry 10 -- head -c 3000000 /dev/zero | cat >passed
+    equal "$stack: 3000000" "$stack: $(wc -c <passed)"
+  done
 }
 
 @test "streams that share a pipe or a file come one after the other on a hit" {
