@@ -95,8 +95,14 @@ std::string in_words(const std::exception& exception) {
   if (const auto* const error = dynamic_cast<const Error*>(&exception)) return error->what();
   if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr) return "out of memory";
   if (const auto* const error = dynamic_cast<const std::system_error*>(&exception))
-    return "the system refuses what is needed: " + error_text(error->code().value());
+    return "a system call failed: " + error_text(error->code().value());
   return "a fault of memolock's own; please report it, with the command line";
+}
+
+/// With what it takes of memory, and without where there is none.
+void print_error(const std::exception& exception) noexcept {
+  if (failure_of([&] { print_line(in_words(exception)); }))
+    (void)write_all(STDERR_FILENO, "memolock: out of memory\n");
 }
 
 /// The end of an exception that nobody could catch, as in a thread: the C++ library has words, and
@@ -105,7 +111,7 @@ std::string in_words(const std::exception& exception) {
   try {
     if (const auto exception = std::current_exception()) std::rethrow_exception(exception);
   } catch (const std::exception& exception) {
-    print_line(in_words(exception));
+    print_error(exception);
   }
   _exit(own_error);
 }
@@ -120,12 +126,8 @@ Exit run(int argc, char** argv) {
     if (const int error = write_all(STDOUT_FILENO, *options.print))
       throw store_error("cannot write the text: " + error_text(error));
     return {};
-  } catch (const std::bad_alloc&) {
-    constexpr std::string_view line = "memolock: out of memory\n";
-    if (options.log != Level::quiet) (void)write_all(STDERR_FILENO, line);
-    return {own_error};
   } catch (const std::exception& error) {
-    if (options.log != Level::quiet) print_line(in_words(error));
+    if (options.log != Level::quiet) print_error(error);
     return {own_error};
   }
 }

@@ -77,13 +77,20 @@ bool redirect(int from, int stream) noexcept {
   return pid;
 }
 
-/// From the lifeline, as read(2), however long that fails.
-ssize_t read_patiently(void* into, size_t size) noexcept {
+/// As read(2), however long that fails.
+ssize_t read_patiently(int from, void* into, size_t size) noexcept {
   for (;;) {
-    const ssize_t got = read(STDIN_FILENO, into, size);
+    const ssize_t got = read(from, into, size);
     if (got >= 0) return got;
     if (errno != EINTR) rest();
   }
+}
+
+/// Closes every descriptor but `kept`.
+bool close_all_but(int kept) noexcept {
+  const auto fd = static_cast<unsigned>(kept);
+  return (fd == 0 || insist([&] { return close_range(0, fd - 1, 0); }) == 0) &&
+         insist([&] { return close_range(fd + 1, ~0U, 0); }) == 0;
 }
 
 /// The watchdog's whole life: without any descriptor but its end of the lifeline, deaf to every
@@ -91,16 +98,17 @@ ssize_t read_patiently(void* into, size_t size) noexcept {
 /// other end any more, this process has died, and the watchdog takes the command's group with it.
 ///
 /// Another thread may have held any lock when this process was copied: system calls only.
-int watch_over(void* lifeline) {
+int watch_over(void* argument) {
+  const auto lifeline = static_cast<int>(reinterpret_cast<intptr_t>(argument));
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, nullptr);
-  dup2(static_cast<int>(reinterpret_cast<intptr_t>(lifeline)), STDIN_FILENO);
-  close_range(STDIN_FILENO + 1, ~0U, 0);
+  if (!close_all_but(lifeline)) _exit(1);
   pid_t group = 0;
   char never = 0;
-  if (read_patiently(&group, sizeof group) == static_cast<ssize_t>(sizeof group) &&
-      read_patiently(&never, 1) == 0)
+  // No number but a group's own: kill(-1) would mean every process there is.
+  if (read_patiently(lifeline, &group, sizeof group) == static_cast<ssize_t>(sizeof group) &&
+      group > 1 && read_patiently(lifeline, &never, 1) == 0)
     insist([&] { return kill(-group, SIGKILL); });
   _exit(0);
 }

@@ -38,6 +38,9 @@ constexpr size_t first_read_size = 32U << 10;
 constexpr size_t large_read_size = 256U << 10;
 constexpr int large_pipe = 1 << 20;
 
+// Of a command whose own cannot be had.
+constexpr int status_unknown = 125;
+
 int status_not_started(int error) { return error == ENOENT ? 127 : 126; }
 
 /// Boost.Process says what the status of a process means. Its launchers and handles are not used:
@@ -47,6 +50,9 @@ void set_outcome(Ending& ending, int native_status) {
   ending.end = is_signaled ? End::signaled : End::exited;
   ending.status = (is_signaled ? 128 : 0) + boost::process::v2::evaluate_exit_code(native_status);
 }
+
+constexpr std::string_view line_of_unknown =
+    "memolock: the exit status of the command is not known: another process took it\n";
 
 pollfd readable(int fd) { return {.fd = fd, .events = POLLIN, .revents = 0}; }
 
@@ -65,8 +71,8 @@ Pipe make_output_pipe() {
   return pipe;
 }
 
-/// Closes the end of `pipe` that is the command's now. Open here it would keep the output from
-/// coming to its end, so it is looked at whether it has closed.
+/// Closes the end of `pipe` that is the command's now. While it is open here, the output never
+/// ends, so make sure that it was closed.
 void close_write_end(Pipe& pipe) noexcept {
   if (!pipe.write_end) return;
   struct stat mine {};
@@ -107,6 +113,7 @@ class Run {
                          std::shared_ptr<Outlet> outlet) {
     Pump& pump = pumps_.at(static_cast<size_t>(stream));
     pump.next.bytes = std::make_unique_for_overwrite<char[]>(first_read_size);
+    pump.next.capacity = first_read_size;
     pump.stream = stream;
     pump.spool = std::move(spool);
     pump.outlet = std::move(outlet);
@@ -132,6 +139,8 @@ class Run {
       watch_clock(launch);
     }
     set_outcome(ending, native_status_);
+    ending.unknown = unknown_;
+    if (unknown_) ending.status = status_unknown;
     ending.interrupted = interrupted_;
     ending.stopped = stopped_;
     ending.cut_short = interrupted_ != 0 || ((timed_out_ || stopped_) && relays_ > 0);
@@ -149,7 +158,6 @@ class Run {
     std::shared_ptr<Spool> spool;
     std::shared_ptr<Outlet> outlet;
     Chunk next;
-    size_t read_size = first_read_size;
     Nanoseconds failing_since = forever;
   };
 
@@ -216,7 +224,7 @@ class Run {
   }
 
   void read_from(Pump& pump) noexcept {
-    const ssize_t got = read(pump.pipe.read_end.get(), pump.next.bytes.get(), pump.read_size);
+    const ssize_t got = read(pump.pipe.read_end.get(), pump.next.bytes.get(), pump.next.capacity);
     if (got < 0) return miss(pump, errno);
     pump.failing_since = forever;
     pump.next.size = static_cast<size_t>(got);
@@ -252,12 +260,12 @@ class Run {
 
   /// As far as there is memory.
   static void grow(Pump& pump) noexcept {
-    if (pump.read_size == large_read_size) return;
+    if (pump.next.capacity == large_read_size) return;
     std::unique_ptr<char[]> large(new (std::nothrow) char[large_read_size]);
     if (!large) return;
     fcntl(pump.pipe.read_end.get(), F_SETPIPE_SZ, large_pipe);
-    pump.read_size = large_read_size;
     pump.next.bytes = std::move(large);
+    pump.next.capacity = large_read_size;
   }
 
   /// The run is not shared any more, nor is it tied to a lease.
@@ -300,9 +308,18 @@ class Run {
     if (!exited_) {
       const pid_t reaped = waitpid(child_->pid(), &status, WNOHANG);
       if (reaped == child_->pid()) command_ended(status);
-      again_ = again_ || reaped < 0;
+      if (reaped < 0) lose_sight(errno);
     }
     child_->reap_orphans();
+  }
+
+  /// A command that is no child of this process any more, by what another has done in its name
+  /// (a tracer, a library that waits for any child), has ended in a way that nobody can tell.
+  void lose_sight(int error) noexcept {
+    again_ = true;
+    if (error != ECHILD) return;
+    unknown_ = true;
+    command_ended(0);
   }
 
   void command_ended(int native_status) noexcept {
@@ -385,6 +402,7 @@ class Run {
   int native_status_ = 0;
   int read_error_ = 0;
   bool exited_ = false;
+  bool unknown_ = false;  // how
   bool timed_out_ = false;
   bool stopped_ = false;
   bool stopping_ = false;
@@ -433,6 +451,7 @@ Ending Command::finish(const std::function<void()>& refused) noexcept {
     run_->see_through(*child_, launch_, refused, ending);
     read_error_ = run_->read_error();
     child_->let_go();
+    if (ending.unknown && !spool_) (void)write_all(STDERR_FILENO, line_of_unknown);
   } else {
     if (child_) insist([&] { return waitpid(child_->pid(), nullptr, 0); });
     ending.end = End::not_started;

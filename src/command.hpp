@@ -38,6 +38,7 @@ struct Ending {
   End end = End::exited;
   int status = 0;        ///< the command's, or 128+N, 124, 126, 127
   int interrupted = 0;   ///< the first signal that memolock got while it ran; 0 for none
+  bool unknown = false;  ///< its status cannot be had: 125. A plain run has said so
   bool stopped = false;  ///< by `stop_descriptor`
   bool cut_short =
       false;  ///< it was stopped: its readers are not to be waited for as long as they like

@@ -88,6 +88,11 @@ HeldRun::Answer HeldRun::share(Lock& lock, Record& record, const Ending& ending,
     say_later(Level::warn, "the command was stopped: its lease could not be renewed");
     return Answer::output;
   }
+  if (ending.unknown) {
+    lock.abandon();
+    say_later(Level::warn, "not stored: the exit status of the command is not known");
+    return Answer::output;
+  }
   if (record.fate == Fate::unstored) return Answer::output;
   complete(record, ending, spool, control_.read());
   if (!pack_artifacts(lock, record, spool, outcome)) return Answer::output_of_interrupted;

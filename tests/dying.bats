@@ -114,7 +114,7 @@ hold() {
   await test -s orphan
   run "$HELPERS/kill_sharers" "${spawned[0]}"
   ((status != 77)) || skip 'the kernel does not say who shares memory'
-  # its threads are no others
+  # one process: its threads do not count
   equal '0: 1' "$status: $output"
   finish "${spawned[0]}"
   equal 137 "$status"
