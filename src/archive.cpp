@@ -18,6 +18,8 @@ namespace memolock {
 namespace {
 
 constexpr size_t piece_size = 256U << 10;
+constexpr size_t most_members = 250'000;
+constexpr size_t most_depth = 64;  // a descriptor is open for each
 
 mode_t type_of(MemberKind kind) {
   if (kind == MemberKind::file) return S_IFREG;
@@ -25,6 +27,13 @@ mode_t type_of(MemberKind kind) {
 }
 
 std::string text_or_nothing(const char* text) { return text == nullptr ? "" : text; }
+
+/// How many folders a member is in, or is itself.
+size_t depth_of(const Member& member) {
+  const bool marked = member.name.ends_with('/');  // as tar marks a folder
+  const auto slashes = std::count(member.name.begin(), member.name.end(), '/') - (marked ? 1 : 0);
+  return static_cast<size_t>(slashes) + (member.kind == MemberKind::folder ? 1 : 0);
+}
 
 RefusedArchive damaged(std::string_view what) {
   return RefusedArchive(fmt::format("the stored artifacts are damaged: {}", escape_controls(what)));
@@ -34,13 +43,17 @@ RefusedArchive damaged(std::string_view what) {
 
 void UnpackedSize::add(const Member& member) {
   constexpr uint64_t header = 512;
-  constexpr size_t most_members = 250'000;
-  constexpr auto deepest = 250;
   const uint64_t more = header + member.name.size() + member.target.size();
-  const bool fits = ++members_ <= most_members &&
-                    std::count(member.name.begin(), member.name.end(), '/') <= deepest &&
-                    member.size < UINT64_MAX - more && bytes_ < UINT64_MAX - more - member.size;
+  const bool fits = member.size < UINT64_MAX - more && bytes_ < UINT64_MAX - more - member.size;
   bytes_ = fits ? bytes_ + more + member.size : UINT64_MAX;
+  ++members_;
+  depth_ = std::max(depth_, depth_of(member));
+}
+
+std::string UnpackedSize::excess() const {
+  if (members_ > most_members) return fmt::format("more than {} files", most_members);
+  if (depth_ > most_depth) return fmt::format("folders more than {} deep", most_depth);
+  return "";
 }
 
 // ---- writing ----

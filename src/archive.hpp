@@ -34,15 +34,18 @@ struct Member {
 class UnpackedSize {
  public:
   void add(const Member& member);
-  /// More than any limit: more members, or more folders in each other, than an archive may have.
+  /// UINT64_MAX: as many or more.
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
+  /// What of it no archive may have, in words that follow "the artifacts have "; "": nothing.
+  [[nodiscard]] std::string excess() const;
 
  private:
   uint64_t bytes_ = 0;
   size_t members_ = 0;
+  size_t depth_ = 0;
 };
 
-/// What is stored as an archive is none, or is more than may be unpacked: no fault of this machine.
+/// The stored archive is malformed or too large to unpack.
 class RefusedArchive : public Error {
  public:
   explicit RefusedArchive(const std::string& words) : Error(Error::Kind::store, words) {}
@@ -76,7 +79,7 @@ class ArchiveWriter {
 };
 
 /// Reads an archive that may come from anybody: what is not one throws RefusedArchive. The names in
-/// it are as they are. A compressed frame has at most 128 MiB of itself in memory.
+/// it are as they are. Decompression uses at most 128 MiB.
 class ArchiveReader {
  public:
   /// Reads that part of a file, which must stay open.

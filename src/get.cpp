@@ -78,7 +78,7 @@ class Call {
         Found found = lock->has_news() ? look_under(lock->keep_alive()) : Found{};
         if (found.use != Use::fresh && found.use != Use::stale)
           return held_run(Side::caller).run(*lock, troubles_, stored_.take_fallback());
-        // Not under the lock: its reader may take his time.
+        // Not under the lock: its reader may take their time.
         lock.reset();
         return take(std::move(found));
       }

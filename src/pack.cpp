@@ -128,6 +128,8 @@ class Packer {
 
   void begin(const Member& member) {
     unpacked_.add(member);
+    if (const std::string excess = unpacked_.excess(); !excess.empty())
+      throw store_error("the artifacts have " + excess);
     go_on(spool_.has_room_for_files(unpacked_.bytes()) && writer_.begin(member));
   }
 

@@ -1,6 +1,7 @@
 #include "src/restore.hpp"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +9,8 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstdint>
+#include <deque>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -24,6 +27,7 @@ namespace memolock {
 namespace {
 
 constexpr mode_t permissions = 0777;  // no set-user-ID and the like
+constexpr mode_t all_mode_bits = 07777;
 constexpr mode_t owner_all = 0700;
 constexpr int folder_flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
 
@@ -31,14 +35,15 @@ Error unrestored(const std::string& path, int error = errno) {
   return system_error("cannot restore " + escape_controls(path), error);
 }
 
-/// Where a member's name leads: a path of the list, and the way from there.
+/// Where a member's name leads: a path of the list, and the way from there, in the bytes of the
+/// name.
 struct Place {
-  size_t index = 0;
-  std::vector<std::string> way;
+  uint32_t index = 0;
+  std::vector<std::string_view> way;
 };
 
-/// Throws Error(store) for a name that leads elsewhere.
-Place place_of(const std::string& name) {
+/// Throws RefusedArchive for a name that leads elsewhere.
+Place place_of(std::string_view name) {
   const auto refuse = [&] {
     return RefusedArchive("the stored artifacts hold a name that leads elsewhere: " +
                           escape_controls(name));
@@ -52,14 +57,19 @@ Place place_of(const std::string& name) {
   while (!rest.empty()) {
     if (rest.front() != '/') throw refuse();
     const std::string_view part = rest.substr(1, rest.find('/', 1) - 1);
-    if (part.empty() || part == "." || part == "..") throw refuse();
-    place.way.emplace_back(part);
+    if (part.empty() || part == "." || part == ".." || part.size() > NAME_MAX) throw refuse();
+    place.way.push_back(part);
     rest.remove_prefix(part.size() + 1);
   }
   return place;
 }
 
+std::string_view base_of(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
 /// Writes a file or link of an archive under another name, and puts all in place at the end.
+///
+/// An archive names a folder and then, before anything else, all that is in it, as pack() does. So
+/// each folder is opened a fixed number of times, and one name is kept of each member.
 class Restorer {
  public:
   Restorer(const FilePart& archive, const std::vector<std::string>& stored, uint64_t most,
@@ -79,9 +89,7 @@ class Restorer {
   void run(const std::vector<bool>& is_wanted) {
     std::vector<bool> found(stored_.size());
     while (const auto member = reader_.next()) {
-      size_.add(*member);
-      if (size_.bytes() > most_)
-        throw RefusedArchive("the stored artifacts are larger than --max-entry");
+      count(*member);
       const Place place = place_of(member->name);
       if (place.index >= stored_.size() || !is_wanted[place.index]) continue;
       look_for_interrupt();
@@ -94,79 +102,127 @@ class Restorer {
                              escape_controls(stored_[i]));
     put_in_place();
     done_ = true;
-    while (!folders_.empty()) finish_folder();
+    remove_replaced();
+    for (auto number = count_of(folders_); number-- > 0;) finish_folder(number);
   }
 
  private:
-  struct Folder {  // whose mode and time come last, when nothing is put into it any more
-    Place place;
-    mode_t mode;
-    bool is_new;
+  static constexpr uint32_t none = UINT32_MAX;
+
+  /// What is made.
+  struct Node {
+    uint32_t above;    // the folder that holds it, among folders_; none: it is the caller's path
+    uint32_t index;    // of the caller's path
+    std::string name;  // in `above`; "": it is the caller's path
   };
-  /// Drafts in one folder, in the order of their numbers.
-  struct Batch {
-    Place first;                     // one of them
-    std::vector<std::string> names;  // that they are to have
+  struct Folder {  // whose mode and time come last, when nothing is put into it any more
+    Node node;
+    uint32_t depth;  // below the caller's path
+    mode_t mode;
+    std::optional<mode_t> old_mode = std::nullopt;  // of one that was there, if it was changed
+    bool is_new = false;
+    bool has_replaced = false;  // a file or a link, which has another name until the end
+  };
+  struct OpenFolder {
+    uint32_t number;  // among folders_
+    Descriptor folder;
   };
 
+  template <typename Several>
+  static uint32_t count_of(const Several& several) {
+    return static_cast<uint32_t>(several.size());
+  }
+
+  void count(const Member& member) {
+    size_.add(member);
+    if (const std::string excess = size_.excess(); !excess.empty())
+      throw RefusedArchive("the stored artifacts have " + excess);
+    if (size_.bytes() > most_)
+      throw RefusedArchive("the stored artifacts are larger than --max-entry");
+  }
+
   void add(const Member& member, const Place& place) {
-    const std::string path = path_of(place);
-    if (member.kind == MemberKind::folder) return make_folder(member, place);
-    if (place.way.empty() && member.kind == MemberKind::link)
+    Node node{folder_above(member, place), place.index,
+              place.way.empty() ? "" : std::string(place.way.back())};
+    if (node.above == none) make_parents(stored_[node.index]);
+    current_ = node.above;
+    if (member.kind == MemberKind::folder) return make_folder(member, std::move(node));
+    const std::string path = path_of(node);
+    if (node.above == none && member.kind == MemberKind::link)
       throw RefusedArchive("the stored artifacts have a symbolic link in the place of " + path);
-    if (batches_.empty() || !is_in_one_folder(batches_.back().first, place)) {
-      folder_ = parent_of(place);
-      batches_.push_back({place, {}});
-    }
-    batches_.back().names.push_back(base_of(place));
-    const std::string draft = draft_name(drafts_++);
+    const int folder = folder_of(node);
+    const std::string draft = draft_name(drafts_.size());
+    drafts_.push_back(std::move(node));
     if (member.kind == MemberKind::file) {
-      write_file(folder_.get(), draft.c_str(), member, path);
-    } else if (symlinkat(member.target.c_str(), folder_.get(), draft.c_str()) != 0) {
+      write_file(folder, draft.c_str(), member, path);
+    } else if (symlinkat(member.target.c_str(), folder, draft.c_str()) != 0) {
       throw unrestored(path);
     }
   }
 
-  static bool is_in_one_folder(const Place& a, const Place& b) {
-    return a.index == b.index && a.way.size() == b.way.size() && !a.way.empty() &&
-           std::equal(a.way.begin(), a.way.end() - 1, b.way.begin());
-  }
-
-  [[nodiscard]] std::string base_of(const Place& place) const {
-    if (!place.way.empty()) return place.way.back();
-    const std::string& named = stored_[place.index];
-    return named.substr(named.rfind('/') + 1);
-  }
-
-  /// The folder that holds it; of what the caller named, made where it is missing, and links on the
-  /// way are the caller's own.
-  Descriptor parent_of(const Place& place) {
-    if (!place.way.empty()) return open_folder(place.index, place.way.size() - 1, place.way);
-    const std::string& named = stored_[place.index];
-    const size_t slash = named.rfind('/');
-    const std::string parent = slash == std::string::npos ? "." : named.substr(0, slash + 1);
-    make_parents(parent);
-    Descriptor folder(open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!folder) throw unrestored(parent);
+  /// The number of the folder that a member is in: the current one, or one above it.
+  [[nodiscard]] uint32_t folder_above(const Member& member, const Place& place) const {
+    if (place.way.empty()) return none;
+    uint32_t folder = current_;
+    while (folder != none && folders_[folder].depth >= place.way.size())
+      folder = folders_[folder].node.above;
+    if (!is_folder_of(folder, place))
+      throw RefusedArchive("the stored artifacts are damaged: " + escape_controls(member.name) +
+                           " does not follow its folder");
     return folder;
   }
 
-  /// Where a folder is to be: what the caller named as it is, since a slash at its end has a link
-  /// followed.
-  struct Spot {
-    Descriptor above;  // empty: the working folder
-    std::string name;
-    [[nodiscard]] int folder() const { return above ? above.get() : AT_FDCWD; }
-  };
-  Spot spot_of(const Place& place) {
-    if (!place.way.empty()) return {parent_of(place), place.way.back()};
-    const std::string& named = stored_[place.index];
-    make_parents(named.substr(0, named.rfind('/') + 1));
-    return {{}, named};
+  [[nodiscard]] bool is_folder_of(uint32_t folder, const Place& place) const {
+    size_t depth = place.way.size() - 1;
+    if (folder == none || folders_[folder].depth != depth ||
+        folders_[folder].node.index != place.index)
+      return false;
+    for (; depth > 0; folder = folders_[folder].node.above)
+      if (folders_[folder].node.name != place.way[--depth]) return false;
+    return true;
   }
 
+  /// The descriptor of a folder that was made. Those on the way to it stay open, and no others.
+  int open_folder(uint32_t number) {
+    const Folder& folder = folders_[number];
+    if (open_.size() > folder.depth && open_[folder.depth].number == number) {
+      open_.erase(open_.begin() + folder.depth + 1, open_.end());
+      return open_.back().folder.get();
+    }
+    const int above = open_above(folder);
+    open_.erase(open_.begin() + folder.depth, open_.end());
+    Descriptor opened(openat(above, name_of(folder).c_str(), folder_flags));
+    if (!opened) throw unrestored(path_of(folder.node));
+    open_.push_back({number, std::move(opened)});
+    return open_.back().folder.get();
+  }
+
+  int open_above(const Folder& folder) {
+    return folder.node.above == none ? AT_FDCWD : open_folder(folder.node.above);
+  }
+
+  /// In the folder above: what the caller named as it is, since a slash at its end has a link
+  /// followed.
+  [[nodiscard]] const std::string& name_of(const Folder& folder) const {
+    return folder.node.above == none ? stored_[folder.node.index] : folder.node.name;
+  }
+
+  /// The folder of a file or link; links on the way to what the caller named are the caller's own.
+  int folder_of(const Node& node) {
+    if (node.above != none) return open_folder(node.above);
+    if (parent_ && parent_of_ == node.index) return parent_.get();
+    const std::string& named = stored_[node.index];
+    const std::string parent = named.substr(0, named.size() - base_of(named).size());
+    parent_.reset(open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!parent_) throw unrestored(parent.empty() ? "." : parent);
+    parent_of_ = node.index;
+    return parent_.get();
+  }
+
+  /// Makes what is missing of the folders that lead to a path.
   void make_parents(const std::string& path) {
-    for (size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
+    const size_t end = path.size() - base_of(path).size();
+    for (size_t at = path.find('/', 1); at < end; at = path.find('/', at + 1)) {
       const std::string part = path.substr(0, at);
       if (mkdir(part.c_str(), permissions) == 0) {
         parents_.push_back(part);
@@ -179,46 +235,49 @@ class Restorer {
   [[nodiscard]] std::string draft_name(size_t number) const {
     return draft_prefix_ + std::to_string(number);
   }
+  /// Of what stood in the place of a folder.
+  [[nodiscard]] std::string replaced_name(uint32_t folder) const {
+    return draft_prefix_ + "replaced-" + std::to_string(folder);
+  }
 
   /// All are dated by the first one's own time: by any other clock they might be older than what
   /// was made just before.
   void put_in_place() {
     std::optional<timespec> time;
-    for (const Batch& batch : batches_) {
-      if (batches_.size() > 1) folder_ = parent_of(batch.first);
-      for (const std::string& name : batch.names) {
-        const std::string draft = draft_name(placed_);
-        struct stat info {};
-        if (!time && fstatat(folder_.get(), draft.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0)
-          time = info.st_mtim;
-        const std::array<timespec, 2> times{time.value_or(timespec{}), time.value_or(timespec{})};
-        if (utimensat(folder_.get(), draft.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0 ||
-            renameat(folder_.get(), draft.c_str(), folder_.get(), name.c_str()) != 0)
-          throw unrestored(path_beside(batch.first, name));
-        ++placed_;
-      }
+    for (; placed_ < drafts_.size(); ++placed_) {
+      const Node& node = drafts_[placed_];
+      const int folder = folder_of(node);
+      const std::string draft = draft_name(placed_);
+      struct stat info {};
+      if (!time && fstatat(folder, draft.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0)
+        time = info.st_mtim;
+      const std::array<timespec, 2> times{time.value_or(timespec{}), time.value_or(timespec{})};
+      const std::string name(node.above == none ? base_of(stored_[node.index]) : node.name);
+      if (utimensat(folder, draft.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0 ||
+          renameat(folder, draft.c_str(), folder, name.c_str()) != 0)
+        throw unrestored(path_of(node));
     }
   }
 
-  /// Removes what is not in place yet, and folders that have been made for it.
+  /// Removes what is not in place yet, and folders that have been made for it; the caller's own get
+  /// back their modes, and what stood there.
   void undo() {
-    size_t number = 0;
-    for (const Batch& batch : batches_) {
-      const size_t first = std::exchange(number, number + batch.names.size());
-      if_there([&] {
-        const Descriptor folder = parent_of(batch.first);
-        for (size_t i = std::max(first, placed_); i < number; ++i)
-          unlinkat(folder.get(), draft_name(i).c_str(), 0);
-      });
-    }
-    for (; !folders_.empty(); folders_.pop_back()) {
-      if (!folders_.back().is_new) continue;
-      if_there([&] {
-        const Spot spot = spot_of(folders_.back().place);
-        unlinkat(spot.folder(), spot.name.c_str(), AT_REMOVEDIR);
-      });
-    }
+    for (; placed_ < drafts_.size(); ++placed_)
+      if_there([&] { unlinkat(folder_of(drafts_[placed_]), draft_name(placed_).c_str(), 0); });
+    for (auto number = count_of(folders_); number-- > 0;) if_there([&] { undo_folder(number); });
     for (; !parents_.empty(); parents_.pop_back()) rmdir(parents_.back().c_str());
+  }
+
+  void undo_folder(uint32_t number) {
+    const Folder& folder = folders_[number];
+    if (folder.old_mode) (void)fchmod(open_folder(number), *folder.old_mode);
+    if (!folder.is_new && !folder.has_replaced) return;
+    const int above = open_above(folder);
+    if (folder.is_new) unlinkat(above, name_of(folder).c_str(), AT_REMOVEDIR);
+    if (!folder.has_replaced) return;
+    const std::string replaced = replaced_name(number);
+    if (renameat(above, replaced.c_str(), above, name_of(folder).c_str()) != 0)
+      unlinkat(above, replaced.c_str(), 0);  // files are in place there already
   }
 
   /// Of folders that may have gone meanwhile, there is nothing to remove.
@@ -230,45 +289,46 @@ class Restorer {
     }
   }
 
-  /// The folder of a path, or `depth` steps below it.
-  [[nodiscard]] Descriptor open_folder(size_t index, size_t depth,
-                                       const std::vector<std::string>& way) const {
-    Descriptor folder(open(stored_[index].c_str(), folder_flags));
-    for (size_t i = 0; folder && i < depth; ++i)
-      folder.reset(openat(folder.get(), way[i].c_str(), folder_flags));
-    if (!folder) throw unrestored(path_of({index, way}));
-    return folder;
-  }
-
   /// For now its owner may do everything there.
-  void make_folder(const Member& member, const Place& place) {
-    const std::string path = path_of(place);
-    const Spot spot = spot_of(place);
-    bool is_new = mkdirat(spot.folder(), spot.name.c_str(), owner_all) == 0;
-    if (!is_new) {
-      if (errno != EEXIST) throw unrestored(path);
-      is_new = replace_other(spot.folder(), spot.name, place);
+  void make_folder(const Member& member, Node node) {
+    const uint32_t number = count_of(folders_);
+    const uint32_t depth = node.above == none ? 0 : folders_[node.above].depth + 1;
+    Folder& folder = folders_.emplace_back(
+        Folder{std::move(node), depth, static_cast<mode_t>(member.mode & permissions)});
+    const int above = open_above(folder);
+    folder.is_new = mkdirat(above, name_of(folder).c_str(), owner_all) == 0;
+    if (!folder.is_new) {
+      if (errno != EEXIST) throw unrestored(path_of(folder.node));
+      replace_other(above, number);
     }
-    folders_.push_back({place, member.mode & permissions, is_new});
-    const Descriptor folder(openat(spot.folder(), spot.name.c_str(), folder_flags));
+    current_ = number;
+    const int opened = open_folder(number);
     struct stat info {};
-    if (!folder || fstat(folder.get(), &info) != 0) throw unrestored(path);
-    if ((info.st_mode & owner_all) != owner_all &&
-        fchmod(folder.get(), (info.st_mode & permissions) | owner_all) != 0)
-      throw unrestored(path);
+    if (fstat(opened, &info) != 0) throw unrestored(path_of(folder.node));
+    if ((info.st_mode & owner_all) == owner_all) return;
+    if (fchmod(opened, (info.st_mode & permissions) | owner_all) != 0)
+      throw unrestored(path_of(folder.node));
+    folder.old_mode = info.st_mode & all_mode_bits;
   }
 
-  /// A file or a link that stands where a folder is to be goes. Not the caller's own path: he may
-  /// have made that a link himself.
-  /// Returns whether the folder is new.
-  bool replace_other(int above, const std::string& base, const Place& place) const {
+  /// A file or a link that stands where a folder is to be gets another name, until all is in place.
+  /// Not the caller's own path, which may be a link on purpose.
+  void replace_other(int above, uint32_t number) {
+    Folder& folder = folders_[number];
+    const char* const name = name_of(folder).c_str();
     struct stat info {};
-    if (fstatat(above, base.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
-      throw unrestored(path_of(place));
-    if (S_ISDIR(info.st_mode) || place.way.empty()) return false;
-    if (unlinkat(above, base.c_str(), 0) != 0 || mkdirat(above, base.c_str(), owner_all) != 0)
-      throw unrestored(path_of(place));
-    return true;
+    if (fstatat(above, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+      throw unrestored(path_of(folder.node));
+    if (S_ISDIR(info.st_mode) || folder.node.above == none) return;
+    folder.has_replaced = renameat(above, name, above, replaced_name(number).c_str()) == 0;
+    folder.is_new = folder.has_replaced && mkdirat(above, name, owner_all) == 0;
+    if (!folder.is_new) throw unrestored(path_of(folder.node));
+  }
+
+  void remove_replaced() {
+    for (uint32_t number = 0; number < folders_.size(); ++number)
+      if (folders_[number].has_replaced)
+        unlinkat(open_above(folders_[number]), replaced_name(number).c_str(), 0);
   }
 
   void write_file(int above, const char* name, const Member& member, const std::string& path) {
@@ -299,12 +359,10 @@ class Restorer {
            bytes.substr(1) == bytes.substr(0, bytes.size() - 1);
   }
 
-  void finish_folder() {
-    const Folder& last = folders_.back();
-    const Descriptor folder = open_folder(last.place.index, last.place.way.size(), last.place.way);
-    if (fchmod(folder.get(), last.mode) != 0 || futimens(folder.get(), nullptr) != 0)
-      throw unrestored(path_of(last.place));
-    folders_.pop_back();
+  void finish_folder(uint32_t number) {
+    const int folder = open_folder(number);
+    if (fchmod(folder, folders_[number].mode) != 0 || futimens(folder, nullptr) != 0)
+      throw unrestored(path_of(folders_[number].node));
   }
 
   void look_for_interrupt() const {
@@ -312,15 +370,11 @@ class Restorer {
       throw Error(Error::Kind::interrupted, "interrupted");
   }
 
-  /// For people: of what has another name in the same folder.
-  [[nodiscard]] std::string path_beside(Place place, const std::string& name) const {
-    if (!place.way.empty()) place.way.back() = name;
-    return path_of(place);
-  }
-  [[nodiscard]] std::string path_of(const Place& place) const {
-    std::string path = stored_[place.index];
-    for (const std::string& part : place.way) path += (path.ends_with('/') ? "" : "/") + part;
-    return path;
+  /// For people.
+  [[nodiscard]] std::string path_of(const Node& node) const {
+    if (node.above == none) return stored_[node.index];
+    const std::string above = path_of(folders_[node.above].node);
+    return above + (above.ends_with('/') ? "" : "/") + node.name;
   }
 
   ArchiveReader reader_;
@@ -329,11 +383,13 @@ class Restorer {
   int interrupt_;
   std::string draft_prefix_;
   UnpackedSize size_;
-  std::vector<Batch> batches_;
-  Descriptor folder_;  // of the last batch
-  size_t drafts_ = 0;  // how many there are
-  size_t placed_ = 0;  // and how many have got their name
-  std::vector<Folder> folders_;
+  std::deque<Node> drafts_;  // in the order of their numbers
+  size_t placed_ = 0;        // how many have got their name
+  std::deque<Folder> folders_;
+  uint32_t current_ = none;           // the folder of the last member, or itself
+  std::vector<OpenFolder> open_;      // each in the one before
+  Descriptor parent_;                 // the folder that holds the caller's path
+  uint32_t parent_of_ = none;         // of this index
   std::vector<std::string> parents_;  // folders on the way to the caller's own paths, made here
   bool done_ = false;
 };

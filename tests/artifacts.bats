@@ -477,11 +477,14 @@ crafted() {
   ln -s "$PWD/elsewhere" craft/0/link
   (cd craft && tar --format=gnu -cf ../evil.tar 0 && rm 0/link && mkdir 0/link && echo evil >0/link/evil \
     && tar --format=gnu -rf ../evil.tar 0/link/evil)
+  hostile evil.tar '0/link/evil does not follow its folder'
+  (cd craft && rm -r 0/link && ln -s "$PWD/../elsewhere" 0/link && tar --format=gnu -cf ../evil.tar 0 && rm 0/link \
+    && mkdir 0/link && echo evil >0/link/evil && tar --format=gnu -rf ../evil.tar 0/link)
   plant evil.tar
   drop out
   run -125 --separate-stderr memolock get --tag t --id x --ttl 1h --on-store-error fail --artifact out -- false
   one_own_line "$stderr"
-  contains "$stderr" 'cannot restore out/link/evil'
+  contains "$stderr" 'cannot restore out/link'
   [[ ! -e out && ! -e elsewhere/evil ]]
   rm -r craft evil.tar
   mkdir craft
@@ -540,6 +543,104 @@ unpacks_to() {
   unpacks_to sh -c "$files"
   (cd craft && truncate -s 1T 1 && tar --format=gnu --sparse -cf ../evil.tar --zstd 0 1)
   hostile evil.tar 'larger than --max-entry'
+}
+
+# packs_in_order NAME…: evil.tar of these members of the folder craft, folders without what is in them.
+packs_in_order() { (cd craft && tar --format=gnu -P --no-recursion -cf ../evil.tar "$@"); }
+
+@test "a refused archive leaves the caller's files, links and modes as they were" {
+  get_out >/dev/null 2>&1
+  mkdir -p craft/0/sub craft/0/link craft/0/new
+  echo evil >craft/evil
+  packs_in_order --transform 's|^evil$|0/../evil|' 0/ 0/sub/ 0/new/ 0/link/ evil
+  plant evil.tar
+  drop out
+  mkdir out
+  echo mine >out/sub
+  ln -s nowhere out/link
+  chmod 500 out
+  listing out >1.list
+  run -0 --separate-stderr memolock get -v --tag t --id x --ttl 1h --on-store-error fail --artifact out -- \
+    bash -c "$(declare -f listing); listing out >2.list; drop() { chmod -R u+rwx out && rm -r out; }; drop; ./make_out"
+  contains "$stderr" 'a name that leads elsewhere'
+  same_bytes 1.list 2.list
+}
+
+@test "a folder takes the place of a file, a link or a folder that is locked" {
+  get_out >/dev/null 2>&1
+  listing out >1.list
+  drop out
+  mkdir -p out/sub
+  echo mine >out/empty
+  ln -s nowhere out/sub/deep
+  chmod 500 out out/sub
+  get_out >/dev/null 2>&1
+  listing out >2.list
+  same_bytes 1.list 2.list
+  ran_times 1
+}
+
+@test "members that do not follow their folder are refused" {
+  get_out >/dev/null 2>&1
+  mkdir -p craft/0/a craft/0/b
+  touch craft/0/a/f craft/0/b/f craft/0/a/g
+  packs_in_order 0/ 0/a/ 0/a/f 0/b/ 0/b/f 0/a/g
+  hostile evil.tar '0/a/g does not follow its folder'
+  packs_in_order 0/ 0/a/f
+  hostile evil.tar '0/a/f does not follow its folder'
+  packs_in_order 0/a/
+  hostile evil.tar '0/a/ does not follow its folder'
+}
+
+@test "folders more than 64 deep are neither stored nor restored" {
+  get_out >/dev/null 2>&1
+  nested() { printf 'd/%.0s' $(seq "$1"); }
+  unpacks_to mkdir -p "$(nested 64)"
+  hostile evil.tar 'the stored artifacts have folders more than 64 deep'
+  for id in 64 65; do
+    rm -rf deep
+    run -0 --separate-stderr memolock get --tag t --id $id --ttl 1h --artifact deep -- mkdir -p "deep/$(nested $((id - 1)))"
+  done
+  contains "$stderr" 'not stored: the artifacts have folders more than 64 deep'
+  rm -r deep
+  run -1 memolock get --tag t --id 65 --artifact deep
+  run -0 memolock get --tag t --id 64 --artifact deep
+  [[ -d deep/$(nested 63) ]]
+}
+
+# repeated TIMES_DOUBLED NAME…: evil.tar.zst of these members of the folder craft, the last of them 2^TIMES_DOUBLED times.
+repeated() {
+  tar -C craft --format=gnu --no-recursion -cf members "${@:2}"
+  head -c $((512 * ($# - 2))) members >evil.tar
+  tail -c +$((512 * ($# - 2) + 1)) members | head -c 512 >member
+  for _ in $(seq "$1"); do cat member member >twice && mv twice member; done
+  cat evil.tar member | zstd -q >evil.tar.zst
+  rm members member
+}
+
+# bats test_tags=slow
+@test "an archive of more than 250 000 members is a miss" {
+  get_out >/dev/null 2>&1
+  mkdir craft && touch craft/7
+  repeated 18 7
+  hostile evil.tar.zst 'the stored artifacts have more than 250000 files' --max-entry 1GiB
+}
+
+# bats test_tags=slow
+@test "many folders deep in each other take little memory, and each is opened a few times" {
+  get_out >/dev/null 2>&1
+  local way=(0)
+  # 48 folders with names of one byte: the whole name fits into a header
+  for _ in {1..48}; do way+=("${way[-1]}/d"); done
+  mkdir -p "craft/${way[-1]}"
+  repeated 15 "${way[@]}"
+  plant evil.tar.zst
+  drop out
+  run -0 bash -c "ulimit -v 60000; exec $MEMOLOCK_BIN get --tag t --id x --ttl 1h --on-store-error fail --artifact out -- false"
+  [[ -d out${way[-1]#0} ]]
+  drop out
+  strace -f -qq --seccomp-bpf -e trace=openat -o calls "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --artifact out -- false
+  (($(wc -l <calls) < 200000)) || fail "$(wc -l <calls) calls"
 }
 
 @test "an archive that wants a gibibyte of memory is a miss" {
