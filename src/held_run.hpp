@@ -65,7 +65,7 @@ class HeldRun {
   const Log& log_;
   Side side_;
   ControlFile control_;
-  // Kept until nothing is held any more: whoever reads stderr may take his time too.
+  // Kept until nothing is held any more: whoever reads stderr may take their time too.
   std::vector<std::pair<Level, std::string>> remarks_;
 };
 

@@ -72,8 +72,8 @@ replays_alike() {
   export large=$BATS_TEST_TMPDIR/large
   head -c 104857600 /dev/urandom >"$large"
   get --max-entry 1GiB -- cat "$large" | cmp - "$large"
-  memolock get --tag t --id x | cmp - "$large"
-  memolock get --tag t --id x >hit
+  memolock get --max-entry 1GiB --tag t --id x | cmp - "$large"
+  memolock get --max-entry 1GiB --tag t --id x >hit
   same_bytes "$large" hit
 }
 

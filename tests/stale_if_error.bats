@@ -61,6 +61,7 @@ on_error() { memolock get --tag t --id x --ttl 1h --stale-if-error 1h "$@"; }
   equal 0 "$status"
   equal old "$(<waiter.out)"
   contains "$(<waiter.err)" 'the command failed with status 3'
+  finish "${spawned[0]}"
   equal broken "$(<holder.out)"
   ran_times 0
 }
