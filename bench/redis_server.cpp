@@ -103,7 +103,7 @@ RedisServer::~RedisServer() {
 memolock::RedisConnection RedisServer::connect() const {
   memolock::RedisAddress address;
   address.path = home_ / "socket";
-  return {address, timeout, -1};
+  return {address, timeout, {}};
 }
 
 void RedisServer::await_start() {

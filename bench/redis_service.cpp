@@ -32,7 +32,7 @@ void await_sentinel(uint16_t port) {
   address.port = port;
   for (;;) {
     try {
-      memolock::RedisConnection connection(address, std::chrono::seconds(2), -1);
+      memolock::RedisConnection connection(address, std::chrono::seconds(2), {});
       return;
     } catch (const memolock::Error&) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));

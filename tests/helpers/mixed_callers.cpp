@@ -110,7 +110,7 @@ class OtherClient {
     if (commands_.ask("SET t/lock:%s 6ba7b810-9dad-11d1-80b4-00c04fd430c8 NX PX 30000", name) ==
         "OK") {
       has_paused_ = std::chrono::steady_clock::now() - begun > longest_pause;
-      const std::string made = run_command(log, duration);
+      std::string made = run_command(log, duration);
       commands_.ask("SET t:%s %s PX 60000", name, made.c_str());
       commands_.ask("PUBLISH t/notif:%s %s", name, made.c_str());
       return made;
