@@ -117,12 +117,12 @@ redis_answered() { (($(grep -c 'sendto.* = [1-9]' trace) >= $1)); }
   mkfifo pipe
   exec 4<>pipe
   head -c 65536 /dev/zero >&4
-  spawn_get -v --lease 1s -- counted echo out >out 2>pipe
+  spawn_get -v --lease 1s -- counted echo made >out 2>pipe
   keeps_its_lock
   ran_times 0
   head -c 65536 <&4 >/dev/null
   finish_all
-  equal out "$(<out)"
+  equal made "$(<out)"
   ran_times 1
 }
 
@@ -455,7 +455,7 @@ interrupted_at() {
   await has_received 1
   redis-cli -s "$REDIS_SOCKET" monitor >seen &
   monitor=$!
-  servers+=($monitor)
+  servers+=("$monitor")
   await grep -q OK seen
   redis set t:x new px 60000 >/dev/null
   redis set t/lock:x released px 60000 >/dev/null
@@ -554,7 +554,7 @@ late_renewal() {
   rm -f go
   redis-cli -s "$REDIS_SOCKET" monitor >seen &
   monitor=$!
-  servers+=($monitor)
+  servers+=("$monitor")
   await grep -q OK seen
   spawn "$MEMOLOCK_BIN" "$@"
   await grep -qa "return 'renewed'" seen
@@ -564,7 +564,8 @@ late_renewal() {
   end $monitor
   grep -a "return 'renewed'" seen | tail -n 1 | sed 's/^[^]]*\] //' >renewal
   until=$(tail -n 1 renewal | sed 's/.*"\([0-9]*\)"$/\1/')
-  await eval '(($(redis time | tr -d "\n") > until))'
+  is_past() { (($(redis time | tr -d '\n') > until)); }
+  await is_past
   answer=$(redis <renewal)
   equal '' "$(holder)"
 }

@@ -69,7 +69,7 @@ runs_once() {
   at=${MEMOLOCK_STORE#*//}
   for after in 0 2 5 9; do
     relay --trickle $after
-    MEMOLOCK_STORE=redis+unix://:sesame@${MEMOLOCK_STORE#*//}?db=1
+    MEMOLOCK_STORE="redis+unix://:sesame@${MEMOLOCK_STORE#*//}?db=1"
     runs_once 6 'no answer within 500ms'
   done
 }
@@ -80,7 +80,7 @@ runs_once() {
   REDIS_SOCKET=127.0.0.1:$REDIS_TLS_PORT
   export MEMOLOCK_TLS_CA=$PWD/tls/ca.pem MEMOLOCK_TLS_SERVER_NAME=localhost
   for after in 0 100 {700..2200..125}; do
-    relay_to "$(a_port)" --trickle $after
+    relay_to "$(a_port)" --trickle "$after"
     MEMOLOCK_STORE=rediss://${MEMOLOCK_STORE#*//}
     runs_once 6 ''
   done
@@ -241,6 +241,7 @@ runs_once() {
 @test "with --on-timeout stale the old entry is in hand when the wait is over" {
   get -- echo old
   hold --refresh
+  # shellcheck disable=SC2034 # get takes it
   it=(--tag t --ttl 1ms --id "$id")
   equal old "$(get --wait 1s --on-timeout stale -- counted true)"
   release a
