@@ -162,9 +162,12 @@ Outcome HeldRun::await_promise(Lock& lock, Record& record, Outcome outcome) {
     return with_remarks(std::move(outcome));
   }
   log_.info("{}: started; waiting for the promise to be kept", request_.key.shown());
-  WaitNotice notice(request_.key, log_);
-  notice.begin(record, store_.now(), std::nullopt);
-  const Woken woken = lock.await_promise(request_.lease, signals_.descriptor(), notice);
+  Woken woken;
+  {
+    WaitNotice notice(request_.key, log_);  // its line goes before the output comes
+    notice.begin(record, store_.now(), std::nullopt);
+    woken = lock.await_promise(request_.lease, signals_.descriptor(), notice);
+  }
   switch (woken.wake) {
     case Wake::interrupted:
       lock.abandon();
