@@ -17,10 +17,10 @@ struct Writing {
       write;  ///< blocks at the reader's pace; returns 0 or an errno; throws nothing
 };
 
-/// Writes both; where they go to different readers, who read in any order and at any pace, each at
-/// its own. Where
-/// they may go to one place, stdout comes first, or stderr when its size is not known. Returns the
-/// first errno, of `out` before that of `err`; a reader who has left is no error.
+/// Writes both. Where they go to different readers, who may read in any order and at any pace,
+/// neither waits for the other. Where they may go to one place, stdout comes first, or stderr when
+/// its size is not known. Returns the first errno, that of `out` before that of `err`; that a
+/// reader has left is not an error.
 [[nodiscard]] int write_both(const Writing& out, const Writing& err) noexcept;
 
 }  // namespace memolock

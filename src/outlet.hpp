@@ -21,7 +21,8 @@ struct Chunk {
 
 /// Copies what a spool holds to a descriptor in a thread of its own, so that a reader who stalls
 /// holds back nobody else. The thread starts with the first byte; where none is to be had, the
-/// caller's does the work. A reader who has left is no error: the rest is dropped.
+/// caller's does the work. A reader who has left is not an error: the rest is
+/// dropped.
 ///
 /// All that it needs but the thread is there when it is made: nothing here allocates or takes a
 /// lock after that, or gives up because a system call has failed that may succeed a moment later.
@@ -43,7 +44,8 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
 
   /// From here on the spool gets no more. When it is drained the thread writes `next` and then
   /// passes on `pipe` at the reader's pace until its end; if the reader has left, it closes `pipe`.
-  /// Then relayed() is true. False: there is no thread, and nothing has been taken; pass() does it.
+  /// Then relayed() is true. Returns false, and takes nothing, when there is no thread: pass() each
+  /// piece then.
   [[nodiscard]] bool relay(Chunk& next, Descriptor& pipe) noexcept;
   [[nodiscard]] bool relayed() const { return relayed_; }
 

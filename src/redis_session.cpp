@@ -78,7 +78,7 @@ std::string said(std::string_view error) {
   constexpr size_t enough = 200;
   // Redis 7 adds in which line of which script.
   const std::string_view start = error.substr(0, std::min(error.find(" script: "), enough));
-  // What it says of a command with many words from one who has not logged in.
+  // Without a login, a command with many words is refused in other words.
   if (start.find("unauthenticated") != std::string_view::npos)
     return "NOAUTH Authentication required.";
   return escape_controls(start);

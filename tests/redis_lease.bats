@@ -449,7 +449,7 @@ interrupted_at() {
 }
 
 # bats test_tags=slow
-@test "one who has the lock, and finds what was stored just before, puts the released marker back" {
+@test "a caller that takes the lock, and finds what was stored just before, puts the released marker back" {
   local monitor
   slow_get 2
   await has_received 1

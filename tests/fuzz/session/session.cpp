@@ -339,7 +339,7 @@ std::string Session::fault_of_run(const Call& call, int status) const {
 std::string Session::fault_of_words(const Call& call) const {
   const std::string said = content(call.folder / "err");
   std::istringstream lines(said);
-  // Where others keep the promise, the command's stdout is no result, and goes to stderr.
+  // Where others keep the promise, the command's stdout is not a result; it goes to stderr.
   const auto is_commands = [&](const std::string& line) {
     return call.is_external && line + '\n' == command_output;
   };
