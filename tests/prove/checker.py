@@ -84,8 +84,14 @@ def is_kept(facts, run, until):
 def store_errors(facts):
     """A store that nothing has happened to does not fail."""
     for call in facts.history.calls.values():
-        if call.has_store_error() and not facts.faults_during(call.asked, call.ended or call.asked):
+        if call.has_store_error() and not may_fail(facts, call):
             yield f"{shown(call)}: {call.report.get('store_error', 'it went without the store')}"
+
+
+def may_fail(facts, call):
+    """Whether anything has happened to the store; who gives up a late answer for --wait says that it failed."""
+    ended = call.ended or call.asked
+    return facts.faults_during(call.asked, ended) or (call.wait is not None and facts.is_late(call.asked, ended))
 
 
 def collisions(facts):

@@ -75,6 +75,11 @@ class Facts:
         return [each for each in self.history.faults
                 if each.what not in HARMLESS and each.begun < ended and each.ended + GRACE > begun]
 
+    def is_late(self, begun, ended):
+        """Whether answers took their time then, or shortly before."""
+        return any(each.what == 'delay' and each.begun < ended and each.ended + GRACE > begun
+                   for each in self.history.faults)
+
     def store_patience(self):
         return 1.5 * self.settings.lease + ATTEMPTS * self.settings.store_timeout
 

@@ -17,7 +17,8 @@ import time
 # failover  another server takes over: the last writes may be lost
 # emptied   all is lost
 # move      keys move between servers: nothing may be lost, nor go wrong
-# delay     answers take their time, less than the store's timeout: nothing may go wrong
+# delay     answers take their time, less than the store's timeout: nothing may go wrong, but that a call
+#           gives one up for its --wait
 # jump      the machines' clock is set: what a folder has may be too old by it
 FAULTS = ('outage', 'failover', 'emptied', 'move', 'delay', 'jump')
 # Of those, what is over when it has begun, and what may do no harm to a call.

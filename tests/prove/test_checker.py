@@ -297,6 +297,13 @@ class CheckerTest(unittest.TestCase):
         story.history.calls[1].messages.append('the lease was lost to another holder')
         self.finds(story, 'overlap')
 
+    def test_a_late_answer_that_is_given_up_for_a_wait(self):
+        for what, wait, parts in (('delay', 0.5, []), ('delay', None, ['no answer']), ('move', 0.5, ['no answer'])):
+            story = self.one_run()
+            story.fault(what, 10.6, 12)
+            story.call(2, 10.6, 10.8, '1.1', wait=wait, report={'outcome': 'hit', 'store_error': 'no answer'})
+            self.finds(story, *parts)
+
     def test_a_store_error_for_no_reason(self):
         for what, parts in (('outage', []), ('move', ['no answer']), ('delay', ['no answer'])):
             story = self.one_run(faults=True)
