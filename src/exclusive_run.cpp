@@ -21,7 +21,11 @@ namespace {
 class ExclusiveCall {
  public:
   ExclusiveCall(const Request& request, Store& store, Signals& signals, const Log& log)
-      : request_(request), store_(store), signals_(signals), log_(log), notice_(request.key, log) {}
+      : request_(request),
+        store_(store),
+        signals_(signals),
+        log_(log),
+        notice_(request.key, log, bound_of(request)) {}
 
   Outcome lock() {
     const Nanoseconds deadline = deadline_of(request_);
@@ -33,7 +37,7 @@ class ExclusiveCall {
       if (watch) refuse_deadlock(request_, watch->run());
       if (boot_now() >= deadline) return time_out();
       if (!watch) {
-        if (!backoff_.pause(signals_.descriptor())) return end_by_signal(signals_);
+        if (!notice_.pause(backoff_, signals_.descriptor())) return end_by_signal(signals_);
         continue;
       }
       backoff_.reset();

@@ -52,7 +52,7 @@ class Call {
         log_(log),
         deadline_(deadline_of(request)),
         stored_(request, store, log),
-        notice_(request.key, log) {}
+        notice_(request.key, log, bound_of(request)) {}
 
   Outcome carry_out() {
     if (request_.refresh) stored_.refuse_older();
@@ -155,7 +155,7 @@ class Call {
     if (boot_now() >= deadline_) return time_out();
     if (!watch) {
       log_.debug("{}: the lock is held, but there is no run to wait for; trying again", name());
-      if (!backoff_.pause(signals_.descriptor())) return end_by_signal(signals_);
+      if (!notice_.pause(backoff_, signals_.descriptor())) return end_by_signal(signals_);
       return std::nullopt;
     }
     backoff_.reset();

@@ -164,7 +164,8 @@ Outcome HeldRun::await_promise(Lock& lock, Record& record, Outcome outcome) {
   log_.info("{}: started; waiting for the promise to be kept", request_.key.shown());
   Woken woken;
   {
-    WaitNotice notice(request_.key, log_);  // its line goes before the output comes
+    // Its line goes before the output comes. The lease is a bound.
+    WaitNotice notice(request_.key, log_, WaitNotice::Bounded::yes);
     notice.begin(record, store_.now(), std::nullopt);
     woken = lock.await_promise(request_.lease, signals_.descriptor(), notice);
   }

@@ -8,7 +8,6 @@
 
 #include "src/key.hpp"
 #include "src/units.hpp"
-#include "src/waiting.hpp"
 
 namespace memolock {
 namespace {
@@ -22,6 +21,8 @@ constexpr milliseconds terminal_delay(500);
 constexpr seconds terminal_period(1);
 // Many a CI system stops what has been silent for 10 minutes.
 constexpr seconds log_delay(60);
+// Longer than most commands take: it may be a deadlock.
+constexpr seconds advice_delay(60);
 constexpr minutes log_period(5);
 
 }  // namespace
@@ -35,9 +36,22 @@ Woken WaitNotice::sleep(Watch& watch, Nanoseconds now, std::optional<Nanoseconds
   return woken;
 }
 
+bool WaitNotice::pause(Backoff& backoff, int interrupt) {
+  const Nanoseconds now = boot_now();
+  since_ = std::min(since_, now);
+  if (unseen_due_ == forever) unseen_due_ = now + log_delay;
+  if (now >= unseen_due_) {
+    log_.warn("still waiting for {}: locked by an unknown process{}", key_.shown(), advice(now));
+    unseen_due_ = now + log_period;
+  }
+  return backoff.pause(interrupt);
+}
+
 void WaitNotice::begin(const Record& run, Nanoseconds now,
                        std::optional<Nanoseconds> last_run_time) {
+  unseen_due_ = forever;
   if (!log_.says(Level::warn)) return;
+  since_ = std::min(since_, boot_now());
   run_ = run;
   clock_offset_ = now - boot_now();
   last_run_time_ = last_run_time;
@@ -72,7 +86,12 @@ std::string WaitNotice::text(Nanoseconds now) const {
                                  run_in_words(run_, now + clock_offset_));
   if (last_run_time_)
     text += fmt::format(", the last run took {}", format_duration(*last_run_time_));
-  return text;
+  return text.append(advice(now));
+}
+
+std::string_view WaitNotice::advice(Nanoseconds now) const {
+  const bool is_due = bounded_ == Bounded::no && now - since_ >= advice_delay;
+  return is_due ? " (use --wait to limit the wait)" : "";
 }
 
 /// How far the run is if it takes as long as the last one did.

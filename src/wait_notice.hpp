@@ -3,24 +3,32 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "src/entry.hpp"
 #include "src/live_line.hpp"
 #include "src/log.hpp"
 #include "src/onlooker.hpp"
 #include "src/store.hpp"
+#include "src/waiting.hpp"
 
 namespace memolock {
 
 /// One caller's waits, one after the other. Nothing is said with Level::quiet.
 class WaitNotice : public Onlooker {
  public:
-  /// Keeps references to both.
-  WaitNotice(const Key& key, const Log& log) : key_(key), log_(log) {}
+  enum class Bounded : bool { no, yes };
+
+  /// Keeps references to both. Whoever waits for long without a bound is told how to set one.
+  WaitNotice(const Key& key, const Log& log, Bounded bounded)
+      : key_(key), log_(log), bounded_(bounded) {}
 
   /// Watch::wait, told of by this. The rest as of begin().
   [[nodiscard]] Woken sleep(Watch& watch, Nanoseconds now, std::optional<Nanoseconds> last_run_time,
                             Nanoseconds deadline, int interrupt);
+
+  /// Backoff::pause, told of by this: the lock is held, and there is no run to wait for.
+  [[nodiscard]] bool pause(Backoff& backoff, int interrupt);
 
   /// A wait for this run begins. `now` is of the clock that its times are of; `last_run_time` is
   /// how long the entry's last run took, as far as it is known.
@@ -35,13 +43,23 @@ class WaitNotice : public Onlooker {
   [[nodiscard]] std::string text(Nanoseconds now) const;
   [[nodiscard]] std::string bar(Nanoseconds now) const;
 
+  [[nodiscard]] std::string_view advice(Nanoseconds now) const;
+
   const Key& key_;
   const Log& log_;
+  Bounded bounded_;
   std::optional<LiveLine> line_;
   Nanoseconds due_ = forever;
-  Nanoseconds clock_offset_{0};  // of its clock to the boot clock
+  Nanoseconds unseen_due_ = forever;  // of a holder that is not known
+  Nanoseconds since_ = forever;       // the first wait began, by the boot clock
+  Nanoseconds clock_offset_{0};       // of its clock to the boot clock
   std::optional<Nanoseconds> last_run_time_;
   Record run_;
 };
+
+/// Whether the caller has set a bound.
+[[nodiscard]] inline WaitNotice::Bounded bound_of(const Request& request) {
+  return request.wait ? WaitNotice::Bounded::yes : WaitNotice::Bounded::no;
+}
 
 }  // namespace memolock

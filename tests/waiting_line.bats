@@ -156,19 +156,62 @@ teardown() {
   equal kept "$(screen p)"
 }
 
-@test "elsewhere one line comes after a minute, and with -q none" {
+# Each waits for what the other has.
+begin_opposite_order() {
+  opposite='"$MEMOLOCK_BIN" lock --tag t --id $0 -- sh -c ": >$0.has; until [ -e $1.has ]; do sleep 0.01; done
+    exec $MEMOLOCK_BIN lock --tag t --id $1 -- true"'
+  spawn sh -c "$opposite" one two 2>one.err
+  spawn sh -c "$opposite" two one 2>two.err
+}
+
+# hold_unseen ID: its lock is held, and nobody can see what for.
+hold_unseen() {
+  local lock
+  # shellcheck disable=SC2016 # the command's
+  lock=$(memolock lock --tag t --id "$1" -- sh -c 'find "$MEMOLOCK_CACHE_DIR" -name "*.lock" | grep "$0"' "$1")
+  install -m 600 /dev/null "$lock"
+  spawn python3 -c 'import fcntl, os, struct, sys, time
+with open(sys.argv[1], "r+b") as lock:
+    fcntl.fcntl(lock, fcntl.F_OFD_SETLK, struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+    open("unseen", "w").close()
+    time.sleep(300)' "$lock"
+  await test -e unseen
+}
+
+all_have_spoken() {
+  local each
+  for each in "${expected[@]}"; do [[ -s $each ]] || return; done
+}
+
+# says FILE REGEX: that is the one line in it.
+says() { [[ $(<"$1") =~ ^memolock:\ still\ $2$ ]] || fail "$1 holds: $(<"$1")"; }
+
+@test "after a minute one line says who holds it and how to limit the wait, and with -q none" {
   export BATS_TEST_TIMEOUT=180
   hold
   spawn_get -- false 2>waiter.err
+  spawn_get --wait 10m -- false 2>bounded.err
   spawn_get -q -- false 2>quiet.err
+  in_pane p "$get -- false"
+  begin_opposite_order
+  expected=(waiter.err bounded.err one.err two.err)
+  if ! on_redis; then
+    hold_unseen hidden
+    spawn "$MEMOLOCK_BIN" lock --tag t --id hidden -- true 2>hidden.err
+    expected+=(hidden.err)
+  fi
   deadline=$((SECONDS + 90))
-  until [[ -s waiter.err ]]; do
+  until all_have_spoken; do
     ((SECONDS < deadline))
     sleep 0.2
   done
-  release a
-  finish_all
-  one_own_line "$(<waiter.err)"
-  contains "$(<waiter.err)" "memolock: still waiting for t:x: $(hostname):$holder, at work for 1m"
+  held_by="$(hostname):[0-9]+, at work for 1m[0-9s]*"
+  advice=' \(use --wait to limit the wait\)'
+  await shows p "^memolock: waiting for t:x: $held_by$advice\$"
+  says waiter.err "waiting for t:x: $held_by$advice"
+  says bounded.err "waiting for t:x: $held_by"
+  says one.err "waiting for t:two: $held_by$advice"
+  says two.err "waiting for t:one: $held_by$advice"
+  on_redis || says hidden.err "waiting for t:hidden: locked by an unknown process$advice"
   is_empty quiet.err
 }
