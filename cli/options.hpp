@@ -58,6 +58,7 @@ struct Options {
   double jitter = 0;
   std::optional<Nanoseconds> cache_failures;
   std::optional<Nanoseconds> max_runtime;
+  Nanoseconds drain = forever;
   std::optional<uint64_t> max_entry;
   std::vector<std::string> artifacts;
   std::string report;

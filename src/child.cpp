@@ -1,7 +1,6 @@
 #include "src/child.hpp"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -18,6 +17,7 @@
 #include <optional>
 #include <utility>
 
+#include "src/bare_process.hpp"
 #include "src/error.hpp"
 #include "src/insist.hpp"
 
@@ -86,41 +86,23 @@ ssize_t read_patiently(int from, void* into, size_t size) noexcept {
   }
 }
 
-/// Closes every descriptor but `kept`.
-bool close_all_but(int kept) noexcept {
-  const auto fd = static_cast<unsigned>(kept);
-  return (fd == 0 || insist([&] { return close_range(0, fd - 1, 0); }) == 0) &&
-         insist([&] { return close_range(fd + 1, ~0U, 0); }) == 0;
-}
-
-/// The watchdog's whole life: without any descriptor but its end of the lifeline, deaf to every
-/// signal but KILL. The command says its number before it starts. When nobody has the lifeline's
-/// other end any more, this process has died, and the watchdog takes the command's group with it.
-///
-/// Another thread may have held any lock when this process was copied: system calls only.
-int watch_over(void* argument) {
+/// The watchdog's whole life. The command says its number before it starts. When nobody has the
+/// lifeline's other end any more, this process has died, and the watchdog takes the command's group
+/// with it.
+void watch_over(void* argument) {
   const auto lifeline = static_cast<int>(reinterpret_cast<intptr_t>(argument));
-  sigset_t all;
-  sigfillset(&all);
-  sigprocmask(SIG_SETMASK, &all, nullptr);
-  if (!close_all_but(lifeline)) _exit(1);
   pid_t group = 0;
   char never = 0;
   // No number but a group's own: kill(-1) would mean every process there is.
   if (read_patiently(lifeline, &group, sizeof group) == static_cast<ssize_t>(sizeof group) &&
       group > 1 && read_patiently(lifeline, &never, 1) == 0)
     insist([&] { return kill(-group, SIGKILL); });
-  _exit(0);
 }
 
-/// A process with a memory of its own: the out-of-memory killer ends all that share the memory of
-/// the one that it has chosen. Not by fork(), which would run what libraries do at a fork.
 pid_t start_watchdog(int lifeline) {
-  alignas(16) static std::array<char, 16384> stack;
-  // Without close_range it would keep the locks.
-  if (close_range(~0U, ~0U, 0) != 0) return -1;
-  return clone(watch_over, stack.data() + stack.size(), SIGCHLD,
-               reinterpret_cast<void*>(static_cast<intptr_t>(lifeline)));
+  const std::array kept{lifeline};
+  return start_bare_process(watch_over, reinterpret_cast<void*>(static_cast<intptr_t>(lifeline)),
+                            kept);
 }
 
 struct Process {

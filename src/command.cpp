@@ -23,6 +23,7 @@
 #include "src/error.hpp"
 #include "src/insist.hpp"
 #include "src/key.hpp"
+#include "src/late_output.hpp"
 
 namespace memolock {
 namespace {
@@ -31,6 +32,9 @@ namespace {
 constexpr std::chrono::seconds kill_grace{10};
 // And what a killed one has to be gone.
 constexpr std::chrono::seconds give_up{2};
+// How long the end of stderr is waited for, which `$(…)` does not read: for those who still write
+// to it at the command's end, or at that of its stdout.
+constexpr std::chrono::milliseconds err_patience{100};
 // How long a pipe may fail to be read without a break before its rest is given up.
 constexpr std::chrono::seconds read_patience{10};
 // What a short output needs, without a mapping of its own, and what a large one gets.
@@ -92,7 +96,8 @@ void close_write_end(Pipe& pipe) noexcept {
 }  // namespace
 
 /// One run of a child: the only place with an event loop. It ends when the child has been reaped,
-/// its pipes are at their end, and nothing that must not be left behind is left.
+/// its pipes are at their end or not waited for any longer, and nothing that must not be left
+/// behind is left.
 ///
 /// All that it needs is made before the child is started. From then on it allocates nothing that
 /// it cannot do without, and what the kernel could not do is tried again.
@@ -111,7 +116,7 @@ class Run {
   /// Error(store).
   [[nodiscard]] int pump(Stream stream, std::shared_ptr<Spool> spool,
                          std::shared_ptr<Outlet> outlet) {
-    Pump& pump = pumps_.at(static_cast<size_t>(stream));
+    Pump& pump = pump_of(stream);
     pump.next.bytes = std::make_unique_for_overwrite<char[]>(first_read_size);
     pump.next.capacity = first_read_size;
     pump.stream = stream;
@@ -124,6 +129,9 @@ class Run {
 
   [[nodiscard]] int read_error() const { return read_error_; }
 
+  /// After see_through(): a pipe whose end was not waited for; else none.
+  [[nodiscard]] Descriptor take_late(Stream stream) { return std::move(pump_of(stream).late); }
+
   void see_through(Child& child, const Launch& launch, const std::function<void()>& refused,
                    Ending& ending) noexcept {
     child_ = &child;
@@ -132,6 +140,7 @@ class Run {
     // Older kernels, and some containers, have none: there SIGCHLD has to do.
     process_.reset(static_cast<int>(syscall(SYS_pidfd_open, child.pid(), 0)));
     const Nanoseconds now = awake_now();
+    drain_ = launch.drain;
     if (launch.max_runtime) limit_ = after(now, *launch.max_runtime);
     if (launch.lasting) moment_ = now + std::chrono::milliseconds(20);
     while (!is_over()) {
@@ -159,7 +168,12 @@ class Run {
     std::shared_ptr<Outlet> outlet;
     Chunk next;
     Nanoseconds failing_since = forever;
+    Nanoseconds until = forever;  // of awake_now(): is waited for, once the command has exited
+    bool set_aside = false;
+    Descriptor late;  // the read end, set aside before it was at its end
   };
+
+  [[nodiscard]] Pump& pump_of(Stream stream) { return pumps_.at(static_cast<size_t>(stream)); }
 
   [[nodiscard]] bool is_over() const {
     return left_ || (exited_ && open_pipes_ == 0 && !stopping_);
@@ -192,8 +206,19 @@ class Run {
   }
 
   [[nodiscard]] Nanoseconds time_left() const {
-    const Nanoseconds next = std::min({limit_, moment_, look_again_});
+    const Nanoseconds next = std::min(
+        {limit_, moment_, look_again_, end_of_patience(pumps_[0]), end_of_patience(pumps_[1])});
     return next == forever ? forever : next - awake_now();
+  }
+
+  [[nodiscard]] static bool is_open(const Pump& pump) { return pump.pipe.read_end || pump.relayed; }
+
+  /// When a pipe that is open is set aside; of awake_now(). None is while the command runs or what
+  /// it has left is being stopped, nor is that of stderr while stdout goes on.
+  [[nodiscard]] Nanoseconds end_of_patience(const Pump& pump) const {
+    const bool in_time = !exited_ || stopping_ || !is_open(pump) || pump.set_aside;
+    const bool goes_on = pump.stream == Stream::err && is_open(pumps_[0]);
+    return in_time || goes_on ? forever : pump.until;
   }
 
   void watch_clock(const Launch& launch) noexcept {
@@ -209,6 +234,16 @@ class Run {
       stop();
     }
     if (now >= look_again_) watch_the_rest();
+    for (Pump& pump : pumps_)
+      if (now >= end_of_patience(pump)) set_aside(pump);
+  }
+
+  /// What is there by now is part of the run; where an outlet has the pipe, it is passed on first.
+  void set_aside(Pump& pump) noexcept {
+    pump.set_aside = true;
+    if (pump.pipe.read_end) read_what_is_there(pump);
+    if (pump.relayed) pump.outlet->stop_relay();
+    if (pump.pipe.read_end) end(pump, std::move(pump.pipe.read_end));
   }
 
   void look_at(Pump& pump) noexcept {
@@ -217,15 +252,28 @@ class Run {
       if (!pump.outlet->relayed()) return;
       pump.relayed = false;
       --relays_;
-      --open_pipes_;
+      end(pump, pump.outlet->take_back());
     } else if (pump.pipe.read_end) {
-      read_from(pump);
+      (void)read_from(pump);
     }
   }
 
-  void read_from(Pump& pump) noexcept {
+  /// One read more than what was there sees the end.
+  void read_what_is_there(Pump& pump) noexcept {
+    for (ssize_t left = bytes_in(pump.pipe.read_end.get()); pump.pipe.read_end && left >= 0;) {
+      const ssize_t got = read_from(pump);
+      if (got < 0) return;
+      left -= got;
+    }
+  }
+
+  /// Returns what read(2) has returned.
+  ssize_t read_from(Pump& pump) noexcept {
     const ssize_t got = read(pump.pipe.read_end.get(), pump.next.bytes.get(), pump.next.capacity);
-    if (got < 0) return miss(pump, errno);
+    if (got < 0) {
+      miss(pump, errno);
+      return got;
+    }
     pump.failing_since = forever;
     pump.next.size = static_cast<size_t>(got);
     if (got == 0) {
@@ -233,6 +281,7 @@ class Run {
     } else {
       take(pump);
     }
+    return got;
   }
 
   /// What cannot be read is not the end of the output, but without it the output is not whole.
@@ -287,7 +336,15 @@ class Run {
 
   void close(Pump& pump) noexcept {
     pump.pipe.read_end.reset();
+    end(pump, {});
+  }
+
+  void end(Pump& pump, Descriptor late) noexcept {
     --open_pipes_;
+    pump.late = std::move(late);
+    // Who has kept both streams lets go of stdout first.
+    if (exited_ && pump.stream == Stream::out && !pump.late)
+      pump_of(Stream::err).until = after(awake_now(), err_patience);
   }
 
   void take_signals() noexcept {
@@ -330,6 +387,10 @@ class Run {
     // What it left running in the background is its own affair, unless it was to be stopped as a
     // whole.
     if (interrupted_ != 0) stop_the_rest();
+    const Nanoseconds now = awake_now();
+    pump_of(Stream::out).until = std::min(after(now, drain_), limit_);
+    pump_of(Stream::err).until = after(now, err_patience);
+    limit_ = forever;  // it has kept it
   }
 
   void interrupt(const Signals::Received& received) noexcept {
@@ -391,13 +452,14 @@ class Run {
   Descriptor process_;
   Descriptor stop_;
   std::array<Pump, 2> pumps_;
+  Nanoseconds drain_ = forever;
   // Of awake_now().
   Nanoseconds limit_ = forever;
   Nanoseconds moment_ = forever;
   Nanoseconds look_again_ = forever;
   Nanoseconds kill_at_{0};  // of boot_now()
-  int open_pipes_ = 0;
-  int relays_ = 0;  // of them, those that an outlet has
+  int open_pipes_ = 0;      // that are waited for
+  int relays_ = 0;          // of them, those that an outlet has
   int interrupted_ = 0;
   int native_status_ = 0;
   int read_error_ = 0;
@@ -501,6 +563,16 @@ Command::Drained Command::drain(Nanoseconds patience) noexcept {
     if (drained.error == 0) drained.error = outlet->error();
   }
   return drained;
+}
+
+void Command::pass_on_late_output() noexcept {
+  LateOutput late;
+  for (const Stream stream : {Stream::out, Stream::err}) {
+    const auto& outlet = outlets_[static_cast<size_t>(stream)];
+    Descriptor pipe = run_->take_late(stream);
+    if (pipe && !outlet->reader_left()) late.add(std::move(pipe), outlet->destination());
+  }
+  if (!late.is_over() && !late.leave_to_process()) late.pass_on(signals_.descriptor());
 }
 
 }  // namespace memolock

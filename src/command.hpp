@@ -28,6 +28,8 @@ struct Launch {
   int out = -1;              ///< of start_plain: where its stdout goes; -1: to this process's own
   int stop_descriptor = -1;  ///< when it becomes readable the command is stopped; -1: none
   bool hold_out = false;     ///< of start_spooled: its stdout waits for let_out()
+  /// Of start_spooled: how long after its exit the end of its stdout is waited for.
+  Nanoseconds drain = forever;
   /// Called when the command has run for a moment, 20 ms, of a run that is to be seen to its end;
   /// empty: there is nothing to be done then.
   std::function<void()> lasting = nullptr;
@@ -47,7 +49,8 @@ struct Ending {
 };
 
 /// Runs one command, once. A run is over when the command has exited and its output is at end of
-/// file.
+/// file, or is not waited for any longer: stdout for Launch::drain, but not past the time limit of a
+/// command that has kept it, and stderr for a moment. What comes later is no part of the run.
 ///
 /// Whatever can fail is done before the command starts: from then on no function throws. There is
 /// no way back from there to running it again, and whoever holds its Ending knows that it has run.
@@ -85,6 +88,10 @@ class Command {
   /// After finish(): waits until the readers have taken what is still in the spool, but no longer
   /// than `patience`.
   [[nodiscard]] Drained drain(Nanoseconds patience) noexcept;
+
+  /// After drain(), and all else that is written here: has a process pass on what comes later, or,
+  /// where none is to be had, does so itself until a signal comes.
+  void pass_on_late_output() noexcept;
 
  private:
   void start(const ChildStart& plan);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -100,6 +101,11 @@ Pipe make_pipe() {
   std::array<int, 2> ends{};
   if (pipe2(ends.data(), O_CLOEXEC) != 0) throw system_error("cannot make a pipe", errno);
   return {Descriptor(ends[0]), Descriptor(ends[1])};
+}
+
+int bytes_in(int pipe) noexcept {
+  int count = 0;
+  return ioctl(pipe, FIONREAD, &count) == 0 ? count : 0;
 }
 
 Ready await_readable(int fd, int interrupt, Nanoseconds deadline) {

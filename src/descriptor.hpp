@@ -45,6 +45,9 @@ struct Pipe {
 /// A new pipe. Throws Error(store) when the process is out of descriptors.
 [[nodiscard]] Pipe make_pipe();
 
+/// How many bytes can be read from a pipe now.
+[[nodiscard]] int bytes_in(int pipe) noexcept;
+
 enum class Ready { readable, interrupted, timed_out };
 
 /// As poll(2), for `length` at most.

@@ -48,7 +48,9 @@ Outcome HeldRun::run(Lock& lock, uint32_t troubles, std::unique_ptr<Entry> fallb
   const auto spool = lock.spool();
   spool->limit(request_.max_entry);
   command.start_spooled(spool);
-  return see_through(lock, record, command, *spool, fallback.get());
+  Outcome outcome = see_through(lock, record, command, *spool, fallback.get());
+  command.pass_on_late_output();
+  return outcome;
 }
 
 /// Shares what the command leaves, and gives it to the caller.

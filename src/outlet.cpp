@@ -1,10 +1,12 @@
 #include "src/outlet.hpp"
 
-#include <fcntl.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <thread>
 #include <utility>
 
@@ -23,6 +25,16 @@ Descriptor event(int flags) {
 void tell(const Descriptor& event) noexcept {
   const uint64_t one = 1;
   insist([&] { return write(event.get(), &one, sizeof one); });
+}
+
+constexpr ssize_t nothing_yet = SSIZE_MAX;
+
+/// As read(2), which does not block; what a kernel without memory has refused is asked for again.
+ssize_t read_ready(int from, const Chunk& into) noexcept {
+  return insist([&] {
+    const ssize_t got = read(from, into.bytes.get(), into.capacity);
+    return got < 0 && errno == EAGAIN ? nothing_yet : got;
+  });
 }
 
 }  // namespace
@@ -76,6 +88,11 @@ bool Outlet::relay(Chunk& next, Descriptor& pipe) noexcept {
   return true;
 }
 
+void Outlet::stop_relay() noexcept {
+  stop_relay_ = true;
+  tell(wake_);
+}
+
 bool Outlet::pass(std::string_view bytes) noexcept {
   release();
   write_spooled(available_);
@@ -108,15 +125,37 @@ void Outlet::write_spooled(uint64_t upto) noexcept {
 
 void Outlet::pass_on() noexcept {
   if (!gave_up_) note(write_all(to_, {next_.bytes.get(), next_.size}));
-  insist([&] { return fcntl(pipe_.get(), F_SETFL, O_RDONLY); });  // and no O_NONBLOCK
-  char* const buffer = next_.bytes.get();
-  while (!gave_up_) {
-    const ssize_t got = insist([&] { return read(pipe_.get(), buffer, next_.capacity); });
-    if (got == 0) break;
-    note(got < 0 ? errno : write_all(to_, {buffer, static_cast<size_t>(got)}));
+  bool stopping = false;
+  // Of what is in the pipe when it is to stop; one read more sees the end.
+  for (int64_t left = 0; !gave_up_ && left >= 0;) {
+    if (!stopping && stop_relay_) {
+      stopping = true;
+      left = bytes_in(pipe_.get());
+    }
+    const ssize_t got = read_ready(pipe_.get(), next_);
+    if (got == nothing_yet && stopping) break;
+    if (got == nothing_yet) {
+      await_pipe();
+      continue;
+    }
+    note(got < 0 ? errno : write_all(to_, {next_.bytes.get(), static_cast<size_t>(got)}));
+    if (got == 0) {
+      pipe_.reset();
+      break;
+    }
+    if (stopping) left -= got;
   }
+  if (gave_up_) pipe_.reset();
   next_.bytes.reset();
-  pipe_.reset();
+}
+
+/// Until there is something to read, or to do.
+void Outlet::await_pipe() const noexcept {
+  std::array<pollfd, 2> waiting{{{.fd = pipe_.get(), .events = POLLIN, .revents = 0},
+                                 {.fd = wake_.get(), .events = POLLIN, .revents = 0}}};
+  if (poll_for(waiting, forever) < 0) rest();
+  uint64_t count = 0;
+  if (waiting[1].revents != 0) (void)!read(wake_.get(), &count, sizeof count);
 }
 
 void Outlet::work() noexcept {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "src/descriptor.hpp"
 #include "src/spool.hpp"
@@ -49,6 +50,11 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   [[nodiscard]] bool relay(Chunk& next, Descriptor& pipe) noexcept;
   [[nodiscard]] bool relayed() const { return relayed_; }
 
+  /// After relay(): what is in the pipe by now is still written, but then relayed() is true and
+  /// take_back() has the pipe, unless it has ended.
+  void stop_relay() noexcept;
+  [[nodiscard]] Descriptor take_back() noexcept { return std::move(pipe_); }
+
   /// Without a thread: writes what came before and `bytes`. False: the reader has left.
   [[nodiscard]] bool pass(std::string_view bytes) noexcept;
 
@@ -61,6 +67,11 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   [[nodiscard]] int notice_descriptor() const { return notice_.get(); }
   void take_notice() const noexcept;
 
+  /// Where goes what comes after finish(): -1, nowhere, unless all that came before has been
+  /// written.
+  [[nodiscard]] int destination() const { return held_ || !is_done() ? -1 : to_; }
+  [[nodiscard]] bool reader_left() const { return is_done() && gave_up_ && error_ == 0; }
+
   /// When it is done: why not all of it could be passed on; 0 for none, also when the reader has
   /// left.
   [[nodiscard]] int error() const { return error_; }
@@ -71,6 +82,7 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   void work() noexcept;
   void write_spooled(uint64_t upto) noexcept;
   void pass_on() noexcept;
+  void await_pipe() const noexcept;
   void note(int error) noexcept;
 
   std::shared_ptr<Spool> spool_;
@@ -82,6 +94,7 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   // Set by the caller's thread, in this order.
   std::atomic<uint64_t> available_ = 0;
   std::atomic<bool> handed_over_ = false;  // `next_` and `pipe_`
+  std::atomic<bool> stop_relay_ = false;
   std::atomic<bool> finished_ = false;
   Chunk next_;
   Descriptor pipe_;

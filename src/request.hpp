@@ -36,6 +36,7 @@ struct Request {
   Nanoseconds lease{0};  ///< how long a promise lives that others are to keep
   bool keep = true;      ///< false: share a run in progress, but store nothing
   std::optional<Nanoseconds> max_runtime;
+  Nanoseconds drain = forever;  ///< how long after the command's exit its stdout is waited for
   uint64_t max_entry = UINT64_MAX;
   std::vector<std::string> artifacts;  ///< paths that the command makes
   std::vector<HeldLock> held;          ///< by this process's ancestors

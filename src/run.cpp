@@ -21,6 +21,7 @@ Launch launch_of(const Request& request, Lock& lock, const std::string& control)
                 environment_for({request.key, lock.token(), request.store_url, request.promise_url,
                                  control, request.held}),
                 request.max_runtime, request.input};
+  launch.drain = request.drain;
   launch.lasting = [&lock] { (void)lock.keep_alive(); };
   if (request.on_lost_lease == OnLostLease::kill) launch.stop_descriptor = lock.lost_descriptor();
   return launch;

@@ -26,6 +26,7 @@ Request request_from(const Options& options, const Identity& identity) {
   request.early = options.early;
   request.jitter = options.jitter;
   request.cache_failures = options.cache_failures;
+  request.drain = options.drain;
   request.artifacts = options.artifacts;
   if (options.external && !request.artifacts.empty())
     throw usage_error("--artifact excludes --external: the files are made elsewhere");
