@@ -130,7 +130,11 @@ class Run {
   [[nodiscard]] int read_error() const { return read_error_; }
 
   /// After see_through(): a pipe whose end was not waited for; else none.
-  [[nodiscard]] Descriptor take_late(Stream stream) { return std::move(pump_of(stream).late); }
+  [[nodiscard]] Descriptor take_late(Stream stream) noexcept {
+    Pump& pump = pump_of(stream);
+    if (pump.late) pump.next.bytes.reset();  // or a process that passes it on would have a copy
+    return std::move(pump.late);
+  }
 
   void see_through(Child& child, const Launch& launch, const std::function<void()>& refused,
                    Ending& ending) noexcept {
