@@ -74,7 +74,7 @@ shows() { [[ $(<"$2") == "$1" ]]; }
 
 @test "without --drain the end of stdout is waited for, and stderr is stored as long" {
   # shellcheck disable=SC2016
-  command=(bash -c 'echo $$ >command.pid; echo hi > >(held h sh -c "cat >&2; echo done")')
+  command=(bash -c 'echo $$ >command.pid; echo hi > >(held h sh -c "cat >&2; echo end")')
   spawn_get -- "${command[@]}" >out 2>err
   await test -e h.started
   await is_gone "$(<command.pid)"
@@ -82,9 +82,9 @@ shows() { [[ $(<"$2") == "$1" ]]; }
   release h
   finish "${spawned[0]}"
   equal 0 "$status"
-  equal done "$(<out)"
+  equal end "$(<out)"
   equal hi "$(<err)"
-  stored done hi
+  stored end hi
 }
 
 @test "where the command has made one of its two streams, stdout alone counts" {
