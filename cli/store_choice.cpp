@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -53,33 +54,45 @@ std::string directory_of(const std::string& url) {
   return std::move(*path);
 }
 
-/// `option` is what named the file.
-std::string first_line_of(std::string_view option, const std::string& file) {
-  const Descriptor opened(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-  std::string text(4096, '\0');
-  const ssize_t size = opened ? read(opened.get(), text.data(), text.size()) : -1;
-  if (size < 0)
-    throw store_error(
-        fmt::format("{}: cannot read {}: {}", option, escape_controls(file), error_text(errno)));
-  text.resize(static_cast<size_t>(size));
-  text.resize(std::min(text.find('\n'), text.size()));
-  if (text.ends_with('\r')) text.pop_back();
-  return text;
+/// `option` is what named the file, which may be a FIFO whose writer takes their time.
+std::string first_line_of(std::string_view option, const std::string& file, const Cutoff& cutoff) {
+  const auto cannot = [&](std::string_view why) {
+    return store_error(fmt::format("{}: cannot read {}: {}", option, escape_controls(file), why));
+  };
+  const Descriptor opened(open(file.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+  if (!opened) throw cannot(error_text(errno));
+  std::array<char, 4096> buffer{};
+  std::string_view text;
+  while (text.find('\n') == std::string_view::npos) {
+    if (text.size() == buffer.size()) throw cannot("its first line is longer than 4095 bytes");
+    // Before each read: of a FIFO that nobody has opened for writing yet, that would find the end.
+    const Ready ready = await_readable(opened.get(), cutoff.interrupt, cutoff.until);
+    if (ready == Ready::interrupted) throw interruption();
+    if (ready == Ready::timed_out) throw cannot("nothing was written to it in time");
+    const size_t room = buffer.size() - text.size();
+    const ssize_t got = read(opened.get(), buffer.data() + text.size(), room);
+    if (got == 0) break;
+    if (got < 0 && errno != EAGAIN && errno != EINTR) throw cannot(error_text(errno));
+    if (got > 0) text = {buffer.data(), text.size() + static_cast<size_t>(got)};
+  }
+  std::string line(text.substr(0, text.find('\n')));
+  if (line.ends_with('\r')) line.pop_back();
+  return line;
 }
 
 /// A server's password that its URL does not have.
-std::string password_from_elsewhere(const Options& options) {
+std::string password_from_elsewhere(const Options& options, const Cutoff& cutoff) {
   if (!options.password_file.empty())
-    return first_line_of("--password-file", options.password_file);
+    return first_line_of("--password-file", options.password_file, cutoff);
   for (const char* name : {"MEMOLOCK_REDIS_PASSWORD", "REDISCLI_AUTH"})
     if (auto password = variable(name); !password.empty()) return password;
   return "";
 }
 
-std::string sentinel_password(const Options& options) {
+std::string sentinel_password(const Options& options, const Cutoff& cutoff) {
   const std::string& file = options.sentinel_password_file;
   return file.empty() ? variable("MEMOLOCK_SENTINEL_PASSWORD")
-                      : first_line_of("--sentinel-password-file", file);
+                      : first_line_of("--sentinel-password-file", file, cutoff);
 }
 
 StoreChoice directory_choice(const std::string& url) {
@@ -110,7 +123,7 @@ std::optional<std::string> default_place() { return local_place(""); }
 // Of --max-entry.
 constexpr uint64_t default_of_servers = 64ULL << 20;
 
-StoreChoice server_choice(const Options& options) {
+StoreChoice server_choice(const Options& options, const Cutoff& cutoff) {
   if (!options.tls.key.empty() && options.tls.cert.empty())
     throw usage_error("--tls-key needs --tls-cert");
   RedisSettings settings;
@@ -124,10 +137,10 @@ StoreChoice server_choice(const Options& options) {
   }
   settings.address.tls = options.tls;
   if (settings.address.password.empty())
-    settings.address.password = password_from_elsewhere(options);
+    settings.address.password = password_from_elsewhere(options, cutoff);
   if (settings.address.has_sentinels()) {
     settings.address.sentinels.user = options.sentinel_user;
-    settings.address.sentinels.password = sentinel_password(options);
+    settings.address.sentinels.password = sentinel_password(options, cutoff);
   }
   const RedisAddress& address = settings.address;
   if (!address.password.empty() || !address.sentinels.password.empty() || !address.tls.key.empty())
@@ -146,8 +159,9 @@ std::string name_of_store(const Options& options) {
 
 }  // namespace
 
-StoreChoice choose_store(const Options& options) {
-  return is_redis_url(options.store) ? server_choice(options) : directory_choice(options.store);
+StoreChoice choose_store(const Options& options, const Cutoff& cutoff) {
+  return is_redis_url(options.store) ? server_choice(options, cutoff)
+                                     : directory_choice(options.store);
 }
 
 std::optional<std::string> directory_here(const StoreChoice& choice) {

@@ -24,9 +24,10 @@ struct StoreChoice {
   [[nodiscard]] bool is_local() const { return place.index() == 0; }
 };
 
-/// Reads the options that say which store is meant: local, file:///DIR, or a Redis URL. Throws
-/// Error(usage) for anything else, Error(store) when there is no directory to default to.
-[[nodiscard]] StoreChoice choose_store(const Options& options);
+/// Reads the options that say which store is meant: local, file:///DIR, or a Redis URL; and its
+/// password, for which `cutoff` ends the wait. Throws Error(usage) for anything else, Error(store)
+/// when there is no directory to default to or no password to be had, and Error(interrupted).
+[[nodiscard]] StoreChoice choose_store(const Options& options, const Cutoff& cutoff);
 
 /// The directory of the chosen store, or the one that would be it without a server: where the
 /// counters lie. Nothing when there is no place for one.

@@ -13,7 +13,7 @@ class Error : public std::runtime_error {
   enum class Kind {
     usage,        ///< the caller asked for something that makes no sense; never falls back
     store,        ///< the store is out of reach or unfit; --on-store-error decides
-    interrupted,  ///< a wait for the store was ended by a signal
+    interrupted,  ///< what was under way before or after the command was ended by a signal
   };
 
   Error(Kind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
@@ -25,6 +25,7 @@ class Error : public std::runtime_error {
 
 inline Error usage_error(const std::string& message) { return {Error::Kind::usage, message}; }
 inline Error store_error(const std::string& message) { return {Error::Kind::store, message}; }
+inline Error interruption() { return {Error::Kind::interrupted, "interrupted"}; }
 
 /// What is said of the exception that is being handled; "out of memory" where there is none for
 /// more. Inside a catch clause only.

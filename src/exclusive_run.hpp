@@ -17,8 +17,8 @@
 
 namespace memolock {
 
-/// Each throws Error(store) only before the command has started, Error(usage) for a request from
-/// inside the run that is in its way.
+/// Each throws Error(store) and Error(interrupted) only before the command has started,
+/// Error(usage) for a request from inside the run that is in its way.
 [[nodiscard]] Outcome lock(const Request& request, Store& store, Signals& signals, const Log& log);
 /// With Request::keep false it neither looks for a mark nor leaves one.
 [[nodiscard]] Outcome once(const Request& request, Store& store, Signals& signals, const Log& log);

@@ -243,7 +243,7 @@ class Call {
 }  // namespace
 
 Outcome get(const Request& request, Store& store, Signals& signals, const Log& log) {
-  return until_interrupted(signals, [&] { return Call(request, store, signals, log).carry_out(); });
+  return Call(request, store, signals, log).carry_out();
 }
 
 }  // namespace memolock

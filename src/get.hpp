@@ -44,8 +44,8 @@
 
 namespace memolock {
 
-/// Carries out `request`. Throws Error(store) only before the command has started, Error(usage) for
-/// a request that would wait for itself.
+/// Carries out `request`. Throws Error(store) and Error(interrupted) only before the command has
+/// started, Error(usage) for a request that would wait for itself.
 [[nodiscard]] Outcome get(const Request& request, Store& store, Signals& signals, const Log& log);
 
 }  // namespace memolock

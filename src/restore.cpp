@@ -366,8 +366,7 @@ class Restorer {
   }
 
   void look_for_interrupt() const {
-    if (await_readable(-1, interrupt_, boot_now()) == Ready::interrupted)
-      throw Error(Error::Kind::interrupted, "interrupted");
+    if (await_readable(-1, interrupt_, boot_now()) == Ready::interrupted) throw interruption();
   }
 
   /// For people.

@@ -90,6 +90,14 @@ bool is_folder(const char* path) {
   return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+/// The library would wait for the writer of a FIFO, whatever signals come, and each connection
+/// reads anew.
+void refuse_special(const std::string& what, const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+    throw store_error(fmt::format("{} {}: it is no regular file", what, path));
+}
+
 /// Whether a folder has certificates by the hashes of their names ("002c0b4f.0"), of which only
 /// those needed are read.
 bool is_hashed(const char* path) {
@@ -110,7 +118,10 @@ bool is_hashed(const char* path) {
 void trust_system(SSL_CTX* context) {
   const char* const file = getenv(X509_get_default_cert_file_env());
   const char* const folders = getenv(X509_get_default_cert_dir_env());
-  if (file != nullptr) SSL_CTX_load_verify_file(context, file);
+  if (file != nullptr) {
+    refuse_special("cannot read certificates in", file);
+    SSL_CTX_load_verify_file(context, file);
+  }
   if (folders != nullptr) SSL_CTX_load_verify_dir(context, folders);
   if (file != nullptr || folders != nullptr) return;
   for (const char* const folder : {X509_get_default_cert_dir(), "/etc/ssl/certs"})
@@ -122,6 +133,7 @@ void trust_system(SSL_CTX* context) {
 
 void trust(SSL_CTX* context, const std::string& ca) {
   if (ca.empty()) return trust_system(context);
+  refuse_special("cannot read certificates in", ca);
   const bool read = is_folder(ca.c_str()) ? SSL_CTX_load_verify_dir(context, ca.c_str()) == 1
                                           : SSL_CTX_load_verify_file(context, ca.c_str()) == 1;
   if (!read) throw store_error(fmt::format("cannot read certificates in {}: {}", ca, reason()));
@@ -135,6 +147,8 @@ int no_passphrase(char* /*into*/, int /*size*/, int /*writing*/, void* /*data*/)
 void identify(SSL_CTX* context, const RedisTls& settings) {
   if (settings.cert.empty()) return;
   const std::string& key = settings.key.empty() ? settings.cert : settings.key;
+  refuse_special("cannot use the certificate", settings.cert);
+  refuse_special("cannot use the key", key);
   SSL_CTX_set_default_passwd_cb(context, no_passphrase);
   if (SSL_CTX_use_certificate_chain_file(context, settings.cert.c_str()) != 1)
     throw store_error(fmt::format("cannot use the certificate {}: {}", settings.cert, reason()));

@@ -219,3 +219,24 @@ sanitizers_leave_cores() {
     )"
   done
 }
+
+# ---- a FIFO ----
+
+@test "a password file may be a FIFO, whose writer writes late and in pieces" {
+  mkfifo fifo
+  spawn sh -c 'exec >fifo; printf "%s" "$0"; sleep 0.1; printf "%s\r\n" "$1"; sleep 60' ${secret:0:3} ${secret:3}
+  equal hello "$(get --store "redis://$at" --password-file fifo --on-store-error fail -- echo hello)"
+}
+
+@test "a password that nobody writes is waited for no longer than --wait allows" {
+  mkfifo fifo
+  run --separate-stderr -125 get --store "redis://$at" --password-file fifo --wait 1ms --on-store-error fail -- echo hello
+  one_own_line "$stderr"
+  contains "$stderr" '--password-file: cannot read fifo: nothing was written to it in time'
+}
+
+@test "a password of more than 4095 bytes is refused" {
+  head -c 4096 /dev/zero | tr '\0' a >long
+  refused 'cannot read long: its first line is longer than 4095 bytes' \
+    get --store "redis://$at" --password-file long --on-store-error fail -- echo hello
+}

@@ -86,10 +86,10 @@ Outcome work_in_store(const Options& options, Request request, Work work, Signal
                       const Log& log, std::optional<StoreChoice>& chosen) {
   std::string fault;
   try {
-    chosen = choose_store(options);
+    const Cutoff cutoff{signals.descriptor(), end_of_requests(options, request)};
+    chosen = choose_store(options, cutoff);
     request.store_url = chosen->url;
     request.max_entry = max_entry(options, *chosen);
-    const Cutoff cutoff{signals.descriptor(), end_of_requests(options, request)};
     const auto store = open_store(*chosen, cutoff, log);
     return work(request, *store, signals, log);
   } catch (const std::exception& error) {
@@ -105,7 +105,9 @@ Outcome work_in_store(const Options& options, Request request, Work work, Signal
 Outcome outcome_of(const Options& options, const Request& request, Work work, const Log& log,
                    std::optional<StoreChoice>& chosen) {
   Signals signals;
-  if (!is_bypassed()) return work_in_store(options, request, work, signals, log, chosen);
+  if (!is_bypassed())
+    return until_interrupted(
+        signals, [&] { return work_in_store(options, request, work, signals, log, chosen); });
   if (request.command.empty()) return ended(How::absent, 1);
   return run_uncached(request, signals);
 }

@@ -22,7 +22,7 @@ struct Visit {
 /// A store that cannot even be named is what a doctor is for.
 Visit visit(const Options& options, const Log& log) {
   try {
-    const StoreChoice choice = choose_store(options);
+    const StoreChoice choice = choose_store(options, {});
     return {without_password(choice.url), examine(choice, options.tag, log)};
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;

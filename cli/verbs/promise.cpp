@@ -44,7 +44,7 @@ void refuse(const char* name, const std::string& value, const std::optional<std:
 StoreChoice place_of(Options options, bool is_own) {
   const std::string aside = variable("MEMOLOCK_RUN_STORE");
   if (is_own && !aside.empty() && !options.store_on_command_line) options.store = aside;
-  return choose_store(options);
+  return choose_store(options, {});
 }
 
 Target target_of(const Options& options) {
