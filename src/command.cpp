@@ -60,6 +60,11 @@ constexpr std::string_view line_of_unknown =
 
 pollfd readable(int fd) { return {.fd = fd, .events = POLLIN, .revents = 0}; }
 
+/// That `outlet`, if there is one, can write on in this thread.
+pollfd writable(const std::shared_ptr<Outlet>& outlet) {
+  return {.fd = outlet ? outlet->waits_for() : -1, .events = POLLOUT, .revents = 0};
+}
+
 /// The same file, open as long as it is needed here. Throws Error(store).
 Descriptor duplicate(int fd) {
   Descriptor copy(fcntl(fd, F_DUPFD_CLOEXEC, 3));
@@ -168,6 +173,7 @@ class Run {
     Stream stream = Stream::out;
     Pipe pipe;  // without a read end: closed, or the outlet has it
     bool relayed = false;
+    bool is_passing = false;  // the outlet, which has no thread, has what was read last
     std::shared_ptr<Spool> spool;
     std::shared_ptr<Outlet> outlet;
     Chunk next;
@@ -187,9 +193,10 @@ class Run {
   /// cannot say what has happened, or could not do it, is soon asked again; all is tried then, for
   /// nothing here blocks.
   void await_events() noexcept {
-    std::array<pollfd, 6> waiting{
+    std::array<pollfd, 8> waiting{
         readable(signals_.descriptor()), readable(children_.get()), readable(process_.get()),
-        readable(stop_.get()),           source_of(pumps_[0]),      source_of(pumps_[1])};
+        readable(stop_.get()),           source_of(pumps_[0]),      source_of(pumps_[1]),
+        writable(pumps_[0].outlet),      writable(pumps_[1].outlet)};
     const bool again = std::exchange(again_, false);
     if (again) rest();
     const int ready = poll_for(waiting, again ? Nanoseconds(0) : time_left());
@@ -200,12 +207,15 @@ class Run {
     };
     if (has_come(0)) take_signals();
     if (ready > 0 && waiting[3].revents != 0) obey_stop();
+    if (ready > 0 && waiting[6].revents != 0) write_from(pumps_[0]);
+    if (ready > 0 && waiting[7].revents != 0) write_from(pumps_[1]);
     if (has_come(4)) look_at(pumps_[0]);
     if (has_come(5)) look_at(pumps_[1]);
     if (has_come(1) || has_come(2)) look_at_children();
   }
 
   [[nodiscard]] static pollfd source_of(const Pump& pump) {
+    if (pump.is_passing) return readable(-1);
     return readable(pump.relayed ? pump.outlet->notice_descriptor() : pump.pipe.read_end.get());
   }
 
@@ -220,7 +230,8 @@ class Run {
   /// When a pipe that is open is set aside; of awake_now(). None is while the command runs or what
   /// it has left is being stopped, nor is that of stderr while stdout goes on.
   [[nodiscard]] Nanoseconds end_of_patience(const Pump& pump) const {
-    const bool in_time = !exited_ || stopping_ || !is_open(pump) || pump.set_aside;
+    const bool in_time =
+        !exited_ || stopping_ || !is_open(pump) || pump.is_passing || pump.set_aside;
     const bool goes_on = pump.stream == Stream::err && is_open(pumps_[0]);
     return in_time || goes_on ? forever : pump.until;
   }
@@ -242,10 +253,12 @@ class Run {
       if (now >= end_of_patience(pump)) set_aside(pump);
   }
 
-  /// What is there by now is part of the run; where an outlet has the pipe, it is passed on first.
+  /// What is there by now is part of the run; where an outlet has the pipe, or the last piece, that
+  /// is passed on first.
   void set_aside(Pump& pump) noexcept {
-    pump.set_aside = true;
     if (pump.pipe.read_end) read_what_is_there(pump);
+    if (pump.is_passing) return;
+    pump.set_aside = true;
     if (pump.relayed) pump.outlet->stop_relay();
     if (pump.pipe.read_end) end(pump, std::move(pump.pipe.read_end));
   }
@@ -257,7 +270,7 @@ class Run {
       pump.relayed = false;
       --relays_;
       end(pump, pump.outlet->take_back());
-    } else if (pump.pipe.read_end) {
+    } else if (pump.pipe.read_end && !pump.is_passing) {
       (void)read_from(pump);
     }
   }
@@ -266,7 +279,7 @@ class Run {
   void read_what_is_there(Pump& pump) noexcept {
     for (ssize_t left = bytes_in(pump.pipe.read_end.get()); pump.pipe.read_end && left >= 0;) {
       const ssize_t got = read_from(pump);
-      if (got < 0) return;
+      if (got < 0 || pump.is_passing) return;
       left -= got;
     }
   }
@@ -328,14 +341,26 @@ class Run {
     stop_.reset();
   }
 
-  /// Hands the pipe over to the outlet, which says when it is done; without its thread each piece.
+  /// Hands the pipe over to the outlet, which says when it is done; without its thread each piece,
+  /// and the next is read when that has been written.
   void pass_by(Pump& pump) noexcept {
     if (pump.outlet->relay(pump.next, pump.pipe.read_end)) {
       pump.relayed = true;
       ++relays_;
-    } else if (!pump.outlet->pass({pump.next.bytes.get(), pump.next.size})) {
+    } else if (pump.outlet->pass({pump.next.bytes.get(), pump.next.size})) {
+      pump.is_passing = true;
+      ++relays_;
+    } else {
       close(pump);
     }
+  }
+
+  void write_from(Pump& pump) noexcept {
+    pump.outlet->write_some();
+    has_written_ = true;
+    if (!pump.is_passing || pump.outlet->waits_for() >= 0) return;
+    pump.is_passing = false;
+    --relays_;
   }
 
   void close(Pump& pump) noexcept {
@@ -437,12 +462,13 @@ class Run {
   /// spool; neither is waited for.
   void watch_the_rest() noexcept {
     look_again_ = forever;
+    const bool is_stalled = !std::exchange(has_written_, false);
     const bool gone = exited_ && open_pipes_ == relays_ && !child_->has_descendants();
     const Nanoseconds now = boot_now();
     if (!gone && now >= kill_at_) child_->signal_all(SIGKILL);
-    if ((gone && open_pipes_ > 0) || (exited_ && now >= kill_at_ + give_up)) {
+    if ((gone && open_pipes_ > 0 && is_stalled) || (exited_ && now >= kill_at_ + give_up)) {
       left_ = true;
-    } else if (gone) {
+    } else if (gone && open_pipes_ == 0) {
       stopping_ = false;
     } else {
       look_again_soon();
@@ -463,7 +489,7 @@ class Run {
   Nanoseconds look_again_ = forever;
   Nanoseconds kill_at_{0};  // of boot_now()
   int open_pipes_ = 0;      // that are waited for
-  int relays_ = 0;          // of them, those that an outlet has
+  int relays_ = 0;          // of them, those that an outlet has, or the last piece of
   int interrupted_ = 0;
   int native_status_ = 0;
   int read_error_ = 0;
@@ -474,6 +500,7 @@ class Run {
   bool stopping_ = false;
   bool unshared_ = false;
   bool again_ = false;
+  bool has_written_ = false;  // for an outlet without a thread
   bool left_ = false;
 };
 
@@ -552,11 +579,15 @@ Command::Drained Command::drain(Nanoseconds patience) noexcept {
   const Nanoseconds deadline = after(boot_now(), patience);
   for (const auto& outlet : outlets_) {
     while (!outlet->is_done()) {
-      std::array<pollfd, 2> waiting{readable(outlet->notice_descriptor()),
-                                    readable(signals_.descriptor())};
+      std::array<pollfd, 4> waiting{readable(outlet->notice_descriptor()),
+                                    readable(signals_.descriptor()), writable(outlets_[0]),
+                                    writable(outlets_[1])};
       const Nanoseconds left = deadline == forever ? forever : deadline - boot_now();
       if (left <= Nanoseconds(0)) return drained;
-      if (poll_for(waiting, left) < 0) rest();
+      const int ready = poll_for(waiting, left);
+      if (ready < 0) rest();
+      if (ready > 0 && waiting[2].revents != 0) outlets_[0]->write_some();
+      if (ready > 0 && waiting[3].revents != 0) outlets_[1]->write_some();
       outlet->take_notice();
       if (outlet->is_done()) break;
       if (const auto received = signals_.take()) {

@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -70,11 +71,7 @@ void Outlet::advance(uint64_t size) noexcept {
   }
   available_ = size;
   start();
-  if (alone_) {
-    write_spooled(size);
-  } else {
-    tell(wake_);
-  }
+  if (!alone_) tell(wake_);
 }
 
 bool Outlet::relay(Chunk& next, Descriptor& pipe) noexcept {
@@ -95,9 +92,18 @@ void Outlet::stop_relay() noexcept {
 
 bool Outlet::pass(std::string_view bytes) noexcept {
   release();
-  write_spooled(available_);
-  if (!gave_up_) note(write_all(to_, bytes));
+  passing_ = bytes;
   return !gave_up_;
+}
+
+/// What is at most PIPE_BUF does not block where poll(2) has said POLLOUT.
+void Outlet::write_some() noexcept {
+  if (!is_pending()) return;
+  if (const uint64_t upto = available_; upto > written_)
+    return write_spooled(std::min<uint64_t>(upto, written_ + PIPE_BUF));
+  const std::string_view some = passing_.substr(0, PIPE_BUF);
+  note(write_all(to_, some));
+  passing_.remove_prefix(some.size());
 }
 
 void Outlet::finish() noexcept {

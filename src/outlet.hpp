@@ -22,7 +22,7 @@ struct Chunk {
 
 /// Copies what a spool holds to a descriptor in a thread of its own, so that a reader who stalls
 /// holds back nobody else. The thread starts with the first byte; where none is to be had, the
-/// caller's does the work. A reader who has left is not an error: the rest is
+/// caller's does the work, a little at a time. A reader who has left is not an error: the rest is
 /// dropped.
 ///
 /// All that it needs but the thread is there when it is made: nothing here allocates or takes a
@@ -55,13 +55,21 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   void stop_relay() noexcept;
   [[nodiscard]] Descriptor take_back() noexcept { return std::move(pipe_); }
 
-  /// Without a thread: writes what came before and `bytes`. False: the reader has left.
+  /// Without a thread: `bytes`, which must stay there, are to be written when nothing else is
+  /// pending. False: the reader has left.
   [[nodiscard]] bool pass(std::string_view bytes) noexcept;
+
+  /// Without a thread: the descriptor that takes what is pending; -1 when nothing is. When poll(2)
+  /// says that it is writable, write_some() writes as much as does not block.
+  [[nodiscard]] int waits_for() const noexcept { return is_pending() ? to_ : -1; }
+  void write_some() noexcept;
 
   /// No more will come. Returns at once.
   void finish() noexcept;
   /// Whether all has been written, or dropped; after finish().
-  [[nodiscard]] bool is_done() const { return !started_ || alone_ || done_; }
+  [[nodiscard]] bool is_done() const {
+    return !started_ || (alone_ ? !is_pending() : done_.load());
+  }
 
   /// Becomes readable when relayed() or is_done() has become true; take_notice() ends that.
   [[nodiscard]] int notice_descriptor() const { return notice_.get(); }
@@ -80,6 +88,9 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   Outlet(std::shared_ptr<Spool> spool, Stream stream, int to);
   void start() noexcept;
   void work() noexcept;
+  [[nodiscard]] bool is_pending() const noexcept {
+    return alone_ && !gave_up_ && (available_ > written_ || !passing_.empty());
+  }
   void write_spooled(uint64_t upto) noexcept;
   void pass_on() noexcept;
   void await_pipe() const noexcept;
@@ -102,7 +113,8 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   bool held_ = false;
   uint64_t held_back_ = 0;
   bool started_ = false;
-  bool alone_ = false;  // no thread was to be had
+  bool alone_ = false;        // no thread was to be had
+  std::string_view passing_;  // then: what comes when the spool is drained
 
   // Of the thread alone until it is done, or of the caller's when there is none.
   uint64_t written_ = 0;

@@ -79,6 +79,44 @@ is_stored() { memolock get --tag t --id x >stored; }
   equal 124 "$status"
 }
 
+@test "where no thread can be had a stalled reader holds back neither the command nor a signal" {
+  ! is_sanitized || skip 'a sanitizer needs memory of its own'
+  mkfifo pipe
+  exec 4<>pipe
+  seq 200000 >want
+  # shellcheck disable=SC2016
+  alone=(bash -c 'ulimit -v 9000 && exec "$@"' - "$MEMOLOCK_BIN" get --tag t --ttl 1h)
+  spawn "${alone[@]}" --id x -- sh -c 'seq 200000; : >ended' >pipe
+  caller=$!
+  await test -e ended
+  await is_stored
+  same_bytes want stored
+  equal 1 "$(find /proc/$caller/task -mindepth 1 -maxdepth 1 | wc -l)"
+  kill -TERM $caller
+  patience=5 await is_gone $caller
+  finish $caller
+  equal 143 "$status"
+  # what passes by is written at the reader's pace, and then the command waits, too
+  spawn "${alone[@]}" --id y --max-entry 10 --max-runtime 500ms -- sh -c 'echo $$ >command.pid; seq 200000' >pipe 2>err
+  caller=$!
+  patience=5 await is_gone $caller
+  finish $caller
+  equal 124 "$status"
+  is_gone "$(<command.pid)"
+}
+
+@test "where no thread can be had both streams are written whole, also past --max-entry" {
+  ! is_sanitized || skip 'a sanitizer needs memory of its own'
+  seq 200000 >want
+  for most in 1GiB 10; do
+    # shellcheck disable=SC2016
+    run -3 bash -o pipefail -c 'ulimit -v 9000 && "$@" 2>err | cat >out' - \
+      "$MEMOLOCK_BIN" get --id x --ttl 1h -q --max-entry $most -- sh -c 'seq 200000 | tee /dev/stderr; exit 3'
+    same_bytes want out
+    same_bytes want err
+  done
+}
+
 @test "a stalled reader of stderr holds no lock, even when there is something to warn of" {
   mkfifo pipe
   exec 4<>pipe
