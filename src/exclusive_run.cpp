@@ -124,9 +124,12 @@ class ExclusiveCall {
     const bool whole = ending.interrupted == 0 && !ending.stopped;
     if (mark == Mark::kept && whole && ending.end != End::not_started) {
       leave_mark(lock, record, ending, outcome);
+    } else if (ending.interrupted != 0) {
+      lock.give_up();
     } else {
       lock.abandon();
     }
+    signals_.let_through();
     if (ending.stopped && ending.interrupted == 0)
       say(Level::warn, "the command was stopped: its lease could not be renewed");
     return outcome;
@@ -160,6 +163,10 @@ class ExclusiveCall {
       return;
     }
     switch (published) {
+      case Published::interrupted:
+        outcome = end_by_signal(signals_);
+        outcome.run_time = ending.run_time;
+        return say(Level::info, "interrupted; no mark is kept");
       case Published::forgotten:
         return say(Level::info, "no mark is kept: it was deleted during the run");
       case Published::lost:
@@ -180,13 +187,11 @@ class ExclusiveCall {
 }  // namespace
 
 Outcome lock(const Request& request, Store& store, Signals& signals, const Log& log) {
-  return until_interrupted(signals,
-                           [&] { return ExclusiveCall(request, store, signals, log).lock(); });
+  return ExclusiveCall(request, store, signals, log).lock();
 }
 
 Outcome once(const Request& request, Store& store, Signals& signals, const Log& log) {
-  return until_interrupted(signals,
-                           [&] { return ExclusiveCall(request, store, signals, log).once(); });
+  return ExclusiveCall(request, store, signals, log).once();
 }
 
 }  // namespace memolock

@@ -61,7 +61,7 @@ Outcome HeldRun::see_through(Lock& lock, Record& record, Command& command, Spool
   const Ending ending = command.finish([&] {
     record.fate = Fate::unstored;
     (void)failure_of([&] { leave_unstored(spool.fault(), outcome); });
-    publish(lock, record, outcome);
+    (void)publish(lock, record, outcome);  // the signal is for the command, which still runs
   });
   outcome.status = ending.status;
   outcome.run_time = ending.run_time;
@@ -98,17 +98,17 @@ HeldRun::Answer HeldRun::share(Lock& lock, Record& record, const Ending& ending,
   if (record.fate == Fate::unstored) return Answer::output;
   complete(record, ending, spool, control_.read());
   if (!pack_artifacts(lock, record, spool, outcome)) return Answer::output_of_interrupted;
-  publish(lock, record, outcome);
+  if (!publish(lock, record, outcome)) return Answer::output_of_interrupted;
   const bool instead = fallback != nullptr && failed(ending) && restore_fallback(*fallback);
   return instead ? Answer::fallback : Answer::output;
 }
 
 void HeldRun::leave_interrupted(Lock& lock) noexcept {
-  lock.abandon();
+  lock.give_up();
   say_later(Level::info, "interrupted; nothing is stored");
 }
 
-/// The command has ended, but what it made was still being packed.
+/// The command has ended, but what it made was still being packed or stored.
 Outcome HeldRun::end_interrupted(Lock& lock, Command& command, Nanoseconds run_time) noexcept {
   leave_interrupted(lock);
   command.let_out();
@@ -138,14 +138,15 @@ Outcome HeldRun::keep_promise(Lock& lock, Record& record, Command& command) noex
   Outcome outcome = ended(How::miss, ending.status);
   outcome.run_time = ending.run_time;
   if (ending.interrupted != 0) {
-    lock.abandon();
+    lock.give_up();
     note_interruption(outcome, ending);
     return outcome;
   }
   auto failure = failure_of([&] {
     complete(record, ending, *lock.spool(), control_.read());
-    outcome = await_promise(lock, record, outcome);
+    outcome = until_interrupted(signals_, [&] { return await_promise(lock, record, outcome); });
   });
+  if (outcome.how == How::interrupted) lock.give_up();
   if (!failure) return outcome;
   // The work has been started, and must not be once more; but its result cannot be had.
   lock.abandon();
@@ -160,7 +161,7 @@ Outcome HeldRun::keep_promise(Lock& lock, Record& record, Command& command) noex
 Outcome HeldRun::await_promise(Lock& lock, Record& record, Outcome outcome) {
   record.fate = Fate::shared;
   if (!record.succeeded()) {
-    publish(lock, record, outcome);
+    if (!publish(lock, record, outcome)) return end_by_signal(signals_);
     return with_remarks(std::move(outcome));
   }
   log_.info("{}: started; waiting for the promise to be kept", request_.key.shown());
@@ -173,7 +174,6 @@ Outcome HeldRun::await_promise(Lock& lock, Record& record, Outcome outcome) {
   }
   switch (woken.wake) {
     case Wake::interrupted:
-      lock.abandon();
       return end_by_signal(signals_);
     case Wake::answered:
       lock.abandon();
@@ -192,7 +192,7 @@ Outcome HeldRun::break_promise(Lock& lock, Record& record, Outcome outcome) noex
   (void)failure_of([&] { record.ended = store_.now(); });
   record.run_time = record.ended - record.begun;
   outcome.how = How::timeout;
-  publish(lock, record, outcome);
+  if (!publish(lock, record, outcome)) return end_by_signal(signals_);
   (void)failure_of([&] {
     log_.warn("{}: nobody has kept the promise within {}", request_.key.shown(),
               format_duration(request_.lease));
@@ -266,26 +266,32 @@ void HeldRun::decide_fate(Record& record, const Control& control) {
 }
 
 /// A store that fails now costs the entry, never the output.
-void HeldRun::publish(Lock& lock, const Record& record, Outcome& outcome) noexcept {
+bool HeldRun::publish(Lock& lock, const Record& record, Outcome& outcome) noexcept {
   Published published = Published::lost;
   if (auto failure = failure_of([&] { published = lock.publish(record); })) {
     lock.abandon();
-    return leave_unstored(std::move(*failure), outcome);
+    leave_unstored(std::move(*failure), outcome);
+    return true;
   }
   switch (published) {
+    case Published::interrupted:
+      return false;
     case Published::forgotten:
-      return say_later(Level::info, "not stored: it was deleted during the run");
+      say_later(Level::info, "not stored: it was deleted during the run");
+      return true;
     case Published::lost:
-      return say_later(Level::warn, "not stored: the lease was lost to another holder");
+      say_later(Level::warn, "not stored: the lease was lost to another holder");
+      return true;
     case Published::done:
       break;
   }
   outcome.stored = record.fate == Fate::kept || record.fate == Fate::failed;
-  if (record.fate != Fate::kept) return;
-  (void)failure_of([&] {
-    say_later(Level::info, "stored for {}, took {}", format_duration(record.ttl),
-              format_duration(record.run_time));
-  });
+  if (record.fate == Fate::kept)
+    (void)failure_of([&] {
+      say_later(Level::info, "stored for {}, took {}", format_duration(record.ttl),
+                format_duration(record.run_time));
+    });
+  return true;
 }
 
 /// The run ends as it would have; of several reasons the first is said.

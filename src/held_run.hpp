@@ -48,7 +48,8 @@ class HeldRun {
   [[nodiscard]] bool pack_artifacts(Lock& lock, Record& record, Spool& spool, Outcome& outcome);
   [[nodiscard]] bool restore_fallback(Entry& fallback) noexcept;
   void decide_fate(Record& record, const Control& control);
-  void publish(Lock& lock, const Record& record, Outcome& outcome) noexcept;
+  /// Returns false when it was interrupted.
+  [[nodiscard]] bool publish(Lock& lock, const Record& record, Outcome& outcome) noexcept;
   void leave_unstored(std::string why, Outcome& outcome) noexcept;
   Outcome hand_over(Command& command, const Ending& ending, Outcome outcome) noexcept;
   Outcome with_remarks(Outcome outcome) noexcept;

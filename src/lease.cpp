@@ -22,18 +22,27 @@ Descriptor checked(int descriptor) {
   return Descriptor(descriptor);
 }
 
+Descriptor event() { return checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
+void tell(const Descriptor& event) noexcept {
+  const uint64_t one = 1;
+  insist([&] { return write(event.get(), &one, sizeof one); });
+}
+
 }  // namespace
 
 Lease::Lease(Nanoseconds length, Nanoseconds acquired, Renew renew)
     : length_(length),
       renew_(std::move(renew)),
       lost_(checked(timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK))),
-      stop_(checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))) {
+      stop_(event()) {
   set_deadline(after(acquired, length));
 }
 
 void Lease::start() {
   if (thread_.joinable()) return;
+  give_up_ = event();
+  stopped_ = event();
   try {
     thread_ = std::thread([this] { work(); });
   } catch (const std::system_error& error) {
@@ -41,10 +50,21 @@ void Lease::start() {
   }
 }
 
-Lease::~Lease() {
-  const uint64_t one = 1;
-  insist([&] { return write(stop_.get(), &one, sizeof one); });
-  if (thread_.joinable()) thread_.join();
+Lease::~Lease() { stop(-1); }
+
+void Lease::stop(int interrupt) noexcept {
+  if (!thread_.joinable()) return;
+  tell(stop_);
+  Ready ready = Ready::readable;
+  if (interrupt >= 0)
+    (void)failure_of([&] { ready = await_readable(stopped_.get(), interrupt, forever); });
+  if (ready == Ready::interrupted) tell(give_up_);
+  thread_.join();
+}
+
+void Lease::stop_now() noexcept {
+  if (thread_.joinable()) tell(give_up_);
+  stop(-1);
 }
 
 void Lease::set_deadline(Nanoseconds deadline) {
@@ -64,14 +84,18 @@ void Lease::work() noexcept {
     const Nanoseconds asked = boot_now();
     Renewal renewal = Renewal::renewed;
     // Out of memory it may fail, too.
-    if (failure_of([&] { renewal = renew_(); })) {
+    if (failure_of([&] { renewal = renew_(give_up_.get()); })) {
       next = boot_now() + retry;
       continue;
     }
-    if (renewal == Renewal::stolen) return set_deadline(asked);
+    if (renewal == Renewal::stolen) {
+      set_deadline(asked);
+      break;
+    }
     set_deadline(after(asked, length_));
     next = asked + length_ / 3;
   }
+  tell(stopped_);
 }
 
 /// Sleeps until `moment`, unless it is to stop.

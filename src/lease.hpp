@@ -20,8 +20,8 @@ class Lease {
  public:
   /// `acquired` is the boot clock before the request that took the lock; the lock surely lives
   /// until `length` later. `renew` is called from the lease's thread; it may throw Error, and is
-  /// tried again then.
-  using Renew = std::function<Renewal()>;
+  /// tried again then. It is to end when the descriptor `give_up` becomes readable.
+  using Renew = std::function<Renewal(int give_up)>;
   Lease(Nanoseconds length, Nanoseconds acquired, Renew renew);
   /// Begins to renew, unless that has begun. Throws Error(store).
   void start();
@@ -30,6 +30,11 @@ class Lease {
   ~Lease();
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
+
+  /// Ends the thread as the destructor does, but a renewal under way is given up when the
+  /// descriptor `interrupt` becomes readable, or at once.
+  void stop(int interrupt) noexcept;
+  void stop_now() noexcept;
 
   /// Becomes readable when the lock was stolen, and when it could not be renewed before it may have
   /// expired, however long a renewal under way takes. The latter may mend later: a lock that has
@@ -46,6 +51,8 @@ class Lease {
   Renew renew_;
   Descriptor lost_;  // a timer that ends at the deadline
   Descriptor stop_;
+  Descriptor give_up_;  // readable: a renewal under way is to end
+  Descriptor stopped_;  // readable: the thread ends
   std::thread thread_;
 };
 

@@ -151,4 +151,15 @@ void let_redis_lock_go(RedisSession& session, const Key& key, const std::string&
   });
 }
 
+void withdraw_redis_run(RedisSession& session, const Key& key, const std::string& token,
+                        Nanoseconds lease, Nanoseconds marker) {
+  const std::string life = in_milliseconds(lease);
+  const std::string marked = life_of(marker);
+  const RedisNames names = session.names(key);
+  session.about(key, [&] {
+    (void)session.run_script(redis_scripts::withdraw, names, {token, names.fail, life, marked})
+        .count();
+  });
+}
+
 }  // namespace memolock

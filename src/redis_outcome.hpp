@@ -72,4 +72,9 @@ struct RedisRemnant {
 void let_redis_lock_go(RedisSession& session, const Key& key, const std::string& token,
                        const RedisRemnant& remnant = {});
 
+/// The same for a run that may have a request on its way: takes back what it has stored, and has
+/// refused what arrives within `lease`. `marker`: as of RedisRemnant.
+void withdraw_redis_run(RedisSession& session, const Key& key, const std::string& token,
+                        Nanoseconds lease, Nanoseconds marker);
+
 }  // namespace memolock

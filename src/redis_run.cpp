@@ -25,6 +25,9 @@ namespace {
 constexpr Nanoseconds promise_margin = std::chrono::milliseconds(200);
 // For how long a caller who gives up tries to say so: the lock expires by itself.
 constexpr Nanoseconds a_moment = std::chrono::milliseconds(200);
+// The same of an interrupted holder, who may have to connect anew to say it: who ends a call
+// expects its end within a second.
+constexpr Nanoseconds last_moment = std::chrono::milliseconds(700);
 
 /// Has the promise of the lock live for `life` from now on, if the token holds it. `retry_for`: as
 /// of RedisSession.
@@ -64,6 +67,7 @@ class RedisLock final : public Lock {
         asked_(asked),
         acquired_(acquired.at),
         marked_until_(acquired.marked_until),
+        interrupt_(session_.cutoff().interrupt),
         news_(acquired.stored != store.seen()) {}
   ~RedisLock() override { abandon(); }
   RedisLock(const RedisLock&) = delete;
@@ -83,8 +87,7 @@ class RedisLock final : public Lock {
     constexpr std::chrono::seconds long_enough(1);
     if (store_.settings().lease < long_enough || store_.log().says(Level::info))
       renew_from_now_on();
-    // From now on a signal is the command's affair, and --wait is over.
-    session_.set_cutoff({});
+    session_.set_cutoff({interrupt_});  // --wait is over
   }
 
   [[nodiscard]] std::shared_ptr<Spool> spool() override { return spool_; }
@@ -97,9 +100,10 @@ class RedisLock final : public Lock {
     record.run_time = std::clamp(record.ended - record.begun, Nanoseconds(0), record.run_time);
     const RedisOutcome outcome(session_, key_, authority_, *spool_, store_.settings().lease,
                                persistence(store_.settings()));
+    is_publishing_ = true;
     try {
       if (record.fate == Fate::unstored || !outcome.can_last()) {
-        lease_.reset();
+        end_lease();
       } else {
         renew_from_now_on();
         outcome.upload();
@@ -109,20 +113,23 @@ class RedisLock final : public Lock {
                                   : record.fate == Fate::marked ? outcome.mark(record)
                                                                 : outcome.share(record);
       released_ = true;
-      lease_.reset();  // what it asks for now comes too late to bring the lock back
+      end_lease();  // what it asks for now comes too late to bring the lock back
       return published;
-    } catch (const std::exception&) {
-      if (record.fate == Fate::marked) {
-        abandon();
-      } else {
-        release_unstored(outcome, std::move(record));
+    } catch (const Error& error) {
+      if (error.kind() == Error::Kind::interrupted) {
+        give_up();
+        return Published::interrupted;
       }
+      release_unpublished(outcome, std::move(record));
+      throw;
+    } catch (const std::exception&) {
+      release_unpublished(outcome, std::move(record));
       throw;
     }
   }
 
   [[nodiscard]] Woken await_promise(Nanoseconds life, int interrupt, Onlooker& onlooker) override {
-    lease_.reset();
+    end_lease();
     (void)extend(session_, key_, authority_.token, life, store_.settings().lease);
     RedisWatch watch(store_, key_, authority_.token, store_.seen());
     for (;;) {
@@ -139,16 +146,32 @@ class RedisLock final : public Lock {
   }
 
   void abandon() noexcept final {
+    end_lease();
+    if (released_) return;
+    if (!is_interrupted()) {
+      // --wait, when it made this caller give up, must not keep it from saying so.
+      const Nanoseconds until = std::max(session_.cutoff().until, after(boot_now(), a_moment));
+      session_.set_cutoff({interrupt_, until});
+      released_ = let_go();
+    }
+    // A signal has come. What makes the server fail otherwise takes no second try.
+    if (is_interrupted()) give_up();
+    released_ = true;
+  }
+
+  void give_up() noexcept final {
+    if (lease_) lease_->stop_now();
     lease_.reset();
     if (std::exchange(released_, true)) return;
-    // The signal that made this caller give up, or --wait, must not keep it from saying so.
-    session_.set_cutoff({-1, std::max(session_.cutoff().until, after(boot_now(), a_moment))});
-    const auto failure = failure_of([&] {
-      const Nanoseconds marker = marked_until_ - boot_now();
-      let_redis_lock_go(session_, key_, authority_.token, {.marker = marker});
+    session_.set_cutoff(Cutoff{}.within(last_moment));
+    if (!is_publishing_ && !is_renewal_unanswered_) {
+      (void)let_go();
+      return;
+    }
+    say_unless_done([&] {
+      withdraw_redis_run(session_, key_, authority_.token, store_.settings().lease,
+                         marked_until_ - boot_now());
     });
-    // Then the lock expires by itself.
-    if (failure) (void)failure_of([&] { store_.log().info("{}", *failure); });
   }
 
  private:
@@ -168,12 +191,13 @@ class RedisLock final : public Lock {
                                                         Cutoff{}, store_.log());
     return [key = key_, names = names_, authority = authority_, timeout, session,
             lease = in_milliseconds(store_.settings().lease), ahead = store_.now() - boot_now(),
-            &broken = broken_]() mutable {
+            &broken = broken_, &unanswered = is_renewal_unanswered_](int interrupt) mutable {
       // To connect and to be answered. What is given up by then, and is still on its way, must not
       // take the lock after its release.
       const Nanoseconds in_all = 2 * timeout;
       const std::string until = in_microseconds(after(boot_now() + ahead, in_all));
-      session->set_cutoff(Cutoff{}.within(in_all));
+      session->set_cutoff(Cutoff{interrupt}.within(in_all));
+      unanswered = true;
       const std::string said = session->about(key, [&] {
         const RedisReply reply = session->run_script(
             redis_scripts::renew, names, {authority.token, lease, authority.acquired, until});
@@ -181,23 +205,57 @@ class RedisLock final : public Lock {
         ahead = session->set_clock(reply) - boot_now();
         throw store_error(session->worded("the renewal came too late"));
       });
+      unanswered = false;
       broken = said == "broken";
       return said == "renewed" ? Renewal::renewed : Renewal::stolen;
     };
   }
 
+  /// A renewal under way is waited for, lest it takes the lock after its release.
+  void end_lease() noexcept {
+    if (lease_) lease_->stop(interrupt_);
+    lease_.reset();
+  }
+
+  /// Whether a signal has come that nobody has taken.
+  [[nodiscard]] bool is_interrupted() const noexcept {
+    Ready ready = Ready::timed_out;
+    (void)failure_of([&] { ready = await_readable(-1, interrupt_, boot_now()); });
+    return ready == Ready::interrupted;
+  }
+
+  /// Returns whether it has been released; else the lock expires by itself.
+  bool let_go() noexcept {
+    return say_unless_done([&] {
+      const Nanoseconds marker = marked_until_ - boot_now();
+      let_redis_lock_go(session_, key_, authority_.token, {.marker = marker});
+    });
+  }
+
+  template <typename Work>
+  bool say_unless_done(const Work& work) noexcept {
+    const auto failure = failure_of(work);
+    if (failure) (void)failure_of([&] { store_.log().info("{}", *failure); });
+    return !failure;
+  }
+
+  void release_unpublished(const RedisOutcome& outcome, Record record) noexcept {
+    if (record.fate == Fate::marked) return abandon();
+    release_unstored(outcome, std::move(record));
+  }
+
   /// After a failure: tells the waiters, if anything can be told, to run the command themselves.
   void release_unstored(const RedisOutcome& outcome, Record record) noexcept {
-    lease_.reset();
+    end_lease();
+    if (is_interrupted()) return give_up();
     released_ = true;
     if (!session_.is_connected()) return;  // the lock expires by itself
     record.fate = Fate::unstored;
     if (!failure_of([&] { (void)outcome.share(std::move(record)); })) return;
     // So long a waiter who missed the message takes the run for one in progress.
     constexpr std::chrono::seconds linger(2);
-    const auto failure = failure_of(
+    (void)say_unless_done(
         [&] { let_redis_lock_go(session_, key_, authority_.token, {.lock = linger}); });
-    if (failure) (void)failure_of([&] { store_.log().info("{}", *failure); });
   }
 
   RedisStore& store_;
@@ -208,11 +266,14 @@ class RedisLock final : public Lock {
   Nanoseconds asked_;
   Nanoseconds acquired_;
   Nanoseconds marked_until_;  // boot clock
+  int interrupt_;             // readable: a signal has come
   bool news_;
   bool released_ = false;
+  bool is_publishing_ = false;
   std::shared_ptr<Spool> spool_;
   std::atomic<bool> broken_ =
       false;  // the lock was taken from this holder for good; the lease says
+  std::atomic<bool> is_renewal_unanswered_ = false;  // it may still reach the server
   std::optional<Lease> lease_;
 };
 

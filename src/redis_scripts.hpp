@@ -271,6 +271,32 @@ wake(ARGV[2], ARGV[1])
 return 1
 )"};
 
+/// ARGV: token, the channel fail, for how long in ms a request of this run may still be on its way,
+/// and how long the released marker is to be there, as of let_go. Ends the run of a holder who was
+/// interrupted while a request was under way: takes back what it has stored or brought in, and has
+/// refused what it asked for and comes later. Returns 1.
+inline constexpr Script withdraw{rights, R"(
+local function is_of_this_run(key) return redis.pcall('HGET', key, 'token') == ARGV[1] end
+if holder() == ARGV[1] then
+  redis.call('DEL', KEYS[2])
+  if ARGV[4] ~= '0' and redis.call('EXISTS', KEYS[1]) == 1 then
+    redis.call('SET', KEYS[2], released, 'PX', ARGV[4])
+  end
+end
+if is_of_this_run(KEYS[3]) and is_own() then
+  if not holder() then redis.call('DEL', KEYS[2]) end
+  redis.call('DEL', KEYS[1], KEYS[3], KEYS[4])
+end
+lost()
+for _, key in ipairs({KEYS[5], KEYS[8]}) do
+  if is_of_this_run(key) then redis.call('DEL', key) end
+end
+redis.call('HSET', KEYS[5], 'broken', ARGV[1])
+if redis.call('PTTL', KEYS[5]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[5], ARGV[3]) end
+wake(ARGV[2], ARGV[1])
+return 1
+)"};
+
 /// ARGV: lease in ms, whether foreign values are meant too ("1"), and keys of types that are not
 /// memolock's ("1"). The released marker goes before the value, for the reason said at `commit`,
 /// and stays beside a value that stays. Forgets the entry, a failure that is kept (fate 4, see

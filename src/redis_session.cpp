@@ -311,7 +311,7 @@ auto RedisSession::persist(Nanoseconds retry_for, const Request& request) {
     }
     if (await_readable(-1, cutoff_.interrupt, std::min(boot_now() + pause, enough)) ==
         Ready::interrupted)
-      throw Error(Error::Kind::interrupted, "interrupted");
+      throw interruption();
     pause = std::min<Nanoseconds>(2 * pause, milliseconds(500));
   }
 }

@@ -130,6 +130,12 @@ std::string RedisSocket::worded(std::string_view what) const {
 
 void RedisSocket::fail(std::string_view what) const { throw store_error(worded(what)); }
 
+/// What was interrupted is not to be done: the kernel would go on to send what it has of it.
+void RedisSocket::discard_unsent() {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  if (socket_) setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
 /// Attempts until something has moved, or the peer has closed.
 template <typename Attempt>
 Step RedisSocket::move(Attempt attempt) {
@@ -163,6 +169,7 @@ auto RedisSocket::named(Action action) -> decltype(action()) {
   try {
     return action();
   } catch (const Error& error) {
+    if (error.kind() == Error::Kind::interrupted) discard_unsent();
     throw Error(error.kind(), fmt::format("the store at {}: {}", shown_, error.what()));
   }
 }

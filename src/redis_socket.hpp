@@ -64,6 +64,7 @@ class RedisSocket {
   template <typename Attempt>
   Step put(Attempt attempt);
   bool has_input();
+  void discard_unsent();
   bool send_copies(int file, uint64_t offset, uint64_t size);
 
   TransferLimit limit_;

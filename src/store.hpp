@@ -37,9 +37,10 @@ class Entry {
 
 /// What became of an outcome that was handed to the store.
 enum class Published {
-  done,       ///< what its fate says
-  forgotten,  ///< `del` came during the run: shared, not stored
-  lost,       ///< the lease was lost and another holds the lock, or something newer is stored
+  done,         ///< what its fate says
+  forgotten,    ///< `del` came during the run: shared, not stored
+  lost,         ///< the lease was lost and another holds the lock, or something newer is stored
+  interrupted,  ///< a signal came first: nothing is stored, and the lock is released
 };
 
 enum class Wake {
@@ -93,6 +94,8 @@ class Lock {
                                             Onlooker& onlooker) = 0;
   /// Releases the lock without an outcome: a waiter takes over. After publish() it does nothing.
   virtual void abandon() noexcept = 0;
+  /// The same of a holder who was interrupted, within a second.
+  virtual void give_up() noexcept { abandon(); }
 
  private:
   virtual void renew_from_now_on() = 0;

@@ -33,6 +33,7 @@ void TransferLimit::begin_request() {
 
 void TransferLimit::begin() {
   const Nanoseconds now = boot_now();
+  looked_ = now;
   sent_ = 0;
   is_counted_ = true;
   window_ = {};
@@ -68,6 +69,11 @@ void TransferLimit::begin_reply() {
   }
   before_reply_ = window_;
   is_counted_ = false;
+}
+
+void TransferLimit::add_sent(size_t bytes) {
+  sent_ += bytes;
+  look_for_interrupt(boot_now());
 }
 
 void TransferLimit::add_read(size_t bytes) {
@@ -116,16 +122,25 @@ bool TransferLimit::extend() {
 void TransferLimit::check() {
   constexpr Nanoseconds grace = std::chrono::milliseconds(100);
   const Nanoseconds now = boot_now();
+  look_for_interrupt(now);
   if (now < window_.end || extend()) return;
   if (window_.grace_end == forever) window_.grace_end = after(now, grace);
   if (now >= window_.grace_end) throw over("no answer");
+}
+
+/// A peer that always has something to say, or takes all that it is sent, is never waited for.
+void TransferLimit::look_for_interrupt(Nanoseconds now) {
+  constexpr Nanoseconds pause = std::chrono::milliseconds(50);
+  if (cutoff_.interrupt < 0 || now < looked_ + pause) return;
+  looked_ = now;
+  if (await_readable(-1, cutoff_.interrupt, now) == Ready::interrupted) throw interruption();
 }
 
 bool TransferLimit::await(std::vector<pollfd>& waiting, Nanoseconds at_most) {
   waiting.push_back({.fd = cutoff_.interrupt, .events = POLLIN, .revents = 0});
   const Ready ready = await_events(waiting, std::min(after(boot_now(), at_most), window_.end));
   waiting.pop_back();
-  if (ready == Ready::interrupted) throw Error(Error::Kind::interrupted, "interrupted");
+  if (ready == Ready::interrupted) throw interruption();
   if (ready == Ready::readable) check();
   if (ready == Ready::timed_out && left() == Nanoseconds(0) && !extend()) throw over("no answer");
   return ready == Ready::readable;

@@ -57,11 +57,12 @@ class TransferLimit {
   /// It was awaited.
   void count_reply() { is_counted_ = true; }
 
-  void add_sent(size_t bytes) { sent_ += bytes; }
+  /// Throws when an interrupt has come: a peer that always takes more is never waited for.
+  void add_sent(size_t bytes);
   /// So much of the reply has been read. What has been received behind it may be no reply.
   void add_read(size_t bytes);
-  /// After each step: throws when the time is over, however much there is to read. But what came
-  /// while this process was stopped is taken.
+  /// After each step: throws when the time is over, or an interrupt has come, however much there is
+  /// to read. But what came while this process was stopped is taken.
   void check();
 
   /// Whether the request may have taken longer than the timeout, or than the cutoff allowed.
@@ -92,6 +93,7 @@ class TransferLimit {
   };
 
   void begin();
+  void look_for_interrupt(Nanoseconds now);
   void expect_much();
   bool extend();
   [[nodiscard]] Nanoseconds rate_span() const;
@@ -99,6 +101,7 @@ class TransferLimit {
 
   Nanoseconds timeout_;
   Cutoff cutoff_;
+  Nanoseconds looked_{0};  // for an interrupt; boot clock
   int socket_ = -1;
   uint64_t sent_ = 0;  // of the request
   bool is_request_ = false;

@@ -273,6 +273,11 @@ Reply Model::evaluate(const Words& command) {
     if (holds) publish(names_.fail, token);
     return Reply::of(int64_t{holds});
   }
+  if (is(redis_scripts::withdraw)) {
+    if (holds) remove(names_.lock);
+    publish(names_.fail, token);
+    return Reply::of(int64_t{1});
+  }
   if (is(redis_scripts::forget)) {
     const int64_t found = remove(names_.value) + remove(names_.mark) + remove(names_.run);
     remove(names_.meta);
