@@ -195,7 +195,10 @@ has_worked() { awk '{ exit !($14 + $15 >= 10) }' "/proc/$pid/stat"; }
 
 @test "while a server floods" {
   only_on_a_server
-  spawn "$HELPERS/slow_relay" "$PWD/relay" "$REDIS_SOCKET" --flood 0 '*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n'
+  local numbers
+  # these take longer to read than to send, so that there always are some
+  printf -v numbers ':1\\r\\n%.0s' {1..2000}
+  spawn "$HELPERS/slow_relay" "$PWD/relay" "$REDIS_SOCKET" --flood 0 ">2000\r\n$numbers"
   await test -S relay
   each_signal in_flood
 }
@@ -264,8 +267,10 @@ in_upload_of_archive() { in_upload --artifact noise -- 'head -c 4000000 /dev/ura
 in_commit() { in_upload -- 'head -c 900000 /dev/zero'; }
 in_share() { in_upload -- 'head -c 900000 /dev/zero; exit 3'; }
 
+# The caller has it, and the link is free again.
 value_is_out() {
   equal "$1" "$(wc -c <out)"
+  patience=3 await nobody_is_connected
   nothing_is_left
 }
 large_is_out() { value_is_out 4000000; }
@@ -312,9 +317,9 @@ in_store() {
   done
 }
 
-# The lease's own connection is made for the first renewal, after a third of it.
+# The lease's own connection is made for the first renewal, after a third of it; so long that renewal may take.
 in_renewal() {
-  says --lease 6s -- "kill -STOP $REDIS_PID; exec sleep 60"
+  says --lease 15s --store-timeout 60s -- "kill -STOP $REDIS_PID; exec sleep 60"
   await renews
 }
 renews() { (($(sockets "$pid" | wc -l) == 2)); }
@@ -341,7 +346,7 @@ restored_nothing() {
 }
 
 @test "while artifacts are restored" {
-  memolock get --tag t --id x --ttl forever --max-entry 50GiB --artifact large -- truncate -s 4G large
+  memolock get --tag t --id x --ttl forever --max-entry 50GiB --artifact large -- truncate -s 1G large
   each_signal in_restore restored_nothing
 }
 
