@@ -23,7 +23,8 @@ bool close_all_but(std::span<const int> kept) noexcept {
   for (unsigned from = 0;;) {
     unsigned next = last;
     for (const int fd : kept)
-      if (fd >= 0 && static_cast<unsigned>(fd) >= from) next = std::min<unsigned>(next, fd);
+      if (fd >= 0 && static_cast<unsigned>(fd) >= from)
+        next = std::min(next, static_cast<unsigned>(fd));
     const unsigned to = next == last ? last : next - 1;
     if (next > from && insist([&] { return close_range(from, to, 0); }) != 0) return false;
     if (next == last) return true;
