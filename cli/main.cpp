@@ -11,8 +11,10 @@
 
 #include "cli/options.hpp"
 #include "cli/verbs/verbs.hpp"
+#include "src/background.hpp"
 #include "src/descriptor.hpp"
 #include "src/error.hpp"
+#include "src/inherited_children.hpp"
 #include "src/key.hpp"
 #include "src/redis_address.hpp"
 #include "src/signals.hpp"
@@ -54,6 +56,7 @@ bool runs_command(Verb verb) {
 }
 
 Exit run_verb(const Options& options, const Log& log) {
+  if (runs_command(options.verb) && !options.command.empty()) leave_inherited_children();
   for (const std::string& warning : options.warnings) log.warn("{}", warning);
   // Who reads us may leave, and a server too: an errno says so.
   if (!runs_command(options.verb)) signal(SIGPIPE, SIG_IGN);
@@ -142,6 +145,7 @@ int main(int argc, char** argv) {
   std::set_terminate(memolock::end_uncaught);
   memolock::occupy_closed_streams();
   const memolock::Exit exit = memolock::run(argc, argv);
+  memolock::await_background();
   if (exit.signal != 0) memolock::die_by(exit.signal);
   // A thread may still be blocked in a write to a reader who has stalled; nothing is left that a
   // destructor must do.

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,22 +34,54 @@ void leave_streams() {
   close(nothing);
 }
 
+/// As waitpid(2), for as long as it takes.
+void await_end(pid_t child) noexcept {
+  while (child > 0 && waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+/// Whether all other processes end with this one: it is the first of their namespace.
+bool is_first_process() noexcept { return getpid() == 1; }
+
+// The one between this process and its copy, where it waits for that.
+pid_t awaited = -1;
+
 }  // namespace
 
 Side split_off() {
+  const bool waits = is_first_process();
   const pid_t between = fork();
   if (between != 0) {
-    while (between > 0 && waitpid(between, nullptr, 0) < 0 && errno == EINTR) {
+    if (waits) {
+      awaited = between;
+    } else {
+      await_end(between);
     }
     return Side::caller;
   }
   // The one between leads the new session, so that the copy can never get a terminal, and ends at
   // once, so that the copy is nobody's child.
   setsid();
-  if (fork() != 0) _exit(EXIT_SUCCESS);
+  if (const pid_t copy = fork(); copy != 0) {
+    if (waits) await_end(copy);
+    _exit(EXIT_SUCCESS);
+  }
   leave_streams();
   close_inherited();
   return Side::background;
+}
+
+void await_background() noexcept {
+  if (awaited < 0) return;
+  // The kernel keeps those that would end it from the first process.
+  sigset_t ends;
+  sigemptyset(&ends);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD}) sigaddset(&ends, signal);
+  sigprocmask(SIG_BLOCK, &ends, nullptr);
+  while (waitpid(awaited, nullptr, WNOHANG) == 0) {
+    siginfo_t received{};
+    if (sigwaitinfo(&ends, &received) > 0 && received.si_signo != SIGCHLD) return;
+  }
 }
 
 }  // namespace memolock

@@ -24,10 +24,6 @@
 namespace memolock {
 namespace {
 
-bool has_terminal() {
-  return static_cast<bool>(Descriptor(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)));
-}
-
 std::vector<char*> pointers(const std::vector<std::string>& words) {
   std::vector<char*> list;
   list.reserve(words.size() + 1);
@@ -121,6 +117,15 @@ std::optional<Process> read_process(const std::filesystem::path& folder) {
   return Process{static_cast<pid_t>(strtol(end_of_name + 4, nullptr, 10)), end_of_name[2]};
 }
 
+/// " (NAME)"; nothing where that cannot be had.
+std::string name_of(pid_t pid) {
+  const Descriptor file(open(("/proc/" + std::to_string(pid) + "/comm").c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 64> text{};
+  const ssize_t size = file ? read(file.get(), text.data(), text.size()) : -1;
+  // It ends with a newline.
+  return size <= 1 ? "" : " (" + std::string(text.data(), static_cast<size_t>(size) - 1) + ")";
+}
+
 std::map<pid_t, Process> all_processes() {
   std::map<pid_t, Process> processes;
   // The /proc of another process namespace has other numbers.
@@ -136,17 +141,11 @@ std::map<pid_t, Process> all_processes() {
   return processes;
 }
 
-std::vector<pid_t> own_children() {
-  std::vector<pid_t> children;
-  siginfo_t any{};
-  // The usual answer, at the price of one call.
-  if (waitid(P_ALL, 0, &any, WEXITED | WNOHANG | WNOWAIT) != 0) return children;
-  for (const auto& [pid, process] : all_processes())
-    if (process.parent == getpid()) children.push_back(pid);
-  return children;
-}
-
 }  // namespace
+
+bool has_terminal() noexcept {
+  return static_cast<bool>(Descriptor(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)));
+}
 
 int replace_process(const ChildStart& start, const Signals& signals) {
   const std::vector<char*> argv = pointers(start.argv);
@@ -158,16 +157,40 @@ int replace_process(const ChildStart& start, const Signals& signals) {
   return errno;
 }
 
-Child::Child(const ChildStart& start, const Signals& signals)
-    : elders_(own_children()), leads_group_(!has_terminal()) {
+Watchdog::~Watchdog() {
+  end();
+  if (ended_) insist([&] { return waitpid(pid_, nullptr, 0); });
+}
+
+void Watchdog::start() noexcept {
+  std::array<int, 2> lifeline{};
+  if (pipe2(lifeline.data(), O_CLOEXEC) != 0) return;
+  other_end_.reset(lifeline[0]);
+  lifeline_.reset(lifeline[1]);
+  pid_ = start_watchdog(lifeline[0]);
+  if (pid_ < 0) lifeline_.reset();
+}
+
+void Watchdog::join(pid_t group) noexcept {
+  other_end_.reset();
+  // In the group, it keeps the group's number from being used anew.
+  if (is_there()) insist([&] { return setpgid(pid_, group); });
+}
+
+void Watchdog::end() noexcept {
+  if (is_there() && !ended_) ended_ = insist([&] { return kill(pid_, SIGKILL); }) == 0;
+}
+
+Child::Child(const ChildStart& start, Signals& signals) : leads_group_(!has_terminal()) {
   // Orphaned descendants come to this process, not to init, so that a signal can still find them.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   const std::vector<char*> argv = pointers(start.argv);
   const std::vector<char*> environment = pointers(start.environment);
   // Here, for it copies this process's memory, which is still small.
-  if (leads_group_) set_watchdog();
+  if (leads_group_) watchdog_.start();
+  if (!watchdog_.is_there()) signals.take_all();
   const Plan plan{argv.data(),  environment.data(), start.in, start.out, start.err,
-                  leads_group_, lifeline_.get(),    getpid(), &signals};
+                  leads_group_, watchdog_.lifeline(), getpid(), &signals};
   volatile int error = 0;
   pid_ = start_process(plan, error);
   if (pid_ < 0) {
@@ -175,30 +198,8 @@ Child::Child(const ChildStart& start, const Signals& signals)
     prctl(PR_SET_CHILD_SUBREAPER, 0);  // who becomes the command instead does not reap orphans
     throw system_error("cannot start a process", no_process);
   }
-  other_end_.reset();
   start_error_ = error;
-  // In the group, it keeps the group's number from being used anew.
-  if (watchdog_ > 0) insist([&] { return setpgid(watchdog_, pid_); });
-}
-
-Child::~Child() {
-  let_go();
-  if (let_go_) insist([&] { return waitpid(watchdog_, nullptr, 0); });
-}
-
-void Child::set_watchdog() {
-  std::array<int, 2> lifeline{};
-  // Without a watchdog (no descriptor or process to be had) the command still dies with this
-  // process, only its descendants do not.
-  if (pipe2(lifeline.data(), O_CLOEXEC) != 0) return;
-  other_end_.reset(lifeline[0]);
-  lifeline_.reset(lifeline[1]);
-  watchdog_ = start_watchdog(lifeline[0]);
-  if (watchdog_ < 0) lifeline_.reset();
-}
-
-void Child::let_go() noexcept {
-  if (watchdog_ > 0 && !let_go_) let_go_ = insist([&] { return kill(watchdog_, SIGKILL); }) == 0;
+  watchdog_.join(pid_);
 }
 
 std::vector<pid_t> Child::descendants() const noexcept {
@@ -214,8 +215,7 @@ std::vector<pid_t> Child::find_descendants() const {
   const auto descends = [&](pid_t pid) {
     for (size_t depth = 0; pid > 1 && depth <= processes.size(); ++depth) {
       const auto found = processes.find(pid);
-      const bool elder = std::find(elders_.begin(), elders_.end(), pid) != elders_.end();
-      if (found == processes.end() || pid == watchdog_ || elder) return false;
+      if (found == processes.end() || pid == watchdog_.pid()) return false;
       pid = found->second.parent;
       if (pid == getpid()) return true;
     }
@@ -232,17 +232,41 @@ void Child::reap_orphans() const noexcept {
     siginfo_t ended{};
     if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0) return;
     // These two have someone who waits for them; the command's end is what comes next then.
-    if (ended.si_pid == pid_ || ended.si_pid == watchdog_) return;
+    if (ended.si_pid == pid_ || ended.si_pid == watchdog_.pid()) return;
     waitpid(ended.si_pid, nullptr, 0);
   }
 }
 
-bool Child::has_descendants() const noexcept { return !descendants().empty(); }
+bool Child::may_be_signalled() const noexcept {
+  return reaped_ || kill(pid_, 0) == 0 || errno != EPERM;
+}
+
+Child::Left Child::left() const noexcept {
+  Left left = Left::nothing;
+  const auto count = [&](bool may_be_killed) {
+    if (left != Left::some) left = may_be_killed ? Left::some : Left::others_only;
+  };
+  if (!reaped_) count(may_be_signalled());  // also where there is no /proc to find it in
+  for (const pid_t pid : descendants()) count(kill(pid, 0) == 0 || errno != EPERM);
+  return left;
+}
+
+std::string Child::name_those_left() const {
+  constexpr size_t most = 10;
+  std::vector<pid_t> pids = find_descendants();
+  if (pids.empty() && !reaped_) pids.push_back(pid_);
+  const size_t all = pids.size();
+  pids.resize(std::min(all, most));
+  std::string names;
+  for (const pid_t pid : pids)
+    names += (names.empty() ? "" : ", ") + std::to_string(pid) + name_of(pid);
+  return all > most ? names + ", …" : names;
+}
 
 void Child::signal_all(int signal, Reach reach) const noexcept {
   const std::vector<pid_t> all = descendants();
   // The watchdog is in the group, so its number means this group and no later one.
-  const bool by_group = leads_group_ && watchdog_ > 0 && !let_go_;
+  const bool by_group = leads_group_ && watchdog_.is_there() && !watchdog_.has_ended();
   if (by_group) {
     kill(-pid_, signal);
   } else if (!reaped_ && reach == Reach::all) {

@@ -25,14 +25,49 @@ struct ChildStart {
 /// cannot be, with the errno.
 [[nodiscard]] int replace_process(const ChildStart& start, const Signals& signals);
 
+/// Whether this process has a controlling terminal.
+[[nodiscard]] bool has_terminal() noexcept;
+
+/// A process that ends the command's group when this process has died.
+class Watchdog {
+ public:
+  Watchdog() = default;
+  /// Ends it, and reaps it.
+  ~Watchdog();
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
+
+  /// Where no descriptor or no process is to be had there is none: the command still dies with this
+  /// process then, only its descendants do not.
+  void start() noexcept;
+  [[nodiscard]] bool is_there() const noexcept { return pid_ > 0; }
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+
+  /// Where the leader of a group writes its number before it starts; -1: there is no watchdog.
+  [[nodiscard]] int lifeline() const noexcept { return lifeline_.get(); }
+  /// To be called when it has done so, or will not.
+  void join(pid_t group) noexcept;
+
+  /// From now on the group is not tied to this process's life.
+  void end() noexcept;
+  [[nodiscard]] bool has_ended() const noexcept { return ended_; }
+
+ private:
+  pid_t pid_ = -1;
+  bool ended_ = false;
+  Descriptor lifeline_;   // the watchdog sees its other end close when this process dies
+  Descriptor other_end_;  // open here until it has been written to, should the watchdog be gone
+};
+
+/// Call where this process has no other children: all its descendants are taken for the child's.
 class Child {
  public:
   /// Starts `start.argv`, searched along PATH, with the signal mask and dispositions of `signals`'
   /// origin. Without a controlling terminal it leads a process group of its own. Call from the main
   /// thread only: when the calling thread ends, so does the child. Throws Error(store) when no
   /// process is to be had; check `start_error` afterwards.
-  Child(const ChildStart& start, const Signals& signals);
-  ~Child();
+  /// Without a watchdog `signals` hands out all that would end this process from then on.
+  Child(const ChildStart& start, Signals& signals);
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
 
@@ -54,30 +89,31 @@ class Child {
 
   /// The run is over: what it has left in the background is no longer tied to this process's life.
   /// Called at the latest by the destructor.
-  void let_go() noexcept;
+  void let_go() noexcept { watchdog_.end(); }
 
   /// Reaps the orphans that have come to this process and ended.
   void reap_orphans() const noexcept;
 
-  /// Whether anything that descends from it is left, apart from zombies.
-  [[nodiscard]] bool has_descendants() const noexcept;
+  /// Whether this process may send it signals; not if it is another user's.
+  [[nodiscard]] bool may_be_signalled() const noexcept;
+
+  enum class Left { nothing, others_only, some };
+  /// What there is left of it and of all that descends from it, apart from zombies: nothing, only
+  /// processes of other users, which may not be killed, or something else.
+  [[nodiscard]] Left left() const noexcept;
+
+  /// Those: "12 (sudo), 34 (sleep)".
+  [[nodiscard]] std::string name_those_left() const;
 
  private:
-  void set_watchdog();
   [[nodiscard]] std::vector<pid_t> descendants() const noexcept;
   [[nodiscard]] std::vector<pid_t> find_descendants() const;
 
-  // Children that this process had before, by whoever became it with exec.
-  std::vector<pid_t> elders_;
   pid_t pid_ = -1;
   int start_error_ = 0;
   bool leads_group_ = false;
   bool reaped_ = false;
-  bool let_go_ = false;
-  pid_t watchdog_ = -1;
-  Descriptor lifeline_;  // the watchdog sees its other end close when this process dies
-  Descriptor
-      other_end_;  // open here until the command has used the lifeline, should the watchdog be gone
+  Watchdog watchdog_;
 };
 
 }  // namespace memolock

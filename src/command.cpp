@@ -35,6 +35,9 @@ constexpr std::chrono::seconds give_up{2};
 // How long the end of stderr is waited for, which `$(…)` does not read: for those who still write
 // to it at the command's end, or at that of its stdout.
 constexpr std::chrono::milliseconds err_patience{100};
+// Between two looks whether they are gone.
+constexpr Nanoseconds first_pause = std::chrono::milliseconds(20);
+constexpr Nanoseconds last_pause = std::chrono::seconds(1);
 // How long a pipe may fail to be read without a break before its rest is given up.
 constexpr std::chrono::seconds read_patience{10};
 // What a short output needs, without a mapping of its own, and what a large one gets.
@@ -161,8 +164,12 @@ class Run {
     if (unknown_) ending.status = status_unknown;
     ending.interrupted = interrupted_;
     ending.stopped = stopped_;
+    ending.left_running = std::move(left_running_);
     ending.cut_short = interrupted_ != 0 || ((timed_out_ || stopped_) && relays_ > 0);
-    if (timed_out_) {
+    // Of a command that could not be killed, what was to end it.
+    if (!exited_ && interrupted_ == 0) end_by(SIGTERM, ending);
+    if (fatal_ || (!exited_ && interrupted_ != 0)) end_by(interrupted_, ending);
+    if (timed_out_ && !fatal_) {
       ending.end = End::timed_out;
       ending.status = 124;
     }
@@ -184,6 +191,11 @@ class Run {
   };
 
   [[nodiscard]] Pump& pump_of(Stream stream) { return pumps_.at(static_cast<size_t>(stream)); }
+
+  static void end_by(int signal, Ending& ending) noexcept {
+    ending.end = End::signaled;
+    ending.status = 128 + signal;
+  }
 
   [[nodiscard]] bool is_over() const {
     return left_ || (exited_ && open_pipes_ == 0 && !stopping_);
@@ -230,8 +242,8 @@ class Run {
   /// When a pipe that is open is set aside; of awake_now(). None is while the command runs or what
   /// it has left is being stopped, nor is that of stderr while stdout goes on.
   [[nodiscard]] Nanoseconds end_of_patience(const Pump& pump) const {
-    const bool in_time =
-        !exited_ || stopping_ || !is_open(pump) || pump.is_passing || pump.set_aside;
+    const bool in_time = !exited_ || stopping_ || !is_open(pump) || pump.is_passing ||
+                         pump.set_aside;
     const bool goes_on = pump.stream == Stream::err && is_open(pumps_[0]);
     return in_time || goes_on ? forever : pump.until;
   }
@@ -374,6 +386,7 @@ class Run {
     // Who has kept both streams lets go of stdout first.
     if (exited_ && pump.stream == Stream::out && !pump.late)
       pump_of(Stream::err).until = after(awake_now(), err_patience);
+    something_ended();
   }
 
   void take_signals() noexcept {
@@ -397,6 +410,7 @@ class Run {
       if (reaped < 0) lose_sight(errno);
     }
     child_->reap_orphans();
+    something_ended();
   }
 
   /// A command that is no child of this process any more, by what another has done in its name
@@ -423,6 +437,7 @@ class Run {
   }
 
   void interrupt(const Signals::Received& received) noexcept {
+    if (!received.passed_on) return die_with_command(received.number);
     if (interrupted_ == 0) interrupted_ = received.number;
     // In the caller's group the keys of the terminal have told the command already; twice would
     // mean "at once" to many programs. A terminal that hangs up tells only the session's leader.
@@ -430,32 +445,57 @@ class Run {
     child_->signal_all(received.number, told ? Child::Reach::outside_own_group : Child::Reach::all);
     if (!told) child_->signal_all(SIGCONT);
     if (exited_) stop_the_rest();
+    // It may never learn of it, and is not waited for as long as it likes.
+    if (!told && !child_->may_be_signalled()) kill_after(kill_grace);
+  }
+
+  /// By a signal that has nothing to say to the command, where no watchdog would end that.
+  void die_with_command(int signal) noexcept {
+    fatal_ = true;
+    interrupted_ = signal;
+    child_->signal_all(SIGKILL);
+    kill_after(Nanoseconds(0));
   }
 
   /// TERM, and KILL when that did not help.
   void stop() noexcept {
     child_->signal_all(SIGTERM);
     child_->signal_all(SIGCONT);
-    kill_after_grace();
+    kill_after(kill_grace);
   }
 
   /// After an interrupted command has ended: its descendants have had the same signal, and are not
   /// left behind.
   void stop_the_rest() noexcept {
-    if (open_pipes_ > relays_ || child_->has_descendants()) {
+    if (open_pipes_ > relays_ || child_->left() != Child::Left::nothing) {
       stop();
     } else if (open_pipes_ > 0) {
-      kill_after_grace();
+      kill_after(kill_grace);
     }
   }
 
-  void kill_after_grace() noexcept {
-    if (std::exchange(stopping_, true)) return;
-    kill_at_ = boot_now() + kill_grace;
+  void kill_after(Nanoseconds grace) noexcept {
+    kill_at_ = std::min(kill_at_, boot_now() + grace);
+    stopping_ = true;
     look_again_soon();
   }
 
-  void look_again_soon() noexcept { look_again_ = awake_now() + std::chrono::milliseconds(20); }
+  void look_again_soon() noexcept {
+    pause_ = first_pause;
+    look_again_ = std::min(look_again_, awake_now() + pause_);
+  }
+
+  /// Each look reads all of /proc. Most of what there is to see is told by a descriptor before.
+  void look_again_later(Nanoseconds now) noexcept {
+    Nanoseconds pause = pause_;
+    if (now < kill_at_) pause = std::min(pause, kill_at_ - now);
+    look_again_ = awake_now() + pause;
+    pause_ = std::min<Nanoseconds>(pause_ * 2, last_pause);
+  }
+
+  void something_ended() noexcept {
+    if (stopping_) look_again_soon();
+  }
 
   /// Looks now and then, during the grace only, whether what was told to stop is gone, and kills
   /// what is not. What then is left cannot be killed, or is a stalled reader of what passes by the
@@ -463,15 +503,20 @@ class Run {
   void watch_the_rest() noexcept {
     look_again_ = forever;
     const bool is_stalled = !std::exchange(has_written_, false);
-    const bool gone = exited_ && open_pipes_ == relays_ && !child_->has_descendants();
     const Nanoseconds now = boot_now();
-    if (!gone && now >= kill_at_) child_->signal_all(SIGKILL);
-    if ((gone && open_pipes_ > 0 && is_stalled) || (exited_ && now >= kill_at_ + give_up)) {
-      left_ = true;
-    } else if (gone && open_pipes_ == 0) {
+    const bool is_due = now >= kill_at_;
+    if (is_due) child_->signal_all(SIGKILL);
+    const auto left = exited_ || is_due ? child_->left() : Child::Left::some;
+    const bool gone = exited_ && open_pipes_ == relays_ && left == Child::Left::nothing;
+    const bool in_vain = is_due && left == Child::Left::others_only;
+    if (gone && (open_pipes_ == 0 || is_stalled)) {
       stopping_ = false;
+      left_ = open_pipes_ > 0;
+    } else if (in_vain || now >= after(kill_at_, give_up)) {
+      (void)failure_of([&] { left_running_ = child_->name_those_left(); });
+      left_ = true;
     } else {
-      look_again_soon();
+      look_again_later(now);
     }
   }
 
@@ -487,9 +532,11 @@ class Run {
   Nanoseconds limit_ = forever;
   Nanoseconds moment_ = forever;
   Nanoseconds look_again_ = forever;
-  Nanoseconds kill_at_{0};  // of boot_now()
-  int open_pipes_ = 0;      // that are waited for
-  int relays_ = 0;          // of them, those that an outlet has, or the last piece of
+  Nanoseconds pause_ = first_pause;
+  Nanoseconds kill_at_ = forever;  // of boot_now()
+  std::string left_running_;
+  int open_pipes_ = 0;  // that are waited for
+  int relays_ = 0;      // of them, those that an outlet has, or the last piece of
   int interrupted_ = 0;
   int native_status_ = 0;
   int read_error_ = 0;
@@ -498,6 +545,7 @@ class Run {
   bool timed_out_ = false;
   bool stopped_ = false;
   bool stopping_ = false;
+  bool fatal_ = false;  // the signal
   bool unshared_ = false;
   bool again_ = false;
   bool has_written_ = false;  // for an outlet without a thread

@@ -42,6 +42,8 @@ struct Ending {
   int interrupted = 0;   ///< the first signal that memolock got while it ran; 0 for none
   bool unknown = false;  ///< its status cannot be had: 125. A plain run has said so
   bool stopped = false;  ///< by `stop_descriptor`
+  /// The processes that could not be killed, "12 (sudo), 34 (sleep)"; empty: none is left.
+  std::string left_running;
   bool cut_short =
       false;  ///< it was stopped: its readers are not to be waited for as long as they like
   Nanoseconds begun{0}, ended{0};  ///< wall clock

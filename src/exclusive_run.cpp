@@ -100,7 +100,7 @@ class ExclusiveCall {
   Outcome time_out() {
     if (request_.on_timeout == OnTimeout::run) {
       log_.warn("{}: {}; running without the lock", name(), timeout_in_words(request_));
-      return run_uncached(request_, signals_);
+      return run_uncached(request_, signals_, log_);
     }
     log_.warn("{}: {}", name(), timeout_in_words(request_));
     return ended(How::timeout, 124);
@@ -130,8 +130,10 @@ class ExclusiveCall {
       lock.abandon();
     }
     signals_.let_through();
-    if (ending.stopped && ending.interrupted == 0)
-      say(Level::warn, "the command was stopped: its lease could not be renewed");
+    (void)failure_of([&] {
+      for (const std::string& warning : warnings_about(request_, ending)) say(Level::warn, warning);
+    });
+    if (ending.interrupted != 0) say(Level::info, "interrupted");
     return outcome;
   }
 

@@ -190,7 +190,7 @@ class Call {
     if (record.fate == Fate::unstored) {
       log_.info("{}: the result could not be shared; running uncached", name());
       if (look_up_only()) return ended(How::absent, 1);
-      return run_uncached(request_, signals_);
+      return run_uncached(request_, signals_, log_);
     }
     if (!answers_waiter(record, stored_.wish())) return std::nullopt;
     if (!record.succeeded()) {
@@ -217,7 +217,7 @@ class Call {
     log_.info("{}: --wait has passed", name());
     if (const auto old = stored_.take_fallback()) return serve(*old, How::stale);
     if (request_.on_timeout == OnTimeout::run && !look_up_only())
-      return run_uncached(request_, signals_);
+      return run_uncached(request_, signals_, log_);
     if (request_.on_timeout == OnTimeout::stale) {
       const auto entry = stored_.take_expired();
       if (entry && stored_.is_whole(*entry)) return serve(*entry, How::stale);

@@ -65,6 +65,7 @@ Outcome HeldRun::see_through(Lock& lock, Record& record, Command& command, Spool
   });
   outcome.status = ending.status;
   outcome.run_time = ending.run_time;
+  note_warnings(ending);
   Answer answer = Answer::output;
   if (auto failure = failure_of(
           [&] { answer = share(lock, record, ending, spool, fallback, outcome); })) {
@@ -87,7 +88,6 @@ HeldRun::Answer HeldRun::share(Lock& lock, Record& record, const Ending& ending,
   }
   if (ending.stopped) {
     lock.abandon();
-    say_later(Level::warn, "the command was stopped: its lease could not be renewed");
     return Answer::output;
   }
   if (ending.unknown) {
@@ -101,6 +101,13 @@ HeldRun::Answer HeldRun::share(Lock& lock, Record& record, const Ending& ending,
   if (!publish(lock, record, outcome)) return Answer::output_of_interrupted;
   const bool instead = fallback != nullptr && failed(ending) && restore_fallback(*fallback);
   return instead ? Answer::fallback : Answer::output;
+}
+
+void HeldRun::note_warnings(const Ending& ending) noexcept {
+  (void)failure_of([&] {
+    for (std::string& warning : warnings_about(request_, ending))
+      remarks_.emplace_back(Level::warn, std::move(warning));
+  });
 }
 
 void HeldRun::leave_interrupted(Lock& lock) noexcept {
@@ -137,10 +144,11 @@ Outcome HeldRun::keep_promise(Lock& lock, Record& record, Command& command) noex
   const Ending ending = command.finish();
   Outcome outcome = ended(How::miss, ending.status);
   outcome.run_time = ending.run_time;
+  note_warnings(ending);
   if (ending.interrupted != 0) {
-    lock.give_up();
+    leave_interrupted(lock);
     note_interruption(outcome, ending);
-    return outcome;
+    return with_remarks(std::move(outcome));
   }
   auto failure = failure_of([&] {
     complete(record, ending, *lock.spool(), control_.read());

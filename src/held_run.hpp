@@ -38,6 +38,7 @@ class HeldRun {
   enum class Answer { output, output_of_interrupted, fallback };
   [[nodiscard]] Answer share(Lock& lock, Record& record, const Ending& ending, Spool& spool,
                              Entry* fallback, Outcome& outcome);
+  void note_warnings(const Ending& ending) noexcept;
   void leave_interrupted(Lock& lock) noexcept;
   Outcome end_interrupted(Lock& lock, Command& command, Nanoseconds run_time) noexcept;
   Outcome serve_instead(Command& command, const Ending& ending, Entry& fallback) noexcept;

@@ -1,6 +1,9 @@
 #include "src/run.hpp"
 
+#include <fmt/format.h>
+
 #include "src/run_environment.hpp"
+#include "src/units.hpp"
 
 namespace memolock {
 
@@ -27,7 +30,7 @@ Launch launch_of(const Request& request, Lock& lock, const std::string& control)
   return launch;
 }
 
-Outcome run_uncached(const Request& request, Signals& signals) {
+Outcome run_uncached(const Request& request, Signals& signals, const Log& log) {
   Command command(
       {request.command, environment_for({request.key, "", "", "", "/dev/null", request.held}),
        request.max_runtime, request.input},
@@ -37,7 +40,25 @@ Outcome run_uncached(const Request& request, Signals& signals) {
   Outcome outcome = ended(How::bypass, ending.status);
   outcome.run_time = ending.run_time;
   note_interruption(outcome, ending);
+  (void)failure_of([&] {
+    for (const std::string& warning : warnings_about(request, ending))
+      log.warn("{}: {}", request.key.shown(), warning);
+    if (ending.interrupted != 0) log.info("{}: interrupted", request.key.shown());
+  });
   return outcome;
+}
+
+std::vector<std::string> warnings_about(const Request& request, const Ending& ending) {
+  std::vector<std::string> warnings;
+  if (ending.end == End::timed_out) {
+    warnings.push_back(fmt::format("the command was stopped: --max-runtime {} has passed",
+                                   format_duration(*request.max_runtime)));
+  } else if (ending.stopped && ending.interrupted == 0) {
+    warnings.emplace_back("the command was stopped: its lease could not be renewed");
+  }
+  if (!ending.left_running.empty())
+    warnings.push_back("could not be killed, and still run: " + ending.left_running);
+  return warnings;
 }
 
 void note_interruption(Outcome& outcome, const Ending& ending) noexcept {

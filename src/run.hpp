@@ -2,9 +2,11 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "src/command.hpp"
 #include "src/error.hpp"
+#include "src/log.hpp"
 #include "src/request.hpp"
 #include "src/signals.hpp"
 #include "src/store.hpp"
@@ -20,7 +22,11 @@ namespace memolock {
 
 /// Runs the request's command with no store at all. Throws Error(store) when it has not been
 /// started.
-[[nodiscard]] Outcome run_uncached(const Request& request, Signals& signals);
+[[nodiscard]] Outcome run_uncached(const Request& request, Signals& signals, const Log& log);
+
+/// What the caller is to be warned of about how the run ended: what stopped the command, and what
+/// could not be stopped. A line each, without the entry's name.
+[[nodiscard]] std::vector<std::string> warnings_about(const Request& request, const Ending& ending);
 
 /// What becomes of a call whose own command was interrupted, if it was: it ends by the same signal
 /// if the command did.

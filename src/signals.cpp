@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "src/error.hpp"
@@ -20,11 +21,38 @@ bool is_ignored(int signal) {
   return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
+constexpr std::array passed_on{SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+/// Whether a process that does nothing about it is ended by it. Not those that a write may send.
+bool is_deadly(int signal) {
+  switch (signal) {
+    case SIGSTOP:
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
+    case SIGCONT:
+    case SIGCHLD:
+    case SIGURG:
+    case SIGWINCH:
+    case SIGKILL:
+    case SIGPIPE:
+    case SIGXFSZ:
+      return false;
+    default:
+      return signal <= SIGSYS || signal >= SIGRTMIN;  // the C library's own are between
+  }
+}
+
+bool is_default(int signal) {
+  struct sigaction action {};
+  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_DFL;
+}
+
 }  // namespace
 
 Signals::Signals() {
   sigemptyset(&taken_);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT})
+  for (const int signal : passed_on)
     if (!is_ignored(signal)) sigaddset(&taken_, signal);
   sigset_t blocked = taken_;
   sigaddset(&blocked, SIGPIPE);
@@ -39,11 +67,19 @@ Signals::Signals() {
   if (ignored_children_) signal(SIGCHLD, SIG_DFL);
 }
 
+void Signals::take_all() noexcept {
+  for (int signal = 1; signal <= SIGRTMAX; ++signal)
+    if (is_deadly(signal) && is_default(signal)) sigaddset(&taken_, signal);
+  if (signalfd(descriptor_.get(), &taken_, 0) >= 0) sigprocmask(SIG_BLOCK, &taken_, nullptr);
+}
+
 std::optional<Signals::Received> Signals::take() noexcept {
   signalfd_siginfo info{};
   if (read(descriptor_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info))
     return std::nullopt;
-  return Received{static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};
+  const auto number = static_cast<int>(info.ssi_signo);
+  const bool to_command = std::find(passed_on.begin(), passed_on.end(), number) != passed_on.end();
+  return Received{number, to_command, info.ssi_code == SI_KERNEL};
 }
 
 void Signals::let_through() const noexcept { sigprocmask(SIG_UNBLOCK, &taken_, nullptr); }

@@ -18,8 +18,14 @@ class Signals {
  public:
   Signals();
 
+  /// From now on also hands out every other signal that would end this process. Call before
+  /// anything is started that must not be left behind, in the thread that has made this; all others
+  /// block them.
+  void take_all() noexcept;
+
   struct Received {
     int number = 0;
+    bool passed_on = false;  ///< to the command: INT, TERM, HUP and QUIT
     /// From a key such as Ctrl-C: the whole foreground group has got it already.
     bool from_terminal = false;
   };

@@ -70,7 +70,7 @@ Outcome work_without_store(const Options& options, Request request, Work work, S
   if (!store) warn();
   log.info("{}: no local lock either: {}", request.key.shown(), fault);
   store.reset();
-  return run_uncached(request, signals);
+  return run_uncached(request, signals, log);
 }
 
 /// When the store has no more time to answer before the command starts: --wait counts, but one
@@ -109,7 +109,7 @@ Outcome outcome_of(const Options& options, const Request& request, Work work, co
     return until_interrupted(
         signals, [&] { return work_in_store(options, request, work, signals, log, chosen); });
   if (request.command.empty()) return ended(How::absent, 1);
-  return run_uncached(request, signals);
+  return run_uncached(request, signals, log);
 }
 
 }  // namespace

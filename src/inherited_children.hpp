@@ -1,0 +1,17 @@
+// Children that a shell started before it became memolock with exec: none of the command's.
+#pragma once
+
+namespace memolock {
+
+/// If this process has children, leaves them: what called goes on in a new process, which has no
+/// children and dies when this process does. This process stays as their parent, passes on the
+/// signals that are sent to it, and ends as the new process has ended. Otherwise does nothing.
+///
+/// Orphans of the command are adopted by the process that runs it. Were that the one with the other
+/// children, it would adopt their orphans too, which nothing tells from the command's.
+///
+/// Call before there are threads or anything else that a second process would not share. Throws
+/// Error(store) when no process is to be had.
+void leave_inherited_children();
+
+}  // namespace memolock
