@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <vector>
 
+#include "src/inherited_children.hpp"
+
 namespace memolock {
 namespace {
 
@@ -40,16 +42,13 @@ void await_end(pid_t child) noexcept {
   }
 }
 
-/// Whether all other processes end with this one: it is the first of their namespace.
-bool is_first_process() noexcept { return getpid() == 1; }
-
 // The one between this process and its copy, where it waits for that.
 pid_t awaited = -1;
 
 }  // namespace
 
 Side split_off() {
-  const bool waits = is_first_process();
+  const bool waits = ends_namespace();
   const pid_t between = fork();
   if (between != 0) {
     if (waits) {

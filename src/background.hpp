@@ -14,8 +14,8 @@ enum class Side {
 /// Call while there is one thread.
 [[nodiscard]] Side split_off();
 
-/// In the first process of a process namespace, whose end would end the copy: waits until that has
-/// ended, or one of the signals has come that end a run. Elsewhere returns at once. Call last.
+/// Where the copy would end with this process (ends_namespace): waits until it has ended, or one of
+/// the signals has come that end a run. Elsewhere returns at once. Call last.
 void await_background() noexcept;
 
 }  // namespace memolock

@@ -119,7 +119,8 @@ std::optional<Process> read_process(const std::filesystem::path& folder) {
 
 /// " (NAME)"; nothing where that cannot be had.
 std::string name_of(pid_t pid) {
-  const Descriptor file(open(("/proc/" + std::to_string(pid) + "/comm").c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor file(
+      open(("/proc/" + std::to_string(pid) + "/comm").c_str(), O_RDONLY | O_CLOEXEC));
   std::array<char, 64> text{};
   const ssize_t size = file ? read(file.get(), text.data(), text.size()) : -1;
   // It ends with a newline.
@@ -189,7 +190,7 @@ Child::Child(const ChildStart& start, Signals& signals) : leads_group_(!has_term
   // Here, for it copies this process's memory, which is still small.
   if (leads_group_) watchdog_.start();
   if (!watchdog_.is_there()) signals.take_all();
-  const Plan plan{argv.data(),  environment.data(), start.in, start.out, start.err,
+  const Plan plan{argv.data(),  environment.data(),   start.in, start.out, start.err,
                   leads_group_, watchdog_.lifeline(), getpid(), &signals};
   volatile int error = 0;
   pid_ = start_process(plan, error);

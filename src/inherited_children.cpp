@@ -15,6 +15,9 @@
 namespace memolock {
 namespace {
 
+// Whether this process is the new one.
+bool has_left = false;
+
 /// Reaps the children that have ended already, which only this process can. Returns whether there
 /// are others.
 bool has_living_children() noexcept {
@@ -98,10 +101,13 @@ void leave_inherited_children() {
     if (getppid() != old_process) _exit(128 + SIGKILL);  // it died before the line above took hold
     // Else a signal to the group would come twice; on a terminal job control needs the group.
     if (!has_terminal()) setpgid(0, 0);
+    has_left = true;
   }
   signal(SIGCHLD, on_child);
   sigprocmask(SIG_SETMASK, &original_mask, nullptr);
   if (process < 0) throw system_error("cannot start a process", error);
 }
+
+bool ends_namespace() noexcept { return getpid() == 1 || (has_left && getppid() == 1); }
 
 }  // namespace memolock

@@ -14,4 +14,8 @@ namespace memolock {
 /// Error(store) when no process is to be had.
 void leave_inherited_children();
 
+/// Whether all processes of this process namespace end with this one: it is the first of them, or
+/// goes on for that.
+[[nodiscard]] bool ends_namespace() noexcept;
+
 }  // namespace memolock

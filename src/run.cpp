@@ -57,7 +57,7 @@ std::vector<std::string> warnings_about(const Request& request, const Ending& en
     warnings.emplace_back("the command was stopped: its lease could not be renewed");
   }
   if (!ending.left_running.empty())
-    warnings.push_back("could not be killed, and still run: " + ending.left_running);
+    warnings.push_back("still running, could not be killed: " + ending.left_running);
   return warnings;
 }
 

@@ -193,7 +193,7 @@ at_terminal() {
 }
 
 @test "Ctrl-C on a terminal comes to the command once, and spares what had been started before" {
-  cat >command <<'END'
+  cat >work <<'END'
 trap "echo int >>ints" INT
 (setsid sh -c 'echo $$ >far.pid; exec sleep 60' &)
 until [[ -s far.pid ]]; do sleep 0.01; done
@@ -201,7 +201,7 @@ echo $$ >command.pid
 until [[ -e go ]]; do sleep 0.01; done
 exit 5
 END
-  at_terminal "bash caller $MEMOLOCK_BIN get --tag t --id x --ttl 1h -- bash command"
+  at_terminal "bash caller $MEMOLOCK_BIN get --tag t --id x --ttl 1h -- bash work"
   await test -s command.pid
   orphan
   printf '\003' >&8

@@ -3,6 +3,12 @@
 
 load helpers/common
 
+teardown() {
+  end_all
+  # those of another user, in that user's directory
+  [[ ! -e sleepers ]] || xargs kill -KILL <sleepers
+}
+
 @test "--max-runtime stops the command, with 124 and nothing stored" {
   run -124 get --max-runtime 50ms -- counted sleep 60
   run -1 memolock get --tag t --id x
@@ -142,5 +148,100 @@ load helpers/common
   done
   for size in '' x 1XB -1 1e99 '1 2'; do
     refused --max-entry memolock get --tag s --id x --ttl 1h --max-entry="$size" -- echo 1
+  done
+}
+
+# as_user COMMAND…: in the background, as a user who may not kill root's processes, in that user's directory, where a
+# command after as_root is one of root's.
+as_user() {
+  spawn setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps +dac_override --ambient-caps +dac_override "$@"
+}
+as_root=(./as_root --reuid 0 --clear-groups)
+
+has_two_users() {
+  ((UID == 0)) || skip 'needs two users'
+  mkdir user
+  cp "$(command -v setpriv)" user/as_root
+  chown 65534:65534 user
+  chmod 4755 user/as_root
+  cd user || return
+  export HOME=$PWD MEMOLOCK_CACHE_DIR=$PWD/store
+  as_user "${as_root[@]}" id -u >uid
+  finish $!
+  [[ $(<uid) == 0 ]] || skip 'no other user is to be had here'
+}
+
+# bats test_tags=slow
+@test "what belongs to another user, and may not be killed, is named after the grace, and not waited for" {
+  has_two_users
+  # shellcheck disable=SC2016
+  sleeper=("${as_root[@]}" sh -c 'echo $$ >>sleepers; exec sleep 300')
+  names=(get lock once bypassed interrupted interrupted-child)
+  pids=()
+  as_user strace -qq -e trace=openat -e signal=none -o trace "$MEMOLOCK_BIN" get --id get --ttl 1h --max-runtime 500ms \
+    -- "${sleeper[@]}" 2>get.err
+  pids+=($!)
+  as_user "$MEMOLOCK_BIN" lock --id lock --max-runtime 500ms -- "${sleeper[@]}" 2>lock.err
+  pids+=($!)
+  as_user "$MEMOLOCK_BIN" once --store "${MEMOLOCK_STORE-local}" --id once --ttl 1h --max-runtime 500ms \
+    -- "${sleeper[@]}" 2>once.err
+  pids+=($!)
+  MEMOLOCK_BYPASS=1 as_user "$MEMOLOCK_BIN" get --id bypassed --max-runtime 500ms -- "${sleeper[@]}" 2>bypassed.err
+  pids+=($!)
+  as_user "$MEMOLOCK_BIN" get --id interrupted --ttl 1h \
+    -- "${as_root[@]}" sh -c 'echo $$ >>sleepers; : >1.ready; exec sleep 300' 2>interrupted.err
+  pids+=($!)
+  as_user "$MEMOLOCK_BIN" lock --id interrupted-child -- sh -c "${as_root[*]} sh -c 'echo \$\$ >>sleepers; : >2.ready; exec sleep 300'; true" \
+    2>interrupted-child.err
+  pids+=($!)
+  await test -e 1.ready
+  await test -e 2.ready
+  kill -TERM "${pids[@]:4}"
+  for i in {0..5}; do
+    finish "${pids[i]}"
+    stopped=124
+    ((i < 4)) || stopped=143
+    equal "${names[i]} $stopped" "${names[i]} $status"
+    line=$(grep -F ' still running, could not be killed: ' "${names[i]}.err") || fail "${names[i]} does not say what is left"
+    one_own_line "$line"
+    [[ $line =~ :\ ([0-9]+)\ \(sleep\)$ ]] || fail "in other words: $line"
+    ! is_gone "${BASH_REMATCH[1]}" || fail "${names[i]}: it has been ended"
+    ((i >= 4)) || contains "$(<"${names[i]}.err")" 'was stopped: --max-runtime 500ms has passed'
+  done
+  # /proc is read now and then, not all the time
+  looks=$(grep -c '"/proc"' trace)
+  ((looks > 0 && looks < 40)) || fail "$looks looks"
+  run -1 memolock get --id get
+}
+
+@test "--max-runtime says in one line that it has passed, but not with -q" {
+  for verb in get lock once; do
+    asked=("$verb" --tag t --max-runtime 50ms)
+    [[ $verb == lock ]] || asked+=(--ttl 1h)
+    [[ $verb != once ]] || asked+=(--store "${MEMOLOCK_STORE-local}")
+    run --separate-stderr -124 memolock "${asked[@]}" --id "$verb.1" -- sleep 60
+    equal "memolock: t:$verb.1: the command was stopped: --max-runtime 50ms has passed" "$stderr"
+    run --separate-stderr -124 memolock "${asked[@]}" -q --id "$verb.2" -- sleep 60
+    equal '' "$stderr"
+  done
+  MEMOLOCK_BYPASS=1 run --separate-stderr -124 get --max-runtime 50ms -- sleep 60
+  one_own_line "$stderr"
+  MEMOLOCK_BYPASS=1 run --separate-stderr -124 get -q --max-runtime 50ms -- sleep 60
+  equal '' "$stderr"
+  run --separate-stderr -124 get --external --max-runtime 50ms -- sleep 60
+  one_own_line "$stderr"
+}
+
+@test "once and lock say with -v that they were interrupted" {
+  for verb in lock once; do
+    rm -f ready
+    asked=("$verb" -v --id "$verb")
+    [[ $verb == lock ]] || asked+=(--ttl 1h --store "${MEMOLOCK_STORE-local}")
+    spawn "$MEMOLOCK_BIN" "${asked[@]}" -- sh -c ': >ready; exec sleep 60' 2>err
+    await test -e ready
+    kill -TERM $!
+    finish $!
+    equal 143 "$status"
+    equal 1 "$(grep -c ': interrupted$' err)"
   done
 }

@@ -68,3 +68,11 @@ without() {
   finish $!
   equal 124 "$status"
 }
+
+@test "where no process is to be had memolock becomes the command, and leaves it no child" {
+  strace -o trace -e inject=getppid:error=EPERM true 2>/dev/null || skip 'strace cannot run here'
+  run --separate-stderr -5 strace -qq -o trace -e trace=vfork -e inject=vfork:error=EAGAIN "$MEMOLOCK_BIN" get \
+    --tag t --id "$id" --ttl 1h -- perl -e 'print wait; exit 5'
+  grep -q INJECTED trace || skip 'it is no vfork here'
+  equal -1 "$output"
+}

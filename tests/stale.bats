@@ -180,3 +180,45 @@ nobody_runs() { ! memolock ls | grep -q running; }
   await refreshed new
   ran_times 2
 }
+
+# bats test_tags=slow
+@test "in the first process of a namespace, whose end would end it, the run in the background is waited for" {
+  unshare -pf --mount-proc true 2>/dev/null || skip 'cannot make a namespace here'
+  old
+  run --separate-stderr -0 unshare -pf --mount-proc "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --stale 1h -- \
+    counted sh -c 'sleep 0.2; echo new'
+  equal old "$output"
+  refreshed new
+  ran_times 1
+  # nor does it end with a shell's process that has become memolock, and had children
+  memolock get --tag t --id x --ttl 1ms --stale 1h --refresh -- echo old >/dev/null
+  await expired
+  # shellcheck disable=SC2016
+  run -0 unshare -pf --mount-proc bash -c 'sleep 60 >/dev/null & exec "$@"' - "$MEMOLOCK_BIN" get --tag t --id x \
+    --ttl 1h --stale 1h -- sh -c 'sleep 0.2; echo new' 3>&-
+  equal old "$output"
+  refreshed new
+  # a signal ends that
+  memolock get --tag t --id x --ttl 1ms --stale 1h --refresh -- echo old >/dev/null
+  await expired
+  spawn unshare -pf --mount-proc "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --stale 1h -- held a echo new >out
+  await test -e a.started
+  kill -TERM "$(pgrep -P $!)"
+  finish $!
+  equal 0 "$status"
+  equal old "$(<out)"
+}
+
+@test "the run in the background leaves no process but its own unreaped" {
+  unshare -pf --mount-proc true 2>/dev/null || skip 'cannot make a namespace here'
+  old
+  # the first process of this namespace waits for nobody
+  spawn unshare -pf --mount-proc --kill-child sleep 60
+  first_there() { first=$(pgrep -P $!); }
+  await first_there
+  in_namespace() { nsenter -t "$first" -p -m "$@"; }
+  run -0 in_namespace "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --stale 1h -- sh -c 'true & (true &); echo new'
+  await refreshed new
+  one_zombie() { (($(in_namespace ps -eo stat= | grep -c '^Z') == 1)); }
+  await one_zombie
+}

@@ -99,6 +99,34 @@ signalled_from_elsewhere() {
   for signal in INT TERM HUP QUIT; do signalled_from_elsewhere $signal; done
 }
 
+# signals that have nothing to say to a command, and whose default is to end a process
+@test "when another signal ends memolock its command goes with it, and all that descends from it" {
+  for signal in USR1 USR2 ALRM VTALRM PROF IO PWR STKFLT XCPU ABRT RTMIN RTMAX-1; do
+    rm -f ./*.pid
+    at_terminal "ulimit -c 0; echo \$\$ >memolock.pid; exec $get"' sh -c "trap \"\" USR1; (setsid sh -c \"echo \\\$\\\$ >far.pid; exec sleep 60\" &); echo \$\$ >command.pid; sh -c \"echo \\\$\\\$ >grandchild.pid; exec sleep 60\"; true"'
+    await test -s far.pid
+    await test -s grandchild.pid
+    kill -$signal "$(<memolock.pid)"
+    finish $terminal
+    equal "$signal $((128 + $(kill -l $signal)))" "$signal $status"
+    for name in command far grandchild; do
+      await is_gone "$(<$name.pid)" || fail "after $signal the $name is left"
+    done
+  done
+  run -1 memolock get --tag t --id x
+  store_is_clean
+}
+
+@test "signals that memolock was started to ignore end nothing on a terminal" {
+  at_terminal "echo \$\$ >memolock.pid; trap '' USR1; exec $get held a echo ended"
+  await test -e a.started
+  kill -USR1 "$(<memolock.pid)"
+  release a
+  finish $terminal
+  equal 0 "$status"
+  equal ended "$(memolock get --tag t --id x)"
+}
+
 @test "when memolock is killed its command goes with it" {
   at_terminal "echo \$\$ >memolock.pid; exec $get"' sh -c "echo \$\$ >command.pid; exec sleep 60"'
   await test -s command.pid
