@@ -19,6 +19,7 @@
 
 #include "src/bare_process.hpp"
 #include "src/error.hpp"
+#include "src/inherited_children.hpp"
 #include "src/insist.hpp"
 
 namespace memolock {
@@ -183,6 +184,7 @@ void Watchdog::end() noexcept {
 }
 
 Child::Child(const ChildStart& start, Signals& signals) : leads_group_(!has_terminal()) {
+  if (has_inherited_children()) throw system_error("cannot start a process", EAGAIN);
   // Orphaned descendants come to this process, not to init, so that a signal can still find them.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   const std::vector<char*> argv = pointers(start.argv);

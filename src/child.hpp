@@ -59,14 +59,14 @@ class Watchdog {
   Descriptor other_end_;  // open here until it has been written to, should the watchdog be gone
 };
 
-/// Call where this process has no other children: all its descendants are taken for the child's.
+/// All descendants of this process are taken for the child's: it must have no other children.
 class Child {
  public:
   /// Starts `start.argv`, searched along PATH, with the signal mask and dispositions of `signals`'
   /// origin. Without a controlling terminal it leads a process group of its own. Call from the main
-  /// thread only: when the calling thread ends, so does the child. Throws Error(store) when no
-  /// process is to be had; check `start_error` afterwards.
-  /// Without a watchdog `signals` hands out all that would end this process from then on.
+  /// thread only: when the calling thread ends, so does the child. Without a watchdog `signals`
+  /// hands out all that would end this process from then on. Throws Error(store) when no process is
+  /// to be had, or has_inherited_children(); check `start_error` afterwards.
   Child(const ChildStart& start, Signals& signals);
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;

@@ -8,15 +8,15 @@
 #include <cerrno>
 
 #include "src/child.hpp"
-#include "src/error.hpp"
 #include "src/insist.hpp"
 #include "src/signals.hpp"
 
 namespace memolock {
 namespace {
 
-// Whether this process is the new one.
-bool has_left = false;
+// What has become of them, if there were any.
+bool has_left = false;  // this is the new process
+bool has_kept = false;
 
 /// Reaps the children that have ended already, which only this process can. Returns whether there
 /// are others.
@@ -80,7 +80,7 @@ void reap(pid_t process) noexcept {
 
 }  // namespace
 
-void leave_inherited_children() {
+void leave_inherited_children() noexcept {
   if (!has_living_children()) return;
   // All that can be passed on. What stops a process has to stop this one, or the caller's shell
   // would not be told.
@@ -93,7 +93,6 @@ void leave_inherited_children() {
   const auto on_child = signal(SIGCHLD, SIG_DFL);
   const pid_t old_process = getpid();
   const pid_t process = insist([] { return fork(); });
-  const int error = errno;
   if (process > 0) stand_for(process, taken);
 
   if (process == 0) {
@@ -105,8 +104,10 @@ void leave_inherited_children() {
   }
   signal(SIGCHLD, on_child);
   sigprocmask(SIG_SETMASK, &original_mask, nullptr);
-  if (process < 0) throw system_error("cannot start a process", error);
+  has_kept = process < 0;
 }
+
+bool has_inherited_children() noexcept { return has_kept; }
 
 bool ends_namespace() noexcept { return getpid() == 1 || (has_left && getppid() == 1); }
 

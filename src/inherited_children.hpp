@@ -10,9 +10,12 @@ namespace memolock {
 /// Orphans of the command are adopted by the process that runs it. Were that the one with the other
 /// children, it would adopt their orphans too, which nothing tells from the command's.
 ///
-/// Call before there are threads or anything else that a second process would not share. Throws
-/// Error(store) when no process is to be had.
-void leave_inherited_children();
+/// Call before there are threads or anything else that a second process would not share.
+void leave_inherited_children() noexcept;
+
+/// Whether this process has them still, as no other process was to be had: it can run no command
+/// but by becoming it.
+[[nodiscard]] bool has_inherited_children() noexcept;
 
 /// Whether all processes of this process namespace end with this one: it is the first of them, or
 /// goes on for that.

@@ -10,7 +10,8 @@ setup() {
   # a shell that has a child and a grandchild, which loses its parent when there is a file `orphan`, and is not in the
   # session of a terminal, whose end would end it
   cat >caller <<'END'
-(sh -c 'echo $$ >earlier.pid; exec setsid sleep 60' & until [[ -e orphan ]]; do sleep 0.01; done) &
+(sh -c 'echo $$ >earlier.pid; exec setsid sleep 60' &
+  for ((turns = 0; turns < 6000; ++turns)); do [[ -e orphan ]] && exit; sleep 0.01; done) &
 echo $! >parent.pid
 echo $$ >caller.pid
 until [[ -s earlier.pid ]]; do sleep 0.01; done
@@ -20,6 +21,7 @@ END
 
 teardown() {
   [[ ! -e earlier.pid ]] || kill "$(<earlier.pid)" 2>/dev/null || true
+  [[ ! -e parent.pid ]] || orphan
   end_all
 }
 
@@ -182,6 +184,29 @@ END
   equal "$(env --ignore-signal=CHLD grep ^SigIgn: /proc/self/status)" "$output"
 }
 
+@test "where no other process is to be had memolock becomes the command, and a hit needs none" {
+  strace -D -o trace -e inject=getppid:error=EPERM true 2>/dev/null || skip 'strace cannot run here'
+  ! is_sanitized || skip 'built with a sanitizer'
+  # -D: it is no parent of what it traces
+  scarce=(strace -D -qq -o trace -e trace=clone -e inject=clone:error=EAGAIN "$MEMOLOCK_BIN" get --tag t --ttl 1h)
+  spawn bash caller "${scarce[@]}" --id x -- sh -c 'echo $$; exit 9' >out 2>err
+  finish $!
+  equal 9 "$status"
+  equal "$(<caller.pid)" "$(<out)"
+  contains "$(<err)" 'cannot start a process'
+  ! is_gone "$(<earlier.pid)" || fail 'it was ended'
+  kill "$(<earlier.pid)"
+  orphan
+  rm orphan ./*.pid
+  get --id y -- echo hit
+  spawn bash caller "${scarce[@]}" --id y -- false >out 2>err
+  finish $!
+  equal 0 "$status"
+  equal hit "$(<out)"
+  is_empty err
+  grep -q INJECTED trace
+}
+
 # ---- with a terminal ----
 
 # at_terminal SCRIPT: the shell script with a terminal as its own; what comes on descriptor 8 is typed there.
@@ -261,7 +286,7 @@ END
     ((status > 128)) || fail "round $round: status $status"
     await is_gone "$(<command.pid)"
     ! is_gone "$(<earlier.pid)" || fail "round $round: what had been started before was ended"
-    await test -e orphan
+    await is_gone "$(<parent.pid)"
     kill "$(<earlier.pid)" "$(<far.pid)" 2>/dev/null || true
   done
 }
