@@ -101,6 +101,12 @@ void close_write_end(Pipe& pipe) noexcept {
   });
 }
 
+/// Whether all has been read from a pipe that nobody can write to any more.
+bool has_ended(const Descriptor& pipe) noexcept {
+  std::array<pollfd, 1> end{readable(pipe.get())};
+  return poll_for(end, Nanoseconds(0)) == 1 && end[0].revents == POLLHUP;
+}
+
 }  // namespace
 
 /// One run of a child: the only place with an event loop. It ends when the child has been reaped,
@@ -140,7 +146,7 @@ class Run {
   /// After see_through(): a pipe whose end was not waited for; else none.
   [[nodiscard]] Descriptor take_late(Stream stream) noexcept {
     Pump& pump = pump_of(stream);
-    if (pump.late) pump.next.bytes.reset();  // or a process that passes it on would have a copy
+    pump.next.bytes.reset();  // or a process that passes the rest on would have a copy
     return std::move(pump.late);
   }
 
@@ -651,9 +657,12 @@ Command::Drained Command::drain(Nanoseconds patience) noexcept {
 void Command::pass_on_late_output() noexcept {
   LateOutput late;
   for (const Stream stream : {Stream::out, Stream::err}) {
-    const auto& outlet = outlets_[static_cast<size_t>(stream)];
     Descriptor pipe = run_->take_late(stream);
-    if (pipe && !outlet->reader_left()) late.add(std::move(pipe), outlet->destination());
+    if (!pipe) continue;
+    child_.reset();  // its watchdog may not have run yet, and have a copy of the other end
+    const auto& outlet = outlets_[static_cast<size_t>(stream)];
+    if (has_ended(pipe) || outlet->reader_left()) continue;
+    late.add(std::move(pipe), outlet->destination());
   }
   if (!late.is_over() && !late.leave_to_process()) late.pass_on(signals_.descriptor());
 }
