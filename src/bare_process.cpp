@@ -22,9 +22,10 @@ bool close_all_but(std::span<const int> kept) noexcept {
   constexpr unsigned last = ~0U;
   for (unsigned from = 0;;) {
     unsigned next = last;
-    for (const int fd : kept)
-      if (fd >= 0 && static_cast<unsigned>(fd) >= from)
-        next = std::min(next, static_cast<unsigned>(fd));
+    for (const int fd : kept) {
+      const auto number = static_cast<unsigned>(fd);  // of -1 the last, which none has
+      if (number >= from) next = std::min(next, number);
+    }
     const unsigned to = next == last ? last : next - 1;
     if (next > from && insist([&] { return close_range(from, to, 0); }) != 0) return false;
     if (next == last) return true;

@@ -23,7 +23,6 @@
 #include "src/error.hpp"
 #include "src/insist.hpp"
 #include "src/key.hpp"
-#include "src/late_output.hpp"
 
 namespace memolock {
 namespace {
@@ -654,7 +653,7 @@ Command::Drained Command::drain(Nanoseconds patience) noexcept {
   return drained;
 }
 
-void Command::pass_on_late_output() noexcept {
+LateOutput Command::late_output() noexcept {
   LateOutput late;
   for (const Stream stream : {Stream::out, Stream::err}) {
     Descriptor pipe = run_->take_late(stream);
@@ -664,7 +663,7 @@ void Command::pass_on_late_output() noexcept {
     if (has_ended(pipe) || outlet->reader_left()) continue;
     late.add(std::move(pipe), outlet->destination());
   }
-  if (!late.is_over() && !late.leave_to_process()) late.pass_on(signals_.descriptor());
+  return late;
 }
 
 }  // namespace memolock

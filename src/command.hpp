@@ -10,6 +10,7 @@
 
 #include "src/clock.hpp"
 #include "src/entry.hpp"
+#include "src/late_output.hpp"
 #include "src/outlet.hpp"
 #include "src/signals.hpp"
 #include "src/spool.hpp"
@@ -91,9 +92,9 @@ class Command {
   /// than `patience`.
   [[nodiscard]] Drained drain(Nanoseconds patience) noexcept;
 
-  /// After drain(), and all else that is written here: has a process pass on what comes later, or,
-  /// where none is to be had, does so itself until a signal comes.
-  void pass_on_late_output() noexcept;
+  /// After drain(), and all else that is written here: what comes later. Of a stream that has not
+  /// been drained it goes nowhere.
+  [[nodiscard]] LateOutput late_output() noexcept;
 
  private:
   void start(const ChildStart& plan);

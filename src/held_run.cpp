@@ -49,7 +49,7 @@ Outcome HeldRun::run(Lock& lock, uint32_t troubles, std::unique_ptr<Entry> fallb
   spool->limit(request_.max_entry);
   command.start_spooled(spool);
   Outcome outcome = see_through(lock, record, command, *spool, fallback.get());
-  command.pass_on_late_output();
+  pass_on_late_output(command, outcome);
   return outcome;
 }
 
@@ -321,6 +321,15 @@ Outcome HeldRun::hand_over(Command& command, const Ending& ending, Outcome outco
   }
   signals_.let_through();
   return with_remarks(std::move(outcome));
+}
+
+/// What the command has left in the background may write for long: a process of its own passes that
+/// on. Where none is to be had it is done here, unless this call was to end by a signal.
+void HeldRun::pass_on_late_output(Command& command, const Outcome& outcome) noexcept {
+  LateOutput late = command.late_output();
+  if (late.is_over() || late.leave_to_process()) return;
+  const bool interrupted = outcome.how == How::interrupted || outcome.signal != 0;
+  if (!interrupted) late.pass_on(signals_.descriptor());
 }
 
 Outcome HeldRun::with_remarks(Outcome outcome) noexcept {

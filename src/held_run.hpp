@@ -53,6 +53,7 @@ class HeldRun {
   [[nodiscard]] bool publish(Lock& lock, const Record& record, Outcome& outcome) noexcept;
   void leave_unstored(std::string why, Outcome& outcome) noexcept;
   Outcome hand_over(Command& command, const Ending& ending, Outcome outcome) noexcept;
+  void pass_on_late_output(Command& command, const Outcome& outcome) noexcept;
   Outcome with_remarks(Outcome outcome) noexcept;
 
   template <typename... T>

@@ -59,7 +59,7 @@ void LateOutput::pass_on(int interrupt) noexcept {
     if (waiting[4].revents != 0) return;
     for (size_t i = 0; i < ways_.size(); ++i) {
       const auto reader = waiting.at(2 * i + 1).revents;
-      if ((reader & (POLLERR | POLLHUP)) != 0) ways_.at(i).from.reset();
+      if ((reader & (POLLERR | POLLHUP | POLLNVAL)) != 0) ways_.at(i).from.reset();
       if ((reader & POLLOUT) != 0) write_to(ways_.at(i));
       if (waiting.at(2 * i).revents != 0) read_from(ways_.at(i));
     }
@@ -76,9 +76,10 @@ void LateOutput::read_from(Way& way) noexcept {
 
 /// What cannot be written, as to a full disk, is lost, as it would be for who has written it.
 void LateOutput::write_to(Way& way) noexcept {
-  const ssize_t put = write(way.to, way.bytes.data() + way.written, way.size - way.written);
+  const ssize_t put = insist(
+      [&] { return write(way.to, way.bytes.data() + way.written, way.size - way.written); });
   if (put >= 0) way.written += static_cast<size_t>(put);
-  if (put < 0 && may_pass(errno)) return rest();
+  if (put < 0 && errno == EAGAIN) return;
   if (put < 0 && reader_has_left(errno)) way.from.reset();
   if (put < 0 || way.written == way.size) way.size = 0;
 }

@@ -371,3 +371,18 @@ traced() {
   equal $'hi\nlate' "$(<out)"
   equal $'err\nlate' "$(<err)"
 }
+
+@test "where no process can be had, who is interrupted while its reader stalls does not stay" {
+  ! is_sanitized || skip 'built with a sanitizer'
+  leaves err true
+  mkfifo pipe
+  exec 4<>pipe
+  spawn "$HELPERS/old_kernel" "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- \
+    sh -c 'seq 200000; exec "$@"' sh "${command[@]}" >pipe 2>err
+  is_stored() { memolock get --tag t --id x >stored 2>/dev/null; }
+  await is_stored
+  kill -TERM "${spawned[0]}"
+  await is_gone "${spawned[0]}"
+  finish "${spawned[0]}"
+  equal 143 "$status"
+}
