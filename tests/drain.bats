@@ -153,9 +153,10 @@ shows() { [[ $(<"$2") == "$1" ]]; }
   refused --drain memolock get --tag t --id x --ttl 1h --drain soon -- echo text
 }
 
+# bats test_tags=slow
 @test "with --drain 0 all that the command itself wrote is stored, and has come when memolock ends" {
   seq 30000 >want
-  for round in {1..20}; do
+  for round in {1..10}; do
     for limit in 1GiB 10; do
       status=0
       memolock get --tag t --id "$round.$limit" --ttl 1h -q --cache-failures 1h --drain 0 --max-entry $limit -- \
@@ -170,6 +171,7 @@ shows() { [[ $(<"$2") == "$1" ]]; }
   done
 }
 
+# bats test_tags=slow
 @test "a command that leaves nothing behind costs no process" {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   for round in {1..20}; do
@@ -223,9 +225,10 @@ traced() {
   equal 0 "$(grep -c setsid trace)"
 }
 
+# bats test_tags=slow
 @test "a command that exits within --max-runtime is a success, and what it leaves is not killed at the limit" {
   leaves both 'echo late'
-  ends --max-runtime 2s
+  ends --max-runtime 1s
   equal 0 "$status"
   ! is_gone "$(<helper.pid)"
   stored hi err
