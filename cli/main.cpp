@@ -1,15 +1,17 @@
 #include <fcntl.h>
 #include <malloc.h>
-#include <signal.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <exception>
 #include <new>
 #include <string>
 #include <system_error>
 
 #include "cli/options.hpp"
+#include "cli/output.hpp"
 #include "cli/verbs/verbs.hpp"
 #include "src/background.hpp"
 #include "src/descriptor.hpp"
@@ -32,8 +34,12 @@ void print_line(std::string_view line) {
 /// Where a caller has closed one of the three streams, a file opened here must not end up in its
 /// place. What is opened instead fails as the closed one would.
 void occupy_closed_streams() {
-  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-    if (fcntl(fd, F_GETFD) < 0) (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  std::array<pollfd, 3> streams{
+      {{STDIN_FILENO, 0, 0}, {STDOUT_FILENO, 0, 0}, {STDERR_FILENO, 0, 0}}};
+  (void)poll(streams.data(), streams.size(), 0);
+  for (const pollfd& stream : streams)
+    if ((stream.revents & POLLNVAL) != 0)
+      (void)open("/dev/null", stream.fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 /// Takes the passwords of store URLs out of what a process list shows of this process. The words
@@ -50,16 +56,9 @@ void hide_passwords(int argc, char** argv) {
   }
 }
 
-/// Whether the verb runs a command, which is to find its signals as memolock has found them.
-bool runs_command(Verb verb) {
-  return verb == Verb::get || verb == Verb::once || verb == Verb::lock;
-}
-
 Exit run_verb(const Options& options, const Log& log) {
   if (runs_command(options.verb) && !options.command.empty()) leave_inherited_children();
   for (const std::string& warning : options.warnings) log.warn("{}", warning);
-  // Who reads us may leave, and a server too: an errno says so.
-  if (!runs_command(options.verb)) signal(SIGPIPE, SIG_IGN);
   switch (options.verb) {
     case Verb::get:
       return run_get(options, log);
@@ -126,8 +125,7 @@ Exit run(int argc, char** argv) {
     read_options(argc, argv, options);
     hide_passwords(argc, argv);
     if (!options.print) return run_verb(options, Log(options.log, print_line));
-    if (const int error = write_all(STDOUT_FILENO, *options.print))
-      throw store_error("cannot write the text: " + error_text(error));
+    print("the text", *options.print);
     return {};
   } catch (const std::exception& error) {
     if (options.log != Level::quiet) print_error(error);
@@ -143,6 +141,7 @@ int main(int argc, char** argv) {
   // they do.
   mallopt(M_ARENA_MAX, 1);
   std::set_terminate(memolock::end_uncaught);
+  memolock::block_signals_of_writes();
   memolock::occupy_closed_streams();
   const memolock::Exit exit = memolock::run(argc, argv);
   memolock::await_background();

@@ -28,6 +28,12 @@ void Output::finish() {
     throw store_error(std::string("cannot write ") + what_ + ": " + error_text(error_));
 }
 
+void print(const char* what, std::string_view text) {
+  Output output(what);
+  output.write(text);
+  output.finish();
+}
+
 size_t terminal_width() {
   if (isatty(STDOUT_FILENO) == 0) return 0;
   constexpr size_t usual = 80;  // of one that does not say

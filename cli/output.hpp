@@ -25,6 +25,9 @@ class Output {
   int error_ = 0;
 };
 
+/// The same for a text that is all at hand.
+void print(const char* what, std::string_view text);
+
 /// The width of the terminal that is standard output, in columns; 0: it is none.
 [[nodiscard]] size_t terminal_width();
 

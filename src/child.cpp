@@ -153,6 +153,7 @@ int replace_process(const ChildStart& start, const Signals& signals) {
   const std::vector<char*> argv = pointers(start.argv);
   const std::vector<char*> environment = pointers(start.environment);
   if (redirect(start.in, STDIN_FILENO)) {
+    signals.drop_signals_of_writes();
     signals.restore();
     execvpe(argv[0], argv.data(), environment.data());
   }

@@ -15,6 +15,7 @@ namespace {
 
 // What memolock was started with, where that is not so any more.
 std::optional<rlimit> core_limit;
+std::optional<sigset_t> mask_found;
 
 bool is_ignored(int signal) {
   struct sigaction action {};
@@ -48,17 +49,32 @@ bool is_default(int signal) {
   return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_DFL;
 }
 
+sigset_t signals_of_writes() noexcept {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGPIPE);
+  sigaddset(&signals, SIGXFSZ);
+  return signals;
+}
+
 }  // namespace
 
+void block_signals_of_writes() noexcept {
+  if (mask_found) return;
+  const sigset_t signals = signals_of_writes();
+  sigset_t found;
+  sigprocmask(SIG_BLOCK, &signals, &found);
+  mask_found = found;
+}
+
 Signals::Signals() {
+  block_signals_of_writes();
   sigemptyset(&taken_);
   for (const int signal : passed_on)
     if (!is_ignored(signal)) sigaddset(&taken_, signal);
   sigset_t blocked = taken_;
-  sigaddset(&blocked, SIGPIPE);
-  sigaddset(&blocked, SIGXFSZ);
   sigaddset(&blocked, SIGCHLD);
-  sigprocmask(SIG_BLOCK, &blocked, &original_mask_);
+  sigprocmask(SIG_BLOCK, &blocked, nullptr);
   descriptor_.reset(signalfd(-1, &taken_, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!descriptor_) throw system_error("cannot watch for signals", errno);
 
@@ -95,8 +111,15 @@ Descriptor Signals::watch_children() const {
 
 void Signals::restore() const {
   if (ignored_children_) signal(SIGCHLD, SIG_IGN);
-  sigprocmask(SIG_SETMASK, &original_mask_, nullptr);
+  sigprocmask(SIG_SETMASK, &*mask_found, nullptr);
   if (core_limit) setrlimit(RLIMIT_CORE, &*core_limit);
+}
+
+void Signals::drop_signals_of_writes() const noexcept {
+  const sigset_t signals = signals_of_writes();
+  const timespec at_once{};
+  while (sigtimedwait(&signals, nullptr, &at_once) > 0) {
+  }
 }
 
 void leave_no_core() {

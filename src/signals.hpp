@@ -10,10 +10,13 @@
 
 namespace memolock {
 
+/// Blocks PIPE and XFSZ, so that a write fails with an errno instead. Called first of all in main,
+/// for all verbs; a command gets its own mask back with Signals::restore.
+void block_signals_of_writes() noexcept;
+
 /// Blocks INT, TERM, HUP and QUIT, except those that memolock was started to ignore (nohup), and
-/// from then on hands them out through a descriptor. Blocks PIPE and XFSZ too, so that writing
-/// fails with an errno instead. Made once, in main, before any thread; dispositions stay as they
-/// were, so a child needs its mask restored and nothing else of its signals.
+/// from then on hands them out through a descriptor. Made once, before any thread; dispositions
+/// stay as they were, so a child needs its mask restored and nothing else of its signals.
 class Signals {
  public:
   Signals();
@@ -44,11 +47,13 @@ class Signals {
   /// Puts mask, dispositions and the limit on core files back to what memolock was started with.
   /// Async-signal-safe.
   void restore() const;
+  /// Before restore() in this process itself: drops what is pending of the signals of writes, which
+  /// would end it.
+  void drop_signals_of_writes() const noexcept;
 
  private:
   Descriptor descriptor_;
   sigset_t taken_{};
-  sigset_t original_mask_{};
   bool ignored_children_ = false;
 };
 

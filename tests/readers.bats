@@ -282,6 +282,17 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
   is_empty err
 }
 
+@test "a reader of what the other verbs print that leaves is no error" {
+  get -- true
+  for verb in ls 'ls --json' 'show --tag t --id x' stats gc doctor 'key --id x' 'key -v --id x' 'del --id nothing' \
+    'completion bash' 'completion zsh' --help 'get --help' --version; do
+    # there is no reader from the first byte on
+    run -0 bash -c 'mkfifo gone; exec 3<>gone 4>gone 3>&-; rm gone; "$0" '"$verb"' >&4 2>err; echo $?' "$MEMOLOCK_BIN"
+    equal "$verb: 0" "$verb: $output"
+    [[ $verb == 'key -v'* ]] || is_empty err
+  done
+}
+
 @test "a reader behind a socket who leaves with bytes unread is no error" {
   # perl gives memolock one end of a connection for stdout, and resets it after the first byte
   for round in miss hit; do

@@ -61,6 +61,19 @@ without() {
   for nth in {2..3}; do without signalfd4 EMFILE "$nth"; done
 }
 
+@test "a warning that nobody can read does not end the command that memolock becomes" {
+  strace -o trace -e inject=getppid:error=EPERM true 2>/dev/null || skip 'strace cannot run here'
+  mkfifo gone
+  exec {both}<>gone
+  exec {gone}>gone {both}>&-
+  status=0
+  env --default-signal=PIPE strace -qq -o trace -e trace=signalfd4,execve -e inject=signalfd4:error=EMFILE:when=2+ \
+    "$MEMOLOCK_BIN" get --store file:///proc/none --id "$id" --ttl 1h -- perl -e 'exit 5' 2>&"$gone" || status=$?
+  exec {gone}>&-
+  equal 5 "$status"
+  grep -q 'execve(.*perl' trace || fail 'it is a child'
+}
+
 @test "--max-runtime ends a run in a process namespace without its own /proc" {
   unshare -pf true 2>/dev/null || skip 'cannot make a namespace here'
   spawn unshare -pf --kill-child "$MEMOLOCK_BIN" get --id x --ttl 1h --max-runtime 200ms -- sleep 60

@@ -1,11 +1,9 @@
-#include <unistd.h>
-
 #include <fmt/format.h>
 
+#include "cli/output.hpp"
 #include "cli/progress.hpp"
 #include "cli/store_choice.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/descriptor.hpp"
 #include "src/error.hpp"
 #include "src/seen_keys.hpp"
 
@@ -51,8 +49,7 @@ Exit run_del(const Options& options, const Log& log) {
   }
   for (const std::string& id : options.ids)
     if (forget_one(*store, {options.tag, id}, options)) ++count;
-  if (const int error = write_all(STDOUT_FILENO, fmt::format("{}\n", count)))
-    throw store_error("cannot write the count: " + error_text(error));
+  print("the count", fmt::format("{}\n", count));
   return {};
 }
 

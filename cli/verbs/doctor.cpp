@@ -1,14 +1,12 @@
-#include <unistd.h>
-
 #include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "cli/json.hpp"
+#include "cli/output.hpp"
 #include "cli/store_choice.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/descriptor.hpp"
 #include "src/error.hpp"
 
 namespace memolock {
@@ -93,10 +91,8 @@ std::string document_of(const Visit& visit, const std::string& tag) {
 
 Exit run_doctor(const Options& options, const Log& log) {
   const Visit found = visit(options, log);
-  const int error = write_all(
-      STDOUT_FILENO, options.json ? document_of(found, options.tag) : text_of(found.examination));
-  if (error != 0 && !reader_has_left(error))
-    throw store_error("cannot write the findings: " + error_text(error));
+  print("the findings",
+        options.json ? document_of(found, options.tag) : text_of(found.examination));
   return {is_fit(found.examination) ? 0 : 1};
 }
 

@@ -41,9 +41,7 @@ Exit run_gc(const Options& options, const Log& log) {
   if (!choice.is_local())
     log.warn("a server drops what has expired by itself; looking after this machine's files alone");
   const Swept swept = sweep_here(options, choice, how);
-  Output output("what was dropped");
-  output.write(options.json ? document_of(swept, how) : text_of(swept, how));
-  output.finish();
+  print("what was dropped", options.json ? document_of(swept, how) : text_of(swept, how));
   return {};
 }
 

@@ -1,8 +1,5 @@
-#include <unistd.h>
-
+#include "cli/output.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/descriptor.hpp"
-#include "src/error.hpp"
 
 namespace memolock {
 
@@ -12,8 +9,7 @@ Exit run_key(const Options& options, const Log& log) {
   // The hash first: it is as long as any other, so what differs between two machines stands out.
   for (const KeyPart& part : identity.parts)
     log.info("{} {} {}", part.digest, part.kind, escape_controls(part.name));
-  if (const int error = write_all(STDOUT_FILENO, identity.id + '\n'))
-    throw store_error("cannot write the id: " + error_text(error));
+  print("the id", identity.id + '\n');
   return {};
 }
 

@@ -191,10 +191,8 @@ Exit run_show(const Options& options, const Log& log) {
   const auto store = open_store(choose_store(options, {}), {}, log);
   const Found found = find(*store, key);
   if (!found.any()) return {1};
-  Output output("the entry");
   const Nanoseconds now = store->now();
-  output.write(options.json ? document_of(key, found, now) : text_of(key, found, now));
-  output.finish();
+  print("the entry", options.json ? document_of(key, found, now) : text_of(key, found, now));
   return {};
 }
 
