@@ -14,6 +14,8 @@
 #define TOML_ASSERT(condition) static_assert(true)
 #define TOML_EXCEPTIONS 1
 #define TOML_HEADER_ONLY 1
+// It recurses for each, and the stack may be small.
+#define TOML_MAX_NESTED_VALUES 16
 #include <toml++/toml.h>
 
 #include "src/descriptor.hpp"
@@ -57,6 +59,31 @@ std::optional<std::string> read_text(const std::string& path) {
   }
 }
 
+/// The library makes a table for each part of a dotted key, one in the other, and recurses to
+/// destroy them. So many parts are no key of ours. Dots in quotes and comments do not count.
+void refuse_deep_keys(std::string_view text, const std::string& path) {
+  constexpr size_t most_dots = 100;
+  size_t line = 1;
+  size_t dots = 0;
+  char quote = '\0';  // the one that is open
+  for (const char c : text) {
+    if (c == '\n') {
+      ++line;
+      dots = 0;
+      quote = '\0';
+    } else if (quote != '\0') {
+      if (c == quote) quote = '\0';
+    } else if (c == '"' || c == '\'') {
+      quote = c;
+    } else if (c == '#') {
+      quote = '\n';
+    } else if (c == '.' && ++dots > most_dots) {
+      throw usage_error(
+          fmt::format("{}: line {}: its keys have more than {} parts", path, line, most_dots));
+    }
+  }
+}
+
 /// A value as it would stand on the command line.
 std::optional<std::string> text_of(const toml::node& node) {
   if (const auto text = node.value_exact<std::string>()) return *text;
@@ -84,6 +111,7 @@ ConfigEntry read_entry(const std::string& path, const std::string& key, const to
 void read_file(const std::string& path, std::vector<ConfigEntry>& entries) {
   const auto text = path.empty() ? std::nullopt : read_text(path);
   if (!text) return;
+  refuse_deep_keys(*text, path);
   try {
     for (const auto& [key, node] : toml::parse(*text, path)) {
       const std::string name(key.str());

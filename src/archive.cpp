@@ -19,7 +19,7 @@ namespace {
 
 constexpr size_t piece_size = 256U << 10;
 constexpr size_t most_members = 250'000;
-constexpr size_t most_depth = 64;  // a descriptor is open for each
+constexpr size_t most_depth = 64;
 
 mode_t type_of(MemberKind kind) {
   if (kind == MemberKind::file) return S_IFREG;

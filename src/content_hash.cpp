@@ -2,14 +2,16 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <exception>
-#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <system_error>
@@ -19,6 +21,7 @@
 
 #include "src/descriptor.hpp"
 #include "src/error.hpp"
+#include "src/folder.hpp"
 #include "src/hash.hpp"
 
 namespace memolock {
@@ -58,12 +61,13 @@ void note_state(Item& item, const struct stat& info) {
   if (item.size > piece_size) item.pieces.resize((item.size + piece_size - 1) / piece_size);
 }
 
-Item make_link(std::string name, std::string path) {
-  std::error_code error;
-  const std::string target = std::filesystem::read_symlink(path, error);
-  if (error) throw cannot_read(path, error_text(error.value()));
+/// Of the link `base` in `folder`.
+Item make_link(int folder, const char* base, std::string name, std::string path) {
+  std::array<char, PATH_MAX> target{};
+  const ssize_t size = readlinkat(folder, base, target.data(), target.size());
+  if (size < 0) throw cannot_read(path, error_text(errno));
   Item item{"link", std::move(name), std::move(path)};
-  item.digest = digest_of({"link", target});
+  item.digest = digest_of({"link", {target.data(), static_cast<size_t>(size)}});
   return item;
 }
 
@@ -76,8 +80,8 @@ Item make_file(std::string name, std::string path, int file, const struct stat& 
 
 using Folder = std::unique_ptr<DIR, int (*)(DIR*)>;
 
-Folder open_folder(const std::string& path, int flags) {
-  Descriptor opened(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags));
+Folder read_folder(const std::string& path, int flags) {
+  Descriptor opened = open_path(path, O_RDONLY | O_DIRECTORY | flags);
   DIR* const folder = opened ? fdopendir(opened.get()) : nullptr;
   if (folder == nullptr) throw cannot_read(path, error_text(errno));
   (void)opened.release();
@@ -88,7 +92,7 @@ Folder open_folder(const std::string& path, int flags) {
 void survey_folder(const std::string& root, const std::string& below, Tree& tree,
                    std::vector<std::string>& deeper) {
   const std::string path = below.empty() ? root : root + '/' + below;
-  const Folder folder = open_folder(path, below.empty() ? 0 : O_NOFOLLOW);
+  const Folder folder = read_folder(path, below.empty() ? 0 : O_NOFOLLOW);
   while (true) {
     errno = 0;
     const dirent* const entry = readdir(folder.get());
@@ -103,7 +107,8 @@ void survey_folder(const std::string& root, const std::string& below, Tree& tree
     if (S_ISDIR(info.st_mode)) {
       deeper.push_back(std::move(name));
     } else if (S_ISLNK(info.st_mode)) {
-      tree.items.push_back(make_link(std::move(name), std::move(whole)));
+      tree.items.push_back(
+          make_link(dirfd(folder.get()), entry->d_name, std::move(name), std::move(whole)));
     } else {
       tree.items.push_back(make_file(std::move(name), std::move(whole), -1, info));
     }
@@ -143,7 +148,7 @@ void expect_unchanged(const Item& item, int file) {
 Descriptor open_file(const Item& item) {
   // What the user has named may be a link; what lies in a folder was a file when it was seen.
   const int flags = item.name.empty() ? 0 : O_NOFOLLOW;
-  Descriptor file(open(item.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags));
+  Descriptor file = open_path(item.path, O_RDONLY | O_NONBLOCK | O_NOCTTY | flags);
   if (!file) throw cannot_read(item.path, error_text(errno));
   return file;
 }

@@ -2,11 +2,13 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <memory>
+#include <utility>
 
 #include "src/error.hpp"
 
@@ -61,6 +63,24 @@ Descriptor make_store_directory(const std::string& directory, DirectoryLink link
 Descriptor open_folder(int folder, const std::string& name) {
   constexpr int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
   return Descriptor(openat(folder, name.c_str(), flags));
+}
+
+Descriptor open_path(std::string_view path, int flags) {
+  Descriptor folder;  // empty: where the path begins
+  const auto open_at = [&](std::string_view part, int how) {
+    const int at = folder ? folder.get() : AT_FDCWD;
+    return Descriptor(openat(at, std::string(part).c_str(), how | O_CLOEXEC));
+  };
+  while (path.size() >= PATH_MAX) {
+    const size_t slash = path.rfind('/', PATH_MAX - 2);
+    if (slash == std::string_view::npos || slash == 0) break;  // openat says that it is too long
+    Descriptor next = open_at(path.substr(0, slash), O_PATH | O_DIRECTORY);
+    if (!next) return next;
+    folder = std::move(next);
+    const size_t rest = path.find_first_not_of('/', slash);
+    path = rest == std::string_view::npos ? "." : path.substr(rest);
+  }
+  return open_at(path, flags);
 }
 
 void each_name(int folder, const std::string& name, Hidden hidden,

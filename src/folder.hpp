@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "src/descriptor.hpp"
 
@@ -25,6 +26,9 @@ enum class DirectoryLink { follow, refuse };
 /// Opens a folder below `folder`, or with AT_FDCWD a path; empty, with errno set, when it cannot.
 /// A symbolic link in its place is ELOOP or ENOTDIR.
 [[nodiscard]] Descriptor open_folder(int folder, const std::string& name);
+
+/// As open(2), of a path of any length; the kernel takes less than PATH_MAX bytes at once.
+[[nodiscard]] Descriptor open_path(std::string_view path, int flags);
 
 enum class Hidden { skip, show };
 

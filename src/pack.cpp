@@ -72,42 +72,91 @@ class Packer {
     if (S_ISLNK(info.st_mode))
       throw store_error(fmt::format("{0} is a symbolic link; to keep a folder, name it {0}/",
                                     escape_controls(path)));
-    add(AT_FDCWD, path, info, path, name);
+    add({path, path, name}, info);
+    while (!levels_.empty()) {
+      Level& level = levels_.back();
+      if (level.names.empty()) {
+        leave_folder();
+      } else {
+        add(take_next(level));
+      }
+    }
   }
 
   void finish() { go_on(writer_.finish()); }
 
  private:
-  /// `base` in `folder`, which `info` is about; `path`: for people.
-  void add(int folder, const std::string& base, const struct stat& info, const std::string& path,
-           const std::string& name) {
-    if (S_ISLNK(info.st_mode)) return add_link(folder, base, path, name);
-    constexpr int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-    if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
-      throw store_error(escape_controls(path) + " is neither file, folder nor symbolic link");
-    const Descriptor opened(openat(folder, base.c_str(), flags));
-    struct stat now {};
-    if (!opened || fstat(opened.get(), &now) != 0) throw unreadable(path);
-    if ((now.st_mode & S_IFMT) != (info.st_mode & S_IFMT)) throw changed(path);
-    if (S_ISREG(info.st_mode)) return add_file(opened.get(), now, path, name);
-    begin({MemberKind::folder, name, now.st_mode & permissions, 0, ""});
-    for (const std::string& each : names_in(opened.get(), path)) {
-      struct stat its {};
-      const std::string its_path = fmt::format("{}{}{}", path, path.ends_with('/') ? "" : "/",
-                                               each);
-      if (fstatat(opened.get(), each.c_str(), &its, AT_SYMLINK_NOFOLLOW) != 0)
-        throw unreadable(its_path);
-      add(opened.get(), each, its, its_path, fmt::format("{}/{}", name, each));
-    }
+  /// What is to be packed next, in the current folder.
+  struct Found {
+    std::string base;
+    std::string path;  // for people
+    std::string name;  // in the archive
+  };
+
+  /// A folder that is being packed; the last one is the current.
+  struct Level {
+    std::vector<std::string> names;  // those that are left, the last one first
+    std::string path, name;
+    struct stat info;
+  };
+
+  [[nodiscard]] int folder() const { return folder_ ? folder_.get() : AT_FDCWD; }
+
+  static Found take_next(Level& level) {
+    const std::string base = std::move(level.names.back());
+    level.names.pop_back();
+    return {base, fmt::format("{}{}{}", level.path, level.path.ends_with('/') ? "" : "/", base),
+            fmt::format("{}/{}", level.name, base)};
   }
 
-  void add_link(int folder, const std::string& base, const std::string& path,
-                const std::string& name) {
+  void add(const Found& found) {
+    struct stat info {};
+    if (fstatat(folder(), found.base.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+      throw unreadable(found.path);
+    add(found, info);
+  }
+
+  void add(const Found& found, const struct stat& info) {
+    if (S_ISLNK(info.st_mode)) return add_link(found);
+    constexpr int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+      throw store_error(escape_controls(found.path) + " is neither file, folder nor symbolic link");
+    Descriptor opened(openat(folder(), found.base.c_str(), flags));
+    struct stat now {};
+    if (!opened || fstat(opened.get(), &now) != 0) throw unreadable(found.path);
+    if ((now.st_mode & S_IFMT) != (info.st_mode & S_IFMT)) throw changed(found.path);
+    if (S_ISREG(info.st_mode)) return add_file(opened.get(), now, found.path, found.name);
+    enter_folder(std::move(opened), now, found);
+  }
+
+  void enter_folder(Descriptor opened, const struct stat& info, const Found& found) {
+    begin({MemberKind::folder, found.name, info.st_mode & permissions, 0, ""});
+    std::vector<std::string> names = names_in(opened.get(), found.path);
+    if (names.empty()) return;
+    std::reverse(names.begin(), names.end());
+    folder_ = std::move(opened);
+    levels_.push_back({std::move(names), found.path, found.name, info});
+  }
+
+  /// Only the current folder is open, so that the depth costs no descriptors.
+  void leave_folder() {
+    levels_.pop_back();
+    if (levels_.empty()) return folder_.reset();
+    const Level& above = levels_.back();
+    Descriptor opened(openat(folder_.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    struct stat info {};
+    if (!opened || fstat(opened.get(), &info) != 0) throw unreadable(above.path);
+    if (info.st_ino != above.info.st_ino || info.st_dev != above.info.st_dev)
+      throw changed(above.path);
+    folder_ = std::move(opened);
+  }
+
+  void add_link(const Found& found) {
     std::array<char, PATH_MAX> target{};
-    const ssize_t size = readlinkat(folder, base.c_str(), target.data(), target.size());
-    if (size < 0) throw unreadable(path);
+    const ssize_t size = readlinkat(folder(), found.base.c_str(), target.data(), target.size());
+    if (size < 0) throw unreadable(found.path);
     const std::string text(target.data(), static_cast<size_t>(size));
-    begin({MemberKind::link, name, permissions, 0, text});
+    begin({MemberKind::link, found.name, permissions, 0, text});
   }
 
   void add_file(int file, const struct stat& info, const std::string& path,
@@ -146,6 +195,8 @@ class Packer {
   std::unique_ptr<char[]> buffer_;
   ArchiveWriter writer_;
   UnpackedSize unpacked_;
+  std::vector<Level> levels_;
+  Descriptor folder_;  // the current one; empty: the working directory
 };
 
 }  // namespace

@@ -182,10 +182,13 @@ class Restorer {
     return true;
   }
 
-  /// The descriptor of a folder that was made. Those on the way to it stay open, and no others.
+  /// The descriptor of a folder that was made. The last of those on the way to it stay open, and no
+  /// others.
   int open_folder(uint32_t number) {
+    constexpr size_t most_open = 16;
     const Folder& folder = folders_[number];
-    if (open_.size() > folder.depth && open_[folder.depth].number == number) {
+    const bool is_known = open_.size() > folder.depth && open_[folder.depth].number == number;
+    if (is_known && open_[folder.depth].folder) {
       open_.erase(open_.begin() + folder.depth + 1, open_.end());
       return open_.back().folder.get();
     }
@@ -194,6 +197,7 @@ class Restorer {
     Descriptor opened(openat(above, name_of(folder).c_str(), folder_flags));
     if (!opened) throw unrestored(path_of(folder.node));
     open_.push_back({number, std::move(opened)});
+    if (open_.size() > most_open) open_[open_.size() - 1 - most_open].folder.reset();
     return open_.back().folder.get();
   }
 
@@ -371,9 +375,11 @@ class Restorer {
 
   /// For people.
   [[nodiscard]] std::string path_of(const Node& node) const {
-    if (node.above == none) return stored_[node.index];
-    const std::string above = path_of(folders_[node.above].node);
-    return above + (above.ends_with('/') ? "" : "/") + node.name;
+    std::string below;
+    const Node* top = &node;
+    for (; top->above != none; top = &folders_[top->above].node) below = '/' + top->name + below;
+    const std::string& path = stored_[top->index];
+    return path.ends_with('/') && !below.empty() ? path + below.substr(1) : path + below;
   }
 
   ArchiveReader reader_;
@@ -386,7 +392,7 @@ class Restorer {
   size_t placed_ = 0;        // how many have got their name
   std::deque<Folder> folders_;
   uint32_t current_ = none;           // the folder of the last member, or itself
-  std::vector<OpenFolder> open_;      // each in the one before
+  std::vector<OpenFolder> open_;      // each in the one before; only the last ones have descriptors
   Descriptor parent_;                 // the folder that holds the caller's path
   uint32_t parent_of_ = none;         // of this index
   std::vector<std::string> parents_;  // folders on the way to the caller's own paths, made here

@@ -95,6 +95,17 @@ differ() {
   equal "$one" "$two"
 }
 
+@test "a folder of 3 000 levels counts whole, with little stack and few descriptors" {
+  ! is_sanitized || skip 'a sanitizer needs a stack of its own'
+  scarce_id() { (ulimit -s 256 && ulimit -n 40 && id --key-file deep); }
+  deep_tree deep 3000
+  one=$(scarce_id)
+  equal "$one" "$(scarce_id)"
+  deep_tree deep 3000 other
+  two=$(scarce_id)
+  [[ $one =~ ^x-[0-9a-f]{32}$ && $two =~ ^x-[0-9a-f]{32}$ && $one != "$two" ]]
+}
+
 @test "the mode of a file does not count" {
   folder in
   before=$(id --key-file in)

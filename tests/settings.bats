@@ -123,6 +123,22 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   contains "$output" config.toml
 }
 
+@test "a file of values or keys deep in each other is refused, also with little stack" {
+  ! is_sanitized || skip 'a sanitizer needs a stack of its own'
+  times() { printf "%0.s$2" $(seq "$1"); }
+  for depth in 17 200 20000; do
+    for line in "x = $(times $depth '[')$(times $depth ']')" "x = $(times $depth '{a=')1$(times $depth '}')" \
+      "$(times $((depth * 10)) 'x.')y = 1" "[$(times $((depth * 10)) 'x.')y]"; do
+      config 'tag = "t"' "$line"
+      refused 'line 2' bash -c 'ulimit -s 256; exec "$0" ls' "$MEMOLOCK_BIN"
+    done
+  done
+  config 'tag = "a.b"' "$(times 200 '#.')"
+  config "key-env = [$(times 200 '"a.b",')]"
+  run -0 --separate-stderr memolock ls
+  equal '' "$stderr"
+}
+
 @test "what is wrong in a variable is named with the variable" {
   MEMOLOCK_TTL=soon refused MEMOLOCK_TTL memolock get --id x -- true
   MEMOLOCK_ON_TIMEOUT=never refused MEMOLOCK_ON_TIMEOUT memolock get --id x --ttl 1h -- true

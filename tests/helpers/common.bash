@@ -142,6 +142,15 @@ small_disk() {
   mount -t tmpfs -o "$1,mode=700" tmpfs "$PWD/small" 2>/dev/null || skip 'cannot mount a tmpfs here'
 }
 
+# deep_tree FOLDER N: makes N folders, N a multiple of 50, in each other below it, and a file in the last one. The path
+# may be longer than the kernel takes at once.
+deep_tree() (
+  steps=$(printf 'd/%.0s' {1..50})
+  mkdir -p "$1" && cd "$1" || exit
+  for ((depth = 0; depth < $2; depth += 50)); do mkdir -p "$steps" && cd -P "$steps" || exit; done
+  echo "${3-text}" >file
+)
+
 # change_byte FILE AT [BITS]: changes these bits (all) of the byte there.
 change_byte() {
   local byte
