@@ -57,12 +57,13 @@ void append_report(const std::string& file, const Key& key, const Outcome& outco
   line.set("store_error", outcome.store_error.empty() ? Json() : Json(outcome.store_error));
   const std::string text = line.text() + "\n";
 
-  // A FIFO that nobody reads must not make the call hang.
+  // A FIFO that nobody reads, or that is full, must not make the call hang.
   constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
   const Descriptor to(open(file.c_str(), flags, 0666));
-  const int error = to ? write_all(to.get(), text) : errno;
-  if (error != 0)
-    log.warn("cannot write the report {}: {}", escape_controls(file), error_text(error));
+  const int error = to ? try_write(to.get(), text) : errno;
+  if (error == 0) return;
+  log.warn("cannot write the report {}: {}", escape_controls(file),
+           error == EAGAIN ? "its reader does not read" : error_text(error));
 }
 
 }  // namespace memolock

@@ -152,6 +152,18 @@ int write_all(int to, std::string_view bytes) noexcept {
   return 0;
 }
 
+int try_write(int to, std::string_view bytes) noexcept {
+  while (!bytes.empty()) {
+    const ssize_t put = write(to, bytes.data(), bytes.size());
+    if (put >= 0) {
+      bytes.remove_prefix(static_cast<size_t>(put));
+    } else if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
 int write_all_at(int to, std::string_view bytes, uint64_t offset) noexcept {
   while (!bytes.empty()) {
     const ssize_t put = pwrite(to, bytes.data(), bytes.size(), static_cast<off_t>(offset));

@@ -69,6 +69,11 @@ enum class Ready { readable, interrupted, timed_out };
 /// reader_has_left).
 [[nodiscard]] int write_all(int to, std::string_view bytes) noexcept;
 
+/// Writes `bytes` to a FIFO or device that this process itself has opened with O_NONBLOCK, and
+/// never waits. Returns 0 or the errno: EAGAIN when it is full (of more than PIPE_BUF bytes, the
+/// front may have been written). Into a regular file it writes all of them.
+[[nodiscard]] int try_write(int to, std::string_view bytes) noexcept;
+
 /// Writes all of `bytes` at `offset`. Returns 0 or the errno.
 [[nodiscard]] int write_all_at(int to, std::string_view bytes, uint64_t offset) noexcept;
 

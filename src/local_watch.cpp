@@ -26,7 +26,7 @@ Descriptor open_fifo(int folder, const std::string& name, int flags) {
 }
 
 /// A FIFO that is full has enough.
-void put_news(const Descriptor& fifo) { (void)!write(fifo.get(), news.data(), news.size()); }
+void put_news(const Descriptor& fifo) { (void)try_write(fifo.get(), news); }
 
 /// Opens the FIFO `name` for its hang-up; empty when nobody has it open for writing.
 Descriptor open_wake(int folder, const std::string& name) {

@@ -69,6 +69,25 @@ reported() {
   contains "$line" '"outcome":"hit"'
 }
 
+@test "a FIFO whose reader does not read costs the report and a warning, not the output, the status or time" {
+  mkfifo report
+  exec {reader}<>report
+  dd if=/dev/zero bs=4096 count=1000 oflag=nonblock status=none of=report 2>/dev/null || true
+  # the longest names, whose report is longer than what a FIFO takes whole
+  long=$(printf '\1%.0s' {1..1000})
+  for id in x "$long"; do
+    for round in miss hit; do
+      run --separate-stderr -3 timeout 30 "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h --cache-failures 1h --report report -- \
+        sh -c 'echo output; exit 3'
+      equal "$round: output" "$round: $output"
+      one_own_line "$stderr"
+      contains "$stderr" 'cannot write the report report: its reader does not read'
+    done
+  done
+  MEMOLOCK_BYPASS=1 run --separate-stderr -3 timeout 30 "$MEMOLOCK_BIN" lock --id x --report report -- sh -c 'exit 3'
+  exec {reader}>&-
+}
+
 @test "what becomes of a limited wait is reported" {
   memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- echo old
   spawn_get --ttl 1ms -- held a true

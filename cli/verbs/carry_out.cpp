@@ -147,7 +147,7 @@ Exit carry_out(const Options& options, const Request& request, Work work, const 
     outcome.status = 125;
     const bool of_store = error.kind() == Error::Kind::store;
     if (of_store) outcome.store_error = error.what();
-    report(outcome);
+    (void)failure_of([&] { report(outcome); });
     if (of_store && chosen) look_after(options, *chosen, outcome);
     throw;
   }
