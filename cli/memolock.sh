@@ -26,6 +26,12 @@ if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
       return
     fi
     _memo_text=$(_memo_script "$1") || return
+    if ! _memo_is_read_back "$_memo_text"; then
+      [ "${MEMOLOCK_LOG-}" = quiet ] \
+        || printf 'memolock: memo: %s runs each time: the shell misprints its here-documents\n' "$1" >&2
+      "$@"
+      return
+    fi
     if [ -n "${ZSH_VERSION-}" ]; then
       memolock get --ttl "$_memo_ttl" -- zsh -fc "$_memo_text" "$@"
     else
@@ -52,6 +58,22 @@ if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
       _memo_names=${_memo_names#"$_memo_name"}
     done
     printf '%s\n' '"$0" "$@"'
+  }
+
+  # _memo_is_read_back TEXT: whether the shell reads what it has printed as the same functions. bash prints some
+  # here-documents behind the wrong line. What it makes of that may be valid, but is another command; so it is to
+  # print it once more. That costs a start of the shell, and nothing where there is no here-document.
+  _memo_is_read_back() {
+    local _memo_again
+    case $1 in *'<<'*) ;; *) return 0 ;; esac
+    if [ -n "${ZSH_VERSION-}" ]; then
+      zsh -fnc "$1" 2>/dev/null
+    else
+      _memo_again=$(printf '%s\n' "$1" | BASH_ENV='' "$BASH" --pretty-print -O extglob 2>/dev/null) || return
+      # now and then it begins with an empty line
+      [ "${_memo_again#"
+"}" = "$1" ]
+    fi
   }
 fi
 

@@ -83,6 +83,62 @@ END
   equal $'Y\nloaded x' "$output"
 }
 
+@test "memo: a function with here-documents that bash misprints runs each time, as without memo, with one warning" {
+  cat >wrong <<'END'
+broken() { counted true; true && if cat <<X; then
+	"$1"
+X
+ echo "then $1"; return 3; fi; }
+other() { counted true; true && if cat <<X; then
+	"$1"
+X
+ true; echo "then $1"; return 3; fi; }
+END
+  in_shell bash '. ./wrong; for f in broken other; do memo 1h $f a; echo $?; memo 1h $f a; echo $?; done'
+  one=$'\t"a"\nthen a\n3'
+  equal "$one"$'\n'"$one"$'\n'"$one"$'\n'"$one" "$output"
+  equal 4 "$(grep -c '^memolock: ' <<<"$stderr")"
+  equal 4 "$(wc -l <<<"$stderr")"
+  contains "$stderr" 'memolock: memo: other runs each time'
+  ran_times 4
+  in_shell bash '. ./wrong; export MEMOLOCK_LOG=quiet; memo 1h other a'
+  equal '' "$stderr"
+  # of those that go with it, too
+  in_shell bash '. ./wrong; f() { other "$1"; }; MEMO_FUNCTIONS=other; memo 1h f a'
+  one_own_line "$stderr"
+  ran_times 6
+  # what zsh prints is right
+  in_shell zsh '. ./wrong; memo 1h other a; memo 1h other a'
+  equal "" "$stderr"
+}
+
+@test "memo: a function with here-documents that bash prints as they are is memoized" {
+  cat >right <<'END'
+inner() { if cat <<X && cat <<-'Y Z'; then
+$1
+X
+	$1
+	Y Z
+ echo "$((1 << 2))"; fi; }
+f() {
+  counted true
+  cat <<<"$1"
+  inner "$1" | cat - <<'X'
+'"`\
+X
+}
+END
+  for shell in bash zsh; do
+    : >"$RUNS"
+    export BASH_ENV=$PWD/environment
+    echo 'echo environment >&2' >environment
+    in_shell $shell '. ./right; MEMO_FUNCTIONS=inner; f a >1; memo 1h f a >2; memo 1h f a >3; cmp 1 2 && cmp 2 3'
+    equal 0 "$status"
+    lacks "$stderr" 'runs each time'
+    ran_times 2
+  done
+}
+
 @test "memo: a function reads stdin, and sees what is exported" {
   for shell in bash zsh; do
     in_shell $shell 'f() { cat; echo "$shown-${hidden-}"; }; export shown=1; hidden=2; echo in | memo 0 f'
