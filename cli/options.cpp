@@ -158,6 +158,7 @@ class Reader {
       const CLI::Option* given = given_[i];
       if (given != nullptr && given->count() > 0) {
         take_words(spec, *given);
+        if (spec.name == "lease") options_.lease_on_command_line = true;
         if (spec.name == "tag") options_.tag_on_command_line = true;
         if (spec.name == "store") options_.store_on_command_line = true;
       } else if (spec.also == Also::environment_and_file &&

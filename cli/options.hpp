@@ -38,6 +38,7 @@ struct Options {
   bool store_on_command_line = false;
   Nanoseconds store_timeout = std::chrono::seconds(2);
   Nanoseconds lease = std::chrono::seconds(10);
+  bool lease_on_command_line = false;
   RedisTls tls;
   std::string password_file;
   std::string sentinel_user, sentinel_password_file;

@@ -7,12 +7,11 @@
 #include <cerrno>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "src/error.hpp"
 #include "src/file_lock.hpp"
 #include "src/folder.hpp"
 #include "src/local_entry.hpp"
+#include "src/local_mailbox.hpp"
 #include "src/local_watch.hpp"
 #include "src/token.hpp"
 
@@ -24,7 +23,7 @@ class LocalPromise final : public Promise {
   /// `live` and `mailbox` are empty where there is no run; the latter, too, where the run is its
   /// holder's own affair.
   LocalPromise(std::string path, EntryFiles files, Descriptor folder, Record run, LiveRun live,
-               Descriptor mailbox)
+               MailboxSender mailbox)
       : path_(std::move(path)),
         files_(std::move(files)),
         folder_(std::move(folder)),
@@ -63,16 +62,14 @@ class LocalPromise final : public Promise {
     // There is nobody to hand it to. What his run leaves, the holder stores over it.
     if (renameat(folder_.get(), draft_.c_str(), folder_.get(), files_.entry.c_str()) != 0)
       throw system_error("cannot write " + path_ + '/' + files_.entry, errno);
-    (void)tell("look");
+    (void)mailbox_.look();
     announce_entry(folder_.get(), files_);
     return true;
   }
 
-  [[nodiscard]] bool renew(Nanoseconds life) override {
+  [[nodiscard]] bool renew(std::optional<Nanoseconds> life) override {
     // Without a mailbox the lock lives as long as its holder.
-    if (!mailbox_) return static_cast<bool>(live_);
-    const auto whole = std::chrono::duration_cast<std::chrono::milliseconds>(life);
-    return tell(fmt::format("renew {}", whole.count()));
+    return mailbox_ ? mailbox_.renew(life) : static_cast<bool>(live_);
   }
 
  private:
@@ -83,15 +80,11 @@ class LocalPromise final : public Promise {
       if (errno == EEXIST) return false;
       throw system_error("cannot write " + path_ + '/' + answer, errno);
     }
-    if (tell("look")) return true;
+    if (mailbox_.look()) return true;
     remove(answer);
     return false;
   }
 
-  /// False: nobody reads it any more.
-  [[nodiscard]] bool tell(const std::string& line) const {
-    return mailbox_ && write_all(mailbox_.get(), line + '\n') == 0;
-  }
   void remove(const std::string& name) const { unlinkat(folder_.get(), name.c_str(), 0); }
 
   std::string path_;
@@ -99,19 +92,10 @@ class LocalPromise final : public Promise {
   Descriptor folder_;
   Record run_;
   LiveRun live_;
-  Descriptor mailbox_;
+  MailboxSender mailbox_;
   std::string draft_;
   std::shared_ptr<Spool> spool_;
 };
-
-/// Empty when the run has none, or nobody reads it.
-Descriptor open_mailbox(int folder, const std::string& name) {
-  constexpr int flags = O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
-  Descriptor mailbox(openat(folder, name.c_str(), flags));
-  struct stat info {};
-  if (!mailbox || fstat(mailbox.get(), &info) != 0 || !S_ISFIFO(info.st_mode)) return {};
-  return mailbox;
-}
 
 }  // namespace
 
@@ -137,7 +121,7 @@ std::unique_ptr<Promise> local_promise(const std::string& directory, int root, c
   }
   Descriptor folder = open_folder(root, files.folder);
   if (!folder) throw system_error("cannot open " + path, errno);
-  Descriptor mailbox = open_mailbox(folder.get(), files.promise);
+  MailboxSender mailbox = MailboxSender::open(folder.get(), files.promise);
   return std::make_unique<LocalPromise>(std::move(path), std::move(files), std::move(folder),
                                         std::move(run), std::move(live), std::move(mailbox));
 }

@@ -1,9 +1,8 @@
 // How other processes keep a promise in the local store (--external).
 //
-// The run's holder has a mailbox, a FIFO ID.promise, from which he reads "renew MILLISECONDS" and
-// "look", a line each. An outcome comes as an entry file under the name ID.TOKEN.answer, which is
-// linked there complete: who makes the name first has ended the run, and the holder makes it
-// himself when the promise's life is over.
+// The run's holder has a mailbox (local_mailbox.hpp). An outcome comes as an entry file under the
+// name ID.TOKEN.answer, which is linked there complete: who makes the name first has ended the run,
+// and the holder makes it when the promise's life is over.
 #pragma once
 
 #include <memory>

@@ -4,14 +4,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <thread>
 #include <utility>
 
 #include "src/error.hpp"
 #include "src/file_lock.hpp"
+#include "src/local_mailbox.hpp"
 #include "src/run_environment.hpp"
 
 namespace memolock {
@@ -40,21 +40,25 @@ class LocalLock final : public Lock {
 
   [[nodiscard]] Woken await_promise(Nanoseconds life, int interrupt, Onlooker& onlooker) override {
     Nanoseconds deadline = after(boot_now(), life);
+    // What came while the command ran makes the promise's life no shorter.
+    if (const auto renewed = mailbox_.read(life))
+      deadline = std::max(deadline, after(boot_now(), *renewed));
     for (;;) {
       if (auto answer = take_answer()) return {Wake::answered, std::move(answer)};
       const Ready ready = await_readable(mailbox_.get(), interrupt,
                                          std::min(deadline, onlooker.due()));
       if (ready == Ready::interrupted) return {Wake::interrupted, nullptr};
       if (ready == Ready::readable) {
-        if (const auto renewed = read_mail()) deadline = after(boot_now(), *renewed);
-      } else if (boot_now() < deadline) {
-        onlooker.tell();
-      } else {
-        // Others may just have made the name; or what has it is damaged, and no answer.
-        auto answer = claim_answer() ? nullptr : take_answer();
-        const Wake wake = answer ? Wake::answered : Wake::timed_out;
-        return {wake, std::move(answer)};
+        if (const auto renewed = mailbox_.read(life)) deadline = after(boot_now(), *renewed);
       }
+      if (boot_now() < deadline) {
+        if (ready == Ready::timed_out) onlooker.tell();
+        continue;
+      }
+      // Others may just have made the name; or what has it is damaged, and no answer.
+      auto answer = claim_answer() ? nullptr : take_answer();
+      const Wake wake = answer ? Wake::answered : Wake::timed_out;
+      return {wake, std::move(answer)};
     }
   }
 
@@ -63,7 +67,7 @@ class LocalLock final : public Lock {
     remove_run();
     if (mailbox_) {
       remove_own(files_.promise, mailbox_.get());
-      mailbox_.reset();  // before the answer's name: who links it later learns that nobody reads
+      mailbox_.close();  // before the answer's name: who links it later learns that nobody reads
       (void)failure_of([&] { remove(files_.answer(token_)); });
     }
     remove_own(files_.wake, wake_.get());
@@ -99,7 +103,7 @@ class LocalLock final : public Lock {
     if (record.keeper == Keeper::others) {
       const auto before = open_entry(files_.entry);
       if (before) entry_before_ = before->record().token;
-      mailbox_ = make_fifo(files_.promise);
+      mailbox_ = Mailbox(make_fifo(files_.promise));
     }
     // Without it there is no run in anybody's eyes, so it comes when the record is whole.
     wake_ = make_fifo(files_.wake);
@@ -162,21 +166,6 @@ class LocalLock final : public Lock {
     constexpr int flags = O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
     const Descriptor file(openat(folder_.get(), files_.answer(token_).c_str(), flags, 0600));
     return file || errno != EEXIST;
-  }
-
-  /// For how long the promise is renewed; nothing: it is not.
-  [[nodiscard]] std::optional<Nanoseconds> read_mail() const {
-    std::array<char, 4096> buffer{};
-    const ssize_t got = read(mailbox_.get(), buffer.data(), buffer.size());
-    const std::string_view text(buffer.data(), got < 0 ? 0 : static_cast<size_t>(got));
-    constexpr std::string_view word = "renew ";
-    const size_t at = text.rfind(word);
-    int64_t life = 0;
-    if (at == std::string_view::npos ||
-        std::from_chars(text.data() + at + word.size(), text.data() + text.size(), life).ec !=
-            std::errc())
-      return std::nullopt;
-    return std::chrono::milliseconds(life);
   }
 
   Published keep(const Record& record) {
@@ -263,7 +252,7 @@ class LocalLock final : public Lock {
   Descriptor folder_;
   Descriptor lock_;
   Descriptor wake_;
-  Descriptor mailbox_;        // of a promise that others keep
+  Mailbox mailbox_;           // of a promise that others keep
   std::string entry_before_;  // and the token of the entry that was there when it was made
   Record run_;
   std::string token_;

@@ -115,7 +115,8 @@ return {time[1], time[2], redis.call('HGET', KEYS[3], 'token'), size, not run.er
 /// ARGV: token, lease in ms, when the lock was acquired and until when this request may take a lock
 /// that has vanished (evicted, server restarted), both in microseconds. Not for a run that has left
 /// its outcome or mark, also if the value has expired since, nor beside the released marker: a
-/// renewal may arrive after the run's end.
+/// renewal may arrive after the run's end. A lock that lives longer already, as of a promise that
+/// others have renewed, is left so.
 /// Returns "renewed", "lost", "broken" when it was lost to `del --lock`, or, for a request that has
 /// come too late to take the lock, {seconds, microseconds}.
 inline constexpr Script renew{rights, R"(
@@ -131,8 +132,10 @@ if not held_by then
   local time = redis.call('TIME')
   if time[1] * 1000000 + time[2] > tonumber(ARGV[4]) then return time end
 end
-if not held_by or redis.call('PEXPIRE', KEYS[2], ARGV[2]) == 0 then
+if not held_by then
   redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+elseif redis.call('PTTL', KEYS[2]) < tonumber(ARGV[2]) then
+  redis.call('PEXPIRE', KEYS[2], ARGV[2])
 end
 if redis.call('HGET', KEYS[5], 'forgotten') == ARGV[1] then
   redis.call('PEXPIRE', KEYS[5], 2 * ARGV[2])
@@ -140,9 +143,11 @@ end
 return 'renewed'
 )"};
 
-/// ARGV: token, life in ms. Has the lock live so long from now on. Returns 1, or 0 when it is lost.
+/// ARGV: token, life in ms, whether the lock may live longer already ("1"). Has it live so long
+/// from now on. Returns 1, or 0 when it is lost.
 inline constexpr Script extend{"", R"(
 if holder() ~= ARGV[1] then return 0 end
+if ARGV[3] == '1' and redis.call('PTTL', KEYS[2]) >= tonumber(ARGV[2]) then return 1 end
 return redis.call('PEXPIRE', KEYS[2], ARGV[2])
 )"};
 

@@ -27,6 +27,23 @@ bool take_number(std::string_view text, size_t at, char mark, int64_t& number) {
   return std::from_chars(text.data() + at + 1, end, number).ec == std::errc();
 }
 
+/// Nothing for what is no time.
+std::optional<Nanoseconds> from_milliseconds(int64_t count) {
+  constexpr int64_t most = std::chrono::duration_cast<std::chrono::milliseconds>(forever).count();
+  if (count < 0 || count > most) return std::nullopt;
+  return std::chrono::milliseconds(count);
+}
+
+/// What a token has for the lease of a promise; nothing where a token of another version has none.
+std::optional<Nanoseconds> take_lease(std::string_view text) {
+  const size_t at = text.rfind('-');
+  int64_t milliseconds = 0;
+  if (at == std::string_view::npos || !take_number(text, at, '-', milliseconds) ||
+      milliseconds == 0)
+    return std::nullopt;
+  return from_milliseconds(milliseconds);
+}
+
 }  // namespace
 
 Holder this_process() {
@@ -43,9 +60,15 @@ std::string new_token() {
 }
 
 std::string new_token(const TokenParts& parts) {
-  return fmt::format("{}-{}-{}{}@{}", new_token(),
-                     std::chrono::duration_cast<std::chrono::milliseconds>(parts.begun).count(),
-                     parts.holder.pid, parts.keeper == Keeper::others ? external : "",
+  const auto count = [](Nanoseconds time) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
+  };
+  std::string promise;
+  if (parts.keeper == Keeper::others) {
+    if (parts.lease) promise = fmt::format("-{}", count(*parts.lease));
+    promise += external;
+  }
+  return fmt::format("{}-{}-{}{}@{}", new_token(), count(parts.begun), parts.holder.pid, promise,
                      percent_escape(parts.holder.host));
 }
 
@@ -59,13 +82,16 @@ std::optional<TokenParts> parse_token(std::string_view token) {
     return std::nullopt;
   const size_t host = token.find('@', pid);
   if (host == std::string_view::npos) return std::nullopt;
-  if (token.substr(0, host).ends_with(external)) parts.keeper = Keeper::others;
+  if (token.substr(0, host).ends_with(external)) {
+    parts.keeper = Keeper::others;
+    parts.lease = take_lease(token.substr(pid + 1, host - pid - 1 - external.size()));
+  }
   auto name = percent_unescape(token.substr(host + 1));
   if (!name) return std::nullopt;
   parts.holder.host = std::move(*name);
-  constexpr int64_t most = std::chrono::duration_cast<std::chrono::milliseconds>(forever).count();
-  if (milliseconds < 0 || milliseconds > most) return std::nullopt;
-  parts.begun = std::chrono::milliseconds(milliseconds);
+  const auto begun = from_milliseconds(milliseconds);
+  if (!begun) return std::nullopt;
+  parts.begun = *begun;
   return parts;
 }
 

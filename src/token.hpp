@@ -35,10 +35,11 @@ struct TokenParts {
   Holder holder;
   Nanoseconds begun{0};  ///< since the epoch
   Keeper keeper = Keeper::holder;
+  std::optional<Nanoseconds> lease = std::nullopt;  ///< of a promise that others keep
 };
 
-/// A token that tells it, behind its secret: "SECRET-MILLISECONDS-PID@HOST", with "-external"
-/// before the "@" where others keep the promise.
+/// A token that tells it, behind its secret: "SECRET-MILLISECONDS-PID@HOST", with
+/// "-LEASE-external" before the "@" where others keep the promise, LEASE being milliseconds.
 [[nodiscard]] std::string new_token(const TokenParts& parts);
 
 /// What such a token says; nothing when another program made it.

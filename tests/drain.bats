@@ -95,6 +95,7 @@ shows() { [[ $(<"$2") == "$1" ]]; }
   await test -e h.started
   await is_gone "$(<command.pid)"
   is_running x
+  await grep -q hi out
   release h
   finish "${spawned[0]}"
   equal $'hi\nlate' "$(<out)"
@@ -134,6 +135,7 @@ shows() { [[ $(<"$2") == "$1" ]]; }
   rm h.*
   spawn_get --drain 1h -- "${command[@]}" >out 2>err
   await shows hi out
+  await grep -q hi out
   release h
   finish "${spawned[0]}"
   equal $'hi\nlate' "$(<out)"

@@ -145,6 +145,33 @@ wait_too() {
   equal late "$(<p.out)"
 }
 
+@test "renew without --lease gives a promise the lease that it was made with, whatever a variable says" {
+  begin --lease 1h
+  MEMOLOCK_LEASE=50ms memolock renew --tag t --id x --token "$token"
+  # past that: a lease that begins and ends after it was given
+  run -124 memolock get --tag t --id other --ttl 1h --external --lease 200ms -- true
+  echo late | memolock set --tag t --id x --token "$token" --ttl 1h
+  finish "$promised"
+  equal 0 "$status"
+  equal late "$(<p.out)"
+}
+
+@test "a renewal for longer than the lease counts while the command runs, too" {
+  promise -v --lease 300ms -- sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >token.new && mv token.new token; exec held a true'
+  await started
+  token=$(<token)
+  memolock renew --tag t --id x --token "$token" --lease 1h
+  # several renewals by its holder would come meanwhile on a server
+  run -124 memolock get --tag t --id other --ttl 1h --external --lease 400ms -- true
+  release a
+  await grep -q 'waiting for the promise' p.err
+  run -124 memolock get --tag t --id other --ttl 1h --external --lease 600ms -- true
+  echo late | memolock set --tag t --id x --token "$token" --ttl 1h
+  finish "$promised"
+  equal 0 "$status"
+  equal late "$(<p.out)"
+}
+
 @test "set, fail and renew of a token that holds no lock say so, exit 1 and change nothing" {
   echo old | memolock set --tag t --id x --ttl 1h
   for verb in 'set --ttl 1h' fail renew; do

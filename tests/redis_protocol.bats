@@ -84,6 +84,28 @@ quoted() { printf ' "%s"' "$@"; }
   ran_times 1
 }
 
+@test "renew without --lease takes the lease in the token of the promise, or the default where there is none" {
+  spawn_get --external --lease 1h -- held a true
+  await test -e a.started
+  token=$(holder)
+  [[ $token == *-3600000-external@* ]] || fail "no lease in $token"
+  end $!
+  secret=$(printf '%032x' 7)
+  while read -r token at_least at_most; do
+    redis set t/lock:x "$token" px 1000 >/dev/null
+    memolock renew --tag t --id x --token "$token"
+    left=$(redis pttl t/lock:x)
+    ((at_least <= left && left <= at_most)) || fail "$token lives for $left ms"
+  done <<END
+$token 3590000 3600200
+$secret-1700000000000-42-60000-external@host 50000 60200
+$secret-1700000000000-42-external@host 5000 10200
+$secret-1700000000000-42-0-external@host 5000 10200
+$secret-1700000000000-42-99999999999999999999-external@host 5000 10200
+foreign 5000 10200
+END
+}
+
 @test "what memolock keeps has the meta that the page says" {
   memolock get --tag t --id x --ttl 1h --stale 1h -- sh -c 'printf out; printf err >&2' 2>/dev/null
   equal out "$(redis get t:x)"

@@ -160,7 +160,8 @@ Exit run_renew(const Options& options, const Log& log) {
   if (target.token.empty()) throw usage_error("give the run's --token");
   const auto store = open_store(target.place, {}, log);
   const auto promise = store->promise(target.key, target.token);
-  return promise && promise->renew(options.lease) ? Exit{} : say_lost(target, log);
+  const auto life = options.lease_on_command_line ? std::optional(options.lease) : std::nullopt;
+  return promise && promise->renew(life) ? Exit{} : say_lost(target, log);
 }
 
 }  // namespace memolock

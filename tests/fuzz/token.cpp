@@ -9,7 +9,7 @@ namespace {
 
 bool same(const TokenParts& a, const TokenParts& b) {
   return a.begun == b.begun && a.keeper == b.keeper && a.holder.host == b.holder.host &&
-         a.holder.pid == b.holder.pid;
+         a.holder.pid == b.holder.pid && a.lease == b.lease;
 }
 
 const Harness token("token", [](std::string_view text) {

@@ -1,0 +1,124 @@
+#include "src/local_mailbox.hpp"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "src/error.hpp"
+
+namespace memolock {
+namespace {
+
+constexpr std::string_view word_look = "look\n";
+constexpr std::string_view word_renew = "renew";
+
+std::string renewal(std::optional<Nanoseconds> life) {
+  using std::chrono::milliseconds;
+  if (!life) return fmt::format("{}\n", word_renew);
+  return fmt::format("{} {}\n", word_renew,
+                     std::chrono::duration_cast<milliseconds>(*life).count());
+}
+
+/// For how long the line has the promise live; nothing: it is no renewal.
+std::optional<Nanoseconds> life_in(std::string_view line, Nanoseconds lease) noexcept {
+  if (!line.starts_with(word_renew)) return std::nullopt;
+  line.remove_prefix(word_renew.size());
+  if (line.empty()) return lease;
+  constexpr int64_t most = std::chrono::duration_cast<std::chrono::milliseconds>(forever).count();
+  const char* const end = line.data() + line.size();
+  int64_t count = 0;
+  const auto [rest, error] = std::from_chars(line.data() + 1, end, count);
+  if (line.front() != ' ' || error != std::errc() || rest != end || count < 0 || count > most)
+    return std::nullopt;
+  return std::chrono::milliseconds(count);
+}
+
+/// How many bytes a FIFO holds.
+size_t size_of(int fifo) noexcept {
+  const int size = fcntl(fifo, F_GETPIPE_SZ);
+  return static_cast<size_t>(std::max(size, PIPE_BUF));
+}
+
+}  // namespace
+
+Mailbox::Mailbox(Descriptor fifo)
+    : fifo_(std::move(fifo)),
+      capacity_(size_of(fifo_.get()) + PIPE_BUF),
+      buffer_(std::make_unique_for_overwrite<char[]>(capacity_)) {}
+
+std::optional<Nanoseconds> Mailbox::read(Nanoseconds lease) noexcept {
+  // What is longer than any record, and has no end, is none.
+  if (kept_ > PIPE_BUF) kept_ = 0;
+  const ssize_t got = ::read(fifo_.get(), buffer_.get() + kept_, capacity_ - kept_);
+  if (got <= 0) return std::nullopt;
+  std::string_view text(buffer_.get(), kept_ + static_cast<size_t>(got));
+  std::optional<Nanoseconds> life;
+  for (size_t end = 0; (end = text.find('\n')) != std::string_view::npos;) {
+    if (const auto renewed = life_in(text.substr(0, end), lease)) life = renewed;
+    text.remove_prefix(end + 1);
+  }
+  kept_ = text.size();
+  std::copy(text.begin(), text.end(), buffer_.get());
+  return life;
+}
+
+MailboxSender MailboxSender::open(int folder, std::string name) {
+  MailboxSender sender;
+  sender.folder_.reset(fcntl(folder, F_DUPFD_CLOEXEC, 3));
+  sender.name_ = std::move(name);
+  sender.fifo_ = sender.open_end(O_WRONLY);
+  return sender;
+}
+
+/// A FIFO that blocks nobody here; empty when the name is none.
+Descriptor MailboxSender::open_end(int flags) const {
+  constexpr int always = O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
+  Descriptor end(openat(folder_.get(), name_.c_str(), flags | always));
+  struct stat info {};
+  if (!end || fstat(end.get(), &info) != 0 || !S_ISFIFO(info.st_mode)) return {};
+  return end;
+}
+
+/// The end for reading is closed again before anything is written, or there would seem to be a
+/// reader.
+bool MailboxSender::empty() const {
+  const Descriptor reader = open_end(O_RDONLY);
+  struct stat mine {};
+  struct stat its {};
+  if (!reader || fstat(fifo_.get(), &mine) != 0 || fstat(reader.get(), &its) != 0) return false;
+  if (mine.st_ino != its.st_ino || mine.st_dev != its.st_dev) return false;  // another run's
+  const size_t size = size_of(reader.get());
+  const auto buffer = std::make_unique_for_overwrite<char[]>(size);
+  (void)!::read(reader.get(), buffer.get(), size);
+  return true;
+}
+
+bool MailboxSender::look() const noexcept {
+  if (!fifo_) return false;
+  const int error = try_write(fifo_.get(), word_look);
+  return error == 0 || error == EAGAIN;  // its reader looks at whatever it holds
+}
+
+bool MailboxSender::renew(std::optional<Nanoseconds> life) const {
+  constexpr int most_tries = 100;
+  if (!fifo_) return false;
+  const std::string line = renewal(life);
+  for (int tries = 0; tries < most_tries; ++tries) {
+    const int error = try_write(fifo_.get(), line);
+    if (error != EAGAIN) return error == 0;
+    // Its holder does not read while the command runs. All that is in it is older: renewals, which
+    // this one replaces, and words that have the holder look, as this one does, too.
+    if (!empty()) return false;
+  }
+  throw store_error("cannot renew the promise: its mailbox is full again and again");
+}
+
+}  // namespace memolock
