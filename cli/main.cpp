@@ -56,6 +56,10 @@ void hide_passwords(int argc, char** argv) {
   }
 }
 
+bool runs_command(Verb verb) {
+  return verb == Verb::get || verb == Verb::once || verb == Verb::lock;
+}
+
 Exit run_verb(const Options& options, const Log& log) {
   if (runs_command(options.verb) && !options.command.empty()) leave_inherited_children();
   for (const std::string& warning : options.warnings) log.warn("{}", warning);
