@@ -317,6 +317,23 @@ in_store() {
   done
 }
 
+# The kernel has all of the request, and goes on to send it; the relay holds up this connection alone.
+in_flight() {
+  says --store "redis+unix://$PWD/relay" -- 'head -c 120000 /dev/zero'
+  await has_ended
+  await is_asleep "$pid"
+}
+
+@test "what is on its way to a server when a signal comes, and arrives after all, is refused" {
+  only_on_a_server
+  spawn "$HELPERS/slow_relay" "$PWD/relay" "$REDIS_SOCKET" --rate 200000 --only 1 1
+  await test -S relay
+  in_flight
+  ends_by TERM
+  await nobody_is_connected
+  nothing_is_left
+}
+
 # The lease's own connection is made for the first renewal, after a third of it; so long that renewal may take.
 in_renewal() {
   says --lease 15s --store-timeout 60s -- "kill -STOP $REDIS_PID; exec sleep 60"
