@@ -162,4 +162,11 @@ void withdraw_redis_run(RedisSession& session, const Key& key, const std::string
   });
 }
 
+void discard_redis_upload(RedisSession& session, const Key& key, const std::string& token) {
+  const RedisNames names = session.names(key);
+  session.about(key, [&] {
+    (void)session.run_script(redis_scripts::discard, names, {token}).one_of({"lost"});
+  });
+}
+
 }  // namespace memolock

@@ -77,4 +77,7 @@ void let_redis_lock_go(RedisSession& session, const Key& key, const std::string&
 void withdraw_redis_run(RedisSession& session, const Key& key, const std::string& token,
                         Nanoseconds lease, Nanoseconds marker);
 
+/// Deletes what was uploaded for that run, and is not stored yet.
+void discard_redis_upload(RedisSession& session, const Key& key, const std::string& token);
+
 }  // namespace memolock

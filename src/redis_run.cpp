@@ -119,15 +119,16 @@ class RedisLock final : public Lock {
       released_ = true;
       end_lease();  // what it asks for now comes too late to bring the lock back
       return published;
-    } catch (const Error& error) {
-      if (error.kind() == Error::Kind::interrupted) {
+    } catch (const std::exception&) {
+      if (is_interrupted()) {
         give_up();
         return Published::interrupted;
       }
-      release_unpublished(outcome, std::move(record));
-      throw;
-    } catch (const std::exception&) {
-      release_unpublished(outcome, std::move(record));
+      if (record.fate == Fate::marked) {
+        abandon();
+      } else {
+        release_unstored(outcome, std::move(record));
+      }
       throw;
     }
   }
@@ -244,23 +245,21 @@ class RedisLock final : public Lock {
     return !failure;
   }
 
-  void release_unpublished(const RedisOutcome& outcome, Record record) noexcept {
-    if (record.fate == Fate::marked) return abandon();
-    release_unstored(outcome, std::move(record));
-  }
-
   /// After a failure: tells the waiters, if anything can be told, to run the command themselves.
   void release_unstored(const RedisOutcome& outcome, Record record) noexcept {
     end_lease();
-    if (is_interrupted()) return give_up();
-    released_ = true;
-    if (!session_.is_connected()) return;  // the lock expires by itself
-    record.fate = Fate::unstored;
-    if (!failure_of([&] { (void)outcome.share(std::move(record)); })) return;
     // So long a waiter who missed the message takes the run for one in progress.
     constexpr std::chrono::seconds linger(2);
-    (void)say_unless_done(
-        [&] { let_redis_lock_go(session_, key_, authority_.token, {.lock = linger}); });
+    const auto is_told = [&] {
+      record.fate = Fate::unstored;
+      if (!failure_of([&] { (void)outcome.share(std::move(record)); })) return true;
+      return !is_interrupted() && say_unless_done([&] {
+        let_redis_lock_go(session_, key_, authority_.token, {.lock = linger});
+      });
+    };
+    // Where the server is out of reach, the lock expires by itself.
+    if (session_.is_connected() && !is_told() && is_interrupted()) return give_up();
+    released_ = true;
   }
 
   RedisStore& store_;
@@ -344,10 +343,15 @@ class RedisPromise final : public Promise {
   [[nodiscard]] bool complete(const Record& record) override {
     const RedisOutcome outcome(store_.session(), key_, authority_, *spool_, store_.settings().lease,
                                persistence(store_.settings()));
-    outcome.upload();
-    const Published published = record.fate == Fate::kept ? outcome.keep(record)
-                                                          : outcome.share(record);
-    return published != Published::lost;
+    try {
+      outcome.upload();
+      const Published published = record.fate == Fate::kept ? outcome.keep(record)
+                                                            : outcome.share(record);
+      return published != Published::lost;
+    } catch (const Error& error) {
+      if (error.kind() == Error::Kind::interrupted) discard_upload();
+      throw;
+    }
   }
 
   [[nodiscard]] bool renew(std::optional<Nanoseconds> life) override {
@@ -358,6 +362,15 @@ class RedisPromise final : public Promise {
   }
 
  private:
+  /// Who has a token may try again with it.
+  void discard_upload() noexcept {
+    store_.session().set_cutoff(Cutoff{}.within(last_moment));
+    const auto failure = failure_of(
+        [&] { discard_redis_upload(store_.session(), key_, authority_.token); });
+    // Then it expires by itself.
+    if (failure) (void)failure_of([&] { store_.log().info("{}", *failure); });
+  }
+
   RedisStore& store_;
   Key key_;
   Record run_;

@@ -302,6 +302,11 @@ wake(ARGV[2], ARGV[1])
 return 1
 )"};
 
+/// ARGV: token. Deletes what this run has on its way in.
+inline constexpr Script discard{rights, R"(
+return lost()
+)"};
+
 /// ARGV: lease in ms, whether foreign values are meant too ("1"), and keys of types that are not
 /// memolock's ("1"). The released marker goes before the value, for the reason said at `commit`,
 /// and stays beside a value that stays. Forgets the entry, a failure that is kept (fate 4, see

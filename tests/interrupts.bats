@@ -27,7 +27,7 @@ call() {
   cat >call <<END
 echo \$\$ >pid.new
 mv pid.new pid
-exec ${within[@]@Q} ${MEMOLOCK_BIN@Q} ${@@Q} >${to-out} 2>err
+exec ${within[@]@Q} ${MEMOLOCK_BIN@Q} ${@@Q} ${from+<$from} >${to-out} 2>err
 END
   if [[ $at == terminal ]]; then
     SHELL=$(command -v bash) spawn script -qec 'exec bash call' /dev/null <&8 >typescript 2>&1
@@ -37,7 +37,9 @@ END
   caller=$!
   await test -s pid
   pid=$(<pid)
+  await is_memolock
 }
+is_memolock() { [[ /proc/$pid/exe -ef $MEMOLOCK_BIN ]]; }
 
 # interrupt SIGNAL: by a key of the terminal, if there is one for it.
 interrupt() {
@@ -89,6 +91,9 @@ entry_is_left() {
   store_is_clean
 }
 
+# Whether it reads from a pipe that is empty, or writes to one that is full.
+is_at_pipe() { grep -q pipe "/proc/$pid/wchan"; }
+
 only_on_a_server() { on_redis || skip 'a directory is not asked'; }
 
 at=nowhere
@@ -105,7 +110,7 @@ ask() {
     get) options+=(--tag t --id x --ttl forever "${command[@]}") ;;
     once) options=(--store "${MEMOLOCK_STORE-local}" "${options[@]}" --tag t --id x --ttl 1h "${command[@]}") ;;
     lock) options+=(--tag t --id x "${command[@]}") ;;
-    set) options+=(--tag t --id x --ttl 1h /dev/null) ;;
+    set) options+=(--tag t --id x --ttl 1h "${from-/dev/null}") ;;
     del) options+=(--tag t --id x) ;;
     *) options+=(--tag t) ;;
   esac
@@ -113,6 +118,24 @@ ask() {
 }
 
 # ---- before the command ----
+
+# The id takes all of stdin, which has no end yet.
+in_inputs() {
+  from=input ask --key-stdin
+  await is_at_pipe
+}
+
+@test "while stdin, or a file to be set, is read" {
+  mkfifo input
+  exec 9<>input
+  each_signal in_inputs
+  verb="set"
+  in_file() {
+    from=input ask
+    await is_asleep "$pid"
+  }
+  each_signal in_file
+}
 
 # silent_name_server: one that says nothing, for whom `within` starts. There is a file asked when it was asked.
 silent_name_server() {
@@ -260,7 +283,8 @@ in_upload() {
   says --store "redis://$link" "$@"
   await has_some
 }
-has_some() { has_ended && redis client list | grep -qE 'tot-mem=([1-9][0-9]{5}|[1-9][0-9]{6})'; }
+has_some() { has_ended && redis_has_much; }
+redis_has_much() { redis client list | grep -qE 'tot-mem=([1-9][0-9]{5}|[1-9][0-9]{6})'; }
 
 in_upload_of_value() { in_upload -- 'head -c 4000000 /dev/zero'; }
 in_upload_of_archive() { in_upload --artifact noise -- 'head -c 4000000 /dev/urandom >noise; head -c 4000000 /dev/zero'; }
@@ -286,6 +310,19 @@ small_is_out() { value_is_out 900000; }
   only_on_a_server
   slow_link
   each_signal in_commit small_is_out
+}
+
+@test "while a file is set" {
+  only_on_a_server
+  slow_link
+  head -c 1200000 /dev/zero >input
+  verb="set" from=input
+  in_set() {
+    ask --store "redis://$link"
+    await redis_has_much
+  }
+  each_signal in_set
+  unset from
 }
 
 @test "while artifacts, or a failure, are brought to the server" {
@@ -334,6 +371,22 @@ in_flight() {
   nothing_is_left
 }
 
+in_run_that_is_reported() {
+  says --report report -- 'exec sleep 60'
+  await test -s command.pid
+}
+
+@test "with a report that nobody takes" {
+  mkfifo report
+  exec 5<>report
+  head -c 65536 /dev/zero >&5
+  for signal in INT TERM HUP QUIT; do
+    in_run_that_is_reported
+    ends_by $signal
+    nothing_is_left
+  done
+}
+
 # The lease's own connection is made for the first renewal, after a third of it; so long that renewal may take.
 in_renewal() {
   says --lease 15s --store-timeout 60s -- "kill -STOP $REDIS_PID; exec sleep 60"
@@ -369,9 +422,8 @@ restored_nothing() {
 
 in_replay() {
   ask
-  await is_writing
+  await is_at_pipe
 }
-is_writing() { grep -q pipe "/proc/$pid/wchan"; }
 
 @test "while an entry is written to who does not read it" {
   memolock get --tag t --id x --ttl forever -- seq 200000 >/dev/null

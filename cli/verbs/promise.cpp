@@ -16,6 +16,8 @@
 #include "cli/verbs/verbs.hpp"
 #include "src/descriptor.hpp"
 #include "src/error.hpp"
+#include "src/run.hpp"
+#include "src/signals.hpp"
 
 namespace memolock {
 namespace {
@@ -41,13 +43,13 @@ void refuse(const char* name, const std::string& value, const std::optional<std:
 }
 
 /// The chosen store, but for a promise made while that was out of reach.
-StoreChoice place_of(Options options, bool is_own) {
+StoreChoice place_of(Options options, bool is_own, const Cutoff& cutoff) {
   const std::string aside = variable("MEMOLOCK_RUN_STORE");
   if (is_own && !aside.empty() && !options.store_on_command_line) options.store = aside;
-  return choose_store(options, {});
+  return choose_store(options, cutoff);
 }
 
-Target target_of(const Options& options) {
+Target target_of(const Options& options, const Cutoff& cutoff) {
   const Key own{variable("MEMOLOCK_RUN_TAG"), variable("MEMOLOCK_RUN_ID")};
   Key key{options.tag_on_command_line || own.tag.empty() ? options.tag : own.tag,
           options.ids.empty() ? own.id : options.ids.back()};
@@ -56,16 +58,18 @@ Target target_of(const Options& options) {
   refuse("MEMOLOCK_RUN_ID", key.id, fault_of_id(key.id));
   std::string token = options.token;
   if (token.empty() && key == own) token = variable("MEMOLOCK_RUN_TOKEN");
-  StoreChoice place = place_of(options, key == own);
+  StoreChoice place = place_of(options, key == own, cutoff);
   return {std::move(key), std::move(token), std::move(place)};
 }
 
-/// Takes what `from` has, up to `most` bytes. Returns whether that was all. Throws Error(store).
-bool fill(Spool& spool, Stream stream, int from, const std::string& name,
+/// Takes what `from` has, up to `most` bytes. Returns whether that was all. Throws Error(store) and
+/// Error(interrupted).
+bool fill(Spool& spool, Stream stream, int from, const std::string& name, int interrupt,
           uint64_t most = UINT64_MAX) {
   constexpr size_t step = 256U << 10;
   const auto buffer = std::make_unique_for_overwrite<char[]>(step);
   for (;;) {
+    if (await_readable(from, interrupt, forever) == Ready::interrupted) throw interruption();
     const ssize_t got = read_some(from, buffer.get(), step);
     if (got < 0) throw system_error("cannot read " + name, errno);
     if (got == 0) return true;
@@ -103,10 +107,23 @@ Exit say_lost(const Target& target, const Log& log) {
   return lost;
 }
 
-}  // namespace
+/// What `work` returns. A signal ends it by the descriptor that it is given, so that what it has
+/// begun to store is removed.
+template <typename Work>
+Exit until_signal(const Work& work) {
+  Signals signals;
+  try {
+    return work(signals.descriptor());
+  } catch (const Error& error) {
+    if (error.kind() != Error::Kind::interrupted) throw;
+    const Outcome outcome = end_by_signal(signals);
+    return {outcome.status, outcome.signal};
+  }
+}
 
-Exit run_set(const Options& options, const Log& log) {
-  const Target target = target_of(options);
+Exit set(const Options& options, int interrupt, const Log& log) {
+  const Cutoff cutoff{interrupt};
+  const Target target = target_of(options, cutoff);
   if (!options.ttl) throw usage_error("--ttl is required");
   const bool keep = *options.ttl > Nanoseconds(0);
   if (!keep && target.token.empty())
@@ -115,18 +132,18 @@ Exit run_set(const Options& options, const Log& log) {
   Descriptor file;
   const std::string name = options.command.empty() ? "-" : options.command.front();
   if (name != "-") {
-    file.reset(open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+    file.reset(open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
     if (!file)
       throw usage_error(
           fmt::format("cannot read {}: {}", escape_controls(name), error_text(errno)));
   }
-  const auto store = open_store(target.place, {}, log);
+  const auto store = open_store(target.place, cutoff, log);
   const auto promise = promise_of(*store, target);
   if (!promise) return say_lost(target, log);
   const auto spool = promise->spool();
   spool->limit(max_entry(options, target.place));
   (void)fill(*spool, Stream::out, file ? file.get() : STDIN_FILENO,
-             name == "-" ? "stdin" : escape_controls(name));
+             name == "-" ? "stdin" : escape_controls(name), interrupt);
   Record record = finished(*promise, *spool, store->now());
   record.ttl = *options.ttl;
   record.retained = after(record.ttl, std::max(options.stale, options.stale_if_error));
@@ -134,9 +151,10 @@ Exit run_set(const Options& options, const Log& log) {
   return promise->complete(record) ? Exit{} : say_lost(target, log);
 }
 
-Exit run_fail(const Options& options, const Log& log) {
-  Target target = target_of(options);
-  const auto store = open_store(target.place, {}, log);
+Exit fail(const Options& options, int interrupt, const Log& log) {
+  const Cutoff cutoff{interrupt};
+  Target target = target_of(options, cutoff);
+  const auto store = open_store(target.place, cutoff, log);
   if (target.token.empty()) {
     // Whoever holds the lock now is meant.
     if (const auto run = store->watch(target.key)) target.token = run->run().token;
@@ -147,7 +165,7 @@ Exit run_fail(const Options& options, const Log& log) {
   const auto spool = promise->spool();
   // Its waiters are to learn of the failure, however much there is to say of it.
   if (isatty(STDIN_FILENO) == 0 &&
-      !fill(*spool, Stream::err, STDIN_FILENO, "stdin", largest_message))
+      !fill(*spool, Stream::err, STDIN_FILENO, "stdin", interrupt, largest_message))
     log.warn("{}: the message is longer than 1MiB; the rest of it is left out", target.key.shown());
   Record record = finished(*promise, *spool, store->now());
   record.status = options.status;
@@ -155,8 +173,18 @@ Exit run_fail(const Options& options, const Log& log) {
   return promise->complete(record) ? Exit{} : say_lost(target, log);
 }
 
+}  // namespace
+
+Exit run_set(const Options& options, const Log& log) {
+  return until_signal([&](int interrupt) { return set(options, interrupt, log); });
+}
+
+Exit run_fail(const Options& options, const Log& log) {
+  return until_signal([&](int interrupt) { return fail(options, interrupt, log); });
+}
+
 Exit run_renew(const Options& options, const Log& log) {
-  const Target target = target_of(options);
+  const Target target = target_of(options, {});
   if (target.token.empty()) throw usage_error("give the run's --token");
   const auto store = open_store(target.place, {}, log);
   const auto promise = store->promise(target.key, target.token);

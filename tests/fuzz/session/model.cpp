@@ -278,6 +278,7 @@ Reply Model::evaluate(const Words& command) {
     publish(names_.fail, token);
     return Reply::of(int64_t{1});
   }
+  if (is(redis_scripts::discard)) return Reply::of("lost");
   if (is(redis_scripts::forget)) {
     const int64_t found = remove(names_.value) + remove(names_.mark) + remove(names_.run);
     remove(names_.meta);
