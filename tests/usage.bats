@@ -52,7 +52,7 @@ load helpers/common
 }
 
 @test "an option without its value is refused" {
-  for option in --tag --id --ttl --wait --store --report --max-entry --max-runtime; do
+  for option in --tag --id --ttl --wait --drain --store --report --max-entry --max-runtime; do
     refused "$option" memolock get $option
   done
   refused '--tag: 1 required TAG missing' memolock get --tag
@@ -104,7 +104,7 @@ load helpers/common
 }
 
 @test "a wait, a limit and a runtime that are none are refused" {
-  for option in --wait --max-runtime --ttl --max-entry; do
+  for option in --wait --max-runtime --drain --ttl --max-entry; do
     refused $option get $option=nonsense -- counted true
   done
   ran_times 0
