@@ -377,7 +377,8 @@ class Restorer {
   [[nodiscard]] std::string path_of(const Node& node) const {
     std::string below;
     const Node* top = &node;
-    for (; top->above != none; top = &folders_[top->above].node) below = '/' + top->name + below;
+    for (; top->above != none; top = &folders_[top->above].node)
+      below.insert(0, top->name).insert(0, "/");
     const std::string& path = stored_[top->index];
     return path.ends_with('/') && !below.empty() ? path + below.substr(1) : path + below;
   }
