@@ -10,6 +10,7 @@
 #include "src/key_inputs.hpp"
 #include "src/log.hpp"
 #include "src/redis_address.hpp"
+#include "src/token.hpp"
 
 namespace memolock {
 
@@ -37,7 +38,7 @@ struct Options {
   std::string store;
   bool store_on_command_line = false;
   Nanoseconds store_timeout = std::chrono::seconds(2);
-  Nanoseconds lease = std::chrono::seconds(10);
+  Nanoseconds lease = default_lease;
   bool lease_on_command_line = false;
   RedisTls tls;
   std::string password_file;

@@ -62,7 +62,7 @@ std::optional<Nanoseconds> Mailbox::read(Nanoseconds lease) noexcept {
   std::string_view text(buffer_.get(), kept_ + static_cast<size_t>(got));
   std::optional<Nanoseconds> life;
   for (size_t end = 0; (end = text.find('\n')) != std::string_view::npos;) {
-    if (const auto renewed = life_in(text.substr(0, end), lease)) life = renewed;
+    life = std::max(life, life_in(text.substr(0, end), lease));
     text.remove_prefix(end + 1);
   }
   kept_ = text.size();

@@ -28,8 +28,8 @@ class Mailbox {
   explicit operator bool() const { return static_cast<bool>(fifo_); }
   void close() { fifo_.reset(); }
 
-  /// Takes all that has come. Returns for how long the promise is to live from now on, where
-  /// `lease` is what it was made with; nothing: it is not renewed.
+  /// Takes all that has come. Returns for how long the promise is to live at least from now on,
+  /// where `lease` is what it was made with; nothing: it is not renewed.
   [[nodiscard]] std::optional<Nanoseconds> read(Nanoseconds lease) noexcept;
 
  private:

@@ -40,17 +40,17 @@ class LocalLock final : public Lock {
 
   [[nodiscard]] Woken await_promise(Nanoseconds life, int interrupt, Onlooker& onlooker) override {
     Nanoseconds deadline = after(boot_now(), life);
-    // What came while the command ran makes the promise's life no shorter.
-    if (const auto renewed = mailbox_.read(life))
-      deadline = std::max(deadline, after(boot_now(), *renewed));
+    const auto read_mail = [&] {
+      if (const auto renewed = mailbox_.read(life))
+        deadline = std::max(deadline, after(boot_now(), *renewed));
+    };
+    read_mail();
     for (;;) {
       if (auto answer = take_answer()) return {Wake::answered, std::move(answer)};
       const Ready ready = await_readable(mailbox_.get(), interrupt,
                                          std::min(deadline, onlooker.due()));
       if (ready == Ready::interrupted) return {Wake::interrupted, nullptr};
-      if (ready == Ready::readable) {
-        if (const auto renewed = mailbox_.read(life)) deadline = after(boot_now(), *renewed);
-      }
+      if (ready == Ready::readable) read_mail();
       if (boot_now() < deadline) {
         if (ready == Ready::timed_out) onlooker.tell();
         continue;

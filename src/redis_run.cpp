@@ -29,18 +29,14 @@ constexpr Nanoseconds a_moment = std::chrono::milliseconds(200);
 // expects its end within a second.
 constexpr Nanoseconds last_moment = std::chrono::milliseconds(700);
 
-enum class Life { exactly, at_least };
-
-/// Has the promise of the lock live for `life` from now on, if the token holds it. `retry_for`: as
-/// of RedisSession.
-bool extend(RedisSession& session, const Key& key, const std::string& token, Life how,
-            Nanoseconds life, Nanoseconds retry_for) {
+/// Has the lock, or its promise, live for at least `life` from now on, if the token holds it.
+/// `retry_for`: as of RedisSession.
+bool extend(RedisSession& session, const Key& key, const std::string& token, Nanoseconds life,
+            Nanoseconds retry_for) {
   const std::string text = in_milliseconds(after(life, promise_margin));
-  const std::string least = how == Life::at_least ? "1" : "";
   const RedisNames names = session.names(key);
   return session.about(key, [&] {
-    return session.run_script(redis_scripts::extend, names, {token, text, least}, retry_for)
-               .count() == 1;
+    return session.run_script(redis_scripts::extend, names, {token, text}, retry_for).count() == 1;
   });
 }
 
@@ -136,7 +132,7 @@ class RedisLock final : public Lock {
   [[nodiscard]] Woken await_promise(Nanoseconds life, int interrupt, Onlooker& onlooker) override {
     end_lease();
     // It may have been renewed for longer while the command ran.
-    (void)extend(session_, key_, authority_.token, Life::at_least, life, store_.settings().lease);
+    (void)extend(session_, key_, authority_.token, life, store_.settings().lease);
     RedisWatch watch(store_, key_, authority_.token, store_.seen());
     for (;;) {
       Woken woken = watch.wait(after(boot_now(), watch.left() - promise_margin), interrupt,
@@ -356,8 +352,8 @@ class RedisPromise final : public Promise {
 
   [[nodiscard]] bool renew(std::optional<Nanoseconds> life) override {
     const auto parts = parse_token(authority_.token);
-    const Nanoseconds lease = parts && parts->lease ? *parts->lease : store_.settings().lease;
-    return extend(store_.session(), key_, authority_.token, Life::exactly, life.value_or(lease),
+    const Nanoseconds lease = parts ? parts->lease.value_or(default_lease) : default_lease;
+    return extend(store_.session(), key_, authority_.token, life.value_or(lease),
                   persistence(store_.settings()));
   }
 

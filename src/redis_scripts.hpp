@@ -143,11 +143,12 @@ end
 return 'renewed'
 )"};
 
-/// ARGV: token, life in ms, whether the lock may live longer already ("1"). Has it live so long
-/// from now on. Returns 1, or 0 when it is lost.
+/// ARGV: token, life in ms. Has the lock live for at least so long from now on. Returns 1, or 0 when
+/// it is lost.
 inline constexpr Script extend{"", R"(
 if holder() ~= ARGV[1] then return 0 end
-if ARGV[3] == '1' and redis.call('PTTL', KEYS[2]) >= tonumber(ARGV[2]) then return 1 end
+local left = redis.call('PTTL', KEYS[2])
+if left < 0 or left >= tonumber(ARGV[2]) then return 1 end
 return redis.call('PEXPIRE', KEYS[2], ARGV[2])
 )"};
 

@@ -111,8 +111,8 @@ class Promise {
   [[nodiscard]] virtual std::shared_ptr<Spool> spool() = 0;
   /// Ends the run with this outcome. False: its lock is no longer held by its token.
   [[nodiscard]] virtual bool complete(const Record& record) = 0;
-  /// Has it live for `life` from now on; nothing: for the lease that it was made with. False: as
-  /// above.
+  /// Has it live for at least `life` from now on; nothing: for the lease that it was made with.
+  /// False: as above.
   [[nodiscard]] virtual bool renew(std::optional<Nanoseconds> life) = 0;
 };
 

@@ -34,7 +34,7 @@ std::optional<Nanoseconds> from_milliseconds(int64_t count) {
   return std::chrono::milliseconds(count);
 }
 
-/// What a token has for the lease of a promise; nothing where a token of another version has none.
+/// The lease behind the PID; nothing where a token has none.
 std::optional<Nanoseconds> take_lease(std::string_view text) {
   const size_t at = text.rfind('-');
   int64_t milliseconds = 0;
@@ -63,12 +63,9 @@ std::string new_token(const TokenParts& parts) {
   const auto count = [](Nanoseconds time) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
   };
-  std::string promise;
-  if (parts.keeper == Keeper::others) {
-    if (parts.lease) promise = fmt::format("-{}", count(*parts.lease));
-    promise += external;
-  }
-  return fmt::format("{}-{}-{}{}@{}", new_token(), count(parts.begun), parts.holder.pid, promise,
+  const std::string lease = parts.lease ? fmt::format("-{}", count(*parts.lease)) : "";
+  return fmt::format("{}-{}-{}{}{}@{}", new_token(), count(parts.begun), parts.holder.pid, lease,
+                     parts.keeper == Keeper::others ? external : "",
                      percent_escape(parts.holder.host));
 }
 
@@ -82,10 +79,12 @@ std::optional<TokenParts> parse_token(std::string_view token) {
     return std::nullopt;
   const size_t host = token.find('@', pid);
   if (host == std::string_view::npos) return std::nullopt;
-  if (token.substr(0, host).ends_with(external)) {
+  std::string_view rest = token.substr(pid + 1, host - pid - 1);
+  if (rest.ends_with(external)) {
     parts.keeper = Keeper::others;
-    parts.lease = take_lease(token.substr(pid + 1, host - pid - 1 - external.size()));
+    rest.remove_suffix(external.size());
   }
+  parts.lease = take_lease(rest);
   auto name = percent_unescape(token.substr(host + 1));
   if (!name) return std::nullopt;
   parts.holder.host = std::move(*name);

@@ -35,11 +35,14 @@ struct TokenParts {
   Holder holder;
   Nanoseconds begun{0};  ///< since the epoch
   Keeper keeper = Keeper::holder;
-  std::optional<Nanoseconds> lease = std::nullopt;  ///< of a promise that others keep
+  std::optional<Nanoseconds> lease = std::nullopt;  ///< of the lock
 };
 
-/// A token that tells it, behind its secret: "SECRET-MILLISECONDS-PID@HOST", with
-/// "-LEASE-external" before the "@" where others keep the promise, LEASE being milliseconds.
+/// The lease of a lock whose token does not say.
+inline constexpr std::chrono::seconds default_lease{10};
+
+/// A token that tells it, behind its secret: "SECRET-MILLISECONDS-PID-LEASE@HOST", LEASE being
+/// milliseconds, with "-external" before the "@" where others keep the promise.
 [[nodiscard]] std::string new_token(const TokenParts& parts);
 
 /// What such a token says; nothing when another program made it.

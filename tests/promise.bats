@@ -172,6 +172,18 @@ wait_too() {
   equal late "$(<p.out)"
 }
 
+@test "renew never shortens the life of a promise" {
+  begin --lease 1h
+  memolock renew --tag t --id x --token "$token" --lease 2h
+  memolock renew --tag t --id x --token "$token" --lease 10ms
+  # past that: a lease that begins and ends after it was given
+  run -124 memolock get --tag t --id other --ttl 1h --external --lease 200ms -- true
+  echo late | memolock set --tag t --id x --token "$token" --ttl 1h
+  finish "$promised"
+  equal 0 "$status"
+  equal late "$(<p.out)"
+}
+
 @test "set, fail and renew of a token that holds no lock say so, exit 1 and change nothing" {
   echo old | memolock set --tag t --id x --ttl 1h
   for verb in 'set --ttl 1h' fail renew; do

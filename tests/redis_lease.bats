@@ -130,6 +130,33 @@ redis_answered() { (($(grep -c 'sendto.* = [1-9]' trace) >= $1)); }
   for i in 1 2 3; do equal $i "$(get --refresh --wait 0 -- echo $i)"; done
 }
 
+# lives_for_a_while: the lock would otherwise go soon.
+lives_for_a_while() {
+  left=$(redis pttl t/lock:x)
+  ((left > 3000000)) || fail "it lives $left ms"
+}
+
+@test "renew never shortens the life of a lock, whoever runs it and whatever its lease is" {
+  for verb in 'get --ttl 1h' lock; do
+    # shellcheck disable=SC2086
+    spawn "$MEMOLOCK_BIN" $verb --tag t --id x --lease 1h -- held a true
+    holder=$!
+    await test -e a.started
+    token=$(redis get t/lock:x)
+    memolock renew --tag t --id x --token "$token"
+    lives_for_a_while
+    memolock renew --tag t --id x --token "$token" --lease 1s
+    lives_for_a_while
+    release a
+    finish $holder
+    rm a.started a.go
+    memolock del --tag t --id x >/dev/null
+  done
+  redis set t/lock:x endless >/dev/null
+  memolock renew --tag t --id x --token endless
+  equal -1 "$(redis pttl t/lock:x)"
+}
+
 # ---- expired ----
 
 # bats test_tags=slow

@@ -84,7 +84,8 @@ quoted() { printf ' "%s"' "$@"; }
   ran_times 1
 }
 
-@test "renew without --lease takes the lease in the token of the promise, or the default where there is none" {
+@test "renew without --lease takes the lease in the token, or 10 s where there is none, whatever a variable says" {
+  export MEMOLOCK_LEASE=30s
   spawn_get --external --lease 1h -- held a true
   await test -e a.started
   token=$(holder)
@@ -99,6 +100,8 @@ quoted() { printf ' "%s"' "$@"; }
   done <<END
 $token 3590000 3600200
 $secret-1700000000000-42-60000-external@host 50000 60200
+$secret-1700000000000-42-60000@host 50000 60200
+$secret-1700000000000-42@host 5000 10200
 $secret-1700000000000-42-external@host 5000 10200
 $secret-1700000000000-42-0-external@host 5000 10200
 $secret-1700000000000-42-99999999999999999999-external@host 5000 10200
