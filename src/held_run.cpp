@@ -154,7 +154,11 @@ Outcome HeldRun::keep_promise(Lock& lock, Record& record, Command& command) noex
     complete(record, ending, *lock.spool(), control_.read());
     outcome = until_interrupted(signals_, [&] { return await_promise(lock, record, outcome); });
   });
-  if (outcome.how == How::interrupted) lock.give_up();
+  if (outcome.how == How::interrupted) {
+    lock.give_up();
+    say_later(Level::info, "interrupted; the promise is given up");
+    return with_remarks(std::move(outcome));
+  }
   if (!failure) return outcome;
   // The work has been started, and must not be once more; but its result cannot be had.
   lock.abandon();

@@ -358,6 +358,7 @@ wait_too() {
   kill -TERM "$promised"
   finish "$promised"
   equal 143 "$status"
+  contains "$(<p.err)" 't:x: interrupted'
   finish "$waiter"
   equal 0 "$status"
   ran_times 1
