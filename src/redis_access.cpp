@@ -47,6 +47,7 @@ std::vector<Trial> trials(const RedisNames& names, const RedisAddress& address) 
                          {{"HSET", names.meta, "token", ""}},
                          {{"HSET", names.run, "part", ""}},
                          {{"HDEL", names.run, "part"}},
+                         {{"HKEYS", names.run}},
                          {{"SET", names.part, ""}},
                          {{"RENAME", names.part, names.value}},
                          {{"DEL", names.value}},

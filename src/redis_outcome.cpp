@@ -23,7 +23,21 @@ std::string life_of(const Record& record) {
   return record.retained == forever ? "0" : in_milliseconds(record.retained);
 }
 
+std::string_view word_of(MayHaveStored stored) {
+  switch (stored) {
+    case MayHaveStored::entry:
+      return "entry";
+    case MayHaveStored::outcome:
+      return "outcome";
+    case MayHaveStored::nothing:
+      break;
+  }
+  return "nothing";
+}
+
 }  // namespace
+
+Nanoseconds time_of_arrival(Nanoseconds lease) { return after(lease, std::chrono::minutes(1)); }
 
 RedisOutcome::RedisOutcome(RedisSession& session, const Key& key, const RedisAuthority& authority,
                            const Spool& spool, Nanoseconds lease, Nanoseconds retry_for)
@@ -52,7 +66,7 @@ RedisArgument RedisOutcome::stream(Stream stream) const {
 void RedisOutcome::upload() const {
   if (!needs_upload()) return;
   // It should outlive the steps between, and no longer.
-  const std::string life = in_milliseconds(after(lease_, std::chrono::minutes(1)));
+  const std::string life = in_milliseconds(time_of_arrival(lease_));
   // GET has it refuse to overwrite another type.
   std::vector<RedisCommand> commands{{"HSET", names_.run, "part", authority_.token},
                                      {"PEXPIRE", names_.run, life}};
@@ -152,12 +166,14 @@ void let_redis_lock_go(RedisSession& session, const Key& key, const std::string&
 }
 
 void withdraw_redis_run(RedisSession& session, const Key& key, const std::string& token,
-                        Nanoseconds lease, Nanoseconds marker) {
-  const std::string life = in_milliseconds(lease);
+                        MayHaveStored stored, Nanoseconds lease, Nanoseconds marker) {
+  const std::string life = in_milliseconds(time_of_arrival(lease));
   const std::string marked = life_of(marker);
   const RedisNames names = session.names(key);
   session.about(key, [&] {
-    (void)session.run_script(redis_scripts::withdraw, names, {token, names.fail, life, marked})
+    (void)session
+        .run_script(redis_scripts::withdraw, names,
+                    {token, names.fail, life, marked, word_of(stored)})
         .count();
   });
 }

@@ -21,6 +21,10 @@ struct RedisAuthority {
   std::string acquired;
 };
 
+/// For how long what a run has sent may be on its way yet, and what is there for its sake lives,
+/// where its holder's lease is `lease`.
+[[nodiscard]] Nanoseconds time_of_arrival(Nanoseconds lease);
+
 class RedisOutcome {
  public:
   /// Keeps references to all of it. `retry_for`: as of RedisSession.
@@ -72,10 +76,17 @@ struct RedisRemnant {
 void let_redis_lock_go(RedisSession& session, const Key& key, const std::string& token,
                        const RedisRemnant& remnant = {});
 
-/// The same for a run that may have a request on its way: takes back what it has stored, and has
-/// refused what arrives within `lease`. `marker`: as of RedisRemnant.
+/// What a holder may have stored, of all that is there with its token: others may have used that.
+enum class MayHaveStored {
+  nothing,
+  outcome,  ///< or a mark
+  entry,    ///< or one of these
+};
+
+/// The same for a run that may have a request on its way: takes back what its holder may have
+/// stored, and has refused what arrives later. `marker`: as of RedisRemnant.
 void withdraw_redis_run(RedisSession& session, const Key& key, const std::string& token,
-                        Nanoseconds lease, Nanoseconds marker);
+                        MayHaveStored stored, Nanoseconds lease, Nanoseconds marker);
 
 /// Deletes what was uploaded for that run, and is not stored yet.
 void discard_redis_upload(RedisSession& session, const Key& key, const std::string& token);

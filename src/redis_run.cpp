@@ -57,13 +57,14 @@ struct Acquired {
 class RedisLock final : public Lock {
  public:
   /// Of a lock asked for at `asked` (boot clock).
-  RedisLock(RedisStore& store, Key key, std::string token, Nanoseconds asked,
+  RedisLock(RedisStore& store, Key key, std::string token, Keeper keeper, Nanoseconds asked,
             const Acquired& acquired)
       : store_(store),
         session_(store.session()),
         key_(std::move(key)),
         names_(session_.names(key_)),
         authority_{std::move(token), in_microseconds(acquired.at)},
+        keeper_(keeper),
         asked_(asked),
         acquired_(acquired.at),
         marked_until_(acquired.marked_until),
@@ -171,8 +172,8 @@ class RedisLock final : public Lock {
       return;
     }
     say_unless_done([&] {
-      withdraw_redis_run(session_, key_, authority_.token, store_.settings().lease,
-                         marked_until_ - boot_now());
+      withdraw_redis_run(session_, key_, authority_.token, may_have_stored(),
+                         store_.settings().lease, marked_until_ - boot_now());
     });
   }
 
@@ -219,6 +220,12 @@ class RedisLock final : public Lock {
     lease_.reset();
   }
 
+  /// An entry of this token is another's where others keep the promise.
+  [[nodiscard]] MayHaveStored may_have_stored() const noexcept {
+    if (!is_publishing_) return MayHaveStored::nothing;
+    return keeper_ == Keeper::others ? MayHaveStored::outcome : MayHaveStored::entry;
+  }
+
   /// Whether a signal has come that nobody has taken.
   [[nodiscard]] bool is_interrupted() const noexcept {
     Ready ready = Ready::timed_out;
@@ -263,6 +270,7 @@ class RedisLock final : public Lock {
   Key key_;
   RedisNames names_;
   RedisAuthority authority_;
+  Keeper keeper_;
   Nanoseconds asked_;
   Nanoseconds acquired_;
   Nanoseconds marked_until_;  // boot clock
@@ -383,7 +391,7 @@ std::unique_ptr<Lock> acquire_redis_lock(RedisStore& store, const Key& key, Keep
   const Nanoseconds asked = boot_now();
   const auto acquired = ask_for_lock(store, key, names, token);
   if (!acquired) return nullptr;
-  auto lock = std::make_unique<RedisLock>(store, key, token, asked, *acquired);
+  auto lock = std::make_unique<RedisLock>(store, key, token, keeper, asked, *acquired);
   lock->begin_lease();
   return lock;
 }

@@ -56,11 +56,21 @@ end
 /// newer_than: whether what is stored, a mark too, is newer than `since` (microseconds). Of a
 /// foreign value that cannot be known: it is.
 /// lost: what a script returns that may not store; what it had on its way in goes.
-/// is_broken: whether somebody has taken the lock from `token`, who may not take it again.
+/// refuse: has all that `token` asks for within `life` (ms) refused, even if the run's hash is
+/// written anew. Each token has a field there, with the time until which it counts.
+/// is_broken: whether that is so.
+/// clear_run: leaves nothing but that in the run's hash.
+/// have_run_live: the run's hash, for at least so long.
 /// may_store: whether an outcome may be stored while `holder` (false: nobody) has the lock; `since`
 /// is of RedisAuthority.
+/// A server out of memory takes HSET only behind another write: hence HDEL before it.
 inline constexpr const char* rights = R"(
 local linger = 1000
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000000 + time[2]
+end
+local function is_of_this_run(key) return redis.pcall('HGET', key, 'token') == ARGV[1] end
 local function is_own()
   local meta = redis.call('HMGET', KEYS[3], 'length', 'sha1')
   if tonumber(meta[1] or -1) ~= redis.call('STRLEN', KEYS[1]) then return false end
@@ -86,10 +96,32 @@ local function lost()
   end
   return 'lost'
 end
-local function is_broken(token) return redis.call('HGET', KEYS[5], 'broken') == token end
+local function have_run_live(life)
+  if redis.call('PTTL', KEYS[5]) < tonumber(life) then redis.call('PEXPIRE', KEYS[5], life) end
+end
+local function refuse(token, life)
+  local field = 'broken:' .. token
+  redis.call('HDEL', KEYS[5], field)
+  redis.call('HSET', KEYS[5], field, string.format('%.0f', now() + life * 1000))
+  have_run_live(life)
+end
+local function is_broken(token) return redis.call('HGET', KEYS[5], 'broken:' .. token) end
+local function clear_run()
+  local time, latest = now(), 0
+  redis.call('HDEL', KEYS[5], 'token')
+  for _, field in ipairs(redis.call('HKEYS', KEYS[5])) do
+    local ends = field:match('^broken:') and tonumber(redis.call('HGET', KEYS[5], field)) or 0
+    if ends <= time then redis.call('HDEL', KEYS[5], field) end
+    latest = math.max(latest, ends)
+  end
+  if latest > time then
+    redis.call('PEXPIRE', KEYS[5], math.ceil((latest - time) / 1000))
+  end
+end
 local function may_store(holder, token, since)
+  if is_broken(token) then return false end
   if holder == token or since == 'any' then return true end
-  return not holder and since ~= '' and not is_broken(token) and not newer_than(since)
+  return not holder and since ~= '' and not newer_than(since)
 end
 )";
 
@@ -117,13 +149,12 @@ return {time[1], time[2], redis.call('HGET', KEYS[3], 'token'), size, not run.er
 /// its outcome or mark, also if the value has expired since, nor beside the released marker: a
 /// renewal may arrive after the run's end. A lock that lives longer already, as of a promise that
 /// others have renewed, is left so.
-/// Returns "renewed", "lost", "broken" when it was lost to `del --lock`, or, for a request that has
-/// come too late to take the lock, {seconds, microseconds}.
+/// Returns "renewed", "lost", "broken" when the run is refused all it asks for, or, for a request
+/// that has come too late to take the lock, {seconds, microseconds}.
 inline constexpr Script renew{rights, R"(
 local held_by = holder()
 if is_broken(ARGV[1]) then return 'broken' end
 if not may_store(held_by, ARGV[1], ARGV[3]) then return 'lost' end
-local function is_of_this_run(key) return redis.pcall('HGET', key, 'token') == ARGV[1] end
 if not held_by and (redis.call('EXISTS', KEYS[2]) == 1 or is_of_this_run(KEYS[3])
                 or is_of_this_run(KEYS[5]) or is_of_this_run(KEYS[8])) then
   return 'lost'
@@ -138,13 +169,13 @@ elseif redis.call('PTTL', KEYS[2]) < tonumber(ARGV[2]) then
   redis.call('PEXPIRE', KEYS[2], ARGV[2])
 end
 if redis.call('HGET', KEYS[5], 'forgotten') == ARGV[1] then
-  redis.call('PEXPIRE', KEYS[5], 2 * ARGV[2])
+  have_run_live(2 * ARGV[2])
 end
 return 'renewed'
 )"};
 
-/// ARGV: token, life in ms. Has the lock live for at least so long from now on. Returns 1, or 0 when
-/// it is lost.
+/// ARGV: token, life in ms. Has the lock live for at least so long from now on. Returns 1, or 0
+/// when it is lost.
 inline constexpr Script extend{"", R"(
 if holder() ~= ARGV[1] then return 0 end
 local left = redis.call('PTTL', KEYS[2])
@@ -184,15 +215,15 @@ if ARGV[4] ~= 'here' and not has_come(KEYS[6]) or ARGV[8] ~= '' and not has_come
 end
 if ARGV[4] == 'here' then redis.call('SET', KEYS[1], ARGV[5]) else put_in_place(KEYS[6], KEYS[1]) end
 if ARGV[8] == '' then redis.call('DEL', KEYS[4]) else put_in_place(KEYS[7], KEYS[4]) end
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local ended = math.min(now, tonumber(ARGV[9]))
-redis.call('DEL', KEYS[3], KEYS[5])
+local time = now()
+local ended = math.min(time, tonumber(ARGV[9]))
+redis.call('DEL', KEYS[3])
+clear_run()
 redis.call('HSET', KEYS[3], 'ended', string.format('%.0f', ended), unpack(ARGV, 10))
 if ARGV[4] == 'here' then redis.call('HSET', KEYS[3], 'sha1', redis.sha1hex(ARGV[5])) end
 local marked = 500
 if ARGV[3] ~= '0' then
-  local life = math.min(ARGV[3], math.max(math.floor(ARGV[3] - (now - ended) / 1000), 1000))
+  local life = math.min(ARGV[3], math.max(math.floor(ARGV[3] - (time - ended) / 1000), 1000))
   redis.call('PEXPIRE', KEYS[1], life)
   redis.call('PEXPIRE', KEYS[3], life + linger)
   redis.call('PEXPIRE', KEYS[4], life + linger)
@@ -214,15 +245,12 @@ inline constexpr Script share{rights, R"(
 local held_by = holder()
 if redis.call('HGET', KEYS[5], 'token') == ARGV[1] then return 'shared' end
 if not may_store(held_by, ARGV[1], ARGV[2]) then return lost() end
-local time = redis.call('TIME')
-local marks = redis.call('HMGET', KEYS[5], 'part', 'broken')
-redis.call('DEL', KEYS[5])
-redis.call('HSET', KEYS[5], 'ended', string.format('%.0f', time[1] * 1000000 + time[2]),
-  unpack(ARGV, 5))
-if marks[2] then redis.call('HSET', KEYS[5], 'broken', marks[2]) end
+local part = redis.call('HGET', KEYS[5], 'part')
+clear_run()
+redis.call('HSET', KEYS[5], 'ended', string.format('%.0f', now()), unpack(ARGV, 5))
 local life = math.max(redis.call('PTTL', KEYS[2]), ARGV[3])
-redis.call('PEXPIRE', KEYS[5], life)
-if marks[1] == ARGV[1] then
+have_run_live(life)
+if part == ARGV[1] then
   redis.call('PEXPIRE', KEYS[6], life)
   redis.call('PEXPIRE', KEYS[7], life)
 end
@@ -239,17 +267,15 @@ return 'shared'
 inline constexpr Script mark{rights, R"(
 local held_by = holder()
 if redis.call('HGET', KEYS[8], 'token') == ARGV[1] then return 'stored' end
-if held_by ~= ARGV[1] and (held_by or ARGV[2] == '' or is_broken(ARGV[1])) then return 'lost' end
+if is_broken(ARGV[1]) or held_by ~= ARGV[1] and (held_by or ARGV[2] == '') then return 'lost' end
 if has_newer_mark(ARGV[2]) then
   if held_by then redis.call('DEL', KEYS[2]) end
   return 'lost'
 end
 local answer = 'forgotten'
 if redis.call('HGET', KEYS[5], 'forgotten') ~= ARGV[1] then
-  local time = redis.call('TIME')
   redis.call('DEL', KEYS[8])
-  redis.call('HSET', KEYS[8], 'ended', string.format('%.0f', time[1] * 1000000 + time[2]),
-    unpack(ARGV, 5))
+  redis.call('HSET', KEYS[8], 'ended', string.format('%.0f', now()), unpack(ARGV, 5))
   if ARGV[3] ~= '0' then redis.call('PEXPIRE', KEYS[8], ARGV[3]) end
   answer = 'stored'
 end
@@ -278,27 +304,28 @@ return 1
 )"};
 
 /// ARGV: token, the channel fail, for how long in ms a request of this run may still be on its way,
-/// and how long the released marker is to be there, as of let_go. Ends the run of a holder who was
-/// interrupted while a request was under way: takes back what it has stored or brought in, and has
-/// refused what it asked for and comes later. Returns 1.
+/// how long the released marker is to be there, as of let_go, and what the holder may have stored:
+/// "entry", "outcome" (that, or a mark) or "nothing". Ends the run of a holder who was interrupted
+/// while a request was under way: takes back what it may have stored, none of what others have with
+/// its token, and what it has brought in, and has refused what it asked for and comes later.
+/// Returns 1.
 inline constexpr Script withdraw{rights, R"(
-local function is_of_this_run(key) return redis.pcall('HGET', key, 'token') == ARGV[1] end
 if holder() == ARGV[1] then
   redis.call('DEL', KEYS[2])
   if ARGV[4] ~= '0' and redis.call('EXISTS', KEYS[1]) == 1 then
     redis.call('SET', KEYS[2], released, 'PX', ARGV[4])
   end
 end
-if is_of_this_run(KEYS[3]) and is_own() then
+if ARGV[5] == 'entry' and is_of_this_run(KEYS[3]) and is_own() then
   if not holder() then redis.call('DEL', KEYS[2]) end
   redis.call('DEL', KEYS[1], KEYS[3], KEYS[4])
 end
 lost()
-for _, key in ipairs({KEYS[5], KEYS[8]}) do
-  if is_of_this_run(key) then redis.call('DEL', key) end
+if ARGV[5] ~= 'nothing' then
+  if is_of_this_run(KEYS[5]) then clear_run() end
+  if is_of_this_run(KEYS[8]) then redis.call('DEL', KEYS[8]) end
 end
-redis.call('HSET', KEYS[5], 'broken', ARGV[1])
-if redis.call('PTTL', KEYS[5]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[5], ARGV[3]) end
+refuse(ARGV[1], ARGV[3])
 wake(ARGV[2], ARGV[1])
 return 1
 )"};
@@ -331,24 +358,26 @@ if ARGV[2] == '1' or redis.call('EXISTS', KEYS[1]) == 0 or is_own() then
   redis.call('DEL', KEYS[3], KEYS[4])
 end
 if redis.call('HGET', KEYS[5], 'fate') == '4' then
-  found = found + redis.call('DEL', KEYS[5])
+  clear_run()
+  found = found + 1
 end
 if held_by then
   redis.call('HSET', KEYS[5], 'forgotten', held_by)
-  redis.call('PEXPIRE', KEYS[5], math.max(redis.call('PTTL', KEYS[2]), 0) + ARGV[1])
+  have_run_live(math.max(redis.call('PTTL', KEYS[2]), 0) + ARGV[1])
   found = 1
 end
 return math.min(found, 1)
 )"};
 
-/// ARGV: the channel fail, lease in ms. Takes the lock from whoever holds it; that holder is told
-/// at its next renewal or at its run's end. Returns 1, or 0 when nobody holds it.
-inline constexpr Script break_lock{"", R"(
+/// ARGV: the channel fail, for how long in ms a request of the holder may still be on its way when
+/// the lock would have expired. Takes the lock from whoever holds it; that holder is told at its
+/// next renewal or at its run's end. Returns 1, or 0 when nobody holds it.
+inline constexpr Script break_lock{rights, R"(
 local held_by = holder()
 if not held_by then return 0 end
-redis.call('HSET', KEYS[5], 'broken', held_by)
-redis.call('PEXPIRE', KEYS[5], math.max(redis.call('PTTL', KEYS[2]), 0) + ARGV[2])
+local left = math.max(redis.call('PTTL', KEYS[2]), 0)
 redis.call('DEL', KEYS[2])
+refuse(held_by, left + ARGV[2])
 wake(ARGV[1], held_by)
 return 1
 )"};

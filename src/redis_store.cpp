@@ -13,6 +13,7 @@
 
 #include "src/error.hpp"
 #include "src/redis_entry.hpp"
+#include "src/redis_outcome.hpp"
 #include "src/redis_run.hpp"
 #include "src/redis_scripts.hpp"
 #include "src/redis_watch.hpp"
@@ -256,9 +257,9 @@ std::optional<bool> RedisStore::forget_entry(const Key& key, Whose whose, Types 
 
 bool RedisStore::break_lock(const Key& key) {
   const RedisNames names = session_.names(key);
-  const std::string lease = in_milliseconds(settings_.lease);
+  const std::string life = in_milliseconds(time_of_arrival(settings_.lease));
   return session_.about(key, [&] {
-    return session_.run_script(redis_scripts::break_lock, names, {names.fail, lease}).count() > 0;
+    return session_.run_script(redis_scripts::break_lock, names, {names.fail, life}).count() > 0;
   });
 }
 

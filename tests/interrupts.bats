@@ -355,22 +355,58 @@ in_store() {
   done
 }
 
-# The kernel has all of the request, and goes on to send it; the relay holds up this connection alone.
+# in_flight RELAY OPTION…: the kernel has all of the request, and goes on to send it, for seconds; the relay holds up this
+# connection alone.
 in_flight() {
-  says --store "redis+unix://$PWD/relay" -- 'head -c 120000 /dev/zero'
+  spawn "$HELPERS/slow_relay" "$PWD/$1" "$REDIS_SOCKET" --rate 30000 --only 1 1
+  await test -S "$1"
+  says --store "redis+unix://$PWD/$1" "${@:2}" -- 'head -c 120000 /dev/zero'
   await has_ended
   await is_asleep "$pid"
 }
 
-@test "what is on its way to a server when a signal comes, and arrives after all, is refused" {
+@test "what is on its way to a server when a signal comes, and arrives leases later, is refused" {
   only_on_a_server
-  spawn "$HELPERS/slow_relay" "$PWD/relay" "$REDIS_SOCKET" --rate 200000 --only 1 1
-  await test -S relay
-  in_flight
+  in_flight relay --lease 1s
   ends_by TERM
   await nobody_is_connected
   nothing_is_left
 }
+
+@test "so is what two holders have on their way, one after the other" {
+  only_on_a_server
+  in_flight first
+  ends_by TERM
+  in_flight second
+  ends_by TERM
+  await nobody_is_connected
+  nothing_is_left
+}
+
+# in_promise COMMAND LAST CONDITION: a run that others keep, interrupted on that condition. Its command stops the server
+# between COMMAND and LAST.
+in_promise() {
+  says --external --lease 15s --store-timeout 60s -- "$1; kill -STOP $REDIS_PID; $2"
+  await "$3"
+  ends_by TERM
+  kill -CONT "$REDIS_PID"
+  await nobody_is_connected
+  await nobody_holds
+}
+
+@test "what others have stored with the token of an interrupted holder is not taken back" {
+  only_on_a_server
+  # shellcheck disable=SC2016
+  local set='echo kept | "$MEMOLOCK_BIN" set --ttl 1h || exit' fail='"$MEMOLOCK_BIN" fail --status 7 </dev/null || exit'
+  in_promise "$set" 'exec sleep 60' renews
+  equal kept "$(memolock get --tag t --id x)"
+  memolock del --tag t --id x >/dev/null
+  in_promise "$fail" 'exec sleep 60' renews
+  equal 7 "$(redis hget t/run:x status)"
+  in_promise "$set" 'exit 3' publishes
+  equal kept "$(memolock get --tag t --id x)"
+}
+publishes() { has_ended && is_asleep "$pid"; }
 
 in_run_that_is_reported() {
   says --report report -- 'exec sleep 60'

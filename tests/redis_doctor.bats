@@ -636,11 +636,10 @@ first_broken() {
   patience=3
   declare -A breaks
   for word in exec exists get hget hmget multi pttl strlen time; do breaks[$word]=looks_up; done
-  for word in del eval hset pexpire set type; do breaks[$word]=runs_once; done
+  for word in del eval hdel hkeys hset pexpire set type; do breaks[$word]=runs_once; done
   for word in publish subscribe unsubscribe; do breaks[$word]=wakes_waiters; done
   for word in persist rename; do breaks[$word]=takes_large_values; done
   breaks[scan]=lists
-  breaks[hdel]=gives_way
   for word in $words; do
     [[ $word == +* ]] || continue
     # shellcheck disable=SC2086

@@ -204,6 +204,56 @@ lives_for_a_while() {
   store_is_clean
 }
 
+# What happens between the loss of a lock and the end of its run.
+another_stores() { get -- echo next >/dev/null; }
+another_fails() { run -3 get --cache-failures 1d -- sh -c 'exit 3'; }
+another_loses_its_lock() {
+  spawn_get --lease 10m -- held b true
+  await test -e b.started
+  equal 1 "$(memolock del --tag t --id x --lock)"
+  release b
+  finish $!
+}
+
+@test "a holder whose lock del --lock broke stores nothing, whatever happens before its run ends" {
+  for between in another_stores another_fails another_loses_its_lock; do
+    hold --lease 10m
+    equal 1 "$(memolock del --tag t --id x --lock)"
+    $between
+    memolock del --tag t --id x >/dev/null # what is newer would be reason enough
+    # as long as it may be asked for, and no longer
+    left=$(redis pttl t/run:x)
+    ((left > 600000 && left < 700000)) || fail "$between: refused for $left ms"
+    release a
+    finish $holder
+    equal "$between: 0" "$between: $status"
+    contains "$(<holder.err)" 'not stored'
+    run -1 memolock get --tag t --id x
+    redis flushall >/dev/null
+    rm a.started a.go
+  done
+}
+
+@test "a holder whose lock del --lock broke learns it though another with a short lease is forgotten" {
+  hold --lease 10m
+  equal 1 "$(memolock del --tag t --id x --lock)"
+  spawn_get --lease 300ms -- held b true
+  await test -e b.started
+  memolock del --tag t --id x >/dev/null
+  await renewed 3
+  left=$(redis pttl t/run:x)
+  ((left > 600000)) || fail "refused for $left ms"
+  release a
+  release b
+  finish_all
+}
+
+@test "a refusal whose time is over goes with the next outcome" {
+  redis hset t/run:x broken:old 1 >/dev/null
+  get -- echo made >/dev/null
+  equal 0 "$(redis exists t/run:x)"
+}
+
 @test "until the lease of a killed holder ends nobody takes over" {
   hold --lease 10m
   end $holder
