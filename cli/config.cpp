@@ -47,8 +47,7 @@ std::optional<std::string> read_text(const std::string& path) {
     throw cannot(error_text(errno));
   }
   struct stat info {};
-  if (fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode))
-    throw cannot("it is no regular file");
+  if (fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) throw cannot("not a regular file");
   std::string text;
   std::array<char, 4096> piece{};
   for (;;) {
@@ -59,27 +58,46 @@ std::optional<std::string> read_text(const std::string& path) {
   }
 }
 
+/// Behind the string that begins at `at`. One that does not end is for the library to refuse: it
+/// reads nothing after it.
+size_t end_of_string(std::string_view text, size_t at) {
+  const char quote = text[at];
+  const std::string three(3, quote);
+  const bool has_lines = text.substr(at).starts_with(three);
+  for (at += has_lines ? 3 : 1; at < text.size(); ++at) {
+    if (text[at] == '\\' && quote == '"') {
+      ++at;
+    } else if (has_lines && text.substr(at).starts_with(three)) {
+      // Two more are the string's last characters.
+      return std::min({text.find_first_not_of(quote, at), at + 5, text.size()});
+    } else if (!has_lines && text[at] == quote) {
+      return at + 1;
+    }
+  }
+  return text.size();
+}
+
 /// The library makes a table for each part of a dotted key, one in the other, and recurses to
-/// destroy them. So many parts are no key of ours. Dots in quotes and comments do not count.
+/// destroy them. No key of memolock's has that many parts. Dots in strings and comments are not
+/// counted.
 void refuse_deep_keys(std::string_view text, const std::string& path) {
   constexpr size_t most_dots = 100;
-  size_t line = 1;
   size_t dots = 0;
-  char quote = '\0';  // the one that is open
-  for (const char c : text) {
-    if (c == '\n') {
-      ++line;
-      dots = 0;
-      quote = '\0';
-    } else if (quote != '\0') {
-      if (c == quote) quote = '\0';
-    } else if (c == '"' || c == '\'') {
-      quote = c;
+  for (size_t at = 0; at < text.size();) {
+    const char c = text[at];
+    if (c == '"' || c == '\'') {
+      at = end_of_string(text, at);
     } else if (c == '#') {
-      quote = '\n';
-    } else if (c == '.' && ++dots > most_dots) {
-      throw usage_error(
-          fmt::format("{}: line {}: its keys have more than {} parts", path, line, most_dots));
+      at = std::min(text.find('\n', at), text.size());
+    } else {
+      if (std::string_view("\n=,[]{}").find(c) != std::string_view::npos) dots = 0;  // no key's
+      if (c == '.' && ++dots > most_dots) {
+        const auto line = 1 +
+                          std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(at), '\n');
+        throw usage_error(
+            fmt::format("{}: line {}: a key has more than {} parts", path, line, most_dots));
+      }
+      ++at;
     }
   }
 }

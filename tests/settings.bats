@@ -133,6 +133,18 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
       refused 'line 2' bash -c 'ulimit -s 256; exec "$0" ls' "$MEMOLOCK_BIN"
     done
   done
+  for opening in '"\""' "'\'" '"" = """a\"""""" #'$'\n''x' '"" = """a""""" # "'$'\n''x' "'' = '''a''''' # '"$'\n''x'; do
+    config "$opening$(times 200000 .a) = 1"
+    refused 'a key has more than 100 parts' bash -c 'ulimit -s 256; exec "$0" ls' "$MEMOLOCK_BIN"
+  done
+  for quotes in '"""' "'''"; do
+    config "tag = $quotes"'"t" # '"'t'$(times 200 .).$quotes"
+    run -0 --separate-stderr memolock ls
+    equal '' "$stderr"
+    config "key-env = [$quotes"$'\n'"$(times 200 .)"$'\n'"$quotes, $(times 200 '1.5, ')]"
+    run -0 --separate-stderr memolock ls
+    equal '' "$stderr"
+  done
   config 'tag = "a.b"' "$(times 200 '#.')"
   config "key-env = [$(times 200 '"a.b",')]"
   run -0 --separate-stderr memolock ls
