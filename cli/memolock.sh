@@ -25,13 +25,16 @@ if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
       memolock get --ttl "$_memo_ttl" -- "$@"
       return
     fi
-    _memo_text=$(_memo_script "$1") || return
-    if ! _memo_is_read_back "$_memo_text"; then
+    _memo_text=$(_memo_definitions "$1") || return
+    if ! _memo_is_read_back "$_memo_text" "$1"; then
       [ "${MEMOLOCK_LOG-}" = quiet ] \
-        || printf 'memolock: memo: %s runs each time: the shell misprints its here-documents\n' "$1" >&2
+        || printf 'memolock: memo: %s runs each time: %s cannot print its definition correctly\n' \
+          "$1" "${BASH_VERSION:+bash}${ZSH_VERSION:+zsh}" >&2
       "$@"
       return
     fi
+    _memo_text="$_memo_text
+"'"$0" "$@"'
     if [ -n "${ZSH_VERSION-}" ]; then
       memolock get --ttl "$_memo_ttl" -- zsh -fc "$_memo_text" "$@"
     else
@@ -40,8 +43,8 @@ if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
     fi
   }
 
-  # _memo_script FUNCTION: what defines it and those of MEMO_FUNCTIONS, and then calls what is $0.
-  _memo_script() {
+  # _memo_definitions FUNCTION: what defines it and those of MEMO_FUNCTIONS.
+  _memo_definitions() {
     local _memo_name _memo_names
     _memo_name=$1
     _memo_names="${MEMO_FUNCTIONS-} "
@@ -57,22 +60,23 @@ if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
       _memo_name=${_memo_names%% *}
       _memo_names=${_memo_names#"$_memo_name"}
     done
-    printf '%s\n' '"$0" "$@"'
   }
 
-  # _memo_is_read_back TEXT: whether the shell reads what it has printed as the same functions. bash prints some
-  # here-documents behind the wrong line. What it makes of that may be valid, but is another command; so it is to
-  # print it once more. That costs a start of the shell, and nothing where there is no here-document.
+  # _memo_is_read_back TEXT FUNCTION: whether the shell reads the definitions that it has printed as the same functions.
+  # bash prints some here-documents behind the wrong line, and a name too many for some coprocesses. What it makes of
+  # that may be valid, but is another command; so a fresh bash is to define the functions and print them once more. Data
+  # of a misplaced here-document might be commands there: it can start no program and write no file. That costs a start
+  # of the shell, and nothing where there is neither.
   _memo_is_read_back() {
-    local _memo_again
-    case $1 in *'<<'*) ;; *) return 0 ;; esac
+    case $1 in *'<<'* | *coproc*) ;; *) return 0 ;; esac
     if [ -n "${ZSH_VERSION-}" ]; then
       zsh -fnc "$1" 2>/dev/null
     else
-      _memo_again=$(printf '%s\n' "$1" | BASH_ENV='' "$BASH" --pretty-print -O extglob 2>/dev/null) || return
-      # now and then it begins with an empty line
-      [ "${_memo_again#"
-"}" = "$1" ]
+      [ "$("$BASH" -p -O extglob -c "PATH=; set -r
+$1
+$(typeset -f _memo_definitions)"'
+MEMO_FUNCTIONS=$1
+_memo_definitions "$0"' "$2" "${MEMO_FUNCTIONS-}" </dev/null 2>/dev/null)" = "$1" ]
     fi
   }
 fi
