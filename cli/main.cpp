@@ -28,7 +28,7 @@ constexpr int own_error = 125;
 
 /// Whoever worded it, and whatever it quotes: one line, which moves no cursor.
 void print_line(std::string_view line) {
-  (void)write_all(STDERR_FILENO, "memolock: " + escape_controls(line) + "\n");
+  write_message("memolock: " + escape_controls(line) + "\n");
 }
 
 /// Where a caller has closed one of the three streams, a file opened here must not end up in its
@@ -108,7 +108,7 @@ std::string in_words(const std::exception& exception) {
 /// With what it takes of memory, and without where there is none.
 void print_error(const std::exception& exception) noexcept {
   if (failure_of([&] { print_line(in_words(exception)); }))
-    (void)write_all(STDERR_FILENO, "memolock: out of memory\n");
+    write_message("memolock: out of memory\n");
 }
 
 /// The end of an exception that nobody could catch, as in a thread: the C++ library has words, and

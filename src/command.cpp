@@ -557,7 +557,9 @@ class Run {
   bool left_ = false;
 };
 
-Command::Command(Launch launch, Signals& signals) : launch_(std::move(launch)), signals_(signals) {}
+Command::Command(Launch launch, Signals& signals) : launch_(std::move(launch)), signals_(signals) {
+  if (is_message_dropped()) throw interruption();
+}
 Command::~Command() = default;
 
 void Command::start_plain() {
@@ -597,7 +599,7 @@ Ending Command::finish(const std::function<void()>& refused) noexcept {
     run_->see_through(*child_, launch_, refused, ending);
     read_error_ = run_->read_error();
     child_->let_go();
-    if (ending.unknown && !spool_) (void)write_all(STDERR_FILENO, line_of_unknown);
+    if (ending.unknown && !spool_) write_message(line_of_unknown);
   } else {
     if (child_) insist([&] { return waitpid(child_->pid(), nullptr, 0); });
     ending.end = End::not_started;
@@ -619,7 +621,7 @@ void Command::say_not_started() noexcept {
     if (spool_ && spool_->append(Stream::err, text)) {
       outlets_[1]->advance(text.size());
     } else {
-      (void)write_all(STDERR_FILENO, text);
+      write_message(text);
     }
   });
 }

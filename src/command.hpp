@@ -59,7 +59,8 @@ struct Ending {
 /// no way back from there to running it again, and whoever holds its Ending knows that it has run.
 class Command {
  public:
-  /// Keeps a reference to `signals`.
+  /// Keeps a reference to `signals`. Throws Error(interrupted) when a message has been dropped for
+  /// one of them.
   Command(Launch launch, Signals& signals);
   ~Command();
   Command(const Command&) = delete;

@@ -1,14 +1,18 @@
 #include "src/signals.hpp"
 
+#include <limits.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 
 #include "src/error.hpp"
+#include "src/insist.hpp"
 
 namespace memolock {
 namespace {
@@ -23,6 +27,30 @@ bool is_ignored(int signal) {
 }
 
 constexpr std::array passed_on{SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+// Whether one of those has been handed out.
+std::atomic<bool> interrupted = false;
+std::atomic<bool> message_dropped = false;
+
+/// Whether one of those has been handed out, or is to be.
+bool is_interrupted() noexcept {
+  sigset_t pending;
+  sigemptyset(&pending);
+  (void)sigpending(&pending);
+  return interrupted || std::any_of(passed_on.begin(), passed_on.end(),
+                                    [&](int signal) { return sigismember(&pending, signal) == 1; });
+}
+
+/// Waits until stderr takes something; false: this is given up for a signal.
+bool await_stderr() noexcept {
+  constexpr std::chrono::milliseconds step{100};
+  for (;;) {
+    std::array<pollfd, 1> waiting{{{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0}}};
+    const int ready = poll_for(waiting, step);
+    if (ready > 0 || (ready < 0 && errno != EINTR)) return true;
+    if (is_interrupted()) return false;
+  }
+}
 
 /// Whether a process that does nothing about it is ended by it. Not those that a write may send.
 bool is_deadly(int signal) {
@@ -95,6 +123,7 @@ std::optional<Signals::Received> Signals::take() noexcept {
     return std::nullopt;
   const auto number = static_cast<int>(info.ssi_signo);
   const bool to_command = std::find(passed_on.begin(), passed_on.end(), number) != passed_on.end();
+  if (to_command) interrupted = true;
   return Received{number, to_command, info.ssi_code == SI_KERNEL};
 }
 
@@ -121,6 +150,26 @@ void Signals::drop_signals_of_writes() const noexcept {
   while (sigtimedwait(&signals, nullptr, &at_once) > 0) {
   }
 }
+
+void write_message(std::string_view text) noexcept {
+  // A pipe that is said to be writable takes so much without blocking.
+  constexpr size_t step = PIPE_BUF;
+  while (!text.empty()) {
+    if (!await_stderr()) {
+      message_dropped = true;
+      return;
+    }
+    const ssize_t put = insist(
+        [&] { return write(STDERR_FILENO, text.data(), std::min(text.size(), step)); });
+    if (put >= 0) {
+      text.remove_prefix(static_cast<size_t>(put));
+    } else if (errno != EAGAIN && errno != EINTR) {
+      return;
+    }
+  }
+}
+
+bool is_message_dropped() noexcept { return message_dropped; }
 
 void leave_no_core() {
   if (core_limit) return;

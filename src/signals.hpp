@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <optional>
+#include <string_view>
 
 #include "src/descriptor.hpp"
 
@@ -56,6 +57,12 @@ class Signals {
   sigset_t taken_{};
   bool ignored_children_ = false;
 };
+
+/// Writes a message of memolock's own to stderr, as long as that takes, but gives up once INT,
+/// TERM, HUP or QUIT has come: they may be blocked, and who reads stderr may have stalled.
+void write_message(std::string_view text) noexcept;
+/// Whether it has given up one.
+[[nodiscard]] bool is_message_dropped() noexcept;
 
 /// From now on this process leaves no core file, for it holds a secret. A child gets its own limit
 /// back with Signals::restore.

@@ -20,15 +20,15 @@ teardown() {
 
 # ---- a call, without a terminal or with one ----
 
-# call WORD…: memolock in the background, started by what is in $within; what it prints goes to the file out, or to $to.
-# Its own id is in $pid, and what is waited for in $caller.
+# call WORD…: memolock in the background, started by what is in $within; what it prints goes to the files out and err, or
+# to $to and $errors_to. Its own id is in $pid, and what is waited for in $caller.
 within=()
 call() {
   rm -f pid command.pid
   cat >call <<END
 echo \$\$ >pid.new
 mv pid.new pid
-exec ${within[@]@Q} ${MEMOLOCK_BIN@Q} ${@@Q} ${from+<$from} >${to-out} 2>err
+exec ${within[@]@Q} ${MEMOLOCK_BIN@Q} ${@@Q} ${from+<$from} >${to-out} 2>${errors_to-err}
 END
   if [[ $at == terminal ]]; then
     SHELL=$(command -v bash) spawn script -qec 'exec bash call' /dev/null <&8 >typescript 2>&1
@@ -467,4 +467,22 @@ in_replay() {
   exec 4<>pipe
   to=pipe
   each_signal in_replay entry_is_left
+}
+
+in_message() {
+  case $verb in
+    get) ask -v ;;
+    fail) ask --id x --token nobody ;;
+    set) ask --token nobody ;;
+  esac
+  await is_at_messages
+}
+is_at_messages() { grep -qE 'pipe|poll' "/proc/$pid/wchan"; }
+
+@test "while a message is written to who does not read it" {
+  mkfifo messages
+  exec 4<>messages
+  dd if=/dev/zero bs=4096 count=1000 oflag=nonblock status=none of=messages 2>/dev/null || true
+  errors_to=messages
+  for verb in get set fail; do each_signal in_message; done
 }

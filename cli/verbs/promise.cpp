@@ -113,7 +113,10 @@ template <typename Work>
 Exit until_signal(const Work& work) {
   Signals signals;
   try {
-    return work(signals.descriptor());
+    const Exit exit = work(signals.descriptor());
+    if (exit.status == 0) return exit;  // it is stored
+    const auto received = signals.take();
+    return received ? Exit{128 + received->number, received->number} : exit;
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::interrupted) throw;
     const Outcome outcome = end_by_signal(signals);
