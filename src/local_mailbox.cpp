@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <utility>
@@ -13,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "src/error.hpp"
+#include "src/local_entry.hpp"
 
 namespace memolock {
 namespace {
@@ -27,7 +29,7 @@ std::string renewal(std::optional<Nanoseconds> life) {
                      std::chrono::duration_cast<milliseconds>(*life).count());
 }
 
-/// For how long the line has the promise live; nothing: it is no renewal.
+/// For how long the line has the promise live; nothing: it is not a renewal.
 std::optional<Nanoseconds> life_in(std::string_view line, Nanoseconds lease) noexcept {
   if (!line.starts_with(word_renew)) return std::nullopt;
   line.remove_prefix(word_renew.size());
@@ -55,7 +57,7 @@ Mailbox::Mailbox(Descriptor fifo)
       buffer_(std::make_unique_for_overwrite<char[]>(capacity_)) {}
 
 std::optional<Nanoseconds> Mailbox::read(Nanoseconds lease) noexcept {
-  // What is longer than any record, and has no end, is none.
+  // Bytes without a line feed that are longer than any record are dropped.
   if (kept_ > PIPE_BUF) kept_ = 0;
   const ssize_t got = ::read(fifo_.get(), buffer_.get() + kept_, capacity_ - kept_);
   if (got <= 0) return std::nullopt;
@@ -78,7 +80,7 @@ MailboxSender MailboxSender::open(int folder, std::string name) {
   return sender;
 }
 
-/// A FIFO that blocks nobody here; empty when the name is none.
+/// A FIFO that blocks nobody here; empty when the name is not that of one.
 Descriptor MailboxSender::open_end(int flags) const {
   constexpr int always = O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
   Descriptor end(openat(folder_.get(), name_.c_str(), flags | always));
@@ -87,18 +89,23 @@ Descriptor MailboxSender::open_end(int flags) const {
   return end;
 }
 
-/// The end for reading is closed again before anything is written, or there would seem to be a
-/// reader.
-bool MailboxSender::empty() const {
+/// What is left still has the holder look, and the last renewal in it stays: this process may end
+/// before it has written its own. The end for reading is closed again before that, or there would
+/// seem to be a reader.
+bool MailboxSender::make_room() const {
   const Descriptor reader = open_end(O_RDONLY);
   struct stat mine {};
   struct stat its {};
   if (!reader || fstat(fifo_.get(), &mine) != 0 || fstat(reader.get(), &its) != 0) return false;
   if (mine.st_ino != its.st_ino || mine.st_dev != its.st_dev) return false;  // another run's
-  const size_t size = size_of(reader.get());
-  const auto buffer = std::make_unique_for_overwrite<char[]>(size);
-  (void)!::read(reader.get(), buffer.get(), size);
+  // As much as a write may need; the rest of a line is not taken for one.
+  std::array<char, PIPE_BUF> oldest{};
+  (void)!::read(reader.get(), oldest.data(), oldest.size());
   return true;
+}
+
+bool MailboxSender::is_open() const noexcept {
+  return fifo_ && is_named(folder_.get(), name_, fifo_.get());
 }
 
 bool MailboxSender::look() const noexcept {
@@ -114,9 +121,9 @@ bool MailboxSender::renew(std::optional<Nanoseconds> life) const {
   for (int tries = 0; tries < most_tries; ++tries) {
     const int error = try_write(fifo_.get(), line);
     if (error != EAGAIN) return error == 0;
-    // Its holder does not read while the command runs. All that is in it is older: renewals, which
-    // this one replaces, and words that have the holder look, as this one does, too.
-    if (!empty()) return false;
+    // Its holder does not read while the command runs. The oldest in it are not needed: renewals,
+    // which later ones replace, and words that have the holder look, as all the others do, too.
+    if (!make_room()) return false;
   }
   throw store_error("cannot renew the promise: its mailbox is full again and again");
 }

@@ -40,23 +40,26 @@ class Mailbox {
 };
 
 /// The end that the others have. None of its calls waits for the holder. They return false when
-/// nobody reads it any more.
+/// nobody reads it any more; but while another sender makes room in a full mailbox, that one seems
+/// to read it.
 class MailboxSender {
  public:
   /// The mailbox `name` in `folder`; empty when the run has none, or nobody reads it.
   [[nodiscard]] static MailboxSender open(int folder, std::string name);
 
   explicit operator bool() const { return static_cast<bool>(fifo_); }
+  /// Whether the holder has not ended the promise. Of one that was killed this is not known.
+  [[nodiscard]] bool is_open() const noexcept;
 
   [[nodiscard]] bool look() const noexcept;
   /// Nothing: for the lease that the promise was made with. Into a full mailbox goes this renewal
-  /// in place of those that are in it. Throws Error(store) when that cannot be done.
+  /// in place of the oldest in it. Throws Error(store) when that cannot be done.
   [[nodiscard]] bool renew(std::optional<Nanoseconds> life) const;
 
  private:
   [[nodiscard]] Descriptor open_end(int flags) const;
-  /// Takes all that is in it. False: it is gone.
-  [[nodiscard]] bool empty() const;
+  /// Takes the oldest PIPE_BUF bytes that are in it. False: it is gone.
+  [[nodiscard]] bool make_room() const;
 
   Descriptor folder_;
   std::string name_;

@@ -1,9 +1,11 @@
 #include "src/local_promise.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -58,7 +60,7 @@ class LocalPromise final : public Promise {
     spool()->join();
     if (const int error = write_all_at(spool()->file(Stream::out), encode(record), 0))
       throw system_error("cannot write " + path_ + '/' + draft_, error);
-    if (live_ && mailbox_) return hand_in();
+    if (live_ && mailbox_) return hand_in(record);
     // There is nobody to hand it to. What his run leaves, the holder stores over it.
     if (renameat(folder_.get(), draft_.c_str(), folder_.get(), files_.entry.c_str()) != 0)
       throw system_error("cannot write " + path_ + '/' + files_.entry, errno);
@@ -69,20 +71,33 @@ class LocalPromise final : public Promise {
 
   [[nodiscard]] bool renew(std::optional<Nanoseconds> life) override {
     // Without a mailbox the lock lives as long as its holder.
-    return mailbox_ ? mailbox_.renew(life) : static_cast<bool>(live_);
+    return mailbox_ ? mailbox_.renew(life) && is_going_on() : static_cast<bool>(live_);
   }
 
  private:
-  bool hand_in() {
+  bool hand_in(const Record& record) {
     const std::string answer = files_.answer(run_.token);
     const int folder = folder_.get();
     if (linkat(folder, draft_.c_str(), folder, answer.c_str(), 0) != 0) {
       if (errno == EEXIST) return false;
       throw system_error("cannot write " + path_ + '/' + answer, errno);
     }
-    if (mailbox_.look()) return true;
+    if ((mailbox_.look() && is_going_on()) || is_taken(record)) return true;
     remove(answer);
     return false;
+  }
+
+  /// Whether the holder lives, and has not ended the promise. Asked after it was told something, of
+  /// which another sender may be the only reader.
+  [[nodiscard]] bool is_going_on() const noexcept {
+    std::array<pollfd, 1> wake{{{.fd = live_.wake.get(), .events = 0, .revents = 0}}};
+    return mailbox_.is_open() && poll_for(wake, Nanoseconds(0)) == 0;
+  }
+
+  /// Whether the run that is over has ended with this answer.
+  [[nodiscard]] bool is_taken(const Record& record) const {
+    const auto run = LocalEntry::open(live_.file.duplicate());
+    return run && run->record().fate != Fate::running && run->record().ended == record.ended;
   }
 
   void remove(const std::string& name) const { unlinkat(folder_.get(), name.c_str(), 0); }

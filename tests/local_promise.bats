@@ -20,6 +20,9 @@ set_it() { timeout 60 "$MEMOLOCK_BIN" set --tag t --id x --token "$token" --ttl 
 # queue COUNT LINE: so many lines, in the mailbox; those that fill it without a COUNT.
 queue() { yes "${@: -1}" | head -n "${1:-1000000}" | dd obs=4096 oflag=nonblock status=none of="$mailbox" 2>/dev/null || true; }
 
+# fill LINE: as many whole lines as it takes.
+fill() { yes "$1" | dd obs=$((4096 / (${#1} + 1) * (${#1} + 1))) count=1000 oflag=nonblock status=none of="$mailbox" 2>/dev/null || true; }
+
 # lives_on: the command ends, and the promise lives past a lease of 200 ms that began after that.
 lives_on() {
   release command
@@ -31,13 +34,24 @@ lives_on() {
   memolock del --tag t --id x >/dev/null
 }
 
-@test "into a full mailbox goes a renewal in place of those that are in it, and nobody waits" {
+@test "into a full mailbox goes a renewal in place of the oldest in it, and nobody waits" {
   for life in 1000 20; do
     begin --lease 50ms
-    queue '' "renew $life"
+    fill "renew $life"
     renew --lease 1h
     lives_on
   done
+}
+
+@test "a renewer that is killed while it makes room in a full mailbox takes no renewal from those who made it" {
+  begin --lease 50ms
+  fill 'renew 3600000'
+  rm -f trace
+  # at its second write into the mailbox
+  run -137 strace -qq -o trace -P "$mailbox" -e trace=write -e inject=write:error=EINTR:signal=KILL:when=2 \
+    "$MEMOLOCK_BIN" renew --tag t --id x --token "$token" --lease 10ms
+  contains "$(<trace)" EAGAIN
+  lives_on
 }
 
 @test "renewals are read whole, however many there are" {
@@ -79,4 +93,28 @@ lives_on() {
   end "$promised"
   run --separate-stderr -1 renew
   one_own_line "$stderr"
+}
+
+# is_open PID: whether this process has opened the mailbox.
+is_open() { [[ -n $(find "/proc/$1/fd" -lname '*.promise' 2>/dev/null) ]]; }
+
+@test "an answer to a holder that has died is refused also while somebody else reads its mailbox" {
+  mkfifo stdin
+  for verb in set fail; do
+    begin --lease 1h
+    # as who makes room in it
+    exec {reader}<>"$mailbox" {writer}<>stdin
+    options=(--tag t --id x --token "$token")
+    [[ $verb == fail ]] || options+=(--ttl 1h)
+    spawn "$MEMOLOCK_BIN" $verb "${options[@]}" <stdin 2>err {writer}>&-
+    setter=$!
+    await is_open $setter
+    end "$promised"
+    exec {writer}>&-
+    finish $setter
+    equal "$verb 1" "$verb $status"
+    one_own_line "$(<err)"
+    equal '' "$(compgen -G "$MEMOLOCK_CACHE_DIR/t/*.answer*" || true)"
+    exec {reader}>&-
+  done
 }
