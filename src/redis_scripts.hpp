@@ -99,13 +99,14 @@ end
 local function have_run_live(life)
   if redis.call('PTTL', KEYS[5]) < tonumber(life) then redis.call('PEXPIRE', KEYS[5], life) end
 end
+local function refusal(token) return 'broken:' .. token end
 local function refuse(token, life)
-  local field = 'broken:' .. token
+  local field = refusal(token)
   redis.call('HDEL', KEYS[5], field)
   redis.call('HSET', KEYS[5], field, string.format('%.0f', now() + life * 1000))
   have_run_live(life)
 end
-local function is_broken(token) return redis.call('HGET', KEYS[5], 'broken:' .. token) end
+local function is_broken(token) return redis.call('HGET', KEYS[5], refusal(token)) end
 local function clear_run()
   local time, latest = now(), 0
   redis.call('HDEL', KEYS[5], 'token')
