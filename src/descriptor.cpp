@@ -67,6 +67,18 @@ int copy_by_hand(int from, uint64_t offset, uint64_t length, int to) noexcept {
   return 0;
 }
 
+/// Whether a pipe takes so many bytes now; true of what is not a pipe. How many of its pages are in
+/// use is not to be had, only how many bytes are in them: of two neighbours they fill more than
+/// one, except where the first page has been read in part.
+bool has_room(int pipe, size_t size) noexcept {
+  const int capacity = fcntl(pipe, F_GETPIPE_SZ);
+  if (capacity < 0) return true;
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const auto held = static_cast<size_t>(bytes_in(pipe));
+  const size_t used = held == 0 ? 0 : 2 * (held / page) + 2;
+  return used + (size + page - 1) / page <= static_cast<size_t>(capacity) / page;
+}
+
 enum class Way { splice, copy_file_range, sendfile };
 
 Way way_to(int to) noexcept {
@@ -153,6 +165,7 @@ int write_all(int to, std::string_view bytes) noexcept {
 }
 
 int try_write(int to, std::string_view bytes) noexcept {
+  if (bytes.size() > PIPE_BUF && !has_room(to, bytes.size())) return EAGAIN;
   while (!bytes.empty()) {
     const ssize_t put = write(to, bytes.data(), bytes.size());
     if (put >= 0) {

@@ -70,8 +70,9 @@ enum class Ready { readable, interrupted, timed_out };
 [[nodiscard]] int write_all(int to, std::string_view bytes) noexcept;
 
 /// Writes `bytes` to a FIFO or device that this process itself has opened with O_NONBLOCK, and
-/// never waits. Returns 0 or the errno: EAGAIN when it is full (of more than PIPE_BUF bytes, the
-/// front may have been written). Into a regular file it writes all of them.
+/// never waits. Returns 0 or the errno: EAGAIN when it is full. Of more than PIPE_BUF bytes the
+/// front may have been written to a device, and to a FIFO that others write to at the same time.
+/// Into a regular file it writes all of them.
 [[nodiscard]] int try_write(int to, std::string_view bytes) noexcept;
 
 /// Writes all of `bytes` at `offset`. Returns 0 or the errno.

@@ -88,6 +88,28 @@ reported() {
   exec {reader}>&-
 }
 
+@test "a report that a FIFO cannot take whole is not begun" {
+  mkfifo report
+  long=$(printf '\1%.0s' {1..1000})
+  # what is in it: pages that are full, and pages that are half full
+  for size in 4096 2049; do
+    exec {reader}<>report
+    dd if=/dev/zero bs=$size count=15 status=none of=report
+    run --separate-stderr -0 get --id "$long" --report report -- echo x
+    one_own_line "$stderr"
+    contains "$stderr" 'cannot write the report report: its reader does not read'
+    get --report report -- echo x
+    head -c $((15 * size)) <&$reader >/dev/null
+    read -r -t 30 -u "$reader" line
+    equal '"x"' "$(jq .id <<<"$line")"
+    # an empty one takes it
+    get --id "$long" --report report -- echo x
+    read -r -t 30 -u "$reader" line
+    equal 1000 "$(jq -r .id <<<"$line" | tr -d '\n' | wc -c)"
+    exec {reader}>&-
+  done
+}
+
 @test "what becomes of a limited wait is reported" {
   memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- echo old
   spawn_get --ttl 1ms -- held a true
