@@ -36,6 +36,11 @@ void leave_streams() {
   close(nothing);
 }
 
+void leave_what_is_callers() {
+  leave_streams();
+  close_inherited();
+}
+
 /// As waitpid(2), for as long as it takes.
 void await_end(pid_t child) noexcept {
   while (child > 0 && waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
@@ -48,25 +53,28 @@ pid_t awaited = -1;
 }  // namespace
 
 Side split_off() {
-  const bool waits = ends_namespace();
+  const bool first_here = ends_namespace();
+  const bool next_is_first = next_process_begins_namespace();
   const pid_t between = fork();
   if (between != 0) {
-    if (waits) {
+    if (first_here) {
       awaited = between;
-    } else {
+    } else if (!next_is_first) {
       await_end(between);
     }
     return Side::caller;
   }
   // The one between leads the new session, so that the copy can never get a terminal, and ends at
-  // once, so that the copy is nobody's child.
+  // once, so that the copy is nobody's child; but not where the copy would end with it.
   setsid();
   if (const pid_t copy = fork(); copy != 0) {
-    if (waits) await_end(copy);
+    if (first_here || next_is_first) {
+      leave_what_is_callers();
+      await_end(copy);
+    }
     _exit(EXIT_SUCCESS);
   }
-  leave_streams();
-  close_inherited();
+  leave_what_is_callers();
   return Side::background;
 }
 

@@ -55,7 +55,7 @@ bool redirect(int from, int stream) noexcept {
   const pid_t self = getpid();
   if (plan.lifeline >= 0) insist([&] { return write(plan.lifeline, &self, sizeof self); });
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != plan.parent) _exit(128 + SIGKILL);  // it died before the line above took hold
+  if (!is_parent(plan.parent)) _exit(128 + SIGKILL);  // it died before the line above took hold
   if (redirect(plan.in, STDIN_FILENO) && redirect(plan.out, STDOUT_FILENO) &&
       redirect(plan.err, STDERR_FILENO)) {
     plan.signals->restore();
@@ -191,7 +191,7 @@ Child::Child(const ChildStart& start, Signals& signals) : leads_group_(!has_term
   const std::vector<char*> argv = pointers(start.argv);
   const std::vector<char*> environment = pointers(start.environment);
   // Here, for it copies this process's memory, which is still small.
-  if (leads_group_) watchdog_.start();
+  if (leads_group_ && !next_process_begins_namespace()) watchdog_.start();
   if (!watchdog_.is_there()) signals.take_all();
   const Plan plan{argv.data(),  environment.data(),   start.in, start.out, start.err,
                   leads_group_, watchdog_.lifeline(), getpid(), &signals};

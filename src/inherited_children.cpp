@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -97,7 +98,7 @@ void leave_inherited_children() noexcept {
 
   if (process == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != old_process) _exit(128 + SIGKILL);  // it died before the line above took hold
+    if (!is_parent(old_process)) _exit(128 + SIGKILL);  // it died before the line above took hold
     // Else a signal to the group would come twice; on a terminal job control needs the group.
     if (!has_terminal()) setpgid(0, 0);
     has_left = true;
@@ -108,6 +109,20 @@ void leave_inherited_children() noexcept {
 }
 
 bool has_inherited_children() noexcept { return has_kept; }
+
+bool is_parent(pid_t process) noexcept {
+  const pid_t parent = getppid();
+  return parent == process || parent == 0;  // 0: it has no number here
+}
+
+bool next_process_begins_namespace() noexcept {
+  constexpr auto link = "/proc/self/ns/pid_for_children";
+  char target = 0;
+  if (readlink(link, &target, 1) >= 0 || errno != ENOENT) return false;
+  // Before Linux 4.12 there is no such link.
+  struct stat ignored {};
+  return lstat(link, &ignored) == 0;
+}
 
 bool ends_namespace() noexcept { return getpid() == 1 || (has_left && getppid() == 1); }
 

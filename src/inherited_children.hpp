@@ -1,6 +1,8 @@
 // Children that a shell started before it became memolock with exec: none of the command's.
 #pragma once
 
+#include <sys/types.h>
+
 namespace memolock {
 
 /// If this process has children, leaves them: what called goes on in a new process, which has no
@@ -16,6 +18,15 @@ void leave_inherited_children() noexcept;
 /// Whether this process has them still, as no other process was to be had: it can run no command
 /// but by becoming it.
 [[nodiscard]] bool has_inherited_children() noexcept;
+
+/// Whether `process`, which has started this one, is still its parent. Where this process was
+/// started into another process namespace (`unshare --pid`), that is not known: true.
+[[nodiscard]] bool is_parent(pid_t process) noexcept;
+
+/// Whether the next process that is started will be the first of a process namespace (`unshare
+/// --pid` without `--fork`). With the end of that one all others in it end, and none can be started
+/// any more.
+[[nodiscard]] bool next_process_begins_namespace() noexcept;
 
 /// Whether all processes of this process namespace end with this one: it is the first of them, or
 /// goes on for that.

@@ -209,6 +209,15 @@ nobody_runs() { ! memolock ls | grep -q running; }
   equal old "$(<out)"
 }
 
+@test "where the run in the background begins a namespace, it goes on to its end, and nobody waits for it" {
+  unshare -p true 2>/dev/null || skip 'cannot make a namespace here'
+  old
+  run --separate-stderr -0 timeout 20 unshare -p "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --stale 1h -- held a echo new 3>&-
+  release a
+  equal old "$output"
+  await refreshed new
+}
+
 @test "the run in the background leaves no process but its own unreaped" {
   unshare -pf --mount-proc true 2>/dev/null || skip 'cannot make a namespace here'
   old
