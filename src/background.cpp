@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "src/inherited_children.hpp"
+#include "src/signals.hpp"
 
 namespace memolock {
 namespace {
@@ -81,9 +82,8 @@ Side split_off() {
 void await_background() noexcept {
   if (awaited < 0) return;
   // The kernel keeps those that would end it from the first process.
-  sigset_t ends;
-  sigemptyset(&ends);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD}) sigaddset(&ends, signal);
+  sigset_t ends = signals_of_interruption();
+  sigaddset(&ends, SIGCHLD);
   sigprocmask(SIG_BLOCK, &ends, nullptr);
   while (waitpid(awaited, nullptr, WNOHANG) == 0) {
     siginfo_t received{};

@@ -26,6 +26,9 @@ bool is_ignored(int signal) {
   return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
+/// Whether memolock was started with it blocked. After block_signals_of_writes().
+bool was_blocked(int signal) { return sigismember(&*mask_found, signal) == 1; }
+
 constexpr std::array passed_on{SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
 // Whether one of those has been handed out.
@@ -95,11 +98,17 @@ void block_signals_of_writes() noexcept {
   mask_found = found;
 }
 
+sigset_t signals_of_interruption() noexcept {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : passed_on)
+    if (!is_ignored(signal) && !was_blocked(signal)) sigaddset(&signals, signal);
+  return signals;
+}
+
 Signals::Signals() {
   block_signals_of_writes();
-  sigemptyset(&taken_);
-  for (const int signal : passed_on)
-    if (!is_ignored(signal)) sigaddset(&taken_, signal);
+  taken_ = signals_of_interruption();
   sigset_t blocked = taken_;
   sigaddset(&blocked, SIGCHLD);
   sigprocmask(SIG_BLOCK, &blocked, nullptr);
@@ -113,7 +122,7 @@ Signals::Signals() {
 
 void Signals::take_all() noexcept {
   for (int signal = 1; signal <= SIGRTMAX; ++signal)
-    if (is_deadly(signal) && is_default(signal)) sigaddset(&taken_, signal);
+    if (is_deadly(signal) && is_default(signal) && !was_blocked(signal)) sigaddset(&taken_, signal);
   if (signalfd(descriptor_.get(), &taken_, 0) >= 0) sigprocmask(SIG_BLOCK, &taken_, nullptr);
 }
 

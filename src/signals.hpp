@@ -15,16 +15,20 @@ namespace memolock {
 /// for all verbs; a command gets its own mask back with Signals::restore.
 void block_signals_of_writes() noexcept;
 
-/// Blocks INT, TERM, HUP and QUIT, except those that memolock was started to ignore (nohup), and
-/// from then on hands them out through a descriptor. Made once, before any thread; dispositions
-/// stay as they were, so a child needs its mask restored and nothing else of its signals.
+/// INT, TERM, HUP and QUIT, except those that memolock was started to ignore (nohup) or with
+/// blocked. After block_signals_of_writes().
+[[nodiscard]] sigset_t signals_of_interruption() noexcept;
+
+/// Blocks the signals of interruption, and from then on hands them out through a descriptor. Made
+/// once, before any thread; dispositions stay as they were, so a child needs its mask restored and
+/// nothing else of its signals.
 class Signals {
  public:
   Signals();
 
-  /// From now on also hands out every other signal that would end this process. Call before
-  /// anything is started that must not be left behind, in the thread that has made this; all others
-  /// block them.
+  /// From now on also hands out every other signal that would end this process, which none does
+  /// that memolock was started with blocked. Call before anything is started that must not be left
+  /// behind, in the thread that has made this; all others block them.
   void take_all() noexcept;
 
   struct Received {

@@ -164,6 +164,20 @@ interrupted_waiter() {
   equal ended "$(memolock get --tag t --id x)"
 }
 
+@test "a signal that memolock was started with blocked ends neither a holder nor a waiter" {
+  blocked=(env --block-signal=TERM,INT,USR1 "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --)
+  spawn "${blocked[@]}" held a echo held >out
+  await test -e a.started
+  spawn "${blocked[@]}" false
+  await is_waiting $!
+  for pid in "${spawned[@]}"; do
+    for signal in TERM INT USR1; do kill -$signal "$pid"; done
+  done
+  release a
+  finish_all
+  equal held "$(<out)"
+}
+
 @test "a waiter under nohup ignores HUP too" {
   spawn_get -- held a echo held
   await test -e a.started

@@ -127,6 +127,16 @@ signalled_from_elsewhere() {
   equal ended "$(memolock get --tag t --id x)"
 }
 
+@test "signals that memolock was started with blocked end nothing on a terminal" {
+  at_terminal "echo \$\$ >memolock.pid; exec env --block-signal=USR1,ALRM,TERM,HUP $get held a echo ended"
+  await test -e a.started
+  for signal in USR1 ALRM TERM HUP; do kill -$signal "$(<memolock.pid)"; done
+  release a
+  finish $terminal
+  equal 0 "$status"
+  equal ended "$(memolock get --tag t --id x)"
+}
+
 @test "when memolock is killed its command goes with it" {
   at_terminal "echo \$\$ >memolock.pid; exec $get"' sh -c "echo \$\$ >command.pid; exec sleep 60"'
   await test -s command.pid
