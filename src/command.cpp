@@ -173,7 +173,8 @@ class Run {
     ending.cut_short = interrupted_ != 0 || ((timed_out_ || stopped_) && relays_ > 0);
     // Of a command that could not be killed, what was to end it.
     if (!exited_ && interrupted_ == 0) end_by(SIGTERM, ending);
-    if (fatal_ || (!exited_ && interrupted_ != 0)) end_by(interrupted_, ending);
+    const bool has_own_status = exited_ && !cut_off_ && !fatal_;
+    if (interrupted_ != 0 && !has_own_status) end_by(interrupted_, ending);
     if (timed_out_ && !fatal_) {
       ending.end = End::timed_out;
       ending.status = 124;
@@ -443,7 +444,10 @@ class Run {
 
   void interrupt(const Signals::Received& received) noexcept {
     if (!received.passed_on) return die_with_command(received.number);
-    if (interrupted_ == 0) interrupted_ = received.number;
+    if (interrupted_ == 0) {
+      interrupted_ = received.number;
+      cut_off_ = exited_;
+    }
     // In the caller's group the keys of the terminal have told the command already; twice would
     // mean "at once" to many programs. A terminal that hangs up tells only the session's leader.
     const bool told = received.from_terminal && received.number != SIGHUP && !child_->leads_group();
@@ -550,7 +554,8 @@ class Run {
   bool timed_out_ = false;
   bool stopped_ = false;
   bool stopping_ = false;
-  bool fatal_ = false;  // the signal
+  bool fatal_ = false;    // the signal
+  bool cut_off_ = false;  // the output, by a signal after the command's exit
   bool unshared_ = false;
   bool again_ = false;
   bool has_written_ = false;  // for an outlet without a thread

@@ -238,19 +238,23 @@ traced() {
   await shows $'hi\nlate' out
 }
 
-@test "an interrupt while stdout is waited for reaches what holds it, and nothing is stored" {
-  leaves both 'echo late'
-  spawn_get -- "${command[@]}" >out 2>err
-  await test -e h.started
+@test "an interrupt while stdout is waited for ends what holds it, and the call by the signal, and nothing is stored" {
   # its parent, the command, has ended
-  is_adopted() { (($(ps -o ppid= -p "$(<helper.pid)") == spawned[0])); }
-  await is_adopted
-  kill -TERM "${spawned[0]}"
-  finish "${spawned[0]}"
-  equal 0 "$status"
-  is_gone "$(<helper.pid)"
-  run -1 memolock get --tag t --id x
-  store_is_clean
+  is_adopted() { (($(ps -o ppid= -p "$(<helper.pid)") == spawned[-1])); }
+  for own_status in 0 3; do
+    rm -f h.*
+    leaves both 'echo late'
+    command+=("$own_status")
+    spawn_get -- "${command[@]}" >out 2>err
+    await test -e h.started
+    await is_adopted
+    kill -TERM "${spawned[-1]}"
+    finish "${spawned[-1]}"
+    equal "$own_status 143" "$own_status $status"
+    is_gone "$(<helper.pid)" || fail 'what held stdout is left'
+    run -1 memolock get --tag t --id x
+    store_is_clean
+  done
 }
 
 @test "who passes on holds only that pipe and its destination, keeps no folder, and is deaf to what ends sessions" {
