@@ -194,11 +194,27 @@ class Restorer {
     }
     const int above = open_above(folder);
     open_.erase(open_.begin() + folder.depth, open_.end());
-    Descriptor opened(openat(above, name_of(folder).c_str(), folder_flags));
+    Descriptor opened = open_sparingly(
+        [&] { return openat(above, name_of(folder).c_str(), folder_flags); });
     if (!opened) throw unrestored(path_of(folder.node));
     open_.push_back({number, std::move(opened)});
     if (open_.size() > most_open) open_[open_.size() - 1 - most_open].folder.reset();
     return open_.back().folder.get();
+  }
+
+  /// Opens something in the last of the open folders. With no descriptor left, the folders above
+  /// that are closed one by one, from the outermost.
+  template <typename Open>
+  Descriptor open_sparingly(const Open& open) {
+    for (;;) {
+      Descriptor opened(open());
+      if (opened || errno != EMFILE) return opened;
+      const auto outermost = std::find_if(open_.begin(), open_.end(), [](const OpenFolder& each) {
+        return static_cast<bool>(each.folder);
+      });
+      if (open_.end() - outermost < 2) return {};
+      outermost->folder.reset();
+    }
   }
 
   int open_above(const Folder& folder) {
@@ -217,8 +233,9 @@ class Restorer {
     if (parent_ && parent_of_ == node.index) return parent_.get();
     const std::string& named = stored_[node.index];
     const std::string parent = named.substr(0, named.size() - base_of(named).size());
-    parent_.reset(open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!parent_) throw unrestored(parent.empty() ? "." : parent);
+    const char* const path = parent.empty() ? "." : parent.c_str();
+    parent_ = open_sparingly([&] { return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+    if (!parent_) throw unrestored(path);
     parent_of_ = node.index;
     return parent_.get();
   }
@@ -337,7 +354,7 @@ class Restorer {
 
   void write_file(int above, const char* name, const Member& member, const std::string& path) {
     constexpr int flags = O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
-    const Descriptor file(openat(above, name, flags, 0600));
+    const Descriptor file = open_sparingly([&] { return openat(above, name, flags, 0600); });
     if (!file) throw unrestored(path);
     uint64_t end = 0;
     uint64_t written = 0;  // up to there, holes aside

@@ -610,15 +610,17 @@ packs_in_order() { (cd craft && tar --format=gnu -P --no-recursion -cf ../evil.t
 
 @test "with little stack and few descriptors 64 folders are stored and restored, and 3 000 are not stored" {
   ! is_sanitized || skip 'a sanitizer needs a stack of its own'
-  scarce() { (ulimit -s 256 && ulimit -n 40 && exec "$MEMOLOCK_BIN" get --tag t --ttl 1h "$@"); }
+  scarce() { (ulimit -s 256 && ulimit -n "${descriptors-40}" && exec "$MEMOLOCK_BIN" get --tag t --ttl 1h "$@"); }
   nested() { printf 'd/%.0s' $(seq "$1"); }
   small_tree() { mkdir -p "$1/e" "$1/c" && echo text >"$1/f" && echo other >"$1/../g"; }
   scarce --id 64 --artifact d -- bash -c "$(declare -f small_tree); small_tree $(nested 63)"
   listing d >1.list
-  rm -r d
-  scarce --id 64 --artifact d -- counted false
-  listing d >2.list
-  same_bytes 1.list 2.list
+  for descriptors in 40 24; do
+    rm -r d
+    scarce --id 64 --artifact d -- counted false
+    listing d >2.list
+    same_bytes 1.list 2.list
+  done
   ran_times 0
   run -0 --separate-stderr scarce --id 3000 --artifact deep -- \
     bash -c "$(declare -f deep_tree); deep_tree deep 3000; echo output"
