@@ -52,7 +52,7 @@ if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
       # loads a function of zsh that has only been announced
       case $(typeset -f -- "$_memo_name") in *'builtin autoload -X'*) autoload +X -- "$_memo_name" || return ;; esac
       if ! typeset -f -- "$_memo_name"; then
-        printf 'memolock: MEMO_FUNCTIONS names what is no function\n' >&2
+        printf 'memolock: MEMO_FUNCTIONS names something that is not a function\n' >&2
         return 125
       fi
       while [ "$_memo_names" != "${_memo_names# }" ]; do _memo_names=${_memo_names# }; done

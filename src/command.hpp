@@ -53,7 +53,7 @@ struct Ending {
 
 /// Runs one command, once. A run is over when the command has exited and its output is at end of
 /// file, or is not waited for any longer: stdout for Launch::drain, but not past the time limit of
-/// a command that has kept it, and stderr for a moment. What comes later is no part of the run.
+/// a command that has kept it, and stderr for a moment. What comes later is not part of the run.
 ///
 /// Whatever can fail is done before the command starts: from then on no function throws. There is
 /// no way back from there to running it again, and whoever holds its Ending knows that it has run.

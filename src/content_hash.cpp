@@ -72,7 +72,7 @@ Item make_link(int folder, const char* base, std::string name, std::string path)
 }
 
 Item make_file(std::string name, std::string path, int file, const struct stat& info) {
-  if (!S_ISREG(info.st_mode)) throw cannot_read(path, "it is no regular file");
+  if (!S_ISREG(info.st_mode)) throw cannot_read(path, "not a regular file");
   Item item{"file", std::move(name), std::move(path), file};
   note_state(item, info);
   return item;

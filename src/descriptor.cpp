@@ -67,9 +67,9 @@ int copy_by_hand(int from, uint64_t offset, uint64_t length, int to) noexcept {
   return 0;
 }
 
-/// Whether a pipe takes so many bytes now; true of what is not a pipe. How many of its pages are in
-/// use is not to be had, only how many bytes are in them: of two neighbours they fill more than
-/// one, except where the first page has been read in part.
+/// Whether a pipe takes `size` bytes now; true for anything else. The kernel does not say how many
+/// of its pages are in use, only how many bytes are in them: two neighbouring pages hold more than
+/// one page of bytes, except where the first one has been read in part.
 bool has_room(int pipe, size_t size) noexcept {
   const int capacity = fcntl(pipe, F_GETPIPE_SZ);
   if (capacity < 0) return true;

@@ -3,7 +3,7 @@
 //
 // A record is a line. "look": there may be an answer. "renew MILLISECONDS": the promise is to live
 // for so long from now on; "renew": for the lease that it was made with. Of several renewals the
-// last counts. No record is longer than PIPE_BUF, so none is torn by another.
+// last counts. No record is longer than PIPE_BUF, so lines of several writers do not mix.
 #pragma once
 
 #include <memory>

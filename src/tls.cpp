@@ -95,7 +95,7 @@ bool is_folder(const char* path) {
 void refuse_special(const std::string& what, const std::string& path) {
   struct stat info {};
   if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
-    throw store_error(fmt::format("{} {}: it is no regular file", what, path));
+    throw store_error(fmt::format("{} {}: not a regular file", what, path));
 }
 
 /// Whether a folder has certificates by the hashes of their names ("002c0b4f.0"), of which only

@@ -27,7 +27,7 @@ bool take_number(std::string_view text, size_t at, char mark, int64_t& number) {
   return std::from_chars(text.data() + at + 1, end, number).ec == std::errc();
 }
 
-/// Nothing for what is no time.
+/// Nothing where `count` is out of range.
 std::optional<Nanoseconds> from_milliseconds(int64_t count) {
   constexpr int64_t most = std::chrono::duration_cast<std::chrono::milliseconds>(forever).count();
   if (count < 0 || count > most) return std::nullopt;

@@ -17,7 +17,7 @@ begin() {
 renew() { timeout 60 "$MEMOLOCK_BIN" renew --tag t --id x --token "$token" "$@"; }
 set_it() { timeout 60 "$MEMOLOCK_BIN" set --tag t --id x --token "$token" --ttl 1h; }
 
-# queue COUNT LINE: so many lines, in the mailbox; those that fill it without a COUNT.
+# queue COUNT LINE: puts COUNT of these lines into the mailbox; with an empty COUNT, until it is full.
 queue() { yes "${@: -1}" | head -n "${1:-1000000}" | dd obs=4096 oflag=nonblock status=none of="$mailbox" 2>/dev/null || true; }
 
 # fill LINE: as many whole lines as it takes.
@@ -79,7 +79,7 @@ lives_on() {
   lives_on
 }
 
-@test "what is no renewal changes nothing" {
+@test "a line that is not a renewal changes nothing" {
   begin --lease 50ms
   renew --lease 1h
   printf 'renew %s\n' 99999999999999999999 -5 '' '10 ' x '+10' >>"$mailbox"

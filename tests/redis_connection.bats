@@ -395,7 +395,7 @@ large_both_ways() {
     "rediss://[::1]:$REDIS_TLS_PORT" PING
   fails "$at: cannot read certificates in /nowhere: no such file or directory" --tls-ca /nowhere "rediss://$at" PING
   mkfifo fifo
-  fails "$at: cannot read certificates in fifo: it is no regular file" --tls-ca fifo "rediss://$at" PING
+  fails "$at: cannot read certificates in fifo: not a regular file" --tls-ca fifo "rediss://$at" PING
 }
 
 @test "authorities lie in a folder, or where the system's variables say" {
