@@ -108,7 +108,7 @@ END
   one_own_line "$stderr"
   ran_times 6
   # a name too many, and bodies that are taken for part of the here-document
-  cat >more <<'END'
+  cat >misprinted <<'END'
 one() { true && if cat <<X; then echo a; echo b; fi
 x
 X
@@ -124,14 +124,14 @@ X
 four() { coproc cat; echo b >&"${COPROC[1]}"; read -r -u "${COPROC[0]}"; echo "$REPLY"; }
 inner() { four; }
 END
-  in_shell bash '. ./more; for f in one two three four; do $f; done'
+  in_shell bash '. ./misprinted; for f in one two three four; do $f; done'
   right=$output
-  in_shell bash '. ./more; for f in one two three four; do memo 1h $f; done'
+  in_shell bash '. ./misprinted; for f in one two three four; do memo 1h $f; done'
   equal "$right" "$output"
   why='runs each time: bash cannot print its definition correctly'
   equal $'one\ntwo\nthree\nfour' "$(sed -n "s/^memolock: memo: \(.*\) $why\$/\1/p" <<<"$stderr")"
   equal 4 "$(wc -l <<<"$stderr")"
-  in_shell bash '. ./more; MEMO_FUNCTIONS=four memo 1h inner'
+  in_shell bash '. ./misprinted; MEMO_FUNCTIONS=four memo 1h inner'
   equal b "$output"
   one_own_line "$stderr"
   # what zsh prints is right
