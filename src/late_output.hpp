@@ -5,14 +5,15 @@
 #include <climits>
 #include <cstddef>
 
+#include "src/clock.hpp"
 #include "src/descriptor.hpp"
 
 namespace memolock {
 
 /// Passes on what processes that a command has left in the background still write to its pipes,
 /// each stream at its own reader's pace. A stream is over when its pipe has ended, or when its
-/// reader has left: then its pipe is closed, so that who writes to it fares as it would with that
-/// reader.
+/// reader has left: then its pipe is closed, so that the writer gets SIGPIPE as it would with that
+/// reader. A terminal that has hung up ends no writer: what comes then is dropped.
 class LateOutput {
  public:
   /// As where a stream goes: it is read, and dropped.
@@ -24,14 +25,16 @@ class LateOutput {
   [[nodiscard]] bool is_over() const noexcept;
 
   /// Leaves all of it to a process of its own, which holds nothing but these pipes and where they
-  /// go. Returns false when no process is to be had.
+  /// go. After TERM that process drops a stream whose reader stalls. Returns false when no process
+  /// can be started.
   [[nodiscard]] bool leave_to_process() noexcept;
 
   /// Does it here, until it is over or `interrupt` becomes readable; -1: nothing interrupts it.
   /// System calls only.
-  void pass_on(int interrupt) noexcept;
+  void pass_on(int interrupt) noexcept { pass_on(interrupt, OnInterrupt::stop); }
 
  private:
+  enum class OnInterrupt { stop, hurry };
   struct Way {
     Descriptor from;
     int to = nowhere;
@@ -39,7 +42,11 @@ class LateOutput {
     std::array<char, PIPE_BUF> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init)
     size_t size = 0;
     size_t written = 0;
+    Nanoseconds moved{0};  // of awake_now(): when it last took something
   };
+  void pass_on(int interrupt, OnInterrupt on_interrupt) noexcept;
+  void drop_stalled() noexcept;
+  static void lose_reader(Way& way) noexcept;
   static void read_from(Way& way) noexcept;
   static void write_to(Way& way) noexcept;
 
