@@ -26,7 +26,7 @@ ends() {
   status=0
   timeout 20 "$MEMOLOCK_BIN" get --tag t --id x --ttl forever "$@" -- "${command[@]}" >out 2>err || status=$?
   ((status != 124)) || fail 'it waits'
-  is_asleep "$(<helper.pid)" || ! is_gone "$(<helper.pid)"
+  ! is_gone "$(<helper.pid)" || fail 'the helper has ended'
 }
 
 # passers: the processes that pass on what comes late.
@@ -52,7 +52,7 @@ shows() { [[ $(<"$2") == "$1" ]]; }
 @test "what holds only stderr prolongs neither the run nor a command substitution, and the lock is free" {
   leaves err 'echo late >&2'
   equal hi "$(timeout 20 "$MEMOLOCK_BIN" get --tag t --id x --ttl forever -- "${command[@]}" 2>err)"
-  ! is_gone "$(<helper.pid)"
+  ! is_gone "$(<helper.pid)" || fail 'the helper has ended'
   stored hi err
   get --wait 0 --refresh -- true
   ran_times 1
@@ -232,7 +232,7 @@ traced() {
   leaves both 'echo late'
   ends --max-runtime 1s
   equal 0 "$status"
-  ! is_gone "$(<helper.pid)"
+  ! is_gone "$(<helper.pid)" || fail 'the helper has ended'
   stored hi err
   release h
   await shows $'hi\nlate' out
@@ -370,7 +370,7 @@ traced() {
   equal old "$(get --ttl 1h --stale 1h -- "${command[@]}")"
   is_fresh() { [[ $(memolock ls | cut -f 3) == fresh ]]; }
   await is_fresh
-  ! is_gone "$(<helper.pid)"
+  ! is_gone "$(<helper.pid)" || fail 'the helper has ended'
   equal hi "$(memolock get --tag t --id x 2>/dev/null)"
   release h
   await test -s wrote

@@ -139,7 +139,7 @@ hold() {
   end "${spawned[0]}"
   finish $waiter
   equal mine "$(<out)"
-  ! is_gone "$(<survivor)"
+  ! is_gone "$(<survivor)" || fail 'it has ended'
 }
 
 @test "when a waiter is killed the holder and the others are not disturbed" {

@@ -431,7 +431,7 @@ expired() {
   before=$(stat -c %Y "$MEMOLOCK_CACHE_DIR/.gc")
   keep z --ttl 1h
   equal "$before" "$(stat -c %Y "$MEMOLOCK_CACHE_DIR/.gc")"
-  ! is_swept
+  ! is_swept || fail 'it has been swept'
 }
 
 @test "of many misses at once one sweeps" {
@@ -500,5 +500,5 @@ expired() {
   due
   memolock once --store local --tag t --id o --ttl 1h -- true
   (($(stat -c %Y "$MEMOLOCK_CACHE_DIR/.gc") < $(date +%s) - 3600))
-  ! is_swept
+  ! is_swept || fail 'it has been swept'
 }

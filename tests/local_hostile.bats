@@ -196,8 +196,8 @@ needs_root() { ((EUID == 0)) || skip 'needs root'; }
   export MEMOLOCK_CACHE_DIR=$PWD/public/store
   equal mine "$(get -- echo mine)"
   equal 700 "$(stat -c %a public/store)"
-  ! by_nobody touch public/store/new
-  ! by_nobody mv public/store public/stolen
+  ! by_nobody touch public/store/new || fail 'a file can be made'
+  ! by_nobody mv public/store public/stolen || fail 'it can be renamed'
   rm -rf public/store
   by_nobody mkdir -m 777 public/store
   run --separate-stderr -0 get -- echo output

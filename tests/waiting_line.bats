@@ -158,7 +158,7 @@ teardown() {
 
 # Each waits for what the other has.
 begin_opposite_order() {
-  opposite='"$MEMOLOCK_BIN" lock --tag t --id $0 -- sh -c ": >$0.has; until [ -e $1.has ]; do sleep 0.01; done
+  opposite='exec "$MEMOLOCK_BIN" lock --tag t --id $0 -- sh -c ": >$0.has; until [ -e $1.has ]; do sleep 0.01; done
     exec $MEMOLOCK_BIN lock --tag t --id $1 -- true"'
   spawn sh -c "$opposite" one two 2>one.err
   spawn sh -c "$opposite" two one 2>two.err
