@@ -231,13 +231,13 @@ std::vector<pid_t> Child::find_descendants() const {
   return found;
 }
 
-void Child::reap_orphans() const noexcept {
+void Child::reap_orphans() noexcept {
   for (;;) {
     siginfo_t ended{};
     if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0) return;
-    // These two have someone who waits for them; the command's end is what comes next then.
-    if (ended.si_pid == pid_ || ended.si_pid == watchdog_.pid()) return;
-    waitpid(ended.si_pid, nullptr, 0);
+    // Someone waits for it, and its end is what comes next.
+    if (ended.si_pid == pid_) return;
+    if (waitpid(ended.si_pid, nullptr, 0) == watchdog_.pid()) watchdog_.note_reaped();
   }
 }
 

@@ -52,6 +52,12 @@ class Watchdog {
   void end() noexcept;
   [[nodiscard]] bool has_ended() const noexcept { return ended_; }
 
+  /// To be told when it has been reaped: its number may mean another process from then on.
+  void note_reaped() noexcept {
+    pid_ = -1;
+    ended_ = false;
+  }
+
  private:
   pid_t pid_ = -1;
   bool ended_ = false;
@@ -92,7 +98,7 @@ class Child {
   void let_go() noexcept { watchdog_.end(); }
 
   /// Reaps the orphans that have come to this process and ended.
-  void reap_orphans() const noexcept;
+  void reap_orphans() noexcept;
 
   /// Whether this process may send it signals; not if it is another user's.
   [[nodiscard]] bool may_be_signalled() const noexcept;

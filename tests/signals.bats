@@ -130,6 +130,20 @@ interrupted_waiter() {
   is_gone "$(<far.pid)"
 }
 
+@test "orphans are reaped and get the signal, though the watchdog has been killed" {
+  spawn_get -- sh -c 'echo $$ >command.pid; (sh -c "echo \$\$ >orphan.pid; exec held a true" &); sleep 60'
+  await test -e a.started
+  watchdog=$(pgrep -x -P $! memolock)
+  kill -KILL "$watchdog"
+  release a
+  is_reaped() { [[ ! -e /proc/$1 ]]; }
+  await is_reaped "$(<orphan.pid)"
+  await is_reaped "$watchdog"
+  kill -TERM "${spawned[0]}"
+  finish "${spawned[0]}"
+  equal 143 "$status"
+}
+
 @test "a stopped command gets the signal too" {
   spawn_get -- sh -c 'echo $$ >command.pid; kill -STOP $$; sleep 60'
   caller=$!
