@@ -8,8 +8,8 @@
 namespace memolock {
 
 /// Runs `life(argument)` in a process of its own, which ends when that returns: with a copy of this
-/// one's memory, without any descriptor but `kept` (-1 stands for none), deaf to every signal but
-/// KILL. Returns its process id, or -1 with errno set when it cannot be made.
+/// one's memory, without any descriptor but `kept` (-1 stands for none), with every signal blocked
+/// that can be. Returns its process id, or -1 with errno set when it cannot be made.
 ///
 /// `life` makes system calls only: another thread may have held any lock when the memory was
 /// copied.

@@ -37,7 +37,7 @@ class Watchdog {
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
-  /// Where no descriptor or no process is to be had there is none: the command still dies with this
+  /// Where no descriptor or no process is available there is none: the command still dies with this
   /// process then, only its descendants do not.
   void start() noexcept;
   [[nodiscard]] bool is_there() const noexcept { return pid_ > 0; }

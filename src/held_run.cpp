@@ -328,7 +328,7 @@ Outcome HeldRun::hand_over(Command& command, const Ending& ending, Outcome outco
 }
 
 /// What the command has left in the background may write for long: a process of its own passes that
-/// on. Where none is to be had it is done here, unless this call was to end by a signal.
+/// on. Where none is available it is done here, unless this call was to end by a signal.
 void HeldRun::pass_on_late_output(Command& command, const Outcome& outcome) noexcept {
   LateOutput late = command.late_output();
   if (late.is_over() || late.leave_to_process()) return;

@@ -64,7 +64,7 @@ void reap(pid_t process) noexcept {
 /// The rest of the old process's life. That the new one is stopped is no reason to stop: a key of
 /// the terminal stops both, and one that stopped for the other might do so after they were told to
 /// continue.
-[[noreturn]] void stand_for(pid_t process, const sigset_t& taken) noexcept {
+[[noreturn]] void forward_signals_until_end(pid_t process, const sigset_t& taken) noexcept {
   for (;;) {
     siginfo_t received{};
     if (sigwaitinfo(&taken, &received) < 0) {
@@ -94,7 +94,7 @@ void leave_inherited_children() noexcept {
   const auto on_child = signal(SIGCHLD, SIG_DFL);
   const pid_t old_process = getpid();
   const pid_t process = insist([] { return fork(); });
-  if (process > 0) stand_for(process, taken);
+  if (process > 0) forward_signals_until_end(process, taken);
 
   if (process == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -1,4 +1,5 @@
-// Children that a shell started before it became memolock with exec: none of the command's.
+// Children that a shell started before it became memolock with exec, which do not belong to the
+// command.
 #pragma once
 
 #include <sys/types.h>

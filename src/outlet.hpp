@@ -21,7 +21,7 @@ struct Chunk {
 };
 
 /// Copies what a spool holds to a descriptor in a thread of its own, so that a reader who stalls
-/// holds back nobody else. The thread starts with the first byte; where none is to be had, the
+/// holds back nobody else. The thread starts with the first byte; where none is available, the
 /// caller's does the work, a little at a time. A reader who has left is not an error: the rest is
 /// dropped.
 ///
