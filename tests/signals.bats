@@ -179,7 +179,7 @@ interrupted_waiter() {
 }
 
 @test "a signal that memolock was started with blocked ends neither a holder nor a waiter" {
-  blocked=(env --block-signal=TERM,INT,USR1 "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --)
+  blocked=(env "--block-signal=TERM,INT,USR1" "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --)
   spawn "${blocked[@]}" held a echo held >out
   await test -e a.started
   spawn "${blocked[@]}" false
