@@ -408,3 +408,13 @@ traced() {
   finish "${spawned[0]}"
   equal 143 "$status"
 }
+
+@test "what a terminal that has hung up does not take is lost, and its writer lives" {
+  leaves err 'for i in 1 2 3; do echo late >&2; done; echo "$?" >survived'
+  python3 -c 'import os, subprocess, sys
+keeper, terminal = os.openpty()
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=terminal)' \
+    "$MEMOLOCK_BIN" get --tag t --id x --ttl forever -- "${command[@]}"
+  release h
+  await test -e survived
+}
