@@ -52,9 +52,11 @@ Found Stored::look() {
 
 /// What to do where no fresh entry is: with an old one, with a failure, or with nothing.
 Found Stored::judge_old(std::unique_ptr<Entry> entry, Nanoseconds now) {
-  if (entry)
+  if (entry && entry->record().ended != told_of_) {
+    told_of_ = entry->record().ended;
     log_.info("{}: the entry is {}, and not fresh enough", request_.key.shown(),
               age_in_words(entry->record(), now));
+  }
   const bool usable = entry &&
                       (is_stale(entry->record(), wish_, now) ||
                        serves_on_error(entry->record(), wish_, now)) &&

@@ -61,6 +61,7 @@ class Stored {
   const Request& request_;
   Store& store_;
   const Log& log_;
+  std::optional<Nanoseconds> told_of_;  // when the entry ended of which it was said that it is old
   Wish wish_;
   std::unique_ptr<Entry> fallback_;
   std::unique_ptr<Entry> expired_;

@@ -105,3 +105,10 @@ on_error() { memolock get --tag t --id x --ttl 1h --stale-if-error 1h "$@"; }
   on_error --report report -- false >/dev/null 2>&1
   contains "$(<report)" '"outcome":"stale"'
 }
+
+@test "-v says once that the entry is not fresh enough" {
+  get -- echo old >/dev/null
+  run -0 --separate-stderr memolock get -v --tag t --id x --ttl 1ms --stale-if-error 1h -- echo new
+  equal new "$output"
+  equal 1 "$(grep -c 'not fresh enough' <<<"$stderr")"
+}
