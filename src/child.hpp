@@ -71,8 +71,8 @@ class Child {
   /// Starts `start.argv`, searched along PATH, with the signal mask and dispositions of `signals`'
   /// origin. Without a controlling terminal it leads a process group of its own. Call from the main
   /// thread only: when the calling thread ends, so does the child. Without a watchdog `signals`
-  /// hands out all that would end this process from then on. Throws Error(store) when no process is
-  /// to be had, or has_inherited_children(); check `start_error` afterwards.
+  /// hands out all that would end this process from then on. Throws Error(store) when no process
+  /// can be started, or has_inherited_children(); check `start_error` afterwards.
   Child(const ChildStart& start, Signals& signals);
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;

@@ -389,7 +389,7 @@ class Run {
   void end(Pump& pump, Descriptor late) noexcept {
     --open_pipes_;
     pump.late = std::move(late);
-    // Who has kept both streams lets go of stdout first.
+    // A process that holds both streams closes stdout first.
     if (exited_ && pump.stream == Stream::out && !pump.late)
       pump_of(Stream::err).until = after(awake_now(), err_patience);
     something_ended();
@@ -574,7 +574,7 @@ void Command::start_plain() {
     start(plan);
   } catch (const std::exception&) {
     if (launch_.max_runtime || launch_.lasting) throw;
-    // Not even the means to watch a child are to be had: the last resort is to become the command.
+    // Not even the means to watch a child are available: the last resort is to become the command.
     start_error_ = replace_process(plan, signals_);
   }
 }

@@ -6,7 +6,7 @@
 
 namespace memolock {
 
-/// If this process has children, leaves them: what called goes on in a new process, which has no
+/// If this process has children, leaves them: the caller goes on in a new process, which has no
 /// children and dies when this process does. This process stays as their parent, passes on the
 /// signals that are sent to it, and ends as the new process has ended. Otherwise does nothing.
 ///
@@ -16,8 +16,8 @@ namespace memolock {
 /// Call before there are threads or anything else that a second process would not share.
 void leave_inherited_children() noexcept;
 
-/// Whether this process has them still, as no other process was to be had: it can run no command
-/// but by becoming it.
+/// Whether this process has them still, as no other process could be started: it can run a command
+/// only by becoming it.
 [[nodiscard]] bool has_inherited_children() noexcept;
 
 /// Whether `process`, which has started this one, is still its parent. Where this process was

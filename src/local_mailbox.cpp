@@ -76,24 +76,15 @@ MailboxSender MailboxSender::open(int folder, std::string name) {
   MailboxSender sender;
   sender.folder_.reset(fcntl(folder, F_DUPFD_CLOEXEC, 3));
   sender.name_ = std::move(name);
-  sender.fifo_ = sender.open_end(O_WRONLY);
+  sender.fifo_ = open_fifo(folder, sender.name_, O_WRONLY);
   return sender;
-}
-
-/// A FIFO that blocks nobody here; empty when the name is not that of one.
-Descriptor MailboxSender::open_end(int flags) const {
-  constexpr int always = O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
-  Descriptor end(openat(folder_.get(), name_.c_str(), flags | always));
-  struct stat info {};
-  if (!end || fstat(end.get(), &info) != 0 || !S_ISFIFO(info.st_mode)) return {};
-  return end;
 }
 
 /// What is left still has the holder look, and the last renewal in it stays: this process may end
 /// before it has written its own. The end for reading is closed again before that, or there would
 /// seem to be a reader.
 bool MailboxSender::make_room() const {
-  const Descriptor reader = open_end(O_RDONLY);
+  const Descriptor reader = open_fifo(folder_.get(), name_, O_RDONLY);
   struct stat mine {};
   struct stat its {};
   if (!reader || fstat(fifo_.get(), &mine) != 0 || fstat(reader.get(), &its) != 0) return false;

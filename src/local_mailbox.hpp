@@ -57,7 +57,6 @@ class MailboxSender {
   [[nodiscard]] bool renew(std::optional<Nanoseconds> life) const;
 
  private:
-  [[nodiscard]] Descriptor open_end(int flags) const;
   /// Takes the oldest PIPE_BUF bytes that are in it. False: it is gone.
   [[nodiscard]] bool make_room() const;
 

@@ -7,7 +7,7 @@
 // - ID.mark: that `once` has run, and when; a file like the others, without output.
 // - ID.lock: the run lock. Exclusive, only ever tried, never waited for. Who holds it may run the
 //   command and owns every other name of the entry. Unlinked by its holder, or by a `gc` that bars
-//   it (file_lock.hpp); who gets it checks that the path still names what was locked. An
+//   it (file_lock.hpp); its new holder checks that the path still names that file. An
 //   open-file-description lock: the kernel drops it when the holder dies, and probing it with
 //   F_OFD_GETLK disturbs nobody.
 // - ID.run: the run in progress, stdout as it comes.

@@ -13,17 +13,7 @@
 namespace memolock {
 namespace {
 
-constexpr int fifo_flags = O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
 constexpr std::string_view news = "!";
-
-/// A FIFO of this user's; empty when `name` is none, or nobody has the other end of it.
-Descriptor open_fifo(int folder, const std::string& name, int flags) {
-  Descriptor fifo(openat(folder, name.c_str(), flags | fifo_flags));
-  struct stat info {};
-  if (!fifo || fstat(fifo.get(), &info) != 0 || !S_ISFIFO(info.st_mode) || info.st_uid != geteuid())
-    return {};
-  return fifo;
-}
 
 /// A FIFO that is full has enough.
 void put_news(const Descriptor& fifo) { (void)try_write(fifo.get(), news); }

@@ -20,9 +20,9 @@ struct Chunk {
   size_t size = 0;
 };
 
-/// Copies what a spool holds to a descriptor in a thread of its own, so that a reader who stalls
-/// holds back nobody else. The thread starts with the first byte; where none is available, the
-/// caller's does the work, a little at a time. A reader who has left is not an error: the rest is
+/// Copies what a spool holds to a descriptor in a thread of its own, so that a reader that stalls
+/// holds back nobody else. The thread starts with the first byte. Where none can be started, the
+/// caller's thread writes, a little at a time. A reader that has left is not an error: the rest is
 /// dropped.
 ///
 /// All that it needs but the thread is there when it is made: nothing here allocates or takes a
@@ -113,7 +113,7 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   bool held_ = false;
   uint64_t held_back_ = 0;
   bool started_ = false;
-  bool alone_ = false;        // no thread was to be had
+  bool alone_ = false;        // no thread could be started
   std::string_view passing_;  // then: what comes when the spool is drained
 
   // Of the thread alone until it is done, or of the caller's when there is none.

@@ -366,7 +366,7 @@ class RedisPromise final : public Promise {
   }
 
  private:
-  /// Who has a token may try again with it.
+  /// The owner of a token may try again with it.
   void discard_upload() noexcept {
     store_.session().set_cutoff(Cutoff{}.within(last_moment));
     const auto failure = failure_of(

@@ -63,7 +63,7 @@ class Signals {
 };
 
 /// Writes a message of memolock's own to stderr, as long as that takes, but gives up once INT,
-/// TERM, HUP or QUIT has come: they may be blocked, and who reads stderr may have stalled.
+/// TERM, HUP or QUIT has come: they may be blocked, and the reader of stderr may have stalled.
 void write_message(std::string_view text) noexcept;
 /// Whether it has given up one.
 [[nodiscard]] bool is_message_dropped() noexcept;
