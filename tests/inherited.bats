@@ -209,14 +209,6 @@ END
 
 # ---- with a terminal ----
 
-# at_terminal SCRIPT: the shell script with a terminal as its own; what comes on descriptor 8 is typed there.
-at_terminal() {
-  mkfifo keys
-  exec 8<>keys
-  SHELL=$(command -v bash) spawn script -qec "$1" /dev/null <&8 >typescript 2>&1
-  terminal=$!
-}
-
 @test "Ctrl-C on a terminal comes to the command once, and spares what had been started before" {
   cat >work <<'END'
 trap "echo int >>ints" INT
@@ -232,7 +224,7 @@ END
   printf '\003' >&8
   await test -s ints
   : >go
-  finish $terminal
+  finish "$terminal"
   equal 5 "$status"
   equal 1 "$(wc -l <ints)"
   only_the_command_is_gone
@@ -244,27 +236,20 @@ END
   await test -s far.pid
   orphan
   printf '\003' >&8
-  finish $terminal
+  finish "$terminal"
   equal 130 "$status"
   only_the_command_is_gone
 }
 
 @test "Ctrl-Z stops and fg continues, whatever had been started before" {
-  at_terminal "set -m; bash caller $MEMOLOCK_BIN get --tag t --id x --ttl 1h -- sh -c 'echo \$\$ >command.pid; until [ -e go ]; do sleep 0.01; done; echo done'; fg; echo status \$?"
-  await test -s command.pid
-  printf '\032' >&8
-  await grep -qF ^Z typescript
-  : >go
-  finish $terminal
-  contains "$(<typescript)" 'status 0'
-  equal 'done' "$(memolock get --tag t --id x)"
+  stops_and_continues "bash caller $MEMOLOCK_BIN get --tag t --id x --ttl 1h --"
 }
 
 @test "when the terminal is closed the command is ended, and not what had been started before" {
   at_terminal "exec bash caller $MEMOLOCK_BIN get --tag t --id x --ttl 1h -- sh -c 'echo \$\$ >command.pid; cp command.pid far.pid; exec sleep 60'"
   await test -s far.pid
   orphan
-  end $terminal
+  end "$terminal"
   await is_gone "$(<caller.pid)"
   only_the_command_is_gone
   store_is_clean

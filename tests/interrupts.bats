@@ -198,7 +198,7 @@ server_goes_on() {
   each_signal in_request server_goes_on
 }
 
-@test "while a server does not say who has the lock" {
+@test "while a server does not answer whether the lock is held" {
   only_on_a_server
   verb=lock
   each_signal in_request server_goes_on

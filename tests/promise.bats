@@ -27,6 +27,14 @@ wait_too() {
   await is_waiting "$waiter"
 }
 
+# is_kept: asserts that the promise of $token still lives, by keeping it.
+is_kept() {
+  echo late | memolock set --tag t --id x --token "$token" --ttl 1h
+  finish "$promised"
+  equal 0 "$status"
+  equal late "$(<p.out)"
+}
+
 @test "set keeps a promise: the holder, a waiter and a later caller get its bytes" {
   begin
   wait_too
@@ -139,10 +147,7 @@ wait_too() {
   memolock renew --tag t --id x --token "$token" --lease 1h
   # Past the first lease: a lease that begins and ends after it was given.
   memolock get --tag t --id other --ttl 1h --external --lease 3200ms -- true || true
-  echo late | memolock set --tag t --id x --token "$token" --ttl 1h
-  finish "$promised"
-  equal 0 "$status"
-  equal late "$(<p.out)"
+  is_kept
 }
 
 @test "renew without --lease gives a promise the lease that it was made with, whatever a variable says" {
@@ -150,10 +155,7 @@ wait_too() {
   MEMOLOCK_LEASE=50ms memolock renew --tag t --id x --token "$token"
   # past that: a lease that begins and ends after it was given
   run -124 memolock get --tag t --id other --ttl 1h --external --lease 200ms -- true
-  echo late | memolock set --tag t --id x --token "$token" --ttl 1h
-  finish "$promised"
-  equal 0 "$status"
-  equal late "$(<p.out)"
+  is_kept
 }
 
 @test "a renewal for longer than the lease counts while the command runs, too" {
@@ -166,10 +168,7 @@ wait_too() {
   release a
   await grep -q 'waiting for the promise' p.err
   run -124 memolock get --tag t --id other --ttl 1h --external --lease 600ms -- true
-  echo late | memolock set --tag t --id x --token "$token" --ttl 1h
-  finish "$promised"
-  equal 0 "$status"
-  equal late "$(<p.out)"
+  is_kept
 }
 
 @test "renew never shortens the life of a promise" {
@@ -178,10 +177,7 @@ wait_too() {
   memolock renew --tag t --id x --token "$token" --lease 10ms
   # past that: a lease that begins and ends after it was given
   run -124 memolock get --tag t --id other --ttl 1h --external --lease 200ms -- true
-  echo late | memolock set --tag t --id x --token "$token" --ttl 1h
-  finish "$promised"
-  equal 0 "$status"
-  equal late "$(<p.out)"
+  is_kept
 }
 
 @test "set, fail and renew of a token that holds no lock say so, exit 1 and change nothing" {

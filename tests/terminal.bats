@@ -3,24 +3,15 @@
 
 load helpers/common
 
-# at_terminal SCRIPT: the shell script with a terminal as its own; what comes on descriptor 8 is typed there.
-at_terminal() {
-  # a shell that waits for what it runs before it ends by a signal itself
-  SHELL=$(command -v bash) spawn script -qec "$1" /dev/null <&8 >typescript 2>&1
-  terminal=$!
-}
-
 setup() {
   isolate
   use_store
-  mkfifo keys
-  exec 8<>keys
   export get="$MEMOLOCK_BIN get --tag t --id x --ttl 1h --"
 }
 
 @test "the command stays in the caller's process group" {
   at_terminal "$get"' sh -c "ps -o pgid= -p \$\$,\$PPID"'
-  finish $terminal
+  finish "$terminal"
   equal 0 "$status"
   equal 1 "$(tr -d ' \r' <typescript | sort -u | wc -l)"
 }
@@ -28,7 +19,7 @@ setup() {
 @test "the command can read from the terminal" {
   at_terminal "$get"' sh -c "read -r line </dev/tty; echo got \$line"'
   echo hello >&8
-  finish $terminal
+  finish "$terminal"
   equal 0 "$status"
   contains "$(<typescript)" 'got hello'
 }
@@ -37,7 +28,7 @@ setup() {
   at_terminal "$get"' sh -c "echo \$\$ >command.pid; sh -c \"echo \\\$\\\$ >grandchild.pid; exec sleep 60\"; true"'
   await test -s grandchild.pid
   printf '\003' >&8
-  finish $terminal
+  finish "$terminal"
   equal 130 "$status"
   is_gone "$(<command.pid)"
   is_gone "$(<grandchild.pid)"
@@ -49,7 +40,7 @@ setup() {
   at_terminal "ulimit -c 0; $get"' sh -c "echo \$\$ >command.pid; exec sleep 60"'
   await test -s command.pid
   printf '\034' >&8
-  finish $terminal
+  finish "$terminal"
   equal 131 "$status"
   is_gone "$(<command.pid)"
   store_is_clean
@@ -61,7 +52,7 @@ setup() {
   printf '\003' >&8
   await test -s ints
   release go && : >go
-  finish $terminal
+  finish "$terminal"
   equal 5 "$status"
   equal 1 "$(wc -l <ints)"
 }
@@ -74,7 +65,7 @@ setup() {
   await test -s waiter.pid
   await is_waiting "$(<waiter.pid)"
   printf '\003' >&8
-  finish $terminal
+  finish "$terminal"
   equal 130 "$status"
   release a
   finish $holder
@@ -87,7 +78,7 @@ signalled_from_elsewhere() {
   at_terminal "ulimit -c 0; echo \$\$ >memolock.pid; exec $get"' sh -c "echo \$\$ >command.pid; sh -c \"echo \\\$\\\$ >grandchild.pid; exec sleep 60\"; true"'
   await test -s grandchild.pid
   kill -"$1" "$(<memolock.pid)"
-  finish $terminal
+  finish "$terminal"
   equal "$1 $((128 + $(kill -l "$1")))" "$1 $status"
   is_gone "$(<command.pid)"
   is_gone "$(<grandchild.pid)"
@@ -107,7 +98,7 @@ signalled_from_elsewhere() {
     await test -s far.pid
     await test -s grandchild.pid
     kill -$signal "$(<memolock.pid)"
-    finish $terminal
+    finish "$terminal"
     equal "$signal $((128 + $(kill -l $signal)))" "$signal $status"
     for name in command far grandchild; do
       await is_gone "$(<$name.pid)" || fail "after $signal the $name is left"
@@ -122,7 +113,7 @@ signalled_from_elsewhere() {
   await test -e a.started
   kill -USR1 "$(<memolock.pid)"
   release a
-  finish $terminal
+  finish "$terminal"
   equal 0 "$status"
   equal ended "$(memolock get --tag t --id x)"
 }
@@ -132,7 +123,7 @@ signalled_from_elsewhere() {
   await test -e a.started
   for signal in USR1 ALRM TERM HUP; do kill -$signal "$(<memolock.pid)"; done
   release a
-  finish $terminal
+  finish "$terminal"
   equal 0 "$status"
   equal ended "$(memolock get --tag t --id x)"
 }
@@ -142,35 +133,28 @@ signalled_from_elsewhere() {
   await test -s command.pid
   kill -KILL "$(<memolock.pid)"
   await is_gone "$(<command.pid)"
-  finish $terminal
+  finish "$terminal"
 }
 
 @test "when the terminal is closed nothing is left" {
   at_terminal "echo \$\$ >memolock.pid; exec $get"' sh -c "echo \$\$ >command.pid; exec sleep 60"'
   await test -s command.pid
-  end $terminal
+  end "$terminal"
   await is_gone "$(<memolock.pid)"
   await is_gone "$(<command.pid)"
   store_is_clean
 }
 
 @test "Ctrl-Z stops and fg continues, as if memolock were not there" {
-  at_terminal "set -m; $get"' sh -c "echo \$\$ >command.pid; until [ -e go ]; do sleep 0.01; done; echo done"; fg; echo status $?'
-  await test -s command.pid
-  printf '\032' >&8
-  await grep -qF ^Z typescript
-  : >go
-  finish $terminal
-  contains "$(<typescript)" 'status 0'
-  equal 'done' "$(memolock get --tag t --id x)"
+  stops_and_continues "$get"
 }
 
 @test "Ctrl-C reaches a command that has left the caller's group" {
   at_terminal "$get"' setsid -w sh -c "echo \$\$ >far.pid; exec sleep 60"'
   await test -s far.pid
   printf '\003' >&8
-  await is_gone $terminal
-  finish $terminal
+  await is_gone "$terminal"
+  finish "$terminal"
   equal 130 "$status"
   is_gone "$(<far.pid)"
   store_is_clean
@@ -185,7 +169,7 @@ END
   at_terminal "$get"' sh -c "trap \"exit 7\" INT; sh deaf & wait"'
   await test -e ready
   printf '\003' >&8
-  finish $terminal
+  finish "$terminal"
   equal 7 "$status"
   equal heard "$(<heard)"
   store_is_clean
@@ -196,8 +180,8 @@ END
   at_terminal "exec unshare -m sh -c 'umount -l /proc; echo \$\$ >memolock.pid; exec $get sh -c \"echo \\\$\\\$ >command.pid; exec sleep 60\"'"
   await test -s command.pid
   kill -TERM "$(<memolock.pid)"
-  await is_gone $terminal
-  finish $terminal
+  await is_gone "$terminal"
+  finish "$terminal"
   equal 143 "$status"
   is_gone "$(<command.pid)"
 }

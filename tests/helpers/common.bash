@@ -297,6 +297,28 @@ on_terminal() {
   script -qec "stty cols $1; ${*:2}" /dev/null </dev/null 2>&1 | tr -d '\r'
 }
 
+# at_terminal SCRIPT: bash runs it on a terminal, whose keys are written to descriptor 8; what the terminal shows goes
+# to typescript, and $terminal is what ends with it.
+at_terminal() {
+  [[ -p keys ]] || mkfifo keys
+  exec 8<>keys
+  # a shell that waits for what it runs before it ends by a signal itself
+  SHELL=$(command -v bash) spawn script -qec "$1" /dev/null <&8 >typescript 2>&1
+  terminal=$!
+}
+
+# stops_and_continues GET: asserts that Ctrl-Z stops this `get` of t:x with its command, and fg continues both.
+stops_and_continues() {
+  at_terminal "set -m; $1"' sh -c "echo \$\$ >command.pid; until [ -e go ]; do sleep 0.01; done; echo done"; fg; echo status $?'
+  await test -s command.pid
+  printf '\032' >&8
+  await grep -qF ^Z typescript
+  : >go
+  finish "$terminal"
+  contains "$(<typescript)" 'status 0'
+  equal 'done' "$(memolock get --tag t --id x)"
+}
+
 # ---- what a server counts ----
 
 # at_once LINE…: the Redis commands at one instant, which the server counts from then on.
