@@ -6,7 +6,6 @@
 load helpers/common
 
 setup_file() { :; }
-teardown_file() { :; }
 
 hosts=(web1 web2 web3)
 

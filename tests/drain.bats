@@ -194,7 +194,7 @@ traced() {
     held a sh -c 'echo $$ >command.pid; head -c "$0" /dev/zero; head -c "$0" /dev/zero >&2' "$bytes"
   await test -e a.started
   caller=$(pgrep -P $!)
-  spawned+=("$caller")
+  also_end "$caller"
 }
 
 @test "what the command wrote is stored, and left to nobody, though memolock reads it after the command's exit" {

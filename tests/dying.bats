@@ -132,7 +132,7 @@ hold() {
 @test "a descendant that outlives a killed holder keeps no waiter from taking over" {
   spawn_get -- sh -c 'setsid sh -c "echo \$\$ >survivor; exec sleep 60" & exec sleep 60'
   await test -s survivor
-  spawned+=("$(<survivor)")
+  also_end "$(<survivor)"
   spawn_get -- echo mine >out
   await is_waiting $!
   waiter=$!

@@ -22,9 +22,7 @@ terminals=()
 
 # serves COMMAND…: has a server of HTTP run in the background, and says in $url where.
 serves() {
-  LISTEN=127.0.0.1:0 spawn "$@" >server.log 2>&1
-  unset 'spawned[-1]' # not among those that a test waits for
-  servers+=($!)
+  LISTEN=127.0.0.1:0 spawn_server "$@" >server.log 2>&1
   await grep -q 'spawned uWSGI worker' server.log
   url=http://$(sed -n 's/.*bound to TCP address \([0-9.:]*\).*/\1/p' server.log)
 }

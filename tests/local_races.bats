@@ -73,7 +73,7 @@ slow_get() {
     "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted false >pipe
   slow=$!
   await grep -q x.entry trace
-  spawned+=("$(pgrep -P $slow)")
+  also_end "$(pgrep -P $slow)"
   get --wait 0 -- seq 200000 >/dev/null
   is_writing() { grep -q pipe "/proc/$(pgrep -P $slow)/wchan"; }
   await is_writing
@@ -86,7 +86,7 @@ slow_get() {
     "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- sh -c 'echo $$ >command.pid
       sleep 60 & echo $! >child.pid; (sleep 60 & echo $! >orphan.pid); exec sleep 60'
   await test -s orphan.pid
-  spawned+=("$(<child.pid)" "$(<orphan.pid)")
+  also_end "$(<child.pid)" "$(<orphan.pid)"
   kill -KILL "$(pgrep -o -P $!)"
   for pid in command child orphan; do await is_gone "$(<$pid.pid)"; done
 }

@@ -273,7 +273,7 @@ family_is_gone() { is_gone "$(<command.pid)" && is_gone "$(<grandchild.pid)"; }
 
 @test "what the command leaves in the background does not hold the lock" {
   lock -- sh -c 'sleep 60 3>&- & echo $! >background.pid'
-  spawned+=("$(<background.pid)")
+  also_end "$(<background.pid)"
   lock --wait 0 -- true
 }
 

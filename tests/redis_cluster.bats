@@ -6,7 +6,6 @@ load helpers/common
 load helpers/cluster
 
 setup_file() { :; }
-teardown_file() { :; }
 setup() {
   isolate
   export MEMOLOCK_CACHE_DIR=$BATS_TEST_TMPDIR/store

@@ -8,8 +8,6 @@ setup_file() {
   make_certificates "$BATS_FILE_TMPDIR/tls"
 }
 
-teardown_file() { :; }
-
 setup() {
   isolate
   unset TMPDIR SSL_CERT_FILE SSL_CERT_DIR

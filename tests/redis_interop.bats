@@ -240,8 +240,7 @@ replaced_by() {
 
 # watch_markers: from now on the commands that the server runs are in the file "seen".
 watch_markers() {
-  redis-cli -s "$REDIS_SOCKET" monitor >seen 3>&- &
-  servers+=($!)
+  spawn_server redis-cli -s "$REDIS_SOCKET" monitor >seen
   await grep -q OK seen
   looks=0
   redis echo look.0. >/dev/null

@@ -530,9 +530,8 @@ interrupted_at() {
   local monitor
   slow_get 2
   await has_received 1
-  redis-cli -s "$REDIS_SOCKET" monitor >seen &
+  spawn_server redis-cli -s "$REDIS_SOCKET" monitor >seen
   monitor=$!
-  servers+=("$monitor")
   await grep -q OK seen
   redis set t:x new px 60000 >/dev/null
   redis set t/lock:x released px 60000 >/dev/null
@@ -629,9 +628,8 @@ told_to_end() {
 late_renewal() {
   local until monitor
   rm -f go
-  redis-cli -s "$REDIS_SOCKET" monitor >seen &
+  spawn_server redis-cli -s "$REDIS_SOCKET" monitor >seen
   monitor=$!
-  servers+=("$monitor")
   await grep -q OK seen
   spawn "$MEMOLOCK_BIN" "$@"
   await grep -qa "return 'renewed'" seen

@@ -175,6 +175,7 @@ nobody_runs() { ! memolock ls | grep -q running; }
   stale -- counted held b echo never >/dev/null 2>&1
   await test -e b.started
   holder=$(memolock ls | cut -f 7)
+  also_end "${holder##*:}"
   bury "${holder##*:}"
   equal old "$(stale -- counted echo new 2>/dev/null)"
   await refreshed new

@@ -18,7 +18,7 @@ setup_file() {
 }
 
 teardown_file() {
-  ! on_redis || end "$REDIS_PID"
+  [[ -z ${REDIS_PID-} ]] || end "$REDIS_PID"
 }
 
 # use_store: a store of the test's own.
@@ -183,9 +183,18 @@ put_on_path() {
 # spawn COMMAND…: in the background, with no controlling terminal and every signal at its default (the
 # background jobs of a script ignore INT and QUIT). $! is the process's own id.
 spawned=()
+declare -gA births=()
 spawn() {
   setsid env --default-signal "$@" <&0 3>&- &
-  spawned+=($!)
+  also_end $!
+}
+
+# spawn_server COMMAND…: spawns what the test does not wait for. It ends with the test.
+servers=()
+spawn_server() {
+  spawn "$@"
+  unset 'spawned[-1]'
+  servers+=($!)
 }
 
 # spawn_get OPTION… [--] COMMAND…: `get` in the background.
@@ -197,10 +206,28 @@ finish() {
   wait "$1" 2>/dev/null || status=$?
 }
 
-# end PID: kills what was spawned, and waits until it has ended.
+# end PID: kills what was spawned, and waits until it has ended. What has ended before is not killed: the number may be
+# another process's by now.
 end() {
-  kill -KILL "$1" 2>/dev/null || true
+  [[ $(birth_of "$1") != "${births[$1]?is not to be ended by this test}" ]] || kill -KILL "$1" 2>/dev/null || true
   finish "$1"
+}
+
+# also_end PID…: what something else has started, and the test is to end.
+also_end() {
+  local pid
+  for pid; do
+    spawned+=("$pid")
+    births[$pid]=$(birth_of "$pid")
+  done
+}
+
+# birth_of PID: when it was started, in clock ticks; nothing when there is no such process.
+birth_of() {
+  local stat fields
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+  read -ra fields <<<"${stat##*) }"
+  printf %s "${fields[19]}"
 }
 
 # finish_all: waits for all that was spawned; fails unless all ended with 0.

@@ -2,7 +2,6 @@
 # shellcheck shell=bash disable=SC2154 # status comes from finish
 
 setup_file() { :; }
-teardown_file() { :; }
 
 # use_own_store [OPTION…]: the store is a server of the test's own, with such options.
 use_own_store() {

@@ -25,7 +25,6 @@ start_redis_tls() {
   REDIS_CERTIFICATES=$1 start_redis "${@:2}"
 }
 
-servers=()
 server_within=() # what a server is started by, if anything
 # launch_redis HOME [OPTION…]: one attempt, at ports of its choice.
 launch_redis() {
@@ -40,13 +39,10 @@ launch_redis() {
   # The server is the program redis-check-rdb by another name, and so comes without the package that would
   # also start a service.
   # shellcheck disable=SC2016
-  spawn "${server_within[@]}" bash -c 'exec -a redis-server redis-check-rdb "$@"' - \
+  spawn_server "${server_within[@]}" bash -c 'exec -a redis-server redis-check-rdb "$@"' - \
     --port "$REDIS_PORT" --bind 127.0.0.1 ::1 --unixsocket "$REDIS_SOCKET" --dir "$1" \
     --save '' --appendonly no "${options[@]}" "${@:2}" >"$1/log" 2>&1
   REDIS_PID=$!
-  # not among those that a test waits for
-  unset 'spawned[-1]'
-  servers+=("$REDIS_PID")
   await redis_has_begun
   ! is_gone "$REDIS_PID"
 }

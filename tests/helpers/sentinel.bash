@@ -51,10 +51,8 @@ launch_sentinel() {
     "sentinel monitor main ${hosts[0]} ${ports[0]} 2" "sentinel down-after-milliseconds main $sentinel_patience" \
     'sentinel failover-timeout main 3000' 'sentinel parallel-syncs main 2' "${sentinel_extra[@]}" >>"$2/conf"
   # shellcheck disable=SC2016
-  spawn "${server_within[@]}" bash -c 'exec -a redis-sentinel redis-check-rdb "$1"' - "$2/conf" >"$2/log" 2>&1
+  spawn_server "${server_within[@]}" bash -c 'exec -a redis-sentinel redis-check-rdb "$1"' - "$2/conf" >"$2/log" 2>&1
   sentinel_pids[$1]=$!
-  unset 'spawned[-1]'
-  servers+=("${sentinel_pids[$1]}")
   await sentinel_has_begun "$1"
   ! is_gone "${sentinel_pids[$1]}"
 }

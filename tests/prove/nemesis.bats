@@ -7,7 +7,6 @@ load ../helpers/prove
 load ../helpers/network
 
 setup_file() { :; }
-teardown_file() { :; }
 setup() {
   isolate
   export MEMOLOCK_CACHE_DIR=$BATS_TEST_TMPDIR/store
