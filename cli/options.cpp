@@ -130,7 +130,8 @@ class Reader {
         ->take_last();
   }
 
-  static constexpr const char* empty_value = "\x01";
+  /// No word of a command line holds a NUL, so this is nobody's value.
+  static constexpr std::string_view empty_value{"\0", 1};
 
   [[nodiscard]] std::string hint() const {
     return fmt::format("; see 'memolock {} --help'", verb_.name);
