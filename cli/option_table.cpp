@@ -5,7 +5,6 @@
 
 #include "cli/option_values.hpp"
 #include "src/error.hpp"
-#include "src/units.hpp"
 
 namespace memolock {
 namespace {
@@ -58,16 +57,13 @@ void set_on_failure(Options& options, const std::string& text) {
   options.on_failure = choice(text, failures);
 }
 
+// A failure with status 0 would be a success.
 void set_status(Options& options, const std::string& text) {
-  const auto value = parse_size(text);
-  if (!value || *value < 1 || *value > 255) throw fault(text, "is no status from 1 to 255");
-  options.status = static_cast<int>(*value);
+  options.status = exit_status(text, 1);
 }
 
 void set_skip_status(Options& options, const std::string& text) {
-  const auto value = parse_size(text);
-  if (!value || *value > 255) throw fault(text, "is no status from 0 to 255");
-  options.skip_status = static_cast<int>(*value);
+  options.skip_status = exit_status(text, 0);
 }
 
 // A job for one host at a time is not to run on all of them because none reaches the store; and its
@@ -124,12 +120,10 @@ void set_jitter(Options& options, const std::string& text) {
 // A flag, or the beta of the rule.
 void set_early(Options& options, const std::string& text) {
   options.early.reset();
-  if (text == "true" || text == "yes" || text == "on") {
-    options.early = 1;
-  } else if (text != "false" && text != "no" && text != "off") {
-    const double beta = number(text, "is no number (write 1, 0.5 or 2)");
-    if (beta > 0) options.early = beta;
-  }
+  const auto wanted = boolean_of(text);
+  const double beta =
+      wanted ? static_cast<double>(*wanted) : number(text, "is no number (write 1, 0.5 or 2)");
+  if (beta > 0) options.early = beta;
 }
 
 // As with timeout, 0 is no limit.
@@ -140,8 +134,7 @@ void set_max_runtime(Options& options, const std::string& text) {
 }
 
 void add_key_file(Options& options, const std::string& text) {
-  if (text.empty()) throw fault(text, "is no path");
-  options.key.files.push_back(text);
+  options.key.files.push_back(path(text, "--key-stdin for stdin, or "));
 }
 
 void add_key_env(Options& options, const std::string& text) {
@@ -163,10 +156,11 @@ void set_no_key_cwd(Options& options, const std::string& text) {
 }
 
 void add_artifact(Options& options, const std::string& text) {
-  if (text.empty()) throw fault(text, "is no path");
   auto& paths = options.artifacts;
-  if (std::find(paths.begin(), paths.end(), text) == paths.end()) paths.push_back(text);
+  if (std::find(paths.begin(), paths.end(), path(text)) == paths.end()) paths.push_back(text);
 }
+
+constexpr std::string_view from_stdin = "/dev/stdin for stdin, or ";
 
 constexpr Also env = Also::environment_and_file;
 
@@ -240,18 +234,18 @@ constexpr auto options = std::to_array<OptionSpec>({
      "how long a server may take to connect, and for each request (default: 2s)",
      [](Options& o, const std::string& v) { o.store_timeout = positive(v); }},
     {"password-file", "FILE", everywhere, env, "the server's password is the first line of FILE",
-     [](Options& o, const std::string& v) { o.password_file = v; }},
+     [](Options& o, const std::string& v) { o.password_file = optional_path(v, from_stdin); }},
     {"sentinel-user", "USER", everywhere, env, "the user to log in to sentinels as",
      [](Options& o, const std::string& v) { o.sentinel_user = v; }},
     {"sentinel-password-file", "FILE", everywhere, env,
      "the sentinels' password is the first line of FILE",
-     [](Options& o, const std::string& v) { o.sentinel_password_file = v; }},
+     [](Options& o, const std::string& v) { o.sentinel_password_file = optional_path(v, from_stdin); }},
     {"tls-ca", "PATH", everywhere, env, "certificates to trust: a file, or a hashed directory",
-     [](Options& o, const std::string& v) { o.tls.ca = v; }},
+     [](Options& o, const std::string& v) { o.tls.ca = optional_path(v); }},
     {"tls-cert", "FILE", everywhere, env, "a certificate to show to the server",
-     [](Options& o, const std::string& v) { o.tls.cert = v; }},
+     [](Options& o, const std::string& v) { o.tls.cert = optional_path(v); }},
     {"tls-key", "FILE", everywhere, env, "its key",
-     [](Options& o, const std::string& v) { o.tls.key = v; }},
+     [](Options& o, const std::string& v) { o.tls.key = optional_path(v); }},
     {"tls-server-name", "HOST", everywhere, env, "the name that the server's certificate must have",
      [](Options& o, const std::string& v) { o.tls.server_name = v; }},
     {"max-entry", "SIZE", in_get | in_set, env,
@@ -261,7 +255,9 @@ constexpr auto options = std::to_array<OptionSpec>({
      "keep a file or folder that the command makes, and restore it on a hit; repeatable",
      add_artifact},
     {"report", "FILE", in_get | in_exclusive, env, "append a JSON line on how this call ended",
-     [](Options& o, const std::string& v) { o.report = v; }},
+     [](Options& o, const std::string& v) {
+       o.report = optional_path(v, "/dev/stdout for stdout, or ");
+     }},
     {"all", nullptr, in_del, Also::nowhere, "every entry of the tag given with --tag",
      [](Options& o, const std::string& v) { o.all = flag(v); }},
     {"foreign", nullptr, in_del, Also::nowhere, "with --all: what other programs have stored, too",
@@ -278,6 +274,9 @@ constexpr auto options = std::to_array<OptionSpec>({
     {"json", nullptr, in_doctor | in_ls | in_show | in_stats | in_gc, Also::nowhere,
      "print one JSON document instead of lines",
      [](Options& o, const std::string& v) { o.json = flag(v); }},
+    {"bypass", nullptr, in_get | in_exclusive, Also::environment_alone,
+     "MEMOLOCK_BYPASS: run the command as if there were no memolock",
+     [](Options& o, const std::string& v) { o.bypass = flag(v); }},
     {"log", "LEVEL", 0, env, "MEMOLOCK_LOG, beside -v and -q", set_log},
 });
 

@@ -10,8 +10,8 @@
 
 namespace memolock {
 
-/// Where else than on the command line an option can be given.
-enum class Also { nowhere, environment_and_file };
+/// Where else than on the command line an option can be given; or its variable alone.
+enum class Also { nowhere, environment_and_file, environment_alone };
 
 /// One option of any verb: its one description. A null placeholder makes it a flag, set with "1" or
 /// "0".

@@ -1,5 +1,7 @@
 #include "cli/option_values.hpp"
 
+#include <strings.h>
+
 #include <charconv>
 
 #include <fmt/format.h>
@@ -25,10 +27,40 @@ Nanoseconds duration_or_forever(const std::string& text) {
   return text == "forever" ? forever : duration(text);
 }
 
+std::optional<bool> boolean_of(std::string_view text) {
+  static constexpr Choices<bool, 8> words{{{"1", true},
+                                           {"true", true},
+                                           {"yes", true},
+                                           {"on", true},
+                                           {"0", false},
+                                           {"false", false},
+                                           {"no", false},
+                                           {"off", false}}};
+  for (const auto& [word, value] : words)
+    if (text.size() == word.size() && strncasecmp(text.data(), word.data(), word.size()) == 0)
+      return value;
+  return std::nullopt;
+}
+
 bool flag(const std::string& text) {
-  if (text == "1" || text == "true" || text == "yes" || text == "on") return true;
-  if (text == "0" || text == "false" || text == "no" || text == "off") return false;
-  throw fault(text, "is neither 1 nor 0");
+  if (const auto value = boolean_of(text)) return *value;
+  throw fault(text, "is not a boolean (write 1, true, yes or on; or 0, false, no or off)");
+}
+
+int exit_status(const std::string& text, int least) {
+  if (const auto status = parse_number(text, least, 255)) return *status;
+  throw fault(text, fmt::format("is not an exit status from {} to 255", least));
+}
+
+std::string path(const std::string& text, std::string_view instead) {
+  if (text.empty()) throw fault(text, "is no path");
+  if (text == "-")
+    throw fault(text, fmt::format("is ambiguous (write {}./- for a file of that name)", instead));
+  return text;
+}
+
+std::string optional_path(const std::string& text, std::string_view instead) {
+  return text.empty() ? text : path(text, instead);
 }
 
 Nanoseconds positive(const std::string& text) {

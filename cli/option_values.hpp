@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,7 +27,16 @@ namespace memolock {
 [[nodiscard]] Nanoseconds positive(const std::string& text);
 /// Bytes.
 [[nodiscard]] uint64_t size(const std::string& text);
+/// 1, true, yes, on or 0, false, no, off, in any case; nothing for anything else.
+[[nodiscard]] std::optional<bool> boolean_of(std::string_view text);
 [[nodiscard]] bool flag(const std::string& text);
+/// From `least` to 255.
+[[nodiscard]] int exit_status(const std::string& text, int least);
+/// Not empty, nor "-", which many programs take for a standard stream. `instead`: what else the
+/// error says to write.
+[[nodiscard]] std::string path(const std::string& text, std::string_view instead = "");
+/// The same, or empty for none.
+[[nodiscard]] std::string optional_path(const std::string& text, std::string_view instead = "");
 /// A number from 0 to a million; `what` says what the error is to say.
 [[nodiscard]] double number(std::string_view text, std::string_view what);
 

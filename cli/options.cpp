@@ -22,6 +22,10 @@ bool is_of_verb(const OptionSpec& spec, const VerbSpec& verb) {
   return (spec.verbs & verb.bit) != 0;
 }
 
+bool is_on_its_line(const OptionSpec& spec, const VerbSpec& verb) {
+  return is_of_verb(spec, verb) && spec.also != Also::environment_alone;
+}
+
 constexpr const char* help_names = "-h,--help";
 constexpr const char* verbose_names = "-v,--verbose";
 constexpr const char* quiet_names = "-q,--quiet";
@@ -40,7 +44,7 @@ std::string help_of(const VerbSpec& verb) {
   std::string text = fmt::format("{}\nUsage: {}\n\nOptions:\n", verb.help, verb.usage);
   text += help_line(help_names, "this text");
   for (const OptionSpec& spec : all_options()) {
-    if (!is_of_verb(spec, verb)) continue;
+    if (!is_on_its_line(spec, verb)) continue;
     const std::string name = "--" + std::string(spec.name);
     text += help_line(spec.placeholder == nullptr ? name : name + ' ' + spec.placeholder,
                       spec.help);
@@ -116,7 +120,7 @@ class Reader {
   void add_options(const Line& words) {
     const auto options = all_options();
     for (size_t i = 0; i < options.size(); ++i)
-      if (is_of_verb(options[i], verb_) && is_named(options[i].name, words))
+      if (is_on_its_line(options[i], verb_) && is_named(options[i].name, words))
         given_[i] = add(options[i]);
     verbose_ = app_.add_flag(verbose_names);
     quiet_ = app_.add_flag(quiet_names);
@@ -150,6 +154,30 @@ class Reader {
     if (command.front() == "--") command.erase(command.begin());
     if (!command.empty() && command.front().empty())
       throw usage_error("the command's name is empty");
+    if (rest.front() != "--" && rest.size() < words.size())
+      refuse_value(words[words.size() - rest.size() - 1], rest);
+  }
+
+  /// A flag takes a value behind '=' only. The command after it, which "--" does not introduce, may
+  /// have been meant for one.
+  void refuse_value(std::string_view before, const Line& command) const {
+    const std::string& word = command.front();
+    const bool is_number = word.find_first_not_of("0123456789.") == std::string::npos;
+    if (!is_number && std::find(command.begin(), command.end(), "--") == command.end()) return;
+    for (size_t i = 0; i < given_.size(); ++i) {
+      const OptionSpec& spec = all_options()[i];
+      if (spec.placeholder != nullptr || given_[i] == nullptr || given_[i]->count() == 0) continue;
+      if (before == "--" + std::string(spec.name) && takes(spec, word))
+        throw usage_error(
+            fmt::format("'{0}' is not taken as the value of {1}; write {1}={0}, or '--' before the "
+                        "command",
+                        shown(word), before));
+    }
+  }
+
+  static bool takes(const OptionSpec& spec, const std::string& value) {
+    Options scratch;
+    return !failure_of([&] { spec.set(scratch, value); });
   }
 
   void take_values() {
@@ -162,8 +190,7 @@ class Reader {
         if (spec.name == "lease") options_.lease_on_command_line = true;
         if (spec.name == "tag") options_.tag_on_command_line = true;
         if (spec.name == "store") options_.store_on_command_line = true;
-      } else if (spec.also == Also::environment_and_file &&
-                 (is_of_verb(spec, verb_) || spec.verbs == 0)) {
+      } else if (spec.also != Also::nowhere && (is_of_verb(spec, verb_) || spec.verbs == 0)) {
         take_elsewhere(spec, config);
       }
     }
@@ -189,6 +216,7 @@ class Reader {
       if (!contradicted(spec)) set_from_elsewhere(variable, spec, value);
       return;
     }
+    if (spec.also != Also::environment_and_file) return;
     for (const ConfigEntry& entry : config) {
       if (entry.key != spec.name || contradicted(spec)) continue;
       if (!entry.is_fit)

@@ -35,6 +35,7 @@ enum class OnStoreError { run, fail };
 struct Options {
   Verb verb = Verb::get;
   Level log = Level::warn;
+  bool bypass = false;  ///< commands run as if there were no memolock
   std::string store;
   bool store_on_command_line = false;
   Nanoseconds store_timeout = std::chrono::seconds(2);

@@ -35,6 +35,7 @@ struct Request {
   Keeper keeper = Keeper::holder;
   Nanoseconds lease{0};  ///< how long a promise lives that others are to keep
   bool keep = true;      ///< false: share a run in progress, but store nothing
+  bool uncached = false;  ///< the command is run with no store at all
   std::optional<Nanoseconds> max_runtime;
   Nanoseconds drain = forever;  ///< how long after the command's exit its stdout is waited for
   uint64_t max_entry = UINT64_MAX;

@@ -49,6 +49,45 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   ran_times 2
 }
 
+@test "a flag is a boolean in any case, in a variable, in a file and on the command line" {
+  get -- true
+  for value in 1 true yes on TRUE Yes oN; do
+    MEMOLOCK_REFRESH=$value get -- counted true
+    config "refresh = \"$value\""
+    get -- counted true
+    config
+    get --refresh=$value -- counted true
+    MEMOLOCK_BYPASS=$value get -- counted true
+  done
+  ran_times 28
+  for value in 0 false no off FALSE No oFF; do
+    MEMOLOCK_REFRESH=$value get -- counted true
+    config "refresh = \"$value\""
+    get --refresh=$value -- counted true
+    config
+    MEMOLOCK_BYPASS=$value get -- counted true
+    MEMOLOCK_EARLY=$value get -- counted true
+  done
+  ran_times 28
+}
+
+@test "what is no boolean is refused where a flag is given" {
+  for value in 2 maybe t y enable ' 1'; do
+    MEMOLOCK_REFRESH=$value refused "MEMOLOCK_REFRESH: '$value' is not a boolean" get -- counted true
+    MEMOLOCK_BYPASS=$value refused "MEMOLOCK_BYPASS: '$value' is not a boolean" get -- counted true
+    MEMOLOCK_BYPASS=$value refused MEMOLOCK_BYPASS memolock once --store local --id x --ttl 1h -- counted true
+    MEMOLOCK_BYPASS=$value refused MEMOLOCK_BYPASS memolock lock --id x -- counted true
+    refused "--refresh: '$value' is not a boolean" get "--refresh=$value" -- counted true
+  done
+  MEMOLOCK_BYPASS=maybe run -0 memolock ls
+  config 'refresh = "maybe"'
+  refused "refresh: 'maybe' is not a boolean" get -- counted true
+  config 'bypass = true'
+  run --separate-stderr -0 get -- counted true
+  contains "$stderr" "unknown key 'bypass'"
+  ran_times 1
+}
+
 @test "an empty variable is none" {
   MEMOLOCK_WAIT='' MEMOLOCK_TAG='' memolock get --id x --ttl 1h -- true
   contains "$(memolock ls)" $'default\tx'

@@ -51,6 +51,70 @@ load helpers/common
   ran_times 0
 }
 
+@test "a value of control bytes is not an empty one" {
+  for id in $'\x01' $'\x01\x02\x7f'; do
+    run --separate-stderr -0 memolock get -v --tag t "--id=$id" --ttl 1h -- echo "a run"
+    equal 'a run' "$output"
+    contains "$stderr" 't:\x01'
+    equal 'a run' "$(memolock get --tag t --id "$id")"
+    equal "$id" "$(memolock key --id "$id")"
+  done
+  refused 'control characters' memolock get --tag $'\x01' --id x --ttl 1h -- counted true
+  refused 'cannot read \x01' memolock get --key-file $'\x01' --id x --ttl 1h -- counted true
+  refused "'\x01' is neither local" memolock get --store $'\x01' --id x --ttl 1h -- counted true
+  equal "$(memolock key --id x --key-env $'\x01')" "$(env $'\x02=' "$MEMOLOCK_BIN" key --id x --key-env $'\x01')"
+  ran_times 0
+}
+
+@test "an exit status is a number from 0 to 255, without a unit or a fraction" {
+  for value in 0.1K 1K 1B 3.0 -1 +1 256 99999999999999999999 0x10 '' ' 3' ten; do
+    refused "--skip-status: '$value' is not an exit status from 0 to 255" \
+      memolock once --store local --id x --ttl 1h "--skip-status=$value" -- counted true
+    refused "--status: '$value' is not an exit status from 1 to 255" memolock fail --id x "--status=$value"
+  done
+  refused 'from 1 to 255' memolock fail --id x --status 0
+  ran_times 0
+}
+
+@test "- is refused as the name of a file, and ./- is taken" {
+  for option in --report --key-file --artifact --password-file --sentinel-password-file --tls-ca --tls-cert --tls-key; do
+    refused "$option: '-' is ambiguous" memolock get --id x --ttl 1h $option - -- counted true
+    contains "$stderr" './-'
+    refused "$option: '-' is ambiguous" memolock get --id x --ttl 1h $option=- -- counted true
+  done
+  MEMOLOCK_REPORT=- refused 'MEMOLOCK_REPORT: ' memolock get --id x --ttl 1h -- counted true
+  refused --key-stdin memolock get --id x --ttl 1h --key-file - -- counted true
+  refused /dev/stdout memolock get --id x --ttl 1h --report - -- counted true
+  refused /dev/stdin memolock ls --password-file -
+  [[ ! -e - ]]
+  ran_times 0
+  get --report ./- -- true
+  [[ -s - ]]
+  run -0 memolock get --id y --ttl 1h --key-file ./- -- true
+}
+
+@test "a word behind a flag that may have been meant as its value is refused as a command" {
+  refused 'write --early=2' get --early 2 -- counted true
+  refused 'write --early=0.5' get --early 0.5 counted true
+  refused 'write --early=on' get --early on -- counted true
+  refused 'write --refresh=1' get --refresh 1 -- counted true
+  refused 'write --refresh=FALSE' get --refresh FALSE -- counted true
+  refused 'write --key-cwd=0' memolock key --key-cwd 0 counted true
+  ran_times 0
+}
+
+@test "any other word behind a flag is the command" {
+  run -0 get --refresh true -v
+  run -0 get --refresh -- true -- x
+  run -0 get --early --refresh echo -- 1
+  equal '-- 1' "$output"
+  memolock del --tag t --id x
+  run -127 get --refresh 2 -- true
+  run -127 get --early -- 2
+  run -127 get --early=2 2 -- true
+  run -127 get --early --wait 1s 2 -- true
+}
+
 @test "an option without its value is refused" {
   for option in --tag --id --ttl --wait --drain --store --report --max-entry --max-runtime; do
     refused "$option" memolock get $option

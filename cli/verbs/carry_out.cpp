@@ -105,7 +105,7 @@ Outcome work_in_store(const Options& options, Request request, Work work, Signal
 Outcome outcome_of(const Options& options, const Request& request, Work work, const Log& log,
                    std::optional<StoreChoice>& chosen) {
   Signals signals;
-  if (!is_bypassed())
+  if (!request.uncached)
     return until_interrupted(
         signals, [&] { return work_in_store(options, request, work, signals, log, chosen); });
   if (request.command.empty()) return ended(How::absent, 1);
@@ -114,15 +114,11 @@ Outcome outcome_of(const Options& options, const Request& request, Work work, co
 
 }  // namespace
 
-bool is_bypassed() {
-  const char* value = getenv("MEMOLOCK_BYPASS");
-  return value != nullptr && std::string_view(value) == "1";
-}
-
 Request request_of(const Options& options, Key key) {
   Request request;
   request.key = std::move(key);
   request.command = options.command;
+  request.uncached = options.bypass;
   request.ttl = options.ttl;
   request.wait = options.wait;
   request.on_timeout = options.on_timeout;

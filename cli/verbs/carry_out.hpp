@@ -11,16 +11,13 @@
 
 namespace memolock {
 
-/// MEMOLOCK_BYPASS: commands run as if there were no memolock.
-[[nodiscard]] bool is_bypassed();
-
 /// The request for `key` with the options that all these verbs have.
 [[nodiscard]] Request request_of(const Options& options, Key key);
 
 /// What a verb does with its store.
 using Work = Outcome (*)(const Request& request, Store& store, Signals& signals, const Log& log);
 
-/// Does it with the store of the options, or without, as --on-store-error and MEMOLOCK_BYPASS say.
+/// Does it with the store of the options, or without, as --on-store-error and the request say.
 [[nodiscard]] Exit carry_out(const Options& options, const Request& request, Work work,
                              const Log& log);
 

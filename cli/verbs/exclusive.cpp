@@ -18,7 +18,7 @@ Request request_from(const Options& options) {
 Exit run_once(const Options& options, const Log& log) {
   Request request = request_from(options);
   request.skip_status = options.skip_status;
-  if (!is_bypassed()) {
+  if (!options.bypass) {
     if (!options.ttl) throw usage_error("--ttl is required");
     // By mistake each host would have one of its own, and run.
     if (options.store.empty())

@@ -9,11 +9,11 @@ namespace {
 
 /// Bypassed, nothing is gathered: what suspects the cache is to run as if there were none.
 Identity identity_of(const Options& options) {
-  if (!options.command.empty() && !options.ttl && !is_bypassed())
+  if (!options.command.empty() && !options.ttl && !options.bypass)
     throw usage_error("--ttl is required to run a command");
   KeyInputs inputs;
   inputs.directory = options.key.directory;
-  if (!is_bypassed()) inputs = options.key;
+  if (!options.bypass) inputs = options.key;
   return identify(options.ids.empty() ? "" : options.ids.back(), options.command, inputs);
 }
 
