@@ -17,16 +17,6 @@
 namespace memolock {
 namespace {
 
-std::string current_directory() {
-  std::error_code error;
-  const auto path = std::filesystem::current_path(error);
-  if (error)
-    throw usage_error(
-        "cannot tell the working directory, which is part of the id without --no-key-cwd: " +
-        error.message());
-  return path;
-}
-
 KeyPart text_part(std::string_view kind, std::string name, std::string_view text) {
   return {kind, std::move(name), digest_of({kind, text})};
 }
@@ -38,16 +28,25 @@ KeyPart variable_part(const std::string& name) {
   return {"unset", name, digest_of({"unset", name})};
 }
 
+/// In the place of a closed stdin there is a file that cannot be read.
+Error unreadable_stdin(int error) {
+  const std::string why = error == EBADF ? "it is closed, or open for writing only"
+                                         : error_text(error);
+  return usage_error("cannot read stdin, which --key-stdin makes part of the id: " + why);
+}
+
 Descriptor spool_stdin() {
   Descriptor file = temporary_file();
+  if (!file)
+    throw system_error("cannot make a temporary file for stdin in TMPDIR, /tmp or memory", errno);
   constexpr size_t step = 256U << 10;
   const auto buffer = std::make_unique_for_overwrite<char[]>(step);
   for (;;) {
     const ssize_t got = read_some(STDIN_FILENO, buffer.get(), step);
-    if (got < 0) throw usage_error("cannot read stdin: " + error_text(errno));
+    if (got < 0) throw unreadable_stdin(errno);
     if (got == 0) break;
     if (const int error = write_all(file.get(), {buffer.get(), static_cast<size_t>(got)}))
-      throw system_error("cannot keep stdin in a temporary file", error);
+      throw system_error("cannot keep stdin in a temporary file in TMPDIR or /tmp", error);
   }
   // The command reads on from where this stands.
   if (lseek(file.get(), 0, SEEK_SET) != 0) throw system_error("cannot rewind stdin", errno);
@@ -70,6 +69,15 @@ struct Parts {
     counted.push_back(std::move(part));
   }
 };
+
+/// Adds the working directory; returns why it cannot, else nothing.
+std::string add_directory(Parts& parts) {
+  std::error_code error;
+  const std::string directory = std::filesystem::current_path(error);
+  if (error) return "cannot tell the working directory: " + error_text(error.value());
+  parts.add(text_part("directory", directory, directory));
+  return "";
+}
 
 void add_words(Parts& parts, const std::string& id, const std::vector<std::string>& command) {
   if (!id.empty()) return parts.add(text_part("id", id, id));
@@ -111,10 +119,7 @@ Identity identify(const std::string& id, const std::vector<std::string>& command
   }
   Parts parts;
   add_words(parts, id, command);
-  if (directory_counts) {
-    const std::string directory = current_directory();
-    parts.add(text_part("directory", directory, directory));
-  }
+  if (directory_counts) identity.fault = add_directory(parts);
   for (const std::string& name : sorted(inputs.variables)) parts.add(variable_part(name));
   if (inputs.standard_input) identity.input = spool_stdin();
   if (contents_count) add_contents(parts, inputs.files, identity.input);

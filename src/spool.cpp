@@ -68,7 +68,9 @@ std::string Spool::fault() const {
       return fmt::format("the output and the artifacts are larger than --max-entry ({})",
                          format_size(limit_));
     case Refusal::unwritable:
-      return "cannot write to the store: " + error_text(error_);
+      return (folder_ < 0 ? "cannot write to a temporary file in TMPDIR or /tmp: "
+                          : "cannot write to the store: ") +
+             error_text(error_);
     case Refusal::unreadable:
       return "cannot read the command's output: " + error_text(error_);
   }

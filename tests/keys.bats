@@ -437,9 +437,42 @@ fed() {
   equal 209715200 "$(head -c 200M /dev/zero | get --key-stdin -- wc -c)"
 }
 
-@test "a closed stdin is an error" {
-  run --separate-stderr -125 sh -c '"$MEMOLOCK_BIN" key --id x --key-stdin <&-'
-  contains "$stderr" 'cannot read stdin'
+@test "a closed stdin is an error of --key-stdin, and of nothing else" {
+  closed='it is closed, or open for writing only'
+  refused "$closed" sh -c '"$MEMOLOCK_BIN" key --id x --key-stdin <&-'
+  refused "$closed" sh -c '"$MEMOLOCK_BIN" get --id x --key-stdin --ttl 1h -- counted true 0>/dev/null'
+  refused 'Is a directory' sh -c '"$MEMOLOCK_BIN" get --id x --key-stdin --ttl 1h -- counted true </'
+  ran_times 0
+  for verb in 'get --ttl 1h' lock 'once --store local --ttl 1h'; do
+    run --separate-stderr -7 sh -c '"$MEMOLOCK_BIN" $1 --tag c --id "$1" -- counted sh -c "echo out; exit 7" <&-' - "$verb"
+    equal out "$output"
+    equal '' "$stderr"
+  done
+  ran_times 3
+}
+
+@test "with all three streams closed the command runs, and a result that is not lost is kept" {
+  run -0 sh -c '"$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted true <&- >&- 2>&-'
+  run -0 get -- counted true
+  ran_times 1
+  run -125 sh -c '"$MEMOLOCK_BIN" get --tag t --id y --ttl 1h -- counted echo out <&- >&- 2>&-'
+  equal out "$(memolock get --tag t --id y)"
+  run -125 sh -c '"$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --key-stdin -- counted true <&- >&- 2>&-'
+  ran_times 2
+}
+
+# nowhere COMMAND…: it finds no place for a temporary file.
+nowhere() { strace -qq -o trace -e trace=openat,memfd_create -e inject=openat,memfd_create:error=EACCES "$@"; }
+
+@test "stdin that finds no place in a temporary file is an error that says where" {
+  ! is_sanitized || skip 'a sanitizer opens files of its own'
+  strace -o trace true 2>/dev/null || skip 'strace cannot run here'
+  refused 'a temporary file for stdin in TMPDIR, /tmp or memory: Permission denied' \
+    nowhere "$MEMOLOCK_BIN" key --id x --key-stdin <<<input
+  small_disk size=16k
+  refused 'keep stdin in a temporary file in TMPDIR or /tmp: No space left on device' \
+    env TMPDIR="$PWD/small" "$MEMOLOCK_BIN" get --id x --ttl 1h --key-stdin -- counted true < <(head -c 100000 /dev/zero)
+  ran_times 0
 }
 
 @test "the command run uncached is fed too: bypassed, without a store, after --wait" {
@@ -473,6 +506,54 @@ fed() {
 @test "bypassed, nothing is read: neither a missing file nor stdin is in the way" {
   MEMOLOCK_BYPASS=1 run -0 memolock get --id x --key-file nowhere --ttl 1h -- echo output
   equal output "$output"
+}
+
+# where_none_is WORD…: memolock, in a working directory that has been removed.
+where_none_is() { (mkdir gone && cd gone && rmdir ../gone && exec "$MEMOLOCK_BIN" "$@"); }
+# own_lines: what memolock has said, without what a shell says of such a directory.
+own_lines() { grep '^memolock: ' <<<"$stderr"; }
+
+@test "in a working directory that is gone the command runs, and its result is not kept" {
+  for words in '' '--id x --key-cwd' '--key-stdin' "--store file://$PWD/other --on-store-error fail" '--wait 0'; do
+    : >"$RUNS"
+    for _ in 1 2; do
+      # shellcheck disable=SC2086
+      run --separate-stderr -3 where_none_is get --tag t --ttl 1h $words -- counted sh -c 'cat; exit 3' <<<input
+      equal input "$output"
+      equal 'memolock: cannot tell the working directory: No such file or directory; the result is not kept' "$(own_lines)"
+    done
+    ran_times 2
+  done
+  [[ ! -e other ]]
+  store_is_empty
+  run --separate-stderr -0 where_none_is get --tag t --ttl 1h -q -- true
+  equal '' "$stderr"
+  MEMOLOCK_BYPASS=1 run --separate-stderr -0 where_none_is get --tag t -- true
+  equal '' "$stderr"
+}
+
+@test "in a working directory that is gone an id that it is no part of is as elsewhere" {
+  for words in '--id x' '--no-key-cwd'; do
+    : >"$RUNS"
+    for _ in 1 2; do
+      # shellcheck disable=SC2086
+      run --separate-stderr -0 where_none_is get --tag t --ttl 1h $words -- counted true
+      equal '' "$(own_lines)"
+    done
+    ran_times 1
+  done
+  run --separate-stderr -0 where_none_is lock --tag t --id y -- counted true
+  run --separate-stderr -0 where_none_is once --store local --tag t --id y --ttl 1h -- counted true
+  ran_times 3
+}
+
+@test "in a working directory that is gone what needs the id is refused" {
+  refused 'working directory: No such file or directory; without --no-key-cwd' where_none_is key true
+  refused 'it is part of the id' where_none_is get --id x --key-cwd
+  refused 'it is part of the id' where_none_is get --external --ttl 1h -- counted true
+  refused 'give --id' where_none_is lock -- counted true
+  refused 'give --id' where_none_is once --store local --ttl 1h -- counted true
+  ran_times 0
 }
 
 # ---- the entry ----

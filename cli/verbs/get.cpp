@@ -17,6 +17,14 @@ Identity identity_of(const Options& options) {
   return identify(options.ids.empty() ? "" : options.ids.back(), options.command, inputs);
 }
 
+/// An entry without its id answers nobody. But for what needs one, the command is run all the same.
+void leave_uncached(const Options& options, const std::string& fault, const Log& log) {
+  if (options.bypass) return;
+  if (options.command.empty() || options.external)
+    throw usage_error(fault + "; it is part of the id");
+  log.warn("{}; the result is not kept", fault);
+}
+
 Request request_from(const Options& options, const Identity& identity) {
   Request request = request_of(options, {options.tag, identity.id});
   request.input = identity.input.get();
@@ -31,6 +39,7 @@ Request request_from(const Options& options, const Identity& identity) {
   if (options.external && !request.artifacts.empty())
     throw usage_error("--artifact excludes --external: the files are made elsewhere");
   if (options.external) request.keeper = Keeper::others;
+  if (!identity.fault.empty()) request.uncached = true;
   return request;
 }
 
@@ -38,6 +47,7 @@ Request request_from(const Options& options, const Identity& identity) {
 
 Exit run_get(const Options& options, const Log& log) {
   const Identity identity = identity_of(options);
+  if (!identity.fault.empty()) leave_uncached(options, identity.fault, log);
   return carry_out(options, request_from(options, identity), get, log);
 }
 

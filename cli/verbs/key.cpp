@@ -1,11 +1,14 @@
 #include "cli/output.hpp"
 #include "cli/verbs/verbs.hpp"
+#include "src/error.hpp"
 
 namespace memolock {
 
 Exit run_key(const Options& options, const Log& log) {
   const Identity identity = identify(options.ids.empty() ? "" : options.ids.back(), options.command,
                                      options.key);
+  if (!identity.fault.empty())
+    throw usage_error(identity.fault + "; without --no-key-cwd it is part of the id");
   // The hash first: it is as long as any other, so what differs between two machines stands out.
   for (const KeyPart& part : identity.parts)
     log.info("{} {} {}", part.digest, part.kind, escape_controls(part.name));
