@@ -147,10 +147,11 @@ class ExclusiveCall {
     record.fate = Fate::marked;
     record.end = ending.end;
     record.status = ending.status;
-    record.run_time = ending.run_time;
+    // No finer than a server keeps them, so that both together are the ttl that was given.
+    record.run_time = std::chrono::floor<std::chrono::microseconds>(ending.run_time);
     record.out_hash = record.err_hash = checksum("");
     // Counted from the run's begin; so a long run may leave nothing worth a mark.
-    record.ttl = *request_.ttl == forever ? forever : *request_.ttl - ending.run_time;
+    record.ttl = *request_.ttl == forever ? forever : *request_.ttl - record.run_time;
     record.retained = record.ttl;
     if (record.ttl <= Nanoseconds(0)) return lock.abandon();
     Published published = Published::lost;

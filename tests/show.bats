@@ -54,6 +54,17 @@ field() { memolock show --tag t --id x --json | jq -c "$1"; }
   equal forever "$(shown 'time left')"
 }
 
+@test "the ttl of a mark is the one that was given, and what is left of it counts from the begin" {
+  memolock once --store "${MEMOLOCK_STORE-local}" --tag t --id x --ttl 50s -- sleep 0.2
+  equal 50s "$(shown ttl)"
+  equal 50s "$(shown retained)"
+  [[ $(shown 'time left') =~ ^49\.[0-8]s$ ]] || fail "$(shown 'time left')"
+  equal '[true,true,true]' "$(field '.mark | [.ttl, .retained | (. - 50 | fabs) < 0.001] + [.left < 49.8]')"
+  memolock once --store "${MEMOLOCK_STORE-local}" --tag t --id y --ttl forever -- true
+  run -0 memolock show --tag t --id y
+  contains "$output" 'ttl         forever'
+}
+
 @test "the mark that once keeps is shown, alone and beside an entry" {
   run -3 memolock once --store "${MEMOLOCK_STORE-local}" --tag t --id x --ttl 1h -- sh -c 'exit 3'
   equal 'failed, a run of once' "$(shown state)"

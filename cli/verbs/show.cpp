@@ -96,14 +96,20 @@ class Lines {
   std::string text_;
 };
 
+/// A length that counts from the run's end, as it was given: of a mark it counts from the begin.
+Nanoseconds as_given(Nanoseconds length, const Record& record) {
+  return record.fate == Fate::marked ? after(length, record.run_time) : length;
+}
+
 void add_result(Lines& lines, const Record& record) {
   lines.add("status", fmt::format("{}, {}", record.status, end_of(record)));
   lines.add("ended", date_of(record.ended));
   lines.add("run time", record.run_time);
-  lines.add("ttl", format_duration(record.ttl) + (record.ttl_by_command ? ", by the command" : ""));
+  lines.add("ttl", format_duration(as_given(record.ttl, record)) +
+                       (record.ttl_by_command ? ", by the command" : ""));
   if (record.stale_by_command)
     lines.add("stale", format_duration(record.stale) + ", by the command");
-  lines.add("retained", record.retained);
+  lines.add("retained", as_given(record.retained, record));
   lines.add("stdout", format_size(record.out_size));
   lines.add("stderr", format_size(record.err_size));
   if (record.files_size > 0)
@@ -142,10 +148,10 @@ void set_result(Json& json, const Record& record) {
   json.set("end", end_of(record));
   json.set("ended", seconds(record.ended));
   json.set("run_time", seconds(record.run_time));
-  json.set("ttl", seconds_left(record.ttl));
+  json.set("ttl", seconds_left(as_given(record.ttl, record)));
   json.set("ttl_by_command", record.ttl_by_command);
   json.set("stale_by_command", record.stale_by_command ? seconds_left(record.stale) : Json());
-  json.set("retained", seconds_left(record.retained));
+  json.set("retained", seconds_left(as_given(record.retained, record)));
   json.set("stdout", record.out_size);
   json.set("stderr", record.err_size);
   json.set("artifacts", record.artifacts);
