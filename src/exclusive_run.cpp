@@ -35,7 +35,10 @@ class ExclusiveCall {
       if (const auto lock = try_acquire()) return run(*lock, Mark::none);
       const auto watch = store_.watch(request_.key);
       if (watch) refuse_deadlock(request_, watch->run());
-      if (boot_now() >= deadline) return time_out();
+      if (boot_now() >= deadline) {
+        notice_.see(watch.get());
+        return time_out();
+      }
       if (!watch) {
         if (!notice_.pause(backoff_, signals_.descriptor())) return end_by_signal(signals_);
         continue;
@@ -98,11 +101,12 @@ class ExclusiveCall {
   }
 
   Outcome time_out() {
+    const std::string why = timeout_in_words(request_, notice_);
     if (request_.on_timeout == OnTimeout::run) {
-      log_.warn("{}: {}; running without the lock", name(), timeout_in_words(request_));
+      log_.warn("{}: {}; running without the lock", name(), why);
       return run_uncached(request_, signals_, log_);
     }
-    log_.warn("{}: {}", name(), timeout_in_words(request_));
+    log_.warn("{}: {}", name(), why);
     return ended(How::timeout, 124);
   }
 
@@ -132,6 +136,10 @@ class ExclusiveCall {
     signals_.let_through();
     (void)failure_of([&] {
       for (const std::string& warning : warnings_about(request_, ending)) say(Level::warn, warning);
+    });
+    (void)failure_of([&] {
+      if (const std::string failure = failure_in_words(ending); !failure.empty())
+        say(Level::info, failure);
     });
     if (ending.interrupted != 0) say(Level::info, "interrupted");
     return outcome;

@@ -25,6 +25,13 @@ const char* how_in_words(How how) {
   return how == How::stale ? "stale" : "hit";
 }
 
+/// What is said of a failure that is replayed; of anything else nothing.
+std::string kept_failure_in_words(const Record& record, Nanoseconds now) {
+  if (record.succeeded()) return "";
+  return fmt::format("; a failure with status {}, kept for {} more", record.status,
+                     format_duration(std::max(time_left(record, now), Nanoseconds(0))));
+}
+
 /// Whether a word has `folder` and then the number of a descriptor that is no standard stream.
 bool has_descriptor_of(std::string_view word, std::string_view folder) {
   for (size_t at = 0; (at = word.find(folder, at)) != std::string_view::npos;) {
@@ -97,8 +104,9 @@ class Call {
   }
 
   Outcome serve_output(Entry& entry, How how) {
-    log_.info("{}: {}, {}, took {}", name(), how_in_words(how),
-              age_in_words(entry.record(), store_.now()), format_duration(entry.record().run_time));
+    log_.info("{}: {}, {}, took {}{}", name(), how_in_words(how),
+              age_in_words(entry.record(), store_.now()), format_duration(entry.record().run_time),
+              kept_failure_in_words(entry.record(), store_.now()));
     return replay(entry, how, store_, signals_);
   }
 
@@ -152,7 +160,10 @@ class Call {
       return ended(How::absent, 1);
     }
     if (watch) refuse_deadlock(request_, watch->run());
-    if (boot_now() >= deadline_) return time_out();
+    if (boot_now() >= deadline_) {
+      notice_.see(watch.get());
+      return time_out();
+    }
     if (!watch) {
       log_.debug("{}: the lock is held, but there is no run to wait for; trying again", name());
       if (!notice_.pause(backoff_, signals_.descriptor())) return end_by_signal(signals_);
@@ -213,16 +224,23 @@ class Call {
     return replay(answer, How::waited, store_, signals_);
   }
 
+  Outcome serve_for(const std::string& why, Entry& entry) {
+    log_.info("{}: {}", name(), why);
+    return serve(entry, How::stale);
+  }
+
   Outcome time_out() {
-    log_.info("{}: --wait has passed", name());
-    if (const auto old = stored_.take_fallback()) return serve(*old, How::stale);
-    if (request_.on_timeout == OnTimeout::run && !look_up_only())
+    const std::string why = timeout_in_words(request_, notice_);
+    if (const auto old = stored_.take_fallback()) return serve_for(why, *old);
+    if (request_.on_timeout == OnTimeout::run && !look_up_only()) {
+      log_.info("{}: {}; running the command without the store", name(), why);
       return run_uncached(request_, signals_, log_);
+    }
     if (request_.on_timeout == OnTimeout::stale) {
       const auto entry = stored_.take_expired();
-      if (entry && stored_.is_whole(*entry)) return serve(*entry, How::stale);
+      if (entry && stored_.is_whole(*entry)) return serve_for(why, *entry);
     }
-    log_.warn("{}: {}", name(), timeout_in_words(request_));
+    log_.warn("{}: {}", name(), why);
     return ended(How::timeout, 124);
   }
 

@@ -21,6 +21,10 @@ namespace {
 // How long the readers of a command that was stopped have to take the rest of its output.
 constexpr std::chrono::seconds last_words{2};
 
+std::string promise_in_words(const Record& record) {
+  return record.succeeded() ? "was kept" : fmt::format("failed with status {}", record.status);
+}
+
 bool failed(const Ending& ending) { return ending.end != End::exited || ending.status != 0; }
 
 }  // namespace
@@ -72,6 +76,7 @@ Outcome HeldRun::see_through(Lock& lock, Record& record, Command& command, Spool
     lock.abandon();
     leave_unstored(std::move(*failure), outcome);
   }
+  if (answer == Answer::output) note_failure(ending, record, outcome);
   if (answer == Answer::fallback) return serve_instead(command, ending, *fallback);
   if (answer == Answer::output_of_interrupted)
     return end_interrupted(lock, command, ending.run_time);
@@ -110,6 +115,21 @@ void HeldRun::note_warnings(const Ending& ending) noexcept {
   });
 }
 
+/// Why it was not stored has been said where that is not the failure.
+void HeldRun::note_failure(const Ending& ending, const Record& record,
+                           const Outcome& outcome) noexcept {
+  if (!log_.says(Level::info)) return;
+  (void)failure_of([&] {
+    const std::string failure = failure_in_words(ending);
+    if (failure.empty()) return;
+    if (outcome.stored) {
+      say_later(Level::info, "{}; kept for {}", failure, format_duration(record.ttl));
+    } else {
+      say_later(Level::info, "{}{}", failure, outcome.store_error.empty() ? "; not stored" : "");
+    }
+  });
+}
+
 void HeldRun::leave_interrupted(Lock& lock) noexcept {
   lock.give_up();
   say_later(Level::info, "interrupted; nothing is stored");
@@ -145,6 +165,7 @@ Outcome HeldRun::keep_promise(Lock& lock, Record& record, Command& command) noex
   Outcome outcome = ended(How::miss, ending.status);
   outcome.run_time = ending.run_time;
   note_warnings(ending);
+  note_failure(ending, record, outcome);
   if (ending.interrupted != 0) {
     leave_interrupted(lock);
     note_interruption(outcome, ending);
@@ -189,6 +210,10 @@ Outcome HeldRun::await_promise(Lock& lock, Record& record, Outcome outcome) {
       return end_by_signal(signals_);
     case Wake::answered:
       lock.abandon();
+      (void)failure_of([&] {
+        log_.info("{}: the promise {}", request_.key.shown(),
+                  promise_in_words(woken.answer->record()));
+      });
       return replay(*woken.answer, How::miss, store_, signals_);
     case Wake::gone:
     case Wake::timed_out:

@@ -39,6 +39,7 @@ class HeldRun {
   [[nodiscard]] Answer share(Lock& lock, Record& record, const Ending& ending, Spool& spool,
                              Entry* fallback, Outcome& outcome);
   void note_warnings(const Ending& ending) noexcept;
+  void note_failure(const Ending& ending, const Record& record, const Outcome& outcome) noexcept;
   void leave_interrupted(Lock& lock) noexcept;
   Outcome end_interrupted(Lock& lock, Command& command, Nanoseconds run_time) noexcept;
   Outcome serve_instead(Command& command, const Ending& ending, Entry& fallback) noexcept;

@@ -1,5 +1,7 @@
 #include "src/run.hpp"
 
+#include <cstring>
+
 #include <fmt/format.h>
 
 #include "src/run_environment.hpp"
@@ -43,6 +45,9 @@ Outcome run_uncached(const Request& request, Signals& signals, const Log& log) {
   (void)failure_of([&] {
     for (const std::string& warning : warnings_about(request, ending))
       log.warn("{}: {}", request.key.shown(), warning);
+    if (log.says(Level::info))
+      if (const std::string failure = failure_in_words(ending); !failure.empty())
+        log.info("{}: {}", request.key.shown(), failure);
     if (ending.interrupted != 0) log.info("{}: interrupted", request.key.shown());
   });
   return outcome;
@@ -59,6 +64,17 @@ std::vector<std::string> warnings_about(const Request& request, const Ending& en
   if (!ending.left_running.empty())
     warnings.push_back("still running, could not be killed: " + ending.left_running);
   return warnings;
+}
+
+std::string failure_in_words(const Ending& ending) {
+  if (ending.interrupted != 0 || ending.stopped || ending.unknown) return "";
+  if (ending.end == End::exited && ending.status != 0)
+    return fmt::format("the command exited with status {}", ending.status);
+  if (ending.end != End::signaled) return "";
+  const int signal = ending.status - 128;
+  const char* const name = sigabbrev_np(signal);
+  return name == nullptr ? fmt::format("the command was ended by signal {}", signal)
+                         : fmt::format("the command was ended by signal {} ({})", name, signal);
 }
 
 void note_interruption(Outcome& outcome, const Ending& ending) noexcept {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "src/both_streams.hpp"
 #include "src/chance.hpp"
 #include "src/error.hpp"
@@ -54,8 +56,10 @@ Found Stored::look() {
 Found Stored::judge_old(std::unique_ptr<Entry> entry, Nanoseconds now) {
   if (entry && entry->record().ended != told_of_) {
     told_of_ = entry->record().ended;
-    log_.info("{}: the entry is {}, and not fresh enough", request_.key.shown(),
-              age_in_words(entry->record(), now));
+    log_.info("{}: the entry is {}, and {}", request_.key.shown(),
+              age_in_words(entry->record(), now),
+              answers_waiter(entry->record(), wish_) ? "not fresh enough"
+                                                     : "from before this call (--refresh)");
   }
   const bool usable = entry &&
                       (is_stale(entry->record(), wish_, now) ||
@@ -66,8 +70,11 @@ Found Stored::judge_old(std::unique_ptr<Entry> entry, Nanoseconds now) {
   if (failure && is_whole(*failure)) {
     now = store_.now();
     const Record* const beside = entry ? &entry->record() : nullptr;
-    if (usable && is_too_soon(failure->record(), *beside, wish_, now))
+    if (usable && is_too_soon(failure->record(), *beside, wish_, now)) {
+      say_once(fmt::format("too soon to run the command again: it failed with status {}",
+                           failure->record().status));
       return {Use::stale, std::move(entry)};
+    }
     if (failure_answers(failure->record(), beside, wish_, now))
       return {Use::fresh, std::move(failure)};
   }
@@ -80,14 +87,13 @@ Found Stored::judge_old(std::unique_ptr<Entry> entry, Nanoseconds now) {
   return {};
 }
 
-bool Stored::is_whole(Entry& entry) const {
-  const std::string name = request_.key.shown();
+bool Stored::is_whole(Entry& entry) {
   if (is_too_large(entry.record(), request_)) {
-    log_.info("{}: {}", name, too_large_in_words(request_.max_entry));
+    say_once(too_large_in_words(request_.max_entry));
     return false;
   }
   if (!entry.intact()) {
-    log_.info("{}: the stored entry is damaged; it counts as absent", name);
+    say_once("the stored entry is damaged; it counts as absent");
     return false;
   }
   const Record& record = entry.record();
@@ -97,12 +103,18 @@ bool Stored::is_whole(Entry& entry) const {
   for (const std::string& path : request_.artifacts) {
     if (record.files_size > 0 && std::find(there.begin(), there.end(), path) != there.end())
       continue;
-    log_.info("{}: the entry has no {}; it counts as absent", name, escape_controls(path));
+    say_once(fmt::format("the entry has no {}; it counts as absent", escape_controls(path)));
     return false;
   }
   if (entry.files()) return true;
-  log_.info("{}: the artifacts of the entry are missing or damaged; it counts as absent", name);
+  say_once("the artifacts of the entry are missing or damaged; it counts as absent");
   return false;
+}
+
+/// What each look finds out anew.
+void Stored::say_once(const std::string& what) {
+  if (!told_.insert(what).second) return;
+  log_.info("{}: {}", request_.key.shown(), what);
 }
 
 /// Whether a fresh entry is to be refreshed by this caller: the lot is drawn once, and then counts

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "src/freshness.hpp"
@@ -35,7 +36,7 @@ class Stored {
   [[nodiscard]] Found look();
 
   /// Whether the entry is sound and, if its run succeeded, has all artifacts that are asked for.
-  [[nodiscard]] bool is_whole(Entry& entry) const;
+  [[nodiscard]] bool is_whole(Entry& entry);
 
   /// From now on no entry answers whose artifacts would have to be restored.
   void refuse_artifacts() { refuses_artifacts_ = true; }
@@ -58,9 +59,12 @@ class Stored {
   [[nodiscard]] bool is_to_be_refreshed(const Record& record, Nanoseconds now);
   [[nodiscard]] Found judge_old(std::unique_ptr<Entry> entry, Nanoseconds now);
 
+  void say_once(const std::string& what);
+
   const Request& request_;
   Store& store_;
   const Log& log_;
+  std::set<std::string> told_;
   std::optional<Nanoseconds> told_of_;  // when the entry ended of which it was said that it is old
   Wish wish_;
   std::unique_ptr<Entry> fallback_;

@@ -36,7 +36,19 @@ Woken WaitNotice::sleep(Watch& watch, Nanoseconds now, std::optional<Nanoseconds
   return woken;
 }
 
+void WaitNotice::see(const Watch* watch) {
+  is_seen_ = watch != nullptr;
+  if (is_seen_ && log_.says(Level::warn)) run_ = watch->run();
+}
+
+std::string WaitNotice::awaited() const {
+  if (!is_seen_) return "an unknown process";
+  const bool is_promise = !run_.foreign && run_.keeper == Keeper::others;
+  return (is_promise ? "the promise of " : "") + holder_in_words(run_);
+}
+
 bool WaitNotice::pause(Backoff& backoff, int interrupt) {
+  is_seen_ = false;
   const Nanoseconds now = boot_now();
   since_ = std::min(since_, now);
   if (unseen_due_ == forever) unseen_due_ = now + log_delay;
@@ -50,6 +62,7 @@ bool WaitNotice::pause(Backoff& backoff, int interrupt) {
 void WaitNotice::begin(const Record& run, Nanoseconds now,
                        std::optional<Nanoseconds> last_run_time) {
   unseen_due_ = forever;
+  is_seen_ = true;
   if (!log_.says(Level::warn)) return;
   since_ = std::min(since_, boot_now());
   run_ = run;
@@ -102,6 +115,11 @@ std::string WaitNotice::bar(Nanoseconds now) const {
                      std::chrono::duration<double>(*last_run_time_);
   const int done = static_cast<int>(std::clamp(share, 0.0, 1.0) * width);
   return fmt::format("[{:#<{}}{:-<{}}] ", "", done, "", width - done);
+}
+
+std::string timeout_in_words(const Request& request, const WaitNotice& notice) {
+  return fmt::format("timed out after {} of waiting for {}", format_duration(*request.wait),
+                     notice.awaited());
 }
 
 }  // namespace memolock

@@ -23,6 +23,11 @@ class WaitNotice : public Onlooker {
   WaitNotice(const Key& key, const Log& log, Bounded bounded)
       : key_(key), log_(log), bounded_(bounded) {}
 
+  /// What holds the lock, where that is not waited for: null: no run that could be seen.
+  void see(const Watch* watch);
+  /// Who was waited for last: "host:1234", "the promise of host:1234", "another program".
+  [[nodiscard]] std::string awaited() const;
+
   /// Watch::wait, told of by this. The rest as of begin().
   [[nodiscard]] Woken sleep(Watch& watch, Nanoseconds now, std::optional<Nanoseconds> last_run_time,
                             Nanoseconds deadline, int interrupt);
@@ -54,8 +59,12 @@ class WaitNotice : public Onlooker {
   Nanoseconds since_ = forever;       // the first wait began, by the boot clock
   Nanoseconds clock_offset_{0};       // of its clock to the boot clock
   std::optional<Nanoseconds> last_run_time_;
+  bool is_seen_ = false;
   Record run_;
 };
+
+/// What is said where the wait that `notice` has told of has passed.
+[[nodiscard]] std::string timeout_in_words(const Request& request, const WaitNotice& notice);
 
 /// Whether the caller has set a bound.
 [[nodiscard]] inline WaitNotice::Bounded bound_of(const Request& request) {

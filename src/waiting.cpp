@@ -37,10 +37,15 @@ Nanoseconds deadline_of(const Request& request) {
   return request.wait ? after(request.asked, *request.wait) : forever;
 }
 
-std::string run_in_words(const Record& run, Nanoseconds now) {
+std::string holder_in_words(const Record& run) {
   if (run.foreign) return "another program";
+  return fmt::format("{}:{}", escape_controls(run.holder.host), run.holder.pid);
+}
+
+std::string run_in_words(const Record& run, Nanoseconds now) {
+  if (run.foreign) return holder_in_words(run);
   const std::string since = format_duration(rounded(std::max(now - run.begun, Nanoseconds(0))));
-  return fmt::format("{}:{}, {} {}", escape_controls(run.holder.host), run.holder.pid,
+  return fmt::format("{}, {} {}", holder_in_words(run),
                      run.keeper == Keeper::others ? "promised for" : "at work for", since);
 }
 
@@ -55,11 +60,6 @@ void refuse_deadlock(const Request& request, const Record& run) {
   if (is_inside(request, run))
     throw usage_error("deadlock: this command runs inside the run of " + request.key.shown() +
                       " that it would wait for");
-}
-
-std::string timeout_in_words(const Request& request) {
-  return fmt::format("timed out after {} of waiting for the holder",
-                     format_duration(*request.wait));
 }
 
 }  // namespace memolock

@@ -29,6 +29,9 @@ class Backoff {
 /// When the request's patience with other holders ends; boot clock.
 [[nodiscard]] Nanoseconds deadline_of(const Request& request);
 
+/// "HOST:PID", or "another program".
+[[nodiscard]] std::string holder_in_words(const Record& run);
+
 /// "HOST:PID, at work for 12s", or what else is known of a run. `now` is the store's clock.
 [[nodiscard]] std::string run_in_words(const Record& run, Nanoseconds now);
 
@@ -36,8 +39,5 @@ class Backoff {
 [[nodiscard]] bool is_inside(const Request& request, const Record& run);
 /// Throws Error(usage) when it does, and would wait for it.
 void refuse_deadlock(const Request& request, const Record& run);
-
-/// "timed out after 2s of waiting for the holder"
-[[nodiscard]] std::string timeout_in_words(const Request& request);
 
 }  // namespace memolock

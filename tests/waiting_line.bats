@@ -164,20 +164,6 @@ begin_opposite_order() {
   spawn sh -c "$opposite" two one 2>two.err
 }
 
-# hold_unseen ID: its lock is held, and nobody can see what for.
-hold_unseen() {
-  local lock
-  # shellcheck disable=SC2016 # the command's
-  lock=$(memolock lock --tag t --id "$1" -- sh -c 'find "$MEMOLOCK_CACHE_DIR" -name "*.lock" | grep "$0"' "$1")
-  install -m 600 /dev/null "$lock"
-  spawn python3 -c 'import fcntl, os, struct, sys, time
-with open(sys.argv[1], "r+b") as lock:
-    fcntl.fcntl(lock, fcntl.F_OFD_SETLK, struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
-    open("unseen", "w").close()
-    time.sleep(300)' "$lock"
-  await test -e unseen
-}
-
 all_have_spoken() {
   local each
   for each in "${expected[@]}"; do [[ -s $each ]] || return; done

@@ -18,6 +18,7 @@
 #include "src/error.hpp"
 #include "src/run.hpp"
 #include "src/signals.hpp"
+#include "src/units.hpp"
 
 namespace memolock {
 namespace {
@@ -107,6 +108,17 @@ Exit say_lost(const Target& target, const Log& log) {
   return lost;
 }
 
+/// It has been done: no lack of memory makes it an error now.
+void say_done(const Target& target, const std::string& what, const Log& log) noexcept {
+  (void)failure_of([&] { log.info("{}: {}", target.key.shown(), what); });
+}
+
+/// Not a terminal, on which nobody types one, nor a stdin that is closed or cannot be read.
+bool stdin_has_message() {
+  const int flags = fcntl(STDIN_FILENO, F_GETFL);
+  return flags >= 0 && (flags & O_ACCMODE) != O_WRONLY && isatty(STDIN_FILENO) == 0;
+}
+
 /// What `work` returns. A signal ends it by the descriptor that it is given, so that what it has
 /// begun to store is removed.
 template <typename Work>
@@ -151,7 +163,9 @@ Exit set(const Options& options, int interrupt, const Log& log) {
   record.ttl = *options.ttl;
   record.retained = after(record.ttl, std::max(options.stale, options.stale_if_error));
   record.fate = keep ? Fate::kept : Fate::shared;
-  return promise->complete(record) ? Exit{} : say_lost(target, log);
+  if (!promise->complete(record)) return say_lost(target, log);
+  say_done(target, keep ? "stored for " + format_duration(record.ttl) : "given to its waiters", log);
+  return {};
 }
 
 Exit fail(const Options& options, int interrupt, const Log& log) {
@@ -167,13 +181,15 @@ Exit fail(const Options& options, int interrupt, const Log& log) {
   if (!promise) return say_lost(target, log);
   const auto spool = promise->spool();
   // Its waiters are to learn of the failure, however much there is to say of it.
-  if (isatty(STDIN_FILENO) == 0 &&
+  if (stdin_has_message() &&
       !fill(*spool, Stream::err, STDIN_FILENO, "stdin", interrupt, largest_message))
     log.warn("{}: the message is longer than 1MiB; the rest of it is left out", target.key.shown());
   Record record = finished(*promise, *spool, store->now());
   record.status = options.status;
   record.fate = Fate::shared;
-  return promise->complete(record) ? Exit{} : say_lost(target, log);
+  if (!promise->complete(record)) return say_lost(target, log);
+  say_done(target, fmt::format("failed with status {}", record.status), log);
+  return {};
 }
 
 }  // namespace
