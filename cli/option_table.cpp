@@ -23,9 +23,8 @@ constexpr unsigned in_promise = in_set | in_fail | in_renew;
 constexpr unsigned in_show = 1U << 10;
 constexpr unsigned in_stats = 1U << 11;
 constexpr unsigned in_gc = 1U << 12;
-constexpr unsigned with_tag = in_get | in_exclusive | in_del | in_ls | in_promise | in_doctor |
-                              in_show | in_stats;
-constexpr unsigned everywhere = with_tag | in_gc;
+constexpr unsigned everywhere = in_get | in_exclusive | in_del | in_ls | in_promise | in_doctor |
+                                in_show | in_stats | in_gc;
 
 void set_log(Options& options, const std::string& text) {
   static constexpr Choices<Level, 4> levels{{{"quiet", Level::quiet},
@@ -126,6 +125,12 @@ void set_early(Options& options, const std::string& text) {
   if (beta > 0) options.early = beta;
 }
 
+void set_lease(Options& options, const std::string& text) { options.lease = positive(text); }
+
+void set_wait(Options& options, const std::string& text) {
+  options.wait = duration_or_forever(text);
+}
+
 // As with timeout, 0 is no limit.
 void set_max_runtime(Options& options, const std::string& text) {
   const Nanoseconds length = duration(text);
@@ -168,9 +173,17 @@ constexpr auto options = std::to_array<OptionSpec>({
     {"store", "URL", everywhere, env,
      "where entries and locks live: local, file:///DIR, redis://HOST[:PORT][/DB]",
      [](Options& o, const std::string& v) { o.store = v; }},
-    {"tag", "TAG", with_tag, env, "the family of resources (default: default)", set_tag},
-    {"id", "ID", in_get | in_exclusive | in_del | in_promise | in_show, Also::nowhere,
-     "the resource; get derives it from the command and the directory", add_id},
+    {"tag", "TAG", in_get | in_exclusive | in_del | in_show | in_doctor, env,
+     "the family of resources (default: default)", set_tag},
+    {"tag", "TAG", in_promise, env,
+     "the family of resources (default: MEMOLOCK_RUN_TAG, else default)", set_tag},
+    {"tag", "TAG", in_ls | in_stats, env, "of this family of resources alone (default: of all)",
+     set_tag},
+    {"id", "ID", in_get, Also::nowhere,
+     "the resource (default: derived from the command and the directory)", add_id},
+    {"id", "ID", in_exclusive | in_show, Also::nowhere, "the resource; required", add_id},
+    {"id", "ID", in_del, Also::nowhere, "a resource; repeatable", add_id},
+    {"id", "ID", in_promise, Also::nowhere, "the resource (default: MEMOLOCK_RUN_ID)", add_id},
     {"key-file", "PATH", in_get, env, "the content of a file or folder counts for the id",
      add_key_file},
     {"key-env", "NAME", in_get, env, "the value of a variable counts for the id", add_key_env},
@@ -199,9 +212,11 @@ constexpr auto options = std::to_array<OptionSpec>({
     {"jitter", "PERCENT", in_get, env, "shorten each ttl by up to so much at random", set_jitter},
     {"cache-failures", "DURATION", in_get, env, "keep a failed result, too, for so long",
      [](Options& o, const std::string& v) { o.cache_failures = duration_or_forever(v); }},
-    {"wait", "DURATION", in_get | in_lock, env,
-     "longest wait for another holder and the store (default: forever)",
-     [](Options& o, const std::string& v) { o.wait = duration_or_forever(v); }},
+    {"wait", "DURATION", in_get, env,
+     "longest wait for another holder and the store (default: forever; without a COMMAND, none)",
+     set_wait},
+    {"wait", "DURATION", in_lock, env,
+     "longest wait for another holder and the store (default: forever)", set_wait},
     {"on-timeout", names_of<timeouts>.data(), in_get, env,
      "when --wait has passed: fail (124), run uncached, or serve a stale entry", set_on_timeout},
     {"on-timeout", names_of<timeouts_of_lock>.data(), in_lock, env,
@@ -223,10 +238,14 @@ constexpr auto options = std::to_array<OptionSpec>({
     {"external", nullptr, in_get, env,
      "the command only starts the work; wait for another process to set the result",
      [](Options& o, const std::string& v) { o.external = flag(v); }},
-    {"lease", "DURATION", in_get | in_exclusive | in_renew, env,
-     "how long a lock on a server, or a promise, lives unless it is renewed (default: 10s, for "
-     "once and lock 1m)",
-     [](Options& o, const std::string& v) { o.lease = positive(v); }},
+    {"lease", "DURATION", in_get, env,
+     "how long a lock on a server, or a promise, lives unless it is renewed (default: 10s)",
+     set_lease},
+    {"lease", "DURATION", in_exclusive, env,
+     "how long a lock on a server lives unless it is renewed (default: 1m)", set_lease},
+    {"lease", "DURATION", in_renew, env,
+     "how long the promise is to live from now on (default: the lease that it was made with)",
+     set_lease},
     {"on-lost-lease", names_of<lost_leases>.data(), in_get | in_exclusive, env,
      "when the lease could not be renewed in time: continue, or kill the command",
      set_on_lost_lease},

@@ -132,6 +132,33 @@ load helpers/common
   equal '' "$(sed '1,/^Options:/d' <<<"$output" | grep -vE '^(  -[^ ].{28}| {32})[^ ]')"
 }
 
+@test "the help of a verb tells the defaults that are its own" {
+  help_has() {
+    run -0 memolock "$1" --help
+    grep -qxF -- "$2" <<<"$output" || fail "$1 --help has no line '$2'"
+  }
+  for verb in get key once lock del show doctor; do
+    help_has $verb '  --tag TAG                     the family of resources (default: default)'
+  done
+  for verb in ls stats; do
+    help_has $verb '  --tag TAG                     of this family of resources alone (default: of all)'
+  done
+  for verb in set fail renew; do
+    help_has $verb '  --tag TAG                     the family of resources (default: MEMOLOCK_RUN_TAG, else default)'
+    help_has $verb '  --id ID                       the resource (default: MEMOLOCK_RUN_ID)'
+  done
+  for verb in get key; do
+    help_has $verb '  --id ID                       the resource (default: derived from the command and the directory)'
+  done
+  for verb in once lock show; do help_has $verb '  --id ID                       the resource; required'; done
+  help_has del '  --id ID                       a resource; repeatable'
+  help_has renew '  --lease DURATION              how long the promise is to live from now on (default: the lease that it was made with)'
+  for verb in once lock; do
+    help_has $verb '  --lease DURATION              how long a lock on a server lives unless it is renewed (default: 1m)'
+  done
+  help_has get '  --wait DURATION               longest wait for another holder and the store (default: forever; without a COMMAND, none)'
+}
+
 @test "a flag with a value that is none is refused" {
   run --separate-stderr memolock get --tag t --id x --ttl 1h --refresh=perhaps -- true
   equal 125 "$status"
