@@ -9,8 +9,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <span>
+#include <utility>
 #include <vector>
 
+#include "src/clock.hpp"
 #include "src/error.hpp"
 #include "src/host_name.hpp"
 
@@ -28,26 +31,32 @@ Descriptor stream_socket(int family) {
   return Descriptor(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
-/// The attempts at connecting that are under way, side by side.
+/// The attempts at connecting that are under way, side by side, while more addresses may come.
 class Race {
  public:
-  explicit Race(std::vector<SocketAddress> addresses) : addresses_(std::move(addresses)) {}
+  Race(const std::string& host, uint16_t port, TransferLimit& limit)
+      : addresses_(host, port, limit.left()), limit_(limit) {}
 
-  Descriptor run(TransferLimit& limit);
+  Descriptor run();
 
  private:
   void start_next();
-  Descriptor winner(const std::vector<pollfd>& polled);
+  Descriptor winner(std::span<const pollfd> polled);
+  [[nodiscard]] bool await(std::vector<pollfd>& polled);
 
-  std::vector<SocketAddress> addresses_;
-  size_t started_ = 0;
+  HostAddresses addresses_;
+  TransferLimit& limit_;
   std::vector<Descriptor> runners_;
+  Nanoseconds next_start_{0};  // boot clock
+  bool has_address_ = false;
   int error_ = 0;  // of the last that fell out
 };
 
 /// Starts the next one, unless it fails at once.
 void Race::start_next() {
-  const SocketAddress& address = addresses_[started_++];
+  const SocketAddress address = addresses_.next();
+  has_address_ = true;
+  next_start_ = after(boot_now(), head_start);
   Descriptor runner = stream_socket(address.bytes.ss_family);
   const auto* const bytes = reinterpret_cast<const sockaddr*>(&address.bytes);
   if (runner && (connect(runner.get(), bytes, address.size) == 0 || errno == EINPROGRESS)) {
@@ -57,8 +66,8 @@ void Race::start_next() {
   }
 }
 
-/// The first that is connected; those that were refused fall out.
-Descriptor Race::winner(const std::vector<pollfd>& polled) {
+/// The first that is connected; those that were refused fall out, and the next one need not wait.
+Descriptor Race::winner(std::span<const pollfd> polled) {
   for (size_t i = runners_.size(); i-- > 0;) {
     if (polled[i].revents == 0) continue;
     int error = 0;
@@ -68,29 +77,50 @@ Descriptor Race::winner(const std::vector<pollfd>& polled) {
     runners_.erase(runners_.begin() + static_cast<std::ptrdiff_t>(i));
     if (error == 0) return runner;
     error_ = error;
+    next_start_ = Nanoseconds(0);
   }
   return {};
 }
 
-Descriptor Race::run(TransferLimit& limit) {
-  for (;;) {
-    while (started_ < addresses_.size() && runners_.empty()) start_next();
+/// Until something has happened, or is to be done.
+bool Race::await(std::vector<pollfd>& polled) {
+  Nanoseconds wait = addresses_.wait();
+  if (addresses_.has_next())
+    wait = std::min(wait, std::max(next_start_ - boot_now(), Nanoseconds(0)));
+  try {
+    return limit_.await(polled, wait);
+  } catch (const Error& error) {
+    if (error.kind() != Error::Kind::store || limit_.left() > Nanoseconds(0)) throw;
+    if (!has_address_) throw limit_.over("cannot resolve the name");
     if (runners_.empty()) fail_with(error_);
+    throw;
+  }
+}
+
+Descriptor Race::run() {
+  for (;;) {
+    while (addresses_.has_next() && (runners_.empty() || boot_now() >= next_start_)) start_next();
+    if (runners_.empty() && addresses_.is_complete()) {
+      if (!has_address_) throw store_error("cannot resolve the name");
+      fail_with(error_);
+    }
     std::vector<pollfd> polled;
     for (const Descriptor& runner : runners_)
       polled.push_back({.fd = runner.get(), .events = POLLOUT, .revents = 0});
-    const bool more = started_ < addresses_.size();
-    if (limit.await(polled, more ? head_start : forever)) {
-      if (Descriptor found = winner(polled)) return found;
+    const std::vector<pollfd> asked = addresses_.watched();
+    polled.insert(polled.end(), asked.begin(), asked.end());
+    const size_t running = runners_.size();
+    if (await(polled)) {
+      if (Descriptor found = winner(std::span(polled).first(running))) return found;
     }
-    if (more) start_next();
+    addresses_.process(std::span(polled).subspan(running));
   }
 }
 
 }  // namespace
 
 Descriptor dial_tcp(const std::string& host, uint16_t port, TransferLimit& limit) {
-  Descriptor socket = Race(addresses_of(host, port, limit)).run(limit);
+  Descriptor socket = Race(host, port, limit).run();
   // a request goes out whole, in one write
   const int on = 1;
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));

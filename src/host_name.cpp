@@ -6,8 +6,12 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdlib>
 #include <cstring>
-#include <optional>
+#include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include <ares.h>
 
@@ -24,90 +28,261 @@ SocketAddress socket_address(const Address& address) {
   return made;
 }
 
-/// One look-up by c-ares, which asks us to watch its sockets and tells us when it is done.
-class LookUp {
- public:
-  explicit LookUp(Nanoseconds left);
-  ~LookUp() { ares_destroy(channel_); }
-  LookUp(const LookUp&) = delete;
-  LookUp& operator=(const LookUp&) = delete;
+// How long a name server may be silent before the next one is asked beside it; in each round of
+// them twice as long.
+constexpr Nanoseconds longest_head_start = std::chrono::milliseconds(300);
+constexpr Nanoseconds shortest_head_start = std::chrono::milliseconds(50);
+constexpr size_t rounds = 4;
+// How long IPv4 addresses wait for IPv6 ones (RFC 8305, 3).
+constexpr Nanoseconds resolution_delay = std::chrono::milliseconds(50);
 
-  std::vector<SocketAddress> run(const std::string& host, TransferLimit& limit);
+enum class Source { as_configured, hosts_file };
+
+/// A channel of c-ares, which asks its user to watch its sockets. Each question is asked once.
+class Channel {
+ public:
+  /// `watched`: the list of sockets to keep.
+  Channel(std::vector<pollfd>& watched, Nanoseconds limit, Source source);
+
+  [[nodiscard]] ares_channel get() const { return channel_.get(); }
+  [[nodiscard]] std::vector<std::string> servers() const;
+  void use_server(const std::string& server);
 
  private:
-  static void watch(void* self, ares_socket_t fd, int readable, int writable);
-  static void finish(void* self, int status, int timeouts, ares_addrinfo* found);
-  void process(const std::vector<pollfd>& polled);
-
-  ares_channel channel_ = nullptr;
-  std::vector<pollfd> watched_;
-  std::vector<SocketAddress> found_;
-  bool done_ = false;
+  struct Destroy {
+    void operator()(ares_channel channel) const { ares_destroy(channel); }
+  };
+  std::unique_ptr<std::remove_pointer_t<ares_channel>, Destroy> channel_;
 };
 
-LookUp::LookUp(Nanoseconds left) {
-  ares_options options{};
-  options.sock_state_cb = watch;
-  options.sock_state_cb_data = this;
-  // A server that is down must leave time to ask the next one, or to ask again.
-  const auto share = std::chrono::duration_cast<std::chrono::milliseconds>(left / 4).count();
-  options.timeout = static_cast<int>(std::clamp<int64_t>(share, 50, 2000));
-  if (ares_init_options(&channel_, &options, ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS) !=
-      ARES_SUCCESS)
-    throw store_error("cannot resolve names");
-}
-
-void LookUp::watch(void* self, ares_socket_t fd, int readable, int writable) {
-  auto& watched = static_cast<LookUp*>(self)->watched_;
+void watch(void* list, ares_socket_t fd, int readable, int writable) {
+  auto& watched = *static_cast<std::vector<pollfd>*>(list);
   std::erase_if(watched, [&](const pollfd& one) { return one.fd == fd; });
   const int events = (readable != 0 ? POLLIN : 0) | (writable != 0 ? POLLOUT : 0);
   if (events != 0)
     watched.push_back({.fd = fd, .events = static_cast<short>(events), .revents = 0});
 }
 
-void LookUp::finish(void* self, int status, int /*timeouts*/, ares_addrinfo* found) {
-  auto& look_up = *static_cast<LookUp*>(self);
-  look_up.done_ = true;
-  if (status != ARES_SUCCESS) return;
+Channel::Channel(std::vector<pollfd>& watched, Nanoseconds limit, Source source) {
+  ares_options options{};
+  options.sock_state_cb = watch;
+  options.sock_state_cb_data = &watched;
+  // Asking again is LookUp's: an answer to the first question may still come meanwhile.
+  options.tries = 1;
+  const Nanoseconds longest = std::clamp<Nanoseconds>(limit, longest_head_start,
+                                                      std::chrono::hours(1));
+  options.timeout = static_cast<int>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(longest).count());
+  int given = ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES;
+  std::string hosts_file = "f";
+  if (source == Source::hosts_file) {
+    options.lookups = hosts_file.data();
+    given |= ARES_OPT_LOOKUPS;
+  }
+  ares_channel channel = nullptr;
+  if (ares_init_options(&channel, &options, given) != ARES_SUCCESS)
+    throw store_error("cannot resolve names");
+  channel_.reset(channel);
+}
+
+std::vector<std::string> Channel::servers() const {
+  std::vector<std::string> servers;
+#if ARES_VERSION >= 0x011800
+  char* const list = ares_get_servers_csv(get());
+  std::string_view left = list != nullptr ? list : "";
+  while (!left.empty()) {
+    const size_t comma = std::min(left.find(','), left.size());
+    servers.emplace_back(left.substr(0, comma));
+    left.remove_prefix(std::min(comma + 1, left.size()));
+  }
+  ares_free_string(list);
+#else
+  ares_addr_port_node* list = nullptr;
+  if (ares_get_servers_ports(get(), &list) != ARES_SUCCESS) return servers;
+  for (const auto* node = list; node != nullptr; node = node->next) {
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    servers.emplace_back(inet_ntop(node->family, &node->addr, text.data(), text.size()));
+  }
+  ares_free_data(list);
+#endif
+  return servers;
+}
+
+void Channel::use_server(const std::string& server) {
+  if (ares_set_servers_ports_csv(get(), server.c_str()) != ARES_SUCCESS)
+    throw store_error("cannot resolve names");
+}
+
+void ask(const Channel& channel, const std::string& host, int family, ares_addrinfo_callback answer,
+         void* self) {
+  ares_addrinfo_hints hints{};
+  hints.ai_family = family;
+  hints.ai_socktype = SOCK_STREAM;
+  // with the flag and without the variable c-ares 1.34 reads no file at all
+  if (getenv("CARES_HOSTS") != nullptr) hints.ai_flags = ARES_AI_ENVHOSTS;
+  // without a service, whose look-up would be the C library's
+  ares_getaddrinfo(channel.get(), host.c_str(), nullptr, &hints, answer, self);
+}
+
+void take(ares_addrinfo* found, std::deque<SocketAddress>& into) {
   for (const auto* node = found->nodes; node != nullptr; node = node->ai_next) {
     SocketAddress address;
     address.size = std::min<socklen_t>(node->ai_addrlen, sizeof(address.bytes));
     std::memcpy(&address.bytes, node->ai_addr, address.size);
-    look_up.found_.push_back(address);
+    into.push_back(address);
   }
   ares_freeaddrinfo(found);
 }
 
-/// Hands c-ares what came, or only the time when nothing did.
-void LookUp::process(const std::vector<pollfd>& polled) {
+void take_from_file(void* into, int status, int /*timeouts*/, ares_addrinfo* found) {
+  if (status == ARES_SUCCESS) take(found, *static_cast<std::deque<SocketAddress>*>(into));
+}
+
+/// What /etc/hosts says, at once and of both families: of a name that is there the DNS is not
+/// asked.
+std::deque<SocketAddress> in_file(const std::string& host, Nanoseconds limit) {
+  std::deque<SocketAddress> found;
+  std::vector<pollfd> none;
+  const Channel channel(none, limit, Source::hosts_file);
+  ask(channel, host, AF_UNSPEC, take_from_file, &found);
+  return found;
+}
+
+}  // namespace
+
+/// A look-up of one name. Each attempt asks one name server for all that it takes, search domains
+/// included; the next one asks the next server, and those before it are still listened to. So
+/// whichever answers is the one that is asked on.
+class LookUp {
+ public:
+  LookUp(std::string host, Nanoseconds limit);
+
+  [[nodiscard]] bool has_next() const { return is_ready(ipv6_) || is_ready(ipv4_); }
+  SocketAddress next();
+  [[nodiscard]] bool is_complete() const;
+  [[nodiscard]] const std::vector<pollfd>& watched() const { return watched_; }
+  [[nodiscard]] Nanoseconds wait() const;
+  void process(std::span<const pollfd> polled);
+
+ private:
+  /// One of the two kinds of addresses.
+  struct Family {
+    int number;
+    size_t asked = 0;  // questions that are not answered yet
+    bool is_done = false;
+    bool has_no_name = false;  // there is no such name, not only no such address
+    std::deque<SocketAddress> found{};
+    Nanoseconds came = forever;
+  };
+
+  static void answer(void* self, int status, int timeouts, ares_addrinfo* found);
+  [[nodiscard]] bool is_ready(const Family& family) const;
+  [[nodiscard]] bool has_waited(const Family& family) const;
+  void ask_others();
+  void ask_next();
+
+  std::string host_;
+  Nanoseconds limit_;
+  Nanoseconds head_start_;
+  std::vector<std::string> servers_;
+  size_t attempts_ = 0;
+  Nanoseconds next_attempt_{0};
+  Family ipv6_{.number = AF_INET6}, ipv4_{.number = AF_INET};
+  const Family* last_ = nullptr;  // that an address was taken of
+  std::vector<pollfd> watched_;
+  // the last member: what ends with them still calls back
+  std::deque<Channel> channels_;
+};
+
+LookUp::LookUp(std::string host, Nanoseconds limit)
+    : host_(std::move(host)),
+      limit_(limit),
+      head_start_(std::clamp(limit / 4, shortest_head_start, longest_head_start)) {
+  std::vector<pollfd> none;
+  servers_ = Channel(none, limit, Source::as_configured).servers();
+  ask_others();
+}
+
+void LookUp::answer(void* self, int status, int /*timeouts*/, ares_addrinfo* found) {
+  auto& family = *static_cast<Family*>(self);
+  --family.asked;
+  if (family.is_done) return ares_freeaddrinfo(found);
+  if (status == ARES_SUCCESS) take(found, family.found);
+  // Anything else is a fault of the server or of the way to it.
+  if (status != ARES_SUCCESS && status != ARES_ENOTFOUND && status != ARES_ENODATA) return;
+  family.is_done = true;
+  family.has_no_name = status == ARES_ENOTFOUND;
+  family.came = boot_now();
+}
+
+/// Asks one more server when the last one has been silent for too long, or all that were asked for
+/// something have failed.
+void LookUp::ask_others() {
+  const auto lacks = [&](const Family& family) {
+    return !family.is_done && (family.asked == 0 || boot_now() >= next_attempt_);
+  };
+  while (attempts_ < rounds * servers_.size() && (lacks(ipv6_) || lacks(ipv4_))) ask_next();
+  for (Family* const family : {&ipv6_, &ipv4_})
+    if (family->asked == 0) family->is_done = true;
+}
+
+void LookUp::ask_next() {
+  Channel& channel = channels_.emplace_back(watched_, limit_, Source::as_configured);
+  if (servers_.size() > 1) channel.use_server(servers_[attempts_ % servers_.size()]);
+  next_attempt_ = after(boot_now(), head_start_ * (1U << (attempts_ / servers_.size())));
+  ++attempts_;
+  for (Family* const family : {&ipv4_, &ipv6_}) {
+    if (family->is_done) continue;
+    ++family->asked;
+    ask(channel, host_, family->number, answer, family);
+  }
+}
+
+/// Whether the other family has had its time since this one is done.
+bool LookUp::has_waited(const Family& family) const {
+  return family.is_done && boot_now() >= after(family.came, resolution_delay);
+}
+
+bool LookUp::is_ready(const Family& family) const {
+  if (family.found.empty()) return false;
+  return &family == &ipv6_ || ipv6_.is_done || has_waited(family);
+}
+
+/// A server may say of a name with IPv4 addresses alone that there is none when it is asked for
+/// IPv6; but not the other way round.
+bool LookUp::is_complete() const {
+  return ipv4_.is_done && (ipv6_.is_done || (ipv4_.has_no_name && has_waited(ipv4_)));
+}
+
+SocketAddress LookUp::next() {
+  Family& family = is_ready(ipv6_) && (last_ != &ipv6_ || !is_ready(ipv4_)) ? ipv6_ : ipv4_;
+  last_ = &family;
+  const SocketAddress address = family.found.front();
+  family.found.pop_front();
+  return address;
+}
+
+Nanoseconds LookUp::wait() const {
+  if (is_complete()) return forever;
+  Nanoseconds moment = attempts_ < rounds * servers_.size() ? next_attempt_ : forever;
+  const bool is_delayed = ipv4_.is_done && !has_waited(ipv4_);
+  if (is_delayed) moment = std::min(moment, after(ipv4_.came, resolution_delay));
+  return moment == forever ? forever : std::max(moment - boot_now(), Nanoseconds(0));
+}
+
+void LookUp::process(std::span<const pollfd> polled) {
   for (const pollfd& one : polled) {
     const auto fd_if = [&](int events) {
       return (one.revents & events) != 0 ? one.fd : ARES_SOCKET_BAD;
     };
-    ares_process_fd(channel_, fd_if(POLLIN | POLLERR | POLLHUP), fd_if(POLLOUT));
+    if (one.revents == 0) continue;
+    for (const Channel& channel : channels_)
+      ares_process_fd(channel.get(), fd_if(POLLIN | POLLERR | POLLHUP), fd_if(POLLOUT));
   }
-  ares_process_fd(channel_, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+  ask_others();
 }
 
-std::vector<SocketAddress> LookUp::run(const std::string& host, TransferLimit& limit) {
-  ares_addrinfo_hints hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = ARES_AI_ENVHOSTS;
-  // without a service, whose look-up would be the C library's
-  ares_getaddrinfo(channel_, host.c_str(), nullptr, &hints, finish, this);
-  while (!done_) {
-    timeval next{};
-    const bool given = ares_timeout(channel_, nullptr, &next) != nullptr;
-    // a copy: c-ares changes the list while it is told
-    std::vector<pollfd> polled = watched_;
-    (void)limit.await(
-        polled, given ? std::chrono::seconds(next.tv_sec) + std::chrono::microseconds(next.tv_usec)
-                      : forever);
-    process(polled);
-  }
-  return std::move(found_);
-}
+namespace {
 
 /// Writes a port into an address of either kind.
 void set_port(SocketAddress& address, uint16_t port) {
@@ -133,30 +308,54 @@ std::optional<SocketAddress> ip_address(const std::string& host) {
 }
 
 /// This machine, whatever files and servers say (RFC 6761), in the order of Redis's own clients.
-std::vector<SocketAddress> loopback() { return {*ip_address("127.0.0.1"), *ip_address("::1")}; }
-
-std::vector<SocketAddress> look_up(const std::string& host, TransferLimit& limit) {
-  if (host == "localhost") return loopback();
-  try {
-    return LookUp(limit.left()).run(host, limit);
-  } catch (const Error& error) {
-    if (error.kind() == Error::Kind::store && limit.left() == Nanoseconds(0))
-      throw limit.over("cannot resolve the name");
-    throw;
-  }
-}
+std::deque<SocketAddress> loopback() { return {*ip_address("127.0.0.1"), *ip_address("::1")}; }
 
 }  // namespace
 
 bool is_ip_address(const std::string& host) { return ip_address(host).has_value(); }
 
-std::vector<SocketAddress> addresses_of(const std::string& host, uint16_t port,
-                                        TransferLimit& limit) {
-  const auto address = ip_address(host);
-  auto found = address ? std::vector{*address} : look_up(host, limit);
-  if (found.empty()) throw store_error("cannot resolve the name");
-  for (SocketAddress& one : found) set_port(one, port);
-  return found;
+HostAddresses::HostAddresses(const std::string& host, uint16_t port, Nanoseconds limit)
+    : port_(port) {
+  if (const auto address = ip_address(host)) {
+    known_ = {*address};
+    return;
+  }
+  if (host == "localhost") {
+    known_ = loopback();
+    return;
+  }
+  known_ = in_file(host, limit);
+  if (known_.empty()) look_up_ = std::make_unique<LookUp>(host, limit);
+}
+
+HostAddresses::~HostAddresses() = default;
+
+bool HostAddresses::has_next() const {
+  return !known_.empty() || (look_up_ && look_up_->has_next());
+}
+
+SocketAddress HostAddresses::next() {
+  SocketAddress address;
+  if (known_.empty()) {
+    address = look_up_->next();
+  } else {
+    address = known_.front();
+    known_.pop_front();
+  }
+  set_port(address, port_);
+  return address;
+}
+
+bool HostAddresses::is_complete() const { return !look_up_ || look_up_->is_complete(); }
+
+std::vector<pollfd> HostAddresses::watched() const {
+  return look_up_ ? look_up_->watched() : std::vector<pollfd>();
+}
+
+Nanoseconds HostAddresses::wait() const { return look_up_ ? look_up_->wait() : forever; }
+
+void HostAddresses::process(std::span<const pollfd> polled) {
+  if (look_up_) look_up_->process(polled);
 }
 
 }  // namespace memolock
