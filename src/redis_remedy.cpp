@@ -13,7 +13,7 @@ struct Remedy {
 };
 
 // The first whose sign is in the error counts.
-constexpr std::array<Remedy, 33> remedies{{
+constexpr std::array<Remedy, 34> remedies{{
     {"the sentinel at ", "sentinel", "see to the sentinels, of which more is said above"},
     {"NOAUTH", "login",
      "give the password with --password-file or MEMOLOCK_REDIS_PASSWORD, and a user in the URL if "
@@ -31,6 +31,8 @@ constexpr std::array<Remedy, 33> remedies{{
      "name the host as its certificate does, in the URL or with --tls-server-name"},
     {"IP address mismatch", "tls",
      "name the host as its certificate does, in the URL or with --tls-server-name"},
+    {"no subject alternative name", "tls",
+     "have the server's certificate made anew with subjectAltName=DNS:HOST or IP:ADDRESS"},
     {"certificate required", "tls", "show a certificate with --tls-cert and --tls-key"},
     {"certificate: ", "tls", "name the authority that signed it with --tls-ca"},
     {"cannot read certificates", "tls", "correct --tls-ca"},

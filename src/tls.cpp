@@ -30,6 +30,9 @@ static void cpuid_setup() {}
 namespace memolock {
 namespace {
 
+// The verdict on a certificate that has at most a common name, which means no host (RFC 9525).
+constexpr int no_alternative_name = X509_V_ERR_APPLICATION_VERIFICATION;
+
 /// The library's first reason for a failure: what it says on top of that is less exact.
 std::string reason() {
   const unsigned long error = ERR_peek_error();
@@ -160,6 +163,17 @@ struct FreeContext {
   void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
 };
 
+/// That there is no name to compare says more than that none is the right one.
+int explain_mismatch(int is_good, X509_STORE_CTX* verification) {
+  const int error = X509_STORE_CTX_get_error(verification);
+  if (error != X509_V_ERR_HOSTNAME_MISMATCH && error != X509_V_ERR_IP_ADDRESS_MISMATCH)
+    return is_good;
+  const X509* const certificate = X509_STORE_CTX_get0_cert(verification);
+  if (X509_get_ext_by_NID(certificate, NID_subject_alt_name, -1) < 0)
+    X509_STORE_CTX_set_error(verification, no_alternative_name);
+  return is_good;
+}
+
 std::unique_ptr<SSL_CTX, FreeContext> context_for(const RedisTls& settings) {
   cpuid_setup();
   // Without the handlers at exit: other threads may still be at work then. Without the
@@ -169,7 +183,7 @@ std::unique_ptr<SSL_CTX, FreeContext> context_for(const RedisTls& settings) {
   std::unique_ptr<SSL_CTX, FreeContext> context(SSL_CTX_new(TLS_client_method()));
   if (!context) throw store_error(reason());
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
-  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, explain_mismatch);
   // a write that would have blocked is tried again with what is left, from another place
   SSL_CTX_set_mode(context.get(),
                    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -186,7 +200,8 @@ bool expect(SSL* session, const std::string& name) {
     const std::string plain = name.substr(0, name.find('%'));
     return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), plain.c_str()) == 1;
   }
-  SSL_set_hostflags(session, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  SSL_set_hostflags(session,
+                    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   // as SSL_set_tlsext_host_name, without the cast in that macro
   return SSL_ctrl(session, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
                   const_cast<char*>(name.c_str())) == 1 &&
@@ -212,6 +227,8 @@ Step stopped(SSL* session, int result) {
   if (ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
     return {Step::End::closed};
   const long verdict = SSL_get_verify_result(session);
+  if (verdict == no_alternative_name)
+    throw store_error("certificate: no subject alternative name; a common name is not enough");
   if (verdict != X509_V_OK)
     throw store_error(fmt::format("certificate: {}", X509_verify_cert_error_string(verdict)));
   throw store_error("TLS: " + reason());

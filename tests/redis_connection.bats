@@ -398,6 +398,19 @@ large_both_ways() {
   fails "$at: cannot read certificates in fifo: not a regular file" --tls-ca fifo "rediss://$at" PING
 }
 
+@test "a common name is no host's" {
+  for name in localhost 127.0.0.1; do
+    make_nameless "$name.tls" "$name"
+    start_redis_tls "$PWD/$name.tls"
+    fails "$name:$REDIS_TLS_PORT: certificate: no subject alternative name; a common name is not enough" \
+      --tls-ca "$name.tls/ca.pem" "rediss://$name:$REDIS_TLS_PORT" PING
+  done
+  make_nameless mail.tls localhost subjectAltName=email:admin@localhost
+  start_redis_tls "$PWD/mail.tls"
+  fails "localhost:$REDIS_TLS_PORT: certificate: hostname mismatch" --tls-ca mail.tls/ca.pem \
+    "rediss://localhost:$REDIS_TLS_PORT" PING
+}
+
 @test "authorities lie in a folder, or where the system's variables say" {
   start_redis_tls "$tls"
   mkdir folder

@@ -233,6 +233,13 @@ time_at() { printf '*2\r\n$10\r\n%d\r\n$1\r\n0\r\n%.0s' "$1" 1 "$1" 2 "$1" 3; }
   found FAIL tls 'has expired' renew
 }
 
+@test "over TLS: a certificate with a common name only" {
+  make_nameless nameless localhost
+  start_redis_tls "$PWD/nameless"
+  examined 1 --store "rediss://localhost:$REDIS_TLS_PORT" --tls-ca nameless/ca.pem
+  found FAIL tls 'no subject alternative name' subjectAltName
+}
+
 @test "over TLS: a server that wants a certificate" {
   start_redis_tls "$tls" --tls-auth-clients yes
   examined 1 --store "rediss://localhost:$REDIS_TLS_PORT" --tls-ca "$tls/ca.pem"

@@ -85,6 +85,14 @@ certify() {
   mv "$1/$2.signed" "$1/$2.pem"
 }
 
+# make_nameless FOLDER NAME [EXTENSION]: the certificates of a server whose own has this common name, and no other name.
+make_nameless() {
+  mkdir -p "$1"
+  new_certificate "$1" ca -x509 -days 2
+  certify "$1" "$2" "${3-keyUsage=digitalSignature}"
+  for part in pem key; do mv "$1/$2.$part" "$1/server.$part"; done
+}
+
 # certify_expired FOLDER NAME EXTENSION: one that was valid for a day in 2020. Only `openssl ca` takes dates of the past
 # in every version.
 certify_expired() {
