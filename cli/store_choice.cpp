@@ -1,14 +1,18 @@
 #include "cli/store_choice.hpp"
 
 #include <fcntl.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <numeric>
 #include <system_error>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -40,18 +44,101 @@ std::string default_directory() {
       "no place for the local store: neither MEMOLOCK_CACHE_DIR, XDG_CACHE_HOME nor HOME is set");
 }
 
+/// How many characters of one have to be changed, left out or put in to make it the other.
+size_t edits_between(std::string_view one, std::string_view other) {
+  std::vector<size_t> edits(other.size() + 1);
+  std::iota(edits.begin(), edits.end(), size_t{0});
+  for (size_t i = 0; i < one.size(); ++i) {
+    size_t diagonal = edits[0]++;
+    for (size_t j = 0; j < other.size(); ++j) {
+      const size_t replaced = diagonal + (one[i] == other[j] ? 0 : 1);
+      diagonal = edits[j + 1];
+      edits[j + 1] = std::min({replaced, edits[j] + 1, diagonal + 1});
+    }
+  }
+  return edits.back();
+}
+
+/// The form of a store whose scheme is almost this one, or is this one and a prefix; nothing if
+/// there is none.
+std::string_view closest_form(std::string scheme) {
+  static constexpr std::array<std::string_view, 10> forms{"local",
+                                                          "file:///DIR",
+                                                          "redis://HOST",
+                                                          "rediss://HOST",
+                                                          "redis+unix:///PATH",
+                                                          "redis+sentinel://HOST/NAME",
+                                                          "redis+cluster://HOST",
+                                                          "valkey://HOST",
+                                                          "valkeys://HOST",
+                                                          "valkey+unix:///PATH"};
+  constexpr size_t most = 2;
+  std::string_view closest;
+  size_t edits = most + 1;
+  std::transform(scheme.begin(), scheme.end(), scheme.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  for (const std::string_view form : forms) {
+    const std::string_view name = form.substr(0, form.find(':'));
+    if (!scheme.empty() && name.substr(name.find('+') + 1) == scheme) return form;
+    if (const size_t count = edits_between(scheme, name); count < edits) {
+      edits = count;
+      closest = form;
+    }
+  }
+  return closest;
+}
+
+/// HOST:PORT and the like, which lack a scheme, with one; nothing if it is no such thing.
+std::optional<std::string> as_redis_url(const std::string& text) {
+  const bool is_like_a_host = text == "localhost" || text.starts_with('[') ||
+                              text.find_first_of(".:@") != std::string::npos;
+  if (!is_like_a_host || text.find("//") != std::string::npos) return std::nullopt;
+  std::string url = "redis://" + text;
+  try {
+    (void)parse_redis_url(url);
+    return url;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+/// What there is to say of a text that is no store. Not the whole of it: it may hold a password.
+Error no_store(const std::string& text) {
+  const auto quoted = [](std::string_view part) { return escape_controls(part); };
+  if (text.starts_with('/'))
+    return usage_error(fmt::format("--store: '{}' has no scheme; for a directory write file://{}",
+                                   quoted(text), quoted(text)));
+  if (const auto url = as_redis_url(text)) {
+    const std::string safe = quoted(without_password(*url));
+    return usage_error(fmt::format("--store: '{}' has no scheme; for a Redis server write {}",
+                                   std::string_view(safe).substr(safe.find("//") + 2), safe));
+  }
+  const std::string_view scheme = std::string_view(text).substr(0, text.find_first_of(":@"));
+  if (const auto form = closest_form(std::string(scheme)); !form.empty())
+    return usage_error(
+        fmt::format("--store: '{}' is not known; did you mean {}?", quoted(scheme), form));
+  return usage_error(
+      fmt::format("--store: '{}' is neither local, file:///DIR nor redis://HOST", quoted(scheme)));
+}
+
 std::string directory_of(const std::string& url) {
   constexpr std::string_view scheme = "file://";
   if (url.empty() || url == "local") return default_directory();
-  // Not the whole of an unknown URL: it may hold a password.
-  if (!url.starts_with(scheme))
-    throw usage_error(fmt::format("--store: '{}' is neither local, file:///DIR nor redis://HOST",
-                                  escape_controls(url.substr(0, url.find(':')))));
+  if (strncasecmp(url.c_str(), scheme.data(), scheme.size()) != 0) throw no_store(url);
   auto path = percent_unescape(std::string_view(url).substr(scheme.size()));
   if (!path || !path->starts_with('/') || path->find('\0') != std::string::npos)
     throw usage_error(
         fmt::format("--store: '{}' names no absolute directory", escape_controls(url)));
   return std::move(*path);
+}
+
+/// A password without the newline that whoever made it has left at its end.
+std::string trimmed(std::string password) {
+  if (password.ends_with('\n')) {
+    password.pop_back();
+    if (password.ends_with('\r')) password.pop_back();
+  }
+  return password;
 }
 
 /// `option` is what named the file, which may be a FIFO whose writer takes their time.
@@ -85,13 +172,13 @@ std::string password_from_elsewhere(const Options& options, const Cutoff& cutoff
   if (!options.password_file.empty())
     return first_line_of("--password-file", options.password_file, cutoff);
   for (const char* name : {"MEMOLOCK_REDIS_PASSWORD", "REDISCLI_AUTH"})
-    if (auto password = variable(name); !password.empty()) return password;
+    if (auto password = trimmed(variable(name)); !password.empty()) return password;
   return "";
 }
 
 std::string sentinel_password(const Options& options, const Cutoff& cutoff) {
   const std::string& file = options.sentinel_password_file;
-  return file.empty() ? variable("MEMOLOCK_SENTINEL_PASSWORD")
+  return file.empty() ? trimmed(variable("MEMOLOCK_SENTINEL_PASSWORD"))
                       : first_line_of("--sentinel-password-file", file, cutoff);
 }
 
@@ -136,6 +223,7 @@ StoreChoice server_choice(const Options& options, const Cutoff& cutoff) {
     throw usage_error(std::string("--store: ") + error.what());
   }
   settings.address.tls = options.tls;
+  settings.address.password = trimmed(std::move(settings.address.password));
   if (settings.address.password.empty())
     settings.address.password = password_from_elsewhere(options, cutoff);
   if (settings.address.has_sentinels()) {
@@ -148,13 +236,14 @@ StoreChoice server_choice(const Options& options, const Cutoff& cutoff) {
   if (settings.address.is_cluster()) settings.address.cluster.memory = default_place().value_or("");
   // A password goes to the command only by the way that the caller has chosen for it.
   const bool inherited = variable("MEMOLOCK_STORE") == options.store;
-  return {std::move(settings), inherited ? options.store : without_password(options.store)};
+  std::string url = inherited ? options.store : address.url();
+  return {std::move(settings), std::move(url)};
 }
 
 /// What tells it from other stores, also while nobody can reach it.
 std::string name_of_store(const Options& options) {
-  return is_redis_url(options.store) ? without_password(options.store)
-                                     : local_place(options.store).value_or("");
+  if (!is_redis_url(options.store)) return local_place(options.store).value_or("");
+  return parse_redis_url(options.store).url();
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <strings.h>
 
 #include <algorithm>
 #include <array>
@@ -320,7 +321,7 @@ HostAddresses::HostAddresses(const std::string& host, uint16_t port, Nanoseconds
     known_ = {*address};
     return;
   }
-  if (host == "localhost") {
+  if (strcasecmp(host.c_str(), "localhost") == 0) {
     known_ = loopback();
     return;
   }

@@ -19,23 +19,39 @@ namespace {
 enum class Transport { tcp, unix_socket, sentinels, cluster };
 
 struct Scheme {
-  std::string_view prefix;
+  std::string_view name;
   Transport transport;
   bool use_tls;
 };
 
-constexpr std::array<Scheme, 7> schemes{{{"redis://", Transport::tcp, false},
-                                         {"rediss://", Transport::tcp, true},
-                                         {"redis+unix://", Transport::unix_socket, false},
-                                         {"redis+sentinel://", Transport::sentinels, false},
-                                         {"rediss+sentinel://", Transport::sentinels, true},
-                                         {"redis+cluster://", Transport::cluster, false},
-                                         {"rediss+cluster://", Transport::cluster, true}}};
+constexpr std::array<Scheme, 7> schemes{{{"redis", Transport::tcp, false},
+                                         {"rediss", Transport::tcp, true},
+                                         {"redis+unix", Transport::unix_socket, false},
+                                         {"redis+sentinel", Transport::sentinels, false},
+                                         {"rediss+sentinel", Transport::sentinels, true},
+                                         {"redis+cluster", Transport::cluster, false},
+                                         {"rediss+cluster", Transport::cluster, true}}};
 
+constexpr std::string_view scheme_end = "://";
+constexpr uint16_t sentinels_port = 26379;
+
+/// ASCII only, in any locale.
+std::string in_lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return lower;
+}
+
+/// Valkey's schemes are Redis's by another name.
 const Scheme* scheme_of(std::string_view url) {
-  const auto* const found = std::find_if(schemes.begin(), schemes.end(), [&](const Scheme& scheme) {
-    return url.starts_with(scheme.prefix);
-  });
+  const size_t end = url.find(scheme_end);
+  if (end == std::string_view::npos) return nullptr;
+  std::string name = in_lower_case(url.substr(0, end));
+  constexpr std::string_view valkey = "valkey";
+  if (name.starts_with(valkey)) name.replace(0, valkey.size(), "redis");
+  const auto* const found = std::find_if(schemes.begin(), schemes.end(),
+                                         [&](const Scheme& scheme) { return scheme.name == name; });
   return found == schemes.end() ? nullptr : found;
 }
 
@@ -61,8 +77,8 @@ struct Parts {
   std::string_view site, rest;
 };
 
-Parts split(std::string_view url, const Scheme& scheme) {
-  url.remove_prefix(scheme.prefix.size());
+Parts split(std::string_view url) {
+  url.remove_prefix(url.find(scheme_end) + scheme_end.size());
   const size_t site_end = std::min(url.find_first_of("/?#"), url.size());
   Parts parts{{}, url.substr(0, site_end), url.substr(site_end)};
   const size_t at = parts.site.rfind('@');
@@ -109,6 +125,7 @@ void refuse_late_at(const Parts& parts) {
 void read_database(std::string_view rest, RedisAddress& into) {
   if (rest.empty() || rest == "/") return;
   if (rest[0] != '/') refuse("has a query or fragment, which mean nothing here");
+  if (rest.ends_with('/')) rest.remove_suffix(1);
   into.database = database(rest.substr(1));
 }
 
@@ -135,7 +152,6 @@ std::vector<RedisHost> read_hosts(std::string_view left, uint16_t default_port) 
 void read_sentinels(const Parts& parts, RedisAddress& into) {
   refuse_late_at(parts);
   RedisSentinels& sentinels = into.sentinels;
-  constexpr uint16_t sentinels_port = 26379;
   sentinels.hosts = read_hosts(parts.site, sentinels_port);
   if (!parts.rest.starts_with('/')) refuse("names no master; that is redis+sentinel://HOSTS/NAME");
   const std::string_view path = parts.rest.substr(1);
@@ -165,6 +181,30 @@ void read_unix(const Parts& parts, RedisAddress& into) {
   constexpr std::string_view key = "?db=";
   if (!parts.rest.substr(question).starts_with(key)) refuse("has a query other than ?db=N");
   into.database = database(parts.rest.substr(question + key.size()));
+}
+
+/// As it stands in a URL, where `plain` are characters that need no escape.
+std::string in_url(std::string_view text, std::string_view plain) {
+  std::string escaped;
+  for (const char c : text)
+    escaped += plain.find(c) != std::string_view::npos ? std::string(1, c)
+               : c == '@'                              ? "%40"
+                                                       : percent_escape({&c, 1});
+  return escaped;
+}
+
+std::string in_url(const RedisHost& host, uint16_t default_port) {
+  const bool has_colon = host.name.find(':') != std::string::npos;
+  std::string text = in_url(in_lower_case(host.name), ":");
+  if (has_colon) text = '[' + text + ']';
+  return host.port == default_port ? text : fmt::format("{}:{}", text, host.port);
+}
+
+std::string in_url(const std::vector<RedisHost>& hosts, uint16_t default_port) {
+  std::string text;
+  for (const RedisHost& host : hosts)
+    text += (text.empty() ? "" : ",") + in_url(host, default_port);
+  return text;
 }
 
 }  // namespace
@@ -198,13 +238,31 @@ std::string RedisAddress::shown() const {
   return sentinels.master + " by " + shown_hosts(sentinels.hosts);
 }
 
+std::string RedisAddress::url() const {
+  std::string text = use_tls ? "rediss" : "redis";
+  text += is_cluster() ? "+cluster" : has_sentinels() ? "+sentinel" : host.empty() ? "+unix" : "";
+  text += scheme_end;
+  // the user that every login without one is
+  if (!user.empty() && user != "default") text += in_url(user, "") + '@';
+  if (is_cluster()) return text + in_url(cluster.hosts, default_redis_port);
+  if (has_sentinels()) {
+    text += in_url(sentinels.hosts, sentinels_port) + '/' + in_url(sentinels.master, "");
+  } else if (host.empty()) {
+    text += in_url(path, "/");
+    return database == 0 ? text : fmt::format("{}?db={}", text, database);
+  } else {
+    text += in_url(RedisHost{host, port}, default_redis_port);
+  }
+  return database == 0 ? text : fmt::format("{}/{}", text, database);
+}
+
 bool is_redis_url(std::string_view url) { return scheme_of(url) != nullptr; }
 
 RedisAddress parse_redis_url(std::string_view url) {
   const Scheme* const scheme = scheme_of(url);
   if (scheme == nullptr)
     refuse("is none of redis://, rediss://, redis+unix://, redis+sentinel://, redis+cluster://");
-  const Parts parts = split(url, *scheme);
+  const Parts parts = split(url);
   RedisAddress address;
   if (parts.userinfo) read_userinfo(*parts.userinfo, address);
   address.use_tls = scheme->use_tls;
@@ -226,9 +284,9 @@ RedisAddress parse_redis_url(std::string_view url) {
 }
 
 std::string without_password(std::string_view url) {
-  const size_t scheme_end = url.find("://");
-  if (scheme_end == std::string_view::npos) return std::string(url);
-  const std::string_view scheme = url.substr(0, scheme_end + 3);
+  const size_t end = url.find(scheme_end);
+  if (end == std::string_view::npos) return std::string(url);
+  const std::string_view scheme = url.substr(0, end + scheme_end.size());
   std::string_view rest = url.substr(scheme.size());
   // A path may hold an @ of its own. Otherwise an @ behind a / means a password with an unescaped
   // one, which is refused elsewhere; this must not show half of it.

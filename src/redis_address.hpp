@@ -42,9 +42,11 @@ struct RedisCluster {
   std::string memory;  ///< the directory that remembers what they said; empty: nothing does
 };
 
+inline constexpr uint16_t default_redis_port = 6379;
+
 struct RedisAddress {
   std::string host;  ///< name or IP address; empty: a unix socket, or what the others below say
-  uint16_t port = 6379;
+  uint16_t port = default_redis_port;
   std::string path;            ///< of the unix socket
   std::string user, password;  ///< both empty: no login
   int database = 0;
@@ -63,13 +65,16 @@ struct RedisAddress {
   /// Fit for messages and for people: "HOST:PORT", "[::1]:6379", the socket's path,
   /// "NAME by HOST:PORT,HOST:PORT", or "cluster HOST:PORT,HOST:PORT".
   [[nodiscard]] std::string shown() const;
+  /// Its URL without the password and without what goes without saying: the same for all URLs of
+  /// one store, however they are spelled.
+  [[nodiscard]] std::string url() const;
 };
 
 /// "HOST:PORT,HOST:PORT".
 [[nodiscard]] std::string shown_hosts(const std::vector<RedisHost>& hosts);
 
 /// Whether `url` has one of Redis's schemes: redis, rediss, redis+unix, and redis or rediss with
-/// +sentinel or +cluster.
+/// +sentinel or +cluster; or the same with valkey in the place of redis. In any case of letters.
 [[nodiscard]] bool is_redis_url(std::string_view url);
 
 /// Reads redis://[[USER]:PASSWORD@|USER@]HOST[:PORT][/DB], rediss:// likewise, and

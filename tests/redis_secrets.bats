@@ -92,6 +92,24 @@ tried() {
   keeps_quiet said
 }
 
+@test "a final newline is no part of a password" {
+  export MEMOLOCK_STORE_TIMEOUT=10s
+  for newline in $'\n' $'\r\n'; do
+    for source in variable redis-variable file; do
+      equal output "$(with "$source" "$secret$newline" get --id "$id.$source" --ttl 1h --on-store-error fail -- echo output)"
+    done
+  done
+  for newline in %0A %0D%0A; do
+    for source in url url= url-variable config; do
+      equal output "$(with "$source" "$secret$newline" get --id "$id.$source" --ttl 1h --on-store-error fail -- echo output)"
+    done
+    rm -rf "$XDG_CONFIG_HOME/memolock"
+  done
+  # only one
+  run -125 --separate-stderr with variable "$secret"$'\n\n' get --ttl 1h --on-store-error fail -- echo output
+  contains "$stderr" WRONGPASS
+}
+
 @test "no error of usage shows a password" {
   url=redis://:$secret@$at
   for words in "get --store $url/x" "get --store=$url/x" "get --store $url?db=1" "get --store http://:$secret@$at" \

@@ -132,9 +132,10 @@ stop_primary() { kill -STOP "${pids[0]}"; }
   equal hello "$output"
   lacks "$stderr" secret
   lacks "$stderr" watchword
+  MEMOLOCK_SENTINEL_PASSWORD=$'watchword\r\n' run -0 get --refresh --on-store-error fail -- echo again
   unset MEMOLOCK_SENTINEL_PASSWORD
   echo watchword >password
-  equal hello "$(get --sentinel-password-file password)"
+  equal again "$(get --sentinel-password-file password)"
 }
 
 @test "no sentinel that knows the name: an error that says so" {

@@ -9,7 +9,17 @@ shown() { "$HELPERS/redis_talk" --shown "$@"; }
 means() {
   run --separate-stderr shown "$1"
   equal '' "$stderr"
-  equal "${3-$1}"$'\n'"$2" "$output"
+  equal "${3-$1}"$'\n'"$2" "${output%$'\n'*}"
+}
+
+# are_one STORE URL…: all these are the store that the first is the shortest URL of.
+are_one() {
+  local url
+  for url in "$@"; do
+    run --separate-stderr shown "$url"
+    equal '' "$stderr"
+    equal "$1" "${output##*$'\n'}"
+  done
 }
 
 # no_url URL PART: it is refused for PART, and nothing of it is quoted.
@@ -57,6 +67,77 @@ no_url() {
   means 'redis://alice:hunter2@secret@host' host:6379 redis://alice@host
   means 'rediss://a%40b:p%2Fw@host' host:6379 'rediss://a%40b@host'
   means redis+unix://alice:secret@/run/socket /run/socket redis+unix://alice@/run/socket
+}
+
+@test "all ways to write a store's URL mean the same store" {
+  are_one redis://host redis://host/ redis://host/0 redis://host/0/ redis://host:6379 redis://HOST REDIS://host \
+    valkey://host Valkey://host:6379/0 redis://default@host redis://:secret@host redis://default:secret@host
+  are_one redis://alice@host:7000/3 redis://alice:secret@host:7000/3/ valkey://alice@Host:7000/3
+  are_one rediss://host rediss://host/ valkeys://host:6379 VALKEYS://host
+  are_one 'redis://[::1]' 'valkey://[::1]:6379/0'
+  are_one 'redis://a%40b@host' 'redis://a%40b:p%2Fw@host/'
+  are_one 'redis+unix:///run/a%40b%20c?db=2' 'redis+unix:///run/a@b c?db=2' 'valkey+unix://:secret@/run/a%40b%20c?db=2'
+  are_one redis+unix:///run/socket 'Redis+Unix:///run/socket?db=0'
+  are_one redis+sentinel://a,b:1/main redis+sentinel://A:26379,b:1/main/0/ valkey+sentinel://a,b:1/main/
+  are_one rediss+sentinel://a/main/2 valkeys+sentinel://a/main/2/
+  are_one redis+cluster://a,b:1 redis+cluster://a:6379,b:1/0/ valkey+cluster://a,b:1/
+  are_one rediss+cluster://a valkeys+cluster://a
+}
+
+@test "the command is told the store by one URL, however its caller spells it" {
+  start_redis
+  for url in "REDIS+UNIX://$REDIS_SOCKET?db=0" "valkey+unix://$REDIS_SOCKET" "redis+unix://default@$REDIS_SOCKET"; do
+    # shellcheck disable=SC2016
+    equal "redis+unix://$REDIS_SOCKET" "$(memolock get --store "$url" --id x --ttl 1h --refresh -- sh -c 'echo "$MEMOLOCK_STORE"')"
+  done
+  equal 1 "$(redis keys 'default:x' | wc -l)"
+}
+
+@test "while the server is away, callers who spell its URL differently share a run" {
+  export MEMOLOCK_ID=$$.$BATS_TEST_NUMBER MEMOLOCK_TTL=1h
+  spawn "$MEMOLOCK_BIN" get --store redis://localhost:1 --id "$MEMOLOCK_ID" -- held a counted >a.out 2>a.err
+  holder=$!
+  await test -e a.started
+  waiters=()
+  for url in redis://localhost:1/ redis://LOCALHOST:1/0 VALKEY://:secret@localhost:1/0/ redis://default@localhost:1; do
+    spawn "$MEMOLOCK_BIN" get -v --store "$url" --id "$MEMOLOCK_ID" -- counted >>b.out 2>>b.err
+    waiters+=($!)
+  done
+  await began_to_wait 4 b.err
+  release a
+  for pid in "$holder" "${waiters[@]}"; do
+    finish "$pid"
+    equal 0 "$status"
+  done
+  ran_times 1
+}
+
+@test "a host without a scheme gets the right form told, without a password" {
+  for host in 127.0.0.1:6379 localhost:6379 localhost host:6379 redis.example.com '[::1]:6379' host:6379/2; do
+    refused "--store: '$host' has no scheme; for a Redis server write redis://$host" memolock ls --store "$host"
+  done
+  for host in alice:secret@host:6379 alice:sec:secret@host:6379 alice:a@secret@host:6379; do
+    refused "--store: 'alice@host:6379' has no scheme; for a Redis server write redis://alice@host:6379" \
+      memolock ls --store "$host"
+  done
+  refused "'host:6379' has no scheme" memolock ls --store :secret@host:6379
+  for text in alice:sec/secret@host secret:secret@ alice:secret@host:port; do
+    run -125 --separate-stderr memolock ls --store "$text"
+    lacks "$stderr" "${text#*:}"
+  done
+  refused 'for a directory write file:///var/x' memolock ls --store /var/x
+}
+
+@test "a mistyped scheme gets the closest one told" {
+  refused "'reddis' is not known; did you mean redis://HOST?" memolock ls --store reddis://alice:secret@host
+  refused 'did you mean redis+sentinel://HOST/NAME?' memolock ls --store redis-sentinel://host/main
+  refused 'did you mean redis+unix:///PATH?' memolock ls --store unix:///run/socket
+  refused 'did you mean file:///DIR?' memolock ls --store fil:///run/socket
+  refused 'did you mean valkeys://HOST?' memolock ls --store VALKEYSS://host
+  refused 'did you mean local?' memolock ls --store locla
+  refused "'http' is neither local, file:///DIR nor redis://HOST" memolock ls --store http://alice:secret@host
+  mkdir -m 700 there
+  run -0 memolock ls --store "FILE://$PWD/there"
 }
 
 @test "what is wrong is named, and no part of the URL, which may be a password" {

@@ -11,7 +11,7 @@
 // Options:
 //   --timeout D, --tls-ca P, --tls-cert P, --tls-key P, --tls-server-name N
 //   --interrupt D   be interrupted after D
-//   --shown         only print what people are shown of the address
+//   --shown         only print what people are shown of the address, and its URL
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -230,7 +230,7 @@ void run(const Options& options) {
   if (options.only_show) fmt::print("{}\n", without_password(options.url));
   RedisAddress address = parse_redis_url(options.url);
   if (options.only_show) {
-    fmt::print("{}\n", address.shown());
+    fmt::print("{}\n{}\n", address.shown(), address.url());
     return;
   }
   address.tls = options.tls;
