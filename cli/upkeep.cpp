@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "src/background.hpp"
+#include "src/control_file.hpp"
 #include "src/error.hpp"
 #include "src/folder.hpp"
 #include "src/stats.hpp"
@@ -15,8 +16,9 @@ namespace {
 
 constexpr uint64_t default_max_size = 5ULL << 30;
 
-/// What is wrong with them is no fault of the chosen store's.
-Swept sweep_fallbacks(Sweep how) {
+/// What lies below /tmp. What is wrong with it is no fault of the chosen store's.
+Swept sweep_temporary(Sweep how) {
+  if (how == Sweep::real) sweep_control_files();
   try {
     const Descriptor root = open_store_directory(fallback_directory(), DirectoryLink::refuse);
     return root ? sweep_stores(root.get(), how) : Swept{};
@@ -32,7 +34,7 @@ Swept sweep_all(const Options& options, const StoreChoice& choice, int root, Swe
   } else {
     swept.bytes = drop_unused_counts(root, how);
   }
-  swept += sweep_fallbacks(how);
+  swept += sweep_temporary(how);
   return swept;
 }
 
@@ -51,7 +53,7 @@ Swept sweep_here(const Options& options, const StoreChoice& choice, Sweep how) {
   const auto directory = directory_here(choice);
   const Descriptor root = directory ? open_store_directory(*directory, DirectoryLink::follow)
                                     : Descriptor();
-  if (!root) return sweep_fallbacks(how);
+  if (!root) return sweep_temporary(how);
   std::optional<SweepTurn> turn;
   if (how == Sweep::real) turn = SweepTurn::wait_for(root.get());
   return sweep_all(options, choice, root.get(), how);

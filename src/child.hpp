@@ -16,9 +16,10 @@ namespace memolock {
 struct ChildStart {
   const std::vector<std::string>& argv;
   const std::vector<std::string>& environment;  ///< "NAME=value"
-  int in = -1;
-  int out = -1;
-  int err = -1;
+  int in;
+  int out;
+  int err;
+  const std::string& scratch_file;  ///< as Launch::scratch_file
 };
 
 /// Becomes the command, with `start.in` and else this process's own streams. Returns only when that
@@ -39,7 +40,8 @@ class Watchdog {
 
   /// Where no descriptor or no process is available there is none: the command still dies with this
   /// process then, only its descendants do not.
-  void start() noexcept;
+  /// `scratch_file`: what it removes when this process has died; "": nothing.
+  void start(const std::string& scratch_file) noexcept;
   [[nodiscard]] bool is_there() const noexcept { return pid_ > 0; }
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
 

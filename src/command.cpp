@@ -568,7 +568,8 @@ Command::Command(Launch launch, Signals& signals) : launch_(std::move(launch)), 
 Command::~Command() = default;
 
 void Command::start_plain() {
-  const ChildStart plan{launch_.argv, launch_.environment, launch_.in, launch_.out, -1};
+  const ChildStart plan{launch_.argv, launch_.environment, launch_.in, launch_.out,
+                        -1,           launch_.scratch_file};
   try {
     run_ = std::make_unique<Run>(signals_, launch_.stop_descriptor);
     start(plan);
@@ -587,7 +588,7 @@ void Command::start_spooled(const std::shared_ptr<Spool>& spool) {
   run_ = std::make_unique<Run>(signals_, launch_.stop_descriptor);
   const int out = run_->pump(Stream::out, spool, outlets_[0]);
   const int err = run_->pump(Stream::err, spool, outlets_[1]);
-  start({launch_.argv, launch_.environment, launch_.in, out, err});
+  start({launch_.argv, launch_.environment, launch_.in, out, err, launch_.scratch_file});
 }
 
 void Command::start(const ChildStart& plan) {

@@ -34,6 +34,8 @@ struct Launch {
   /// Called when the command has run for a moment, 20 ms, of a run that is to be seen to its end;
   /// empty: there is nothing to be done then.
   std::function<void()> lasting = nullptr;
+  /// Removed when this process is killed while the command runs; "": nothing is.
+  std::string scratch_file = "";
 };
 
 /// How a run ended.

@@ -25,6 +25,19 @@ Descriptor follow(const std::string& path) {
   return Descriptor(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
+/// As the function of that name; `info`: what it is then.
+Descriptor open_own_directory(const std::string& path, struct stat& info) {
+  Descriptor folder = open_folder(AT_FDCWD, path);
+  if (!folder && errno == ENOENT) return folder;
+  const int error = errno;
+  const int failed = folder ? fstat(folder.get(), &info) : lstat(path.c_str(), &info);
+  if (failed == 0 && info.st_uid != geteuid()) throw store_error(path + " belongs to another user");
+  if (!folder || failed != 0) throw system_error("cannot open " + path, folder ? errno : error);
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    throw store_error("others may write in " + path + "; run: chmod go-w " + path);
+  return folder;
+}
+
 }  // namespace
 
 void make_directories(const std::string& path) {
@@ -58,6 +71,32 @@ Descriptor make_store_directory(const std::string& directory, DirectoryLink link
   root = open_store_directory(directory, link);
   if (!root) throw system_error("cannot open the store " + directory, ENOENT);
   return root;
+}
+
+Descriptor open_own_directory(const std::string& path) {
+  struct stat info {};
+  return open_own_directory(path, info);
+}
+
+Descriptor make_own_directory(const std::string& path, mode_t mode) {
+  constexpr mode_t all_mode_bits = 07777;
+  struct stat info {};
+  Descriptor folder = open_own_directory(path, info);
+  if (!folder) {
+    if (mkdir(path.c_str(), mode) != 0 && errno != EEXIST)
+      throw system_error("cannot make " + path, errno);
+    folder = open_own_directory(path, info);
+    if (!folder) throw system_error("cannot open " + path, ENOENT);
+  }
+  if ((info.st_mode & all_mode_bits) != mode && fchmod(folder.get(), mode) != 0)
+    throw system_error("cannot change the mode of " + path, errno);
+  return folder;
+}
+
+bool is_older(const struct stat& info, Nanoseconds age) {
+  const auto changed = std::chrono::seconds(info.st_mtim.tv_sec) +
+                       Nanoseconds(info.st_mtim.tv_nsec);
+  return wall_now() - changed > age;
 }
 
 Descriptor open_folder(int folder, const std::string& name) {

@@ -1,11 +1,16 @@
 // Folders: made, and read a name at a time.
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <string>
 #include <string_view>
 
+#include "src/clock.hpp"
 #include "src/descriptor.hpp"
+
+struct stat;
 
 namespace memolock {
 
@@ -23,12 +28,22 @@ enum class DirectoryLink { follow, refuse };
 /// The same, made if there is none.
 [[nodiscard]] Descriptor make_store_directory(const std::string& directory, DirectoryLink link);
 
+/// A directory of this user's in one where anybody may make names; empty when there is none. Throws
+/// Error(store) when it cannot be opened, belongs to another user, or others may write in it.
+[[nodiscard]] Descriptor open_own_directory(const std::string& path);
+
+/// The same, made if there is none, and with the permissions `mode` whatever the umask.
+[[nodiscard]] Descriptor make_own_directory(const std::string& path, mode_t mode);
+
 /// Opens a folder below `folder`, or with AT_FDCWD a path; empty, with errno set, when it cannot.
 /// A symbolic link in its place is ELOOP or ENOTDIR.
 [[nodiscard]] Descriptor open_folder(int folder, const std::string& name);
 
 /// As open(2), of a path of any length; the kernel takes less than PATH_MAX bytes at once.
 [[nodiscard]] Descriptor open_path(std::string_view path, int flags);
+
+/// Whether nothing has been written to the file of `info` for `age`, by the clock of this machine.
+[[nodiscard]] bool is_older(const struct stat& info, Nanoseconds age);
 
 enum class Hidden { skip, show };
 

@@ -37,7 +37,9 @@ Outcome HeldRun::run(Lock& lock, uint32_t troubles, std::unique_ptr<Entry> fallb
   record.troubles = troubles;
   lock.begin(record);
   log_.info("{}: running the command", request_.key.shown());
-  Launch launch = launch_of(request_, lock, request_.keep ? control_.make() : "/dev/null");
+  const std::string control = request_.keep ? control_.make() : "/dev/null";
+  Launch launch = launch_of(request_, lock, control);
+  if (control_) launch.scratch_file = control;
   const bool external = request_.keeper == Keeper::others;
   launch.hold_out = fallback != nullptr;
   if (external) {
@@ -101,7 +103,7 @@ HeldRun::Answer HeldRun::share(Lock& lock, Record& record, const Ending& ending,
     return Answer::output;
   }
   if (record.fate == Fate::unstored) return Answer::output;
-  complete(record, ending, spool, control_.read());
+  complete(record, ending, spool, control_.take());
   if (!pack_artifacts(lock, record, spool, outcome)) return Answer::output_of_interrupted;
   if (!publish(lock, record, outcome)) return Answer::output_of_interrupted;
   const bool instead = fallback != nullptr && failed(ending) && restore_fallback(*fallback);
@@ -172,7 +174,7 @@ Outcome HeldRun::keep_promise(Lock& lock, Record& record, Command& command) noex
     return with_remarks(std::move(outcome));
   }
   auto failure = failure_of([&] {
-    complete(record, ending, *lock.spool(), control_.read());
+    complete(record, ending, *lock.spool(), control_.take());
     outcome = until_interrupted(signals_, [&] { return await_promise(lock, record, outcome); });
   });
   if (outcome.how == How::interrupted) {
@@ -253,7 +255,7 @@ void HeldRun::complete(Record& record, const Ending& ending, const Spool& spool,
   record.ttl_by_command = control.ttl.has_value();
   record.stale_by_command = control.stale.has_value();
   record.stale = control.stale.value_or(Nanoseconds(0));
-  if (!control.fault.empty()) say_later(Level::warn, "not stored: the command {}", control.fault);
+  if (!control.fault.empty()) say_later(Level::warn, "not stored: {}", control.fault);
   decide_fate(record, control);
 }
 

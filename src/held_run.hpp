@@ -11,6 +11,7 @@
 
 #include "src/background.hpp"
 #include "src/command.hpp"
+#include "src/control_file.hpp"
 #include "src/error.hpp"
 #include "src/log.hpp"
 #include "src/request.hpp"

@@ -28,12 +28,6 @@ constexpr std::chrono::minutes examination{10};
 
 constexpr int file_flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 
-Nanoseconds changed(const struct stat& info) {
-  return std::chrono::seconds(info.st_mtim.tv_sec) + Nanoseconds(info.st_mtim.tv_nsec);
-}
-
-bool is_older(const struct stat& info, Nanoseconds age) { return wall_now() - changed(info) > age; }
-
 /// Keeps everybody from taking an entry's run lock, and every other gc from barring it. Its file
 /// goes with it.
 class Bar {

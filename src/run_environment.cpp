@@ -1,13 +1,9 @@
 #include "src/run_environment.hpp"
 
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-
-#include <fmt/format.h>
 
 #include "src/units.hpp"
 
@@ -86,30 +82,10 @@ Control parse_control(std::string_view text) {
     const std::string_view line = trimmed(text.substr(0, text.find('\n')));
     text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
     if (!line.empty() && !take_line(control, line) && control.fault.empty())
-      control.fault = "wrote a line to MEMOLOCK_CONTROL that means nothing: " + quoted(line);
+      control.fault = "the command wrote a line to MEMOLOCK_CONTROL that means nothing: " +
+                      quoted(line);
   }
   return control;
-}
-
-std::string ControlFile::make() {
-  file_.reset(memfd_create("memolock-control", MFD_CLOEXEC));
-  std::string path = fmt::format("/proc/{}/fd/{}", getpid(), file_.get());
-  if (file_ && access(path.c_str(), W_OK) == 0) return path;
-  file_.reset();
-  return "/dev/null";
-}
-
-Control ControlFile::read() const {
-  constexpr off_t largest = 64 << 10;
-  struct stat info {};
-  if (!file_ || fstat(file_.get(), &info) != 0) return {};
-  Control control;
-  control.fault = "wrote more than 64KiB to MEMOLOCK_CONTROL";
-  if (info.st_size > largest) return control;
-  std::string text(static_cast<size_t>(info.st_size), '\0');
-  const ssize_t got = read_all_at(file_.get(), text.data(), text.size(), 0);
-  text.resize(got < 0 ? 0 : static_cast<size_t>(got));
-  return parse_control(text);
 }
 
 }  // namespace memolock

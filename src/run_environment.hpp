@@ -1,5 +1,5 @@
-// What a command is told of its run, and what it may say back: the MEMOLOCK_ variables and the
-// control file.
+// What a command is told of its run, the MEMOLOCK_ variables, and what the lines mean that it may
+// say back (control_file.hpp).
 #pragma once
 
 #include <optional>
@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "src/clock.hpp"
-#include "src/descriptor.hpp"
 #include "src/token.hpp"
 
 namespace memolock {
@@ -31,22 +30,10 @@ struct Control {
   std::optional<Nanoseconds> ttl;
   std::optional<Nanoseconds> stale;
   bool cache = true;
-  /// What is wrong with it, in words that follow "the command "; the result is not to be stored
+  /// What is wrong with it, in words that follow "not stored: "; the result is not to be stored
   /// then. Empty: nothing.
   std::string fault;
 };
 [[nodiscard]] Control parse_control(std::string_view text);
-
-/// MEMOLOCK_CONTROL of a run: a file in memory, of which nothing can be left behind.
-class ControlFile {
- public:
-  /// Makes it, empty. Its path leads by /proc through this process; /dev/null where that cannot be.
-  [[nodiscard]] std::string make();
-  /// What the command wrote there.
-  [[nodiscard]] Control read() const;
-
- private:
-  Descriptor file_;
-};
 
 }  // namespace memolock

@@ -131,3 +131,64 @@ stored() { memolock get --tag t --id x >/dev/null; }
   finish_all
   store_is_clean
 }
+
+# Where the control files of this user are.
+control_folder=/tmp/memolock-control-$EUID
+
+@test "whoever knows the name of the control file may write there, whatever the umask" {
+  for mask in 0 077; do
+    (umask "$mask" && get --id "$mask" -- sh -c 'stat -c "%a %u %s %F" "$MEMOLOCK_CONTROL"' >seen)
+    equal "622 $EUID 0 regular empty file" "$(<seen)"
+    equal "711 $EUID directory" "$(stat -c '%a %u %F' "$control_folder")"
+  done
+  run -0 get -- sh -c 'echo "$MEMOLOCK_CONTROL"'
+  [[ $output =~ ^$control_folder/[0-9a-f]{32}$ ]] || fail "$output"
+}
+
+# heard_by WRITER…: what a command that runs so says counts.
+heard_by() {
+  "$@" true 2>/dev/null || return 0 # not to be had here
+  run --separate-stderr -0 get -- "$@" sh -c 'echo cache=no >>"$MEMOLOCK_CONTROL" && echo said'
+  equal said "$output"
+  equal '' "$stderr"
+  run -1 stored
+  : >>heard
+}
+
+@test "a command of another user, or in other namespaces, is heard" {
+  heard_by setpriv --reuid=65534 --regid=65534 --clear-groups
+  heard_by unshare -pf
+  heard_by unshare -pf --mount-proc
+  heard_by unshare -Ur
+  heard_by unshare -Urpf --mount-proc
+  [[ -e heard ]] || skip 'neither user nor namespace is to be had here'
+}
+
+@test "of a run that is interrupted, killed or refused no control file is left" {
+  short_lease
+  for signal in TERM KILL; do
+    spawn_get -- sh -c 'echo "$MEMOLOCK_CONTROL" >"$0.path"; exec held "$0" true' $signal
+    await test -e $signal.started
+    [[ -f $(<$signal.path) ]]
+    kill -$signal $!
+    finish $!
+    is_removed() { [[ ! -e $(<$signal.path) ]]; }
+    await is_removed
+    ! on_redis || await nobody_holds
+  done
+  get --max-entry 5 -- sh -c 'echo 0123456789; echo "$MEMOLOCK_CONTROL" >path' 2>/dev/null
+  [[ -s path && ! -e $(<path) ]]
+}
+
+@test "what is written after the run is nobody's, and goes with the next gc" {
+  run -0 get -- sh -c 'echo "$MEMOLOCK_CONTROL"'
+  echo cache=no >"$output"
+  touch -d '2 minutes ago' "$output"
+  spawn_get --id y -- sh -c 'touch -d "2 minutes ago" "$MEMOLOCK_CONTROL"; exec held a sh -c "echo cache=no >>\"\$MEMOLOCK_CONTROL\""'
+  await test -e a.started
+  memolock gc >/dev/null
+  [[ ! -e $output ]]
+  release a
+  finish_all
+  run -1 memolock get --tag t --id y
+}

@@ -205,6 +205,71 @@ needs_root() { ((EUID == 0)) || skip 'needs root'; }
   equal '' "$(ls -A public/store)"
 }
 
+# as_new_user COMMAND…: as a user who has used nothing below /tmp before, with a store of its own; $uid is its number.
+as_new_user() {
+  mkdir -p store && chown "$uid" store && chmod 700 store
+  chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
+  [[ -e memolock ]] || cp "$MEMOLOCK_BIN" memolock
+  setpriv --reuid="$uid" --regid="$uid" --clear-groups env HOME=/nowhere "$@"
+}
+
+# planted_control: what stands in the place of the folder of control files, $place, keeps the result of a run from
+# being stored, and nothing else; $said is what was said.
+planted_control() {
+  run --separate-stderr as_new_user ./memolock get --tag t --id x --ttl 1h -- \
+    sh -c 'echo ttl=1h >>"$MEMOLOCK_CONTROL"; echo "$MEMOLOCK_CONTROL"; exit 7'
+  equal '7 /dev/null' "$status $output"
+  one_own_line "$stderr"
+  contains "$stderr" "not stored: MEMOLOCK_CONTROL cannot be made: "
+  contains "$stderr" "$place"
+  said=$stderr
+  run -1 --separate-stderr as_new_user ./memolock get --tag t --id x
+  rm -rf "$place"
+}
+
+@test "what is planted in the place of the folder of control files costs the entry, a warning and no more" {
+  needs_root
+  uid=$((80000 + RANDOM)) place=/tmp/memolock-control-$uid
+  mkdir -m 711 "$place"
+  planted_control
+  contains "$said" 'belongs to another user'
+  mkdir -m 777 "$place"
+  chown "$uid" "$place"
+  planted_control
+  contains "$said" "others may write in $place; run: chmod go-w $place"
+  mkdir -m 731 "$place"
+  chown "$uid" "$place"
+  planted_control
+  for kind in link_to_folder fifo empty; do
+    plant "$kind" "$place"
+    chown -h "$uid" "$place"
+    planted_control
+  done
+  outside_is_untouched
+}
+
+@test "the folder of control files is made so that root may write there, and nobody else sees names" {
+  needs_root
+  for mask in 000 077 022; do
+    uid=$((80000 + RANDOM)) place=/tmp/memolock-control-$uid
+    rm -rf store
+    as_new_user sh -c 'umask $1; exec ./memolock get --tag t --id x --ttl 1h -- \
+      sh -c "echo \$MEMOLOCK_CONTROL; read -r go"' - $mask >path < <(until [[ -e go ]]; do sleep 0.01; done; echo) 3>&- &
+    spawned+=($!)
+    await test -s path
+    # sticky, fs.protected_regular would keep root out
+    equal "711 $uid" "$(stat -c '%a %u' "$place")"
+    ! by_nobody ls "$place" || fail 'its names can be seen'
+    echo cache=no >>"$(<path)"
+    : >go
+    finish $!
+    equal 0 "$status"
+    run -1 as_new_user ./memolock get --tag t --id x
+    equal '' "$(ls -A "$place")"
+    rm -r "$place" go path
+  done
+}
+
 # planted_fallback KIND: a user of its own finds that in the place of the folder that is used without a store.
 planted_fallback() {
   local uid=$((70000 + RANDOM)) place
