@@ -20,6 +20,7 @@
 #include <fmt/format.h>
 
 #include "src/descriptor.hpp"
+#include "src/draft_name.hpp"
 #include "src/error.hpp"
 #include "src/folder.hpp"
 #include "src/hash.hpp"
@@ -98,7 +99,7 @@ void survey_folder(const std::string& root, const std::string& below, Tree& tree
     const dirent* const entry = readdir(folder.get());
     if (entry == nullptr) break;
     const std::string_view last = entry->d_name;
-    if (last == "." || last == "..") continue;
+    if (last == "." || last == ".." || DraftNames::has(last)) continue;
     std::string name = below.empty() ? std::string(last) : fmt::format("{}/{}", below, last);
     std::string whole = fmt::format("{}/{}", path, last);
     struct stat info {};

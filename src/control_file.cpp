@@ -27,17 +27,17 @@ std::string folder_path() { return fmt::format("/tmp/memolock-control-{}", geteu
 }  // namespace
 
 std::string ControlFile::make() {
-  std::string path = folder_path();
   const auto failure = failure_of([&] {
-    folder_ = make_own_directory(path, folder_mode);
-    name_ = new_token();
-    path += '/' + name_;
+    const std::string path = folder_path();
+    const Descriptor folder = make_own_directory(path, folder_mode);
+    const std::string name = new_token();
+    path_ = path + '/' + name;
     constexpr int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW;
-    file_.reset(openat(folder_.get(), name_.c_str(), flags, 0600));
-    if (!file_ || fchmod(file_.get(), file_mode) != 0) throw system_error(path, errno);
-    if (const int error = try_lock_file(file_.get())) throw system_error(path, error);
+    file_.reset(openat(folder.get(), name.c_str(), flags, 0600));
+    if (!file_ || fchmod(file_.get(), file_mode) != 0) throw system_error(path_, errno);
+    if (const int error = try_lock_file(file_.get())) throw system_error(path_, error);
   });
-  if (!failure) return path;
+  if (!failure) return path_;
   fault_ = "MEMOLOCK_CONTROL cannot be made: " + *failure;
   remove();
   return "/dev/null";
@@ -74,10 +74,8 @@ Control ControlFile::read() const {
 }
 
 void ControlFile::remove() noexcept {
-  if (!name_.empty()) unlinkat(folder_.get(), name_.c_str(), 0);
-  name_.clear();
+  if (file_) unlink(path_.c_str());
   file_.reset();
-  folder_.reset();
 }
 
 void sweep_control_files() noexcept {

@@ -34,8 +34,7 @@ class ControlFile {
   [[nodiscard]] Control read() const;
   void remove() noexcept;
 
-  Descriptor folder_;
-  std::string name_;
+  std::string path_;
   Descriptor file_;  // locked, which tells it from one that a killed process has left
   std::string fault_;
 };

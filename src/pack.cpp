@@ -15,6 +15,7 @@
 
 #include "src/archive.hpp"
 #include "src/descriptor.hpp"
+#include "src/draft_name.hpp"
 #include "src/error.hpp"
 #include "src/key.hpp"
 
@@ -28,7 +29,8 @@ Error unreadable(const std::string& path) {
   return system_error("cannot read " + escape_controls(path), errno);
 }
 
-/// The names in a folder but "." and "..", in the order of their bytes.
+/// The names in a folder but "." and ".." and what a killed restore has left, in the order of their
+/// bytes.
 std::vector<std::string> names_in(int folder, const std::string& path) {
   std::vector<std::string> names;
   Descriptor again(openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -39,7 +41,7 @@ std::vector<std::string> names_in(int folder, const std::string& path) {
   errno = 0;
   while (const dirent* found = readdir(directory.get())) {  // NOLINT(concurrency-mt-unsafe)
     const std::string_view name = found->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
+    if (name != "." && name != ".." && !DraftNames::has(name)) names.emplace_back(name);
   }
   if (errno != 0) throw unreadable(path);
   std::sort(names.begin(), names.end());
@@ -49,6 +51,25 @@ std::vector<std::string> names_in(int folder, const std::string& path) {
 bool is_same(const struct stat& a, const struct stat& b) {
   return a.st_size == b.st_size && a.st_mtim.tv_sec == b.st_mtim.tv_sec &&
          a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
+}
+
+struct Extent {
+  uint64_t begin, end;
+};
+
+/// The first hole of a file at `from` or behind it; an empty one at its end where there is none, or
+/// none that the file system tells of. A file that has room on the disk for all of its bytes is not
+/// asked for holes.
+Extent hole_behind(int file, const struct stat& info, uint64_t from) {
+  constexpr uint64_t block = 512;  // of st_blocks
+  const auto size = static_cast<uint64_t>(info.st_size);
+  const Extent none{size, size};
+  if (static_cast<uint64_t>(info.st_blocks) * block >= size) return none;
+  const off_t begin = lseek(file, static_cast<off_t>(from), SEEK_HOLE);
+  if (begin < 0 || static_cast<uint64_t>(begin) >= size) return none;
+  const off_t end = lseek(file, begin, SEEK_DATA);
+  if (end < 0 && errno != ENXIO) return none;
+  return {static_cast<uint64_t>(begin), end < 0 ? size : std::min(static_cast<uint64_t>(end), size)};
 }
 
 struct Interrupted {};
@@ -164,15 +185,34 @@ class Packer {
     const auto size = static_cast<uint64_t>(info.st_size);
     begin({MemberKind::file, name, info.st_mode & permissions, size, ""});
     for (uint64_t done = 0; done < size;) {
+      const Extent hole = hole_behind(file, info, done);
+      add_data(file, done, hole.begin, path);
+      add_zeros(hole.end - hole.begin);
+      done = hole.end;
+    }
+    struct stat now {};
+    if (fstat(file, &now) != 0 || !is_same(info, now)) throw changed(path);
+  }
+
+  void add_data(int file, uint64_t done, uint64_t end, const std::string& path) {
+    while (done < end) {
       const ssize_t got = read_all_at(file, buffer_.get(),
-                                      std::min<uint64_t>(piece_size, size - done), done);
+                                      std::min<uint64_t>(piece_size, end - done), done);
       if (got < 0) throw unreadable(path);
       if (got == 0) throw changed(path);
       go_on(writer_.write({buffer_.get(), static_cast<size_t>(got)}));
       done += static_cast<uint64_t>(got);
     }
-    struct stat now {};
-    if (fstat(file, &now) != 0 || !is_same(info, now)) throw changed(path);
+  }
+
+  void add_zeros(uint64_t size) {
+    if (size == 0) return;
+    std::fill_n(buffer_.get(), std::min<uint64_t>(piece_size, size), '\0');
+    while (size > 0) {
+      const uint64_t step = std::min<uint64_t>(piece_size, size);
+      go_on(writer_.write({buffer_.get(), step}));
+      size -= step;
+    }
   }
 
   void begin(const Member& member) {

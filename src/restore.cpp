@@ -11,7 +11,9 @@
 #include <charconv>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -19,7 +21,10 @@
 
 #include "src/archive.hpp"
 #include "src/descriptor.hpp"
+#include "src/draft_name.hpp"
 #include "src/error.hpp"
+#include "src/file_lock.hpp"
+#include "src/folder.hpp"
 #include "src/key.hpp"
 #include "src/token.hpp"
 
@@ -66,19 +71,73 @@ Place place_of(std::string_view name) {
 
 std::string_view base_of(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
+void look_for_interrupt(int interrupt) {
+  if (await_readable(-1, interrupt, boot_now()) == Ready::interrupted) throw interruption();
+}
+
+/// Reads the archive to its end without writing anything: whether it holds what it claims to, and
+/// no more than `most` bytes when it is unpacked.
+void judge(const FilePart& archive, uint64_t most, int interrupt) {
+  ArchiveReader reader(archive);
+  UnpackedSize size;
+  while (const auto member = reader.next()) {
+    look_for_interrupt(interrupt);
+    size.add(*member);
+    if (const std::string excess = size.excess(); !excess.empty())
+      throw RefusedArchive("the stored artifacts have " + excess);
+    if (size.bytes() > most)
+      throw RefusedArchive("the stored artifacts are larger than --max-entry");
+    (void)place_of(member->name);
+  }
+}
+
+/// What restores have left that were killed.
+///
+/// A restore keeps its first draft, if that is a file, locked to its end, and puts it in place
+/// last: who gets the lock of one knows that its restore does not go on, and removes what has its
+/// token, here and in folders that are looked at later. Where there is none, or the file system has
+/// no locks, only age tells.
+class LeftDrafts {
+ public:
+  /// Removes them from an open folder. What fails stays for the next time.
+  void remove_from(int folder) {
+    each_name(folder, ".", Hidden::show, [&](const std::string& name) {
+      const auto token = DraftNames::token_in(name);
+      if (token && is_left(folder, std::string(*token), name)) unlinkat(folder, name.c_str(), 0);
+    });
+  }
+
+ private:
+  // Longer than a restore takes, also one that was stopped over night.
+  static constexpr std::chrono::hours old{24};
+
+  bool is_left(int folder, const std::string& token, const std::string& name) {
+    const auto known = goes_on_.find(token);
+    if (known != goes_on_.end()) return !known->second;
+    const std::string first = DraftNames(token).draft(0);
+    constexpr int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    const Descriptor file(openat(folder, first.c_str(), flags));
+    const int error = file ? try_lock_file(file.get()) : ENOENT;
+    const bool goes_on = error == EAGAIN || error == EACCES;
+    if (goes_on || error == 0) {
+      goes_on_.emplace(token, goes_on);
+      return !goes_on;
+    }
+    struct stat info {};
+    return fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && is_older(info, old);
+  }
+
+  std::map<std::string, bool> goes_on_;  // the restore with that token, where its lock has told
+};
+
 /// Writes a file or link of an archive under another name, and puts all in place at the end.
 ///
 /// An archive names a folder and then, before anything else, all that is in it, as pack() does. So
 /// each folder is opened a fixed number of times, and one name is kept of each member.
 class Restorer {
  public:
-  Restorer(const FilePart& archive, const std::vector<std::string>& stored, uint64_t most,
-           int interrupt)
-      : reader_(archive),
-        stored_(stored),
-        most_(most),
-        interrupt_(interrupt),
-        draft_prefix_(".memolock-" + new_token() + '-') {}
+  Restorer(const FilePart& archive, const std::vector<std::string>& stored, int interrupt)
+      : reader_(archive), stored_(stored), interrupt_(interrupt), names_(new_token()) {}
   ~Restorer() {
     if (!done_) undo();
   }
@@ -89,10 +148,9 @@ class Restorer {
   void run(const std::vector<bool>& is_wanted) {
     std::vector<bool> found(stored_.size());
     while (const auto member = reader_.next()) {
-      count(*member);
       const Place place = place_of(member->name);
       if (place.index >= stored_.size() || !is_wanted[place.index]) continue;
-      look_for_interrupt();
+      look_for_interrupt(interrupt_);
       found[place.index] = true;
       add(*member, place);
     }
@@ -133,14 +191,6 @@ class Restorer {
     return static_cast<uint32_t>(several.size());
   }
 
-  void count(const Member& member) {
-    size_.add(member);
-    if (const std::string excess = size_.excess(); !excess.empty())
-      throw RefusedArchive("the stored artifacts have " + excess);
-    if (size_.bytes() > most_)
-      throw RefusedArchive("the stored artifacts are larger than --max-entry");
-  }
-
   void add(const Member& member, const Place& place) {
     Node node{folder_above(member, place), place.index,
               place.way.empty() ? "" : std::string(place.way.back())};
@@ -151,10 +201,20 @@ class Restorer {
     if (node.above == none && member.kind == MemberKind::link)
       throw RefusedArchive("the stored artifacts have a symbolic link in the place of " + path);
     const int folder = folder_of(node);
-    const std::string draft = draft_name(drafts_.size());
+    if (node.above == none && parents_seen_.insert(parent_path(node)).second)
+      left_.remove_from(folder);
+    Descriptor file = member.kind == MemberKind::file ? make_draft(folder, path) : Descriptor();
+    const std::string draft = names_.draft(drafts_.size());
     drafts_.push_back(std::move(node));
     if (member.kind == MemberKind::file) {
-      write_file(folder, draft.c_str(), member, path);
+      const mode_t mode = member.mode & permissions;
+      write_file(file.get(), member, path);
+      if (drafts_.size() == 1) {
+        first_ = std::move(file);
+        first_mode_ = mode;
+      } else if (fchmod(file.get(), mode) != 0) {
+        throw unrestored(path);
+      }
     } else if (symlinkat(member.target.c_str(), folder, draft.c_str()) != 0) {
       throw unrestored(path);
     }
@@ -227,14 +287,20 @@ class Restorer {
     return folder.node.above == none ? stored_[folder.node.index] : folder.node.name;
   }
 
+  /// Of the folder that holds what the caller named.
+  [[nodiscard]] std::string parent_path(const Node& node) const {
+    const std::string& named = stored_[node.index];
+    const std::string parent = named.substr(0, named.size() - base_of(named).size());
+    return parent.empty() ? "." : parent;
+  }
+
   /// The folder of a file or link; links on the way to what the caller named are the caller's own.
   int folder_of(const Node& node) {
     if (node.above != none) return open_folder(node.above);
     if (parent_ && parent_of_ == node.index) return parent_.get();
-    const std::string& named = stored_[node.index];
-    const std::string parent = named.substr(0, named.size() - base_of(named).size());
-    const char* const path = parent.empty() ? "." : parent.c_str();
-    parent_ = open_sparingly([&] { return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+    const std::string path = parent_path(node);
+    parent_ = open_sparingly(
+        [&] { return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
     if (!parent_) throw unrestored(path);
     parent_of_ = node.index;
     return parent_.get();
@@ -253,12 +319,10 @@ class Restorer {
     }
   }
 
-  [[nodiscard]] std::string draft_name(size_t number) const {
-    return draft_prefix_ + std::to_string(number);
-  }
-  /// Of what stood in the place of a folder.
-  [[nodiscard]] std::string replaced_name(uint32_t folder) const {
-    return draft_prefix_ + "replaced-" + std::to_string(folder);
+  /// A first draft that is locked comes last: while there are others, its lock tells whether
+  /// anybody is at work on them.
+  [[nodiscard]] size_t next_to_place() const {
+    return first_ ? (placed_ + 1) % drafts_.size() : placed_;
   }
 
   /// All are dated by the first one's own time: by any other clock they might be older than what
@@ -266,15 +330,17 @@ class Restorer {
   void put_in_place() {
     std::optional<timespec> time;
     for (; placed_ < drafts_.size(); ++placed_) {
-      const Node& node = drafts_[placed_];
+      const size_t number = next_to_place();
+      const Node& node = drafts_[number];
       const int folder = folder_of(node);
-      const std::string draft = draft_name(placed_);
+      const std::string draft = names_.draft(number);
       struct stat info {};
       if (!time && fstatat(folder, draft.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0)
         time = info.st_mtim;
       const std::array<timespec, 2> times{time.value_or(timespec{}), time.value_or(timespec{})};
       const std::string name(node.above == none ? base_of(stored_[node.index]) : node.name);
-      if (utimensat(folder, draft.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0 ||
+      if ((number == 0 && first_ && fchmod(first_.get(), first_mode_) != 0) ||
+          utimensat(folder, draft.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0 ||
           renameat(folder, draft.c_str(), folder, name.c_str()) != 0)
         throw unrestored(path_of(node));
     }
@@ -284,7 +350,10 @@ class Restorer {
   /// back their modes, and what stood there.
   void undo() {
     for (; placed_ < drafts_.size(); ++placed_)
-      if_there([&] { unlinkat(folder_of(drafts_[placed_]), draft_name(placed_).c_str(), 0); });
+      if_there([&] {
+        const size_t number = next_to_place();
+        unlinkat(folder_of(drafts_[number]), names_.draft(number).c_str(), 0);
+      });
     for (auto number = count_of(folders_); number-- > 0;) if_there([&] { undo_folder(number); });
     for (; !parents_.empty(); parents_.pop_back()) rmdir(parents_.back().c_str());
   }
@@ -296,7 +365,7 @@ class Restorer {
     const int above = open_above(folder);
     if (folder.is_new) unlinkat(above, name_of(folder).c_str(), AT_REMOVEDIR);
     if (!folder.has_replaced) return;
-    const std::string replaced = replaced_name(number);
+    const std::string replaced = names_.replaced(number);
     if (renameat(above, replaced.c_str(), above, name_of(folder).c_str()) != 0)
       unlinkat(above, replaced.c_str(), 0);  // files are in place there already
   }
@@ -324,6 +393,7 @@ class Restorer {
     }
     current_ = number;
     const int opened = open_folder(number);
+    if (!folder.is_new) left_.remove_from(opened);
     struct stat info {};
     if (fstat(opened, &info) != 0) throw unrestored(path_of(folder.node));
     if ((info.st_mode & owner_all) == owner_all) return;
@@ -341,7 +411,7 @@ class Restorer {
     if (fstatat(above, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
       throw unrestored(path_of(folder.node));
     if (S_ISDIR(info.st_mode) || folder.node.above == none) return;
-    folder.has_replaced = renameat(above, name, above, replaced_name(number).c_str()) == 0;
+    folder.has_replaced = renameat(above, name, above, names_.replaced(number).c_str()) == 0;
     folder.is_new = folder.has_replaced && mkdirat(above, name, owner_all) == 0;
     if (!folder.is_new) throw unrestored(path_of(folder.node));
   }
@@ -349,29 +419,40 @@ class Restorer {
   void remove_replaced() {
     for (uint32_t number = 0; number < folders_.size(); ++number)
       if (folders_[number].has_replaced)
-        unlinkat(open_above(folders_[number]), replaced_name(number).c_str(), 0);
+        unlinkat(open_above(folders_[number]), names_.replaced(number).c_str(), 0);
   }
 
-  void write_file(int above, const char* name, const Member& member, const std::string& path) {
-    constexpr int flags = O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
-    const Descriptor file = open_sparingly([&] { return openat(above, name, flags, 0600); });
+  /// The file of the next draft. The first one has its name when it is locked, by which other
+  /// restores tell that this one goes on.
+  Descriptor make_draft(int folder, const std::string& path) {
+    constexpr int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+    const std::string draft = names_.draft(drafts_.size());
+    const std::string name = drafts_.empty() ? names_.unlocked() : draft;
+    Descriptor file = open_sparingly([&] { return openat(folder, name.c_str(), flags, 0600); });
     if (!file) throw unrestored(path);
+    if (!drafts_.empty()) return file;
+    (void)try_lock_file(file.get());
+    if (renameat(folder, name.c_str(), folder, draft.c_str()) == 0) return file;
+    const Error error = unrestored(path);
+    unlinkat(folder, name.c_str(), 0);
+    throw error;
+  }
+
+  void write_file(int file, const Member& member, const std::string& path) {
     uint64_t end = 0;
     uint64_t written = 0;  // up to there, holes aside
     while (const auto block = reader_.next_block()) {
-      look_for_interrupt();
+      look_for_interrupt(interrupt_);
       end = block->offset + block->bytes.size();
       if (end > member.size) break;
       if (is_hole(block->bytes)) continue;
-      if (const int error = write_all_at(file.get(), block->bytes, block->offset))
+      if (const int error = write_all_at(file, block->bytes, block->offset))
         throw unrestored(path, error);
       written = end;
     }
     if (end != member.size)
       throw RefusedArchive("the stored artifacts are damaged: wrong size of " + path);
-    if ((written != end && ftruncate(file.get(), static_cast<off_t>(end)) != 0) ||
-        fchmod(file.get(), member.mode & permissions) != 0)
-      throw unrestored(path);
+    if (written != end && ftruncate(file, static_cast<off_t>(end)) != 0) throw unrestored(path);
   }
 
   /// Whether it is nothing but zeros, which need no room.
@@ -386,10 +467,6 @@ class Restorer {
       throw unrestored(path_of(folders_[number].node));
   }
 
-  void look_for_interrupt() const {
-    if (await_readable(-1, interrupt_, boot_now()) == Ready::interrupted) throw interruption();
-  }
-
   /// For people.
   [[nodiscard]] std::string path_of(const Node& node) const {
     std::string below;
@@ -402,12 +479,16 @@ class Restorer {
 
   ArchiveReader reader_;
   const std::vector<std::string>& stored_;
-  uint64_t most_;
   int interrupt_;
-  std::string draft_prefix_;
-  UnpackedSize size_;
-  std::deque<Node> drafts_;  // in the order of their numbers
-  size_t placed_ = 0;        // how many have got their name
+  DraftNames names_;
+  LeftDrafts left_;
+  std::set<std::string> parents_seen_;  // the paths of those from which they were removed
+  std::deque<Node> drafts_;             // in the order of their numbers
+  size_t placed_ = 0;                   // how many have got their name
+  // The first draft, if it is a file: locked, and open to whoever looks for the lock until it is
+  // put in place.
+  Descriptor first_;
+  mode_t first_mode_ = 0;
   std::deque<Folder> folders_;
   uint32_t current_ = none;           // the folder of the last member, or itself
   std::vector<OpenFolder> open_;      // each in the one before; only the last ones have descriptors
@@ -425,7 +506,8 @@ void restore(const FilePart& archive, const std::vector<std::string>& stored,
   is_wanted.reserve(stored.size());
   for (const std::string& path : stored)
     is_wanted.push_back(std::find(wanted.begin(), wanted.end(), path) != wanted.end());
-  Restorer(archive, stored, most, interrupt).run(is_wanted);
+  judge(archive, most, interrupt);
+  Restorer(archive, stored, interrupt).run(is_wanted);
 }
 
 }  // namespace memolock

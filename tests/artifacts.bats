@@ -733,6 +733,156 @@ repeated() {
   equal '' "$(find . -name '.memolock-*')"
 }
 
+# ---- what is left of a restore that was killed ----
+
+# restore_until SIGNAL: a look-up that restores out and gets the signal before the first file is in place.
+restore_until() {
+  spawn strace -f -qqq -o /dev/null -e trace=utimensat -e inject=utimensat:signal="$1":when=1 \
+    "$MEMOLOCK_BIN" get --tag t --id x --artifact out >out.txt
+}
+
+# drafts FOLDER: how many names there are below it as a restore gives them.
+drafts() { find "$1" -name '.memolock-*' | wc -l; }
+
+# killed_restore: of what it has made nothing is in place.
+killed_restore() {
+  rm -rf out
+  mkdir -p out/sub
+  restore_until KILL
+  finish $!
+  ((status > 128)) || fail "status $status"
+  (($(drafts out) == 6)) || fail "$(find out)"
+}
+
+@test "what a killed restore has left is kept with no entry and counts in no id, and the next restore removes it" {
+  get_out >/dev/null 2>&1
+  mkdir -p empty/sub
+  killed_restore
+  equal "$(cd empty && memolock key --no-key-cwd --key-file . -- true)" \
+    "$(cd out && memolock key --no-key-cwd --key-file . -- true)"
+  (($(drafts out) == 6)) || fail 'a look removes them'
+  get_out --refresh >/dev/null 2>&1
+  drop out
+  get_out >/dev/null 2>&1
+  equal 0 "$(drafts out)"
+  ran_times 2
+  killed_restore
+  get_out >/dev/null 2>&1
+  equal 0 "$(drafts out)"
+  ran_times 2
+  equal first "$(<out/a)"
+}
+
+@test "beside a file that is restored, too, and of any number of killed ones" {
+  get --artifact out/a -- ./make_out >/dev/null 2>&1
+  for _ in 1 2 3; do
+    rm -f out/a
+    spawn strace -f -qqq -o /dev/null -e trace=utimensat -e inject=utimensat:signal=KILL:when=1 \
+      "$MEMOLOCK_BIN" get --tag t --id x --artifact out/a
+    finish $!
+    equal 1 "$(drafts .)"
+  done
+  memolock get --tag t --id x --artifact out/a >/dev/null
+  equal '0 first' "$(drafts .) $(<out/a)"
+}
+
+@test "a restore in the same folder takes nothing from one that goes on" {
+  get_out >/dev/null 2>&1
+  listing out >1.list
+  for _ in 1 2 3; do
+    rm -rf out
+    mkdir -p out/sub
+    restore_until STOP
+    are_written() { (($(drafts out) == 6)); }
+    await are_written
+    get_out >/dev/null 2>&1
+    equal 6 "$(drafts out)"
+    is_stopped() {
+      restoring=$(pgrep -P $! -f 'get --tag t' | head -n 1)
+      [[ -n $restoring && $(awk '{ print $3 }' "/proc/$restoring/stat") == [tT] ]]
+    }
+    await is_stopped
+    kill -CONT "$restoring"
+    finish $!
+    equal '0 0' "$status $(drafts out)"
+    listing out >2.list
+    same_bytes 1.list 2.list
+    equal made "$(<out.txt)"
+  done
+  ran_times 1
+}
+
+@test "a hundred restores at once in one folder leave it whole" {
+  get_out >/dev/null 2>&1
+  listing out >1.list
+  for _ in {1..100}; do spawn_get --artifact out -- false >/dev/null 2>&1; done
+  finish_all
+  equal 0 "$(drafts out)"
+  listing out >2.list
+  same_bytes 1.list 2.list
+}
+
+@test "without the lock of its first file only what is a day old is taken for left behind" {
+  get_out >/dev/null 2>&1
+  token=0123456789abcdef0123456789abcdef
+  touch "out/.memolock-$token-1" "out/.memolock-$token-replaced-1" "out/.memolock-$token-new"
+  get_out >/dev/null 2>&1
+  equal 3 "$(drafts out)"
+  touch -d '25 hours ago' "out/.memolock-$token-1" "out/.memolock-$token-replaced-1" "out/.memolock-$token-new"
+  get_out >/dev/null 2>&1
+  equal 0 "$(drafts out)"
+}
+
+@test "names that are nearly a restore's are a command's own" {
+  token=0123456789abcdef0123456789abcdef
+  names=(.memolock .memolock- ".memolock-$token" ".memolock-$token-" ".memolock-$token-x" ".memolock-$token-1x"
+    ".memolock-${token}0-1" ".memolock-${token%?}-1" ".memolock-${token^^}-1" ".memolock-$token-replaced-"
+    ".memolock-$token-newer" "memolock-$token-1")
+  get --artifact out -- sh -c 'mkdir out; cd out; touch -d "2 days ago" "$@"' - "${names[@]}"
+  drop out
+  get --artifact out -- false
+  equal "${#names[@]}" "$(find out -type f | wc -l)"
+  touch -d '2 days ago' out/.memolock*
+  get --artifact out -- false
+  equal "${#names[@]}" "$(find out -type f | wc -l)"
+}
+
+@test "of an archive that is too large, or damaged in its last member, nothing is written" {
+  get_out >/dev/null 2>&1
+  untouched() {
+    plant "$1"
+    drop out
+    run -1 strace -f -qq -o trace -e trace=openat,mkdir,mkdirat,symlinkat \
+      "$MEMOLOCK_BIN" get --tag t --id x --artifact out "${@:2}"
+    ! grep -e mkdir -e symlink -e '"\.memolock-' trace || fail 'something is made'
+    [[ ! -e out ]]
+    mkdir out
+  }
+  unpacks_to sh -c 'echo 1 >a; mkdir deep; head -c 3000000 /dev/zero >deep/b'
+  untouched evil.tar --max-entry 2MB
+  unpacks_to sh -c 'echo 1 >a; head -c 3000000 /dev/urandom >b'
+  untouched evil.tar --max-entry 2MB
+  zstd -dcq evil.tar | head -c 1500000 >cut.tar
+  untouched cut.tar
+  zstd -q cut.tar
+  untouched cut.tar.zst
+}
+
+@test "holes are not read when they are packed, and are holes again when they are restored" {
+  holes='truncate -s 1G big; echo begin | dd of=big conv=notrunc status=none
+    seq 100000 | dd of=big bs=1M seek=500 conv=notrunc status=none; truncate -s 50M empty; truncate -s 70M tail; echo x >>tail'
+  strace -f -qq -o trace -e trace=pread64 -P "$PWD/out/big" -P "$PWD/out/empty" -P "$PWD/out/tail" \
+    "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --max-entry 2GiB --artifact out -- sh -c "mkdir out; cd out; $holes"
+  # without holes there would be 4480
+  (($(grep -c pread64 trace) < 20)) || fail "$(grep -c pread64 trace) reads"
+  listing out >1.list
+  drop out
+  get --max-entry 2GiB --artifact out -- false
+  listing out >2.list
+  same_bytes 1.list 2.list
+  (($(du -k out | tail -n 1 | cut -f 1) < 4000)) || fail 'its holes are filled'
+}
+
 # ---- the rest of the store ----
 
 @test "ls counts the artifacts, and del removes them" {
