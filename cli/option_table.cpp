@@ -290,6 +290,8 @@ constexpr auto options = std::to_array<OptionSpec>({
      [](Options& o, const std::string& v) { o.max_size = size(v); }},
     {"reset", nullptr, in_stats, Also::nowhere, "begin to count anew from what is printed now",
      [](Options& o, const std::string& v) { o.reset = flag(v); }},
+    {"fix", nullptr, in_doctor, Also::nowhere, "first repair the modes of this user's local store",
+     [](Options& o, const std::string& v) { o.fix = flag(v); }},
     {"json", nullptr, in_doctor | in_ls | in_show | in_stats | in_gc, Also::nowhere,
      "print one JSON document instead of lines",
      [](Options& o, const std::string& v) { o.json = flag(v); }},

@@ -13,6 +13,7 @@
 #include "cli/option_table.hpp"
 #include "cli/option_values.hpp"
 #include "src/error.hpp"
+#include "src/store_directory.hpp"
 #include "src/units.hpp"
 
 namespace memolock {
@@ -70,6 +71,19 @@ void set_from(const std::string& source, const OptionSpec& spec, Options& option
               const std::string& value) {
   try {
     spec.set(options, value);
+  } catch (const Error& error) {
+    throw usage_error(source + ": " + error.what());
+  }
+}
+
+bool is_path(const OptionSpec& spec) {
+  return spec.placeholder != nullptr &&
+         (std::string_view(spec.placeholder) == "FILE" || std::string_view(spec.placeholder) == "PATH");
+}
+
+std::string expand_home_in(const std::string& source, const std::string& value) {
+  try {
+    return expand_home(value);
   } catch (const Error& error) {
     throw usage_error(source + ": " + error.what());
   }
@@ -227,10 +241,12 @@ class Reader {
     }
   }
 
+  /// A "~/" at the front of a path is expanded: in a file, and in what starts services and jobs, no
+  /// shell has done so.
   void set_from_elsewhere(const std::string& source, const OptionSpec& spec,
                           const std::string& value) {
-    if (spec.of_other_verbs == nullptr || value != spec.of_other_verbs)
-      set_from(source, spec, options_, value);
+    if (spec.of_other_verbs != nullptr && value == spec.of_other_verbs) return;
+    set_from(source, spec, options_, is_path(spec) ? expand_home_in(source, value) : value);
   }
 
   /// Whether the command line says no to what a variable or a file says, or the reverse.

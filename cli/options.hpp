@@ -69,6 +69,7 @@ struct Options {
   bool dry_run = false;
   bool foreign = false;
   bool lock = false;
+  bool fix = false;
   bool json = false;
   bool reset = false;
   std::optional<uint64_t> max_size;

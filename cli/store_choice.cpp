@@ -11,20 +11,22 @@
 #include <cstdlib>
 #include <filesystem>
 #include <numeric>
-#include <system_error>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "src/descriptor.hpp"
 #include "src/error.hpp"
+#include "src/folder.hpp"
 #include "src/hash.hpp"
 #include "src/key.hpp"
 #include "src/local_doctor.hpp"
+#include "src/local_repair.hpp"
 #include "src/local_store.hpp"
 #include "src/percent.hpp"
 #include "src/redis_doctor.hpp"
 #include "src/signals.hpp"
+#include "src/store_directory.hpp"
 
 namespace memolock {
 namespace {
@@ -32,16 +34,6 @@ namespace {
 std::string variable(const char* name) {
   const char* value = getenv(name);
   return value != nullptr ? value : "";
-}
-
-std::string default_directory() {
-  if (auto own = variable("MEMOLOCK_CACHE_DIR"); !own.empty()) return own;
-  // The base directory specification: a relative path there is to be ignored.
-  if (const auto cache = variable("XDG_CACHE_HOME"); cache.starts_with('/'))
-    return cache + "/memolock";
-  if (const auto home = variable("HOME"); !home.empty()) return home + "/.cache/memolock";
-  throw store_error(
-      "no place for the local store: neither MEMOLOCK_CACHE_DIR, XDG_CACHE_HOME nor HOME is set");
 }
 
 /// How many characters of one have to be changed, left out or put in to make it the other.
@@ -123,9 +115,10 @@ Error no_store(const std::string& text) {
 
 std::string directory_of(const std::string& url) {
   constexpr std::string_view scheme = "file://";
-  if (url.empty() || url == "local") return default_directory();
+  if (url.empty() || url == "local") return default_store_directory();
   if (strncasecmp(url.c_str(), scheme.data(), scheme.size()) != 0) throw no_store(url);
   auto path = percent_unescape(std::string_view(url).substr(scheme.size()));
+  if (path) *path = expand_home(*path);
   if (!path || !path->starts_with('/') || path->find('\0') != std::string::npos)
     throw usage_error(
         fmt::format("--store: '{}' names no absolute directory", escape_controls(url)));
@@ -183,12 +176,7 @@ std::string sentinel_password(const Options& options, const Cutoff& cutoff) {
 }
 
 StoreChoice directory_choice(const std::string& url) {
-  const std::string directory = directory_of(url);
-  std::error_code error;
-  std::string path = std::filesystem::absolute(directory, error).lexically_normal();
-  if (error)
-    throw store_error(
-        fmt::format("cannot tell where the store {} is: {}", directory, error.message()));
+  std::string path = std::filesystem::path(directory_of(url)).lexically_normal();
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
   std::string path_url = "file://";
   for (const char c : path) path_url += c == '%' ? std::string("%25") : std::string(1, c);
@@ -206,6 +194,13 @@ std::optional<std::string> local_place(const std::string& url) {
 
 /// Where this machine's local store is, whatever store is chosen.
 std::optional<std::string> default_place() { return local_place(""); }
+
+/// Where the slots of a cluster are remembered; empty: nowhere. What only reads makes no directory
+/// for it.
+std::string cluster_memory(const Options& options) {
+  const std::string place = default_place().value_or("");
+  return options.command.empty() && access(place.c_str(), F_OK) != 0 ? "" : place;
+}
 
 // Of --max-entry.
 constexpr uint64_t default_of_servers = 64ULL << 20;
@@ -233,7 +228,7 @@ StoreChoice server_choice(const Options& options, const Cutoff& cutoff) {
   const RedisAddress& address = settings.address;
   if (!address.password.empty() || !address.sentinels.password.empty() || !address.tls.key.empty())
     leave_no_core();
-  if (settings.address.is_cluster()) settings.address.cluster.memory = default_place().value_or("");
+  if (settings.address.is_cluster()) settings.address.cluster.memory = cluster_memory(options);
   // A password goes to the command only by the way that the caller has chosen for it.
   const bool inherited = variable("MEMOLOCK_STORE") == options.store;
   std::string url = inherited ? options.store : address.url();
@@ -275,13 +270,24 @@ Examination examine(const StoreChoice& choice, const std::string& tag, const Log
   return examine_directory(std::get<std::string>(choice.place));
 }
 
-std::string fallback_directory() { return fmt::format("/tmp/memolock-{}", geteuid()); }
+std::vector<Finding> repair(const StoreChoice& choice) {
+  if (choice.is_local()) return repair_modes(std::get<std::string>(choice.place));
+  return {{Finding::Level::ok, "repaired", "nothing: a server has no modes", ""}};
+}
+
+std::vector<std::string> fallback_directories() {
+  std::vector<std::string> directories;
+  if (const auto runtime = variable("XDG_RUNTIME_DIR"); is_private_directory(runtime))
+    directories.push_back(runtime + "/memolock");
+  directories.push_back(fmt::format("/tmp/memolock-{}", own_user()));
+  return directories;
+}
 
 StoreChoice fallback_choice(const Options& options) {
   // The same name may mean different things in two stores.
   Hash hash(16);
   hash.add(name_of_store(options));
-  const std::string directory = fallback_directory() + '/' + hash.finish();
+  const std::string directory = fallback_directories().front() + '/' + hash.finish();
   return {directory, "file://" + directory};
 }
 

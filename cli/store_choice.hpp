@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "cli/options.hpp"
 #include "src/finding.hpp"
@@ -46,10 +47,14 @@ struct StoreChoice {
 [[nodiscard]] Examination examine(const StoreChoice& choice, const std::string& tag,
                                   const Log& log);
 
-/// Where this user's callers on this machine share runs while their stores are out of reach: holds
-/// one local store for each of those. It does not depend on the environment.
-[[nodiscard]] std::string fallback_directory();
-/// The store there that stands in for the one that `options` ask for; nothing is kept in it.
+/// Repairs the modes of the chosen store, and says what it did; on a server it has none.
+[[nodiscard]] std::vector<Finding> repair(const StoreChoice& choice);
+
+/// Where this user's callers on this machine share runs while their stores are out of reach: each
+/// holds one local store for each of those. The first is in use; the others may have been, by
+/// callers with another XDG_RUNTIME_DIR.
+[[nodiscard]] std::vector<std::string> fallback_directories();
+/// The store in the first of them that stands in for the one that `options` ask for; nothing is kept in it.
 [[nodiscard]] StoreChoice fallback_choice(const Options& options);
 /// That store, opened. Throws Error(store).
 [[nodiscard]] std::unique_ptr<Store> open_fallback(const StoreChoice& fallback, const Log& log);

@@ -8,23 +8,31 @@
 #include "src/background.hpp"
 #include "src/control_file.hpp"
 #include "src/error.hpp"
-#include "src/folder.hpp"
 #include "src/stats.hpp"
+#include "src/store_directory.hpp"
 
 namespace memolock {
 namespace {
 
 constexpr uint64_t default_max_size = 5ULL << 30;
 
-/// What lies below /tmp. What is wrong with it is no fault of the chosen store's.
-Swept sweep_temporary(Sweep how) {
-  if (how == Sweep::real) sweep_control_files();
+/// What is wrong with them is no fault of the chosen store's.
+Swept sweep_fallbacks_in(const std::string& directory, Sweep how) {
   try {
-    const Descriptor root = open_store_directory(fallback_directory(), DirectoryLink::refuse);
+    const Descriptor root = open_store_directory(directory, DirectoryLink::refuse);
     return root ? sweep_stores(root.get(), how) : Swept{};
   } catch (const Error&) {
     return {};
   }
+}
+
+/// What callers leave that is in no store of theirs.
+Swept sweep_temporary(Sweep how) {
+  if (how == Sweep::real) sweep_control_files();
+  Swept swept;
+  for (const std::string& directory : fallback_directories())
+    swept += sweep_fallbacks_in(directory, how);
+  return swept;
 }
 
 Swept sweep_all(const Options& options, const StoreChoice& choice, int root, Sweep how) {
@@ -64,7 +72,8 @@ void look_after(const Options& options, const StoreChoice& choice, const Outcome
   if (options.verb != Verb::get) return;
   const auto directory = directory_here(choice);
   if (!directory) return;
-  count_call(*directory, options.tag, outcome);
+  count_call(*directory, options.tag, outcome,
+             options.command.empty() ? Missing::leave : Missing::make);
   if (!outcome.stored) return;
   const auto turn = turn_if_due(*directory);
   if (!turn || split_off() == Side::caller) return;

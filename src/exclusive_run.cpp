@@ -82,7 +82,7 @@ class ExclusiveCall {
 
   Outcome skip(const Record& mark) {
     Outcome outcome = ended(How::skipped, request_.skip_status);
-    outcome.age = store_.now() - mark.begun;
+    outcome.age = store_.now() - begin_of(mark);
     outcome.run_time = mark.run_time;
     log_.info("{}: skipped; {}:{} began a run {} ago, status {}", name(),
               escape_controls(mark.holder.host), mark.holder.pid, format_duration(*outcome.age),

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,14 +16,20 @@
 namespace memolock {
 namespace {
 
-/// Follows a link that this user has made, or root: who else may write beside the store must not
-/// choose where it is. Empty, with errno set, where `path` is no link.
-Descriptor follow(const std::string& path) {
+constexpr mode_t owner_all = S_IRWXU;
+constexpr mode_t owner_read_write = S_IRUSR | S_IWUSR;
+
+/// Whether the umask has taken from an own file what its user needs.
+bool lacks(const struct stat& info, mode_t mode) {
+  return info.st_uid == own_user() && (info.st_mode & mode) != mode;
+}
+
+/// Gives the name that this user has just made the mode that it was to have. Returns 0 or an errno.
+int complete_mode(int folder, const std::string& name, mode_t mode) {
   struct stat info {};
-  if (lstat(path.c_str(), &info) != 0 || !S_ISLNK(info.st_mode)) return {};
-  if (info.st_uid != geteuid() && info.st_uid != 0)
-    throw store_error("the store " + path + " is another user's link");
-  return Descriptor(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return errno;
+  if (!lacks(info, mode) || S_ISLNK(info.st_mode)) return 0;
+  return fchmodat(folder, name.c_str(), mode, 0) == 0 ? 0 : errno;
 }
 
 /// As the function of that name; `info`: what it is then.
@@ -31,7 +38,7 @@ Descriptor open_own_directory(const std::string& path, struct stat& info) {
   if (!folder && errno == ENOENT) return folder;
   const int error = errno;
   const int failed = folder ? fstat(folder.get(), &info) : lstat(path.c_str(), &info);
-  if (failed == 0 && info.st_uid != geteuid()) throw store_error(path + " belongs to another user");
+  if (failed == 0 && info.st_uid != own_user()) throw store_error(path + " belongs to another user");
   if (!folder || failed != 0) throw system_error("cannot open " + path, folder ? errno : error);
   if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
     throw store_error("others may write in " + path + "; run: chmod go-w " + path);
@@ -40,37 +47,38 @@ Descriptor open_own_directory(const std::string& path, struct stat& info) {
 
 }  // namespace
 
+uid_t own_user() {
+  // geteuid() would be a system call.
+  return static_cast<uid_t>(getauxval(AT_EUID));
+}
+
+int make_folder(int folder, const std::string& name) {
+  if (mkdirat(folder, name.c_str(), owner_all) != 0) return errno;
+  return complete_mode(folder, name, owner_all);
+}
+
+int make_fifo(int folder, const std::string& name) {
+  if (mkfifoat(folder, name.c_str(), owner_read_write) != 0) return errno;
+  return complete_mode(folder, name, owner_read_write);
+}
+
+Descriptor make_file(int folder, const std::string& name, int flags) {
+  constexpr int always = O_CLOEXEC | O_NOFOLLOW;
+  const int create = (flags & O_TMPFILE) == O_TMPFILE ? 0 : O_CREAT;
+  Descriptor file(openat(folder, name.c_str(), flags | always | create, owner_read_write));
+  struct stat info {};
+  if (file && fstat(file.get(), &info) == 0 && lacks(info, owner_read_write))
+    (void)fchmod(file.get(), owner_read_write);
+  return file;
+}
+
 void make_directories(const std::string& path) {
   for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
     const std::string part = path.substr(0, slash);
-    if (mkdir(part.c_str(), 0700) != 0 && errno != EEXIST)
-      throw system_error("cannot make " + part, errno);
+    if (const int error = make_folder(AT_FDCWD, part); error != 0 && error != EEXIST)
+      throw system_error("cannot make " + part, error);
     if (slash == std::string::npos) return;
   }
-}
-
-Descriptor open_store_directory(const std::string& directory, DirectoryLink link) {
-  Descriptor root = open_folder(AT_FDCWD, directory);
-  if (!root && errno != ENOENT && link == DirectoryLink::follow) root = follow(directory);
-  if (!root && errno == ENOENT) return root;
-  struct stat info {};
-  if (!root || fstat(root.get(), &info) != 0)
-    throw system_error("cannot open the store " + directory, errno);
-  if (info.st_uid != geteuid())
-    throw store_error("the store " + directory + " belongs to another user");
-  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-    throw store_error("others may write in the store " + directory + "; run: chmod go-w " +
-                      directory);
-  return root;
-}
-
-Descriptor make_store_directory(const std::string& directory, DirectoryLink link) {
-  Descriptor root = open_store_directory(directory, link);
-  if (root) return root;
-  make_directories(directory);
-  root = open_store_directory(directory, link);
-  if (!root) throw system_error("cannot open the store " + directory, ENOENT);
-  return root;
 }
 
 Descriptor open_own_directory(const std::string& path) {
@@ -83,8 +91,8 @@ Descriptor make_own_directory(const std::string& path, mode_t mode) {
   struct stat info {};
   Descriptor folder = open_own_directory(path, info);
   if (!folder) {
-    if (mkdir(path.c_str(), mode) != 0 && errno != EEXIST)
-      throw system_error("cannot make " + path, errno);
+    if (const int error = make_folder(AT_FDCWD, path); error != 0 && error != EEXIST)
+      throw system_error("cannot make " + path, error);
     folder = open_own_directory(path, info);
     if (!folder) throw system_error("cannot open " + path, ENOENT);
   }
@@ -96,7 +104,7 @@ Descriptor make_own_directory(const std::string& path, mode_t mode) {
 bool is_older(const struct stat& info, Nanoseconds age) {
   const auto changed = std::chrono::seconds(info.st_mtim.tv_sec) +
                        Nanoseconds(info.st_mtim.tv_nsec);
-  return wall_now() - changed > age;
+  return is_older(changed, age, wall_now());
 }
 
 Descriptor open_folder(int folder, const std::string& name) {

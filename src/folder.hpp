@@ -1,4 +1,4 @@
-// Folders: made, and read a name at a time.
+// Folders, and what lies in them: made for one user, and read a name at a time.
 #pragma once
 
 #include <sys/types.h>
@@ -14,19 +14,23 @@ struct stat;
 
 namespace memolock {
 
+/// The user whose files this process makes; that of its start.
+[[nodiscard]] uid_t own_user();
+
+/// Makes the folder `name` below `folder`, or with AT_FDCWD a path: mode 0700, whatever the umask.
+/// Returns 0 or an errno. What the store makes is made by these three.
+[[nodiscard]] int make_folder(int folder, const std::string& name);
+
+/// The same of a FIFO, mode 0600.
+[[nodiscard]] int make_fifo(int folder, const std::string& name);
+
+/// Opens the file `name` below `folder`, made with mode 0600, whatever the umask, where it is
+/// missing. `flags`: as of open(2), O_TMPFILE included; O_CREAT, O_CLOEXEC and O_NOFOLLOW are added.
+/// Empty, with errno set, when it cannot.
+[[nodiscard]] Descriptor make_file(int folder, const std::string& name, int flags);
+
 /// Makes a directory (0700) and what leads to it. Throws Error(store).
 void make_directories(const std::string& path);
-
-/// What to do where the directory's own name is a symbolic link.
-enum class DirectoryLink { follow, refuse };
-
-/// The directory of a local store; empty when there is none. Throws Error(store) when it cannot be
-/// opened, belongs to another user, or others may write in it. A link of another user's but root's
-/// is not followed.
-[[nodiscard]] Descriptor open_store_directory(const std::string& directory, DirectoryLink link);
-
-/// The same, made if there is none.
-[[nodiscard]] Descriptor make_store_directory(const std::string& directory, DirectoryLink link);
 
 /// A directory of this user's in one where anybody may make names; empty when there is none. Throws
 /// Error(store) when it cannot be opened, belongs to another user, or others may write in it.
@@ -44,6 +48,9 @@ enum class DirectoryLink { follow, refuse };
 
 /// Whether nothing has been written to the file of `info` for `age`, by the clock of this machine.
 [[nodiscard]] bool is_older(const struct stat& info, Nanoseconds age);
+
+/// What to do where what is to be opened is missing.
+enum class Missing { make, leave };
 
 enum class Hidden { skip, show };
 

@@ -77,14 +77,16 @@ bool is_too_soon(const Record& failure, const Record& entry, const Wish& wish, N
 
 bool is_recent_run(const Record& mark, Nanoseconds ttl, Nanoseconds now) {
   const auto age = age_of(mark, now);
-  return age && *age < mark.ttl && now - mark.begun < ttl;
+  return age && *age < mark.ttl && now - begin_of(mark) < ttl;
+}
+
+Nanoseconds begin_of(const Record& record) {
+  return std::min(record.begun, record.ended - record.run_time);
 }
 
 bool answers_waiter(const Record& record, const Wish& wish) {
   if (!wish.begun_since) return true;
-  // A clock that was set back during the run makes it seem to have begun later than it did; how
-  // long it took was measured on another.
-  return std::min(record.begun, record.ended - record.run_time) >= *wish.begun_since;
+  return begin_of(record) >= *wish.begun_since;
 }
 
 Nanoseconds jittered(Nanoseconds ttl, double percent, double chance) {

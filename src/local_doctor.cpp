@@ -17,8 +17,10 @@
 #include "src/descriptor.hpp"
 #include "src/error.hpp"
 #include "src/file_lock.hpp"
+#include "src/folder.hpp"
 #include "src/key.hpp"
 #include "src/nameless_file.hpp"
+#include "src/store_directory.hpp"
 #include "src/token.hpp"
 #include "src/units.hpp"
 
@@ -27,21 +29,13 @@ namespace {
 
 using Level = Finding::Level;
 
-constexpr const char* choose_another = "choose another directory with MEMOLOCK_CACHE_DIR";
-
-Descriptor open_folder(int at, const std::string& path) {
-  return Descriptor(openat(at, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-}
-
 /// A folder of our own in `parent`, which goes with this, and its files with it.
 class Scratch {
  public:
   explicit Scratch(int parent) : parent_(parent), name_('.' + std::string(scratch_prefix)) {
     name_ += new_token();
-    if (mkdirat(parent_, name_.c_str(), 0700) != 0) {
-      error_ = errno;
-      return;
-    }
+    error_ = make_folder(parent_, name_);
+    if (error_ != 0) return;
     folder_ = open_folder(parent_, name_);
     if (!folder_) error_ = errno;
   }
@@ -58,7 +52,7 @@ class Scratch {
   [[nodiscard]] int folder() const { return folder_.get(); }
   /// Opens one of its files, making it; empty, with errno set.
   [[nodiscard]] Descriptor open_file(const char* name) const {
-    return Descriptor(openat(folder(), name, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+    return make_file(folder(), name, O_RDWR);
   }
 
   static constexpr const char* a = "a";
@@ -84,7 +78,7 @@ std::string fault_of_locks(const Scratch& scratch) {
 }
 
 std::string fault_of_fifo(const Scratch& scratch) {
-  if (mkfifoat(scratch.folder(), Scratch::fifo, 0600) != 0) return error_in_sentence(errno);
+  if (const int error = make_fifo(scratch.folder(), Scratch::fifo)) return error_in_sentence(error);
   constexpr int flags = O_RDWR | O_NONBLOCK | O_CLOEXEC;
   const Descriptor fifo(openat(scratch.folder(), Scratch::fifo, flags));
   return fifo ? "" : error_in_sentence(errno);
@@ -173,32 +167,39 @@ void DirectoryExamination::run() {
 
 /// The directory, or the one in which it would be made; empty when it will not do.
 Descriptor DirectoryExamination::find() {
-  Descriptor folder = open_folder(AT_FDCWD, directory_);
+  // What lies behind a link is the store too.
+  Descriptor folder(open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder) {
     add(Level::ok, "directory", directory_);
     return judge_owner(folder.get()) ? std::move(folder) : Descriptor();
   }
   if (errno == ENOENT) return find_parent();
-  add(Level::fail, "directory", directory_ + ": " + error_in_sentence(errno), choose_another);
+  const int error = errno;
+  add(Level::fail, "directory", directory_ + ": " + error_in_sentence(error),
+      remedy_of_opening(directory_, error));
   return {};
 }
 
 Descriptor DirectoryExamination::find_parent() {
-  std::string parent = directory_;
+  const Place place = find_place(directory_);
   Descriptor folder;
-  while (!folder && errno == ENOENT && parent != "/") {
-    // A link to nowhere: what it names can neither be opened nor made.
-    if (faccessat(AT_FDCWD, parent.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) break;
-    parent.resize(std::max<size_t>(parent.rfind('/'), 1));
-    folder = open_folder(AT_FDCWD, parent);
+  int error = place.error;
+  if (place.folder) {
+    if (faccessat(AT_FDCWD, place.path.c_str(), W_OK | X_OK, AT_EACCESS) == 0)
+      folder = open_folder(AT_FDCWD, place.path);
+    error = folder ? 0 : errno;
   }
-  const bool fit = folder && faccessat(AT_FDCWD, parent.c_str(), W_OK | X_OK, AT_EACCESS) == 0;
-  if (fit) {
+  if (!place.fault.empty()) {
+    add(Level::fail, "directory", fmt::format("{} cannot be made: {}", directory_, place.fault),
+        place.remedy);
+    return {};
+  }
+  if (folder) {
     add(Level::ok, "directory", directory_ + " will be made when it is needed");
     return folder;
   }
   add(Level::fail, "directory",
-      fmt::format("{} cannot be made: {}: {}", directory_, parent, error_in_sentence(errno)),
+      fmt::format("{} cannot be made: {}: {}", directory_, place.path, error_in_sentence(error)),
       choose_another);
   return {};
 }
@@ -210,7 +211,7 @@ bool DirectoryExamination::judge_owner(int folder) {
     add(Level::fail, "owner", error_in_sentence(errno), choose_another);
     return false;
   }
-  if (info.st_uid != geteuid()) {
+  if (info.st_uid != own_user()) {
     add(Level::fail, "owner", fmt::format("the directory belongs to user {}", info.st_uid),
         choose_another);
     return false;
@@ -218,14 +219,14 @@ bool DirectoryExamination::judge_owner(int folder) {
   add(Level::ok, "owner", "this user");
   const auto mode = fmt::format("{:04o}", info.st_mode & 07777U);
   if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    add(Level::fail, "mode", mode + ", so others may write there", "run: chmod go-w " + directory_);
+    add(Level::fail, "mode", mode + ", so others may write there", mode_remedy(directory_));
     return false;
   }
   if ((info.st_mode & (S_IRWXG | S_IRWXO)) == 0) {
     add(Level::ok, "mode", mode);
   } else {
     add(Level::advice, "mode", mode + ", so others may see the names of tags",
-        "run: chmod go-rwx " + directory_);
+        mode_remedy(directory_));
   }
   return true;
 }

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "src/folder.hpp"
+
 namespace memolock {
 namespace {
 
@@ -59,7 +61,7 @@ OwnFile open_own(int folder, const std::string& name, int flags) {
   Descriptor file(openat(folder, name.c_str(), flags | always));
   struct stat info {};
   if (!file || fstat(file.get(), &info) != 0) return {};
-  if (!S_ISREG(info.st_mode) || info.st_uid != geteuid()) {
+  if (!S_ISREG(info.st_mode) || info.st_uid != own_user()) {
     errno = EPERM;
     return {};
   }
@@ -71,7 +73,7 @@ Descriptor open_fifo(int folder, const std::string& name, int flags) {
   Descriptor fifo(openat(folder, name.c_str(), flags | always));
   struct stat info {};
   if (!fifo || fstat(fifo.get(), &info) != 0) return {};
-  if (!S_ISFIFO(info.st_mode) || info.st_uid != geteuid()) {
+  if (!S_ISFIFO(info.st_mode) || info.st_uid != own_user()) {
     errno = EPERM;
     return {};
   }
@@ -142,7 +144,7 @@ int LocalEntry::write(Stream stream, int to) noexcept {
 
 /// For `gc`, which drops what was least recently used. Mounts may not keep access times themselves.
 void LocalEntry::note_use() const noexcept {
-  if (wall_now() - file_.last_used < exactness) return;
+  if (!is_older(file_.last_used, exactness, wall_now())) return;
   constexpr std::array<timespec, 2> accessed_now{{{0, UTIME_NOW}, {0, UTIME_OMIT}}};
   (void)futimens(file_.get(), accessed_now.data());
 }

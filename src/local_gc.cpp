@@ -16,6 +16,7 @@
 #include "src/freshness.hpp"
 #include "src/key.hpp"
 #include "src/local_entry.hpp"
+#include "src/store_directory.hpp"
 
 namespace memolock {
 namespace {
@@ -32,12 +33,9 @@ constexpr int file_flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 /// goes with it.
 class Bar {
  public:
-  enum class Missing { make, leave };
-
   Bar(int folder, const std::string& name, Missing missing) : folder_(folder), name_(name) {
-    const int make = missing == Missing::make ? O_CREAT : 0;
     for (;;) {
-      file_.reset(openat(folder_, name_.c_str(), O_RDWR | file_flags | make, 0600));
+      file_ = open_lock(missing);
       if (file_ && try_bar_file(file_.get()) != 0) file_.reset();
       // Its last owner may have unlinked it between the two calls.
       if (!file_ || is_named(folder_, name_, file_.get())) return;
@@ -52,16 +50,27 @@ class Bar {
   explicit operator bool() const { return static_cast<bool>(file_); }
 
  private:
+  [[nodiscard]] Descriptor open_lock(Missing missing) const {
+    constexpr int flags = O_RDWR | file_flags;
+    return missing == Missing::make ? make_file(folder_, name_, flags)
+                                    : Descriptor(openat(folder_, name_.c_str(), flags));
+  }
+
   int folder_;
   const std::string& name_;
   Descriptor file_;
 };
 
+/// When an entry was last used; long ago, where that is not known.
+Nanoseconds use_of(const OwnFile& file) {
+  return is_ahead(file.last_used, wall_now()) ? Nanoseconds(0) : file.last_used;
+}
+
 /// When entries were last used, and their sizes: which must go so that the rest is small enough.
 class Uses {
  public:
   void add(const OwnFile& file) {
-    all_.push_back({file.last_used, file.disk_size});
+    all_.push_back({use_of(file), file.disk_size});
     sum_ += file.disk_size;
   }
   [[nodiscard]] uint64_t sum() const { return sum_; }
@@ -114,7 +123,7 @@ class Folder {
     each([&](FileKind kind, const std::string& file) {
       if ((kind != FileKind::entry && kind != FileKind::failed) || rest <= max_size) return;
       const OwnFile opened = open_own(folder_.get(), file, O_RDONLY);
-      if (!opened || opened.last_used > limit || !LocalEntry::is_one(opened.get())) return;
+      if (!opened || use_of(opened) > limit || !LocalEntry::is_one(opened.get())) return;
       // What is of no use has been counted already.
       if (how_ == Sweep::dry && !is_of_use(opened, kind)) return;
       if (drop_entry(file, opened)) rest -= std::min(rest, opened.disk_size);
@@ -148,8 +157,9 @@ class Folder {
     if (record.fate != fate_in(kind) ||
         entry->payload_size() != record.out_size + record.err_size + record.files_size)
       return false;
-    const auto age = age_of(record, wall_now());
-    return !age || *age < record.retained;
+    const Nanoseconds now = wall_now();
+    const auto age = age_of(record, now);
+    return age ? *age < record.retained : !is_ahead(record.ended, now);
   }
 
   static bool is_of_another_version(const OwnFile& file) {
@@ -182,14 +192,14 @@ class Folder {
       return false;
     if (kind != FileKind::lock) return remove_unheld(files, name, -1);
     if (how_ == Sweep::dry) return !is_held(files);
-    return static_cast<bool>(Bar(folder_.get(), files.lock, Bar::Missing::leave));
+    return static_cast<bool>(Bar(folder_.get(), files.lock, Missing::leave));
   }
 
   /// Removes `name`, if `file` has it (-1: whatever has it), while nobody can come to hold the run
   /// lock. False: somebody holds it.
   bool remove_unheld(const EntryFiles& files, const std::string& name, int file) {
     if (how_ == Sweep::dry) return !is_held(files);
-    const Bar bar(folder_.get(), files.lock, Bar::Missing::make);
+    const Bar bar(folder_.get(), files.lock, Missing::make);
     if (!bar || (file >= 0 && !is_named(folder_.get(), name, file))) return false;
     return remove(name);
   }
@@ -251,7 +261,7 @@ void drop_least_recently_used(int root, uint64_t max_size, Sweep how, Swept& swe
 
 /// Empty, with errno set, when it cannot be opened.
 Descriptor open_stamp(int root) {
-  return Descriptor(openat(root, gc_stamp, O_RDWR | O_CREAT | file_flags, 0600));
+  return make_file(root, gc_stamp, O_RDWR | file_flags);
 }
 
 }  // namespace

@@ -41,14 +41,13 @@ class LocalPromise final : public Promise {
 
   [[nodiscard]] std::shared_ptr<Spool> spool() override {
     if (spool_) return spool_;
-    constexpr int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW;
     Descriptor file;
     for (;;) {
-      file.reset(openat(folder_.get(), draft_.c_str(), flags, 0600));
+      file = make_file(folder_.get(), draft_, O_RDWR | O_EXCL);
       if (file) break;
       const int error = errno;
       // `gc` may have removed the folder while it was empty.
-      if (error != ENOENT || mkdir(path_.c_str(), 0700) != 0)
+      if (error != ENOENT || make_folder(AT_FDCWD, path_) != 0)
         throw system_error("cannot write " + path_ + '/' + draft_, error);
       folder_ = open_folder(AT_FDCWD, path_);
     }
@@ -122,8 +121,8 @@ std::unique_ptr<Promise> local_promise(const std::string& directory, int root, c
   run.key = key;
   LiveRun live;
   if (token.empty()) {
-    if (mkdirat(root, files.folder.c_str(), 0700) != 0 && errno != EEXIST)
-      throw system_error("cannot make " + path, errno);
+    if (const int error = make_folder(root, files.folder); error != 0 && error != EEXIST)
+      throw system_error("cannot make " + path, error);
     run.token = new_token();
     run.keeper = Keeper::others;
     run.holder = this_process();

@@ -11,6 +11,7 @@
 
 #include "src/error.hpp"
 #include "src/file_lock.hpp"
+#include "src/folder.hpp"
 #include "src/local_mailbox.hpp"
 #include "src/run_environment.hpp"
 
@@ -163,8 +164,7 @@ class LocalLock final : public Lock {
 
   /// Makes the name that others would; false: they have.
   [[nodiscard]] bool claim_answer() const {
-    constexpr int flags = O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
-    const Descriptor file(openat(folder_.get(), files_.answer(token_).c_str(), flags, 0600));
+    const auto file = memolock::make_file(folder_.get(), files_.answer(token_), O_WRONLY | O_EXCL);
     return file || errno != EEXIST;
   }
 
@@ -227,14 +227,14 @@ class LocalLock final : public Lock {
   }
 
   [[nodiscard]] Descriptor make_file(const std::string& name) const {
-    constexpr int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW;
-    Descriptor file(openat(folder_.get(), name.c_str(), flags, 0600));
+    Descriptor file = memolock::make_file(folder_.get(), name, O_RDWR | O_EXCL);
     if (!file) throw system_error(failure(name), errno);
     return file;
   }
   /// A new FIFO, both ends open: for writing alone it could not be opened before it has a reader.
   [[nodiscard]] Descriptor make_fifo(const std::string& name) const {
-    if (mkfifoat(folder_.get(), name.c_str(), 0600) != 0) throw system_error(failure(name), errno);
+    if (const int error = memolock::make_fifo(folder_.get(), name))
+      throw system_error(failure(name), error);
     constexpr int flags = O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW;
     Descriptor fifo(openat(folder_.get(), name.c_str(), flags));
     if (fifo) return fifo;
@@ -282,7 +282,7 @@ std::optional<std::unique_ptr<LocalLock>> take_lock(const std::string& path,
     // he makes.
     Descriptor lock(openat(folder.get(), files.lock.c_str(), flags));
     if (!lock && errno == ENOENT)
-      lock.reset(openat(folder.get(), files.lock.c_str(), flags | O_CREAT, 0600));
+      lock = make_file(folder.get(), files.lock, flags);
     if (!lock && errno == ENOENT) return std::nullopt;
     if (!lock) throw system_error("cannot open " + where, errno);
     const int error = lock_unbarred(lock.get());

@@ -28,15 +28,16 @@ std::string joined(const std::string& folder, const std::string& name) {
 
 LocalStore::LocalStore(const std::string& directory, DirectoryLink link, const Log& log)
     : directory_(directory), link_(link), log_(log) {
-  open_root();
+  open_root(Missing::leave);
   log_.debug("the store is {}", directory_);
 }
 
-void LocalStore::open_root() {
+void LocalStore::open_root(Missing missing) {
+  const auto open = missing == Missing::make ? make_store_directory : open_store_directory;
   // Where anybody may make names, whoever has the folder around it could exchange it.
-  if (link_ == DirectoryLink::refuse)
-    (void)make_store_directory(directory_.substr(0, directory_.rfind('/')), link_);
-  root_ = make_store_directory(directory_, link_);
+  if (link_ == DirectoryLink::refuse && !open(directory_.substr(0, directory_.rfind('/')), link_))
+    return;
+  root_ = open(directory_, link_);
 }
 
 std::unique_ptr<Entry> LocalStore::look_up(const Key& key) {
@@ -58,6 +59,7 @@ std::optional<Record> LocalStore::mark(const Key& key) {
 /// Null when it is not there, damaged or foreign.
 std::unique_ptr<Entry> LocalStore::open_kept(const Key& key, const EntryFiles& files,
                                              const std::string& name, Fate fate) {
+  if (!root_) return nullptr;
   OwnFile file = open_own(root_.get(), joined(files.folder, name), O_RDONLY);
   if (!file) {
     if (errno == ENOENT) return nullptr;
@@ -76,27 +78,33 @@ std::unique_ptr<Entry> LocalStore::open_kept(const Key& key, const EntryFiles& f
 std::unique_ptr<Lock> LocalStore::try_acquire(const Key& key, Keeper) {
   const EntryFiles files(key);
   const std::string path = joined(directory_, files.folder);
+  if (!root_) open_root(Missing::make);
   for (;;) {
     if (Descriptor folder = open_folder(root_.get(), files.folder)) {
       if (auto taken = try_lock(path, files, std::move(folder))) return std::move(*taken);
       continue;  // `gc` has removed the empty folder between the two calls
     }
     if (errno != ENOENT) throw system_error("cannot open " + path, errno);
-    if (mkdirat(root_.get(), files.folder.c_str(), 0700) == 0 || errno == EEXIST) continue;
-    if (errno != ENOENT) throw system_error("cannot make " + path, errno);
-    open_root();  // somebody has removed it, `gc` one in which nothing lasts
+    const int error = make_folder(root_.get(), files.folder);
+    if (error == 0 || error == EEXIST) continue;
+    if (error != ENOENT) throw system_error("cannot make " + path, error);
+    open_root(Missing::make);  // somebody has removed it, `gc` one in which nothing lasts
   }
 }
 
 std::unique_ptr<Watch> LocalStore::watch(const Key& key) {
+  if (!root_) return nullptr;
   return watch_run(root_.get(), key, ended_, [this, key] { return look_up(key); });
 }
 
 std::unique_ptr<Promise> LocalStore::promise(const Key& key, const std::string& token) {
+  if (!root_ && !token.empty()) return nullptr;
+  if (!root_) open_root(Missing::make);
   return local_promise(directory_, root_.get(), key, token);
 }
 
 bool LocalStore::is_locked(const Key& key) {
+  if (!root_) return false;
   const EntryFiles files(key);
   const OwnFile lock = open_own(root_.get(), joined(files.folder, files.lock), O_RDONLY);
   return lock && is_file_locked(lock.get());
@@ -111,6 +119,7 @@ bool LocalStore::knows(const Key& key) {
 bool LocalStore::forget(const Key& key) { return forget_files(EntryFiles(key)); }
 
 bool LocalStore::forget_files(const EntryFiles& files) {
+  if (!root_) return false;
   const Descriptor folder = open_folder(root_.get(), files.folder);
   if (!folder) {
     if (errno == ENOENT || errno == ELOOP || errno == ENOTDIR) return false;
@@ -141,6 +150,7 @@ bool LocalStore::is_foreign(const std::string& path) const {
 }
 
 size_t LocalStore::forget_all(const std::string& tag, Whose whose) {
+  if (!root_) return 0;
   const std::string folder = EntryFiles(Key{tag, "any"}).folder;
   SeenNames entries;  // one name for each, whatever else there is of it
   size_t count = 0;
@@ -209,6 +219,7 @@ class FolderListing {
 
 void LocalStore::list(const std::optional<std::string>& tag,
                       const std::function<void(const Listing&)>& each) {
+  if (!root_) return;
   size_t count = 0;
   const auto counted = [&](const Listing& listing) {
     each(listing);

@@ -31,15 +31,16 @@
 #include "src/folder.hpp"
 #include "src/log.hpp"
 #include "src/store.hpp"
+#include "src/store_directory.hpp"
 
 namespace memolock {
 
 class LocalStore final : public Store {
  public:
-  /// Opens `directory`, an absolute path, making it (0700) and what leads to it where missing.
-  /// Throws Error(store) when it cannot, when the directory belongs to another user or when others
-  /// may write in it; with DirectoryLink::refuse the same goes for the directory around it. Keeps a
-  /// reference to `log`.
+  /// Opens `directory`, an absolute path. Where it is missing nothing is stored; it is made (0700)
+  /// with what leads to it by the first lock or promise. Throws Error(store), as these do, when it
+  /// cannot, when the directory belongs to another user or when others may write in it; with
+  /// DirectoryLink::refuse the same goes for the directory around it. Keeps a reference to `log`.
   LocalStore(const std::string& directory, DirectoryLink link, const Log& log);
 
   [[nodiscard]] Nanoseconds now() override { return wall_now(); }
@@ -61,8 +62,7 @@ class LocalStore final : public Store {
             const std::function<void(const Listing&)>& each) override;
 
  private:
-  /// Makes it where it is missing. Throws Error(store).
-  void open_root();
+  void open_root(Missing missing);
   [[nodiscard]] std::unique_ptr<Entry> open_kept(const Key& key, const EntryFiles& files,
                                                  const std::string& name, Fate fate);
   bool forget_files(const EntryFiles& files);
@@ -71,7 +71,7 @@ class LocalStore final : public Store {
   std::string directory_;
   DirectoryLink link_;
   const Log& log_;
-  Descriptor root_;
+  Descriptor root_;  // empty: the directory is missing
   Progress say_progress_ = [](std::string_view, size_t) {};
   Descriptor ended_;  // the FIFO of the run that was last waited for
 };

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "src/folder.hpp"
 #include "src/key.hpp"
 #include "src/token.hpp"
 
@@ -20,15 +21,15 @@ Descriptor file_in_memory() { return Descriptor(memfd_create("memolock", MFD_CLO
 }  // namespace
 
 Descriptor nameless_file(int folder) {
-  int fd = openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
+  Descriptor file = make_file(folder, ".", O_TMPFILE | O_RDWR);
+  if (!file && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
     const std::string name = spool_file(new_token());
-    fd = openat(folder, name.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd >= 0) unlinkat(folder, name.c_str(), 0);
+    file = make_file(folder, name, O_RDWR | O_EXCL);
+    if (file) unlinkat(folder, name.c_str(), 0);
   }
   struct stat info {};
-  if (fd < 0 && fstat(folder, &info) == 0 && info.st_nlink == 0) return file_in_memory();
-  return Descriptor(fd);
+  if (!file && fstat(folder, &info) == 0 && info.st_nlink == 0) return file_in_memory();
+  return file;
 }
 
 Descriptor temporary_file() {

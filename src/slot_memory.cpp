@@ -13,6 +13,7 @@
 #include "src/folder.hpp"
 #include "src/key.hpp"
 #include "src/local_entry.hpp"
+#include "src/store_directory.hpp"
 #include "src/token.hpp"
 
 namespace memolock {
@@ -31,7 +32,7 @@ void drop_unused(int folder) {
   each_name(folder, ".", Hidden::show, [&](const std::string& name) {
     struct stat info {};
     if (fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-        wall_now() - std::chrono::seconds(info.st_mtim.tv_sec) > unused_for)
+        is_older(std::chrono::seconds(info.st_mtim.tv_sec), unused_for, wall_now()))
       unlinkat(folder, name.c_str(), 0);
   });
 }
@@ -67,13 +68,12 @@ void remember_slots(const RedisCluster& cluster, const SlotMap& map) {
   try {
     const Descriptor root = make_store_directory(cluster.memory, DirectoryLink::follow);
     const std::string inside(clusters_folder);
-    if (mkdirat(root.get(), inside.c_str(), 0700) != 0 && errno != EEXIST) return;
+    if (const int error = make_folder(root.get(), inside); error != 0 && error != EEXIST) return;
     const Descriptor folder = open_folder(root.get(), inside);
     if (!folder) return;
     drop_unused(folder.get());
     const std::string draft = new_token();
-    const Descriptor file(
-        openat(folder.get(), draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    const Descriptor file = make_file(folder.get(), draft, O_WRONLY | O_EXCL);
     if (!file) return;
     const std::string name = slots_file(shown_hosts(cluster.hosts));
     const bool written = write_all_at(file.get(), head_of(cluster) + map.text(), 0) == 0;

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -19,8 +18,8 @@
 
 #include "src/descriptor.hpp"
 #include "src/error.hpp"
-#include "src/folder.hpp"
 #include "src/key.hpp"
+#include "src/store_directory.hpp"
 #include "src/token.hpp"
 
 namespace memolock {
@@ -53,8 +52,7 @@ constexpr std::chrono::minutes making_takes{10};
 /// An open file's page, or null when it is none of ours.
 Page* map_page(int file) {
   struct stat info {};
-  // geteuid() would be one more system call.
-  if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != getauxval(AT_EUID) ||
+  if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != own_user() ||
       info.st_size != page_size)
     return nullptr;
   void* const mapped = mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
@@ -121,17 +119,19 @@ int open_directly(const std::string& path) {
 
 /// The same with a look whose directory it is; the file is made if it is missing, whole before it
 /// has its name. Throws Error(store).
-int open_or_make(const std::string& directory, const std::string& tag) {
-  const Descriptor root = make_store_directory(directory, DirectoryLink::follow);
+int open_or_make(const std::string& directory, const std::string& tag, Missing missing) {
+  const auto open = missing == Missing::make ? make_store_directory : open_store_directory;
+  const Descriptor root = open(directory, DirectoryLink::follow);
+  if (!root) return -1;
   const std::string inside(counters_folder);
-  if (mkdirat(root.get(), inside.c_str(), 0700) != 0 && errno != EEXIST) return -1;
+  if (const int error = make_folder(root.get(), inside); error != 0 && error != EEXIST) return -1;
   const Descriptor folder = open_folder(root.get(), inside);
   if (!folder) return -1;
   const std::string name = counters_file(tag);
   const int found = openat(folder.get(), name.c_str(), open_flags);
   if (found >= 0 || errno != ENOENT) return found;
   const std::string draft = new_token();
-  const Descriptor file(openat(folder.get(), draft.c_str(), open_flags | O_CREAT | O_EXCL, 0600));
+  const Descriptor file = make_file(folder.get(), draft, open_flags | O_EXCL);
   if (!file) return -1;
   // One that has come meanwhile stays.
   if (fill(file.get(), tag))
@@ -157,7 +157,10 @@ TagCounts read_page(Page& page, After after) {
   TagCounts of;
   of.tag.assign(page.tag.data(), page.tag_size);
   const std::atomic_ref since(page.since);
-  of.since = Nanoseconds(after == After::reset ? since.exchange(wall_now().count()) : since.load());
+  const Nanoseconds now = wall_now();
+  // Not the future, where the clock has been set back.
+  of.since = std::min(now, Nanoseconds(after == After::reset ? since.exchange(now.count())
+                                                             : since.load()));
   of.counts = {take(hits),  take(misses),   take(waits),
                take(stale), take(failures), Nanoseconds(static_cast<int64_t>(take(saved))),
                take(bytes)};
@@ -167,12 +170,12 @@ TagCounts read_page(Page& page, After after) {
 /// Whether it is of use to nobody any more.
 bool is_unused(int folder, const std::string& name) {
   if (const Mapped page = open_page(folder, name))
-    return wall_now() - Nanoseconds(page->last_used) > unused_for;
+    return is_older(Nanoseconds(page->last_used), unused_for, wall_now());
   const Descriptor file(openat(folder, name.c_str(), open_flags));
   struct stat info {};
   if (!file || fstat(file.get(), &info) != 0) return false;
   const bool is_draft = name.find('.') == std::string::npos;
-  if (is_draft) return wall_now() - std::chrono::seconds(info.st_mtim.tv_sec) > making_takes;
+  if (is_draft) return is_older(std::chrono::seconds(info.st_mtim.tv_sec), making_takes, wall_now());
   // Damaged, so that no call can be counted there. Another version's is left to that.
   std::array<char, file_magic.size()> front{};
   const ssize_t got = read_all_at(file.get(), front.data(), front.size(), 0);
@@ -181,7 +184,8 @@ bool is_unused(int folder, const std::string& name) {
 
 }  // namespace
 
-void count_call(const std::string& directory, const std::string& tag, const Outcome& outcome) {
+void count_call(const std::string& directory, const std::string& tag, const Outcome& outcome,
+                Missing missing) {
   const How how = outcome.how;
   if (how == How::bypass || how == How::interrupted || how == How::background) return;
   const std::string path = directory + '/' + std::string(counters_folder) + '/' +
@@ -189,7 +193,7 @@ void count_call(const std::string& directory, const std::string& tag, const Outc
   int file = open_directly(path);
   if (file < 0) {
     try {
-      file = open_or_make(directory, tag);
+      file = open_or_make(directory, tag, missing);
     } catch (const Error&) {
       return;
     }

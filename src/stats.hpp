@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "src/clock.hpp"
+#include "src/folder.hpp"
 #include "src/request.hpp"
 
 namespace memolock {
@@ -33,9 +34,11 @@ struct TagCounts {
   Nanoseconds since{0};  ///< wall clock: when counting began
 };
 
-/// Adds a call to the counters of `tag` below `directory`, a local store's, which is made if it is
-/// missing. The last thing that a process does: what it opens, it leaves open.
-void count_call(const std::string& directory, const std::string& tag, const Outcome& outcome);
+/// Adds a call to the counters of `tag` below `directory`, a local store's. Where the directory is
+/// missing it is made, or the call is not counted. The last thing that a process does: what it
+/// opens, it leaves open.
+void count_call(const std::string& directory, const std::string& tag, const Outcome& outcome,
+                Missing missing);
 
 enum class After { keep, reset };
 

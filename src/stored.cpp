@@ -136,7 +136,7 @@ std::unique_ptr<Entry> Stored::take_early() {
 std::string age_in_words(const Record& record, Nanoseconds now) {
   if (record.foreign) return "another program's";
   const auto age = age_of(record, now);
-  return age ? format_duration(*age) + " old" : "from the future";
+  return age ? format_duration(*age) + " old" : "dated in the future";
 }
 
 void restore_artifacts(const Request& request, Entry& entry, const Signals& signals) {

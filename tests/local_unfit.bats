@@ -173,17 +173,6 @@ without() {
   equal "file://$PWD/st%6fre|/dev/null" "$output"
 }
 
-@test "a relative store path in a directory that is gone is unfit" {
-  export MEMOLOCK_CACHE_DIR=relative
-  mkdir gone
-  cd gone
-  rmdir ../gone
-  run --separate-stderr -7 get -- perl -e 'print "output\n"; exit 7' # a shell would complain, too
-  equal output "$output"
-  one_own_line "$stderr"
-  contains "$stderr" relative
-}
-
 @test "a store is made with what leads to it, for its user alone" {
   umask 000
   export MEMOLOCK_CACHE_DIR=$PWD/a/b/store

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -21,7 +22,12 @@ struct Visit {
 Visit visit(const Options& options, const Log& log) {
   try {
     const StoreChoice choice = choose_store(options, {});
-    return {without_password(choice.url), examine(choice, options.tag, log)};
+    std::vector<Finding> repairs;
+    if (options.fix) repairs = repair(choice);
+    Examination examination = examine(choice, options.tag, log);
+    auto& findings = examination.findings;
+    findings.insert(findings.begin(), repairs.begin(), repairs.end());
+    return {without_password(choice.url), std::move(examination)};
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;
     return {without_password(options.store),

@@ -53,14 +53,15 @@ def in_local_store(folder):
     return [str(path) for path in files if path.suffix not in ('.entry', '.failed', '.mark')]
 
 
-def fallback():
-    """Where callers without a store share a local lock, a folder for each store."""
-    return f'/tmp/memolock-{os.geteuid()}'
+def fallbacks():
+    """Where callers without a store may share a local lock, a folder for each store."""
+    runtime = os.environ.get('XDG_RUNTIME_DIR')
+    return [f'/tmp/memolock-{os.geteuid()}', *([f'{runtime}/memolock'] if runtime else [])]
 
 
 def in_fallback(ids):
     """All that is of these ids."""
-    return [str(path) for name in ids for path in pathlib.Path(fallback()).glob(f'*/prove/*{name}*')]
+    return [str(path) for name in ids for place in fallbacks() for path in pathlib.Path(place).glob(f'*/prove/*{name}*')]
 
 
 def tidy():
