@@ -144,7 +144,9 @@ int LocalEntry::write(Stream stream, int to) noexcept {
 
 /// For `gc`, which drops what was least recently used. Mounts may not keep access times themselves.
 void LocalEntry::note_use() const noexcept {
-  if (!is_older(file_.last_used, exactness, wall_now())) return;
+  const Nanoseconds now = wall_now();
+  if (!is_older(file_.last_used, exactness, now)) return;
+  if (is_ahead(file_.last_used, now)) return (void)futimens(file_.get(), nullptr);
   constexpr std::array<timespec, 2> accessed_now{{{0, UTIME_NOW}, {0, UTIME_OMIT}}};
   (void)futimens(file_.get(), accessed_now.data());
 }

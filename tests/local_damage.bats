@@ -129,6 +129,8 @@ is_made_anew() {
 
 @test "an entry from the future counts as absent" {
   "$HELPERS/redate" "$entry" 3600
+  run --separate-stderr -1 memolock get -v --tag t --id x
+  contains "$stderr" 'the entry is dated in the future, and not fresh enough'
   is_absent
   is_made_anew
 }

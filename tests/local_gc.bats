@@ -60,6 +60,52 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   equal '' "$(memolock ls)"
 }
 
+@test "gc drops what is dated in the future, where only the clock may be a little behind it stays" {
+  keep x --ttl forever
+  run -1 memolock get --tag t --id f --ttl 1h --cache-failures forever -- false
+  memolock once --store local --tag t --id m --ttl forever -- true
+  for file in x.entry f.failed m.mark; do "$HELPERS/redate" "$MEMOLOCK_CACHE_DIR/t/$file" 120; done
+  equal 0 "$(swept entries)"
+  for file in x.entry f.failed m.mark; do "$HELPERS/redate" "$MEMOLOCK_CACHE_DIR/t/$file" 3600; done
+  equal 3 "$(swept entries)"
+}
+
+@test "what was used in the future counts as unused for long, until it is used" {
+  for id in 1 2 3; do
+    keep $id --ttl 1h
+    age $id $id
+  done
+  touch -d '2 days' "$(file 1)" "$(file 2)"
+  memolock get --tag t --id 2 >/dev/null
+  (($(stat -c %Y "$(file 2)") <= $(date +%s)))
+  equal 1 "$(swept entries --max-size 8K)"
+  equal '2 3 ' "$(ids)"
+}
+
+@test "leftovers that are dated in the future are removed" {
+  get -- true
+  mkdir "$MEMOLOCK_CACHE_DIR"/{empty,.memolock-doctor-x}
+  echo dead >"$MEMOLOCK_CACHE_DIR/t/x.0123456789abcdef0123456789abcdef.answer"
+  touch -d '2 days' "$MEMOLOCK_CACHE_DIR"/{empty,.memolock-doctor-x,t/*.answer}
+  memolock gc
+  [[ ! -e $MEMOLOCK_CACHE_DIR/empty && ! -e $MEMOLOCK_CACHE_DIR/.memolock-doctor-x ]]
+  equal x.entry "$(ls "$MEMOLOCK_CACHE_DIR/t")"
+}
+
+@test "counters that were used in the future go, and none began then" {
+  counters=$MEMOLOCK_CACHE_DIR/.stats/t.counts
+  get -- true
+  # since and last used, in nanoseconds: in 2100
+  ahead() { printf '\x00\x00\x80\x3a\x02\x05\xef\x38' | dd of="$counters" bs=1 seek="$1" conv=notrunc status=none; }
+  ahead 16
+  (($(memolock stats --json | jq '.[0].since | floor') <= $(date +%s)))
+  memolock gc
+  [[ -e $counters ]]
+  ahead 24
+  memolock gc
+  [[ ! -e $counters ]]
+}
+
 @test "gc says what it dropped" {
   keep a --ttl 1h
   keep b --ttl 1h
@@ -432,6 +478,14 @@ expired() {
   keep z --ttl 1h
   equal "$before" "$(stat -c %Y "$MEMOLOCK_CACHE_DIR/.gc")"
   ! is_swept || fail 'it has been swept'
+}
+
+@test "a last sweep in the future is none" {
+  expired
+  touch -d '2 days' "$MEMOLOCK_CACHE_DIR/.gc"
+  keep x --ttl 1h
+  await is_swept
+  (($(stat -c %Y "$MEMOLOCK_CACHE_DIR/.gc") <= $(date +%s)))
 }
 
 @test "of many misses at once one sweeps" {

@@ -52,6 +52,17 @@ mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
   ran_times 1
 }
 
+@test "a run in which the clock was set back began before its end" {
+  once -- true
+  "$HELPERS/redate" "$(mark)" -3500 86400
+  run --separate-stderr -0 once -v -- counted true
+  contains "$stderr" 'began a run 58m'
+  ran_times 0
+  "$HELPERS/redate" "$(mark)" -200 0
+  once -- counted true
+  ran_times 1
+}
+
 @test "an expired mark is shown as stale, and replaced" {
   memolock once --store local --tag t --id x --ttl 1ms -- sleep 0.0005
   once --ttl 20ms -- false || true

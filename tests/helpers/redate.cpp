@@ -1,4 +1,5 @@
-// redate FILE SECONDS: moves the times of a stored entry by so many seconds, and keeps it sound.
+// redate FILE SECONDS [BEGIN]: moves the times of a stored entry by so many seconds, or the begin of its run by another
+// number of them, and keeps it sound.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -9,7 +10,7 @@
 #include "src/entry.hpp"
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 2;
+  if (argc != 3 && argc != 4) return 2;
   std::ifstream in(argv[1], std::ios::binary);
   std::string bytes{std::istreambuf_iterator<char>(in), {}};
   auto record = memolock::decode(bytes);
@@ -19,7 +20,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   const std::chrono::seconds shift(std::strtol(argv[2], nullptr, 10));
-  record->begun += shift;
+  record->begun += argc == 4 ? std::chrono::seconds(std::strtol(argv[3], nullptr, 10)) : shift;
   record->ended += shift;
   bytes.replace(0, *payload, memolock::encode(*record));
   std::ofstream out(argv[1], std::ios::binary | std::ios::trunc);
