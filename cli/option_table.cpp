@@ -120,8 +120,8 @@ void set_jitter(Options& options, const std::string& text) {
 void set_early(Options& options, const std::string& text) {
   options.early.reset();
   const auto wanted = boolean_of(text);
-  const double beta =
-      wanted ? static_cast<double>(*wanted) : number(text, "is no number (write 1, 0.5 or 2)");
+  const double beta = wanted ? static_cast<double>(*wanted)
+                             : number(text, "is no number (write 1, 0.5 or 2)");
   if (beta > 0) options.early = beta;
 }
 
@@ -258,7 +258,8 @@ constexpr auto options = std::to_array<OptionSpec>({
      [](Options& o, const std::string& v) { o.sentinel_user = v; }},
     {"sentinel-password-file", "FILE", everywhere, env,
      "the sentinels' password is the first line of FILE",
-     [](Options& o, const std::string& v) { o.sentinel_password_file = optional_path(v, from_stdin); }},
+     [](Options& o,
+        const std::string& v) { o.sentinel_password_file = optional_path(v, from_stdin); }},
     {"tls-ca", "PATH", everywhere, env, "certificates to trust: a file, or a hashed directory",
      [](Options& o, const std::string& v) { o.tls.ca = optional_path(v); }},
     {"tls-cert", "FILE", everywhere, env, "a certificate to show to the server",

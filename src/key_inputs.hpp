@@ -34,8 +34,8 @@ struct Identity {
   /// For people: the parts, and after a folder all that it holds. None of an id that stays as it
   /// was given.
   std::vector<KeyPart> parts;
-  Descriptor input;  ///< all of stdin, to be read from its start, if it counts; else empty
-  std::string fault; ///< why the working directory, which counts, is not in the id; else empty
+  Descriptor input;   ///< all of stdin, to be read from its start, if it counts; else empty
+  std::string fault;  ///< why the working directory, which counts, is not in the id; else empty
 };
 
 /// Gathers what counts; reads stdin to its end if that does, and blocks meanwhile. `id` may be

@@ -258,7 +258,7 @@ std::optional<FilePart> RedisEntry::files() {
   if (!files_.file) {
     files_.file = temporary_file();
     const int error = files_.file ? write_all_at(files_.file.get(), files_.text, 0) : errno;
-    if (error != 0) throw system_error("cannot write a temporary file", error);
+    if (error != 0) throw system_error("cannot write to a temporary file in TMPDIR or /tmp", error);
   }
   return FilePart{files_.file.get(), 0, files_.size};
 }

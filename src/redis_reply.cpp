@@ -313,13 +313,15 @@ RedisReply RedisReplyReader::streamed(uint64_t size) {
   RedisString& string = reply.string_;
   string.size = size;
   string.file = temporary_file();
-  if (!string.file) from_->fail("cannot make a temporary file: " + error_text(errno));
+  if (!string.file)
+    from_->fail("cannot make a temporary file in TMPDIR, /tmp or memory: " + error_text(errno));
   Checksum hash;
   for (uint64_t done = 0; done < size;) {
     if (held().empty()) receive();
     const std::string_view part = held().substr(0, size - done);
     if (const int error = write_all_at(string.file.get(), part, done))
-      from_->fail("cannot keep a value in a temporary file: " + error_text(error));
+      from_->fail("cannot keep a value in a temporary file in TMPDIR or /tmp: " +
+                  error_text(error));
     hash.add(part);
     done += part.size();
     take(part.size());

@@ -33,8 +33,8 @@ struct Request {
   double jitter = 0;                          ///< percent
   std::optional<Nanoseconds> cache_failures;  ///< how long a failure is kept; none: not at all
   Keeper keeper = Keeper::holder;
-  Nanoseconds lease{0};  ///< how long a promise lives that others are to keep
-  bool keep = true;      ///< false: share a run in progress, but store nothing
+  Nanoseconds lease{0};   ///< how long a promise lives that others are to keep
+  bool keep = true;       ///< false: share a run in progress, but store nothing
   bool uncached = false;  ///< the command is run with no store at all
   std::optional<Nanoseconds> max_runtime;
   Nanoseconds drain = forever;  ///< how long after the command's exit its stdout is waited for

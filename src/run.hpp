@@ -28,8 +28,8 @@ namespace memolock {
 /// could not be stopped. A line each, without the entry's name.
 [[nodiscard]] std::vector<std::string> warnings_about(const Request& request, const Ending& ending);
 
-/// What -v says of a command that has failed by itself: its status, or the signal; empty where there
-/// is nothing to say, or something else has said it.
+/// What -v says of a command that has failed by itself: its status, or the signal; empty where
+/// there is nothing to say, or something else has said it.
 [[nodiscard]] std::string failure_in_words(const Ending& ending);
 
 /// What becomes of a call whose own command was interrupted, if it was: it ends by the same signal

@@ -171,3 +171,11 @@ no_room() {
   equal theirs "$(redis lrange "t/run:$id" 0 -1)"
   await nobody_holds
 }
+
+@test "an output for which a temporary file has no room is the caller's, and the warning says where" {
+  use_own_store
+  small_disk size=16k
+  TMPDIR=$PWD/small run --separate-stderr -0 get -- sh -c 'head -c 100000 /dev/zero | tr "\0" a'
+  equal 100000 "${#output}"
+  equal "memolock: t:$id: not stored: cannot write to a temporary file in TMPDIR or /tmp: No space left on device" "$stderr"
+}

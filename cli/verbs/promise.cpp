@@ -164,7 +164,8 @@ Exit set(const Options& options, int interrupt, const Log& log) {
   record.retained = after(record.ttl, std::max(options.stale, options.stale_if_error));
   record.fate = keep ? Fate::kept : Fate::shared;
   if (!promise->complete(record)) return say_lost(target, log);
-  say_done(target, keep ? "stored for " + format_duration(record.ttl) : "given to its waiters", log);
+  say_done(target, keep ? "stored for " + format_duration(record.ttl) : "given to its waiters",
+           log);
   return {};
 }
 
