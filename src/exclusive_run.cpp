@@ -84,9 +84,8 @@ class ExclusiveCall {
     Outcome outcome = ended(How::skipped, request_.skip_status);
     outcome.age = store_.now() - begin_of(mark);
     outcome.run_time = mark.run_time;
-    log_.info("{}: skipped; {}:{} began a run {} ago, status {}", name(),
-              escape_controls(mark.holder.host), mark.holder.pid, format_duration(*outcome.age),
-              mark.status);
+    log_.info("{}: skipped; {} began a run {} ago, status {}", name(), holder_in_words(mark),
+              format_duration(*outcome.age), mark.status);
     return outcome;
   }
 
