@@ -59,7 +59,7 @@ void Json::append(Json value) { value_->json.push_back(std::move(value.value_->j
 
 std::string Json::text() const {
   std::string text = dumped(value_->json, Characters::all, OnError::replace);
-  // JSON may hold DEL, the C1 controls and what turns the direction of a text as they are.
+  // JSON may hold what cannot be seen as it is; programs get the same text from \u200b.
   if (escape_controls(text) == text) return text;
   return dumped(value_->json, Characters::ascii, OnError::replace);
 }

@@ -61,8 +61,8 @@ struct KeyPart {
 /// character: people read it.
 [[nodiscard]] std::string_view cut_to(std::string_view text, size_t longest);
 
-/// A text with everything but printable UTF-8 escaped (\n, \x1b), so that it cannot move the cursor
-/// of a terminal.
+/// A text with everything escaped (\n, \x1b) but UTF-8 that can be seen, so that it cannot move the
+/// cursor of a terminal nor look like another text.
 [[nodiscard]] std::string escape_controls(std::string_view text);
 
 /// The files of one entry below a local store's directory. Tag and id stand in them readably,

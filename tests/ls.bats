@@ -73,6 +73,32 @@ field() { memolock ls | cut -f "$1"; }
   equal 'a\nb\tc\x1b[31m\x7f\xc2\x9b' "$(field 2)"
 }
 
+# character CODE: in UTF-8, whatever the tests' locale is.
+character() { LC_ALL=C.UTF-8 printf '%b' "\\U$1"; }
+
+# Of each range that shows nothing the first and the last, and a neighbour that is seen.
+@test "characters that cannot be seen, or that rearrange others, are escaped wherever a name is shown" {
+  local code text escaped
+  for code in 80 9f ad 34f 61c 115f 1160 17b4 17b5 180b 180e 180f 200b 200c 200d 200e 200f 2028 2029 202a 202e 2060 2066 \
+    2069 206f 3164 fe00 fe0f feff ffa0 fff0 fff9 fffb 1bca0 1d173 1d17a e0000 e0001 e007f e0fff; do
+    text=$(character $code)
+    escaped=$(printf %s "$text" | od -An -tx1 | sed 's/ /\\x/g')
+    ids+=("a${text}b") shown+=("a${escaped}b")
+  done
+  for id in "${ids[@]}"; do memolock get --tag "t" --id "$id" --ttl 1h -- true; done
+  equal "$(printf '%s\n' "${shown[@]}" | sort)" "$(memolock ls | cut -f 2 | sort)"
+  for i in 6 10 23 34 "$((${#ids[@]} - 1))"; do
+    contains "$(memolock show --tag t --id "${ids[i]}")" "id          ${shown[i]}"
+    contains "$(memolock get -v --tag t --id "${ids[i]}" 2>&1)" "t:${shown[i]}"
+    equal "${ids[i]}" "$(memolock show --json --tag t --id "${ids[i]}" | jq -r .id)"
+    lacks "$(memolock show --json --tag t --id "${ids[i]}")" "${ids[i]}"
+  done
+  for code in ac ae 200a 2027 202f 2070 fe10 fffd 1f600; do
+    memolock get --tag seen --id "$(character $code)" --ttl 1h -- true
+    contains "$(memolock ls --tag seen)" "$(character $code)"
+  done
+}
+
 @test "printable characters of any language are shown as they are" {
   memolock get --tag t --id 'ünï 日本語' --ttl 1h -- true
   equal 'ünï 日本語' "$(field 2)"

@@ -94,13 +94,14 @@ no_url() {
 }
 
 @test "while the server is away, callers who spell its URL differently share a run" {
-  export MEMOLOCK_ID=$$.$BATS_TEST_NUMBER MEMOLOCK_TTL=1h
-  spawn "$MEMOLOCK_BIN" get --store redis://localhost:1 --id "$MEMOLOCK_ID" -- held a counted >a.out 2>a.err
+  export MEMOLOCK_TTL=1h
+  id=$$.$BATS_TEST_NUMBER
+  spawn "$MEMOLOCK_BIN" get --store redis://localhost:1 --id "$id" -- held a counted >a.out 2>a.err
   holder=$!
   await test -e a.started
   waiters=()
   for url in redis://localhost:1/ redis://LOCALHOST:1/0 VALKEY://:secret@localhost:1/0/ redis://default@localhost:1; do
-    spawn "$MEMOLOCK_BIN" get -v --store "$url" --id "$MEMOLOCK_ID" -- counted >>b.out 2>>b.err
+    spawn "$MEMOLOCK_BIN" get -v --store "$url" --id "$id" -- counted >>b.out 2>>b.err
     waiters+=($!)
   done
   await began_to_wait 4 b.err
