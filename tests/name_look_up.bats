@@ -3,16 +3,15 @@
 
 load helpers/common
 
-# A network of the machine's own loopback would do, but the files below /etc are not a test's.
+# Name servers are asked at port 53, which only root can take, and the files below /etc are read.
 setup() {
   isolate
   unset RES_OPTIONS LOCALDOMAIN CARES_HOSTS HOSTALIASES
-  unshare -m true 2>/dev/null || skip 'mounts are not allowed here'
+  { ((EUID == 0)) && unshare -m true 2>/dev/null; } || skip 'mounts and port 53 are not allowed here'
   start_redis
-  echo '127.0.0.1 localhost' >hosts
-  echo 'hosts: files dns' >nsswitch.conf
-  : >resolv.conf
-  : >questions
+  mkdir etc
+  echo '127.0.0.1 localhost' >etc/hosts
+  echo 'hosts: files dns' >etc/nsswitch.conf
 }
 
 # name_server RULE…: one more, the next in resolv.conf; see helpers/name_server.py.
@@ -21,7 +20,7 @@ name_server() {
   name_servers+=("$address")
   spawn "$helpers/name_server.py" "$address" "$PWD/log.$address" "$@"
   await test -e "log.$address"
-  echo "nameserver $address" >>resolv.conf
+  echo "nameserver $address" >>etc/resolv.conf
 }
 name_servers=()
 
@@ -36,10 +35,7 @@ asked() { questions | grep -cx "$1 $2"; }
 
 # A prefix for a command, which has the test's resolver settings.
 # shellcheck disable=SC2016 # the inner shell's
-own_etc=(unshare -m sh -c 'for file in resolv.conf hosts nsswitch.conf; do
-  mount --bind "$file" "/etc/$file" || exit
-done
-exec "$@"' -)
+own_etc=(unshare -m sh -c 'mount --bind etc /etc && exec "$@"' -)
 
 # reaches NAME [OPTION…]: the Redis server answers by that name. The time that a test allows is many times that of a
 # look-up that goes well, and less than one that waits in vain.
@@ -95,7 +91,7 @@ start_talk() {
   finish "$talk"
   equal +PONG "$(<said)"
 }
-is_connecting() { ss -tnH "dst 127.0.0.9:$REDIS_PORT" | grep -q .; }
+is_connecting() { ss -tnpH "dst 127.0.0.9:$REDIS_PORT" | grep -q "pid=$talk,"; }
 
 @test "silent name servers cost little each" {
   for _ in {1..5}; do name_server '* * mute'; done
@@ -107,14 +103,14 @@ is_connecting() { ss -tnH "dst 127.0.0.9:$REDIS_PORT" | grep -q .; }
 @test "what a silent name server costs is paid once, whatever has to be asked" {
   name_server '* * mute'
   name_server 'A redis.far.test 127.0.0.1' 'AAAA redis.far.test none'
-  echo "search $(printf '%s.test ' {a..k}) far.test" >>resolv.conf
+  echo "search $(printf '%s.test ' {a..k}) far.test" >>etc/resolv.conf
   reaches redis
   equal '0 A redis.a.test udp' "$(questions | grep '^0 A ')"
   equal 12 "$(questions | grep -c '^1 A ')"
 }
 
 @test "a name server that fails, refuses or cannot be reached is passed over" {
-  echo 'nameserver 127.9.9.9' >resolv.conf
+  echo 'nameserver 127.9.9.9' >etc/resolv.conf
   name_servers=(none)
   : >log.none
   name_server '* * servfail'
@@ -138,7 +134,7 @@ has_been_asked_twice() { (($(asked 0 'A redis.test udp') > 1)); }
   name_server '* * mute'
   for name in none.test mute.test; do reaches_not 'cannot resolve the name' "$name"; done
   equal 0 "$(questions | grep -c '^1 ')"
-  echo 'search a.test b.test' >>resolv.conf
+  echo 'search a.test b.test' >>etc/resolv.conf
   reaches_not 'cannot resolve the name' none
   equal '0 A none udp
 0 A none.a.test udp
@@ -177,9 +173,9 @@ has_been_asked_twice() { (($(asked 0 'A redis.test udp') > 1)); }
 
 @test "a name in the hosts file is not asked for, and localhost never is" {
   name_server '* * mute'
-  printf '127.0.0.1 four.test\n::1 six.test\n' >>hosts
+  printf '127.0.0.1 four.test\n::1 six.test\n' >>etc/hosts
   for name in four.test six.test localhost 127.0.0.1 '[::1]'; do reaches "$name"; done
-  echo '127.0.0.9 refused.test' >>hosts
+  echo '127.0.0.9 refused.test' >>etc/hosts
   reaches_not 'connection refused' refused.test
   equal '' "$(questions)"
 }
