@@ -8,6 +8,7 @@
 #include "src/background.hpp"
 #include "src/control_file.hpp"
 #include "src/error.hpp"
+#include "src/local_fifo.hpp"
 #include "src/stats.hpp"
 #include "src/store_directory.hpp"
 
@@ -28,7 +29,10 @@ Swept sweep_fallbacks_in(const std::string& directory, Sweep how) {
 
 /// What callers leave that is in no store of theirs.
 Swept sweep_temporary(Sweep how) {
-  if (how == Sweep::real) sweep_control_files();
+  if (how == Sweep::real) {
+    sweep_control_files();
+    sweep_fifos();
+  }
   Swept swept;
   for (const std::string& directory : fallback_directories())
     swept += sweep_fallbacks_in(directory, how);

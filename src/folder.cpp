@@ -57,7 +57,7 @@ int make_folder(int folder, const std::string& name) {
   return complete_mode(folder, name, owner_all);
 }
 
-int make_fifo(int folder, const std::string& name) {
+int make_fifo_file(int folder, const std::string& name) {
   if (mkfifoat(folder, name.c_str(), owner_read_write) != 0) return errno;
   return complete_mode(folder, name, owner_read_write);
 }

@@ -22,7 +22,7 @@ namespace memolock {
 [[nodiscard]] int make_folder(int folder, const std::string& name);
 
 /// The same of a FIFO, mode 0600.
-[[nodiscard]] int make_fifo(int folder, const std::string& name);
+[[nodiscard]] int make_fifo_file(int folder, const std::string& name);
 
 /// Opens the file `name` below `folder`, made with mode 0600, whatever the umask, where it is
 /// missing. `flags`: as of open(2), O_TMPFILE included; O_CREAT, O_CLOEXEC and O_NOFOLLOW are added.

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,6 +20,7 @@
 #include "src/file_lock.hpp"
 #include "src/folder.hpp"
 #include "src/key.hpp"
+#include "src/local_fifo.hpp"
 #include "src/nameless_file.hpp"
 #include "src/store_directory.hpp"
 #include "src/token.hpp"
@@ -78,10 +80,19 @@ std::string fault_of_locks(const Scratch& scratch) {
 }
 
 std::string fault_of_fifo(const Scratch& scratch) {
-  if (const int error = make_fifo(scratch.folder(), Scratch::fifo)) return error_in_sentence(error);
+  if (const int error = make_fifo_file(scratch.folder(), Scratch::fifo)) return error_in_sentence(error);
   constexpr int flags = O_RDWR | O_NONBLOCK | O_CLOEXEC;
   const Descriptor fifo(openat(scratch.folder(), Scratch::fifo, flags));
   return fifo ? "" : error_in_sentence(errno);
+}
+
+/// What serves where the store's file system has none; nothing: nothing does.
+std::optional<std::string> fifo_elsewhere(const Scratch& scratch) {
+  Descriptor fifo;
+  const auto make = [&] { fifo = make_fifo(scratch.folder(), Scratch::fifo, "the store"); };
+  if (failure_of(make)) return std::nullopt;
+  remove_named_fifo(scratch.folder(), Scratch::fifo, fifo.get());
+  return "this file system has none; those that wake waiters are in " + fifo_directory();
 }
 
 std::string fault_of_rename(const Scratch& scratch) {
@@ -108,6 +119,8 @@ struct Trial {
   const char* words;  ///< when all is well
   std::string (*fault)(const Scratch&);
   const char* remedy;
+  /// Tried where there is a fault: what does the work all the same; nothing: nothing does.
+  std::optional<std::string> (*instead)(const Scratch&) = nullptr;
 };
 
 constexpr const char* elsewhere = "put the store on another file system, with MEMOLOCK_CACHE_DIR";
@@ -116,7 +129,7 @@ constexpr std::array<Trial, 5> trials{{
     {"writes", "files can be made and filled", fault_of_writing,
      "make room on the disk or in the quota, or see why the file system takes nothing"},
     {"locks", "held by the kernel for their holder's life", fault_of_locks, elsewhere},
-    {"fifo", "waiters are woken at once", fault_of_fifo, elsewhere},
+    {"fifo", "waiters are woken at once", fault_of_fifo, elsewhere, fifo_elsewhere},
     {"rename", "entries are replaced in one step", fault_of_rename, elsewhere},
     {"spool", "outputs can lie in nameless files", fault_of_nameless_files, elsewhere},
 }};
@@ -272,6 +285,11 @@ void DirectoryExamination::try_out(int folder) {
     const std::string fault = trial.fault(scratch);
     if (fault.empty()) {
       add(Level::ok, trial.subject, trial.words);
+      continue;
+    }
+    const auto instead = trial.instead != nullptr ? trial.instead(scratch) : std::nullopt;
+    if (instead) {
+      add(Level::advice, trial.subject, *instead, "have all callers use the same /tmp");
     } else {
       add(Level::fail, trial.subject, fault, trial.remedy);
     }

@@ -68,18 +68,6 @@ OwnFile open_own(int folder, const std::string& name, int flags) {
   return own_file(std::move(file), info);
 }
 
-Descriptor open_fifo(int folder, const std::string& name, int flags) {
-  constexpr int always = O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
-  Descriptor fifo(openat(folder, name.c_str(), flags | always));
-  struct stat info {};
-  if (!fifo || fstat(fifo.get(), &info) != 0) return {};
-  if (!S_ISFIFO(info.st_mode) || info.st_uid != own_user()) {
-    errno = EPERM;
-    return {};
-  }
-  return fifo;
-}
-
 OwnFile own_file(Descriptor file, const struct stat& info) {
   const auto size = static_cast<uint64_t>(info.st_size);
   // Some file systems keep a small file outside of any block.

@@ -34,10 +34,6 @@ struct OwnFile {
 /// device or another user's file in its place is EPERM or ELOOP. Reading it so is no use of it.
 [[nodiscard]] OwnFile open_own(int folder, const std::string& name, int flags);
 
-/// The same of a FIFO, which is opened and used without blocking. For writing it opens only while
-/// somebody reads it.
-[[nodiscard]] Descriptor open_fifo(int folder, const std::string& name, int flags);
-
 /// Whether `name` in `folder` is the file that is open as `file`. Between this and what is done
 /// about it the name can change, but only by somebody who tampers with the store; of a lock file
 /// whose owner (file_lock.hpp) the caller is not, also by its owner.

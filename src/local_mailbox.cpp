@@ -14,7 +14,7 @@
 #include <fmt/format.h>
 
 #include "src/error.hpp"
-#include "src/local_entry.hpp"
+#include "src/local_fifo.hpp"
 
 namespace memolock {
 namespace {
@@ -96,7 +96,7 @@ bool MailboxSender::make_room() const {
 }
 
 bool MailboxSender::is_open() const noexcept {
-  return fifo_ && is_named(folder_.get(), name_, fifo_.get());
+  return fifo_ && is_fifo_named(folder_.get(), name_, fifo_.get());
 }
 
 bool MailboxSender::look() const noexcept {

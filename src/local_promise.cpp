@@ -76,14 +76,25 @@ class LocalPromise final : public Promise {
  private:
   bool hand_in(const Record& record) {
     const std::string answer = files_.answer(run_.token);
-    const int folder = folder_.get();
-    if (linkat(folder, draft_.c_str(), folder, answer.c_str(), 0) != 0) {
+    if (!give_name(answer)) {
       if (errno == EEXIST) return false;
       throw system_error("cannot write " + path_ + '/' + answer, errno);
     }
     if ((mailbox_.look() && is_going_on()) || is_taken(record)) return true;
     remove(answer);
     return false;
+  }
+
+  /// Gives the draft a name that nobody else has taken. False, with errno set: it cannot.
+  [[nodiscard]] bool give_name(const std::string& name) const {
+    const int folder = folder_.get();
+    if (linkat(folder, draft_.c_str(), folder, name.c_str(), 0) == 0) return true;
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK) return false;
+    // A file system without hard links. The name is taken first; what has it until the draft does
+    // is no answer yet.
+    constexpr int flags = O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
+    const Descriptor taken(openat(folder, name.c_str(), flags, 0600));
+    return taken && renameat(folder, draft_.c_str(), folder, name.c_str()) == 0;
   }
 
   /// Whether the holder lives, and has not ended the promise. Asked after it was told something, of

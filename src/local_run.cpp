@@ -12,6 +12,7 @@
 #include "src/error.hpp"
 #include "src/file_lock.hpp"
 #include "src/folder.hpp"
+#include "src/local_fifo.hpp"
 #include "src/local_mailbox.hpp"
 #include "src/run_environment.hpp"
 
@@ -67,11 +68,11 @@ class LocalLock final : public Lock {
     if (!lock_) return;
     remove_run();
     if (mailbox_) {
-      remove_own(files_.promise, mailbox_.get());
+      remove_named_fifo(folder_.get(), files_.promise, mailbox_.get());
       mailbox_.close();  // before the answer's name: who links it later learns that nobody reads
       (void)failure_of([&] { remove(files_.answer(token_)); });
     }
-    remove_own(files_.wake, wake_.get());
+    remove_named_fifo(folder_.get(), files_.wake, wake_.get());
     remove_own(files_.lock, lock_.get());
     lock_.reset();
     wake_.reset();  // last: who wakes finds the lock free
@@ -83,9 +84,11 @@ class LocalLock final : public Lock {
       const auto entry = LocalEntry::open(dead.duplicate());
       if (entry) remove(files_.answer(entry->record().token));
       remove(files_.run);
-    } else if (errno != ENOENT) {
-      remove(files_.run);  // what is no file of ours
+      remove_fifo(folder_.get(), files_.wake);
+      remove_fifo(folder_.get(), files_.promise);
+      return;
     }
+    if (errno != ENOENT) remove(files_.run);  // what is no file of ours
     remove(files_.wake);
     remove(files_.promise);
   }
@@ -104,10 +107,10 @@ class LocalLock final : public Lock {
     if (record.keeper == Keeper::others) {
       const auto before = open_entry(files_.entry);
       if (before) entry_before_ = before->record().token;
-      mailbox_ = Mailbox(make_fifo(files_.promise));
+      mailbox_ = Mailbox(make_fifo(folder_.get(), files_.promise, path_));
     }
     // Without it there is no run in anybody's eyes, so it comes when the record is whole.
-    wake_ = make_fifo(files_.wake);
+    wake_ = make_fifo(folder_.get(), files_.wake, path_);
   }
 
   [[nodiscard]] std::shared_ptr<Spool> spool() override { return spool_; }
@@ -230,17 +233,6 @@ class LocalLock final : public Lock {
     Descriptor file = memolock::make_file(folder_.get(), name, O_RDWR | O_EXCL);
     if (!file) throw system_error(failure(name), errno);
     return file;
-  }
-  /// A new FIFO, both ends open: for writing alone it could not be opened before it has a reader.
-  [[nodiscard]] Descriptor make_fifo(const std::string& name) const {
-    if (const int error = memolock::make_fifo(folder_.get(), name))
-      throw system_error(failure(name), error);
-    constexpr int flags = O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW;
-    Descriptor fifo(openat(folder_.get(), name.c_str(), flags));
-    if (fifo) return fifo;
-    const int error = errno;
-    remove(name);
-    throw system_error(failure(name), error);
   }
   void remove(const std::string& name) const { unlinkat(folder_.get(), name.c_str(), 0); }
   [[nodiscard]] std::string failure(const std::string& name) const {

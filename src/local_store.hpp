@@ -11,7 +11,7 @@
 //   open-file-description lock: the kernel drops it when the holder dies, and probing it with
 //   F_OFD_GETLK disturbs nobody.
 // - ID.run: the run in progress, stdout as it comes.
-// - ID.wake: a FIFO, one for each run, which its holder has open until the run has
+// - ID.wake: a FIFO (local_fifo.hpp), one for each run, which its holder has open until the run has
 //   ended. Somebody has it open for writing: the run is going on, and ID.run is whole enough to be
 //   watched. Waiters open it, then ID.run, and sleep in a poll until it hangs up, which the kernel
 //   sees to when the holder dies. Awake, they read the run's fixed part through the descriptor they

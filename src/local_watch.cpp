@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "src/local_fifo.hpp"
+
 namespace memolock {
 namespace {
 
@@ -98,14 +100,14 @@ LiveRun open_run(int root, const EntryFiles& files, int flags) {
   if (!wake) return {};
   OwnFile file = open_own(root, files.folder + '/' + files.run, flags);
   // A run file comes when no FIFO has the name, so while this one has it, the file is of its run.
-  if (!file || !is_named(root, wake_name, wake.get())) return {};
+  if (!file || !is_fifo_named(root, wake_name, wake.get())) return {};
   return {std::move(wake), std::move(file)};
 }
 
 std::unique_ptr<Watch> watch_run(int root, const Key& key, Descriptor& ended,
                                  std::function<std::unique_ptr<Entry>()> look_up) {
   const EntryFiles files(key);
-  if (ended && is_named(root, files.folder + '/' + files.wake, ended.get())) return nullptr;
+  if (ended && is_fifo_named(root, files.folder + '/' + files.wake, ended.get())) return nullptr;
   LiveRun live = open_run(root, files, O_RDONLY);
   if (!live) return nullptr;
   const auto run = LocalEntry::open(live.file.duplicate());
