@@ -82,7 +82,7 @@ std::string_view closest_form(std::string scheme) {
 
 /// HOST:PORT and the like, which lack a scheme, with one; nothing if it is no such thing.
 std::optional<std::string> as_redis_url(const std::string& text) {
-  const bool is_like_a_host = text == "localhost" || text.starts_with('[') ||
+  const bool is_like_a_host = text.starts_with("localhost") || text.starts_with('[') ||
                               text.find_first_of(".:@") != std::string::npos;
   if (!is_like_a_host || text.find("//") != std::string::npos) return std::nullopt;
   std::string url = "redis://" + text;
