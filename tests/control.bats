@@ -169,10 +169,10 @@ heard_by() {
   for signal in TERM KILL; do
     spawn_get -- sh -c 'echo "$MEMOLOCK_CONTROL" >"$0.path"; exec held "$0" true' $signal
     await test -e $signal.started
-    [[ -f $(<$signal.path) ]]
+    [[ -f $(<"$signal".path) ]]
     kill -$signal $!
     finish $!
-    is_removed() { [[ ! -e $(<$signal.path) ]]; }
+    is_removed() { [[ ! -e $(<"$signal".path) ]]; }
     await is_removed
     ! on_redis || await nobody_holds
   done

@@ -253,16 +253,19 @@ planted_control() {
   for mask in 000 077 022; do
     uid=$((80000 + RANDOM)) place=/tmp/memolock-control-$uid
     rm -rf store
-    as_new_user sh -c 'umask $1; exec ./memolock get --tag t --id x --ttl 1h -- \
-      sh -c "echo \$MEMOLOCK_CONTROL; read -r go"' - $mask >path < <(until [[ -e go ]]; do sleep 0.01; done; echo) 3>&- &
-    spawned+=($!)
+    # shellcheck disable=SC2016
+    as_new_user setsid sh -c 'umask $1; exec ./memolock get --tag t --id x --ttl 1h -- sh -c "$2"' - $mask \
+      'echo "$MEMOLOCK_CONTROL"; n=0; until [ -e go ] || [ $((n += 1)) -gt 3000 ]; do sleep 0.01; done' >path 3>&- &
+    holder=$!
     await test -s path
+    mode=$(stat -c '%a %u' "$place")
     # sticky, fs.protected_regular would keep root out
-    equal "711 $uid" "$(stat -c '%a %u' "$place")"
+    [[ $mode == "711 $uid" ]] || : >go
+    equal "711 $uid" "$mode"
     ! by_nobody ls "$place" || fail 'its names can be seen'
     echo cache=no >>"$(<path)"
     : >go
-    finish $!
+    finish "$holder"
     equal 0 "$status"
     run -1 as_new_user ./memolock get --tag t --id x
     equal '' "$(ls -A "$place")"
