@@ -69,7 +69,8 @@ Extent hole_behind(int file, const struct stat& info, uint64_t from) {
   if (begin < 0 || static_cast<uint64_t>(begin) >= size) return none;
   const off_t end = lseek(file, begin, SEEK_DATA);
   if (end < 0 && errno != ENXIO) return none;
-  return {static_cast<uint64_t>(begin), end < 0 ? size : std::min(static_cast<uint64_t>(end), size)};
+  return {static_cast<uint64_t>(begin),
+          end < 0 ? size : std::min(static_cast<uint64_t>(end), size)};
 }
 
 struct Interrupted {};
