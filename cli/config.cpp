@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdlib>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -21,6 +23,7 @@
 #include "src/descriptor.hpp"
 #include "src/error.hpp"
 #include "src/key.hpp"
+#include "src/secret_file.hpp"
 
 namespace memolock {
 namespace {
@@ -35,25 +38,45 @@ std::string user_file() {
                                           : "";
 }
 
-/// The file's text; nothing when there is no such file.
-std::optional<std::string> read_text(const std::string& path) {
+constexpr size_t most_bytes = 1U << 20;
+
+struct Text {
+  std::string text;
+  bool exposed = false;
+};
+
+/// Whether a folder on the way to the file keeps this user from knowing whether it is there, as
+/// another user's home does whose variables this process has inherited.
+bool is_out_of_reach(const std::string& path) {
+  return faccessat(AT_FDCWD, path.c_str(), F_OK, AT_EACCESS) != 0 && errno == EACCES;
+}
+
+/// Nothing when there is no such file, or it is out of reach, which is a warning.
+std::optional<Text> read_text(const std::string& path, std::vector<std::string>& warnings) {
   const auto cannot = [&](const std::string& why) {
     return usage_error("cannot read " + path + ": " + why);
   };
   // A FIFO in its place must not make every call hang.
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file) {
-    if (errno == ENOENT || errno == ENOTDIR || errno == EACCES) return std::nullopt;
-    throw cannot(error_text(errno));
+    const int error = errno;
+    if (error == ENOENT || error == ENOTDIR) return std::nullopt;
+    if (error != EACCES || !is_out_of_reach(path)) throw cannot(error_text(error));
+    warnings.push_back(fmt::format("cannot look for {}: {}; going on without it",
+                                   escape_controls(path), error_text(error)));
+    return std::nullopt;
   }
   struct stat info {};
   if (fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) throw cannot("not a regular file");
+  const auto too_large = [&] { return cannot("it has more than 1 MiB"); };
+  if (info.st_size > static_cast<off_t>(most_bytes)) throw too_large();
   std::string text;
   std::array<char, 4096> piece{};
   for (;;) {
     const ssize_t got = read_all_at(file.get(), piece.data(), piece.size(), text.size());
     if (got < 0) throw cannot(error_text(errno));
-    if (got == 0) return text;
+    if (got == 0) return Text{std::move(text), is_exposed(file.get())};
+    if (text.size() + static_cast<size_t>(got) > most_bytes) throw too_large();
     text.append(piece.data(), static_cast<size_t>(got));
   }
 }
@@ -126,16 +149,20 @@ ConfigEntry read_entry(const std::string& path, const std::string& key, const to
   return entry;
 }
 
-void read_file(const std::string& path, std::vector<ConfigEntry>& entries) {
-  const auto text = path.empty() ? std::nullopt : read_text(path);
-  if (!text) return;
-  refuse_deep_keys(*text, path);
+void read_file(const std::string& path, Config& config) {
+  const auto read = path.empty() ? std::nullopt : read_text(path, config.warnings);
+  if (!read) return;
+  const auto& [text, exposed] = *read;
+  auto& entries = config.entries;
+  refuse_deep_keys(text, path);
   try {
-    for (const auto& [key, node] : toml::parse(*text, path)) {
+    for (const auto& [key, node] : toml::parse(text, path)) {
       const std::string name(key.str());
       const bool known = std::any_of(entries.begin(), entries.end(),
                                      [&](const ConfigEntry& e) { return e.key == name; });
-      if (!known) entries.push_back(read_entry(path, name, node));
+      if (known) continue;
+      entries.push_back(read_entry(path, name, node));
+      entries.back().is_exposed = exposed;
     }
   } catch (const toml::parse_error& error) {
     throw usage_error(fmt::format("{}: line {}: {}", path, error.source().begin.line,
@@ -145,11 +172,11 @@ void read_file(const std::string& path, std::vector<ConfigEntry>& entries) {
 
 }  // namespace
 
-std::vector<ConfigEntry> read_config() {
-  std::vector<ConfigEntry> entries;
-  read_file(user_file(), entries);
-  read_file(system_file, entries);
-  return entries;
+Config read_config() {
+  Config config;
+  read_file(user_file(), config);
+  read_file(system_file, config);
+  return config;
 }
 
 }  // namespace memolock

@@ -85,7 +85,7 @@ Exit run_verb(const Options& options, const Log& log) {
     case Verb::show:
       return run_show(options, log);
     case Verb::stats:
-      return run_stats(options);
+      return run_stats(options, log);
     case Verb::gc:
       return run_gc(options, log);
     case Verb::doctor:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
@@ -13,6 +14,8 @@
 #include "cli/option_table.hpp"
 #include "cli/option_values.hpp"
 #include "src/error.hpp"
+#include "src/redis_address.hpp"
+#include "src/secret_file.hpp"
 #include "src/store_directory.hpp"
 #include "src/units.hpp"
 
@@ -77,8 +80,8 @@ void set_from(const std::string& source, const OptionSpec& spec, Options& option
 }
 
 bool is_path(const OptionSpec& spec) {
-  return spec.placeholder != nullptr &&
-         (std::string_view(spec.placeholder) == "FILE" || std::string_view(spec.placeholder) == "PATH");
+  return spec.placeholder != nullptr && (std::string_view(spec.placeholder) == "FILE" ||
+                                         std::string_view(spec.placeholder) == "PATH");
 }
 
 std::string expand_home_in(const std::string& source, const std::string& value) {
@@ -195,7 +198,9 @@ class Reader {
   }
 
   void take_values() {
-    const std::vector<ConfigEntry> config = read_config();
+    Config read = read_config();
+    options_.warnings = std::move(read.warnings);
+    const std::vector<ConfigEntry>& config = read.entries;
     for (size_t i = 0; i < given_.size(); ++i) {
       const OptionSpec& spec = all_options()[i];
       const CLI::Option* given = given_[i];
@@ -209,6 +214,7 @@ class Reader {
       }
     }
     warn_of_unknown_keys(config);
+    warn_of_exposed_passwords(config);
     take_level();
   }
 
@@ -267,6 +273,19 @@ class Reader {
       if (!known)
         options_.warnings.push_back(
             fmt::format("{}: unknown key '{}'", entry.file, escape_controls(entry.key)));
+    }
+  }
+
+  void warn_of_exposed_passwords(const std::vector<ConfigEntry>& config) {
+    for (const ConfigEntry& entry : config) {
+      const bool has_password = entry.key == "store" &&
+                                std::any_of(entry.values.begin(), entry.values.end(),
+                                            [](const std::string& value) {
+                                              return without_password(value) != value;
+                                            });
+      if (has_password && entry.is_exposed)
+        options_.warnings.push_back(fmt::format("others can read the password in {}; {}",
+                                                entry.file, exposure_remedy(entry.file)));
     }
   }
 

@@ -25,6 +25,7 @@
 #include "src/local_store.hpp"
 #include "src/percent.hpp"
 #include "src/redis_doctor.hpp"
+#include "src/secret_file.hpp"
 #include "src/signals.hpp"
 #include "src/store_directory.hpp"
 
@@ -134,8 +135,14 @@ std::string trimmed(std::string password) {
   return password;
 }
 
+/// Says that others can read the open file with a secret that `option` has named.
+void warn_if_exposed(std::string_view option, const std::string& path, int file, const Log& log) {
+  if (is_exposed(file)) log.warn("{}: others can read {}; {}", option, path, exposure_remedy(path));
+}
+
 /// `option` is what named the file, which may be a FIFO whose writer takes their time.
-std::string first_line_of(std::string_view option, const std::string& file, const Cutoff& cutoff) {
+std::string first_line_of(std::string_view option, const std::string& file, const Cutoff& cutoff,
+                          const Log& log) {
   const auto cannot = [&](std::string_view why) {
     return store_error(fmt::format("{}: cannot read {}: {}", option, escape_controls(file), why));
   };
@@ -157,22 +164,23 @@ std::string first_line_of(std::string_view option, const std::string& file, cons
   }
   std::string line(text.substr(0, text.find('\n')));
   if (line.ends_with('\r')) line.pop_back();
+  warn_if_exposed(option, file, opened.get(), log);
   return line;
 }
 
 /// A server's password that its URL does not have.
-std::string password_from_elsewhere(const Options& options, const Cutoff& cutoff) {
+std::string password_from_elsewhere(const Options& options, const Cutoff& cutoff, const Log& log) {
   if (!options.password_file.empty())
-    return first_line_of("--password-file", options.password_file, cutoff);
+    return first_line_of("--password-file", options.password_file, cutoff, log);
   for (const char* name : {"MEMOLOCK_REDIS_PASSWORD", "REDISCLI_AUTH"})
     if (auto password = trimmed(variable(name)); !password.empty()) return password;
   return "";
 }
 
-std::string sentinel_password(const Options& options, const Cutoff& cutoff) {
+std::string sentinel_password(const Options& options, const Cutoff& cutoff, const Log& log) {
   const std::string& file = options.sentinel_password_file;
   return file.empty() ? trimmed(variable("MEMOLOCK_SENTINEL_PASSWORD"))
-                      : first_line_of("--sentinel-password-file", file, cutoff);
+                      : first_line_of("--sentinel-password-file", file, cutoff, log);
 }
 
 StoreChoice directory_choice(const std::string& url) {
@@ -205,7 +213,7 @@ std::string cluster_memory(const Options& options) {
 // Of --max-entry.
 constexpr uint64_t default_of_servers = 64ULL << 20;
 
-StoreChoice server_choice(const Options& options, const Cutoff& cutoff) {
+StoreChoice server_choice(const Options& options, const Cutoff& cutoff, const Log& log) {
   if (!options.tls.key.empty() && options.tls.cert.empty())
     throw usage_error("--tls-key needs --tls-cert");
   RedisSettings settings;
@@ -219,11 +227,15 @@ StoreChoice server_choice(const Options& options, const Cutoff& cutoff) {
   }
   settings.address.tls = options.tls;
   settings.address.password = trimmed(std::move(settings.address.password));
+  if (const std::string& key = options.tls.key; !key.empty()) {
+    const Descriptor file(open(key.c_str(), O_PATH | O_CLOEXEC));
+    if (file) warn_if_exposed("--tls-key", key, file.get(), log);
+  }
   if (settings.address.password.empty())
-    settings.address.password = password_from_elsewhere(options, cutoff);
+    settings.address.password = password_from_elsewhere(options, cutoff, log);
   if (settings.address.has_sentinels()) {
     settings.address.sentinels.user = options.sentinel_user;
-    settings.address.sentinels.password = sentinel_password(options, cutoff);
+    settings.address.sentinels.password = sentinel_password(options, cutoff, log);
   }
   const RedisAddress& address = settings.address;
   if (!address.password.empty() || !address.sentinels.password.empty() || !address.tls.key.empty())
@@ -243,8 +255,8 @@ std::string name_of_store(const Options& options) {
 
 }  // namespace
 
-StoreChoice choose_store(const Options& options, const Cutoff& cutoff) {
-  return is_redis_url(options.store) ? server_choice(options, cutoff)
+StoreChoice choose_store(const Options& options, const Cutoff& cutoff, const Log& log) {
+  return is_redis_url(options.store) ? server_choice(options, cutoff, log)
                                      : directory_choice(options.store);
 }
 

@@ -26,9 +26,11 @@ struct StoreChoice {
 };
 
 /// Reads the options that say which store is meant: local, file:///DIR, or a Redis URL; and its
-/// password, for which `cutoff` ends the wait. Throws Error(usage) for anything else, Error(store)
-/// when there is no directory to default to or no password to be had, and Error(interrupted).
-[[nodiscard]] StoreChoice choose_store(const Options& options, const Cutoff& cutoff);
+/// password, for which `cutoff` ends the wait. Warns of files with secrets that others can read.
+/// Throws Error(usage) for anything else, Error(store) when there is no directory to default to or
+/// no password to be had, and Error(interrupted).
+[[nodiscard]] StoreChoice choose_store(const Options& options, const Cutoff& cutoff,
+                                       const Log& log);
 
 /// The directory of the chosen store, or the one that would be it without a server: where the
 /// counters lie. Nothing when there is no place for one.
@@ -54,7 +56,8 @@ struct StoreChoice {
 /// holds one local store for each of those. The first is in use; the others may have been, by
 /// callers with another XDG_RUNTIME_DIR.
 [[nodiscard]] std::vector<std::string> fallback_directories();
-/// The store in the first of them that stands in for the one that `options` ask for; nothing is kept in it.
+/// The store in the first of them that stands in for the one that `options` ask for; nothing is
+/// kept in it.
 [[nodiscard]] StoreChoice fallback_choice(const Options& options);
 /// That store, opened. Throws Error(store).
 [[nodiscard]] std::unique_ptr<Store> open_fallback(const StoreChoice& fallback, const Log& log);

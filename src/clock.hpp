@@ -41,7 +41,9 @@ inline constexpr std::chrono::minutes clock_allowance{5};
 
 /// Whether a time on the wall clock lies in the future: the clock has been set back since, and what
 /// depends on the time's age must not wait until it has caught up.
-inline bool is_ahead(Nanoseconds time, Nanoseconds now) { return time > after(now, clock_allowance); }
+inline bool is_ahead(Nanoseconds time, Nanoseconds now) {
+  return time > after(now, clock_allowance);
+}
 
 /// Whether a time on the wall clock is longer ago than `age`, or in the future.
 inline bool is_older(Nanoseconds time, Nanoseconds age, Nanoseconds now) {

@@ -25,8 +25,8 @@ namespace memolock {
 [[nodiscard]] int make_fifo_file(int folder, const std::string& name);
 
 /// Opens the file `name` below `folder`, made with mode 0600, whatever the umask, where it is
-/// missing. `flags`: as of open(2), O_TMPFILE included; O_CREAT, O_CLOEXEC and O_NOFOLLOW are added.
-/// Empty, with errno set, when it cannot.
+/// missing. `flags`: as of open(2), O_TMPFILE included; O_CREAT, O_CLOEXEC and O_NOFOLLOW are
+/// added. Empty, with errno set, when it cannot.
 [[nodiscard]] Descriptor make_file(int folder, const std::string& name, int flags);
 
 /// Makes a directory (0700) and what leads to it. Throws Error(store).

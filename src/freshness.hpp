@@ -56,8 +56,8 @@ struct Wish {
 /// `ttl`: it began less than that ago, and is still of use.
 [[nodiscard]] bool is_recent_run(const Record& mark, Nanoseconds ttl, Nanoseconds now);
 
-/// When the run of the record began. A clock that was set back during it makes it seem to have begun
-/// later than it did; how long it took was measured on another.
+/// When the run of the record began. A clock that was set back during it makes it seem to have
+/// begun later than it did; how long it took was measured on another.
 [[nodiscard]] Nanoseconds begin_of(const Record& record);
 
 /// Whether a run that ended while the reader waited for it answers the wish. Its ttl may be over by

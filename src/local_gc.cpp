@@ -260,9 +260,7 @@ void drop_least_recently_used(int root, uint64_t max_size, Sweep how, Swept& swe
 }
 
 /// Empty, with errno set, when it cannot be opened.
-Descriptor open_stamp(int root) {
-  return make_file(root, gc_stamp, O_RDWR | file_flags);
-}
+Descriptor open_stamp(int root) { return make_file(root, gc_stamp, O_RDWR | file_flags); }
 
 }  // namespace
 

@@ -273,8 +273,7 @@ std::optional<std::unique_ptr<LocalLock>> take_lock(const std::string& path,
     // holder's death the one who gets the run lock would queue behind all the others for each name
     // he makes.
     Descriptor lock(openat(folder.get(), files.lock.c_str(), flags));
-    if (!lock && errno == ENOENT)
-      lock = make_file(folder.get(), files.lock, flags);
+    if (!lock && errno == ENOENT) lock = make_file(folder.get(), files.lock, flags);
     if (!lock && errno == ENOENT) return std::nullopt;
     if (!lock) throw system_error("cannot open " + where, errno);
     const int error = lock_unbarred(lock.get());

@@ -159,8 +159,8 @@ TagCounts read_page(Page& page, After after) {
   const std::atomic_ref since(page.since);
   const Nanoseconds now = wall_now();
   // Not the future, where the clock has been set back.
-  of.since = std::min(now, Nanoseconds(after == After::reset ? since.exchange(now.count())
-                                                             : since.load()));
+  of.since = std::min(
+      now, Nanoseconds(after == After::reset ? since.exchange(now.count()) : since.load()));
   of.counts = {take(hits),  take(misses),   take(waits),
                take(stale), take(failures), Nanoseconds(static_cast<int64_t>(take(saved))),
                take(bytes)};
@@ -175,7 +175,8 @@ bool is_unused(int folder, const std::string& name) {
   struct stat info {};
   if (!file || fstat(file.get(), &info) != 0) return false;
   const bool is_draft = name.find('.') == std::string::npos;
-  if (is_draft) return is_older(std::chrono::seconds(info.st_mtim.tv_sec), making_takes, wall_now());
+  if (is_draft)
+    return is_older(std::chrono::seconds(info.st_mtim.tv_sec), making_takes, wall_now());
   // Damaged, so that no call can be counted there. Another version's is left to that.
   std::array<char, file_magic.size()> front{};
   const ssize_t got = read_all_at(file.get(), front.data(), front.size(), 0);

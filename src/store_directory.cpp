@@ -105,8 +105,8 @@ std::string default_store_directory() {
       throw usage_error(std::string(cache_variable) + ": " + error.what());
     }
     if (path.starts_with('/')) return path;
-    throw usage_error(fmt::format("{}: '{}' is not an absolute path", cache_variable,
-                                  escape_controls(path)));
+    throw usage_error(
+        fmt::format("{}: '{}' is not an absolute path", cache_variable, escape_controls(path)));
   }
   // The base directory specification: a relative path there is to be ignored.
   if (const auto cache = absolute_path_in("XDG_CACHE_HOME"); !cache.empty())
@@ -150,8 +150,7 @@ Descriptor open_store_directory(const std::string& directory, DirectoryLink link
   if (info.st_uid != own_user())
     throw store_error("the store " + directory + std::string(anothers));
   if ((info.st_mode & others_write) != 0)
-    throw store_error("others may write in the store " + directory + "; " +
-                      mode_remedy(directory));
+    throw store_error("others may write in the store " + directory + "; " + mode_remedy(directory));
   return root;
 }
 

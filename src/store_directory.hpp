@@ -35,8 +35,8 @@ inline constexpr const char* choose_another = "choose another directory with MEM
 /// What to do where the directory cannot be opened.
 [[nodiscard]] std::string remedy_of_opening(const std::string& directory, int error);
 
-/// Whether what this name is a link to is taken for the store: unless another user but root has made
-/// the link, who must not choose where the store is.
+/// Whether what this name is a link to is taken for the store: unless another user but root has
+/// made the link, who must not choose where the store is.
 [[nodiscard]] bool may_follow(const std::string& directory);
 
 /// Whether this is the user's home directory.

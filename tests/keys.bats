@@ -240,7 +240,7 @@ differ() {
 
 @test "a file or folder that cannot be read is an error that names it" {
   ((EUID != 0)) || command -v setpriv >/dev/null || skip 'needs setpriv'
-  as_nobody() { if ((EUID == 0)); then setpriv --reuid 65534 --clear-groups "$MEMOLOCK_BIN" "$@"; else memolock "$@"; fi; }
+  as_nobody() { if ((EUID == 0)); then XDG_CONFIG_HOME=/nowhere setpriv --reuid 65534 --clear-groups "$MEMOLOCK_BIN" "$@"; else memolock "$@"; fi; }
   run as_nobody --version
   ((status == 0)) || skip 'others cannot run memolock here'
   mkdir in

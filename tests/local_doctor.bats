@@ -228,7 +228,8 @@ loosened() {
   chmod 777 store/mine outside
   chown 65534 store/t/theirs.entry
   examined 0 doctor --fix
-  equal '666 666 666 666 777 777' "$(echo $(stat -c %a outside/file store/mine/* store/t/theirs.entry store/mine outside))"
+  equal '666 666 666 666 777 777 ' \
+    "$(stat -c %a outside/file store/mine/* store/t/theirs.entry store/mine outside | tr '\n' ' ')"
   chown 65534 store
   chmod 777 store
   examined 1 doctor --fix

@@ -124,6 +124,7 @@ tried() {
   mkdir -p "$XDG_CONFIG_HOME/memolock"
   for line in "store = \"$url/x\"" "store = [[\"$url\"]]" "store = \"$url" "stores = \"$url\""; do
     echo "$line" >"$XDG_CONFIG_HOME/memolock/config.toml"
+    chmod 600 "$XDG_CONFIG_HOME/memolock/config.toml"
     (memolock get --tag t --id "$id" --ttl 1h -- true || true) >>said 2>&1
   done
   (($(wc -l <said) == 25))

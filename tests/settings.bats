@@ -212,3 +212,65 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   memolock get --tag a --tag b --id x --id y --ttl 1ms --ttl forever -- true
   equal $'b\ty\tfresh' "$(memolock ls | cut -f 1-3)"
 }
+
+@test "a configuration of more than 1 MiB is refused" {
+  config 'ttl = "1h"'
+  file=$XDG_CONFIG_HOME/memolock/config.toml
+  # a comment of so many bytes in all
+  grow() {
+    echo 'ttl = "1h"' >"$file"
+    head -c "$(($1 - 11))" /dev/zero | tr '\0' '#' >>"$file"
+  }
+  grow $((1 << 20))
+  memolock get --id x -- true
+  grow $(((1 << 20) + 1))
+  refused "cannot read $file: it has more than 1 MiB" memolock get --id x --ttl 1h -- true
+}
+
+@test "a configuration that is there and cannot be read is an error" {
+  config 'ttl = "1h"'
+  file=$XDG_CONFIG_HOME/memolock/config.toml
+  rm "$file"
+  mkdir "$file"
+  refused "cannot read $file: not a regular file" memolock get --id x --ttl 1h -- true
+  rmdir "$file"
+  mkfifo "$file"
+  refused "cannot read $file: not a regular file" memolock get --id x --ttl 1h -- true
+  rm "$file"
+  ln -s config.toml "$file"
+  refused "cannot read $file: Too many levels of symbolic links" memolock get --id x --ttl 1h -- true
+  rm "$file"
+  ln -s nowhere "$file"
+  run --separate-stderr -0 memolock get --id x --ttl 1h -- true
+  equal '' "$stderr"
+  rm -r "${file%/*}"
+  : >"${file%/*}"
+  run --separate-stderr -0 memolock get --id x --ttl 1h -- true
+  equal '' "$stderr"
+}
+
+@test "a configuration that its user may not read is an error, and one that is out of reach a warning" {
+  config 'ttl = "1h"'
+  file=$XDG_CONFIG_HOME/memolock/config.toml
+  as_user=()
+  cp "$MEMOLOCK_BIN" memolock.copy
+  if ((EUID == 0)); then
+    chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
+    as_user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+  fi
+  by_user() { "${as_user[@]}" "$PWD/memolock.copy" key --id x "$@" -- true; }
+  run --separate-stderr -0 by_user
+  equal '' "$stderr"
+  chmod 0 "$file"
+  refused "cannot read $file: Permission denied" by_user
+  # as another user's home is, whose variables were inherited
+  chmod 600 "${file%/*}"
+  ((EUID == 0)) || chmod 0 "${file%/*}"
+  run --separate-stderr -0 by_user
+  equal x "$output"
+  one_own_line "$stderr"
+  contains "$stderr" "cannot look for $file: Permission denied; going on without it"
+  run --separate-stderr -0 by_user -q
+  equal '' "$stderr"
+  chmod 755 "${file%/*}"
+}

@@ -87,7 +87,7 @@ Outcome work_in_store(const Options& options, Request request, Work work, Signal
   std::string fault;
   try {
     const Cutoff cutoff{signals.descriptor(), end_of_requests(options, request)};
-    chosen = choose_store(options, cutoff);
+    chosen = choose_store(options, cutoff, log);
     request.store_url = chosen->url;
     request.max_entry = max_entry(options, *chosen);
     const auto store = open_store(*chosen, cutoff, log);

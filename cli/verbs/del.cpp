@@ -37,7 +37,7 @@ Exit run_del(const Options& options, const Log& log) {
   if (options.foreign && !options.all) throw usage_error("--foreign goes with --all");
   if (options.lock && options.all) throw usage_error("--lock goes with --id");
 
-  const auto store = open_store(choose_store(options, {}), {}, log);
+  const auto store = open_store(choose_store(options, {}, log), {}, log);
   size_t count = 0;
   const Whose whose = options.foreign ? Whose::anybodys : Whose::own;
   if (options.all) {

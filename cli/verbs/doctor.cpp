@@ -21,7 +21,7 @@ struct Visit {
 /// A store that cannot even be named is what a doctor is for.
 Visit visit(const Options& options, const Log& log) {
   try {
-    const StoreChoice choice = choose_store(options, {});
+    const StoreChoice choice = choose_store(options, {}, log);
     std::vector<Finding> repairs;
     if (options.fix) repairs = repair(choice);
     Examination examination = examine(choice, options.tag, log);

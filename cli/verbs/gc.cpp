@@ -36,7 +36,7 @@ std::string document_of(const Swept& swept, Sweep how) {
 }  // namespace
 
 Exit run_gc(const Options& options, const Log& log) {
-  const StoreChoice choice = choose_store(options, {});
+  const StoreChoice choice = choose_store(options, {}, log);
   const Sweep how = options.dry_run ? Sweep::dry : Sweep::real;
   if (!choice.is_local())
     log.warn("a server drops what has expired by itself; looking after this machine's files alone");

@@ -100,7 +100,7 @@ std::unique_ptr<Lines> lines_for(const Options& options, Output& output, Nanosec
 }  // namespace
 
 Exit run_ls(const Options& options, const Log& log) {
-  const auto store = open_store(choose_store(options, {}), {}, log);
+  const auto store = open_store(choose_store(options, {}, log), {}, log);
   ProgressLine progress(options.log);
   store->on_progress([&](std::string_view done, size_t count) { progress.show(done, count); });
   Output output("the list");

@@ -44,13 +44,13 @@ void refuse(const char* name, const std::string& value, const std::optional<std:
 }
 
 /// The chosen store, but for a promise made while that was out of reach.
-StoreChoice place_of(Options options, bool is_own, const Cutoff& cutoff) {
+StoreChoice place_of(Options options, bool is_own, const Cutoff& cutoff, const Log& log) {
   const std::string aside = variable("MEMOLOCK_RUN_STORE");
   if (is_own && !aside.empty() && !options.store_on_command_line) options.store = aside;
-  return choose_store(options, cutoff);
+  return choose_store(options, cutoff, log);
 }
 
-Target target_of(const Options& options, const Cutoff& cutoff) {
+Target target_of(const Options& options, const Cutoff& cutoff, const Log& log) {
   const Key own{variable("MEMOLOCK_RUN_TAG"), variable("MEMOLOCK_RUN_ID")};
   Key key{options.tag_on_command_line || own.tag.empty() ? options.tag : own.tag,
           options.ids.empty() ? own.id : options.ids.back()};
@@ -59,7 +59,7 @@ Target target_of(const Options& options, const Cutoff& cutoff) {
   refuse("MEMOLOCK_RUN_ID", key.id, fault_of_id(key.id));
   std::string token = options.token;
   if (token.empty() && key == own) token = variable("MEMOLOCK_RUN_TOKEN");
-  StoreChoice place = place_of(options, key == own, cutoff);
+  StoreChoice place = place_of(options, key == own, cutoff, log);
   return {std::move(key), std::move(token), std::move(place)};
 }
 
@@ -138,7 +138,7 @@ Exit until_signal(const Work& work) {
 
 Exit set(const Options& options, int interrupt, const Log& log) {
   const Cutoff cutoff{interrupt};
-  const Target target = target_of(options, cutoff);
+  const Target target = target_of(options, cutoff, log);
   if (!options.ttl) throw usage_error("--ttl is required");
   const bool keep = *options.ttl > Nanoseconds(0);
   if (!keep && target.token.empty())
@@ -171,7 +171,7 @@ Exit set(const Options& options, int interrupt, const Log& log) {
 
 Exit fail(const Options& options, int interrupt, const Log& log) {
   const Cutoff cutoff{interrupt};
-  Target target = target_of(options, cutoff);
+  Target target = target_of(options, cutoff, log);
   const auto store = open_store(target.place, cutoff, log);
   if (target.token.empty()) {
     // Whoever holds the lock now is meant.
@@ -204,7 +204,7 @@ Exit run_fail(const Options& options, const Log& log) {
 }
 
 Exit run_renew(const Options& options, const Log& log) {
-  const Target target = target_of(options, {});
+  const Target target = target_of(options, {}, log);
   if (target.token.empty()) throw usage_error("give the run's --token");
   const auto store = open_store(target.place, {}, log);
   const auto promise = store->promise(target.key, target.token);

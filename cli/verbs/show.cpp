@@ -194,7 +194,7 @@ std::string document_of(const Key& key, const Found& found, Nanoseconds now) {
 Exit run_show(const Options& options, const Log& log) {
   if (options.ids.empty()) throw usage_error("give --id; see 'memolock key' for a derived one");
   const Key key{options.tag, options.ids.back()};
-  const auto store = open_store(choose_store(options, {}), {}, log);
+  const auto store = open_store(choose_store(options, {}, log), {}, log);
   const Found found = find(*store, key);
   if (!found.any()) return {1};
   const Nanoseconds now = store->now();

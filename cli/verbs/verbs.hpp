@@ -22,7 +22,7 @@ struct Exit {
 [[nodiscard]] Exit run_renew(const Options& options, const Log& log);
 [[nodiscard]] Exit run_ls(const Options& options, const Log& log);
 [[nodiscard]] Exit run_show(const Options& options, const Log& log);
-[[nodiscard]] Exit run_stats(const Options& options);
+[[nodiscard]] Exit run_stats(const Options& options, const Log& log);
 [[nodiscard]] Exit run_gc(const Options& options, const Log& log);
 [[nodiscard]] Exit run_doctor(const Options& options, const Log& log);
 [[nodiscard]] Exit run_completion(const Options& options, const Log& log);

@@ -16,7 +16,8 @@ const Harness config("config", [](std::string_view text) {
   std::ofstream(folder / "config.toml", std::ios::binary) << text;
   setenv("XDG_CONFIG_HOME", scratch().c_str(), 1);
   try {
-    for (const ConfigEntry& entry : read_config())
+    const Config read = read_config();
+    for (const ConfigEntry& entry : read.entries)
       require(!entry.file.empty(), "a key stands in a file");
   } catch (const Error& error) {
     require(error.kind() == Error::Kind::usage, "a fault of the file is one of usage");

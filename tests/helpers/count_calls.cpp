@@ -16,7 +16,8 @@ using memolock::Counts;
 void count(const char* directory, int calls) {
   memolock::Outcome hit = memolock::ended(memolock::How::hit, 0);
   hit.bytes = 3;
-  for (int i = 0; i < calls; ++i) memolock::count_call(directory, "t", hit, memolock::Missing::make);
+  for (int i = 0; i < calls; ++i)
+    memolock::count_call(directory, "t", hit, memolock::Missing::make);
   _exit(0);
 }
 

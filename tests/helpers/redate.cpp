@@ -1,5 +1,5 @@
-// redate FILE SECONDS [BEGIN]: moves the times of a stored entry by so many seconds, or the begin of its run by another
-// number of them, and keeps it sound.
+// redate FILE SECONDS [BEGIN]: moves the times of a stored entry by so many seconds, or the begin
+// of its run by another number of them, and keeps it sound.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
