@@ -359,8 +359,9 @@ is_stopped() {
 
 # ---- gcs of different stores: each sweeps the folder with the locks of callers without a store ----
 
-# without_store: callers from here on have the machine's own locks, below /tmp.
+# without_store: callers from here on have the machine's own locks, in a folder that no other test sweeps.
 without_store() {
+  mkdir -m 700 "$XDG_RUNTIME_DIR"
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   export MEMOLOCK_STORE=redis+unix://$PWD/no-server MEMOLOCK_ON_STORE_ERROR=run
   spawn_get -- held first true
