@@ -38,7 +38,8 @@ Descriptor open_own_directory(const std::string& path, struct stat& info) {
   if (!folder && errno == ENOENT) return folder;
   const int error = errno;
   const int failed = folder ? fstat(folder.get(), &info) : lstat(path.c_str(), &info);
-  if (failed == 0 && info.st_uid != own_user()) throw store_error(path + " belongs to another user");
+  if (failed == 0 && info.st_uid != own_user())
+    throw store_error(path + " belongs to another user");
   if (!folder || failed != 0) throw system_error("cannot open " + path, folder ? errno : error);
   if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
     throw store_error("others may write in " + path + "; run: chmod go-w " + path);

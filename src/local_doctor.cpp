@@ -80,7 +80,8 @@ std::string fault_of_locks(const Scratch& scratch) {
 }
 
 std::string fault_of_fifo(const Scratch& scratch) {
-  if (const int error = make_fifo_file(scratch.folder(), Scratch::fifo)) return error_in_sentence(error);
+  if (const int error = make_fifo_file(scratch.folder(), Scratch::fifo))
+    return error_in_sentence(error);
   constexpr int flags = O_RDWR | O_NONBLOCK | O_CLOEXEC;
   const Descriptor fifo(openat(scratch.folder(), Scratch::fifo, flags));
   return fifo ? "" : error_in_sentence(errno);
