@@ -579,7 +579,7 @@ wakes() {
   await_or_end $waiter grep -q 'waiting for' waiter.err || return
   release "$id"
   finish $waiter
-  equal "$1 shared" "$status $(<waiter.out)" && lacks "$(<holder.err)" 'not stored'
+  equal "$1 shared" "$status $(<waiter.out)" && lacks "$(<holder.err)" 'not stored:'
 }
 wakes_waiters() { wakes 0; }
 shares_failures() { wakes 3; }
