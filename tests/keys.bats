@@ -462,12 +462,12 @@ fed() {
 }
 
 # nowhere COMMAND…: it finds no place for a temporary file.
-nowhere() { strace -qq -o trace -e trace=openat,memfd_create -e inject=openat,memfd_create:error=EACCES "$@"; }
+nowhere() { strace -qq -o trace -e trace=openat,memfd_create -e inject=openat,memfd_create:error=ENOENT "$@"; }
 
 @test "stdin that finds no place in a temporary file is an error that says where" {
   ! is_sanitized || skip 'a sanitizer opens files of its own'
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
-  refused 'a temporary file for stdin in TMPDIR, /tmp or memory: Permission denied' \
+  refused 'a temporary file for stdin in TMPDIR, /tmp or memory: No such file or directory' \
     nowhere "$MEMOLOCK_BIN" key --id x --key-stdin <<<input
   small_disk size=16k
   refused 'keep stdin in a temporary file in TMPDIR or /tmp: No space left on device' \
