@@ -117,7 +117,7 @@ odd=('a/b' '/' '//' '../../x' '.' '..' '...' '.hidden' 'two words' ' ' $'new\nli
   mkdir gone
   cd gone
   rmdir ../gone
-  run --separate-stderr -125 memolock get --tag t --ttl 1h -- true
+  run --separate-stderr -125 memolock key -- true
   one_own_line "$stderr"
   run --separate-stderr -0 get -- true
 }

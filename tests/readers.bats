@@ -85,7 +85,7 @@ is_stored() { memolock get --tag t --id x >stored; }
   exec 4<>pipe
   seq 200000 >want
   # shellcheck disable=SC2016
-  alone=(bash -c 'ulimit -v 9000 && exec "$@"' - "$MEMOLOCK_BIN" get --tag t --ttl 1h)
+  alone=(bash -c 'ulimit -v 9600 && exec "$@"' - "$MEMOLOCK_BIN" get --tag t --ttl 1h)
   spawn "${alone[@]}" --id x -- sh -c 'seq 200000; : >ended' >pipe
   caller=$!
   await test -e ended
@@ -110,7 +110,7 @@ is_stored() { memolock get --tag t --id x >stored; }
   seq 200000 >want
   for most in 1GiB 10; do
     # shellcheck disable=SC2016
-    run -3 bash -o pipefail -c 'ulimit -v 9000 && "$@" 2>err | cat >out' - \
+    run -3 bash -o pipefail -c 'ulimit -v 9600 && "$@" 2>err | cat >out' - \
       "$MEMOLOCK_BIN" get --id x --ttl 1h -q --max-entry $most -- sh -c 'seq 200000 | tee /dev/stderr; exit 3'
     same_bytes want out
     same_bytes want err
