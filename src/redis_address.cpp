@@ -195,7 +195,9 @@ std::string in_url(std::string_view text, std::string_view plain) {
 
 std::string in_url(const RedisHost& host, uint16_t default_port) {
   const bool has_colon = host.name.find(':') != std::string::npos;
-  std::string text = in_url(in_lower_case(host.name), ":");
+  // names of interfaces, in the zone of an IPv6 address, differ by case
+  const size_t zone = std::min(host.name.find('%'), host.name.size());
+  std::string text = in_url(in_lower_case(host.name.substr(0, zone)) + host.name.substr(zone), ":");
   if (has_colon) text = '[' + text + ']';
   return host.port == default_port ? text : fmt::format("{}:{}", text, host.port);
 }

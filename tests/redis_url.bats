@@ -75,6 +75,7 @@ no_url() {
   are_one redis://alice@host:7000/3 redis://alice:secret@host:7000/3/ valkey://alice@Host:7000/3
   are_one rediss://host rediss://host/ valkeys://host:6379 VALKEYS://host
   are_one 'redis://[::1]' 'valkey://[::1]:6379/0'
+  are_one 'redis://[fe80::a%25Eth0]' 'valkey://[FE80::A%25Eth0]:6379'
   are_one 'redis://a%40b@host' 'redis://a%40b:p%2Fw@host/'
   are_one 'redis+unix:///run/a%40b%20c?db=2' 'redis+unix:///run/a@b c?db=2' 'valkey+unix://:secret@/run/a%40b%20c?db=2'
   are_one redis+unix:///run/socket 'Redis+Unix:///run/socket?db=0'
