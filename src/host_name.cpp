@@ -37,7 +37,7 @@ constexpr size_t rounds = 4;
 // How long IPv4 addresses wait for IPv6 ones (RFC 8305, 3).
 constexpr Nanoseconds resolution_delay = std::chrono::milliseconds(50);
 
-enum class Source { as_configured, hosts_file };
+enum class Source { hosts_file, name_servers };
 
 /// A channel of c-ares, which asks its user to watch its sockets. Each question is asked once.
 class Channel {
@@ -74,11 +74,13 @@ Channel::Channel(std::vector<pollfd>& watched, Nanoseconds limit, Source source)
                                                       std::chrono::hours(1));
   options.timeout = static_cast<int>(
       std::chrono::duration_cast<std::chrono::milliseconds>(longest).count());
-  int given = ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES;
-  std::string hosts_file = "f";
+  int given = ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS;
+  std::string lookups = source == Source::hosts_file ? "f" : "b";
+  options.lookups = lookups.data();
   if (source == Source::hosts_file) {
-    options.lookups = hosts_file.data();
-    given |= ARES_OPT_LOOKUPS;
+    // c-ares 1.18 reads /etc/resolv.conf for what is not given here.
+    options.ndots = 1;
+    given |= ARES_OPT_NDOTS | ARES_OPT_SERVERS | ARES_OPT_DOMAINS | ARES_OPT_SORTLIST;
   }
   ares_channel channel = nullptr;
   if (ares_init_options(&channel, &options, given) != ARES_SUCCESS)
@@ -179,6 +181,9 @@ class LookUp {
   static void answer(void* self, int status, int timeouts, ares_addrinfo* found);
   [[nodiscard]] bool is_ready(const Family& family) const;
   [[nodiscard]] bool has_waited(const Family& family) const;
+  [[nodiscard]] bool is_answered() const;
+  [[nodiscard]] bool is_overdue() const;
+  Channel& add_channel();
   void ask_others();
   void ask_next();
 
@@ -186,6 +191,9 @@ class LookUp {
   Nanoseconds limit_;
   Nanoseconds head_start_;
   std::vector<std::string> servers_;
+  // When process() was called last. All that depends on the time does so as of then, and changes
+  // at no other moment than wait() told.
+  Nanoseconds now_;
   size_t attempts_ = 0;
   Nanoseconds next_attempt_{0};
   Family ipv6_{.number = AF_INET6}, ipv4_{.number = AF_INET};
@@ -198,9 +206,9 @@ class LookUp {
 LookUp::LookUp(std::string host, Nanoseconds limit)
     : host_(std::move(host)),
       limit_(limit),
-      head_start_(std::clamp(limit / 4, shortest_head_start, longest_head_start)) {
-  std::vector<pollfd> none;
-  servers_ = Channel(none, limit, Source::as_configured).servers();
+      head_start_(std::clamp(limit / 4, shortest_head_start, longest_head_start)),
+      now_(boot_now()) {
+  servers_ = add_channel().servers();
   ask_others();
 }
 
@@ -220,28 +228,35 @@ void LookUp::answer(void* self, int status, int /*timeouts*/, ares_addrinfo* fou
 /// something have failed.
 void LookUp::ask_others() {
   const auto lacks = [&](const Family& family) {
-    return !family.is_done && (family.asked == 0 || boot_now() >= next_attempt_);
+    return !family.is_done && (family.asked == 0 || now_ >= next_attempt_);
   };
   while (attempts_ < rounds * servers_.size() && (lacks(ipv6_) || lacks(ipv4_))) ask_next();
   for (Family* const family : {&ipv6_, &ipv4_})
     if (family->asked == 0) family->is_done = true;
 }
 
+Channel& LookUp::add_channel() {
+  return channels_.emplace_back(watched_, limit_, Source::name_servers);
+}
+
 void LookUp::ask_next() {
-  Channel& channel = channels_.emplace_back(watched_, limit_, Source::as_configured);
+  Channel& channel = attempts_ == 0 ? channels_.front() : add_channel();
   if (servers_.size() > 1) channel.use_server(servers_[attempts_ % servers_.size()]);
   next_attempt_ = after(boot_now(), head_start_ * (1U << (attempts_ / servers_.size())));
   ++attempts_;
   for (Family* const family : {&ipv4_, &ipv6_}) {
     if (family->is_done) continue;
-    ++family->asked;
+    const size_t before = family->asked++;
     ask(channel, host_, family->number, answer, family);
+    // An error that is there at once is the socket's, which has reported it once: of the question
+    // before it, sent there as well, nothing more would be heard.
+    if (family->asked == before && !family->is_done) return ares_cancel(channel.get());
   }
 }
 
 /// Whether the other family has had its time since this one is done.
 bool LookUp::has_waited(const Family& family) const {
-  return family.is_done && boot_now() >= after(family.came, resolution_delay);
+  return family.is_done && now_ >= after(family.came, resolution_delay);
 }
 
 bool LookUp::is_ready(const Family& family) const {
@@ -251,9 +266,17 @@ bool LookUp::is_ready(const Family& family) const {
 
 /// A server may say of a name with IPv4 addresses alone that there is none when it is asked for
 /// IPv6; but not the other way round.
-bool LookUp::is_complete() const {
+bool LookUp::is_answered() const {
   return ipv4_.is_done && (ipv6_.is_done || (ipv4_.has_no_name && has_waited(ipv4_)));
 }
+
+/// Whether addresses have come and been taken, and those of the other kind have not, though every
+/// name server had its time to tell them.
+bool LookUp::is_overdue() const {
+  return last_ != nullptr && attempts_ > servers_.size() && now_ >= after(last_->came, head_start_);
+}
+
+bool LookUp::is_complete() const { return is_answered() || is_overdue(); }
 
 SocketAddress LookUp::next() {
   Family& family = is_ready(ipv6_) && (last_ != &ipv6_ || !is_ready(ipv4_)) ? ipv6_ : ipv4_;
@@ -264,14 +287,19 @@ SocketAddress LookUp::next() {
 }
 
 Nanoseconds LookUp::wait() const {
-  if (is_complete()) return forever;
-  Nanoseconds moment = attempts_ < rounds * servers_.size() ? next_attempt_ : forever;
-  const bool is_delayed = ipv4_.is_done && !has_waited(ipv4_);
-  if (is_delayed) moment = std::min(moment, after(ipv4_.came, resolution_delay));
+  if (is_answered()) return forever;
+  Nanoseconds moment = forever;
+  const auto wake_at = [&](Nanoseconds next) {
+    if (next > now_) moment = std::min(moment, next);
+  };
+  if (attempts_ < rounds * servers_.size()) wake_at(next_attempt_);
+  wake_at(after(ipv4_.came, resolution_delay));
+  if (last_ != nullptr) wake_at(after(last_->came, head_start_));
   return moment == forever ? forever : std::max(moment - boot_now(), Nanoseconds(0));
 }
 
 void LookUp::process(std::span<const pollfd> polled) {
+  now_ = boot_now();
   for (const pollfd& one : polled) {
     const auto fd_if = [&](int events) {
       return (one.revents & events) != 0 ? one.fd : ARES_SOCKET_BAD;

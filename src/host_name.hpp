@@ -32,8 +32,8 @@ class LookUp;
 /// is looked up in /etc/hosts ($CARES_HOSTS in its place) and the DNS, where IPv4 and IPv6 are
 /// asked for at once and a name server that is silent is not waited for alone (RFC 8305).
 ///
-/// Whoever uses it polls watched() for wait() at most, and calls process() then, until
-/// is_complete().
+/// Whoever uses it polls watched() for wait() at most, and calls process() then, as long as
+/// addresses are wanted and not is_complete().
 class HostAddresses {
  public:
   /// `limit`: how long all of it may take. Throws Error(store), worded to follow the server's name,
@@ -47,7 +47,8 @@ class HostAddresses {
   [[nodiscard]] bool has_next() const;
   /// The next one to try; IPv6 and IPv4 take turns.
   [[nodiscard]] SocketAddress next();
-  /// Whether no more will come than those that next() has.
+  /// Whether no more than those that next() has will come, or are worth waiting for when all that
+  /// came have failed.
   [[nodiscard]] bool is_complete() const;
 
   [[nodiscard]] std::vector<pollfd> watched() const;

@@ -4,6 +4,7 @@
 # bats file_tags=slow
 
 load helpers/common
+load helpers/names
 
 record=${BATS_TEST_DIRNAME:-.}/cost.record
 
@@ -60,6 +61,16 @@ costs() {
   get -- echo small
   costs hit instructions "$(instructions get --tag t --id x)"
   costs hit calls "$(least 5 calls get --tag t --id x)"
+}
+
+@test "a hit on a server that is given by its name" {
+  on_redis || skip 'a local store has no server'
+  own_names
+  start_redis
+  name_server 'A redis.test 127.0.0.1' 'AAAA redis.test none'
+  MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET get -- echo small
+  lean=("${own_etc[@]}" "${lean[@]}" MEMOLOCK_STORE="redis://redis.test:$REDIS_PORT")
+  costs hit-by-name calls "$(least 5 calls get --tag t --id x)"
 }
 
 @test "a look-up of what is not there" {
