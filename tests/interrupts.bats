@@ -4,6 +4,7 @@
 # bats file_tags=slow
 
 load helpers/common
+load helpers/names
 
 setup() {
   isolate
@@ -138,30 +139,17 @@ in_inputs() {
   each_signal in_file
 }
 
-# silent_name_server: one that says nothing, for whom `within` starts. There is a file asked when it was asked.
-silent_name_server() {
-  local address=127.$((RANDOM % 200 + 1)).$((RANDOM % 250)).$((RANDOM % 250 + 1))
-  unshare -m true 2>/dev/null || skip 'cannot make a namespace here'
-  spawn perl -MIO::Socket::INET -e '
-    sub make { open(my $made, ">", shift) or die }
-    my $door = IO::Socket::INET->new(Proto => "udp", LocalAddr => shift, LocalPort => 53) or die;
-    make("listens");
-    while (defined $door->recv(my $question, 512)) { make("asked") }' "$address"
-  await test -e listens
-  echo "nameserver $address" >resolv.conf
-  # shellcheck disable=SC2016
-  within=(unshare -m sh -c 'mount --bind resolv.conf /etc/resolv.conf && exec "$@"' -)
-}
-
 in_name_look_up() {
-  rm -f asked
+  : >"log.${name_servers[0]}"
   ask --store redis://nowhere.test --store-timeout 60s
-  await test -e asked
+  await asked 0 'A nowhere.test udp'
 }
 
 @test "while a name is looked up" {
   only_on_a_server
-  silent_name_server
+  own_names
+  name_server '* * mute'
+  within=("${own_etc[@]}")
   each_signal in_name_look_up
   at=nowhere
   each_verb in_name_look_up once lock set del ls
