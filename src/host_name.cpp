@@ -34,6 +34,9 @@ SocketAddress socket_address(const Address& address) {
 constexpr Nanoseconds longest_head_start = std::chrono::milliseconds(300);
 constexpr Nanoseconds shortest_head_start = std::chrono::milliseconds(50);
 constexpr size_t rounds = 4;
+// How many of them there are where each fails without delay. A machine limits how many questions it
+// refuses within a second, and says nothing to the rest.
+constexpr size_t rounds_of_failures = 2;
 // How long IPv4 addresses wait for IPv6 ones (RFC 8305, 3).
 constexpr Nanoseconds resolution_delay = std::chrono::milliseconds(50);
 
@@ -228,9 +231,11 @@ void LookUp::answer(void* self, int status, int /*timeouts*/, ares_addrinfo* fou
 /// something have failed.
 void LookUp::ask_others() {
   const auto lacks = [&](const Family& family) {
-    return !family.is_done && (family.asked == 0 || now_ >= next_attempt_);
+    if (family.is_done) return false;
+    if (family.asked == 0) return attempts_ < rounds_of_failures * servers_.size();
+    return attempts_ < rounds * servers_.size() && now_ >= next_attempt_;
   };
-  while (attempts_ < rounds * servers_.size() && (lacks(ipv6_) || lacks(ipv4_))) ask_next();
+  while (lacks(ipv6_) || lacks(ipv4_)) ask_next();
   for (Family* const family : {&ipv6_, &ipv4_})
     if (family->asked == 0) family->is_done = true;
 }

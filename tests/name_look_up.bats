@@ -3,11 +3,17 @@
 
 load helpers/common
 load helpers/names
+load helpers/network
 
 setup() {
   isolate
   own_names
   start_redis
+}
+
+teardown() {
+  end_all
+  remove_network
 }
 
 # reaches NAME [OPTION…]: the Redis server answers by that name. The time that a test allows is many times that of a
@@ -97,6 +103,22 @@ is_connecting() { "${own_net[@]}" ss -tnpH "dst 127.0.0.9:$REDIS_PORT" | grep -q
   refusing_name_server
   echo 'search a.test b.test' >>etc/resolv.conf
   for name in redis redis.test; do reaches_not 'cannot resolve the name' "$name"; done
+}
+
+@test "where the only name server refuses from afar, that is told at once" {
+  make_network 2
+  lay_wire 1
+  wire 30 0 30 0
+  echo "nameserver ${hosts[1]}" >etc/resolv.conf
+  own_etc=(ip netns exec "$network.0" "${own_etc[@]:${#own_net[@]}}")
+  reaches_not 'cannot resolve the name' redis.test
+}
+
+@test "a name server that fails is asked once more, and not four times" {
+  name_server '* * servfail'
+  reaches_not 'cannot resolve the name' redis.test
+  has_been_asked_twice
+  (($(questions | grep -c '^0 A ') < 4))
 }
 
 @test "a name server that refuses hides neither one that is silent nor one that is late" {
