@@ -15,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include "src/control_file.hpp"
 #include "src/descriptor.hpp"
 #include "src/error.hpp"
 #include "src/folder.hpp"
@@ -277,9 +278,12 @@ std::unique_ptr<Store> open_store(const StoreChoice& choice, const Cutoff& cutof
 }
 
 Examination examine(const StoreChoice& choice, const std::string& tag, const Log& log) {
-  if (const auto* server = std::get_if<RedisSettings>(&choice.place))
-    return examine_server(*server, tag, log);
-  return examine_directory(std::get<std::string>(choice.place));
+  const auto* const server = std::get_if<RedisSettings>(&choice.place);
+  Examination examination = server != nullptr
+                                ? examine_server(*server, tag, log)
+                                : examine_directory(std::get<std::string>(choice.place));
+  examination.findings.push_back(examine_control_files());
+  return examination;
 }
 
 std::vector<Finding> repair(const StoreChoice& choice) {

@@ -85,27 +85,30 @@ ssize_t read_patiently(int from, void* into, size_t size) noexcept {
 /// What a watchdog needs to know.
 struct Watch {
   int lifeline;
-  const char* scratch_file;  // "": none
+  const char* scratch_file;    // "": none
+  const char* scratch_folder;  // "": none
 };
 
 /// The watchdog's whole life. The command says its number before it starts. When nobody has the
 /// lifeline's other end any more, this process has died, and the watchdog takes the command's group
 /// with it.
 void watch_over(void* argument) {
-  const auto& [lifeline, scratch_file] = *static_cast<const Watch*>(argument);
+  const auto& [lifeline, scratch_file, scratch_folder] = *static_cast<const Watch*>(argument);
   pid_t group = 0;
   char never = 0;
   // No number but a group's own: kill(-1) would mean every process there is.
   if (read_patiently(lifeline, &group, sizeof group) == static_cast<ssize_t>(sizeof group) &&
       group > 1 && read_patiently(lifeline, &never, 1) == 0) {
-    if (*scratch_file != '\0') unlink(scratch_file);  // first, for it is in the group itself
+    // First, for it is in the group itself.
+    if (*scratch_file != '\0') unlink(scratch_file);
+    if (*scratch_folder != '\0') rmdir(scratch_folder);
     insist([&] { return kill(-group, SIGKILL); });
   }
 }
 
-pid_t start_watchdog(int lifeline, const std::string& scratch_file) {
+pid_t start_watchdog(int lifeline, const ScratchFile& scratch) {
   const std::array kept{lifeline};
-  Watch watch{lifeline, scratch_file.c_str()};
+  Watch watch{lifeline, scratch.path.c_str(), scratch.folder.c_str()};
   return start_bare_process(watch_over, &watch, kept);
 }
 
@@ -172,12 +175,12 @@ Watchdog::~Watchdog() {
   if (ended_) insist([&] { return waitpid(pid_, nullptr, 0); });
 }
 
-void Watchdog::start(const std::string& scratch_file) noexcept {
+void Watchdog::start(const ScratchFile& scratch) noexcept {
   std::array<int, 2> lifeline{};
   if (pipe2(lifeline.data(), O_CLOEXEC) != 0) return;
   other_end_.reset(lifeline[0]);
   lifeline_.reset(lifeline[1]);
-  pid_ = start_watchdog(lifeline[0], scratch_file);
+  pid_ = start_watchdog(lifeline[0], scratch);
   if (pid_ < 0) lifeline_.reset();
 }
 
@@ -198,7 +201,7 @@ Child::Child(const ChildStart& start, Signals& signals) : leads_group_(!has_term
   const std::vector<char*> argv = pointers(start.argv);
   const std::vector<char*> environment = pointers(start.environment);
   // Here, for it copies this process's memory, which is still small.
-  if (leads_group_ && !next_process_begins_namespace()) watchdog_.start(start.scratch_file);
+  if (leads_group_ && !next_process_begins_namespace()) watchdog_.start(start.scratch);
   if (!watchdog_.is_there()) signals.take_all();
   const Plan plan{argv.data(),  environment.data(),   start.in, start.out, start.err,
                   leads_group_, watchdog_.lifeline(), getpid(), &signals};

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/descriptor.hpp"
+#include "src/scratch_file.hpp"
 #include "src/signals.hpp"
 
 namespace memolock {
@@ -19,7 +20,7 @@ struct ChildStart {
   int in;
   int out;
   int err;
-  const std::string& scratch_file;  ///< as Launch::scratch_file
+  const ScratchFile& scratch;  ///< as Launch::scratch
 };
 
 /// Becomes the command, with `start.in` and else this process's own streams. Returns only when that
@@ -40,8 +41,8 @@ class Watchdog {
 
   /// Where no descriptor or no process is available there is none: the command still dies with this
   /// process then, only its descendants do not.
-  /// `scratch_file`: what it removes when this process has died; "": nothing.
-  void start(const std::string& scratch_file) noexcept;
+  /// `scratch`: what it removes when this process has died.
+  void start(const ScratchFile& scratch) noexcept;
   [[nodiscard]] bool is_there() const noexcept { return pid_ > 0; }
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
 

@@ -569,7 +569,7 @@ Command::~Command() = default;
 
 void Command::start_plain() {
   const ChildStart plan{launch_.argv, launch_.environment, launch_.in, launch_.out,
-                        -1,           launch_.scratch_file};
+                        -1,           launch_.scratch};
   try {
     run_ = std::make_unique<Run>(signals_, launch_.stop_descriptor);
     start(plan);
@@ -588,7 +588,7 @@ void Command::start_spooled(const std::shared_ptr<Spool>& spool) {
   run_ = std::make_unique<Run>(signals_, launch_.stop_descriptor);
   const int out = run_->pump(Stream::out, spool, outlets_[0]);
   const int err = run_->pump(Stream::err, spool, outlets_[1]);
-  start({launch_.argv, launch_.environment, launch_.in, out, err, launch_.scratch_file});
+  start({launch_.argv, launch_.environment, launch_.in, out, err, launch_.scratch});
 }
 
 void Command::start(const ChildStart& plan) {

@@ -12,6 +12,7 @@
 #include "src/entry.hpp"
 #include "src/late_output.hpp"
 #include "src/outlet.hpp"
+#include "src/scratch_file.hpp"
 #include "src/signals.hpp"
 #include "src/spool.hpp"
 
@@ -34,8 +35,8 @@ struct Launch {
   /// Called when the command has run for a moment, 20 ms, of a run that is to be seen to its end;
   /// empty: there is nothing to be done then.
   std::function<void()> lasting = nullptr;
-  /// Removed when this process is killed while the command runs; "": nothing is.
-  std::string scratch_file = "";
+  /// Removed when this process is killed while the command runs.
+  ScratchFile scratch = {};
 };
 
 /// How a run ended.

@@ -4,16 +4,19 @@
 // It lies in a directory of this user's below /tmp, which others may enter and not list, under a
 // name of 128 random bits: who knows the name may write, and nobody else. The directory is not
 // sticky, so that fs.protected_regular does not keep root from appending to another user's file.
+// Where another user has taken its name, or may write there, each run has a directory of its own.
 #pragma once
 
 #include <string>
 
 #include "src/descriptor.hpp"
+#include "src/finding.hpp"
 #include "src/run_environment.hpp"
+#include "src/scratch_file.hpp"
 
 namespace memolock {
 
-/// The file of one run. Goes with this, and with a process that is killed (Launch::scratch_file);
+/// The file of one run. Goes with this, and with a process that is killed (Launch::scratch);
 /// what is left all the same, sweep_control_files() removes.
 class ControlFile {
  public:
@@ -22,11 +25,15 @@ class ControlFile {
   ControlFile(const ControlFile&) = delete;
   ControlFile& operator=(const ControlFile&) = delete;
 
-  /// Makes it, empty. Returns its path; where it cannot be made, /dev/null, and take() says why.
+  /// Makes it, empty. Returns its path; where it cannot be made, /dev/null.
   [[nodiscard]] std::string make();
-  /// Whether there is one.
-  explicit operator bool() const noexcept { return static_cast<bool>(file_); }
+  /// Why it could not be made, and what to do about it; empty: it could.
+  [[nodiscard]] const std::string& fault() const noexcept { return fault_; }
+  [[nodiscard]] const std::string& remedy() const noexcept { return remedy_; }
+  /// Why it has a directory of its own; empty: it has none.
+  [[nodiscard]] const std::string& refusal() const noexcept { return refusal_; }
 
+  [[nodiscard]] const ScratchFile& scratch() const noexcept { return scratch_; }
   /// What was written there, once: removes it.
   [[nodiscard]] Control take();
 
@@ -34,13 +41,24 @@ class ControlFile {
   [[nodiscard]] Control read() const;
   void remove() noexcept;
 
-  std::string path_;
+  [[nodiscard]] Descriptor make_folder(std::string& path);
+  void make_file();
+
+  ScratchFile scratch_;
   Descriptor file_;  // locked, which tells it from one that a killed process has left
   std::string fault_;
+  std::string remedy_;
+  std::string refusal_;
 };
 
-/// Removes the files that killed processes have left, and those that commands have made anew after
-/// their run.
+/// Why none can be made at the moment, as a message has it; empty: one can.
+[[nodiscard]] std::string fault_of_control_files();
+
+/// What `doctor` says of it.
+[[nodiscard]] Finding examine_control_files();
+
+/// Removes the files that killed processes have left, those that commands have made anew after
+/// their run, and the directories that runs have had of their own.
 void sweep_control_files() noexcept;
 
 }  // namespace memolock

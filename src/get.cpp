@@ -9,6 +9,7 @@
 
 #include "src/archive.hpp"
 #include "src/background.hpp"
+#include "src/control_file.hpp"
 #include "src/error.hpp"
 #include "src/held_run.hpp"
 #include "src/run.hpp"
@@ -123,7 +124,7 @@ class Call {
       store_.end_wait();
       // Before the run in the background makes new ones.
       restore_artifacts(request_, *found.entry, signals_);
-      if (nobody_refreshes() && split_off() == Side::background) return refresh();
+      if (nobody_refreshes() && can_be_kept() && split_off() == Side::background) return refresh();
       return serve_output(*found.entry, How::stale);
     }
     return serve(*found.entry, How::stale);
@@ -138,6 +139,14 @@ class Call {
       log_.info("{}", error.what());
       return false;
     }
+  }
+
+  /// Whether a run in the background would be of use: there, nobody would be told.
+  bool can_be_kept() {
+    if (!request_.keep || *request_.ttl == Nanoseconds(0)) return true;
+    const std::string fault = fault_of_control_files();
+    if (!fault.empty()) log_.warn("{}: not refreshed: {}", name(), fault);
+    return fault.empty();
   }
 
   /// In the background: runs the command, unless somebody else does or has just done so.

@@ -39,7 +39,7 @@ Outcome HeldRun::run(Lock& lock, uint32_t troubles, std::unique_ptr<Entry> fallb
   log_.info("{}: running the command", request_.key.shown());
   const std::string control = request_.keep ? control_.make() : "/dev/null";
   Launch launch = launch_of(request_, lock, control);
-  if (control_) launch.scratch_file = control;
+  launch.scratch = control_.scratch();
   const bool external = request_.keeper == Keeper::others;
   launch.hold_out = fallback != nullptr;
   if (external) {
@@ -257,6 +257,10 @@ void HeldRun::complete(Record& record, const Ending& ending, const Spool& spool,
   record.stale = control.stale.value_or(Nanoseconds(0));
   if (!control.fault.empty()) say_later(Level::warn, "not stored: {}", control.fault);
   decide_fate(record, control);
+  if (control.missing.empty() || record.fate == Fate::shared) return;
+  // The command might have said that it is not to be kept.
+  record.fate = Fate::shared;
+  if (request_.keeper == Keeper::holder) say_later(Level::warn, "not stored: {}", control.missing);
 }
 
 /// Without the files that it is to have, an outcome is none: waiters run the command themselves.

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -87,13 +86,18 @@ std::string fault_of_fifo(const Scratch& scratch) {
   return fifo ? "" : error_in_sentence(errno);
 }
 
-/// What serves where the store's file system has none; nothing: nothing does.
-std::optional<std::string> fifo_elsewhere(const Scratch& scratch) {
+/// What is tried in place of what a file system lacks.
+struct Instead {
+  bool does_it = false;
+  std::string words;  ///< how, or why not
+};
+
+Instead fifo_elsewhere(const Scratch& scratch) {
   Descriptor fifo;
   const auto make = [&] { fifo = make_fifo(scratch.folder(), Scratch::fifo, "the store"); };
-  if (failure_of(make)) return std::nullopt;
+  if (auto failure = failure_of(make)) return {false, std::move(*failure)};
   remove_named_fifo(scratch.folder(), Scratch::fifo, fifo.get());
-  return "this file system has none; those that wake waiters are in " + fifo_directory();
+  return {true, "this file system has none; those that wake waiters are in " + fifo_directory()};
 }
 
 std::string fault_of_rename(const Scratch& scratch) {
@@ -120,8 +124,8 @@ struct Trial {
   const char* words;  ///< when all is well
   std::string (*fault)(const Scratch&);
   const char* remedy;
-  /// Tried where there is a fault: what does the work all the same; nothing: nothing does.
-  std::optional<std::string> (*instead)(const Scratch&) = nullptr;
+  /// Tried where there is a fault; null: nothing is.
+  Instead (*instead)(const Scratch&) = nullptr;
 };
 
 constexpr const char* elsewhere = "put the store on another file system, with MEMOLOCK_CACHE_DIR";
@@ -288,11 +292,13 @@ void DirectoryExamination::try_out(int folder) {
       add(Level::ok, trial.subject, trial.words);
       continue;
     }
-    const auto instead = trial.instead != nullptr ? trial.instead(scratch) : std::nullopt;
-    if (instead) {
-      add(Level::advice, trial.subject, *instead, "have all callers use the same /tmp");
+    const Instead instead = trial.instead != nullptr ? trial.instead(scratch) : Instead{};
+    if (instead.does_it) {
+      add(Level::advice, trial.subject, instead.words, "have all callers use the same /tmp");
     } else {
-      add(Level::fail, trial.subject, fault, trial.remedy);
+      const std::string& why = instead.words;
+      add(Level::fail, trial.subject, why.empty() ? fault : fault + "; in its place: " + why,
+          trial.remedy);
     }
   }
 }

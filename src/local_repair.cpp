@@ -44,6 +44,74 @@ Own open_own_thing(int folder, const std::string& name, int follow) {
   return own;
 }
 
+/// Returns 0 or an errno.
+int change_mode(const Own& own, mode_t mode) {
+  // No call takes a descriptor without a right to the file, before Linux 6.6.
+  const std::string path = fmt::format("/proc/self/fd/{}", own.place.get());
+  return chmod(path.c_str(), mode & ~mode_t{S_IFMT}) == 0 ? 0 : errno;
+}
+
+/// Whether a file system gives this name itself: to a file of NFS that was removed while it was
+/// open, or to the folder of what was found when the file system was checked.
+bool is_of_system(std::string_view name) { return name.starts_with(".nfs") || name == "lost+found"; }
+
+/// Whether it is a folder of a store's whose name no other program would give.
+bool is_known_folder(std::string_view name) {
+  return name == counters_folder || name == clusters_folder ||
+         name.starts_with('.' + std::string(scratch_prefix));
+}
+
+/// What a directory holds, and whether that is a store's and nothing else.
+class Contents {
+ public:
+  explicit Contents(const Own& root) {
+    each_name(root.place.get(), ".", Hidden::show,
+              [&](const std::string& name) { judge(root.place.get(), name); });
+  }
+
+  /// What is no store's, in words that follow the directory's name; empty: nothing.
+  [[nodiscard]] std::string fault() const {
+    if (!foreign_.empty()) return "holds " + foreign_ + ", which is not memolock's";
+    if (!mark_.empty() || doubtful_.empty()) return "";
+    return "holds " + doubtful_ + ", and nothing that only memolock has";
+  }
+
+ private:
+  void judge(int root, const std::string& name) {
+    if (!foreign_.empty() || is_of_system(name)) return;
+    const Own own = open_own_thing(root, name, O_NOFOLLOW);
+    if (own && own.is_folder() && !is_known_folder(name) && name.front() != '.')
+      return judge_folder(own, name);
+    if (own && (is_known_folder(name) ? own.is_folder() : name == gc_stamp && own.is_file())) {
+      mark_ = name;
+    } else {
+      foreign_ = name;
+    }
+  }
+
+  /// One that may be a tag's. Without an entry it is that only beside what is memolock's.
+  void judge_folder(const Own& folder, const std::string& name) {
+    // Its names cannot be read without these.
+    const mode_t readable = folder.info.st_mode | mode_of_folders;
+    if (readable != folder.info.st_mode) (void)change_mode(folder, readable);
+    bool has_entry = false;
+    each_name(folder.place.get(), ".", Hidden::show, [&](const std::string& file) {
+      if (is_of_system(file)) return;
+      const FileKind kind = kind_of_file(file);
+      if (kind == FileKind::foreign && foreign_.empty()) foreign_ = name + '/' + file;
+      // The other endings are those of other programs' files too.
+      has_entry = has_entry || kind == FileKind::entry || kind == FileKind::failed ||
+                  kind == FileKind::mark;
+    });
+    (has_entry ? mark_ : doubtful_) = name;
+    if (readable != folder.info.st_mode) (void)change_mode(folder, folder.info.st_mode);
+  }
+
+  std::string foreign_;   // the first name of another program's
+  std::string doubtful_;  // a folder without an entry
+  std::string mark_;      // what only a store has
+};
+
 class Repair {
  public:
   explicit Repair(const std::string& directory) : directory_(directory) {}
@@ -53,8 +121,17 @@ class Repair {
     const Own root = open_own_thing(AT_FDCWD, directory_, follow);
     if (!root || !root.is_folder())  // why, the examination tells
       return add(Level::ok, "nothing: there is no store of this user's");
-    if (is_home(root.info))
-      return add(Level::fail, directory_ + " is the home directory, and is left alone");
+    std::string fault = fault_of_repair(root.info);
+    if (fault.empty()) {
+      // Its names cannot be read without these.
+      const mode_t readable = root.info.st_mode | mode_of_folders;
+      const bool was_opened = readable != root.info.st_mode && change_mode(root, readable) == 0;
+      fault = Contents(root).fault();
+      if (was_opened && !fault.empty()) (void)change_mode(root, root.info.st_mode);
+    }
+    if (!fault.empty())
+      return add(Level::fail, fmt::format("{} {}, and is left alone", directory_, fault),
+                 choose_another);
     set_mode(root, mode_of_folders, directory_);
     each_name(root.place.get(), ".", Hidden::show,
               [&](const std::string& name) { repair(root.place.get(), name); });
@@ -73,9 +150,9 @@ class Repair {
   }
 
  private:
-  void add(Level level, std::string words) {
+  void add(Level level, std::string words, std::string remedy = "") {
     auto& all = level == Level::ok ? findings_ : failures_;
-    all.push_back({level, "repaired", std::move(words), ""});
+    all.push_back({level, "repaired", std::move(words), std::move(remedy)});
   }
 
   void repair(int root, const std::string& name) {
@@ -83,22 +160,10 @@ class Repair {
     const Own own = open_own_thing(root, name, O_NOFOLLOW);
     if (!own) return;
     if (name == gc_stamp && own.is_file()) return set_mode(own, mode_of_files, path);
-    if (!own.is_folder()) return;
-    const bool is_known = name == counters_folder || name == clusters_folder ||
-                          name.starts_with('.' + std::string(scratch_prefix));
-    if (is_known || name.front() != '.') repair_folder(own, path, is_known);
+    if (own.is_folder() && !is_of_system(name)) repair_folder(own, path);
   }
 
-  /// A folder of a tag, or (`is_known`) one whose name no other program would give.
-  void repair_folder(const Own& folder, const std::string& path, bool is_known) {
-    // Its names cannot be read without these.
-    const mode_t readable = folder.info.st_mode | mode_of_folders;
-    if (readable != folder.info.st_mode && change_mode(folder, readable) != 0)
-      return set_mode(folder, mode_of_folders, path);
-    if (!is_known && has_foreign_names(folder)) {
-      if (readable != folder.info.st_mode) (void)change_mode(folder, folder.info.st_mode);
-      return;
-    }
+  void repair_folder(const Own& folder, const std::string& path) {
     set_mode(folder, mode_of_folders, path);
     each_name(folder.place.get(), ".", Hidden::show, [&](const std::string& name) {
       const Own own = open_own_thing(folder.place.get(), name, O_NOFOLLOW);
@@ -106,26 +171,19 @@ class Repair {
     });
   }
 
-  static bool has_foreign_names(const Own& folder) {
-    bool any = false;
-    each_name(folder.place.get(), ".", Hidden::show, [&](const std::string& name) {
-      any = any || kind_of_file(name) == FileKind::foreign;
-    });
-    return any;
-  }
-
-  /// Returns 0 or an errno.
-  static int change_mode(const Own& own, mode_t mode) {
-    // No call takes a descriptor without a right to the file, before Linux 6.6.
-    const std::string path = fmt::format("/proc/self/fd/{}", own.place.get());
-    return chmod(path.c_str(), mode & ~mode_t{S_IFMT}) == 0 ? 0 : errno;
-  }
-
   void set_mode(const Own& own, mode_t mode, const std::string& path) {
     const mode_t before = own.info.st_mode & permissions;
     if (before == mode) return;
     if (const int error = change_mode(own, mode))
-      return add(Level::fail, fmt::format("not {}: {}", path, error_in_sentence(error)));
+      return add(Level::fail, fmt::format("not {}: {}", path, error_in_sentence(error)),
+                 choose_another);
+    struct stat now {};
+    // Some file systems take another mode, and keep the one there was.
+    if (fstat(own.place.get(), &now) != 0 || (now.st_mode & permissions) != mode)
+      return add(Level::fail,
+                 fmt::format("not {}: the file system keeps mode {:04o}", path,
+                             now.st_mode & permissions),
+                 choose_another);
     ++(own.is_folder() ? folders_ : files_);
     add(Level::ok, fmt::format("{}: mode {:04o}, was {:04o}", path, mode, before));
   }

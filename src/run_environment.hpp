@@ -33,6 +33,8 @@ struct Control {
   /// What is wrong with it, in words that follow "not stored: "; the result is not to be stored
   /// then. Empty: nothing.
   std::string fault;
+  /// Why there was no file that it could have written to, likewise.
+  std::string missing;
 };
 [[nodiscard]] Control parse_control(std::string_view text);
 

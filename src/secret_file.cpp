@@ -5,26 +5,10 @@
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 
-#include <algorithm>
-
 #include "src/folder.hpp"
-#include "src/percent.hpp"
+#include "src/shell_word.hpp"
 
 namespace memolock {
-namespace {
-
-/// A word of a command line, in quotes where a shell would not leave it as it is.
-std::string shell_word(const std::string& text) {
-  const auto is_plain = [](char c) { return c == '/' || is_unreserved(c); };
-  if (!text.empty() && text.front() != '-' && std::all_of(text.begin(), text.end(), is_plain))
-    return text;
-  std::string word = text.starts_with('-') ? "./'" : "'";
-  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return word + "'";
-}
-
-}  // namespace
-
 bool is_exposed(int file) {
   struct stat info {};
   if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || info.st_nlink == 0) return false;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -17,6 +18,7 @@
 #include "src/folder.hpp"
 #include "src/key.hpp"
 #include "src/percent.hpp"
+#include "src/shell_word.hpp"
 
 namespace memolock {
 namespace {
@@ -48,6 +50,21 @@ bool lacks_home(const std::string& directory) {
   return access(home.c_str(), F_OK) != 0 && errno == ENOENT;
 }
 
+bool is_same(const struct stat& info, const std::string& path) {
+  struct stat other {};
+  return !path.empty() && stat(path.c_str(), &other) == 0 && other.st_dev == info.st_dev &&
+         other.st_ino == info.st_ino;
+}
+
+/// The normal form of default_store_directory(); empty: there is none.
+std::string usual_directory() {
+  try {
+    return std::filesystem::path(default_store_directory()).lexically_normal();
+  } catch (const Error&) {
+    return "";
+  }
+}
+
 /// A group of the user's own number is taken for the private group that systems give each user.
 bool is_private_group(gid_t group) { return group == getegid() && group == own_user(); }
 
@@ -58,11 +75,29 @@ bool others_can_replace(const struct stat& info) {
          ((info.st_mode & S_IWGRP) != 0 && !is_private_group(info.st_gid));
 }
 
-std::string fault_of(const std::string& path, int folder) {
+/// Whether this user or root is the owner, or who owns `/`, and so controls all that is below it:
+/// in a user namespace without the machine's root, that is whom root's files seem to belong to.
+bool is_trusted(uid_t owner) {
+  if (owner == own_user() || owner == 0) return true;
+  struct stat top {};
+  return stat("/", &top) == 0 && owner == top.st_uid;
+}
+
+void judge(Place& place) {
   struct stat info {};
-  if (fstat(folder, &info) != 0) return path + ": " + error_in_sentence(errno);
-  if (info.st_uid != own_user() && info.st_uid != 0) return path + std::string(anothers);
-  return others_can_replace(info) ? "others may write in " + path : "";
+  place.remedy = choose_another;
+  if (fstat(place.folder.get(), &info) != 0) {
+    place.fault = place.path + ": " + error_in_sentence(errno);
+  } else if (!is_trusted(info.st_uid)) {
+    place.fault = place.path + std::string(anothers);
+    if (own_user() == 0 && getenv("SUDO_UID") != nullptr)
+      place.remedy = std::string("use 'sudo -H', or ") + choose_another;
+  } else if (others_can_replace(info)) {
+    place.fault = "others may write in " + place.path;
+    // What all may write in is meant to be so.
+    if (info.st_uid == own_user() && (info.st_mode & S_IWOTH) == 0)
+      place.remedy = "run: chmod go-w " + shell_word(place.path);
+  }
 }
 
 }  // namespace
@@ -78,14 +113,14 @@ std::string remedy_of_opening(const std::string& directory, int error) {
 bool may_follow(const std::string& directory) {
   struct stat info {};
   return lstat(directory.c_str(), &info) == 0 && S_ISLNK(info.st_mode) &&
-         (info.st_uid == own_user() || info.st_uid == 0);
+         is_trusted(info.st_uid);
 }
 
-bool is_home(const struct stat& info) {
-  struct stat home {};
-  const std::string path = absolute_path_in("HOME");
-  return !path.empty() && stat(path.c_str(), &home) == 0 && home.st_dev == info.st_dev &&
-         home.st_ino == info.st_ino;
+std::string fault_of_repair(const struct stat& info) {
+  if ((info.st_mode & S_ISVTX) != 0) return "is a directory that users share (sticky)";
+  if (is_same(info, "/")) return "is the root directory";
+  if (is_same(info, absolute_path_in("HOME"))) return "is the home directory";
+  return "";
 }
 
 std::string expand_home(const std::string& path) {
@@ -124,16 +159,16 @@ std::string url_of_directory(const std::string& directory) {
 }
 
 std::string mode_remedy(const std::string& directory) {
+  struct stat info {};
+  if (stat(directory.c_str(), &info) != 0 || !fault_of_repair(info).empty()) return choose_another;
   std::string remedy = "run: memolock doctor --fix";
-  bool is_default = false;
-  try {
-    // Without what the URL of a store might add to the variable.
-    const std::string usual = std::filesystem::path(default_store_directory()).lexically_normal();
-    is_default = usual == directory && getenv("MEMOLOCK_STORE") == nullptr;
-  } catch (const Error&) {
-    // There is none.
-  }
-  if (!is_default) remedy += " --store " + url_of_directory(directory);
+  // The shell in which it is pasted may have other variables.
+  constexpr std::array variables{"MEMOLOCK_STORE", cache_variable, "XDG_CACHE_HOME"};
+  const bool is_usual =
+      std::none_of(variables.begin(), variables.end(),
+                   [](const char* name) { return getenv(name) != nullptr; }) &&
+      directory == usual_directory();
+  if (!is_usual) remedy += " --store " + url_of_directory(directory);
   return remedy;
 }
 
@@ -179,12 +214,10 @@ Place find_place(const std::string& directory) {
   }
   if (lacks_home(directory)) {
     place.fault = "the home directory does not exist";
+    place.remedy = choose_another;
   } else if (place.folder) {
-    place.fault = fault_of(place.path, place.folder.get());
+    judge(place);
   }
-  place.remedy = choose_another;
-  if (own_user() == 0 && place.fault.ends_with(anothers))
-    place.remedy = "use 'sudo -H', or " + place.remedy;
   return place;
 }
 

@@ -15,6 +15,9 @@ namespace memolock {
 /// Throws Error(usage) where there is no home.
 [[nodiscard]] std::string expand_home(const std::string& path);
 
+/// The words of a remedy.
+inline constexpr const char* choose_another = "choose another directory with MEMOLOCK_CACHE_DIR";
+
 /// The store's directory by MEMOLOCK_CACHE_DIR, XDG_CACHE_HOME or HOME. Throws Error(usage) for a
 /// relative MEMOLOCK_CACHE_DIR, Error(store) when none of them is set.
 [[nodiscard]] std::string default_store_directory();
@@ -23,24 +26,23 @@ namespace memolock {
 [[nodiscard]] std::string url_of_directory(const std::string& directory);
 
 /// What to do where only modes are wrong in an own store: words that begin with "run: " and can be
-/// pasted into a shell.
+/// pasted into any shell, or choose_another where fault_of_repair() says something.
 [[nodiscard]] std::string mode_remedy(const std::string& directory);
 
 /// What to do where only the directory's own name is a symbolic link.
 enum class DirectoryLink { follow, refuse };
 
-/// The words of a remedy.
-inline constexpr const char* choose_another = "choose another directory with MEMOLOCK_CACHE_DIR";
 
 /// What to do where the directory cannot be opened.
 [[nodiscard]] std::string remedy_of_opening(const std::string& directory, int error);
 
-/// Whether what this name is a link to is taken for the store: unless another user but root has
-/// made the link, who must not choose where the store is.
+/// Whether what this name is a link to is taken for the store: unless another user than root, or
+/// the owner of `/`, has made the link, who must not choose where the store is.
 [[nodiscard]] bool may_follow(const std::string& directory);
 
-/// Whether this is the user's home directory.
-[[nodiscard]] bool is_home(const struct stat& info);
+/// Why the modes of a store there are not to be repaired, whatever is in it, in words that follow
+/// its name: it is sticky, the root directory or the user's home. Empty: they may be.
+[[nodiscard]] std::string fault_of_repair(const struct stat& info);
 
 /// The directory of a local store; empty when there is none. Throws Error(store) when it cannot be
 /// opened, belongs to another user, or others may write in it. A link of another user's but root's
@@ -59,9 +61,9 @@ struct Place {
   std::string remedy;  ///< what to do about the fault
 };
 
-/// The place of `directory`, which is missing. One will do that is this user's or root's, and in
-/// which nobody else can write or, as in /tmp, replace what others have made; the home directory
-/// is never made.
+/// The place of `directory`, which is missing. One will do that is this user's, root's or that of
+/// the owner of `/`, and in which nobody else can write or, as in /tmp, replace what others have
+/// made; the home directory is never made.
 [[nodiscard]] Place find_place(const std::string& directory);
 
 /// Whether the path is absolute, and a directory of this user's own in which nobody else may write.

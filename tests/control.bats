@@ -192,3 +192,43 @@ heard_by() {
   finish_all
   run -1 memolock get --tag t --id y
 }
+
+# without_tmp OPTION… COMMAND…: `get` where /tmp is read-only but for this test's files.
+without_tmp() {
+  unshare -m true 2>/dev/null || skip 'cannot mount here'
+  run --separate-stderr unshare -m sh -c 'mount --bind /tmp /tmp && mount --bind "$PWD" "$PWD" &&
+    mount -o remount,bind,ro /tmp && cd "$PWD" && exec "$@"' - "$MEMOLOCK_BIN" get --tag t --id x "$@"
+}
+
+@test "where no control file can be made, one warning says so, with what to do, if the result would have been kept" {
+  [[ $PWD == /tmp/* ]] || skip 'the tests are not below /tmp'
+  without_tmp --ttl 1h -- sh -c 'echo "$MEMOLOCK_CONTROL"'
+  equal '0 /dev/null' "$status $output"
+  one_own_line "$stderr"
+  contains "$stderr" "t:x: not stored: MEMOLOCK_CONTROL cannot be made: cannot make "
+  contains "$stderr" "$control_folder: Read-only file system; memolock needs a writable /tmp"
+  run -1 stored
+  without_tmp --ttl 1h --cache-failures 1h -- false
+  one_own_line "$stderr"
+  # what is not kept anyway
+  without_tmp --ttl 1h -- false
+  equal 1 "$status"
+  equal '' "$stderr"
+  without_tmp --ttl 0 -- echo output
+  equal 'output' "$output$stderr"
+}
+
+@test "a stale entry is served with a warning, and no run in the background that could keep nothing" {
+  [[ $PWD == /tmp/* ]] || skip 'the tests are not below /tmp'
+  memolock get --tag t --id x --ttl 1ms --stale 1h -- echo old
+  expired() { [[ $(memolock ls | cut -f 3) == stale ]]; }
+  await expired
+  for round in 1 2; do
+    without_tmp --ttl 1h --stale 1h -- counted echo new
+    equal '0 old' "$status $output"
+    one_own_line "$stderr"
+    contains "$stderr" 't:x: not refreshed: MEMOLOCK_CONTROL cannot be made: '
+    contains "$stderr" 'Read-only file system; memolock needs a writable /tmp'
+  done
+  ran_times 0
+}

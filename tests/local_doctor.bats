@@ -26,9 +26,9 @@ without() {
   get -- true
   before=$(find store -printf '%p %C@\n' | grep -v '^store ')
   examined 0 doctor
-  equal 'directory owner mode space network writes locks fifo rename spool' \
+  equal 'directory owner mode space network writes locks fifo rename spool control' \
     "$(awk '$1 == "ok" { printf "%s%s", between, $2; between = " " }' <<<"$output")"
-  equal 10 "$(wc -l <<<"$output")"
+  equal 11 "$(wc -l <<<"$output")"
   found ok directory "$PWD/store"
   found ok mode 0700
   found ok space free
@@ -52,7 +52,7 @@ without() {
   chmod 770 . && mkdir -m 770 store
   examined 1 doctor --json
   contains "$output" '"fit":false,'
-  contains "$output" '{"level":"fail","subject":"mode","words":"0770, so others may write there","remedy":"run: memolock doctor --fix"'
+  contains "$output" '{"level":"fail","subject":"mode","words":"0770, so others may write there","remedy":"run: memolock doctor --fix --store file://'"$PWD/store"'"'
 }
 
 @test "a directory of another user" {
@@ -173,7 +173,7 @@ loosened() {
 @test "the warning of a store that others may write in names doctor --fix, which repairs it" {
   loosened
   run --separate-stderr -0 get -- echo output
-  contains "$stderr" "others may write in the store $PWD/store; run: memolock doctor --fix; running"
+  contains "$stderr" "others may write in the store $PWD/store; run: memolock doctor --fix --store file://$PWD/store; running"
   examined 0 doctor --fix
   found ok repaired "$PWD/store: mode 0700, was 0770"
   found ok repaired "$PWD/store/t/x.entry: mode 0600, was 0660"
@@ -214,22 +214,20 @@ loosened() {
   equal '' "$(find store -type f ! -perm 600)"
 }
 
-@test "doctor --fix leaves alone what is another's, what links lead to, and other programs' folders" {
+@test "doctor --fix leaves alone what is another's, and what links lead to" {
   ((EUID == 0)) || skip 'needs root'
   loosened
-  mkdir outside store/mine
+  mkdir outside
   echo text >outside/file
   chmod 666 outside/file
   ln -s ../../outside/file store/t/l.entry
-  ln -s ../outside store/link
   ln outside/file store/t/hard.entry
-  touch store/mine/{notes,x.entry} store/t/theirs.entry
-  chmod 666 store/mine/* store/t/theirs.entry
-  chmod 777 store/mine outside
+  touch store/t/theirs.entry
+  chmod 666 store/t/theirs.entry
   chown 65534 store/t/theirs.entry
   examined 0 doctor --fix
-  equal '666 666 666 666 777 777 ' \
-    "$(stat -c %a outside/file store/mine/* store/t/theirs.entry store/mine outside | tr '\n' ' ')"
+  found ok repaired "$PWD/store/t/x.entry"
+  equal '666 666 ' "$(stat -c %a outside/file store/t/theirs.entry | tr '\n' ' ')"
   chown 65534 store
   chmod 777 store
   examined 1 doctor --fix
@@ -246,6 +244,87 @@ loosened() {
   MEMOLOCK_CACHE_DIR=$HOME examined 1 doctor --fix
   found FAIL repaired "$HOME is the home directory"
   equal 775 "$(stat -c %a "$HOME")"
+}
+
+# left_alone PART: doctor --fix changes nothing in the store, and says so with that.
+left_alone() {
+  local before
+  before=$(modes)
+  examined 1 doctor --fix
+  found FAIL repaired "$PWD/store $1, and is left alone; choose another directory"
+  equal "$before" "$(modes)"
+}
+
+@test "doctor --fix leaves a directory alone that holds what is not memolock's, and says what" {
+  for foreign in notes link .git .hidden t/notes src/main.c src/y.entry.bak; do
+    rm -rf store
+    loosened
+    mkdir -p "store/$(dirname "$foreign")"
+    case $foreign in
+      link) ln -s t store/link ;;
+      .git) mkdir store/.git ;;
+      *) : >"store/$foreign" ;;
+    esac
+    chmod -R g+rwX store
+    left_alone "holds $foreign, which is not memolock's"
+  done
+  # a project
+  rm -rf store
+  mkdir -p store/{src,doc}
+  : >store/src/main.c
+  chmod -R 775 store
+  left_alone "holds src/main.c, which is not memolock's"
+  rm -r store/src/main.c store/doc
+  left_alone 'holds src, and nothing that only memolock has'
+  # a name that other programs give too
+  : >store/src/poetry.lock
+  left_alone 'holds src, and nothing that only memolock has'
+  if ((EUID == 0)); then
+    rm -rf store
+    loosened
+    mkdir store/theirs
+    chown 65534 store/theirs
+    left_alone "holds theirs, which is not memolock's"
+  fi
+}
+
+@test "doctor --fix repairs an empty directory, and a store with what file systems put there" {
+  mkdir -m 775 store
+  examined 0 doctor --fix
+  equal 700 "$(stat -c %a store)"
+  loosened
+  mkdir store/{empty,lost+found}
+  touch store/.nfs0001 store/t/.nfs0002
+  chmod 775 store/{empty,lost+found}
+  examined 0 doctor --fix
+  equal '700 700 775 ' "$(stat -c %a store store/empty store/lost+found | tr '\n' ' ')"
+}
+
+@test "doctor --fix leaves a sticky directory alone, and no remedy names it there" {
+  mkdir -m 1777 store
+  left_alone 'is a directory that users share (sticky)'
+  run --separate-stderr -0 get -- echo output
+  contains "$stderr" "others may write in the store $PWD/store; choose another directory"
+  lacks "$output$stderr" --fix
+  chmod 775 "$HOME"
+  MEMOLOCK_CACHE_DIR=$HOME run --separate-stderr -0 get -- echo output
+  contains "$stderr" "others may write in the store $HOME; choose another directory"
+  if ((EUID == 0)) && unshare -m true 2>/dev/null; then
+    # a root directory of its own, in which nothing can go wrong
+    run unshare -m bash -c 'set -e; mkdir root; mount -t tmpfs -o mode=775 tmpfs root; cd root; mkdir old lib lib64 usr proc
+      for d in lib lib64 usr proc; do [[ ! -d /$d ]] || mount --rbind "/$d" $d; done
+      cp "$0" memolock
+      chroot . ./memolock doctor --fix --store file:/// || true; stat -c %a .' "$MEMOLOCK_BIN"
+    contains "$output" 'repaired    / is the root directory, and is left alone'
+    equal 775 "${lines[-1]}"
+  fi
+}
+
+@test "a file system that takes a mode and keeps another is no repair" {
+  strace -o trace true 2>/dev/null || skip 'strace cannot run here'
+  loosened
+  run --separate-stderr -1 strace -qq -o trace -e trace=chmod,fchmodat -e inject=chmod,fchmodat:retval=0 "$MEMOLOCK_BIN" doctor --fix
+  found FAIL repaired "not $PWD/store: the file system keeps mode 0770; choose another directory"
 }
 
 @test "doctor without --fix changes no mode" {

@@ -22,6 +22,12 @@ all_of() {
   find "$1" -type f -print0 | sort -z | xargs -0r cksum
 }
 
+# no number is another test file's
+teardown() {
+  end_all
+  ((EUID != 0)) || [[ ! -v uid ]] || rm -rf /tmp/memolock-{control,fifo}-"$uid" /tmp/memolock-control-"$uid"-* "/tmp/memolock-$uid"
+}
+
 outside_is_untouched() { equal "$seen" "$(all_of outside)"; }
 
 # each_verb: everything that works on the entry x of the tag t, none of which may take long.
@@ -213,30 +219,33 @@ as_new_user() {
   setpriv --reuid="$uid" --regid="$uid" --clear-groups env HOME=/nowhere "$@"
 }
 
-# planted_control: what stands in the place of the folder of control files, $place, keeps the result of a run from
-# being stored, and nothing else; $said is what was said.
+# planted_control: whatever stands in the place of the folder of control files, $place, the command is heard and its
+# result kept, by way of a folder of the run's own, which goes with it.
 planted_control() {
-  run --separate-stderr as_new_user ./memolock get --tag t --id x --ttl 1h -- \
-    sh -c 'echo ttl=1h >>"$MEMOLOCK_CONTROL"; echo "$MEMOLOCK_CONTROL"; exit 7'
-  equal '7 /dev/null' "$status $output"
-  one_own_line "$stderr"
-  contains "$stderr" "not stored: MEMOLOCK_CONTROL cannot be made: "
-  contains "$stderr" "$place"
-  said=$stderr
-  run -1 --separate-stderr as_new_user ./memolock get --tag t --id x
+  run --separate-stderr as_new_user ./memolock get --tag t --id x --ttl 1ms -- \
+    sh -c 'echo ttl=1h >>"$MEMOLOCK_CONTROL"; echo "$MEMOLOCK_CONTROL"; stat -c "%a %u" "${MEMOLOCK_CONTROL%/*}"'
+  equal 0 "$status"
+  equal '' "$stderr"
+  [[ ${lines[0]} =~ ^"$place"-[0-9a-f]{32}/[0-9a-f]{32}$ ]] || fail "$output"
+  equal "711 $uid" "${lines[1]}"
+  equal "$output" "$(as_new_user ./memolock get --tag t --id x)"
+  as_new_user ./memolock del --tag t --id x
+  run as_new_user ./memolock doctor
+  contains "$output" "advice  control     each run makes a directory of its own: "
+  equal '' "$(compgen -G "$place-*")"
   rm -rf "$place"
 }
 
-@test "what is planted in the place of the folder of control files costs the entry, a warning and no more" {
+@test "what is planted in the place of the folder of control files does no harm" {
   needs_root
-  uid=$((80000 + RANDOM)) place=/tmp/memolock-control-$uid
+  uid=$((200000 + RANDOM)) place=/tmp/memolock-control-$uid
   mkdir -m 711 "$place"
   planted_control
-  contains "$said" 'belongs to another user'
+  contains "$output" 'belongs to another user'
   mkdir -m 777 "$place"
   chown "$uid" "$place"
   planted_control
-  contains "$said" "others may write in $place; run: chmod go-w $place"
+  contains "$output" "others may write in $place; run: chmod go-w $place"
   mkdir -m 731 "$place"
   chown "$uid" "$place"
   planted_control
@@ -248,10 +257,39 @@ planted_control() {
   outside_is_untouched
 }
 
+@test "a run's own folder of control files goes with a run that is killed, and gc removes what is left" {
+  needs_root
+  uid=$((200000 + RANDOM)) place=/tmp/memolock-control-$uid
+  mkdir -m 711 "$place"
+  for signal in TERM KILL; do
+    rm -f path
+    as_new_user true
+    # shellcheck disable=SC2016 # the command's
+    spawn setpriv --reuid="$uid" --regid="$uid" --clear-groups ./memolock get --tag t --id x --ttl 1h -- \
+      sh -c 'echo "$MEMOLOCK_CONTROL"; exec sleep 300' >path
+    await test -s path
+    own=$(dirname "$(<path)")
+    [[ -d $own && $own == "$place"-* ]]
+    kill -"$signal" $!
+    finish $!
+    is_removed() { [[ ! -e $own ]]; }
+    await is_removed
+  done
+  # as after a kill of all of it at once
+  hex=$(printf '0%.0s' {1..31})
+  as_new_user mkdir -m 711 "$place-${hex}1" "$place-${hex}2" "$place-${hex}3"
+  as_new_user touch "$place-${hex}1/file" "$place-${hex}3/file"
+  mkdir "$place-${hex}4"
+  as_new_user touch -d '2 minutes ago' "$place-${hex}1/file" "$place-${hex}1" "$place-${hex}2"
+  touch -d '2 minutes ago' "$place-${hex}4"
+  as_new_user ./memolock gc >/dev/null
+  equal "$place-${hex}3 $place-${hex}4" "$(echo "$place"-*)"
+}
+
 @test "the folder of control files is made so that root may write there, and nobody else sees names" {
   needs_root
   for mask in 000 077 022; do
-    uid=$((80000 + RANDOM)) place=/tmp/memolock-control-$uid
+    uid=$((200000 + RANDOM)) place=/tmp/memolock-control-$uid
     rm -rf store
     # shellcheck disable=SC2016
     as_new_user setsid sh -c 'umask $1; exec ./memolock get --tag t --id x --ttl 1h -- sh -c "$2"' - $mask \
@@ -275,16 +313,17 @@ planted_control() {
 
 # planted_fallback KIND: a user of its own finds that in the place of the folder that is used without a store.
 planted_fallback() {
-  local uid=$((70000 + RANDOM)) place
+  local place
+  uid=$((200000 + RANDOM))
   place=/tmp/memolock-$uid
   chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
-  chown -R $uid outside
+  chown -R "$uid" outside
   chmod 700 outside
   plant "$1" "$place"
   chown -h "${2-$uid}" "$place"
   [[ -e memolock ]] || cp "$MEMOLOCK_BIN" memolock
   seen=$(all_of outside)
-  run --separate-stderr setpriv --reuid=$uid --regid=$uid --clear-groups env -u MEMOLOCK_CACHE_DIR \
+  run --separate-stderr setpriv --reuid="$uid" --regid="$uid" --clear-groups env -u MEMOLOCK_CACHE_DIR \
     -u XDG_CACHE_HOME HOME=/proc/none timeout 20 ./memolock get --tag t --id x --ttl 1h -- echo output
   rm -rf "$place"
   equal "0 output" "$status $output"

@@ -16,6 +16,12 @@ setup() {
   export MEMOLOCK_BIN=$PWD/without_fifos
 }
 
+teardown() {
+  end_all
+  rm -f "$elsewhere/$$.other"
+  [[ ! -v uid ]] || rm -rf /tmp/memolock-{control,fifo}-"$uid" "/tmp/memolock-$uid"
+}
+
 needs_root() { ((EUID == 0)) || skip 'needs root'; }
 
 # place NAME: the path of the FIFO of which this file in the store tells.
@@ -162,7 +168,7 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
 
 @test "what is planted in the place of the folder of FIFOs is refused, and the command runs" {
   needs_root
-  uid=$((80000 + RANDOM)) place=/tmp/memolock-fifo-$uid
+  uid=$((300000 + RANDOM)) place=/tmp/memolock-fifo-$uid
   mkdir -m 700 theirs
   chown "$uid" theirs
   chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
@@ -177,6 +183,8 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
     one_own_line "$stderr"
     contains "$stderr" "$place"
     equal '' "$(ls -A "$place")"
+    run -1 setpriv --reuid="$uid" --regid="$uid" --clear-groups env MEMOLOCK_CACHE_DIR="$PWD/theirs" ./no_fifos ./memolock doctor
+    grep -qE "^FAIL +fifo .*in its place: .*$place" <<<"$output" || fail "$output"
     rmdir "$place"
   done
 }
@@ -205,7 +213,6 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
   touch -d '2 minutes ago' "$dead" "$live" "$elsewhere/$$.other"
   memolock gc >/dev/null
   [[ ! -e $dead && -p $live && -p $elsewhere/$$.other ]]
-  rm "$elsewhere/$$.other"
   release a
   finish_all
 }

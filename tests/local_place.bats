@@ -12,7 +12,7 @@ setup() {
   uid=$EUID as_user=()
   ln -s "$MEMOLOCK_BIN" memolock.copy
   ((EUID == 0)) || return 0
-  uid=$((70000 + RANDOM))
+  uid=$((100000 + RANDOM))
   as_user=(setpriv "--reuid=$uid" "--regid=$uid" --clear-groups --inh-caps=-all)
   chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
   cp --remove-destination "$MEMOLOCK_BIN" memolock.copy
@@ -21,7 +21,7 @@ setup() {
 
 teardown() {
   end_all
-  ((uid == EUID)) || rm -rf "/tmp/memolock-$uid"
+  ((uid == EUID)) || rm -rf "/tmp/memolock-$uid" "/tmp/memolock-place-$uid" "/tmp/memolock-control-$uid"
 }
 
 needs_root() { ((EUID == 0)) || skip 'needs root'; }
@@ -43,11 +43,12 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
 
 @test "as root with another user's home nothing is made there" {
   needs_root
-  run_without "$HOME belongs to another user; use 'sudo -H'" memolock
+  run_without "$HOME belongs to another user; choose another" memolock
+  SUDO_UID=$uid run_without "$HOME belongs to another user; use 'sudo -H', or choose another" memolock
   equal '' "$(ls -A "$HOME")"
   refused "$HOME belongs to another user" memolock once --store local --tag t --id x --ttl 1h -- true
   refused "$HOME belongs to another user" memolock set --tag t --id x --ttl 1h memolock.copy
-  run -1 memolock doctor
+  SUDO_UID=$uid run -1 memolock doctor
   contains "$output" "$HOME/.cache/memolock cannot be made: $HOME belongs to another user; use 'sudo -H'"
   mkdir "$HOME/.cache"
   chown "$uid" "$HOME/.cache"
@@ -68,6 +69,45 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   # what is there already is judged by itself
   chmod 777 public
   MEMOLOCK_CACHE_DIR=$PWD/public/a/store memolock get --tag t --id x
+}
+
+@test "a directory of one's own that only a group may write in is to be kept from it, by a command that can be pasted" {
+  needs_root
+  mkdir -m 775 "our's"
+  chgrp 65534 "our's"
+  export MEMOLOCK_CACHE_DIR="$PWD/our's/store"
+  run_without "others may write in $PWD/our's; run: chmod go-w '" memolock
+  remedy=${stderr#*run: }
+  bash -c "${remedy%%; running*}"
+  equal 755 "$(stat -c %a "our's")"
+  memolock get --tag t --id x --ttl 1h -- true
+}
+
+@test "the remedy of a store by its default names it where it is pasted, too" {
+  needs_root
+  export HOME=$PWD/own
+  mkdir -p own/.cache/memolock
+  chmod 770 own/.cache/memolock
+  run_without 'run: memolock doctor --fix; running' memolock
+  for name in MEMOLOCK_CACHE_DIR XDG_CACHE_HOME; do
+    export "$name=$HOME/.cache"
+    [[ $name == XDG* ]] || export "$name=$HOME/.cache/memolock"
+    run_without "run: memolock doctor --fix --store file://$HOME/.cache/memolock; running" memolock
+    unset "$name"
+  done
+}
+
+@test "in a user namespace without the machine's root, what is its owner's is root's" {
+  needs_root
+  as_nobody() { setpriv --reuid="$uid" --regid="$uid" --clear-groups unshare -Ur "$@"; }
+  [[ $(as_nobody stat -c %u /) == 65534 ]] || skip 'cannot make such a namespace here'
+  place=/tmp/memolock-place-$uid
+  MEMOLOCK_CACHE_DIR=$place run --separate-stderr -0 as_nobody "$PWD/memolock.copy" get --tag t --id x --ttl 1h -- echo output
+  equal output "$output"
+  equal '' "$stderr"
+  equal 700 "$(stat -c %a "$place")"
+  MEMOLOCK_CACHE_DIR=$place run -0 as_nobody "$PWD/memolock.copy" doctor
+  rm -r "$place"
 }
 
 @test "a group that is not the user's private one is others" {

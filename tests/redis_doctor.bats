@@ -63,7 +63,7 @@ time_at() { printf '*2\r\n$10\r\n%d\r\n$1\r\n0\r\n%.0s' "$1" 1 "$1" 2 "$1" 3; }
 @test "a fit server: every line is ok, and nothing was written but a lock" {
   start_redis
   examined 0 --store "$(here)"
-  equal 'server login tls version role round clock memory eviction clients commands keys channels writes locks' \
+  equal 'server login tls version role round clock memory eviction clients commands keys channels writes locks control' \
     "$(awk '$1 == "ok" { printf "%s%s", between, $2; between = " " }' <<<"$output")"
   equal 1 "$(grep -vc '^ok ' <<<"$output")"
   found ok version
@@ -75,6 +75,19 @@ time_at() { printf '*2\r\n$10\r\n%d\r\n$1\r\n0\r\n%.0s' "$1" 1 "$1" 2 "$1" 3; }
   stats=$(redis info commandstats)
   contains "$stats" 'cmdstat_set:calls=1,'
   for command in rename hset hdel subscribe publish.calls=2; do lacks "$stats" "cmdstat_$command"; done
+}
+
+# on_read_only COMMAND…: run where /tmp is read-only, with what it has.
+on_read_only() {
+  unshare -m true 2>/dev/null || skip 'cannot mount here'
+  run --separate-stderr unshare -m sh -c 'mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp && exec "$@"' - "$@"
+}
+
+@test "where no control file can be made, nothing would be stored on a server either" {
+  start_redis --port 0
+  on_read_only "$MEMOLOCK_BIN" doctor --store "$(here)"
+  equal 1 "$status"
+  found FAIL control 'Read-only file system' 'memolock needs a writable /tmp'
 }
 
 @test "doctor prints JSON too" {
