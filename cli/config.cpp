@@ -22,6 +22,7 @@
 
 #include "src/descriptor.hpp"
 #include "src/error.hpp"
+#include "src/folder.hpp"
 #include "src/key.hpp"
 #include "src/secret_file.hpp"
 
@@ -42,8 +43,18 @@ constexpr size_t most_bytes = 1U << 20;
 
 struct Text {
   std::string text;
-  bool exposed = false;
+  std::string exposure_remedy;
 };
+
+/// What to do about a secret in the open file; empty: it is one.
+std::string remedy_of(int file, const std::string& path) {
+  struct stat info {};
+  if (!is_exposed(file)) return "";
+  // Others are to read the machine's, and only its owner can change the mode.
+  const bool is_own = path != system_file && fstat(file, &info) == 0 && info.st_uid == own_user();
+  return is_own ? exposure_remedy(path)
+                : "keep the password in a file of its own, which password-file names";
+}
 
 /// Whether a folder on the way to the file keeps this user from knowing whether it is there, as
 /// another user's home does whose variables this process has inherited.
@@ -51,8 +62,17 @@ bool is_out_of_reach(const std::string& path) {
   return faccessat(AT_FDCWD, path.c_str(), F_OK, AT_EACCESS) != 0 && errno == EACCES;
 }
 
-/// Nothing when there is no such file, or it is out of reach, which is a warning.
-std::optional<Text> read_text(const std::string& path, std::vector<std::string>& warnings) {
+/// Says in `config` that this user may not read the file.
+void note_refusal(const std::string& path, int error, Config& config) {
+  const bool is_unseen = error == EACCES && is_out_of_reach(path);
+  auto& lines = is_unseen && path != system_file ? config.remarks : config.warnings;
+  lines.push_back(fmt::format("cannot {} {}: {}; going on without it",
+                              is_unseen ? "look for" : "read", escape_controls(path),
+                              error_text(error)));
+}
+
+/// Nothing when there is no such file, or none that this user may read.
+std::optional<Text> read_text(const std::string& path, Config& config) {
   const auto cannot = [&](const std::string& why) {
     return usage_error("cannot read " + path + ": " + why);
   };
@@ -60,10 +80,11 @@ std::optional<Text> read_text(const std::string& path, std::vector<std::string>&
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file) {
     const int error = errno;
-    if (error == ENOENT || error == ENOTDIR) return std::nullopt;
-    if (error != EACCES || !is_out_of_reach(path)) throw cannot(error_text(error));
-    warnings.push_back(fmt::format("cannot look for {}: {}; going on without it",
-                                   escape_controls(path), error_text(error)));
+    if (error == EACCES || error == EPERM) {
+      note_refusal(path, error, config);
+    } else if (error != ENOENT && error != ENOTDIR) {
+      throw cannot(error_text(error));
+    }
     return std::nullopt;
   }
   struct stat info {};
@@ -75,7 +96,7 @@ std::optional<Text> read_text(const std::string& path, std::vector<std::string>&
   for (;;) {
     const ssize_t got = read_all_at(file.get(), piece.data(), piece.size(), text.size());
     if (got < 0) throw cannot(error_text(errno));
-    if (got == 0) return Text{std::move(text), is_exposed(file.get())};
+    if (got == 0) return Text{std::move(text), remedy_of(file.get(), path)};
     if (text.size() + static_cast<size_t>(got) > most_bytes) throw too_large();
     text.append(piece.data(), static_cast<size_t>(got));
   }
@@ -150,9 +171,9 @@ ConfigEntry read_entry(const std::string& path, const std::string& key, const to
 }
 
 void read_file(const std::string& path, Config& config) {
-  const auto read = path.empty() ? std::nullopt : read_text(path, config.warnings);
+  const auto read = path.empty() ? std::nullopt : read_text(path, config);
   if (!read) return;
-  const auto& [text, exposed] = *read;
+  const auto& [text, exposure_remedy] = *read;
   auto& entries = config.entries;
   refuse_deep_keys(text, path);
   try {
@@ -162,7 +183,7 @@ void read_file(const std::string& path, Config& config) {
                                      [&](const ConfigEntry& e) { return e.key == name; });
       if (known) continue;
       entries.push_back(read_entry(path, name, node));
-      entries.back().is_exposed = exposed;
+      entries.back().exposure_remedy = exposure_remedy;
     }
   } catch (const toml::parse_error& error) {
     throw usage_error(fmt::format("{}: line {}: {}", path, error.source().begin.line,

@@ -14,16 +14,19 @@ struct ConfigEntry {
   std::vector<std::string> values;  ///< as on the command line; of an array all, else one
   std::string file;                 ///< for messages
   bool is_fit = true;               ///< false: it holds something that no option can be
-  bool is_exposed = false;          ///< others can read the file; see is_exposed()
+  /// What to do if it holds a secret, for others can read the file; empty: they cannot.
+  std::string exposure_remedy = "";
 };
 
 struct Config {
   std::vector<ConfigEntry> entries;   ///< the user's first; a key stands in it once
-  std::vector<std::string> warnings;  ///< of files that may be there, and are out of reach
+  std::vector<std::string> warnings;  ///< of files that this user may not read
+  std::vector<std::string> remarks;   ///< of a file that may not be meant for this user
 };
 
 /// What $XDG_CONFIG_HOME/memolock/config.toml and /etc/memolock/config.toml say. Throws
-/// Error(usage) for a file that is there and cannot be read, has more than 1 MiB, or is no TOML.
+/// Error(usage) for a file that this user may read and that cannot be read, has more than 1 MiB, or
+/// is no TOML.
 [[nodiscard]] Config read_config();
 
 }  // namespace memolock

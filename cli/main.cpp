@@ -63,6 +63,7 @@ bool runs_command(Verb verb) {
 Exit run_verb(const Options& options, const Log& log) {
   if (runs_command(options.verb) && !options.command.empty()) leave_inherited_children();
   for (const std::string& warning : options.warnings) log.warn("{}", warning);
+  for (const std::string& remark : options.remarks) log.info("{}", remark);
   switch (options.verb) {
     case Verb::get:
       return run_get(options, log);

@@ -15,7 +15,6 @@
 #include "cli/option_values.hpp"
 #include "src/error.hpp"
 #include "src/redis_address.hpp"
-#include "src/secret_file.hpp"
 #include "src/store_directory.hpp"
 #include "src/units.hpp"
 
@@ -200,6 +199,7 @@ class Reader {
   void take_values() {
     Config read = read_config();
     options_.warnings = std::move(read.warnings);
+    options_.remarks = std::move(read.remarks);
     const std::vector<ConfigEntry>& config = read.entries;
     for (size_t i = 0; i < given_.size(); ++i) {
       const OptionSpec& spec = all_options()[i];
@@ -283,9 +283,9 @@ class Reader {
                                             [](const std::string& value) {
                                               return without_password(value) != value;
                                             });
-      if (has_password && entry.is_exposed)
+      if (has_password && !entry.exposure_remedy.empty())
         options_.warnings.push_back(fmt::format("others can read the password in {}; {}",
-                                                entry.file, exposure_remedy(entry.file)));
+                                                entry.file, entry.exposure_remedy));
     }
   }
 

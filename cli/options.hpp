@@ -82,8 +82,9 @@ struct Options {
 
   /// What was asked for instead of a verb's work: the text of --help or --version.
   std::optional<std::string> print;
-  /// Warnings about the input, to be said once the log level is known.
+  /// About the input, to be said once the log level is known.
   std::vector<std::string> warnings;
+  std::vector<std::string> remarks;  ///< with -v
 };
 
 /// Reads everything into `options`. The command line wins over variables, they over files. Throws

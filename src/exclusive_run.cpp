@@ -75,7 +75,11 @@ class ExclusiveCall {
   std::optional<Record> recent_mark() {
     if (!request_.keep) return std::nullopt;
     auto mark = store_.mark(request_.key);
-    if (!mark || !is_recent_run(*mark, *request_.ttl, store_.now())) return std::nullopt;
+    if (!mark) return std::nullopt;
+    const Nanoseconds now = store_.now();
+    if (!age_of(*mark, now) && !std::exchange(told_of_future_, true))
+      log_.info("{}: the mark is dated in the future; it counts as absent", name());
+    if (!is_recent_run(*mark, *request_.ttl, now)) return std::nullopt;
     if (request_.on_failure == OnFailure::retry && !mark->succeeded()) return std::nullopt;
     return mark;
   }
@@ -192,6 +196,7 @@ class ExclusiveCall {
   const Log& log_;
   Backoff backoff_;
   WaitNotice notice_;
+  bool told_of_future_ = false;
 };
 
 }  // namespace

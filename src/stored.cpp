@@ -69,6 +69,8 @@ Found Stored::judge_old(std::unique_ptr<Entry> entry, Nanoseconds now) {
   auto failure = store_.failure(request_.key);
   if (failure && is_whole(*failure)) {
     now = store_.now();
+    if (!age_of(failure->record(), now) && !failure->record().foreign)
+      say_once("the stored failure is dated in the future; it counts as absent");
     const Record* const beside = entry ? &entry->record() : nullptr;
     if (usable && is_too_soon(failure->record(), *beside, wish_, now)) {
       say_once(fmt::format("too soon to run the command again: it failed with status {}",

@@ -135,6 +135,14 @@ is_made_anew() {
   is_made_anew
 }
 
+@test "a kept failure from the future counts as absent" {
+  run -3 memolock get --tag t --id f --ttl 1h --cache-failures 1h -- sh -c 'exit 3'
+  "$HELPERS/redate" "$MEMOLOCK_CACHE_DIR/t/f.failed" 3600
+  run --separate-stderr -0 memolock get -v --tag t --id f --ttl 1h -- echo output
+  equal output "$output"
+  equal 1 "$(grep -c 'the stored failure is dated in the future; it counts as absent' <<<"$stderr")"
+}
+
 @test "an entry from the past is as old as it is" {
   "$HELPERS/redate" "$entry" -3600
   run -0 memolock get --tag t --id x --ttl 2h

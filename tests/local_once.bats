@@ -48,7 +48,8 @@ mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
 @test "a mark from the future counts as absent" {
   once -- true
   "$HELPERS/redate" "$(mark)" 3600
-  once -- counted true
+  run --separate-stderr -0 once -v -- counted true
+  equal 1 "$(grep -c 'the mark is dated in the future; it counts as absent' <<<"$stderr")"
   ran_times 1
 }
 

@@ -118,3 +118,23 @@ open_with() { REDISCLI_AUTH=$1 redis "${@:2}" >/dev/null; }
   chmod 644 "$file"
   silent ls
 }
+
+@test "of another's configuration, or the machine's, the password is to be moved" {
+  ((EUID == 0)) || skip 'needs root'
+  guarded
+  unset MEMOLOCK_STORE
+  unshare -m true 2>/dev/null || skip 'cannot mount here'
+  advice='keep the password in a file of its own, which password-file names'
+  line="store = \"redis+unix://:secret@$REDIS_SOCKET\""
+  file=$XDG_CONFIG_HOME/memolock/config.toml
+  mkdir -p "${file%/*}"
+  echo "$line" >"$file"
+  chmod 644 "$file"
+  chown 65534 "$file"
+  warned "others can read the password in $file; $advice" ls
+  rm "$file"
+  echo "$line" >config.toml
+  run --separate-stderr -0 unshare -m sh -c 'mount -t tmpfs tmpfs /etc && mkdir /etc/memolock && cp config.toml /etc/memolock && exec "$@"' - "$MEMOLOCK_BIN" ls
+  one_own_line "$stderr"
+  contains "$stderr" "others can read the password in /etc/memolock/config.toml; $advice"
+}

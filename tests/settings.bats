@@ -249,7 +249,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   equal '' "$stderr"
 }
 
-@test "a configuration that its user may not read is an error, and one that is out of reach a warning" {
+@test "a configuration that its user may not read is a warning, and one that is out of reach is said with -v" {
   config 'ttl = "1h"'
   file=$XDG_CONFIG_HOME/memolock/config.toml
   as_user=()
@@ -262,15 +262,28 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   run --separate-stderr -0 by_user
   equal '' "$stderr"
   chmod 0 "$file"
-  refused "cannot read $file: Permission denied" by_user
+  run --separate-stderr -0 by_user
+  equal x "$output"
+  one_own_line "$stderr"
+  contains "$stderr" "cannot read $file: Permission denied; going on without it"
   # as another user's home is, whose variables were inherited
   chmod 600 "${file%/*}"
   ((EUID == 0)) || chmod 0 "${file%/*}"
   run --separate-stderr -0 by_user
   equal x "$output"
-  one_own_line "$stderr"
-  contains "$stderr" "cannot look for $file: Permission denied; going on without it"
-  run --separate-stderr -0 by_user -q
   equal '' "$stderr"
+  MEMOLOCK_LOG=info run --separate-stderr -0 by_user
+  equal x "$output"
+  contains "$stderr" "cannot look for $file: Permission denied; going on without it"
   chmod 755 "${file%/*}"
+}
+
+@test "a configuration that the kernel refuses to open is a warning" {
+  strace -o trace true 2>/dev/null || skip 'strace cannot run here'
+  config 'ttl = "1h"'
+  file=$XDG_CONFIG_HOME/memolock/config.toml
+  run --separate-stderr -0 strace -qq -o trace -e trace=openat -P "$file" -e inject=openat:error=EPERM "$MEMOLOCK_BIN" key --id x -- true
+  contains "$stderr" "cannot read $file: Operation not permitted; going on without it"
+  run --separate-stderr -125 strace -qq -o trace -e trace=openat -P "$file" -e inject=openat:error=EIO "$MEMOLOCK_BIN" key --id x -- true
+  contains "$stderr" "cannot read $file: Input/output error"
 }
