@@ -3,10 +3,14 @@
 
 load helpers/common
 
+# a user's number, which is no other test file's
+other=$((600000 + RANDOM))
+
 teardown() {
   end_all
   # those of another user, in that user's directory
   [[ ! -e sleepers ]] || xargs kill -KILL <sleepers
+  ((UID != 0)) || rm -rf "/tmp/memolock-control-$other"
 }
 
 @test "--max-runtime stops the command, with 124 and nothing stored" {
@@ -154,7 +158,7 @@ teardown() {
 # as_user COMMAND…: in the background, as a user who may not kill root's processes, in that user's directory, where a
 # command after as_root is one of root's.
 as_user() {
-  spawn setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps +dac_override --ambient-caps +dac_override "$@"
+  spawn setpriv --reuid "$other" --regid "$other" --clear-groups --inh-caps +dac_override --ambient-caps +dac_override "$@"
 }
 as_root=(./as_root --reuid 0 --clear-groups)
 
@@ -162,7 +166,7 @@ has_two_users() {
   ((UID == 0)) || skip 'needs two users'
   mkdir user
   cp "$(command -v setpriv)" user/as_root
-  chown 65534:65534 user
+  chown "$other:$other" user
   chmod 4755 user/as_root
   cd user || return
   export HOME=$PWD MEMOLOCK_CACHE_DIR=$PWD/store

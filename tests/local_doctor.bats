@@ -3,6 +3,11 @@
 
 load helpers/common
 
+teardown() {
+  end_all
+  [[ ! -v uid ]] || rm -rf "/tmp/memolock-control-$uid"
+}
+
 # examined STATUS COMMAND…: what doctor prints is in $output.
 examined() {
   run --separate-stderr "-$1" "${@:2}"
@@ -103,9 +108,10 @@ without() {
   chmod 500 store
   as_user=()
   if ((EUID == 0)); then
-    chown 65534 store
+    uid=$((400000 + RANDOM))
+    chown "$uid" store
     chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
-    as_user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+    as_user=(setpriv "--reuid=$uid" "--regid=$uid" --clear-groups)
     cp "$MEMOLOCK_BIN" memolock.copy
   else
     ln -s "$MEMOLOCK_BIN" memolock.copy

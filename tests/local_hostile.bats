@@ -22,10 +22,13 @@ all_of() {
   find "$1" -type f -print0 | sort -z | xargs -0r cksum
 }
 
-# no number is another test file's
+# a user's number, which is no other test file's
+nobody=$((240000 + RANDOM))
+
 teardown() {
   end_all
-  ((EUID != 0)) || [[ ! -v uid ]] || rm -rf /tmp/memolock-{control,fifo}-"$uid" /tmp/memolock-control-"$uid"-* "/tmp/memolock-$uid"
+  ((EUID == 0)) || return 0
+  for uid in "${uid-$nobody}" "$nobody"; do rm -rf /tmp/memolock-{control-,}"$uid" /tmp/memolock-control-"$uid"-*; done
 }
 
 outside_is_untouched() { equal "$seen" "$(all_of outside)"; }
@@ -145,7 +148,7 @@ whatever_stands_at() {
 by_nobody() {
   chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
   [[ -e memolock ]] || cp "$MEMOLOCK_BIN" memolock
-  setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/nowhere "$@"
+  setpriv --reuid="$nobody" --regid="$nobody" --clear-groups env HOME=/nowhere "$@"
 }
 
 needs_root() { ((EUID == 0)) || skip 'needs root'; }

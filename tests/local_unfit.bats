@@ -10,6 +10,11 @@ setup() {
   id=$BATS_TEST_NUMBER-$$-$RANDOM
 }
 
+teardown() {
+  end_all
+  [[ ! -v uid ]] || rm -rf "/tmp/memolock-$uid" "/tmp/memolock-control-$uid"
+}
+
 get() { memolock get --tag t --id "$id" --ttl 1h "$@"; }
 
 # is_unfit PART: the command runs with one warning that names PART, and --on-store-error fail ends with 125.
@@ -66,7 +71,7 @@ without() {
 
 @test "a store where no FIFO can be made is unfit, and nothing is left in it" {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
-  for failing in 'mknodat ENOSPC' 'openat EMFILE'; do
+  for failing in 'mknodat EDQUOT' 'mknodat ENOSPC' 'openat EMFILE'; do
     # shellcheck disable=SC2086
     run --separate-stderr -7 without $failing -- sh -c 'echo output; exit 7'
     grep -q INJECTED trace
@@ -94,9 +99,10 @@ without() {
   chmod 500 store
   as_user=()
   if ((EUID == 0)); then
-    chown 65534 store
+    uid=$((500000 + RANDOM))
+    chown "$uid" store
     chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
-    as_user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+    as_user=(setpriv "--reuid=$uid" "--regid=$uid" --clear-groups)
     cp "$MEMOLOCK_BIN" memolock.copy
   else
     ln -s "$MEMOLOCK_BIN" memolock.copy
