@@ -36,9 +36,8 @@ std::string remedy_of_place() {
   if (faccessat(AT_FDCWD, place, W_OK | X_OK, AT_EACCESS) != 0)
     return fmt::format("memolock needs a writable {}", place);
   struct statvfs info {};
-  const bool is_full = statvfs(place, &info) == 0 &&
-                       ((info.f_blocks > 0 && info.f_bavail == 0) ||
-                        (info.f_files > 0 && info.f_favail == 0));
+  const bool is_full = statvfs(place, &info) == 0 && ((info.f_blocks > 0 && info.f_bavail == 0) ||
+                                                      (info.f_files > 0 && info.f_favail == 0));
   return is_full ? fmt::format("make room in {}", place) : "";
 }
 

@@ -53,7 +53,9 @@ int change_mode(const Own& own, mode_t mode) {
 
 /// Whether a file system gives this name itself: to a file of NFS that was removed while it was
 /// open, or to the folder of what was found when the file system was checked.
-bool is_of_system(std::string_view name) { return name.starts_with(".nfs") || name == "lost+found"; }
+bool is_of_system(std::string_view name) {
+  return name.starts_with(".nfs") || name == "lost+found";
+}
 
 /// Whether it is a folder of a store's whose name no other program would give.
 bool is_known_folder(std::string_view name) {
@@ -180,10 +182,10 @@ class Repair {
     struct stat now {};
     // Some file systems take another mode, and keep the one there was.
     if (fstat(own.place.get(), &now) != 0 || (now.st_mode & permissions) != mode)
-      return add(Level::fail,
-                 fmt::format("not {}: the file system keeps mode {:04o}", path,
-                             now.st_mode & permissions),
-                 choose_another);
+      return add(
+          Level::fail,
+          fmt::format("not {}: the file system keeps mode {:04o}", path, now.st_mode & permissions),
+          choose_another);
     ++(own.is_folder() ? folders_ : files_);
     add(Level::ok, fmt::format("{}: mode {:04o}, was {:04o}", path, mode, before));
   }

@@ -112,8 +112,7 @@ std::string remedy_of_opening(const std::string& directory, int error) {
 
 bool may_follow(const std::string& directory) {
   struct stat info {};
-  return lstat(directory.c_str(), &info) == 0 && S_ISLNK(info.st_mode) &&
-         is_trusted(info.st_uid);
+  return lstat(directory.c_str(), &info) == 0 && S_ISLNK(info.st_mode) && is_trusted(info.st_uid);
 }
 
 std::string fault_of_repair(const struct stat& info) {
@@ -164,10 +163,9 @@ std::string mode_remedy(const std::string& directory) {
   std::string remedy = "run: memolock doctor --fix";
   // The shell in which it is pasted may have other variables.
   constexpr std::array variables{"MEMOLOCK_STORE", cache_variable, "XDG_CACHE_HOME"};
-  const bool is_usual =
-      std::none_of(variables.begin(), variables.end(),
-                   [](const char* name) { return getenv(name) != nullptr; }) &&
-      directory == usual_directory();
+  const bool is_usual = std::none_of(variables.begin(), variables.end(),
+                                     [](const char* name) { return getenv(name) != nullptr; }) &&
+                        directory == usual_directory();
   if (!is_usual) remedy += " --store " + url_of_directory(directory);
   return remedy;
 }

@@ -32,7 +32,6 @@ inline constexpr const char* choose_another = "choose another directory with MEM
 /// What to do where only the directory's own name is a symbolic link.
 enum class DirectoryLink { follow, refuse };
 
-
 /// What to do where the directory cannot be opened.
 [[nodiscard]] std::string remedy_of_opening(const std::string& directory, int error);
 

@@ -223,7 +223,7 @@ without_tmp() {
   memolock get --tag t --id x --ttl 1ms --stale 1h -- echo old
   expired() { [[ $(memolock ls | cut -f 3) == stale ]]; }
   await expired
-  for round in 1 2; do
+  for _ in 1 2; do
     without_tmp --ttl 1h --stale 1h -- counted echo new
     equal '0 old' "$status $output"
     one_own_line "$stderr"

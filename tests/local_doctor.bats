@@ -258,6 +258,7 @@ left_alone() {
   before=$(modes)
   examined 1 doctor --fix
   found FAIL repaired "$PWD/store $1, and is left alone; choose another directory"
+  lacks "$output" 'doctor --fix'
   equal "$before" "$(modes)"
 }
 

@@ -9,6 +9,7 @@
 #include "cli/store_choice.hpp"
 #include "cli/verbs/verbs.hpp"
 #include "src/error.hpp"
+#include "src/store_directory.hpp"
 
 namespace memolock {
 namespace {
@@ -18,6 +19,11 @@ struct Visit {
   Examination examination;
 };
 
+bool has_failed(const std::vector<Finding>& findings) {
+  return std::any_of(findings.begin(), findings.end(),
+                     [](const Finding& finding) { return finding.level == Finding::Level::fail; });
+}
+
 /// A store that cannot even be named is what a doctor is for.
 Visit visit(const Options& options, const Log& log) {
   try {
@@ -26,6 +32,10 @@ Visit visit(const Options& options, const Log& log) {
     if (options.fix) repairs = repair(choice);
     Examination examination = examine(choice, options.tag, log);
     auto& findings = examination.findings;
+    if (has_failed(repairs))  // it would again
+      for (Finding& finding : findings)
+        if (finding.remedy.find("doctor --fix") != std::string::npos)
+          finding.remedy = std::string(choose_another);
     findings.insert(findings.begin(), repairs.begin(), repairs.end());
     return {without_password(choice.url), std::move(examination)};
   } catch (const Error& error) {
@@ -37,10 +47,7 @@ Visit visit(const Options& options, const Log& log) {
   }
 }
 
-bool is_fit(const Examination& examination) {
-  return std::none_of(examination.findings.begin(), examination.findings.end(),
-                      [](const Finding& finding) { return finding.level == Finding::Level::fail; });
-}
+bool is_fit(const Examination& examination) { return !has_failed(examination.findings); }
 
 /// "fail" in capitals where people read it.
 enum class Reader { person, program };
