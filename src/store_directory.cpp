@@ -91,7 +91,7 @@ void judge(Place& place) {
   } else if (!is_trusted(info.st_uid)) {
     place.fault = place.path + std::string(anothers);
     if (own_user() == 0 && getenv("SUDO_UID") != nullptr)
-      place.remedy = std::string("use 'sudo -H', or ") + choose_another;
+      place.remedy = fmt::format("use 'sudo -H', or {}", choose_another);
   } else if (others_can_replace(info)) {
     place.fault = "others may write in " + place.path;
     // What all may write in is meant to be so.
