@@ -12,7 +12,16 @@
 
 namespace memolock {
 
-std::string shown(std::string_view word) { return escape_controls(without_password(word)); }
+std::string shown(std::string_view word) {
+  std::string safe = without_password(word);
+  // Without its scheme a URL may have a password all the same.
+  const size_t scheme = safe.find("://");
+  const bool has_scheme = scheme != std::string::npos && scheme == safe.find_first_of(":@");
+  const size_t colon = safe.find(':', has_scheme ? scheme + 3 : 0);
+  const size_t at = safe.rfind('@');
+  if (at != std::string::npos && colon < at) safe.erase(colon, at - colon);
+  return escape_controls(safe);
+}
 
 Error fault(const std::string& value, std::string_view what) {
   return usage_error(fmt::format("'{}' {}", shown(value), what));

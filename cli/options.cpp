@@ -253,6 +253,8 @@ class Reader {
                           const std::string& value) {
     if (spec.of_other_verbs != nullptr && value == spec.of_other_verbs) return;
     set_from(source, spec, options_, is_path(spec) ? expand_home_in(source, value) : value);
+    // What only shows to be wrong when it is used.
+    if (is_path(spec) || spec.name == "store") options_.sources[spec.name] = source;
   }
 
   /// Whether the command line says no to what a variable or a file says, or the reverse.

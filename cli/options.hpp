@@ -1,6 +1,7 @@
 // The command line, the MEMOLOCK_ variables and the configuration files, read into one struct.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,6 +37,8 @@ struct Options {
   Verb verb = Verb::get;
   Level log = Level::warn;
   bool bypass = false;  ///< commands run as if there were no memolock
+  /// Where a value is from that is not from the command line, by the option's name.
+  std::map<std::string_view, std::string> sources;
   std::string store;
   bool store_on_command_line = false;
   Nanoseconds store_timeout = std::chrono::seconds(2);

@@ -15,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/option_values.hpp"
 #include "src/control_file.hpp"
 #include "src/descriptor.hpp"
 #include "src/error.hpp"
@@ -32,6 +33,12 @@
 
 namespace memolock {
 namespace {
+
+/// What a message about an option's value begins with: "--NAME", or whatever has set it.
+std::string source_of(const Options& options, std::string_view name) {
+  const auto found = options.sources.find(name);
+  return found == options.sources.end() ? fmt::format("--{}", name) : found->second;
+}
 
 std::string variable(const char* name) {
   const char* value = getenv(name);
@@ -53,6 +60,12 @@ size_t edits_between(std::string_view one, std::string_view other) {
   return edits.back();
 }
 
+std::string lowered(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
 /// The form of a store whose scheme is almost this one, or is this one and a prefix; nothing if
 /// there is none.
 std::string_view closest_form(std::string scheme) {
@@ -69,8 +82,7 @@ std::string_view closest_form(std::string scheme) {
   constexpr size_t most = 2;
   std::string_view closest;
   size_t edits = most + 1;
-  std::transform(scheme.begin(), scheme.end(), scheme.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  scheme = lowered(std::move(scheme));
   for (const std::string_view form : forms) {
     const std::string_view name = form.substr(0, form.find(':'));
     if (!scheme.empty() && name.substr(name.find('+') + 1) == scheme) return form;
@@ -96,34 +108,61 @@ std::optional<std::string> as_redis_url(const std::string& text) {
   }
 }
 
-/// What there is to say of a text that is no store. Not the whole of it: it may hold a password.
-Error no_store(const std::string& text) {
-  const auto quoted = [](std::string_view part) { return escape_controls(part); };
-  if (text.starts_with('/'))
-    return usage_error(fmt::format("--store: '{}' has no scheme; for a directory write file://{}",
-                                   quoted(text), quoted(text)));
-  if (const auto url = as_redis_url(text)) {
-    const std::string safe = quoted(without_password(*url));
-    return usage_error(fmt::format("--store: '{}' has no scheme; for a Redis server write {}",
-                                   std::string_view(safe).substr(safe.find("//") + 2), safe));
-  }
-  const std::string_view scheme = std::string_view(text).substr(0, text.find_first_of(":@"));
-  if (const auto form = closest_form(std::string(scheme)); !form.empty())
-    return usage_error(
-        fmt::format("--store: '{}' is not known; did you mean {}?", quoted(scheme), form));
-  return usage_error(
-      fmt::format("--store: '{}' is neither local, file:///DIR nor redis://HOST", quoted(scheme)));
+/// What there is to say of a URL that lacks a part, as "file:/DIR" does; nothing if its scheme is
+/// not known.
+std::optional<std::string> incomplete(const std::string& text) {
+  const std::string scheme = lowered(text.substr(0, text.find_first_of(":@")));
+  const bool is_file = scheme == "file";
+  if (!is_file && !is_redis_url(scheme + "://")) return std::nullopt;
+  const bool is_path = is_file || scheme.ends_with("unix");
+  const std::string rest = text.substr(std::min(scheme.size() + 1, text.size()));
+  const std::string site = rest.substr(std::min(rest.find_first_not_of('/'), rest.size()));
+  const std::string url = scheme + (is_path ? ":///" : "://") + site;
+  const bool has_at = site.find('@') != std::string::npos;
+  const bool is_path_url = rest.starts_with('/') && !site.empty() && !has_at;
+  const bool is_url = is_path ? is_path_url : !failure_of([&] { (void)parse_redis_url(url); });
+  if (is_url)
+    return fmt::format("'{}' is incomplete; write {}", escape_controls(has_at ? scheme : text),
+                       shown(url));
+  std::string_view form = "://HOST";
+  if (is_path) form = is_file ? ":///DIR" : ":///PATH";
+  if (scheme.ends_with("sentinel")) form = "://HOST/NAME";
+  return fmt::format("'{0}' is incomplete; write {0}{1}", scheme, form);
 }
 
-std::string directory_of(const std::string& url) {
+/// What there is to say of a text that is no store. Not the whole of it where it may hold a
+/// password.
+std::string no_store(const std::string& text) {
+  const auto quoted = [](std::string_view part) { return escape_controls(part); };
+  const bool has_at = text.find('@') != std::string::npos;
+  if (const auto url = as_redis_url(text.substr(text.starts_with("//") ? 2 : 0))) {
+    const std::string safe = quoted(without_password(*url));
+    return fmt::format("'{}' has no scheme; for a Redis server write {}",
+                       std::string_view(safe).substr(safe.find("//") + 2), safe);
+  }
+  if (text.starts_with('/') && has_at)
+    return "the URL has no scheme; for a directory write file:///DIR";
+  if (text.starts_with('/'))
+    return fmt::format("'{}' has no scheme; for a directory write file:///{}", quoted(text),
+                       quoted(text.substr(std::min(text.find_first_not_of('/'), text.size()))));
+  if (auto fault = incomplete(text)) return std::move(*fault);
+  const std::string scheme = text.substr(0, text.find_first_of(":@"));
+  if (const auto form = closest_form(scheme); !form.empty())
+    return fmt::format("'{}' is not known; did you mean {}?",
+                       quoted(form == "local" && !has_at ? text : scheme), form);
+  return fmt::format("'{}' is neither local, file:///DIR nor redis://HOST", quoted(scheme));
+}
+
+/// Of Options::store. Throws Error(usage) where it is none.
+std::string directory_of(const std::string& url, const std::string& source) {
   constexpr std::string_view scheme = "file://";
   if (url.empty() || url == "local") return default_store_directory();
-  if (strncasecmp(url.c_str(), scheme.data(), scheme.size()) != 0) throw no_store(url);
+  if (strncasecmp(url.c_str(), scheme.data(), scheme.size()) != 0)
+    throw usage_error(source + ": " + no_store(url));
   auto path = percent_unescape(std::string_view(url).substr(scheme.size()));
   if (path) *path = expand_home(*path);
   if (!path || !path->starts_with('/') || path->find('\0') != std::string::npos)
-    throw usage_error(
-        fmt::format("--store: '{}' names no absolute directory", escape_controls(url)));
+    throw usage_error(fmt::format("{}: '{}' names no absolute directory", source, shown(url)));
   return std::move(*path);
 }
 
@@ -138,7 +177,11 @@ std::string trimmed(std::string password) {
 
 /// Says that others can read the open file with a secret that `option` has named.
 void warn_if_exposed(std::string_view option, const std::string& path, int file, const Log& log) {
-  if (is_exposed(file)) log.warn("{}: others can read {}; {}", option, path, exposure_remedy(path));
+  if (!is_exposed(file)) return;
+  if (const auto name = lasting_name(path, file))
+    log.warn("{}: others can read {}; {}", option, *name, exposure_remedy(*name));
+  else
+    log.warn("{}: others can read {}", option, path);
 }
 
 /// `option` is what named the file, which may be a FIFO whose writer takes their time.
@@ -172,7 +215,7 @@ std::string first_line_of(std::string_view option, const std::string& file, cons
 /// A server's password that its URL does not have.
 std::string password_from_elsewhere(const Options& options, const Cutoff& cutoff, const Log& log) {
   if (!options.password_file.empty())
-    return first_line_of("--password-file", options.password_file, cutoff, log);
+    return first_line_of(source_of(options, "password-file"), options.password_file, cutoff, log);
   for (const char* name : {"MEMOLOCK_REDIS_PASSWORD", "REDISCLI_AUTH"})
     if (auto password = trimmed(variable(name)); !password.empty()) return password;
   return "";
@@ -180,12 +223,13 @@ std::string password_from_elsewhere(const Options& options, const Cutoff& cutoff
 
 std::string sentinel_password(const Options& options, const Cutoff& cutoff, const Log& log) {
   const std::string& file = options.sentinel_password_file;
-  return file.empty() ? trimmed(variable("MEMOLOCK_SENTINEL_PASSWORD"))
-                      : first_line_of("--sentinel-password-file", file, cutoff, log);
+  return file.empty()
+             ? trimmed(variable("MEMOLOCK_SENTINEL_PASSWORD"))
+             : first_line_of(source_of(options, "sentinel-password-file"), file, cutoff, log);
 }
 
-StoreChoice directory_choice(const std::string& url) {
-  std::string path = std::filesystem::path(directory_of(url)).lexically_normal();
+StoreChoice directory_choice(const std::string& url, const std::string& source) {
+  std::string path = std::filesystem::path(directory_of(url, source)).lexically_normal();
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
   std::string path_url = "file://";
   for (const char c : path) path_url += c == '%' ? std::string("%25") : std::string(1, c);
@@ -195,7 +239,7 @@ StoreChoice directory_choice(const std::string& url) {
 /// Where the local store of this URL is; nothing: nowhere.
 std::optional<std::string> local_place(const std::string& url) {
   try {
-    return std::get<std::string>(directory_choice(url).place);
+    return std::get<std::string>(directory_choice(url, "").place);
   } catch (const Error&) {
     return std::nullopt;
   }
@@ -224,13 +268,13 @@ StoreChoice server_choice(const Options& options, const Cutoff& cutoff, const Lo
   try {
     settings.address = parse_redis_url(options.store);
   } catch (const Error& error) {
-    throw usage_error(std::string("--store: ") + error.what());
+    throw usage_error(source_of(options, "store") + ": " + error.what());
   }
   settings.address.tls = options.tls;
   settings.address.password = trimmed(std::move(settings.address.password));
   if (const std::string& key = options.tls.key; !key.empty()) {
     const Descriptor file(open(key.c_str(), O_PATH | O_CLOEXEC));
-    if (file) warn_if_exposed("--tls-key", key, file.get(), log);
+    if (file) warn_if_exposed(source_of(options, "tls-key"), key, file.get(), log);
   }
   if (settings.address.password.empty())
     settings.address.password = password_from_elsewhere(options, cutoff, log);
@@ -258,7 +302,7 @@ std::string name_of_store(const Options& options) {
 
 StoreChoice choose_store(const Options& options, const Cutoff& cutoff, const Log& log) {
   return is_redis_url(options.store) ? server_choice(options, cutoff, log)
-                                     : directory_choice(options.store);
+                                     : directory_choice(options.store, source_of(options, "store"));
 }
 
 std::optional<std::string> directory_here(const StoreChoice& choice) {

@@ -5,6 +5,9 @@
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 
+#include <filesystem>
+#include <system_error>
+
 #include "src/folder.hpp"
 #include "src/shell_word.hpp"
 
@@ -17,6 +20,15 @@ bool is_exposed(int file) {
   struct statfs system {};
   return fstatfs(file, &system) != 0 ||
          (system.f_type != PROC_SUPER_MAGIC && (system.f_flags & ST_RDONLY) == 0);
+}
+
+std::optional<std::string> lasting_name(const std::string& path, int file) {
+  const std::string plain = std::filesystem::path(path).lexically_normal();
+  if (!plain.starts_with("/dev/") && !plain.starts_with("/proc/")) return path;
+  std::error_code error;
+  std::string name = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(file), error);
+  if (error || !name.starts_with('/')) return std::nullopt;
+  return name;
 }
 
 std::string exposure_remedy(const std::string& path) {

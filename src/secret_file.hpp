@@ -1,6 +1,7 @@
 // Files that hold a secret, and who else can read them.
 #pragma once
 
+#include <optional>
 #include <string>
 
 namespace memolock {
@@ -10,6 +11,10 @@ namespace memolock {
 /// is mounted read-only, as the secrets of containers do. Reading by its group is the choice of an
 /// owner who is not this user.
 [[nodiscard]] bool is_exposed(int file);
+
+/// The name by which such a file, named `path`, can be had later too: of one that is named by a
+/// descriptor, as /dev/stdin is, its own. Nothing when there is none.
+[[nodiscard]] std::optional<std::string> lasting_name(const std::string& path, int file);
 
 /// What to do about it, in words that begin with "run: " and can be pasted into a shell.
 [[nodiscard]] std::string exposure_remedy(const std::string& path);

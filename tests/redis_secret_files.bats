@@ -54,6 +54,15 @@ open_with() { REDISCLI_AUTH=$1 redis "${@:2}" >/dev/null; }
   silent ls --password-file "my password's"
 }
 
+@test "a password file that is named by a descriptor is reported by its own name" {
+  guarded
+  chmod 644 password
+  for name in /dev/stdin /dev/fd/0 /proc/self/fd/0 //dev/stdin; do
+    warned "others can read $PWD/password; run: chmod go-rwx $PWD/password" ls --password-file $name <password
+  done
+  warned "others can read $PWD/password; run: chmod go-rwx $PWD/password" ls --password-file /dev/fd/7 7<password
+}
+
 @test "a password from a pipe, a deleted file or /proc is not reported" {
   guarded
   silent ls --password-file <(echo secret)

@@ -127,7 +127,65 @@ no_url() {
     run -125 --separate-stderr memolock ls --store "$text"
     lacks "$stderr" "${text#*:}"
   done
-  refused 'for a directory write file:///var/x' memolock ls --store /var/x
+  refused "'/var/x' has no scheme; for a directory write file:///var/x" memolock ls --store /var/x
+  refused "'//var/x' has no scheme; for a directory write file:///var/x" memolock ls --store //var/x
+}
+
+@test "slashes in front of a host do not have a password printed" {
+  for words in 'ls --store //alice:secret@host' 'get --id x --ttl 1h --store=//alice:secret@host -- counted true'; do
+    # shellcheck disable=SC2086
+    refused "--store: 'alice@host' has no scheme; for a Redis server write redis://alice@host" memolock $words
+  done
+  for text in /alice:secret@host ///alice:secret@host //alice:sec/secret@host file://alice:secret@host \
+    file:///%zz:secret@ file:/alice:secret@host redis:/alice:secret@host redis:alice:secret@host local:secret@host; do
+    refused '--store: ' memolock ls --store "$text"
+    lacks "$stderr" secret
+    MEMOLOCK_STORE=$text refused 'MEMOLOCK_STORE: ' memolock ls
+    lacks "$stderr" secret
+  done
+  ran_times 0
+}
+
+@test "a URL that stands where none belongs is shown without its password" {
+  for text in alice:secret@host:6379 alice:a@secret@host redis://alice:secret@host redis:///alice:secret@host \
+    //alice:secret@host alice:x://secret@host; do
+    refused "unexpected argument '" memolock ls "$text"
+    lacks "$stderr" secret
+    contains "$stderr" alice
+    refused "unknown verb '" memolock "$text"
+    lacks "$stderr" secret
+    refused 'is no duration' memolock get --ttl "$text" -- true
+    lacks "$stderr" secret
+  done
+}
+
+@test "a URL that lacks a part gets it told" {
+  refused "--store: 'file:/tmp/x' is incomplete; write file:///tmp/x" memolock ls --store file:/tmp/x
+  refused "'redis:host' is incomplete; write redis://host" memolock ls --store redis:host
+  refused "'redis:/host' is incomplete; write redis://host" memolock ls --store redis:/host
+  refused "'redis' is incomplete; write redis://alice@host" memolock ls --store redis:/alice:secret@host
+  refused "'redis+unix:/run/x' is incomplete; write redis+unix:///run/x" memolock ls --store redis+unix:/run/x
+  refused "'rediss+sentinel:h/m' is incomplete; write rediss+sentinel://h/m" memolock ls --store rediss+sentinel:h/m
+  refused "'redis+unix' is incomplete; write redis+unix:///PATH" memolock ls --store REDIS+UNIX:x
+  refused "'valkey+sentinel' is incomplete; write valkey+sentinel://HOST/NAME" memolock ls --store valkey+sentinel:
+  refused "'valkeys+cluster' is incomplete; write valkeys+cluster://HOST" memolock ls --store valkeys+cluster
+  for text in file file: file:x FILE:; do
+    refused "'file' is incomplete; write file:///DIR" memolock ls --store "$text"
+  done
+  refused "'redis' is incomplete; write redis://HOST" memolock ls --store redis
+  refused "'local://' is not known; did you mean local?" memolock ls --store local://
+}
+
+@test "what is wrong with a store or a password's file names the variable or the file that it is from" {
+  MEMOLOCK_STORE=bad refused "memolock: MEMOLOCK_STORE: 'bad' is neither" memolock ls
+  MEMOLOCK_STORE=redis:// refused 'memolock: MEMOLOCK_STORE: the' memolock ls
+  MEMOLOCK_PASSWORD_FILE=none refused 'memolock: MEMOLOCK_PASSWORD_FILE: cannot read none' memolock ls --store redis://localhost:1
+  file=$XDG_CONFIG_HOME/memolock/config.toml
+  mkdir -p "${file%/*}"
+  unset MEMOLOCK_STORE
+  echo 'store = "bad"' >"$file"
+  refused "memolock: $file: store: 'bad' is neither" memolock ls
+  refused "memolock: --store: 'worse' is neither" memolock ls --store worse
 }
 
 @test "a mistyped scheme gets the closest one told" {
