@@ -1,8 +1,13 @@
 #include "cli/report.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
+#include <string_view>
+#include <system_error>
 
 #include "cli/json.hpp"
 #include "src/descriptor.hpp"
@@ -41,6 +46,48 @@ const char* name_of(How how) {
   return "";
 }
 
+/// The number of the descriptor that such a name stands for; -1: it is another file's.
+int descriptor_named(std::string_view file) {
+  if (file == "/dev/stdout") return STDOUT_FILENO;
+  if (file == "/dev/stderr") return STDERR_FILENO;
+  for (const std::string_view folder : {"/dev/fd/", "/proc/self/fd/"}) {
+    if (!file.starts_with(folder)) continue;
+    int number = -1;
+    const char* const end = file.data() + file.size();
+    const auto [rest, error] = std::from_chars(file.data() + folder.size(), end, number);
+    return error == std::errc() && rest == end ? number : -1;
+  }
+  return -1;
+}
+
+/// Whether this descriptor was open when the call began: all that this process opens closes on
+/// exec.
+bool is_inherited(int fd) {
+  const int flags = fcntl(fd, F_GETFD);
+  return flags >= 0 && (flags & FD_CLOEXEC) == 0;
+}
+
+/// Whether it is a regular file, open for writing.
+bool is_written_file(int fd) {
+  struct stat info {};
+  return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
+         (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
+}
+
+/// Returns 0 or the errno; EBADF: the descriptor that is named is none of the caller's.
+int append(const std::string& file, const std::string& text) {
+  if (const int fd = descriptor_named(file); fd >= 0) {
+    if (!is_inherited(fd)) return EBADF;
+    // Opened anew it would have another position, and what the caller writes next would overwrite
+    // the line.
+    if (is_written_file(fd)) return try_write(fd, text);
+  }
+  // A FIFO that nobody reads, or that is full, must not make the call hang.
+  constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  const Descriptor to(open(file.c_str(), flags, 0666));
+  return to ? try_write(to.get(), text) : errno;
+}
+
 }  // namespace
 
 void append_report(const std::string& file, const Key& key, const Outcome& outcome,
@@ -49,21 +96,20 @@ void append_report(const std::string& file, const Key& key, const Outcome& outco
   line.set("time", seconds(wall_now()));
   line.set("outcome", name_of(outcome.how));
   line.set("tag", key.tag);
-  line.set("id", key.id);
+  line.set("id", key.id.empty() ? Json() : Json(key.id));
   line.set("status", outcome.status);
   line.set("age", seconds(outcome.age));
   line.set("run_time", seconds(outcome.run_time));
   line.set("saved", seconds(saved_a_run(outcome) ? outcome.run_time : Nanoseconds(0)));
   line.set("store_error", outcome.store_error.empty() ? Json() : Json(outcome.store_error));
   const std::string text = line.text() + "\n";
-
-  // A FIFO that nobody reads, or that is full, must not make the call hang.
-  constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-  const Descriptor to(open(file.c_str(), flags, 0666));
-  const int error = to ? try_write(to.get(), text) : errno;
+  const int error = append(file, text);
   if (error == 0) return;
-  log.warn("cannot write the report {}: {}", escape_controls(file),
-           error == EAGAIN ? "its reader does not read" : error_text(error));
+  const auto why = [&]() -> std::string {
+    if (error == EAGAIN) return "its reader does not read";
+    return error == EBADF ? "it is not open" : error_text(error);
+  };
+  log.warn("cannot write the report {}: {}", escape_controls(file), why());
 }
 
 }  // namespace memolock

@@ -170,3 +170,40 @@ reported() {
   one_own_line "$stderr"
   contains "$stderr" /proc/nothing/here
 }
+
+@test "a report to a descriptor of a file is written where the caller writes next" {
+  # shellcheck disable=SC2094
+  for name in /dev/stdout /dev/fd/1 /proc/self/fd/1; do
+    {
+      echo first
+      get --report $name -- echo output
+      echo next
+    } >log
+    equal first "$(head -n 1 log)"
+    equal output "$(sed -n 2p log)"
+    contains "$(sed -n 3p log)" '"status":0'
+    equal next "$(tail -n +4 log)"
+  done
+  {
+    get --report /dev/stderr -- true
+    echo next >&2
+  } 2>log
+  {
+    get --report /dev/fd/7 -- true
+    echo next >&7
+  } 7>>log
+  equal 2 "$(grep -c '"outcome":"hit"' log)"
+  equal 2 "$(grep -cx next log)"
+  equal 4 "$(wc -l <log)"
+  contains "$(get --report /dev/stdout -- true | cat)" '"outcome":"hit"'
+}
+
+@test "a report goes to no descriptor that the caller does not have" {
+  for fd in 3 4 5 6 7 8 9; do
+    run --separate-stderr -0 bash -c "exec $fd>&-"' 2>&1; exec "$@"' - "$MEMOLOCK_BIN" get -q --id x --ttl 1h --report /dev/fd/$fd -- echo x
+    equal x "$output"
+    run --separate-stderr -0 bash -c "exec $fd>&-"'; exec "$@"' - "$MEMOLOCK_BIN" get --id x --ttl 1h --report /dev/fd/$fd -- echo x
+    equal x "$output"
+    equal "memolock: cannot write the report /dev/fd/$fd: it is not open" "$stderr"
+  done
+}
