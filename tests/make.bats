@@ -265,6 +265,24 @@ END
   ran_times 1
 }
 
+@test "MEMOLOCK_OUTPUT_ONLY takes the words that the variables of all flags take" {
+  for word in 0 false No OFF ''; do
+    MEMOLOCK_OUTPUT_ONLY=$word MAKELEVEL=1 run -0 --separate-stderr memolock-sh --ttl 1h -- -ec 'counted echo shell'
+    equal shell "$output"
+    contains "$stderr" 'runs plainly'
+  done
+  ran_times 5
+  for word in 1 true Yes ON; do
+    MEMOLOCK_OUTPUT_ONLY=$word MAKELEVEL=1 run -0 --separate-stderr memolock-sh --ttl 1h -- -ec 'counted echo shell'
+    equal shell "$output$stderr"
+  done
+  ran_times 6
+  MEMOLOCK_OUTPUT_ONLY=2 MAKELEVEL=1 refused 'MEMOLOCK_OUTPUT_ONLY is not a boolean' memolock-sh --ttl 1h -- -ec 'counted true'
+  # which the plain shell does not read
+  MEMOLOCK_OUTPUT_ONLY=2 MAKELEVEL=1 memolock-sh -ec 'counted true'
+  ran_times 7
+}
+
 @test "an --artifact without a name, as make expands it outside of recipes, is none" {
   for _ in 1 2; do equal shell "$(memolock-sh --ttl 1h --artifact -- -ec 'counted echo shell')"; done
   ran_times 1
