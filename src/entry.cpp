@@ -129,6 +129,12 @@ Nanoseconds take_time(std::string_view from, size_t at) {
 
 }  // namespace
 
+std::string_view kept_in_words(Fate fate) {
+  if (fate == Fate::failed) return "the stored failure";
+  if (fate == Fate::marked) return "the mark of once";
+  return fate == Fate::kept ? "the stored entry" : "the result of the run";
+}
+
 struct Checksum::State : XXH3_state_t {};
 
 std::string too_large_in_words(uint64_t most) {

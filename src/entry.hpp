@@ -38,6 +38,9 @@ enum class Fate : uint8_t {
   marked,    ///< nothing but that it was, and how it ended, stored beside all that (`once`)
 };
 
+/// What a store has of that fate, for people.
+[[nodiscard]] std::string_view kept_in_words(Fate fate);
+
 struct Record {
   Fate fate = Fate::running;
   bool foreign = false;  ///< stored by another program: nothing is known but stdout and time left

@@ -27,9 +27,9 @@ std::string joined(const std::string& folder, const std::string& name) {
 }  // namespace
 
 LocalStore::LocalStore(const std::string& directory, DirectoryLink link, const Log& log)
-    : directory_(directory), link_(link), log_(log) {
+    : directory_(directory), link_(link), once_(log) {
   open_root(Missing::leave);
-  log_.debug("the store is {}", directory_);
+  log.debug("the store is {}", directory_);
 }
 
 void LocalStore::open_root(Missing missing) {
@@ -65,13 +65,13 @@ std::unique_ptr<Entry> LocalStore::open_kept(const Key& key, const EntryFiles& f
     if (errno == ENOENT) return nullptr;
     if (errno != ELOOP && errno != EPERM && errno != ENXIO && errno != EISDIR && errno != ENOTDIR)
       throw system_error("cannot open " + joined(directory_, joined(files.folder, name)), errno);
-    log_.info("{}: what stands in the entry's place is no file of this user's; it counts as absent",
-              key.shown());
+    once_.info("{}: {} is no file of this user's; it counts as absent", key.shown(),
+               kept_in_words(fate));
     return nullptr;
   }
   auto entry = LocalEntry::open(std::move(file));
   if (entry && entry->record().fate == fate && entry->record().key == key) return entry;
-  log_.info("{}: the stored entry is damaged or foreign; it counts as absent", key.shown());
+  once_.info("{}: {} is damaged or foreign; it counts as absent", key.shown(), kept_in_words(fate));
   return nullptr;
 }
 

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <set>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -45,6 +47,23 @@ class Log {
 
   Level level_;
   Sink sink_;
+};
+
+/// Says each line once, for what is found out anew again and again. Keeps a reference to the log.
+class LogOnce {
+ public:
+  explicit LogOnce(const Log& log) : log_(log) {}
+
+  template <typename... T>
+  void info(fmt::format_string<T...> format, T&&... args) {
+    if (!log_.says(Level::info)) return;
+    const auto [line, is_new] = told_.insert(fmt::format(format, std::forward<T>(args)...));
+    if (is_new) log_.line(Level::info, *line);
+  }
+
+ private:
+  const Log& log_;
+  std::set<std::string> told_;
 };
 
 }  // namespace memolock

@@ -110,6 +110,7 @@ void Sighting::note_failure(const RedisReply& outcome) {
 RedisStore::RedisStore(RedisSettings settings, const Cutoff& cutoff, const Log& log)
     : settings_(std::move(settings)),
       log_(log),
+      once_(log),
       cutoff_(cutoff),
       session_(settings_.address, settings_.timeout, cutoff, log) {
   session_.limit_strings(settings_.max_entry);
@@ -121,7 +122,7 @@ std::unique_ptr<Entry> RedisStore::unless_too_large(const Key& key, const Read& 
   try {
     return session_.about(key, read);
   } catch (const OversizedReply&) {
-    log_.info("{}: {}", key.shown(), too_large_in_words(settings_.max_entry));
+    once_.info("{}: {}", key.shown(), too_large_in_words(settings_.max_entry));
     return nullptr;
   }
 }

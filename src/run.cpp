@@ -8,6 +8,17 @@
 #include "src/units.hpp"
 
 namespace memolock {
+namespace {
+
+/// `status` as a shell gives it.
+std::string signal_in_words(int status) {
+  const int signal = status - 128;
+  const char* const name = sigabbrev_np(signal);
+  return name == nullptr ? fmt::format("was ended by signal {}", signal)
+                         : fmt::format("was ended by signal {} ({})", name, signal);
+}
+
+}  // namespace
 
 Record record_of_run(const Request& request, const Lock& lock, Nanoseconds now) {
   Record record;
@@ -71,10 +82,12 @@ std::string failure_in_words(const Ending& ending) {
   if (ending.end == End::exited && ending.status != 0)
     return fmt::format("the command exited with status {}", ending.status);
   if (ending.end != End::signaled) return "";
-  const int signal = ending.status - 128;
-  const char* const name = sigabbrev_np(signal);
-  return name == nullptr ? fmt::format("the command was ended by signal {}", signal)
-                         : fmt::format("the command was ended by signal {} ({})", name, signal);
+  return "the command " + signal_in_words(ending.status);
+}
+
+std::string failure_in_words(const Record& record) {
+  return record.end == End::signaled ? signal_in_words(record.status)
+                                     : fmt::format("failed with status {}", record.status);
 }
 
 void note_interruption(Outcome& outcome, const Ending& ending) noexcept {

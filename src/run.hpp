@@ -32,6 +32,9 @@ namespace memolock {
 /// there is nothing to say, or something else has said it.
 [[nodiscard]] std::string failure_in_words(const Ending& ending);
 
+/// How the run of a record failed, in words that follow "the command".
+[[nodiscard]] std::string failure_in_words(const Record& record);
+
 /// What becomes of a call whose own command was interrupted, if it was: it ends by the same signal
 /// if the command did.
 void note_interruption(Outcome& outcome, const Ending& ending) noexcept;

@@ -11,6 +11,7 @@
 #include "src/chance.hpp"
 #include "src/error.hpp"
 #include "src/restore.hpp"
+#include "src/run.hpp"
 #include "src/units.hpp"
 
 namespace memolock {
@@ -32,7 +33,7 @@ bool is_too_large(const Record& record, const Request& request) {
 }  // namespace
 
 Stored::Stored(const Request& request, Store& store, const Log& log)
-    : request_(request), store_(store), log_(log) {
+    : request_(request), store_(store), log_(log), once_(log) {
   wish_.ttl = request.ttl;
   wish_.stale = request.stale;
   wish_.stale_if_error = request.stale_if_error;
@@ -73,8 +74,8 @@ Found Stored::judge_old(std::unique_ptr<Entry> entry, Nanoseconds now) {
       say_once("the stored failure is dated in the future; it counts as absent");
     const Record* const beside = entry ? &entry->record() : nullptr;
     if (usable && is_too_soon(failure->record(), *beside, wish_, now)) {
-      say_once(fmt::format("too soon to run the command again: it failed with status {}",
-                           failure->record().status));
+      once_.info("{}: too soon to run the command again: it {}", request_.key.shown(),
+                 failure_in_words(failure->record()));
       return {Use::stale, std::move(entry)};
     }
     if (failure_answers(failure->record(), beside, wish_, now))
@@ -91,11 +92,12 @@ Found Stored::judge_old(std::unique_ptr<Entry> entry, Nanoseconds now) {
 
 bool Stored::is_whole(Entry& entry) {
   if (is_too_large(entry.record(), request_)) {
-    say_once(too_large_in_words(request_.max_entry));
+    once_.info("{}: {}", request_.key.shown(), too_large_in_words(request_.max_entry));
     return false;
   }
   if (!entry.intact()) {
-    say_once("the stored entry is damaged; it counts as absent");
+    once_.info("{}: {} is damaged; it counts as absent", request_.key.shown(),
+               kept_in_words(entry.record().fate));
     return false;
   }
   const Record& record = entry.record();
@@ -105,18 +107,14 @@ bool Stored::is_whole(Entry& entry) {
   for (const std::string& path : request_.artifacts) {
     if (record.files_size > 0 && std::find(there.begin(), there.end(), path) != there.end())
       continue;
-    say_once(fmt::format("the entry has no {}; it counts as absent", escape_controls(path)));
+    once_.info("{}: the entry has no {}; it counts as absent", request_.key.shown(),
+               escape_controls(path));
     return false;
   }
   if (entry.files()) return true;
-  say_once("the artifacts of the entry are missing or damaged; it counts as absent");
+  once_.info("{}: the artifacts of the entry are missing or damaged; it counts as absent",
+             request_.key.shown());
   return false;
-}
-
-/// What each look finds out anew.
-void Stored::say_once(const std::string& what) {
-  if (!told_.insert(what).second) return;
-  log_.info("{}: {}", request_.key.shown(), what);
 }
 
 /// Whether a fresh entry is to be refreshed by this caller: the lot is drawn once, and then counts

@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "src/freshness.hpp"
@@ -59,12 +58,10 @@ class Stored {
   [[nodiscard]] bool is_to_be_refreshed(const Record& record, Nanoseconds now);
   [[nodiscard]] Found judge_old(std::unique_ptr<Entry> entry, Nanoseconds now);
 
-  void say_once(const std::string& what);
-
   const Request& request_;
   Store& store_;
   const Log& log_;
-  std::set<std::string> told_;
+  LogOnce once_;
   std::optional<Nanoseconds> told_of_;  // when the entry ended of which it was said that it is old
   Wish wish_;
   std::unique_ptr<Entry> fallback_;

@@ -194,6 +194,27 @@ promise() {
   contains "$output" 'counts as absent'
 }
 
+@test "damage is reported once, and what is damaged is named" {
+  echo junk >"$entry"
+  run --separate-stderr -3 get -v --cache-failures 1h -- sh -c 'exit 3'
+  equal 1 "$(grep -c 'the stored entry is damaged' <<<"$stderr")"
+  echo junk >"$MEMOLOCK_CACHE_DIR/t/x.failed"
+  echo junk >"$entry"
+  spawn_get -- held a false
+  await test -e a.started
+  spawn_get -v --on-failure retry --cache-failures 1h -- true 2>err
+  waiter=$!
+  await began_to_wait 1 err
+  release a
+  finish "$waiter"
+  equal 0 "$status"
+  equal 1 "$(grep -c 'the stored entry is damaged' err)"
+  equal 1 "$(grep -c 'the stored failure is damaged' err)"
+  ln -sf good "$entry"
+  run --separate-stderr -0 get -v -- true
+  equal 1 "$(grep -c "the stored entry is no file of this user's" <<<"$stderr")"
+}
+
 @test "ls and del do not stumble over foreign files" {
   head -c 1000 /dev/urandom >"$MEMOLOCK_CACHE_DIR/t/y.entry"
   : >"$MEMOLOCK_CACHE_DIR/t/README"

@@ -27,6 +27,14 @@ mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
   ran_times 7
 }
 
+@test "a damaged mark is reported once, as one" {
+  once -- true
+  echo junk >"$(mark)"
+  run --separate-stderr -0 once -v -- true
+  equal 1 "$(grep -c damaged <<<"$stderr")"
+  contains "$stderr" 'the mark of once is damaged'
+}
+
 @test "something else in the mark's place is no mark, and the run costs a warning" {
   once -- true
   rm "$(mark)"
