@@ -143,7 +143,7 @@ constexpr std::string_view mark_ending("\0mark", 5);
 
 }  // namespace
 
-std::string Key::shown() const { return escape_controls(tag + ':' + id); }
+std::string Key::shown() const { return escape_controls(id.empty() ? tag : tag + ':' + id); }
 
 std::optional<std::string> fault_of_tag(std::string_view tag) {
   if (tag.empty()) return "is empty";

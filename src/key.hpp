@@ -9,11 +9,11 @@
 
 namespace memolock {
 
-/// The name of an entry.
+/// The name of an entry. An empty id is that of a run whose id cannot be known; it has no entry.
 struct Key {
   std::string tag, id;
 
-  /// "TAG:ID" with control bytes escaped, fit to be shown to a person.
+  /// "TAG:ID", or "TAG" without an id, with control bytes escaped, fit to be shown to a person.
   [[nodiscard]] std::string shown() const;
 
   bool operator==(const Key&) const = default;

@@ -62,8 +62,10 @@ std::vector<std::string> environment_for(const RunIdentity& run) {
   const auto add = [&](std::string_view name, std::string_view value) {
     environment.push_back(std::string(name) + std::string(value));
   };
-  add("MEMOLOCK_RUN_TAG=", run.key.tag);
-  add("MEMOLOCK_RUN_ID=", run.key.id);
+  if (!run.key.id.empty()) {
+    add("MEMOLOCK_RUN_TAG=", run.key.tag);
+    add("MEMOLOCK_RUN_ID=", run.key.id);
+  }
   add("MEMOLOCK_CONTROL=", run.control_path);
   if (!run.store_url.empty()) add(store, run.store_url);
   if (!run.promise_url.empty()) add("MEMOLOCK_RUN_STORE=", run.promise_url);

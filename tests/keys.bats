@@ -532,6 +532,21 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
   equal '' "$stderr"
 }
 
+@test "in a working directory that is gone nobody is told of an id that is another entry's" {
+  for bypass in 0 1; do
+    export MEMOLOCK_BYPASS=$bypass
+    # shellcheck disable=SC2016
+    MEMOLOCK_RUN_TAG=t MEMOLOCK_RUN_ID=outer run --separate-stderr -125 where_none_is get -v --tag t --ttl 1h \
+      --report "$PWD/report" -- sh -c 'echo "${MEMOLOCK_RUN_TAG-none} ${MEMOLOCK_RUN_ID-none}"
+        unset MEMOLOCK_BYPASS; exec "$MEMOLOCK_BIN" set --ttl 1h <&2'
+    equal 'none none' "$output"
+    contains "$stderr" 'memolock: give --id: the id of this run is not known'
+    contains "$stderr" 'memolock: t: the command exited with status 125'
+    contains "$(tail -n 1 report)" '"tag":"t","id":null,'
+  done
+  store_is_empty
+}
+
 @test "in a working directory that is gone an id that it is no part of is as elsewhere" {
   for words in '--id x' '--no-key-cwd'; do
     : >"$RUNS"

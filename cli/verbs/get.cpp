@@ -26,7 +26,9 @@ void leave_uncached(const Options& options, const std::string& fault, const Log&
 }
 
 Request request_from(const Options& options, const Identity& identity) {
-  Request request = request_of(options, {options.tag, identity.id});
+  // Without one of its parts the id would be another entry's.
+  const bool is_named = identity.fault.empty();
+  Request request = request_of(options, {options.tag, is_named ? identity.id : ""});
   request.input = identity.input.get();
   request.refresh = options.refresh;
   request.stale = options.stale;
@@ -39,7 +41,7 @@ Request request_from(const Options& options, const Identity& identity) {
   if (options.external && !request.artifacts.empty())
     throw usage_error("--artifact excludes --external: the files are made elsewhere");
   if (options.external) request.keeper = Keeper::others;
-  if (!identity.fault.empty()) request.uncached = true;
+  if (!is_named) request.uncached = true;
   return request;
 }
 
