@@ -1,5 +1,6 @@
 #include "src/error.hpp"
 
+#include <cerrno>
 #include <cstring>
 #include <exception>
 #include <new>
@@ -26,6 +27,12 @@ std::string caught_text() noexcept {
 std::string error_text(int error_number) {
   const char* text = strerrordesc_np(error_number);
   return text != nullptr ? text : "error " + std::to_string(error_number);
+}
+
+std::string read_error_text(int error_number) {
+  // What has been opened in the place of a closed one cannot be read either.
+  return error_number == EBADF ? "it is closed, or open for writing only"
+                               : error_text(error_number);
 }
 
 std::string error_in_sentence(int error_number) {

@@ -48,6 +48,8 @@ template <typename Work>
 
 /// The text of an errno, without the locale machinery of strerror.
 [[nodiscard]] std::string error_text(int error_number);
+/// The same of a read from a descriptor that the caller has given this process.
+[[nodiscard]] std::string read_error_text(int error_number);
 /// The same to follow a name: "connection refused".
 [[nodiscard]] std::string error_in_sentence(int error_number);
 

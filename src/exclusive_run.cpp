@@ -116,7 +116,8 @@ class ExclusiveCall {
   Outcome run(Lock& lock, Mark mark) {
     Record record = record_of_run(request_, lock, store_.now());
     lock.begin(record);
-    log_.info("{}: running the command", name());
+    // Without the store it has been said.
+    if (request_.keep) log_.info("{}: running the command", name());
     Command command(launch_of(request_, lock, "/dev/null"), signals_);
     command.start_plain();
     return see_through(command, lock, record, mark);

@@ -220,8 +220,8 @@ class Call {
       }
       if (request_.on_failure == OnFailure::retry) return std::nullopt;
       if (const auto old = stored_.take_fallback()) {
-        log_.warn("{}: the command failed with status {}; serving the entry that is {}", name(),
-                  record.status, age_in_words(old->record(), store_.now()));
+        log_.warn("{}: the command {}; serving the entry that is {}", name(),
+                  failure_in_words(record), age_in_words(old->record(), store_.now()));
         restore_artifacts(request_, *old, signals_);
         return replay(*old, How::stale, store_, signals_);
       }

@@ -36,7 +36,8 @@ Outcome HeldRun::run(Lock& lock, uint32_t troubles, std::unique_ptr<Entry> fallb
   Record record = record_of_run(request_, lock, store_.now());
   record.troubles = troubles;
   lock.begin(record);
-  log_.info("{}: running the command", request_.key.shown());
+  // Without the store it has been said.
+  if (request_.keep) log_.info("{}: running the command", request_.key.shown());
   const std::string control = request_.keep ? control_.make() : "/dev/null";
   Launch launch = launch_of(request_, lock, control);
   launch.scratch = control_.scratch();
@@ -127,7 +128,10 @@ void HeldRun::note_failure(const Ending& ending, const Record& record,
     if (outcome.stored) {
       say_later(Level::info, "{}; kept for {}", failure, format_duration(record.ttl));
     } else {
-      say_later(Level::info, "{}{}", failure, outcome.store_error.empty() ? "; not stored" : "");
+      const bool said = std::any_of(remarks_.begin(), remarks_.end(), [](const auto& remark) {
+        return remark.second.starts_with("not stored");
+      });
+      say_later(Level::info, "{}{}", failure, said ? "" : "; not stored");
     }
   });
 }
@@ -152,8 +156,9 @@ Outcome HeldRun::end_interrupted(Lock& lock, Command& command, Nanoseconds run_t
 Outcome HeldRun::serve_instead(Command& command, const Ending& ending, Entry& fallback) noexcept {
   const auto age = [&] { return age_in_words(fallback.record(), store_.now()); };
   (void)failure_of([&] {
-    say_later(Level::warn, "the command failed with status {}; served the entry that is {}",
-              ending.status, age());
+    const std::string failure = failure_in_words(ending);  // empty: it has been said
+    say_later(Level::warn, "{}{}served the entry that is {}", failure, failure.empty() ? "" : "; ",
+              age());
   });
   Outcome outcome = replay(fallback, How::stale, store_, signals_,
                            [&] { return command.drain(forever).error; });
@@ -167,7 +172,6 @@ Outcome HeldRun::keep_promise(Lock& lock, Record& record, Command& command) noex
   Outcome outcome = ended(How::miss, ending.status);
   outcome.run_time = ending.run_time;
   note_warnings(ending);
-  note_failure(ending, record, outcome);
   if (ending.interrupted != 0) {
     leave_interrupted(lock);
     note_interruption(outcome, ending);
@@ -175,6 +179,7 @@ Outcome HeldRun::keep_promise(Lock& lock, Record& record, Command& command) noex
   }
   auto failure = failure_of([&] {
     complete(record, ending, *lock.spool(), control_.take());
+    note_failure(ending, record, outcome);
     outcome = until_interrupted(signals_, [&] { return await_promise(lock, record, outcome); });
   });
   if (outcome.how == How::interrupted) {

@@ -28,11 +28,9 @@ KeyPart variable_part(const std::string& name) {
   return {"unset", name, digest_of({"unset", name})};
 }
 
-/// In the place of a closed stdin there is a file that cannot be read.
 Error unreadable_stdin(int error) {
-  const std::string why = error == EBADF ? "it is closed, or open for writing only"
-                                         : error_text(error);
-  return usage_error("cannot read stdin, which --key-stdin makes part of the id: " + why);
+  return usage_error("cannot read stdin, which --key-stdin makes part of the id: " +
+                     read_error_text(error));
 }
 
 Descriptor spool_stdin() {

@@ -253,8 +253,8 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   export MEMOLOCK_CACHE_DIR=/proc/none/store
   for i in 1 2; do
     spawn "${as_user[@]}" "$PWD/memolock.copy" get -v --tag t --id x --ttl 1h -- \
-      sh -c 'until [ -e go ]; do sleep 0.01; done; echo $$' >out.$i 2>err.$i
-    if ((i == 1)); then await grep -q 'running the command$' err.1; else await is_waiting $!; fi
+      sh -c 'echo started >&2; until [ -e go ]; do sleep 0.01; done; echo $$' >out.$i 2>err.$i
+    if ((i == 1)); then await grep -qx started err.1; else await is_waiting $!; fi
   done
   : >go
   finish_all

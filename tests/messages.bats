@@ -110,6 +110,33 @@ says() {
   finish_all
 }
 
+@test "-v says once what each look finds" {
+  get -- head -c 1000000 /dev/zero >/dev/null
+  spawn_get --refresh -- held a false
+  await test -e a.started
+  spawn_get -v --max-entry 1 --on-failure retry -- true 2>err
+  waiter=$!
+  await began_to_wait 1 err
+  release a
+  finish "$waiter"
+  equal 0 "$status"
+  equal 1 "$(grep -c 'larger than --max-entry' err)"
+}
+
+@test "-v says once that the command runs without the store" {
+  run --separate-stderr -0 get -v --store redis://127.0.0.1:1 -- true
+  equal 1 "$(grep -c 'running the command' <<<"$stderr")"
+}
+
+@test "-v says once that a result is not stored, whatever the reasons" {
+  for external in '' --external; do
+    # shellcheck disable=SC2016,SC2086
+    run --separate-stderr -4 get -v $external -- sh -c 'echo bad >"$MEMOLOCK_CONTROL"; exit 4'
+    says 'not stored: the command wrote a line to MEMOLOCK_CONTROL that means nothing: bad' \
+      'the command exited with status 4'
+  done
+}
+
 @test "-v says that it is too soon after a failure" {
   memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- echo old
   await eval '[[ $(memolock ls | cut -f 3) == stale ]]'

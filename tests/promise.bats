@@ -374,3 +374,23 @@ is_kept() {
   done
   refused '--status' memolock fail --id x --token y --status 0 </dev/null
 }
+
+@test "fail fails the promise whatever stdin is, and says that there is no message" {
+  for stdin in '</' '<&-' '>/dev/null <&1'; do
+    run --separate-stderr -7 memolock get --tag t --id x --ttl 1h --external -- sh -c '"$MEMOLOCK_BIN" fail --status 7 '"$stdin"
+    if [[ $stdin == '</' ]]; then
+      equal 'memolock: t:x: cannot read a message from stdin: Is a directory' "$stderr"
+    else
+      equal '' "$stderr"
+    fi
+  done
+  store_is_clean
+}
+
+@test "set says of a stdin that is closed what it is" {
+  # shellcheck disable=SC2016
+  refused 'cannot read stdin: it is closed, or open for writing only' bash -c '"$MEMOLOCK_BIN" set --id x --ttl 1h <&-'
+  # shellcheck disable=SC2016
+  refused 'cannot read stdin: Is a directory' bash -c '"$MEMOLOCK_BIN" set --id x --ttl 1h </'
+  store_is_clean
+}

@@ -16,8 +16,18 @@ on_error() { memolock get --tag t --id x --ttl 1h --stale-if-error 1h "$@"; }
   equal old "$output"
   contains "$stderr" why
   contains "$stderr" 'old err'
-  contains "$stderr" 'memolock: t:x: the command failed with status 3; served the entry that is'
+  contains "$stderr" 'memolock: t:x: the command exited with status 3; served the entry that is'
   store_is_clean
+}
+
+@test "how the command failed is said once, before the old entry is served" {
+  old
+  run --separate-stderr -0 on_error -v -- sh -c 'kill -KILL $$'
+  contains "$stderr" 'memolock: t:x: the command was ended by signal KILL (9); served the entry that is'
+  run --separate-stderr -0 on_error --max-runtime 50ms -- sleep 60
+  contains "$stderr" 'memolock: t:x: the command was stopped: --max-runtime 50ms has passed'
+  contains "$stderr" 'memolock: t:x: served the entry that is'
+  lacks "$stderr" status
 }
 
 @test "a command that is not there fails, too" {

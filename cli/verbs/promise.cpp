@@ -46,7 +46,10 @@ void refuse(const char* name, const std::string& value, const std::optional<std:
 /// The chosen store, but for a promise made while that was out of reach.
 StoreChoice place_of(Options options, bool is_own, const Cutoff& cutoff, const Log& log) {
   const std::string aside = variable("MEMOLOCK_RUN_STORE");
-  if (is_own && !aside.empty() && !options.store_on_command_line) options.store = aside;
+  if (is_own && !aside.empty() && !options.store_on_command_line) {
+    options.store = aside;
+    options.sources["store"] = "MEMOLOCK_RUN_STORE";
+  }
   return choose_store(options, cutoff, log);
 }
 
@@ -54,7 +57,10 @@ Target target_of(const Options& options, const Cutoff& cutoff, const Log& log) {
   const Key own{variable("MEMOLOCK_RUN_TAG"), variable("MEMOLOCK_RUN_ID")};
   Key key{options.tag_on_command_line || own.tag.empty() ? options.tag : own.tag,
           options.ids.empty() ? own.id : options.ids.back()};
-  if (key.id.empty()) throw usage_error("give --id, or run this inside a memolock command");
+  if (key.id.empty())
+    throw usage_error(variable("MEMOLOCK_CONTROL").empty()
+                          ? "give --id, or run this inside a memolock command"
+                          : "give --id: the id of this run is not known");
   refuse("MEMOLOCK_RUN_TAG", key.tag, fault_of_tag(key.tag));
   refuse("MEMOLOCK_RUN_ID", key.id, fault_of_id(key.id));
   std::string token = options.token;
@@ -63,20 +69,24 @@ Target target_of(const Options& options, const Cutoff& cutoff, const Log& log) {
   return {std::move(key), std::move(token), std::move(place)};
 }
 
-/// Takes what `from` has, up to `most` bytes. Returns whether that was all. Throws Error(store) and
-/// Error(interrupted).
-bool fill(Spool& spool, Stream stream, int from, const std::string& name, int interrupt,
-          uint64_t most = UINT64_MAX) {
+/// How much of an input was taken.
+struct Filled {
+  bool whole = true;  ///< all that could be read
+  int error = 0;      ///< errno of the read that has failed
+};
+
+/// Takes what `from` has, up to `most` bytes. Throws Error(store), and Error(interrupted).
+Filled fill(Spool& spool, Stream stream, int from, int interrupt, uint64_t most = UINT64_MAX) {
   constexpr size_t step = 256U << 10;
   const auto buffer = std::make_unique_for_overwrite<char[]>(step);
   for (;;) {
     if (await_readable(from, interrupt, forever) == Ready::interrupted) throw interruption();
     const ssize_t got = read_some(from, buffer.get(), step);
-    if (got < 0) throw system_error("cannot read " + name, errno);
-    if (got == 0) return true;
+    if (got < 0) return {true, errno};
+    if (got == 0) return {};
     const uint64_t taken = std::min(static_cast<uint64_t>(got), most - spool.size(stream));
     if (!spool.append(stream, {buffer.get(), taken})) throw store_error(spool.fault());
-    if (taken < static_cast<uint64_t>(got)) return false;
+    if (taken < static_cast<uint64_t>(got)) return {false};
   }
 }
 
@@ -157,8 +167,11 @@ Exit set(const Options& options, int interrupt, const Log& log) {
   if (!promise) return say_lost(target, log);
   const auto spool = promise->spool();
   spool->limit(max_entry(options, target.place));
-  (void)fill(*spool, Stream::out, file ? file.get() : STDIN_FILENO,
-             name == "-" ? "stdin" : escape_controls(name), interrupt);
+  const Filled filled = fill(*spool, Stream::out, file ? file.get() : STDIN_FILENO, interrupt);
+  if (filled.error != 0)
+    throw usage_error(fmt::format("cannot read {}: {}",
+                                  name == "-" ? "stdin" : escape_controls(name),
+                                  read_error_text(filled.error)));
   Record record = finished(*promise, *spool, store->now());
   record.ttl = *options.ttl;
   record.retained = after(record.ttl, std::max(options.stale, options.stale_if_error));
@@ -181,10 +194,16 @@ Exit fail(const Options& options, int interrupt, const Log& log) {
   const auto promise = promise_of(*store, target);
   if (!promise) return say_lost(target, log);
   const auto spool = promise->spool();
-  // Its waiters are to learn of the failure, however much there is to say of it.
-  if (stdin_has_message() &&
-      !fill(*spool, Stream::err, STDIN_FILENO, "stdin", interrupt, largest_message))
-    log.warn("{}: the message is longer than 1MiB; the rest of it is left out", target.key.shown());
+  // Its waiters are to learn of the failure, whatever there is to say of it.
+  if (stdin_has_message()) {
+    const Filled filled = fill(*spool, Stream::err, STDIN_FILENO, interrupt, largest_message);
+    if (!filled.whole)
+      log.warn("{}: the message is longer than 1MiB; the rest of it is left out",
+               target.key.shown());
+    if (filled.error != 0)
+      log.warn("{}: cannot read a message from stdin: {}", target.key.shown(),
+               read_error_text(filled.error));
+  }
   Record record = finished(*promise, *spool, store->now());
   record.status = options.status;
   record.fate = Fate::shared;
