@@ -71,7 +71,8 @@ Found Stored::judge_old(std::unique_ptr<Entry> entry, Nanoseconds now) {
   if (failure && is_whole(*failure)) {
     now = store_.now();
     if (!age_of(failure->record(), now) && !failure->record().foreign)
-      say_once("the stored failure is dated in the future; it counts as absent");
+      once_.info("{}: the stored failure is dated in the future; it counts as absent",
+                 request_.key.shown());
     const Record* const beside = entry ? &entry->record() : nullptr;
     if (usable && is_too_soon(failure->record(), *beside, wish_, now)) {
       once_.info("{}: too soon to run the command again: it {}", request_.key.shown(),
