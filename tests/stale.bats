@@ -227,7 +227,11 @@ nobody_runs() { ! memolock ls | grep -q running; }
   first_there() { first=$(pgrep -P $!); }
   await first_there
   in_namespace() { nsenter -t "$first" -p -m "$@"; }
-  run -0 in_namespace "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --stale 1h -- sh -c 'true & (true &); echo new'
+  # ends when its orphan has been reaped
+  # shellcheck disable=SC2016
+  work='true & (sh -c "echo \$\$ >orphan" &)
+    until [ -s orphan ] && ! kill -0 "$(cat orphan)" 2>/dev/null; do sleep 0.01; done; echo new'
+  run -0 in_namespace "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --stale 1h -- sh -c "$work"
   await refreshed new
   one_zombie() { (($(in_namespace ps -eo stat= | grep -c '^Z') == 1)); }
   await one_zombie
