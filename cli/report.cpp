@@ -74,7 +74,7 @@ bool is_written_file(int fd) {
          (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
 }
 
-/// Returns 0 or the errno; EBADF: the descriptor that is named is none of the caller's.
+/// Returns 0 or the errno; EBADF: the caller has no such descriptor.
 int append(const std::string& file, const std::string& text) {
   if (const int fd = descriptor_named(file); fd >= 0) {
     if (!is_inherited(fd)) return EBADF;
