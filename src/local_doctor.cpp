@@ -297,8 +297,8 @@ void DirectoryExamination::try_out(int folder) {
       add(Level::advice, trial.subject, instead.words, "have all callers use the same /tmp");
     } else {
       const std::string& why = instead.words;
-      add(Level::fail, trial.subject, why.empty() ? fault : fault + "; in its place: " + why,
-          trial.remedy);
+      add(Level::fail, trial.subject,
+          why.empty() ? fault : fmt::format("{}; in its place: {}", fault, why), trial.remedy);
     }
   }
 }
