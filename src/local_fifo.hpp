@@ -1,10 +1,10 @@
 // The FIFOs of the local store: how those who wait for a run are woken, and the mailbox of a
 // promise.
 //
-// A file system that has none (vfat, some of FUSE and of virtual machines) has in the place of one
-// a file that holds a name, and the FIFO has that name in /tmp/memolock-fifo-UID. So everybody who
-// shares the store knows where it is. Who has another /tmp finds none there, and sees no run, as
-// on another machine.
+// Some file systems cannot hold FIFOs: vfat, and some of those that FUSE or a virtual machine
+// provides. There the store has a regular file instead, which contains the name of the FIFO in
+// /tmp/memolock-fifo-UID, so that every process that shares the store can find it. A process with a
+// different /tmp does not find it, and sees no run, as on another machine.
 #pragma once
 
 #include <string>

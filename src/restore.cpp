@@ -91,12 +91,12 @@ void judge(const FilePart& archive, uint64_t most, int interrupt) {
   }
 }
 
-/// What restores have left that were killed.
+/// The drafts that killed restores have left behind.
 ///
-/// A restore keeps its first draft, if that is a file, locked to its end, and puts it in place
-/// last: who gets the lock of one knows that its restore does not go on, and removes what has its
-/// token, here and in folders that are looked at later. Where there is none, or the file system has
-/// no locks, only age tells.
+/// A restore keeps its first draft locked until it ends, if that draft is a file, and moves it into
+/// place last. A later restore that can take this lock knows that the earlier one is dead, and
+/// removes the drafts with its token, here and in folders that it looks at later. Where there is no
+/// such file, or the file system has no locks, drafts are removed by age.
 class LeftDrafts {
  public:
   /// Removes them from an open folder. What fails stays for the next time.
