@@ -622,11 +622,10 @@ told_to_end() {
   redis acl deluser quiet >/dev/null
 }
 
-# late_renewal COMMAND…: runs memolock, whose command is to wait for the file "go" and to take the lease of 300 ms; then
-# has its last renewal arrive once more, as from a network that has held it up for as long as it might wait for an answer.
-# What the server says to that is in the variable "answer".
-late_renewal() {
-  local until monitor
+# last_renewal COMMAND…: runs memolock, whose command is to wait for the file "go" and to take the lease of 300 ms. Its
+# last renewal is then in the file "renewal", for redis-cli; until when it may take a lock is in the variable "until".
+last_renewal() {
+  local monitor
   rm -f go
   spawn_server redis-cli -s "$REDIS_SOCKET" monitor >seen
   monitor=$!
@@ -639,28 +638,39 @@ late_renewal() {
   end $monitor
   grep -a "return 'renewed'" seen | tail -n 1 | sed 's/^[^]]*\] //' >renewal
   until=$(tail -n 1 renewal | sed 's/.*"\([0-9]*\)"$/\1/')
-  is_past() { (($(redis time | tr -d '\n') > until)); }
-  await is_past
+}
+
+# renew_again: has the last renewal arrive once more, as from a network that has held it up. What the server says to it
+# is in the variable "answer": "lost", or, if it has come too late to take a lock, the time.
+renew_again() {
   answer=$(redis <renewal)
   equal '' "$(holder)"
+  [[ $answer == lost || $(wc -l <<<"$answer") == 2 ]] || fail "$answer"
 }
+
+is_past() { (($(redis time | tr -d '\n') > $1)); }
 
 @test "a renewal that arrives after the run's outcome or mark does not bring the lock back" {
   # shellcheck disable=SC2016
   local command=(--tag t --id x --lease 300ms -- sh -c 'until test -e go; do sleep 0.01; done; exit "$0"')
   for run in 'get --ttl 1h 3' 'get --ttl 0 0' 'get --ttl 1h --refresh 0' 'once --ttl 1h 0'; do
     # shellcheck disable=SC2086
-    late_renewal ${run% *} "${command[@]}" "${run##* }"
-    equal lost "$answer"
+    last_renewal ${run% *} "${command[@]}" "${run##* }"
+    # at once, and as late as it may be
+    renew_again
+    await is_past "$until"
+    renew_again
   done
 }
 
-@test "a renewal that arrives after a release without a trace does not bring the lock back" {
+@test "a renewal that arrives after a release without a trace, too late to take a lock, does not bring it back" {
   # shellcheck disable=SC2016
   local command=(--tag t --id x --lease 300ms -- sh -c 'until test -e go; do sleep 0.01; done')
   for run in lock 'once --ttl 1ms'; do
     # shellcheck disable=SC2086
-    late_renewal $run "${command[@]}"
+    last_renewal $run "${command[@]}"
+    await is_past "$until"
+    renew_again
     equal 2 "$(wc -l <<<"$answer")" # the time
   done
 }
