@@ -440,7 +440,7 @@ restored_nothing() {
 }
 
 @test "while artifacts are restored" {
-  memolock get --tag t --id x --ttl forever --max-entry 50GiB --artifact large -- truncate -s 1G large
+  memolock get --tag t --id x --ttl forever --max-entry 50GiB --artifact large -- truncate -s 6G large
   each_signal in_restore restored_nothing
 }
 
