@@ -9,7 +9,7 @@
 #include <string>
 
 #include "bench/process.hpp"
-#include "src/redis_connection.hpp"
+#include "src/redis/connection.hpp"
 
 namespace bench {
 

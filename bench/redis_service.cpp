@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "src/error.hpp"
+#include "src/system/error.hpp"
 
 namespace bench {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "src/key.hpp"
-#include "src/percent.hpp"
+#include "src/entry/key.hpp"
+#include "src/system/percent.hpp"
 
 namespace memolock {
 namespace {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "src/clock.hpp"
+#include "src/system/clock.hpp"
 
 namespace memolock {
 

@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "src/freshness.hpp"
-#include "src/key.hpp"
+#include "src/entry/freshness.hpp"
+#include "src/entry/key.hpp"
 
 namespace memolock {
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "cli/json.hpp"
-#include "src/entry.hpp"
+#include "src/entry/record.hpp"
 
 namespace memolock {
 

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "cli/option_values.hpp"
-#include "src/error.hpp"
+#include "src/system/error.hpp"
 
 namespace memolock {
 namespace {

@@ -6,9 +6,9 @@
 
 #include <fmt/format.h>
 
-#include "src/key.hpp"
-#include "src/redis_address.hpp"
-#include "src/units.hpp"
+#include "src/entry/key.hpp"
+#include "src/redis/address.hpp"
+#include "src/system/units.hpp"
 
 namespace memolock {
 

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <utility>
 
-#include "src/clock.hpp"
-#include "src/error.hpp"
+#include "src/system/clock.hpp"
+#include "src/system/error.hpp"
 
 namespace memolock {
 

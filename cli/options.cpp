@@ -13,10 +13,10 @@
 #include "cli/config.hpp"
 #include "cli/option_table.hpp"
 #include "cli/option_values.hpp"
-#include "src/error.hpp"
-#include "src/redis_address.hpp"
-#include "src/store_directory.hpp"
-#include "src/units.hpp"
+#include "src/redis/address.hpp"
+#include "src/store/directory.hpp"
+#include "src/system/error.hpp"
+#include "src/system/units.hpp"
 
 namespace memolock {
 namespace {

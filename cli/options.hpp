@@ -7,11 +7,11 @@
 #include <string_view>
 #include <vector>
 
-#include "src/get.hpp"
-#include "src/key_inputs.hpp"
-#include "src/log.hpp"
-#include "src/redis_address.hpp"
-#include "src/token.hpp"
+#include "src/entry/token.hpp"
+#include "src/inputs/key_inputs.hpp"
+#include "src/promise/get.hpp"
+#include "src/redis/address.hpp"
+#include "src/system/log.hpp"
 
 namespace memolock {
 

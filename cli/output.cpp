@@ -5,8 +5,8 @@
 
 #include <utility>
 
-#include "src/descriptor.hpp"
-#include "src/error.hpp"
+#include "src/system/descriptor.hpp"
+#include "src/system/error.hpp"
 
 namespace memolock {
 

@@ -4,9 +4,9 @@
 #include <optional>
 #include <string_view>
 
-#include "src/clock.hpp"
-#include "src/live_line.hpp"
-#include "src/log.hpp"
+#include "src/system/clock.hpp"
+#include "src/system/live_line.hpp"
+#include "src/system/log.hpp"
 
 namespace memolock {
 

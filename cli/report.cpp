@@ -10,8 +10,8 @@
 #include <system_error>
 
 #include "cli/json.hpp"
-#include "src/descriptor.hpp"
-#include "src/error.hpp"
+#include "src/system/descriptor.hpp"
+#include "src/system/error.hpp"
 
 namespace memolock {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "src/get.hpp"
+#include "src/promise/get.hpp"
 
 namespace memolock {
 

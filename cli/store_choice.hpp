@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "cli/options.hpp"
-#include "src/finding.hpp"
-#include "src/log.hpp"
-#include "src/redis_store.hpp"
-#include "src/store.hpp"
-#include "src/transfer_limit.hpp"
+#include "src/doctor/finding.hpp"
+#include "src/redis/transfer_limit.hpp"
+#include "src/redis_store/store.hpp"
+#include "src/store/store.hpp"
+#include "src/system/log.hpp"
 
 namespace memolock {
 

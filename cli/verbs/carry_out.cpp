@@ -10,11 +10,11 @@
 
 #include <fmt/format.h>
 
+#include "cli/maintenance.hpp"
 #include "cli/report.hpp"
 #include "cli/store_choice.hpp"
-#include "cli/upkeep.hpp"
-#include "src/error.hpp"
-#include "src/run.hpp"
+#include "src/promise/run.hpp"
+#include "src/system/error.hpp"
 
 namespace memolock {
 namespace {

@@ -4,10 +4,10 @@
 
 #include "cli/options.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/log.hpp"
-#include "src/request.hpp"
-#include "src/signals.hpp"
-#include "src/store.hpp"
+#include "src/entry/request.hpp"
+#include "src/store/store.hpp"
+#include "src/system/log.hpp"
+#include "src/system/signals.hpp"
 
 namespace memolock {
 

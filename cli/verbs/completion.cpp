@@ -2,7 +2,7 @@
 #include "cli/option_values.hpp"
 #include "cli/output.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/error.hpp"
+#include "src/system/error.hpp"
 
 namespace memolock {
 

@@ -4,8 +4,8 @@
 #include "cli/progress.hpp"
 #include "cli/store_choice.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/error.hpp"
-#include "src/seen_keys.hpp"
+#include "src/store/seen_keys.hpp"
+#include "src/system/error.hpp"
 
 namespace memolock {
 namespace {

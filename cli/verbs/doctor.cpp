@@ -8,8 +8,8 @@
 #include "cli/output.hpp"
 #include "cli/store_choice.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/error.hpp"
-#include "src/store_directory.hpp"
+#include "src/store/directory.hpp"
+#include "src/system/error.hpp"
 
 namespace memolock {
 namespace {

@@ -1,8 +1,8 @@
 // once and lock: a command of whose output nothing is kept.
 #include "cli/verbs/carry_out.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/error.hpp"
-#include "src/exclusive_run.hpp"
+#include "src/promise/exclusive_run.hpp"
+#include "src/system/error.hpp"
 
 namespace memolock {
 namespace {

@@ -1,11 +1,11 @@
 #include <fmt/format.h>
 
 #include "cli/json.hpp"
+#include "cli/maintenance.hpp"
 #include "cli/output.hpp"
 #include "cli/store_choice.hpp"
-#include "cli/upkeep.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/units.hpp"
+#include "src/system/units.hpp"
 
 namespace memolock {
 namespace {

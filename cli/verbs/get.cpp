@@ -1,8 +1,8 @@
-#include "src/get.hpp"
+#include "src/promise/get.hpp"
 
 #include "cli/verbs/carry_out.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/error.hpp"
+#include "src/system/error.hpp"
 
 namespace memolock {
 namespace {

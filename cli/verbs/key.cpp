@@ -1,6 +1,6 @@
 #include "cli/output.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/error.hpp"
+#include "src/system/error.hpp"
 
 namespace memolock {
 

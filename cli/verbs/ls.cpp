@@ -8,8 +8,8 @@
 #include "cli/store_choice.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/long_lock.hpp"
-#include "src/units.hpp"
+#include "src/store/foreign_lock.hpp"
+#include "src/system/units.hpp"
 
 namespace memolock {
 namespace {

@@ -14,11 +14,11 @@
 
 #include "cli/store_choice.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/descriptor.hpp"
-#include "src/error.hpp"
-#include "src/run.hpp"
-#include "src/signals.hpp"
-#include "src/units.hpp"
+#include "src/promise/run.hpp"
+#include "src/system/descriptor.hpp"
+#include "src/system/error.hpp"
+#include "src/system/signals.hpp"
+#include "src/system/units.hpp"
 
 namespace memolock {
 namespace {

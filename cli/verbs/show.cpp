@@ -9,8 +9,8 @@
 #include "cli/output.hpp"
 #include "cli/store_choice.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/error.hpp"
-#include "src/units.hpp"
+#include "src/system/error.hpp"
+#include "src/system/units.hpp"
 
 namespace memolock {
 namespace {

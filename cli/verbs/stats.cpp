@@ -1,5 +1,3 @@
-#include "src/stats.hpp"
-
 #include <fmt/format.h>
 
 #include "cli/json.hpp"
@@ -7,8 +5,9 @@
 #include "cli/store_choice.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/error.hpp"
-#include "src/units.hpp"
+#include "src/stats/counters.hpp"
+#include "src/system/error.hpp"
+#include "src/system/units.hpp"
 
 namespace memolock {
 namespace {

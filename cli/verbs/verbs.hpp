@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cli/options.hpp"
-#include "src/log.hpp"
+#include "src/system/log.hpp"
 
 namespace memolock {
 

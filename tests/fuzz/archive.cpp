@@ -3,8 +3,8 @@
 
 #include <fstream>
 
-#include "src/error.hpp"
-#include "src/restore.hpp"
+#include "src/artifacts/restore.hpp"
+#include "src/system/error.hpp"
 #include "tests/fuzz/harness.hpp"
 
 namespace memolock::fuzz {

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "src/error.hpp"
+#include "src/system/error.hpp"
 #include "tests/fuzz/harness.hpp"
 
 namespace memolock::fuzz {

@@ -1,10 +1,9 @@
 // A file of the local store. The hash that tells damage is made right, or nothing would get past
 // it.
-#include "src/entry.hpp"
-
 #include <fmt/format.h>
 
-#include "src/freshness.hpp"
+#include "src/entry/freshness.hpp"
+#include "src/entry/record.hpp"
 #include "tests/fuzz/harness.hpp"
 
 namespace memolock::fuzz {

@@ -1,5 +1,5 @@
 // The names of a local store's files, there and back.
-#include "src/key.hpp"
+#include "src/entry/key.hpp"
 #include "tests/fuzz/harness.hpp"
 
 namespace memolock::fuzz {

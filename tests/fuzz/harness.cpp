@@ -5,9 +5,9 @@
 #include <cstdlib>
 #include <string>
 
-#include "src/descriptor.hpp"
-#include "src/key.hpp"
-#include "src/token.hpp"
+#include "src/entry/key.hpp"
+#include "src/entry/token.hpp"
+#include "src/system/descriptor.hpp"
 
 namespace memolock::fuzz {
 namespace {

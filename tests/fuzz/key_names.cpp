@@ -1,6 +1,6 @@
 // The names of keys in Redis, there and back.
-#include "src/key.hpp"
-#include "src/redis_slots.hpp"
+#include "src/entry/key.hpp"
+#include "src/redis/slots.hpp"
 #include "tests/fuzz/harness.hpp"
 
 namespace memolock::fuzz {

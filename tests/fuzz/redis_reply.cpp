@@ -1,7 +1,7 @@
 // What a server answers, and what is taken from it: a record, the slots of a cluster.
-#include "src/error.hpp"
-#include "src/redis_entry.hpp"
-#include "src/redis_slots.hpp"
+#include "src/redis/slots.hpp"
+#include "src/redis_store/entry.hpp"
+#include "src/system/error.hpp"
 #include "tests/fuzz/server.hpp"
 
 namespace memolock::fuzz {

@@ -1,6 +1,6 @@
 // The URLs of Redis stores.
-#include "src/error.hpp"
-#include "src/redis_address.hpp"
+#include "src/redis/address.hpp"
+#include "src/system/error.hpp"
 #include "tests/fuzz/harness.hpp"
 
 namespace memolock::fuzz {

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "src/redis_socket.hpp"
+#include "src/redis/socket.hpp"
 #include "tests/fuzz/harness.hpp"
 
 namespace memolock::fuzz {

@@ -1,5 +1,6 @@
 // What is remembered of a cluster's slots, and where its nodes say that a key is.
-#include "src/redis_slots.hpp"
+#include "src/redis/slots.hpp"
+
 #include "tests/fuzz/harness.hpp"
 
 namespace memolock::fuzz {

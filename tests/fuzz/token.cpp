@@ -1,7 +1,7 @@
 // Tokens, which say who holds a lock, and MEMOLOCK_HELD.
-#include "src/token.hpp"
+#include "src/entry/token.hpp"
 
-#include "src/redis_entry.hpp"
+#include "src/redis_store/entry.hpp"
 #include "tests/fuzz/harness.hpp"
 
 namespace memolock::fuzz {

@@ -1,7 +1,7 @@
 // Durations and sizes as people write them.
-#include "src/units.hpp"
+#include "src/system/units.hpp"
 
-#include "src/run_environment.hpp"
+#include "src/command/environment.hpp"
 #include "tests/fuzz/harness.hpp"
 
 namespace memolock::fuzz {

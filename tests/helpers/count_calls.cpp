@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "src/stats.hpp"
+#include "src/stats/counters.hpp"
 
 namespace {
 

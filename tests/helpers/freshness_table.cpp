@@ -1,9 +1,9 @@
-// The decisions of src/freshness.hpp as a table, and what they come to in a long simulation. Prints
-// what does not hold; the exit status is 1 then.
+// The decisions of src/entry/freshness.hpp as a table, and what they come to in a long simulation.
+// Prints what does not hold; the exit status is 1 then.
 #include <cmath>
 #include <cstdio>
 
-#include "src/freshness.hpp"
+#include "src/entry/freshness.hpp"
 
 using namespace memolock;
 using namespace std::chrono_literals;

@@ -29,7 +29,7 @@
 #include <fmt/format.h>
 #include <hiredis/hiredis.h>
 
-#include "src/descriptor.hpp"
+#include "src/system/descriptor.hpp"
 
 namespace {
 

@@ -5,7 +5,7 @@
 #include <iterator>
 #include <string>
 
-#include "src/entry.hpp"
+#include "src/entry/record.hpp"
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include <iterator>
 #include <string>
 
-#include "src/entry.hpp"
+#include "src/entry/record.hpp"
 
 int main(int argc, char** argv) {
   if (argc != 3 && argc != 4) return 2;

@@ -30,10 +30,10 @@
 
 #include <fmt/format.h>
 
-#include "src/entry.hpp"
-#include "src/error.hpp"
-#include "src/redis_connection.hpp"
-#include "src/units.hpp"
+#include "src/entry/record.hpp"
+#include "src/redis/connection.hpp"
+#include "src/system/error.hpp"
+#include "src/system/units.hpp"
 
 namespace memolock {
 namespace {

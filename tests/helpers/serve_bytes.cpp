@@ -23,7 +23,7 @@
 #include <thread>
 #include <vector>
 
-#include "src/descriptor.hpp"
+#include "src/system/descriptor.hpp"
 
 namespace {
 

@@ -29,7 +29,7 @@
 #include <utility>
 #include <vector>
 
-#include "src/descriptor.hpp"
+#include "src/system/descriptor.hpp"
 
 namespace {
 

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "src/clock.hpp"
-#include "src/entry.hpp"
-#include "src/redis_entry.hpp"
-#include "src/redis_scripts.hpp"
-#include "src/token.hpp"
+#include "src/entry/record.hpp"
+#include "src/entry/token.hpp"
+#include "src/redis_store/entry.hpp"
+#include "src/redis_store/scripts.hpp"
+#include "src/system/clock.hpp"
 
 namespace memolock::fuzz {
 namespace {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "src/key.hpp"
+#include "src/entry/key.hpp"
 #include "tests/fuzz/session/reply.hpp"
 
 namespace memolock::fuzz {

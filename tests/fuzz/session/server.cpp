@@ -13,7 +13,7 @@
 
 #include <fmt/format.h>
 
-#include "src/key.hpp"
+#include "src/entry/key.hpp"
 
 namespace memolock::fuzz {
 namespace {

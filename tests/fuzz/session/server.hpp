@@ -9,7 +9,7 @@
 #include <set>
 #include <string>
 
-#include "src/descriptor.hpp"
+#include "src/system/descriptor.hpp"
 #include "tests/fuzz/session/model.hpp"
 
 namespace memolock::fuzz {

@@ -37,7 +37,7 @@
 
 #include <fmt/format.h>
 
-#include "src/token.hpp"
+#include "src/entry/token.hpp"
 #include "tests/fuzz/session/server.hpp"
 
 namespace memolock::fuzz {

@@ -1,0 +1,181 @@
+#include "src/command/control_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "src/entry/token.hpp"
+#include "src/system/directory.hpp"
+#include "src/system/error.hpp"
+#include "src/system/file_lock.hpp"
+
+namespace memolock {
+namespace {
+
+constexpr const char* place = "/tmp";
+constexpr const char* name_prefix = "memolock-control-";
+constexpr mode_t folder_mode = 0711;
+constexpr mode_t file_mode = 0622;
+// Longer than it takes to make a folder and a file in it, and to lock that.
+constexpr std::chrono::minutes settling{1};
+
+/// The name of the folder of all runs; that of one run's own has a '-' and a token after it.
+std::string folder_name() { return fmt::format("{}{}", name_prefix, geteuid()); }
+
+std::string path_of(const std::string& name) { return fmt::format("{}/{}", place, name); }
+
+/// What to do where nothing can be made in /tmp; empty: that is not the reason.
+std::string remedy_of_place() {
+  if (faccessat(AT_FDCWD, place, W_OK | X_OK, AT_EACCESS) != 0)
+    return fmt::format("memolock needs a writable {}", place);
+  struct statvfs info {};
+  const bool is_full = statvfs(place, &info) == 0 && ((info.f_blocks > 0 && info.f_bavail == 0) ||
+                                                      (info.f_files > 0 && info.f_favail == 0));
+  return is_full ? fmt::format("make room in {}", place) : "";
+}
+
+std::string in_a_message(const std::string& fault, const std::string& remedy) {
+  return "MEMOLOCK_CONTROL cannot be made: " + fault + (remedy.empty() ? "" : "; " + remedy);
+}
+
+}  // namespace
+
+/// `path`: of what it returns.
+Descriptor ControlFile::make_folder(std::string& path) {
+  path = path_of(folder_name());
+  Descriptor folder;
+  auto refusal = failure_of([&] { folder = make_own_directory(path, folder_mode); });
+  if (!refusal) return folder;
+  // Where the name is free, another would do no better.
+  struct stat info {};
+  if (lstat(path.c_str(), &info) != 0) throw store_error(*refusal);
+  path += '-' + new_token();
+  folder = make_own_directory(path, folder_mode);
+  scratch_.folder = path;
+  refusal_ = std::move(*refusal);
+  return folder;
+}
+
+void ControlFile::make_file() {
+  std::string path;
+  const Descriptor folder = make_folder(path);
+  const std::string name = new_token();
+  constexpr int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+  file_.reset(openat(folder.get(), name.c_str(), flags, 0600));
+  if (!file_) throw system_error("cannot make a file in " + path, errno);
+  path += '/' + name;
+  scratch_.path = path;
+  if (fchmod(file_.get(), file_mode) != 0) throw system_error(path, errno);
+  if (const int error = try_lock_file(file_.get())) throw system_error(path, error);
+}
+
+std::string ControlFile::make() {
+  auto failure = failure_of([&] { make_file(); });
+  if (!failure) return scratch_.path;
+  fault_ = std::move(*failure);
+  remedy_ = remedy_of_place();
+  remove();
+  return "/dev/null";
+}
+
+Control ControlFile::take() {
+  Control control = read();
+  remove();
+  return control;
+}
+
+Control ControlFile::read() const {
+  constexpr off_t largest = 64 << 10;
+  Control control;
+  if (!fault_.empty()) control.missing = in_a_message(fault_, remedy_);
+  if (!file_) return control;
+  struct stat info {};
+  std::string text;
+  ssize_t got = fstat(file_.get(), &info);
+  if (got == 0 && info.st_size > largest) {
+    control.fault = "the command wrote more than 64KiB to MEMOLOCK_CONTROL";
+    return control;
+  }
+  if (got == 0 && info.st_size > 0) {
+    text.resize(static_cast<size_t>(info.st_size));
+    got = read_all_at(file_.get(), text.data(), text.size(), 0);
+  }
+  if (got < 0) {
+    control.fault = "MEMOLOCK_CONTROL cannot be read: " + error_text(errno);
+    return control;
+  }
+  text.resize(static_cast<size_t>(got));
+  return parse_control(text);
+}
+
+void ControlFile::remove() noexcept {
+  if (!scratch_.path.empty()) unlink(scratch_.path.c_str());
+  if (!scratch_.folder.empty()) rmdir(scratch_.folder.c_str());
+  scratch_ = {};
+  file_.reset();
+}
+
+std::string fault_of_control_files() {
+  ControlFile file;
+  (void)file.make();
+  return file.fault().empty() ? "" : in_a_message(file.fault(), file.remedy());
+}
+
+Finding examine_control_files() {
+  constexpr const char* subject = "control";
+  ControlFile file;
+  (void)file.make();
+  if (const std::string& fault = file.fault(); !fault.empty())
+    return {Finding::Level::fail, subject, "no result can be stored: " + in_a_message(fault, ""),
+            file.remedy().empty() ? fmt::format("see why files cannot be made in {}", place)
+                                  : file.remedy()};
+  if (const std::string& refusal = file.refusal(); !refusal.empty())
+    return {Finding::Level::advice, subject, "each run makes a directory of its own: " + refusal,
+            fmt::format("remove {}, or have its owner do so", path_of(folder_name()))};
+  return {Finding::Level::ok, subject, "commands can say how long their results are kept", ""};
+}
+
+namespace {
+
+/// Removes what is no run's any more.
+void sweep_folder(const std::string& path) {
+  const Descriptor folder = open_own_directory(path);
+  if (!folder) return;
+  constexpr int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+  each_name(folder.get(), ".", Hidden::show, [&](const std::string& name) {
+    const Descriptor file(openat(folder.get(), name.c_str(), flags));
+    struct stat info {};
+    if (file && fstat(file.get(), &info) == 0 && is_older(info, settling) &&
+        !is_file_locked(file.get()))
+      unlinkat(folder.get(), name.c_str(), 0);
+  });
+}
+
+/// Removes a folder of one run's, unless that goes on or is about to begin.
+void sweep_own_folder(const std::string& path) {
+  struct stat info {};
+  const bool settled = lstat(path.c_str(), &info) == 0 && is_older(info, settling);
+  sweep_folder(path);
+  if (settled) rmdir(path.c_str());
+}
+
+}  // namespace
+
+void sweep_control_files() noexcept {
+  (void)failure_of([] { sweep_folder(path_of(folder_name())); });
+  (void)failure_of([] {
+    const std::string prefix = folder_name() + '-';
+    each_name(AT_FDCWD, place, Hidden::skip, [&](const std::string& name) {
+      if (name.starts_with(prefix)) (void)failure_of([&] { sweep_own_folder(path_of(name)); });
+    });
+  });
+}
+
+}  // namespace memolock

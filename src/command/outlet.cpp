@@ -1,0 +1,190 @@
+#include "src/command/outlet.hpp"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <thread>
+#include <utility>
+
+#include "src/system/error.hpp"
+#include "src/system/insist.hpp"
+
+namespace memolock {
+namespace {
+
+Descriptor event(int flags) {
+  Descriptor made(eventfd(0, EFD_CLOEXEC | flags));
+  if (!made) throw system_error("cannot make an event descriptor", errno);
+  return made;
+}
+
+void tell(const Descriptor& event) noexcept {
+  const uint64_t one = 1;
+  insist([&] { return write(event.get(), &one, sizeof one); });
+}
+
+constexpr ssize_t nothing_yet = SSIZE_MAX;
+
+/// As read(2), which does not block; what a kernel without memory has refused is asked for again.
+ssize_t read_ready(int from, const Chunk& into) noexcept {
+  return insist([&] {
+    const ssize_t got = read(from, into.bytes.get(), into.capacity);
+    return got < 0 && errno == EAGAIN ? nothing_yet : got;
+  });
+}
+
+}  // namespace
+
+Outlet::Outlet(std::shared_ptr<Spool> spool, Stream stream, int to)
+    : spool_(std::move(spool)),
+      stream_(stream),
+      to_(to),
+      wake_(event(0)),
+      notice_(event(EFD_NONBLOCK)) {}
+
+std::shared_ptr<Outlet> Outlet::make(std::shared_ptr<Spool> spool, Stream stream, int to) {
+  return std::shared_ptr<Outlet>(new Outlet(std::move(spool), stream, to));
+}
+
+void Outlet::start() noexcept {
+  if (std::exchange(started_, true)) return;
+  // Detached, and an owner of all it touches: a thread that is blocked in a write cannot be called
+  // back, and whoever is interrupted meanwhile must not wait for it.
+  const auto failure = failure_of(
+      [&] { std::thread([self = shared_from_this()] { self->work(); }).detach(); });
+  alone_ = failure.has_value();
+}
+
+void Outlet::release() noexcept {
+  if (std::exchange(held_, false) && held_back_ > 0) advance(held_back_);
+}
+
+void Outlet::advance(uint64_t size) noexcept {
+  if (held_) {
+    held_back_ = size;
+    return;
+  }
+  available_ = size;
+  start();
+  if (!alone_) tell(wake_);
+}
+
+bool Outlet::relay(Chunk& next, Descriptor& pipe) noexcept {
+  release();
+  start();
+  if (alone_) return false;
+  next_ = std::move(next);
+  pipe_ = std::move(pipe);
+  handed_over_ = true;
+  tell(wake_);
+  return true;
+}
+
+void Outlet::stop_relay() noexcept {
+  stop_relay_ = true;
+  tell(wake_);
+}
+
+bool Outlet::pass(std::string_view bytes) noexcept {
+  release();
+  passing_ = bytes;
+  return !gave_up_;
+}
+
+/// What is at most PIPE_BUF does not block where poll(2) has said POLLOUT.
+void Outlet::write_some() noexcept {
+  if (!is_pending()) return;
+  if (const uint64_t upto = available_; upto > written_)
+    return write_spooled(std::min<uint64_t>(upto, written_ + PIPE_BUF));
+  const std::string_view some = passing_.substr(0, PIPE_BUF);
+  note(write_all(to_, some));
+  passing_.remove_prefix(some.size());
+}
+
+void Outlet::finish() noexcept {
+  finished_ = true;
+  if (started_ && !alone_) tell(wake_);
+}
+
+void Outlet::take_notice() const noexcept {
+  uint64_t count = 0;
+  (void)!read(notice_.get(), &count, sizeof count);
+}
+
+void Outlet::note(int error) noexcept {
+  if (error == 0) return;
+  gave_up_ = true;
+  if (!reader_has_left(error)) error_ = error;
+}
+
+void Outlet::write_spooled(uint64_t upto) noexcept {
+  const uint64_t from = spool_->base(stream_) + written_;
+  if (upto > written_ && !gave_up_)
+    note(copy_range(spool_->file(stream_), from, upto - written_, to_));
+  written_ = upto;
+}
+
+void Outlet::pass_on() noexcept {
+  if (!gave_up_) note(write_all(to_, {next_.bytes.get(), next_.size}));
+  bool stopping = false;
+  // Of what is in the pipe when it is to stop; one read more sees the end.
+  for (int64_t left = 0; !gave_up_ && left >= 0;) {
+    if (!stopping && stop_relay_) {
+      stopping = true;
+      left = bytes_in(pipe_.get());
+    }
+    const ssize_t got = read_ready(pipe_.get(), next_);
+    if (got == nothing_yet && stopping) break;
+    if (got == nothing_yet) {
+      await_pipe();
+      continue;
+    }
+    note(got < 0 ? errno : write_all(to_, {next_.bytes.get(), static_cast<size_t>(got)}));
+    if (got == 0) {
+      pipe_.reset();
+      break;
+    }
+    if (stopping) left -= got;
+  }
+  if (gave_up_) pipe_.reset();
+  next_.bytes.reset();
+}
+
+/// Until there is something to read, or to do.
+void Outlet::await_pipe() const noexcept {
+  std::array<pollfd, 2> waiting{{{.fd = pipe_.get(), .events = POLLIN, .revents = 0},
+                                 {.fd = wake_.get(), .events = POLLIN, .revents = 0}}};
+  if (poll_for(waiting, forever) < 0) rest();
+  uint64_t count = 0;
+  if (waiting[1].revents != 0) (void)!read(wake_.get(), &count, sizeof count);
+}
+
+void Outlet::work() noexcept {
+  for (;;) {
+    // Asked in this order: what had come before the end is seen when the end is.
+    const bool finished = finished_;
+    const bool handed_over = handed_over_;
+    const uint64_t upto = available_;
+    if (upto > written_) {
+      write_spooled(upto);
+    } else if (handed_over && !relayed_) {
+      pass_on();
+      relayed_ = true;
+      tell(notice_);
+    } else if (finished) {
+      break;
+    } else {
+      uint64_t count = 0;
+      insist([&] { return read(wake_.get(), &count, sizeof count); });
+    }
+  }
+  done_ = true;
+  tell(notice_);
+}
+
+}  // namespace memolock

@@ -1,0 +1,258 @@
+#include "src/doctor/acl.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "src/doctor/redis_diagnosis.hpp"
+#include "src/redis/connection.hpp"
+#include "src/redis/session.hpp"
+
+namespace memolock {
+namespace {
+
+/// What a command is for, and with it what is lost without it.
+enum class Purpose {
+  entries,   ///< all that there is to do
+  waking,    ///< waiters wake at once; without it they look once a lease
+  listing,   ///< ls, and del of a whole tag
+  failover,  ///< a primary that became a replica is noticed before it refuses a write
+};
+
+struct Trial {
+  RedisCommand command;
+  Purpose purpose = Purpose::entries;
+};
+
+/// Each command that is sent or that a script calls, on each kind of key that it is meant for. The
+/// names must outlive them.
+std::vector<Trial> trials(const RedisNames& names, const RedisAddress& address) {
+  std::vector<Trial> all{{{"TIME"}},
+                         {{"EXISTS", names.value}},
+                         {{"STRLEN", names.value}},
+                         {{"PTTL", names.value}},
+                         {{"TYPE", names.value}},
+                         {{"GET", names.value}},
+                         {{"SET", names.value, ""}},
+                         {{"PERSIST", names.value}},
+                         {{"GET", names.lock}},
+                         {{"SET", names.lock, "", "NX", "PX", "1"}},
+                         {{"PEXPIRE", names.lock, "1"}},
+                         {{"HGET", names.meta, "token"}},
+                         {{"HMGET", names.meta, "token"}},
+                         {{"HSET", names.meta, "token", ""}},
+                         {{"HSET", names.run, "part", ""}},
+                         {{"HDEL", names.run, "part"}},
+                         {{"HKEYS", names.run}},
+                         {{"SET", names.part, ""}},
+                         {{"RENAME", names.part, names.value}},
+                         {{"DEL", names.value}},
+                         {{"GET", names.files}},
+                         {{"SET", names.files_part, ""}},
+                         {{"RENAME", names.files_part, names.files}},
+                         {{"PERSIST", names.files}},
+                         {{"DEL", names.files}},
+                         {{"EVAL", "return 1", "8", names.value, names.lock, names.meta,
+                           names.files, names.run, names.part, names.files_part, names.mark}},
+                         {{"SUBSCRIBE", names.notif}, Purpose::waking},
+                         {{"SUBSCRIBE", names.fail}, Purpose::waking},
+                         {{"PUBLISH", names.notif, ""}, Purpose::waking},
+                         {{"PUBLISH", names.fail, ""}, Purpose::waking},
+                         {{"SCAN", "0"}, Purpose::listing}};
+  if (address.has_sentinels()) all.push_back({{"ROLE"}, Purpose::failover});
+  if (!address.is_cluster()) all.push_back({{"UNSUBSCRIBE"}, Purpose::waking});
+  if (address.is_cluster())
+    all.insert(all.end(), {{{"SSUBSCRIBE", names.fail}, Purpose::waking},
+                           {{"SPUBLISH", names.fail, ""}, Purpose::waking},
+                           {{"CLUSTER", "SLOTS"}},
+                           {{"CLUSTER", "MYID"}},
+                           {{"ASKING"}}});
+  return all;
+}
+
+/// As an ACL rule names its command.
+std::string name_of(const Trial& trial) {
+  auto name = std::string(trial.command.front().bytes);
+  if (name == "CLUSTER") name.append("|").append(trial.command.at(1).bytes);
+  return name;
+}
+
+/// Text put together of words.
+std::string joined(const std::set<std::string>& words, const std::string& between) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
+  return text;
+}
+
+/// "+get +set" for {"GET", "SET"}.
+std::string grants(const std::set<std::string>& commands) {
+  std::string text = commands.empty() ? "" : "+" + joined(commands, " +");
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+/// The patterns of the keys and of the channels of a tag's entries.
+RedisNames patterns_of(const std::string& tag) {
+  std::string pattern = glob_of(tag);
+  // No pattern of an ACL can hold a space, and who types one quotes with these.
+  for (char& c : pattern)
+    if (c == ' ' || c == '"' || c == '\'') c = '?';
+  return {{pattern, "*"}, Brace::no};
+}
+
+std::string key_grants(const std::string& tag) {
+  const RedisNames names = patterns_of(tag);
+  return fmt::format("~{} ~{} ~{} ~{} ~{} ~{}", names.value, names.lock, names.meta, names.files,
+                     names.run, names.part);
+}
+
+std::string channel_grants(const std::string& tag) {
+  const RedisNames names = patterns_of(tag);
+  return fmt::format("&{} &{}", names.notif, names.fail);
+}
+
+/// "t/lock:*" for the name "t/lock:x": it is not this entry's alone.
+std::string pattern_of(std::string_view name) {
+  return std::string(name.substr(0, name.find(':'))) + ":*";
+}
+
+/// What the server has said to the trials.
+class Verdict {
+ public:
+  Verdict(std::string user, std::string tag) : user_(std::move(user)), tag_(std::move(tag)) {}
+
+  void take(const Trial& trial, const RedisReply& reply);
+  void take_hello(const RedisReply& reply) { speaks_resp3_ = !reply.is_error(); }
+  [[nodiscard]] std::vector<Finding> findings() const;
+
+ private:
+  [[nodiscard]] std::string setuser(const std::string& what) const {
+    return fmt::format("let an administrator run: ACL SETUSER {} {}", user_, what);
+  }
+  [[nodiscard]] Finding commands() const;
+  [[nodiscard]] Finding keys() const;
+  [[nodiscard]] Finding channels() const;
+  [[nodiscard]] bool breaks_waiting() const {
+    return waking_.contains("UNSUBSCRIBE") && !waking_.contains("SUBSCRIBE");
+  }
+
+  std::string user_, tag_;
+  std::set<std::string> entries_, waking_, listing_, failover_;  // commands refused, by purpose
+  std::set<std::string> keys_, channels_;                        // the same of names
+  std::optional<Finding> fault_;                                 // what is no matter of rights
+  bool speaks_resp3_ = true;
+};
+
+void Verdict::take(const Trial& trial, const RedisReply& reply) {
+  if (!reply.is_error()) return;
+  const std::string_view error = *reply.error();
+  const std::string name = name_of(trial);
+  // Before 7.0 there are no sharded channels, and the others do as well.
+  const bool is_sharded = name == "SSUBSCRIBE" || name == "SPUBLISH";
+  if (is_sharded && error.find("unknown command") != std::string_view::npos) return;
+  if (error.find("NOPERM") == std::string_view::npos) {
+    if (!fault_) fault_ = fault(error, "writes");
+  } else if (trial.command.size() == 1 || error.find(" to run ") != std::string_view::npos) {
+    auto& refused = trial.purpose == Purpose::waking     ? waking_
+                    : trial.purpose == Purpose::listing  ? listing_
+                    : trial.purpose == Purpose::failover ? failover_
+                                                         : entries_;
+    refused.insert(name);
+  } else if (trial.purpose == Purpose::waking) {
+    channels_.insert(pattern_of(trial.command.at(1).bytes));
+  } else if (name != "EVAL" && name != "RENAME") {  // which do not say which one
+    keys_.insert(pattern_of(trial.command.at(1).bytes));
+  }
+}
+
+Finding Verdict::commands() const {
+  using enum Finding::Level;
+  std::set<std::string> refused = entries_;
+  if (breaks_waiting()) refused.insert("UNSUBSCRIBE");
+  if (!refused.empty())
+    return {fail, "commands", "refused: " + joined(refused, ", "), setuser(grants(refused))};
+  if (!listing_.empty())
+    return {advice, "commands", "SCAN is refused: ls, and del of a whole tag, do not work",
+            setuser(grants(listing_))};
+  if (!failover_.empty())
+    return {advice, "commands",
+            "ROLE is refused: waiters on a primary that became a replica may not notice",
+            setuser(grants(failover_))};
+  return {ok, "commands", "all that memolock needs may be run", ""};
+}
+
+Finding Verdict::channels() const {
+  using enum Finding::Level;
+  constexpr std::string_view so = "; waiters look once a lease instead of being woken";
+  if (!speaks_resp3_)
+    return {advice, "channels", fmt::format("HELLO 3 is refused{}", so),
+            "connect to the nodes themselves: what is between may know RESP2 alone"};
+  if (!waking_.empty())
+    return {advice, "channels", fmt::format("refused: {}{}", joined(waking_, ", "), so),
+            setuser(grants(waking_) + ' ' + channel_grants(tag_))};
+  if (!channels_.empty())
+    return {advice, "channels", fmt::format("no access to {}{}", joined(channels_, ", "), so),
+            setuser(channel_grants(tag_))};
+  return {ok, "channels", "waiters are woken by messages", ""};
+}
+
+Finding Verdict::keys() const {
+  using enum Finding::Level;
+  if (keys_.empty()) return {ok, "keys", "all of this tag's may be read and written", ""};
+  return {fail, "keys", "no access to " + joined(keys_, ", "), setuser(key_grants(tag_))};
+}
+
+std::vector<Finding> Verdict::findings() const {
+  std::vector<Finding> all{commands(), keys(), channels()};
+  if (fault_) all.push_back(*fault_);
+  return all;
+}
+
+RedisReply ask(RedisConnection& connection, const RedisCommand& command) {
+  connection.queue(command);
+  return connection.read_reply();
+}
+
+}  // namespace
+
+std::string least_acl_rule(const std::string& tag, const RedisAddress& address) {
+  const RedisNames names = names_at(address, {tag, "any"});
+  std::set<std::string> commands{"MULTI", "EXEC"};
+  if (address.database != 0) commands.insert("SELECT");
+  for (const Trial& trial : trials(names, address)) commands.insert(name_of(trial));
+  return fmt::format("resetkeys {} resetchannels {} nocommands {}", key_grants(tag),
+                     channel_grants(tag), grants(commands));
+}
+
+std::vector<Finding> examine_access(const RedisAddress& address, Nanoseconds timeout,
+                                    const Key& scratch) {
+  const RedisNames names = names_at(address, scratch);
+  Verdict verdict(address.user.empty() ? "default" : address.user, scratch.tag);
+  RedisConnection connection(address, timeout, {});
+  if (address.is_cluster()) {
+    verdict.take_hello(ask(connection, {"HELLO", "3"}));
+    (void)ask(connection, {"HELLO", "2"});
+  }
+  // Without a transaction to end, this is an error that does no harm.
+  RedisReply reply = ask(connection, {"EXEC"});
+  if (reply.is_error() && reply.error()->find("NOPERM") != std::string::npos)
+    verdict.take({{"EXEC"}}, reply);
+  reply = ask(connection, {"MULTI"});
+  // What follows would be done then, and not only tried.
+  if (reply.type() != RedisReply::Type::status)
+    return {{Finding::Level::fail, "commands",
+             std::string("without MULTI no other could be tried: ") +
+                 (reply.is_error() ? *reply.error() : misfit_in_words),
+             "allow the user what the ACL rule says"}};
+  const std::vector<Trial> all = trials(names, address);
+  for (const Trial& trial : all) connection.queue(trial.command);
+  for (const Trial& trial : all) verdict.take(trial, connection.read_reply());
+  return verdict.findings();
+}
+
+}  // namespace memolock

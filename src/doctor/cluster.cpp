@@ -1,0 +1,59 @@
+#include "src/doctor/cluster.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "src/entry/token.hpp"
+
+namespace memolock {
+
+std::vector<Finding> judge_slots(const SlotMap& map) {
+  using enum Finding::Level;
+  std::vector<Finding> findings;
+  if (const int missing = map.missing(); missing > 0) {
+    findings.push_back({fail, "cluster",
+                        fmt::format("{} of {} slots have no node", missing, slot_count),
+                        "see to the nodes that had them; redis-cli --cluster check tells which"});
+  } else {
+    findings.push_back(
+        {ok, "cluster", fmt::format("{} primaries have all slots", map.nodes().size()), ""});
+  }
+  if (const auto alone = map.without_replica(); !alone.empty())
+    findings.push_back({advice, "cluster", "without a replica: " + shown_hosts(alone),
+                        "give them one each: without it nobody takes their slots over"});
+  return findings;
+}
+
+Key scratch_at(const SlotMap& map, const RedisNode& node, const std::string& tag) {
+  for (;;) {
+    Key key{tag, std::string(scratch_prefix) + new_token()};
+    const RedisNode* const its = map.node_of(slot_of(RedisNames(key, Brace::yes).value));
+    if (its != nullptr && *its == node) return key;
+  }
+}
+
+std::vector<Finding> merged(const std::vector<NodeFindings>& nodes) {
+  std::vector<Finding> all;
+  const auto is_at = [](const NodeFindings& node, const Finding& finding) {
+    return std::find(node.findings.begin(), node.findings.end(), finding) != node.findings.end();
+  };
+  for (const NodeFindings& node : nodes)
+    for (const Finding& finding : node.findings) {
+      const bool is_common = std::all_of(nodes.begin(), nodes.end(), [&](const NodeFindings& each) {
+        return is_at(each, finding);
+      });
+      Finding shown = finding;
+      const std::string name = node.node.shown();
+      if (!is_common && !shown.words.starts_with(name)) shown.words = name + ": " + shown.words;
+      if (std::find(all.begin(), all.end(), shown) != all.end()) continue;
+      // Behind the last one about the same.
+      const auto last = std::find_if(all.rbegin(), all.rend(), [&](const Finding& one) {
+        return one.subject == shown.subject;
+      });
+      all.insert(last == all.rend() ? all.end() : last.base(), std::move(shown));
+    }
+  return all;
+}
+
+}  // namespace memolock

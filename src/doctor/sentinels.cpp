@@ -1,0 +1,69 @@
+#include "src/doctor/sentinels.hpp"
+
+#include <string>
+
+#include <fmt/format.h>
+
+#include "src/redis/connection.hpp"
+#include "src/redis/sentinel.hpp"
+#include "src/system/error.hpp"
+
+namespace memolock {
+namespace {
+
+using Level = Finding::Level;
+
+/// One sentinel's answers, judged; `master` is what those before it have named.
+Finding judge(const RedisAddress& service, const RedisAddress& sentinel, Nanoseconds timeout,
+              std::string& master) {
+  const std::string name = sentinel.shown();
+  RedisConnection connection(sentinel, timeout, {});
+  connection.queue({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", service.sentinels.master});
+  connection.queue({"SENTINEL", "CKQUORUM", service.sentinels.master});
+  const RedisReply address = connection.read_reply();
+  const RedisReply quorum = connection.read_reply();
+  if (address.is_error())
+    return {Level::advice, "sentinel", fmt::format("{}: {}", name, *address.error()),
+            "see that it is a sentinel, and that --sentinel-user may ask it"};
+  if (address.is_nil())
+    return {Level::advice, "sentinel",
+            fmt::format("{} knows no primary '{}'", name, service.sentinels.master),
+            "have it monitor that name, or leave it out of the URL"};
+  const auto [host, port] = address.array<2>();
+  const std::string says = host->text() + ':' + port->text();
+  if (master.empty()) master = says;
+  if (says != master)
+    return {Level::advice, "sentinel",
+            fmt::format("{} says that the primary is {}, others say {}", name, says, master),
+            "a failover may be going on; else see that all of them watch the same service"};
+  if (quorum.is_error())
+    return {Level::advice, "sentinel", fmt::format("{}: {}", name, *quorum.error()),
+            "without it no replica takes over when the primary fails"};
+  return {Level::ok, "sentinel", fmt::format("{} says that the primary is {}", name, says), ""};
+}
+
+}  // namespace
+
+std::vector<Finding> examine_sentinels(const RedisAddress& service, Nanoseconds timeout) {
+  std::vector<Finding> findings;
+  std::string master;
+  for (const auto& host : service.sentinels.hosts) {
+    const RedisAddress sentinel = sentinel_address(service, host);
+    try {
+      findings.push_back(read_from(fmt::format("the sentinel at {}", sentinel.shown()),
+                                   [&] { return judge(service, sentinel, timeout, master); }));
+    } catch (const Error& error) {
+      if (error.kind() != Error::Kind::store) throw;
+      const std::string words = of_sentinel(error.what());
+      const bool wants_login = words.find("NOAUTH") != std::string::npos ||
+                               words.find("WRONGPASS") != std::string::npos;
+      findings.push_back({Finding::Level::advice, "sentinel", words,
+                          wants_login ? "correct --sentinel-user, and --sentinel-password-file or "
+                                        "MEMOLOCK_SENTINEL_PASSWORD"
+                                      : "start it, or leave it out of the URL"});
+    }
+  }
+  return findings;
+}
+
+}  // namespace memolock

@@ -1,0 +1,382 @@
+#include "src/doctor/server.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "src/doctor/acl.hpp"
+#include "src/doctor/cluster.hpp"
+#include "src/doctor/redis_diagnosis.hpp"
+#include "src/doctor/sentinels.hpp"
+#include "src/entry/token.hpp"
+#include "src/redis/router.hpp"
+#include "src/redis/sentinel.hpp"
+#include "src/redis/session.hpp"
+#include "src/redis_store/entry.hpp"
+#include "src/redis_store/outcome.hpp"
+#include "src/store/foreign_lock.hpp"
+#include "src/system/error.hpp"
+#include "src/system/units.hpp"
+
+namespace memolock {
+namespace {
+
+using Level = Finding::Level;
+
+std::optional<uint64_t> number_in(std::string_view text) {
+  uint64_t number = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return std::nullopt;
+  return number;
+}
+
+/// The value of a line "NAME:VALUE" in an answer to INFO; empty when there is none.
+std::string value_in(std::string_view info, std::string_view name) {
+  const std::string start = fmt::format("\n{}:", name);
+  const size_t at = info.find(start);
+  if (at == std::string_view::npos) return "";
+  info.remove_prefix(at + start.size());
+  return std::string(info.substr(0, info.find_first_of("\r\n")));
+}
+
+/// Whether "MAJOR.MINOR…" is 6.2 or later.
+bool is_new_enough(std::string_view version) {
+  const auto major = number_in(version);
+  const size_t dot = version.find('.');
+  const auto minor = dot == std::string_view::npos ? 0 : number_in(version.substr(dot + 1));
+  return major && std::pair(*major, minor.value_or(0)) >= std::pair<uint64_t, uint64_t>(6, 2);
+}
+
+/// What an answer says, be it why it does not.
+std::string words_in(const RedisReply& answer) {
+  return answer.is_error() ? *answer.error() : answer.text();
+}
+
+class ServerExamination {
+ public:
+  /// `scratch` names an entry that nobody has, and that the server would have.
+  ServerExamination(const RedisSettings& settings, RedisAddress address, Key scratch,
+                    const Log& log)
+      : settings_(settings),
+        log_(log),
+        address_(std::move(address)),
+        scratch_(std::move(scratch)),
+        session_(address_, settings.timeout, {}, log) {
+    session_.limit_strings(settings.max_entry);
+  }
+
+  void run();
+  [[nodiscard]] std::vector<Finding> take_findings() { return std::move(findings_); }
+
+ private:
+  void add(Level level, std::string_view subject, std::string words, std::string remedy = "") {
+    findings_.push_back({level, std::string(subject), std::move(words), std::move(remedy)});
+  }
+  void examine();
+  bool greet();
+  void judge_wire();
+  void judge_version(const RedisReply& hello);
+  void judge_role();
+  void judge_times();
+  void judge_memory(const std::string& info);
+  void judge_clients(const std::string& info);
+  void judge_info();
+  void judge_access();
+  void take_a_lock();
+  void judge_locks();
+  void note_long_locks(RedisList names);
+
+  const RedisSettings& settings_;
+  const Log& log_;
+  RedisAddress address_;  // of the server itself
+  Key scratch_;
+  RedisSession session_;
+  std::map<std::string, std::string> hello_;  // what the server says of itself
+  std::vector<Finding> findings_;
+  std::vector<std::string> long_locks_;  // in words
+  std::string_view trying_ = "server";   // what an error is about
+};
+
+void ServerExamination::run() {
+  try {
+    if (!address_.is_direct()) {
+      findings_ = examine_sentinels(address_, settings_.timeout);
+      address_ = find_master(address_, settings_.timeout, {}, log_);
+    }
+    session_.about_server([&] { examine(); });
+  } catch (const Error& error) {
+    if (error.kind() != Error::Kind::store) throw;
+    findings_.push_back(fault(error.what(), trying_));
+  }
+}
+
+void ServerExamination::examine() {
+  if (!greet()) return;
+  judge_role();
+  judge_times();
+  judge_info();
+  judge_access();
+  judge_locks();
+}
+
+/// Whether the server lets itself be talked to. HELLO needs no permission, and is answered by a
+/// server that is loading, too.
+bool ServerExamination::greet() {
+  const RedisReply hello = session_.ask({{"HELLO", "2"}}).next();
+  if (hello.is_error()) {
+    // Of others that do not know the command, INFO may say more.
+    if (auto known = known_fault(*hello.error(), "server")) {
+      findings_.push_back(std::move(*known));
+      return false;
+    }
+  }
+  if (!hello.is_error())
+    for (const auto& [name, value] : hello.pairs())
+      if (value->has_text()) hello_[name->text()] = value->text();
+  add(Level::ok, "server", address_.shown() + " answers");
+  add(Level::ok, "login", "as the user " + (address_.user.empty() ? "default" : address_.user));
+  judge_wire();
+  judge_version(hello);
+  return true;
+}
+
+void ServerExamination::judge_wire() {
+  const std::string& host = address_.host;
+  if (address_.use_tls) return add(Level::ok, "tls", "the server's certificate is valid");
+  if (host.empty() || host == "localhost" || host == "::1" || host.starts_with("127."))
+    return add(Level::ok, "tls", "not needed within a machine");
+  add(Level::advice, "tls", "passwords and outputs pass the network as they are",
+      "unless nobody can listen there, have the server speak TLS and write rediss://");
+}
+
+void ServerExamination::judge_version(const RedisReply& hello) {
+  std::string version = hello_["version"];
+  std::string name = hello_["server"];
+  if (version.empty()) {
+    const std::string info = words_in(session_.ask({{"INFO", "server"}}).next());
+    // Valkey tells the version of Redis that it is compatible with, too.
+    version = value_in(info, "valkey_version");
+    name = version.empty() ? "redis" : "valkey";
+    if (version.empty()) version = value_in(info, "redis_version");
+  }
+  if (version.empty())
+    return add(Level::advice, "version",
+               "the server does not tell: " + (hello.is_error() ? *hello.error() : ""),
+               "make sure that it is Redis 6.2 or later, or Valkey");
+  if (!name.empty() && name[0] >= 'a' && name[0] <= 'z')
+    name[0] = static_cast<char>(name[0] - 'a' + 'A');
+  const std::string words = name + ' ' + version;
+  if (is_new_enough(version)) return add(Level::ok, "version", words);
+  add(Level::fail, "version", words, "use Redis 6.2 or later, or Valkey");
+}
+
+void ServerExamination::judge_role() {
+  const std::string& role = hello_["role"];
+  if (role.empty()) return;
+  const std::string& mode = hello_["mode"];
+  if (mode == "sentinel") {
+    add(Level::fail, "role", "a Sentinel, which keeps no entries", "name the server it watches");
+  } else if (mode == "cluster" && !address_.is_cluster()) {
+    add(Level::fail, "role", "part of a cluster, which would scatter the keys of an entry",
+        "write redis+cluster:// or rediss+cluster://");
+  } else if (role == "master") {
+    add(Level::ok, "role", "primary");
+  } else {
+    add(Level::fail, "role", role + ", where what is written is lost", "name the primary");
+  }
+}
+
+/// The way there and back, and the server's clock, by the quickest of several answers.
+void ServerExamination::judge_times() {
+  constexpr Nanoseconds slow = std::chrono::milliseconds(100);
+  constexpr Nanoseconds skewed = std::chrono::seconds(1);
+  Nanoseconds trip = forever;
+  Nanoseconds ahead{0};
+  std::string refusal;
+  for (int i = 0; i < 3; ++i) {
+    const Nanoseconds before = boot_now();
+    const RedisReply time = session_.ask({{"TIME"}}).next();
+    const Nanoseconds passed = boot_now() - before;
+    const Nanoseconds now = wall_now();
+    if (time.is_error()) refusal = *time.error();
+    if (passed >= trip) continue;
+    trip = passed;
+    if (refusal.empty()) ahead = session_.set_clock(time) - (now - passed / 2);
+  }
+  const std::string length = fmt::format("{:.2f}ms", static_cast<double>(trip.count()) / 1e6);
+  if (trip < slow) {
+    add(Level::ok, "round trip", length);
+  } else {
+    add(Level::advice, "round trip", length + ", which each hit takes",
+        "use a server that is nearer, or look for what slows it down");
+  }
+  if (!refusal.empty())
+    return add(Level::advice, "clock", "the server does not tell: " + refusal,
+               "allow the user what the ACL rule says");
+  const Nanoseconds apart = ahead < Nanoseconds(0) ? -ahead : ahead;
+  if (apart < skewed) return add(Level::ok, "clock", "the same as here");
+  add(Level::advice, "clock",
+      fmt::format("the server's is {} {} this machine's", format_duration(apart),
+                  ahead > Nanoseconds(0) ? "ahead of" : "behind"),
+      "all times of entries are the server's; set the clock that is wrong");
+}
+
+void ServerExamination::judge_info() {
+  RedisAnswers answers = session_.ask({{"INFO", "memory"}, {"INFO", "clients"}});
+  judge_memory(words_in(answers.next()));
+  judge_clients(words_in(answers.next()));
+}
+
+void ServerExamination::judge_memory(const std::string& info) {
+  const auto used = number_in(value_in(info, "used_memory"));
+  const auto most = number_in(value_in(info, "maxmemory"));
+  const std::string policy = value_in(info, "maxmemory_policy");
+  if (!used || !most || policy.empty())
+    return add(
+        Level::advice, "memory", "the server does not tell: " + info.substr(0, 200),
+        "make sure that it has memory to spare, and that its maxmemory-policy is noeviction");
+  if (*most == 0) {
+    add(Level::ok, "memory", format_size(*used) + " in use, no limit");
+    return add(Level::ok, "eviction", "none without a limit");
+  }
+  const std::string words = fmt::format("{} of {} in use", format_size(*used), format_size(*most));
+  const bool evicts = policy != "noeviction";
+  if (evicts || *used < *most - *most / 10) {
+    add(Level::ok, "memory", words);
+  } else {
+    add(Level::advice, "memory", words + "; when it is full, nothing can be stored",
+        "raise maxmemory, or have fewer or smaller entries, or shorter ttls");
+  }
+  if (!evicts) return add(Level::ok, "eviction", policy);
+  add(Level::advice, "eviction", policy + " may drop locks and entries that are needed",
+      "set maxmemory-policy to noeviction, on a server for memolock alone");
+}
+
+void ServerExamination::judge_clients(const std::string& info) {
+  const auto now = number_in(value_in(info, "connected_clients"));
+  const auto most = number_in(value_in(info, "maxclients"));
+  if (!now || !most) return;  // not all servers tell, and it is little that is not known
+  const std::string words = fmt::format("{} of {} connections in use", *now, *most);
+  if (*now < *most - *most / 10) return add(Level::ok, "clients", words);
+  add(Level::advice, "clients", words, "raise maxclients there: each waiter has one");
+}
+
+void ServerExamination::judge_access() {
+  const auto is_fail = [](const Finding& finding) { return finding.level == Level::fail; };
+  const auto found = examine_access(address_, settings_.timeout, scratch_);
+  findings_.insert(findings_.end(), found.begin(), found.end());
+  if (std::none_of(found.begin(), found.end(), is_fail)) take_a_lock();
+}
+
+/// Does what a run does first and last.
+void ServerExamination::take_a_lock() {
+  trying_ = "writes";
+  const RedisNames names = session_.names(scratch_);
+  const std::string token = new_token({this_process(), wall_now(), Keeper::holder});
+  const RedisReply taken = session_.run_script(redis_scripts::acquire, names, {token, "1000"});
+  let_redis_lock_go(session_, scratch_, token);
+  (void)taken.array<6>();
+  add(Level::ok, "writes", "a lock was taken and released");
+}
+
+/// Looks for locks of the tag that nobody would outlast, among the first of the server's keys: as
+/// many as can be looked at in a second.
+void ServerExamination::judge_locks() {
+  constexpr int keys_in_round = 1000;  // at least, but in the last
+  constexpr int most_rounds = 300;
+  trying_ = "locks";
+  const std::string pattern = RedisNames({glob_of(scratch_.tag), "*"}, Brace::no).lock;
+  const std::string count = std::to_string(keys_in_round);
+  const Nanoseconds end = after(boot_now(), std::chrono::seconds(1));
+  std::string cursor = "0";
+  int rounds = 0;
+  do {
+    const RedisReply reply = session_.ask({{"SCAN", cursor, "MATCH", pattern, "COUNT", count}})
+                                 .next();
+    if (reply.is_error()) return;  // which has been said of the commands
+    const auto [next, names] = reply.array<2>();
+    note_long_locks(names->list());
+    cursor = next->text();
+    ++rounds;
+  } while (cursor != "0" && rounds < most_rounds && boot_now() < end);
+  if (long_locks_.empty()) {
+    const std::string where = cursor == "0" ? ""
+                                            : fmt::format(" among the first {} keys or so",
+                                                          rounds * keys_in_round);
+    return add(Level::ok, "locks", fmt::format("none of another program{} outlasts a day", where));
+  }
+  const size_t others = long_locks_.size() - 1;
+  add(Level::advice, "locks",
+      long_locks_.front() + (others == 0 ? "" : fmt::format(", and {} more are", others)),
+      long_lock_remedy);
+}
+
+void ServerExamination::note_long_locks(RedisList names) {
+  const Brace brace = address_.is_cluster() ? Brace::yes : Brace::no;
+  std::vector<RedisCommand> commands;
+  std::vector<Key> keys;
+  for (const RedisReply& name : names) {
+    if (name.string().file) continue;  // longer than any of ours
+    auto key = key_of_redis_name(name.text(), brace);
+    if (!key) continue;
+    commands.push_back({"GET", name.text()});
+    commands.push_back({"PTTL", name.text()});
+    keys.push_back(std::move(*key));
+  }
+  if (commands.empty()) return;
+  RedisAnswers answers = session_.pipeline(commands);
+  for (const Key& key : keys) {
+    const RedisReply lock = answers.next();
+    const Nanoseconds left = lifetime(life_in(answers.next()));
+    if (lock.is_error()) continue;
+    const std::string holder = holder_in(lock);
+    if (!holder.empty() && run_of_token(key, holder).foreign && outlasts_waiting(left))
+      long_locks_.push_back(long_lock_in_words(key, left));
+  }
+}
+
+std::vector<Finding> examine_one(const RedisSettings& settings, const RedisAddress& address,
+                                 const Key& scratch, const Log& log) {
+  ServerExamination examination(settings, address, scratch, log);
+  examination.run();
+  return examination.take_findings();
+}
+
+std::vector<Finding> examine_cluster(const RedisSettings& settings, const std::string& tag,
+                                     const Log& log) {
+  RedisRouter router(settings.address, settings.timeout, log);
+  try {
+    const SlotMap& map = router.ask_for_slots({});
+    std::vector<NodeFindings> nodes;
+    for (const RedisNode& node : map.nodes())
+      nodes.push_back({node.host, examine_one(settings, settings.address.at(node.host),
+                                              scratch_at(map, node, tag), log)});
+    std::vector<Finding> all = judge_slots(map);
+    for (Finding& finding : merged(nodes)) all.push_back(std::move(finding));
+    return all;
+  } catch (const Error& error) {
+    if (error.kind() != Error::Kind::store) throw;
+    return {fault(error.what(), "cluster")};
+  }
+}
+
+}  // namespace
+
+Examination examine_server(const RedisSettings& settings, const std::string& tag, const Log& log) {
+  const RedisAddress& address = settings.address;
+  Examination examination{{}, least_acl_rule(tag, address)};
+  if (address.is_cluster()) {
+    examination.findings = examine_cluster(settings, tag, log);
+  } else {
+    const Key scratch{tag, std::string(scratch_prefix) + new_token()};
+    examination.findings = examine_one(settings, address, scratch, log);
+  }
+  return examination;
+}
+
+}  // namespace memolock

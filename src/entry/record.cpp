@@ -1,0 +1,273 @@
+#include "src/entry/record.hpp"
+
+#define XXH_INLINE_ALL
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include "src/system/units.hpp"
+
+namespace memolock {
+namespace {
+
+constexpr std::string_view magic = "memolock";
+constexpr uint8_t version = 2;
+
+// Offsets in the fixed part.
+constexpr size_t at_version = 8;
+constexpr size_t at_fate = 9;
+constexpr size_t at_end = 10;
+static_assert(forgotten_offset == 11);
+constexpr size_t at_status = 12;
+constexpr size_t at_flags = 14;
+constexpr size_t at_troubles = 16;
+constexpr size_t at_names_size = 20;
+constexpr size_t at_begun = 24;
+constexpr size_t at_ended = 32;
+constexpr size_t at_run_time = 40;
+constexpr size_t at_ttl = 48;
+constexpr size_t at_stale = 56;
+constexpr size_t at_retained = 64;
+constexpr size_t at_out_size = 72;
+constexpr size_t at_err_size = 80;
+constexpr size_t at_out_hash = 88;
+constexpr size_t at_err_hash = 96;
+constexpr size_t at_files_size = 104;
+constexpr size_t at_files_hash = 112;
+constexpr size_t at_token = 120;
+constexpr size_t token_size = 32;
+constexpr size_t at_pid = at_token + token_size;
+constexpr size_t at_head_hash = at_pid +
+                                8;  // of everything before the payload, last in the fixed part
+static_assert(at_head_hash + 8 == fixed_part_size);
+
+constexpr uint16_t flag_ttl_by_command = 1;
+constexpr uint16_t flag_kept_by_others = 2;
+constexpr uint16_t flag_stale_by_command = 4;
+// A command line is bounded by the kernel (2 MiB by default, 6 MiB at the most); tag, id and host
+// add little.
+constexpr uint32_t largest_names = 8U << 20;
+
+template <typename Integer>
+void put(std::string& to, size_t at, Integer value) {
+  for (size_t i = 0; i < sizeof(Integer); ++i)
+    to[at + i] = static_cast<char>(
+        static_cast<unsigned char>(static_cast<uint64_t>(value) >> (8 * i)));
+}
+
+template <typename Integer>
+Integer take(std::string_view from, size_t at) {
+  uint64_t value = 0;
+  for (size_t i = 0; i < sizeof(Integer); ++i)
+    value |= static_cast<uint64_t>(static_cast<unsigned char>(from[at + i])) << (8 * i);
+  return static_cast<Integer>(value);
+}
+
+void put_word(std::string& to, std::string_view word) {
+  const size_t at = to.size();
+  to.resize(at + 4);
+  put(to, at, static_cast<uint32_t>(word.size()));
+  to += word;
+}
+
+/// Takes the words of the names part off its front; after a fault every word is empty and `sound`
+/// is false.
+class Words {
+ public:
+  explicit Words(std::string_view bytes) : rest_(bytes) {}
+
+  std::string next() {
+    if (rest_.size() < 4) return fail();
+    const auto size = take<uint32_t>(rest_, 0);
+    if (rest_.size() - 4 < size) return fail();
+    std::string word(rest_.substr(4, size));
+    rest_.remove_prefix(4 + size);
+    return word;
+  }
+  [[nodiscard]] bool more() const { return !rest_.empty(); }
+  [[nodiscard]] bool sound() const { return sound_; }
+
+ private:
+  std::string fail() {
+    sound_ = false;
+    rest_ = {};
+    return {};
+  }
+
+  std::string_view rest_;
+  bool sound_ = true;
+};
+
+/// The hash of fixed part and names; the forgotten byte counts as 0.
+uint64_t head_hash(std::string_view head) {
+  XXH3_state_t state;
+  XXH3_64bits_reset(&state);
+  const auto add = [&](std::string_view part) {
+    XXH3_64bits_update(&state, part.data(), part.size());
+  };
+  add(head.substr(0, forgotten_offset));
+  add(std::string_view("\0", 1));
+  add(head.substr(forgotten_offset + 1, at_head_hash - forgotten_offset - 1));
+  add(head.substr(fixed_part_size));
+  return XXH3_64bits_digest(&state);
+}
+
+uint16_t flags_of(const Record& record) {
+  unsigned flags = 0;
+  if (record.ttl_by_command) flags |= flag_ttl_by_command;
+  if (record.keeper == Keeper::others) flags |= flag_kept_by_others;
+  if (record.stale_by_command) flags |= flag_stale_by_command;
+  return static_cast<uint16_t>(flags);
+}
+
+Nanoseconds take_time(std::string_view from, size_t at) {
+  return Nanoseconds(take<int64_t>(from, at));
+}
+
+}  // namespace
+
+std::string_view kept_in_words(Fate fate) {
+  if (fate == Fate::failed) return "the stored failure";
+  if (fate == Fate::marked) return "the mark of once";
+  return fate == Fate::kept ? "the stored entry" : "the result of the run";
+}
+
+struct Checksum::State : XXH3_state_t {};
+
+std::string too_large_in_words(uint64_t most) {
+  return fmt::format("the entry is larger than --max-entry ({}); treated as a miss",
+                     format_size(most));
+}
+
+Checksum::Checksum() : state_(new State) { XXH3_64bits_reset(state_); }
+Checksum::~Checksum() { delete state_; }
+Checksum::Checksum(Checksum&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+Checksum& Checksum::operator=(Checksum&& other) noexcept {
+  std::swap(state_, other.state_);
+  return *this;
+}
+void Checksum::add(std::string_view bytes) {
+  XXH3_64bits_update(state_, bytes.data(), bytes.size());
+}
+uint64_t Checksum::value() const { return XXH3_64bits_digest(state_); }
+
+uint64_t checksum(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+
+std::string in_one_text(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += word + '\0';
+  return text;
+}
+
+std::vector<std::string> words_in(std::string_view text) {
+  std::vector<std::string> words;
+  for (size_t end = 0; (end = text.find('\0')) != std::string_view::npos;) {
+    words.emplace_back(text.substr(0, end));
+    text.remove_prefix(end + 1);
+  }
+  return words;
+}
+
+std::string encode(const Record& record) {
+  std::string head(fixed_part_size, '\0');
+  put_word(head, record.key.tag);
+  put_word(head, record.key.id);
+  put_word(head, record.holder.host);
+  put_word(head, in_one_text(record.artifacts));
+  for (const std::string& word : record.command) put_word(head, word);
+
+  head.replace(0, magic.size(), magic);
+  put(head, at_version, version);
+  put(head, at_fate, static_cast<uint8_t>(record.fate));
+  put(head, at_end, static_cast<uint8_t>(record.end));
+  put(head, at_status, static_cast<uint16_t>(record.status));
+  put(head, at_flags, flags_of(record));
+  put(head, at_troubles, record.troubles);
+  put(head, at_names_size, static_cast<uint32_t>(head.size() - fixed_part_size));
+  put(head, at_begun, record.begun.count());
+  put(head, at_ended, record.ended.count());
+  put(head, at_run_time, record.run_time.count());
+  put(head, at_ttl, record.ttl.count());
+  put(head, at_stale, record.stale.count());
+  put(head, at_retained, record.retained.count());
+  put(head, at_out_size, record.out_size);
+  put(head, at_err_size, record.err_size);
+  put(head, at_out_hash, record.out_hash);
+  put(head, at_err_hash, record.err_hash);
+  put(head, at_files_size, record.files_size);
+  put(head, at_files_hash, record.files_hash);
+  head.replace(at_token, token_size, record.token);
+  put(head, at_pid, record.holder.pid);
+  put(head, at_head_hash, head_hash(head));
+  return head;
+}
+
+bool has_magic(std::string_view bytes) { return bytes.starts_with(magic); }
+
+std::optional<uint64_t> payload_offset(std::string_view bytes) {
+  if (bytes.size() < fixed_part_size || !has_magic(bytes)) return std::nullopt;
+  if (take<uint8_t>(bytes, at_version) != version) return std::nullopt;
+  const auto names_size = take<uint32_t>(bytes, at_names_size);
+  if (names_size > largest_names) return std::nullopt;
+  return fixed_part_size + names_size;
+}
+
+std::optional<Record> decode(std::string_view bytes) {
+  const auto head_size = payload_offset(bytes);
+  if (!head_size || bytes.size() < *head_size) return std::nullopt;
+  const std::string_view head = bytes.substr(0, *head_size);
+  if (take<uint64_t>(head, at_head_hash) != head_hash(head)) return std::nullopt;
+
+  Record record;
+  const auto fate = take<uint8_t>(head, at_fate);
+  const auto end = take<uint8_t>(head, at_end);
+  if (fate > static_cast<uint8_t>(Fate::marked) || end > static_cast<uint8_t>(End::timed_out))
+    return std::nullopt;
+  record.fate = static_cast<Fate>(fate);
+  record.end = static_cast<End>(end);
+  record.status = take<uint16_t>(head, at_status);
+  const auto flags = take<uint16_t>(head, at_flags);
+  record.ttl_by_command = (flags & flag_ttl_by_command) != 0;
+  record.stale_by_command = (flags & flag_stale_by_command) != 0;
+  if ((flags & flag_kept_by_others) != 0) record.keeper = Keeper::others;
+  record.troubles = take<uint32_t>(head, at_troubles);
+  record.begun = take_time(head, at_begun);
+  record.ended = take_time(head, at_ended);
+  record.run_time = take_time(head, at_run_time);
+  record.ttl = take_time(head, at_ttl);
+  record.stale = take_time(head, at_stale);
+  record.retained = take_time(head, at_retained);
+  record.out_size = take<uint64_t>(head, at_out_size);
+  record.err_size = take<uint64_t>(head, at_err_size);
+  record.out_hash = take<uint64_t>(head, at_out_hash);
+  record.err_hash = take<uint64_t>(head, at_err_hash);
+  record.files_size = take<uint64_t>(head, at_files_size);
+  record.files_hash = take<uint64_t>(head, at_files_hash);
+  record.token = head.substr(at_token, token_size);
+  // It becomes part of the names of files.
+  if (record.token.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
+    return std::nullopt;
+  record.holder.pid = take<int64_t>(head, at_pid);
+
+  if (std::min({record.begun, record.ended, record.run_time, record.ttl, record.stale,
+                record.retained}) < Nanoseconds(0))
+    return std::nullopt;
+
+  // No file is that large, and sums of sizes below stay clear of the end of the type.
+  constexpr uint64_t absurd = 1ULL << 60;
+  if (std::max({record.out_size, record.err_size, record.files_size}) > absurd) return std::nullopt;
+
+  Words words(head.substr(fixed_part_size));
+  record.key.tag = words.next();
+  record.key.id = words.next();
+  record.holder.host = words.next();
+  record.artifacts = words_in(words.next());
+  while (words.more()) record.command.push_back(words.next());
+  if (!words.sound()) return std::nullopt;
+  return record;
+}
+
+}  // namespace memolock

@@ -1,0 +1,92 @@
+#include "src/entry/spool.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+
+#include <fmt/format.h>
+
+#include "src/system/anonymous_file.hpp"
+#include "src/system/error.hpp"
+#include "src/system/units.hpp"
+
+namespace memolock {
+Spool::Spool(Descriptor file, uint64_t base, int folder) : folder_(folder) {
+  part(Stream::out).file = std::move(file);
+  part(Stream::out).base = base;
+}
+
+bool Spool::fits(uint64_t size, bool with_files) noexcept {
+  if (size <= limit_) return true;
+  refuse(with_files ? Refusal::too_large_with_artifacts : Refusal::too_large, 0);
+  return false;
+}
+
+bool Spool::has_room_for_files(uint64_t unpacked) noexcept {
+  const uint64_t beside = size(Stream::out) + size(Stream::err);
+  return fits(unpacked > UINT64_MAX - beside ? UINT64_MAX : beside + unpacked, true);
+}
+
+bool Spool::append(Stream stream, std::string_view bytes) noexcept {
+  if (refusal_ != Refusal::none) return false;
+  const uint64_t all = size(Stream::out) + size(Stream::err) + size(Stream::files) + bytes.size();
+  if (!fits(all, stream == Stream::files)) return false;
+  Part& to = part(stream);
+  if (!to.file) to.file = make_file();
+  const int error = to.file ? write_all_at(to.file.get(), bytes, to.base + to.size) : errno;
+  if (error != 0) {
+    refuse(Refusal::unwritable, error);
+    return false;
+  }
+  to.size += bytes.size();
+  to.hash.add(bytes);
+  return true;
+}
+
+void Spool::refuse(Refusal why, int error) noexcept {
+  if (refusal_ != Refusal::none) return;
+  refusal_ = why;
+  error_ = error;
+}
+
+/// Empty, with errno set, when it cannot.
+Descriptor Spool::make_file() const noexcept {
+  Descriptor file;
+  const auto failure = failure_of(
+      [&] { file = folder_ < 0 ? temporary_file() : nameless_file(folder_); });
+  if (failure) errno = ENOMEM;
+  return file;
+}
+
+std::string Spool::fault() const {
+  switch (refusal_) {
+    case Refusal::none:
+      break;
+    case Refusal::too_large:
+      return fmt::format("the output is larger than --max-entry ({})", format_size(limit_));
+    case Refusal::too_large_with_artifacts:
+      return fmt::format("the output and the artifacts are larger than --max-entry ({})",
+                         format_size(limit_));
+    case Refusal::unwritable:
+      return (folder_ < 0 ? "cannot write to a temporary file in TMPDIR or /tmp: "
+                          : "cannot write to the store: ") +
+             error_text(error_);
+    case Refusal::unreadable:
+      return "cannot read the command's output: " + error_text(error_);
+  }
+  return "";
+}
+
+void Spool::join() {
+  const Part& out = part(Stream::out);
+  if (lseek(out.file.get(), static_cast<off_t>(out.base + out.size), SEEK_SET) < 0)
+    throw system_error("cannot write to the store", errno);
+  for (const Stream stream : {Stream::err, Stream::files}) {
+    const Part& from = part(stream);
+    if (from.size == 0) continue;
+    if (const int error = copy_range(from.file.get(), from.base, from.size, out.file.get()))
+      throw system_error("cannot write to the store", error);
+  }
+}
+
+}  // namespace memolock

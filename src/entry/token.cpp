@@ -1,0 +1,123 @@
+#include "src/entry/token.hpp"
+
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <climits>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "src/system/error.hpp"
+#include "src/system/percent.hpp"
+
+namespace memolock {
+namespace {
+
+constexpr std::string_view external = "-external";
+
+/// Reads the number behind the `mark` at `at`.
+bool take_number(std::string_view text, size_t at, char mark, int64_t& number) {
+  if (text[at] != mark) return false;
+  const char* const end = text.data() + text.size();
+  return std::from_chars(text.data() + at + 1, end, number).ec == std::errc();
+}
+
+/// Nothing where `count` is out of range.
+std::optional<Nanoseconds> from_milliseconds(int64_t count) {
+  constexpr int64_t most = std::chrono::duration_cast<std::chrono::milliseconds>(forever).count();
+  if (count < 0 || count > most) return std::nullopt;
+  return std::chrono::milliseconds(count);
+}
+
+/// The lease behind the PID; nothing where a token has none.
+std::optional<Nanoseconds> take_lease(std::string_view text) {
+  const size_t at = text.rfind('-');
+  int64_t milliseconds = 0;
+  if (at == std::string_view::npos || !take_number(text, at, '-', milliseconds) ||
+      milliseconds == 0)
+    return std::nullopt;
+  return from_milliseconds(milliseconds);
+}
+
+}  // namespace
+
+Holder this_process() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  const bool known = gethostname(name.data(), name.size() - 1) == 0;
+  return {known ? name.data() : "", getpid()};
+}
+
+std::string new_token() {
+  std::array<unsigned char, 16> bytes{};
+  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+    throw system_error("cannot get random bytes", errno);
+  return hex(bytes.data(), bytes.size());
+}
+
+std::string new_token(const TokenParts& parts) {
+  const auto count = [](Nanoseconds time) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
+  };
+  const std::string lease = parts.lease ? fmt::format("-{}", count(*parts.lease)) : "";
+  return fmt::format("{}-{}-{}{}{}@{}", new_token(), count(parts.begun), parts.holder.pid, lease,
+                     parts.keeper == Keeper::others ? external : "",
+                     percent_escape(parts.holder.host));
+}
+
+std::optional<TokenParts> parse_token(std::string_view token) {
+  constexpr size_t secret = 32;
+  TokenParts parts;
+  int64_t milliseconds = 0;
+  if (token.size() <= secret || !take_number(token, secret, '-', milliseconds)) return std::nullopt;
+  const size_t pid = token.find('-', secret + 1);
+  if (pid == std::string_view::npos || !take_number(token, pid, '-', parts.holder.pid))
+    return std::nullopt;
+  const size_t host = token.find('@', pid);
+  if (host == std::string_view::npos) return std::nullopt;
+  std::string_view rest = token.substr(pid + 1, host - pid - 1);
+  if (rest.ends_with(external)) {
+    parts.keeper = Keeper::others;
+    rest.remove_suffix(external.size());
+  }
+  parts.lease = take_lease(rest);
+  auto name = percent_unescape(token.substr(host + 1));
+  if (!name) return std::nullopt;
+  parts.holder.host = std::move(*name);
+  const auto begun = from_milliseconds(milliseconds);
+  if (!begun) return std::nullopt;
+  parts.begun = *begun;
+  return parts;
+}
+
+std::vector<HeldLock> parse_held(std::string_view text) {
+  std::vector<HeldLock> held;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(word.size() + 1, text.size()));
+    const size_t colon = word.find(':');
+    const size_t equals = word.find('=');
+    if (colon == std::string_view::npos || equals == std::string_view::npos || equals < colon)
+      continue;
+    auto tag = percent_unescape(word.substr(0, colon));
+    auto id = percent_unescape(word.substr(colon + 1, equals - colon - 1));
+    if (tag && id)
+      held.push_back({{std::move(*tag), std::move(*id)}, std::string(word.substr(equals + 1))});
+  }
+  return held;
+}
+
+std::string format_held(const std::vector<HeldLock>& held) {
+  std::string text;
+  for (const HeldLock& lock : held) {
+    if (!text.empty()) text += ' ';
+    text += percent_escape(lock.key.tag) + ':' + percent_escape(lock.key.id) + '=' + lock.token;
+  }
+  return text;
+}
+
+}  // namespace memolock

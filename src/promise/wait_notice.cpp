@@ -1,0 +1,125 @@
+#include "src/promise/wait_notice.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "src/entry/key.hpp"
+#include "src/system/units.hpp"
+
+namespace memolock {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+// A shorter wait is over before anybody has read the line.
+constexpr milliseconds terminal_delay(500);
+constexpr seconds terminal_period(1);
+// Many a CI system stops what has been silent for 10 minutes.
+constexpr seconds log_delay(60);
+// Longer than most commands take: it may be a deadlock.
+constexpr seconds advice_delay(60);
+constexpr minutes log_period(5);
+
+}  // namespace
+
+Woken WaitNotice::sleep(Watch& watch, Nanoseconds now, std::optional<Nanoseconds> last_run_time,
+                        Nanoseconds deadline, int interrupt) {
+  log_.info("{}: waiting for {}", key_.shown(), run_in_words(watch.run(), now));
+  begin(watch.run(), now, last_run_time);
+  Woken woken = watch.wait(deadline, interrupt, *this);
+  end();
+  return woken;
+}
+
+void WaitNotice::see(const Watch* watch) {
+  is_seen_ = watch != nullptr;
+  if (is_seen_ && log_.says(Level::warn)) run_ = watch->run();
+}
+
+std::string WaitNotice::awaited() const {
+  if (!is_seen_) return "an unknown process";
+  const bool is_promise = !run_.foreign && run_.keeper == Keeper::others;
+  return (is_promise ? "the promise of " : "") + holder_in_words(run_);
+}
+
+bool WaitNotice::pause(Backoff& backoff, int interrupt) {
+  is_seen_ = false;
+  const Nanoseconds now = boot_now();
+  since_ = std::min(since_, now);
+  if (unseen_due_ == forever) unseen_due_ = now + log_delay;
+  if (now >= unseen_due_) {
+    log_.warn("still waiting for {}: locked by an unknown process{}", key_.shown(), advice(now));
+    unseen_due_ = now + log_period;
+  }
+  return backoff.pause(interrupt);
+}
+
+void WaitNotice::begin(const Record& run, Nanoseconds now,
+                       std::optional<Nanoseconds> last_run_time) {
+  unseen_due_ = forever;
+  is_seen_ = true;
+  if (!log_.says(Level::warn)) return;
+  since_ = std::min(since_, boot_now());
+  run_ = run;
+  clock_offset_ = now - boot_now();
+  last_run_time_ = last_run_time;
+  if (LiveLine::is_possible(STDERR_FILENO)) {
+    line_.emplace(STDERR_FILENO);
+    due_ = boot_now() + terminal_delay;
+  } else if (due_ == forever) {
+    due_ = boot_now() + log_delay;
+  }
+}
+
+void WaitNotice::end() {
+  if (!line_) return;
+  line_.reset();
+  due_ = forever;
+}
+
+void WaitNotice::tell() {
+  const Nanoseconds now = boot_now();
+  if (now < due_) return;
+  if (line_) {
+    line_->show("memolock: " + bar(now) + text(now));
+    due_ = now + terminal_period;
+  } else {
+    log_.warn("still {}", text(now));
+    due_ = now + log_period;
+  }
+}
+
+std::string WaitNotice::text(Nanoseconds now) const {
+  std::string text = fmt::format("waiting for {}: {}", key_.shown(),
+                                 run_in_words(run_, now + clock_offset_));
+  if (last_run_time_)
+    text += fmt::format(", the last run took {}", format_duration(*last_run_time_));
+  return text.append(advice(now));
+}
+
+std::string_view WaitNotice::advice(Nanoseconds now) const {
+  const bool is_due = bounded_ == Bounded::no && now - since_ >= advice_delay;
+  return is_due ? " (use --wait to limit the wait)" : "";
+}
+
+/// How far the run is if it takes as long as the last one did.
+std::string WaitNotice::bar(Nanoseconds now) const {
+  constexpr int width = 10;
+  if (!last_run_time_ || *last_run_time_ < terminal_period) return "";
+  const auto share = std::chrono::duration<double>(now + clock_offset_ - run_.begun) /
+                     std::chrono::duration<double>(*last_run_time_);
+  const int done = static_cast<int>(std::clamp(share, 0.0, 1.0) * width);
+  return fmt::format("[{:#<{}}{:-<{}}] ", "", done, "", width - done);
+}
+
+std::string timeout_in_words(const Request& request, const WaitNotice& notice) {
+  return fmt::format("timed out after {} of waiting for {}", format_duration(*request.wait),
+                     notice.awaited());
+}
+
+}  // namespace memolock

@@ -1,0 +1,65 @@
+#include "src/promise/waiting.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "src/system/descriptor.hpp"
+#include "src/system/error.hpp"
+#include "src/system/units.hpp"
+
+namespace memolock {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// Without the tenths that would flicker.
+Nanoseconds rounded(Nanoseconds length) {
+  return length < seconds(1) ? length : std::chrono::floor<seconds>(length);
+}
+
+}  // namespace
+
+bool Backoff::pause(int interrupt) {
+  const Ready ready = await_readable(-1, interrupt, boot_now() + next_);
+  ++tries_;
+  next_ = std::min<Nanoseconds>(2 * next_, tries_ < 100 ? milliseconds(20) : milliseconds(100));
+  return ready != Ready::interrupted;
+}
+
+bool Backoff::is_long() const {
+  constexpr int many = 16;
+  return tries_ >= many;
+}
+
+Nanoseconds deadline_of(const Request& request) {
+  return request.wait ? after(request.asked, *request.wait) : forever;
+}
+
+std::string holder_in_words(const Record& run) {
+  if (run.foreign) return "another program";
+  return fmt::format("{}:{}", escape_controls(run.holder.host), run.holder.pid);
+}
+
+std::string run_in_words(const Record& run, Nanoseconds now) {
+  if (run.foreign) return holder_in_words(run);
+  const std::string since = format_duration(rounded(std::max(now - run.begun, Nanoseconds(0))));
+  return fmt::format("{}, {} {}", holder_in_words(run),
+                     run.keeper == Keeper::others ? "promised for" : "at work for", since);
+}
+
+bool is_inside(const Request& request, const Record& run) {
+  // Not by the key, which on a cluster may be spelled in two ways.
+  return std::any_of(request.held.begin(), request.held.end(), [&](const HeldLock& held) {
+    return !held.token.empty() && held.token == run.token;
+  });
+}
+
+void refuse_deadlock(const Request& request, const Record& run) {
+  if (is_inside(request, run))
+    throw usage_error("deadlock: this command runs inside the run of " + request.key.shown() +
+                      " that it would wait for");
+}
+
+}  // namespace memolock

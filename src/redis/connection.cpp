@@ -1,0 +1,144 @@
+#include "src/redis/connection.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "src/entry/key.hpp"
+
+namespace memolock {
+namespace {
+
+bool is_of_file(const RedisArgument& argument) { return argument.file >= 0; }
+
+}  // namespace
+
+RedisArgument RedisArgument::of_file(int file, uint64_t offset, uint64_t size) {
+  RedisArgument argument("");
+  argument.file = file;
+  argument.offset = offset;
+  argument.size = size;
+  return argument;
+}
+
+RedisConnection::RedisConnection(const RedisAddress& address, Nanoseconds timeout,
+                                 const Cutoff& cutoff)
+    : socket_(std::make_unique<RedisSocket>(address, timeout, cutoff)),
+      replies_(*socket_),
+      password_(address.password) {
+  log_in(address);
+}
+
+// ---- sending ----
+
+void RedisConnection::queue(std::span<const RedisArgument> command) {
+  if (unsent_.empty()) unsent_.emplace_back();
+  unsent_.back().bytes += fmt::format("*{}\r\n", command.size());
+  for (const RedisArgument& argument : command) {
+    const uint64_t size = is_of_file(argument) ? argument.size : argument.bytes.size();
+    unsent_.back().bytes += fmt::format("${}\r\n", size);
+    if (is_of_file(argument)) {
+      Piece& piece = unsent_.back();
+      piece.file = argument.file;
+      piece.offset = argument.offset;
+      piece.size = argument.size;
+      unsent_.emplace_back();
+    }
+    unsent_.back().bytes += argument.bytes;
+    unsent_.back().bytes += "\r\n";
+  }
+}
+
+uint64_t RedisConnection::size_of(std::span<const Piece> pieces) {
+  uint64_t size = 0;
+  for (const Piece& piece : pieces) size += piece.bytes.size() + piece.size;
+  return size;
+}
+
+void RedisConnection::flush() {
+  auto pieces = std::exchange(unsent_, {});
+  if (pieces.empty()) return;
+  const bool is_large = size_of(pieces) > 64U << 10;
+  if (logins_ > 0 && is_large) {
+    // Before the request, whose rate would not be known if it began in the middle.
+    std::string& front = pieces.front().bytes;
+    if (!socket_->send(front.substr(0, login_size_), RedisSocket::Then::nothing)) return;
+    front.erase(0, login_size_);
+    check_login();
+  }
+  // The login belongs to connecting; what is sent with it begins when that is done.
+  if (logins_ == 0) socket_->begin_request();
+  if (is_large) socket_->expect_upload();
+  for (const Piece& piece : pieces) {
+    const bool more = piece.file >= 0;
+    if (!socket_->send(piece.bytes, more ? RedisSocket::Then::more : RedisSocket::Then::nothing))
+      return;
+    if (more && !socket_->send_file(piece.file, piece.offset, piece.size)) return;
+  }
+}
+
+// ---- logging in ----
+
+void RedisConnection::log_in(const RedisAddress& address) {
+  if (!address.user.empty()) {
+    queue({"AUTH", address.user, address.password});
+  } else if (!address.password.empty()) {
+    queue({"AUTH", address.password});
+  }
+  if (!unsent_.empty()) ++logins_;
+  if (address.database != 0) {
+    const std::string database = std::to_string(address.database);
+    queue({"SELECT", database});
+    ++logins_;
+  }
+  if (logins_ > 0) login_size_ = unsent_.front().bytes.size();
+}
+
+/// A server that does not know AUTH quotes its arguments.
+void RedisConnection::check_login() {
+  if (logins_ == 0) return;
+  for (; logins_ > 0; --logins_) {
+    const RedisReply reply = replies_.next();
+    if (reply.type() == RedisReply::Type::status) continue;
+    if (!reply.is_error()) socket_->fail(misfit_in_words);
+    std::string text = *reply.error();
+    text.resize(std::min(text.find(", with args"), text.size()));
+    const std::string shown = escape_controls(password_);
+    for (size_t at = 0; !shown.empty();) {
+      at = text.find(shown, at);
+      if (at == std::string::npos) break;
+      text.replace(at, shown.size(), "***");
+      at += 3;
+    }
+    socket_->fail(text);
+  }
+  socket_->begin_request();
+}
+
+// ---- receiving ----
+
+RedisReply RedisConnection::read_reply() {
+  flush();
+  check_login();
+  return replies_.next();
+}
+
+bool RedisConnection::has_reply_buffered() const {
+  return replies_.has_begun() || socket_->has_pending();
+}
+
+Ready RedisConnection::await_reply(int interrupt, Nanoseconds deadline) {
+  flush();
+  while (!has_reply_buffered()) {
+    const Ready ready = await_readable(descriptor(), interrupt, deadline);
+    if (ready != Ready::readable) return ready;
+    // TLS has messages of its own, which are no reply
+    if (socket_->is_readable()) break;
+    if (boot_now() >= deadline) return Ready::timed_out;
+  }
+  socket_->begin_request();
+  return Ready::readable;
+}
+
+}  // namespace memolock

@@ -1,0 +1,375 @@
+#include "src/redis/reply.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <new>
+#include <optional>
+
+#include <fmt/format.h>
+#include <hiredis/read.h>
+
+#include "src/entry/key.hpp"
+#include "src/entry/record.hpp"
+#include "src/system/anonymous_file.hpp"
+#include "src/system/error.hpp"
+#include "src/system/units.hpp"
+
+namespace memolock {
+namespace {
+
+constexpr size_t buffer_size = 256U << 10;
+// A string up to here is in memory; also the longest line.
+constexpr size_t largest_text = 64U << 10;
+constexpr uint64_t largest_reply = 64U << 20;
+constexpr int deepest = 8;
+
+constexpr const char* malformed = "does not speak Redis's protocol";
+constexpr const char* too_large = "sent a reply that is too large";
+
+/// Nothing when it is anything else than decimal digits.
+std::optional<int64_t> whole_number(std::string_view digits) {
+  int64_t value = 0;
+  const char* const end = digits.data() + digits.size();
+  const auto [rest, error] = std::from_chars(digits.data(), end, value);
+  if (error != std::errc() || rest != end) return std::nullopt;
+  return value;
+}
+
+/// The number of a line such as "$12\r\n", at least -1; nothing when it is malformed.
+std::optional<int64_t> number_in(std::string_view line) {
+  const auto value = whole_number(line.substr(1, line.size() - 3));
+  return value >= -1 ? value : std::nullopt;
+}
+
+bool is_reply_type(char c) {
+  return std::string_view("+-:$*_%>").find(c) != std::string_view::npos;
+}
+
+}  // namespace
+
+// ---- reading what is in a reply ----
+
+void UnexpectedReply::throw_named(std::string_view who) const {
+  constexpr size_t enough = 200;
+  const std::string_view words = what();
+  throw store_error(fmt::format("{}: {}", who, escape_controls(words.substr(0, enough))));
+}
+
+void RedisReply::refuse() const {
+  if (is_error()) throw UnexpectedReply(UnexpectedReply::Kind::refusal, string_.text);
+  throw UnexpectedReply(UnexpectedReply::Kind::misfit, misfit_in_words);
+}
+
+void RedisReply::require_length(bool holds) {
+  if (!holds) RedisReply().refuse();
+}
+
+int64_t RedisReply::integer() const {
+  if (type_ != Type::integer) refuse();
+  return integer_;
+}
+
+uint64_t RedisReply::count() const {
+  if (integer() < 0) refuse();
+  return static_cast<uint64_t>(integer_);
+}
+
+int64_t RedisReply::number() const {
+  if (type_ == Type::integer) return integer_;
+  const auto value = whole_number(text());
+  if (!value) refuse();
+  return *value;
+}
+
+const std::string& RedisReply::text() const {
+  if (!has_text()) refuse();
+  return string_.text;
+}
+
+const std::string* RedisReply::text_or_nil() const { return is_nil() ? nullptr : &text(); }
+
+const std::string& RedisReply::text_or_empty() const { return is_nil() ? string_.text : text(); }
+
+const std::string& RedisReply::one_of(std::initializer_list<std::string_view> texts) const {
+  if (std::find(texts.begin(), texts.end(), text()) == texts.end()) refuse();
+  return text();
+}
+
+const RedisString& RedisReply::string() const {
+  if (type_ != Type::string) refuse();
+  return string_;
+}
+
+std::optional<RedisString> RedisReply::take_string() {
+  if (is_nil()) return std::nullopt;
+  (void)string();
+  return std::move(string_);
+}
+
+RedisList RedisReply::list() const {
+  if (type_ != Type::array && type_ != Type::push) refuse();
+  return RedisList(elements_);
+}
+
+std::vector<std::pair<const RedisReply*, const RedisReply*>> RedisReply::pairs() const {
+  if (type_ != Type::map) (void)list();
+  require_length(elements_.size() % 2 == 0);
+  std::vector<std::pair<const RedisReply*, const RedisReply*>> all;
+  for (auto at = elements_.begin(); at != elements_.end(); at += 2) all.emplace_back(&*at, &at[1]);
+  return all;
+}
+
+std::vector<RedisReply> RedisReply::take_elements(size_t count) {
+  if (type_ != Type::array) refuse();
+  require_length(elements_.size() == count);
+  return std::move(elements_);
+}
+
+const std::string* first_error(std::span<const RedisReply> replies) {
+  const auto found = std::find_if(replies.begin(), replies.end(),
+                                  [](const RedisReply& reply) { return reply.is_error(); });
+  return found == replies.end() ? nullptr : found->error();
+}
+
+RedisReply RedisAnswers::next() {
+  if (taken_ == replies_.size()) RedisReply().refuse();
+  return std::move(replies_[taken_++]);
+}
+
+RedisAnswers RedisAnswers::next(size_t count) {
+  std::vector<RedisReply> some;
+  some.reserve(count);
+  while (some.size() < count) some.push_back(next());
+  return RedisAnswers(std::move(some));
+}
+
+// ---- reading replies off a connection ----
+
+/// hiredis makes our replies. Arrays are not among them: it would hold a whole one in memory.
+struct RedisReplyReader::Decoder {
+  static RedisReply& target(const redisReadTask* task) {
+    return *static_cast<RedisReply*>(task->privdata);
+  }
+
+  static RedisReply::Type type_of(int type) {
+    if (type == REDIS_REPLY_STATUS) return RedisReply::Type::status;
+    if (type == REDIS_REPLY_ERROR) return RedisReply::Type::error;
+    return RedisReply::Type::string;
+  }
+
+  static void* on_string(const redisReadTask* task, char* bytes, size_t size) {
+    RedisReply& reply = target(task);
+    RedisString& string = reply.string_;
+    reply.type_ = type_of(task->type);
+    string.text.assign(bytes, size);
+    // A server's own words are for people to read.
+    if (reply.type_ == RedisReply::Type::error) string.text = escape_controls(string.text);
+    if (reply.type_ != RedisReply::Type::string) return &reply;
+    string.size = size;
+    string.hash = checksum(string.text);
+    return &reply;
+  }
+
+  static void* on_integer(const redisReadTask* task, long long value) {
+    target(task).type_ = RedisReply::Type::integer;
+    target(task).integer_ = value;
+    return task->privdata;
+  }
+
+  static void* on_nil(const redisReadTask* task) { return task->privdata; }
+
+  static void on_free(void* /*reply*/) {}
+
+  static redisReplyObjectFunctions* functions() {
+    static redisReplyObjectFunctions functions = [] {
+      redisReplyObjectFunctions ours{};
+      ours.createString = on_string;
+      ours.createInteger = on_integer;
+      ours.createNil = on_nil;
+      ours.freeObject = on_free;
+      return ours;
+    }();
+    return &functions;
+  }
+};
+
+void RedisReplyReader::FreeParser::operator()(redisReader* parser) const {
+  redisReaderFree(parser);
+}
+
+RedisReplyReader::RedisReplyReader(RedisSocket& from)
+    : from_(&from),
+      parser_(redisReaderCreateWithFunctions(Decoder::functions())),
+      buffer_(std::make_unique_for_overwrite<char[]>(buffer_size)) {
+  if (!parser_) throw std::bad_alloc();
+}
+
+RedisReply RedisReplyReader::next() {
+  budget_ = largest_reply;
+  string_budget_ = largest_strings_;
+  is_message_ = false;
+  from_->begin_reply();
+  return element(0);
+}
+
+RedisReply RedisReplyReader::element(int depth) {
+  spend(sizeof(RedisReply));
+  const std::string_view head = line();
+  if (head[0] == '+' || head[0] == '-' || head[0] == ':') return decoded(head.size());
+  // hiredis knows no RESP3
+  if (head[0] == '_') {
+    if (head.size() != 3) from_->fail(malformed);
+    take(head.size());
+    return {};
+  }
+  const char type = head[0];
+  const auto number = number_in(head);
+  if (!number) from_->fail(malformed);
+  if (type == '$') {
+    if (*number < 0) return decoded(head.size());
+    const auto size = static_cast<uint64_t>(*number);
+    if (size <= largest_text) return decoded(head.size() + size + 2);
+    take(head.size());
+    return streamed(size);
+  }
+  take(head.size());
+  if (*number < 0) return {};
+  if (depth == deepest) from_->fail(malformed);
+  // more than this reply may still take in memory, and less than what twice of it would overflow
+  if (static_cast<uint64_t>(*number) > budget_ / sizeof(RedisReply)) from_->fail(too_large);
+  const auto count = static_cast<size_t>(*number);
+  if (type == '%') return elements(RedisReply::Type::map, 2 * count, depth);
+  return elements(type == '>' ? RedisReply::Type::push : RedisReply::Type::array, count, depth);
+}
+
+RedisReply RedisReplyReader::elements(RedisReply::Type type, size_t count, int depth) {
+  RedisReply reply;
+  reply.type_ = type;
+  constexpr size_t usual = 32;  // the count is but a claim
+  reply.elements_.reserve(std::min(count, usual));
+  while (reply.elements_.size() < count) {
+    reply.elements_.push_back(element(depth + 1));
+    if (depth == 0 && reply.elements_.size() == 1) is_message_ = begins_message(reply);
+  }
+  return reply;
+}
+
+/// The reply that the next `size` bytes are.
+RedisReply RedisReplyReader::decoded(size_t size) {
+  spend(size);
+  hold(size);
+  const std::string_view bytes = held().substr(0, size);
+  RedisReply reply;
+  void* made = nullptr;
+  parser_->privdata = &reply;
+  const bool sound = bytes.ends_with("\r\n") &&
+                     redisReaderFeed(parser_.get(), bytes.data(), size) == REDIS_OK &&
+                     redisReaderGetReply(parser_.get(), &made) == REDIS_OK && made == &reply;
+  if (!sound) from_->fail(malformed);
+  take(size);
+  return reply;
+}
+
+/// Whether it is what a subscriber is told: of its payload it is enough to know that there is one.
+bool RedisReplyReader::begins_message(const RedisReply& reply) {
+  const RedisReply& kind = reply.elements_.front();
+  return kind.is_text("message") || kind.is_text("smessage");
+}
+
+/// A string of the next `size` bytes, without them.
+RedisReply RedisReplyReader::skipped(uint64_t size) {
+  from_->expect_download();
+  RedisReply reply;
+  reply.type_ = RedisReply::Type::string;
+  reply.string_.size = size;
+  for (uint64_t left = size; left > 0;) {
+    if (held().empty()) receive();
+    const size_t part = std::min<uint64_t>(held().size(), left);
+    left -= part;
+    take(part);
+  }
+  end_string();
+  return reply;
+}
+
+void RedisReplyReader::end_string() {
+  hold(2);
+  if (!held().starts_with("\r\n")) from_->fail(malformed);
+  take(2);
+}
+
+/// A string of the next `size` bytes, which go to a file as they come.
+RedisReply RedisReplyReader::streamed(uint64_t size) {
+  if (is_message_) return skipped(size);
+  if (size > string_budget_)
+    throw OversizedReply(from_->worded(
+        fmt::format("sent more than {} in one answer", format_size(largest_strings_))));
+  string_budget_ -= size;
+  from_->expect_download();
+  RedisReply reply;
+  reply.type_ = RedisReply::Type::string;
+  RedisString& string = reply.string_;
+  string.size = size;
+  string.file = temporary_file();
+  if (!string.file)
+    from_->fail("cannot make a temporary file in TMPDIR, /tmp or memory: " + error_text(errno));
+  Checksum hash;
+  for (uint64_t done = 0; done < size;) {
+    if (held().empty()) receive();
+    const std::string_view part = held().substr(0, size - done);
+    if (const int error = write_all_at(string.file.get(), part, done))
+      from_->fail("cannot keep a value in a temporary file in TMPDIR or /tmp: " +
+                  error_text(error));
+    hash.add(part);
+    done += part.size();
+    take(part.size());
+  }
+  end_string();
+  string.hash = hash.value();
+  return reply;
+}
+
+/// The next line with its end; stays held.
+std::string_view RedisReplyReader::line() {
+  for (size_t seen = 0;;) {
+    if (!held().empty() && !is_reply_type(held()[0])) from_->fail(malformed);
+    const size_t end = held().find("\r\n", seen);
+    if (end != std::string_view::npos) return held().substr(0, end + 2);
+    seen = held().empty() ? 0 : held().size() - 1;
+    if (seen > largest_text) from_->fail(malformed);
+    receive();
+  }
+}
+
+/// Receives until at least `size` bytes are held.
+void RedisReplyReader::hold(size_t size) {
+  while (held().size() < size) receive();
+}
+
+/// Adds at least one byte to what is held.
+void RedisReplyReader::receive() {
+  if (begin_ > 0) {
+    std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  const size_t count = from_->receive(buffer_.get() + end_, buffer_size - end_);
+  if (count == 0) from_->fail("closed the connection");
+  end_ += count;
+}
+
+/// So many bytes of what is held have been read.
+void RedisReplyReader::take(size_t size) {
+  begin_ += size;
+  from_->add_read(size);
+}
+
+/// Takes so much off what this reply may occupy.
+void RedisReplyReader::spend(uint64_t bytes) {
+  if (bytes > budget_) from_->fail(too_large);
+  budget_ -= bytes;
+}
+
+}  // namespace memolock

@@ -1,0 +1,74 @@
+#include "src/redis/sentinel.hpp"
+
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "src/entry/key.hpp"
+#include "src/redis/connection.hpp"
+#include "src/system/error.hpp"
+#include "src/system/units.hpp"
+
+namespace memolock {
+namespace {
+
+/// What one sentinel says; nothing: it does not know the name. Throws Error.
+std::optional<RedisAddress> ask(const RedisAddress& service, const RedisAddress& sentinel,
+                                Nanoseconds timeout, const Cutoff& cutoff) {
+  RedisConnection connection(sentinel, timeout, cutoff);
+  connection.queue({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", service.sentinels.master});
+  const RedisReply reply = connection.read_reply();
+  const std::string name = fmt::format("the sentinel at {}", sentinel.shown());
+  return read_from(name, [&]() -> std::optional<RedisAddress> {
+    if (reply.is_nil()) return std::nullopt;
+    const auto [host, digits] = reply.array<2>();
+    const auto port = parse_number(digits->text(), 1, UINT16_MAX);
+    if (!port || !is_printable_word(host->text()))
+      throw store_error(name + ": the answer is no address");
+    return service.at({host->text(), static_cast<uint16_t>(*port)});
+  });
+}
+
+}  // namespace
+
+std::string of_sentinel(std::string_view error) {
+  constexpr std::string_view of_store = "the store at ";
+  if (!error.starts_with(of_store)) return std::string(error);
+  return "the sentinel at " + std::string(error.substr(of_store.size()));
+}
+
+RedisAddress sentinel_address(const RedisAddress& service, const RedisHost& host) {
+  RedisAddress sentinel;
+  sentinel.host = host.name;
+  sentinel.port = host.port;
+  sentinel.user = service.sentinels.user;
+  sentinel.password = service.sentinels.password;
+  sentinel.use_tls = service.use_tls;
+  sentinel.tls = service.tls;
+  return sentinel;
+}
+
+RedisAddress find_master(const RedisAddress& service, Nanoseconds timeout, const Cutoff& cutoff,
+                         const Log& log) {
+  const auto& hosts = service.sentinels.hosts;
+  const Nanoseconds share = timeout / static_cast<int64_t>(hosts.size());
+  std::string last_fault = "no sentinel knows a master of that name";
+  for (const auto& host : hosts) {
+    try {
+      // to connect to it, and as long to ask
+      const auto master = ask(service, sentinel_address(service, host), share,
+                              cutoff.within(2 * share));
+      if (master) {
+        log.debug("the master is {}, says {}", master->shown(), host.name);
+        return *master;
+      }
+    } catch (const Error& error) {
+      if (error.kind() != Error::Kind::store) throw;
+      last_fault = of_sentinel(error.what());
+      log.debug("{}; asking the next one", last_fault);
+    }
+  }
+  throw store_error(fmt::format("the store at {}: {}", service.shown(), last_fault));
+}
+
+}  // namespace memolock

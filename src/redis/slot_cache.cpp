@@ -1,0 +1,87 @@
+#include "src/redis/slot_cache.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+
+#include "src/entry/key.hpp"
+#include "src/entry/token.hpp"
+#include "src/store/directory.hpp"
+#include "src/store/entry_file.hpp"
+#include "src/system/clock.hpp"
+#include "src/system/descriptor.hpp"
+#include "src/system/directory.hpp"
+#include "src/system/error.hpp"
+
+namespace memolock {
+namespace {
+
+constexpr std::string_view first_line = "memolock-slots 1\n";
+constexpr size_t largest_file = 1U << 20;
+constexpr std::chrono::days unused_for{90};
+
+/// What a file begins with; its name is but a hash of the nodes.
+std::string head_of(const RedisCluster& cluster) {
+  return std::string(first_line) + shown_hosts(cluster.hosts) + '\n';
+}
+
+void drop_unused(int folder) {
+  each_name(folder, ".", Hidden::show, [&](const std::string& name) {
+    struct stat info {};
+    if (fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+        is_older(std::chrono::seconds(info.st_mtim.tv_sec), unused_for, wall_now()))
+      unlinkat(folder, name.c_str(), 0);
+  });
+}
+
+std::string read_own(int folder, const std::string& name) {
+  const OwnFile file = open_own(folder, name, O_RDONLY);
+  if (!file || file.size > largest_file) return "";
+  std::string text(file.size, '\0');
+  const ssize_t got = read_all_at(file.get(), text.data(), text.size(), 0);
+  return got == static_cast<ssize_t>(file.size) ? text : "";
+}
+
+}  // namespace
+
+SlotMap recall_slots(const RedisCluster& cluster) {
+  if (cluster.memory.empty()) return {};
+  try {
+    const Descriptor root = open_store_directory(cluster.memory, DirectoryLink::follow);
+    const Descriptor folder = root ? open_folder(root.get(), std::string(clusters_folder))
+                                   : Descriptor();
+    if (!folder) return {};
+    const std::string text = read_own(folder.get(), slots_file(shown_hosts(cluster.hosts)));
+    const std::string head = head_of(cluster);
+    return text.starts_with(head) ? SlotMap::parse(std::string_view(text).substr(head.size()))
+                                  : SlotMap();
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+void remember_slots(const RedisCluster& cluster, const SlotMap& map) {
+  if (cluster.memory.empty()) return;
+  try {
+    const Descriptor root = make_store_directory(cluster.memory, DirectoryLink::follow);
+    const std::string inside(clusters_folder);
+    if (const int error = make_folder(root.get(), inside); error != 0 && error != EEXIST) return;
+    const Descriptor folder = open_folder(root.get(), inside);
+    if (!folder) return;
+    drop_unused(folder.get());
+    const std::string draft = new_token();
+    const Descriptor file = make_file(folder.get(), draft, O_WRONLY | O_EXCL);
+    if (!file) return;
+    const std::string name = slots_file(shown_hosts(cluster.hosts));
+    const bool written = write_all_at(file.get(), head_of(cluster) + map.text(), 0) == 0;
+    if (!written || renameat(folder.get(), draft.c_str(), folder.get(), name.c_str()) != 0)
+      unlinkat(folder.get(), draft.c_str(), 0);
+  } catch (const Error&) {
+    // The next process learns it anew.
+  }
+}
+
+}  // namespace memolock

@@ -1,0 +1,177 @@
+#include "src/redis/socket.hpp"
+
+#include <poll.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fmt/format.h>
+
+#include "src/redis/dial.hpp"
+#include "src/system/error.hpp"
+
+namespace memolock {
+namespace {
+
+Descriptor dial(const RedisAddress& address, TransferLimit& limit) {
+  if (address.host.empty()) return dial_unix(address.path, limit);
+  return dial_tcp(address.host, address.port, limit);
+}
+
+/// What a system call on the socket came to; `waits_for`: what it lacked if it would have blocked.
+Step step_of(ssize_t result, Step::End waits_for) {
+  if (result > 0) return {Step::End::moved, static_cast<size_t>(result)};
+  if (result == 0 || errno == EPIPE || errno == ECONNRESET) return {Step::End::closed};
+  if (errno == EAGAIN || errno == EINTR) return {waits_for};
+  throw store_error(error_in_sentence(errno));
+}
+
+}  // namespace
+
+RedisSocket::RedisSocket(const RedisAddress& address, Nanoseconds timeout, const Cutoff& cutoff)
+    : limit_(timeout, cutoff), shown_(address.shown()) {
+  named([&] {
+    limit_.begin_connecting();
+    socket_ = dial(address, limit_);
+    limit_.set_socket(socket_.get());
+    if (!address.use_tls) return;
+    tls_ = std::make_unique<Tls>(socket_.get(), address.tls, address.host);
+    if (move([&] { return tls_->handshake(); }).end == Step::End::closed)
+      throw store_error("closed the connection");
+  });
+}
+
+void RedisSocket::begin_request() {
+  named([&] { limit_.begin_request(); });
+}
+
+void RedisSocket::begin_reply() {
+  named([&] { limit_.begin_reply(); });
+}
+
+bool RedisSocket::send(std::string_view bytes, Then then) {
+  const int flags = MSG_NOSIGNAL | (then == Then::more ? MSG_MORE : 0);
+  while (!bytes.empty()) {
+    const Step sent = put([&] {
+      if (tls_) return tls_->write(bytes);
+      return step_of(::send(socket_.get(), bytes.data(), bytes.size(), flags),
+                     Step::End::wants_output);
+    });
+    if (sent.end == Step::End::closed) return false;
+    bytes.remove_prefix(sent.bytes);
+  }
+  return true;
+}
+
+bool RedisSocket::send_file(int file, uint64_t offset, uint64_t size) {
+  if (tls_) return send_copies(file, offset, size);
+  auto position = static_cast<off64_t>(offset);
+  while (size > 0) {
+    constexpr uint64_t largest_step = 16U << 20;
+    bool at_end = false;
+    const Step sent = put([&] {
+      const ssize_t result = sendfile64(socket_.get(), file, &position,
+                                        std::min(size, largest_step));
+      at_end = result == 0;
+      return step_of(result, Step::End::wants_output);
+    });
+    if (at_end) fail("the value's file ends too soon");
+    if (sent.end == Step::End::closed) return false;
+    size -= sent.bytes;
+  }
+  return true;
+}
+
+bool RedisSocket::send_copies(int file, uint64_t offset, uint64_t size) {
+  constexpr uint64_t largest_step = 64U << 10;
+  const auto buffer = std::make_unique_for_overwrite<char[]>(largest_step);
+  while (size > 0) {
+    const ssize_t got = read_all_at(file, buffer.get(), std::min(size, largest_step), offset);
+    if (got < 0) fail("cannot read the value's file: " + error_text(errno));
+    if (got == 0) fail("the value's file ends too soon");
+    const auto count = static_cast<size_t>(got);
+    if (!send({buffer.get(), count}, Then::more)) return false;
+    offset += count;
+    size -= count;
+  }
+  return true;
+}
+
+size_t RedisSocket::receive(char* into, size_t size) {
+  return named([&] {
+    const Step received = move([&] {
+      if (tls_) return tls_->read(into, size);
+      return step_of(recv(socket_.get(), into, size, 0), Step::End::wants_input);
+    });
+    limit_.check();
+    return received.bytes;
+  });
+}
+
+bool RedisSocket::has_pending() const { return tls_ && tls_->has_pending(); }
+
+bool RedisSocket::is_readable() {
+  return named([&] { return has_input(); });
+}
+
+bool RedisSocket::has_input() {
+  char first = 0;
+  const Step step = tls_
+                        ? tls_->peek()
+                        : step_of(recv(socket_.get(), &first, 1, MSG_PEEK), Step::End::wants_input);
+  return step.end == Step::End::moved || step.end == Step::End::closed;
+}
+
+std::string RedisSocket::worded(std::string_view what) const {
+  return fmt::format("the store at {}: {}", shown_, what);
+}
+
+void RedisSocket::fail(std::string_view what) const { throw store_error(worded(what)); }
+
+/// What was interrupted is not to be done: the kernel would go on to send what it has of it.
+void RedisSocket::discard_unsent() {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  if (socket_) setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
+/// Attempts until something has moved, or the peer has closed.
+template <typename Attempt>
+Step RedisSocket::move(Attempt attempt) {
+  for (;;) {
+    const Step step = attempt();
+    if (step.end == Step::End::moved || step.end == Step::End::closed) return step;
+    limit_.await(socket_.get(), step.end == Step::End::wants_input ? POLLIN : POLLOUT);
+  }
+}
+
+/// The same for sending. A server that has said something and takes no more may well have said why:
+/// it has the time of an answer to say the rest.
+template <typename Attempt>
+Step RedisSocket::put(Attempt attempt) {
+  return named([&] {
+    try {
+      const Step sent = move(attempt);
+      limit_.add_sent(sent.bytes);
+      return sent;
+    } catch (const Error& error) {
+      if (error.kind() != Error::Kind::store || !has_input()) throw;
+      limit_.await_reason();
+      return Step{Step::End::closed};
+    }
+  });
+}
+
+/// Puts the server's name before what an error says.
+template <typename Action>
+auto RedisSocket::named(Action action) -> decltype(action()) {
+  try {
+    return action();
+  } catch (const Error& error) {
+    if (error.kind() == Error::Kind::interrupted) discard_unsent();
+    throw Error(error.kind(), fmt::format("the store at {}: {}", shown_, error.what()));
+  }
+}
+
+}  // namespace memolock

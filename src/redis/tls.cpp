@@ -1,0 +1,285 @@
+#include "src/redis/tls.hpp"
+
+#include <dirent.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+
+#include <fmt/format.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include "src/redis/host_name.hpp"
+#include "src/system/error.hpp"
+
+#ifdef MEMOLOCK_STATIC
+// The static library asks for the processor's features before main, which takes 26 µs on a virtual
+// machine; a hit needs no TLS. The linker takes the first of these for it, the second is it.
+extern "C" void skip_cpuid_setup() __asm__("__wrap_OPENSSL_cpuid_setup");
+extern "C" void skip_cpuid_setup() {}
+extern "C" void cpuid_setup() __asm__("__real_OPENSSL_cpuid_setup");
+#else
+static void cpuid_setup() {}
+#endif
+
+namespace memolock {
+namespace {
+
+// The verdict on a certificate that has at most a common name, which means no host (RFC 9525).
+constexpr int no_alternative_name = X509_V_ERR_APPLICATION_VERIFICATION;
+
+/// The library's first reason for a failure: what it says on top of that is less exact.
+std::string reason() {
+  const unsigned long error = ERR_peek_error();
+  if (ERR_SYSTEM_ERROR(error)) return error_in_sentence(ERR_GET_REASON(error));
+  const char* const text = ERR_reason_error_string(error);
+  return text != nullptr ? text : "TLS fails";
+}
+
+// ---- a BIO whose writes raise no SIGPIPE, which the library's own for sockets do ----
+
+int socket_of(BIO* bio) { return static_cast<int>(reinterpret_cast<intptr_t>(BIO_get_data(bio))); }
+
+int moved(BIO* bio, ssize_t result, int retry) {
+  BIO_clear_retry_flags(bio);
+  if (result < 0 && (errno == EAGAIN || errno == EINTR))
+    BIO_set_flags(bio, retry | BIO_FLAGS_SHOULD_RETRY);
+  return static_cast<int>(result);
+}
+
+int write_socket(BIO* bio, const char* bytes, int size) {
+  const ssize_t result = send(socket_of(bio), bytes, static_cast<size_t>(size), MSG_NOSIGNAL);
+  return moved(bio, result, BIO_FLAGS_WRITE);
+}
+
+int read_socket(BIO* bio, char* into, int size) {
+  const ssize_t result = recv(socket_of(bio), into, static_cast<size_t>(size), 0);
+  return moved(bio, result, BIO_FLAGS_READ);
+}
+
+long control_socket(BIO* /*bio*/, int command, long /*number*/, void* /*pointer*/) {
+  return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+BIO* bio_of(int socket) {
+  static BIO_METHOD* const method = [] {
+    BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket");
+    BIO_meth_set_write(made, write_socket);
+    BIO_meth_set_read(made, read_socket);
+    BIO_meth_set_ctrl(made, control_socket);
+    return made;
+  }();
+  BIO* bio = BIO_new(method);
+  if (bio == nullptr) throw store_error(reason());
+  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<intptr_t>(socket)));
+  BIO_set_init(bio, 1);
+  return bio;
+}
+
+// ---- whom to trust ----
+
+// Bundles of distributions that keep no hashed folder where this library looks.
+constexpr std::array<const char*, 4> bundles{"/etc/ssl/certs/ca-certificates.crt",
+                                             "/etc/pki/tls/certs/ca-bundle.crt",
+                                             "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
+
+bool is_folder(const char* path) {
+  struct stat info {};
+  return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/// The library would wait for the writer of a FIFO, whatever signals come, and each connection
+/// reads anew.
+void refuse_special(const std::string& what, const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+    throw store_error(fmt::format("{} {}: not a regular file", what, path));
+}
+
+/// Whether a folder has certificates by the hashes of their names ("002c0b4f.0"), of which only
+/// those needed are read.
+bool is_hashed(const char* path) {
+  DIR* const folder = opendir(path);
+  if (folder == nullptr) return false;
+  bool found = false;
+  while (const dirent* const entry = found ? nullptr : readdir(folder)) {
+    const std::string_view name = entry->d_name;
+    found = name.size() == 10 && name.ends_with(".0") &&
+            name.find_first_not_of("0123456789abcdef") == 8;
+  }
+  closedir(folder);
+  return found;
+}
+
+/// The system's certificates: a hashed folder where there is one, since to read a whole bundle
+/// takes 16 ms.
+void trust_system(SSL_CTX* context) {
+  const char* const file = getenv(X509_get_default_cert_file_env());
+  const char* const folders = getenv(X509_get_default_cert_dir_env());
+  if (file != nullptr) {
+    refuse_special("cannot read certificates in", file);
+    SSL_CTX_load_verify_file(context, file);
+  }
+  if (folders != nullptr) SSL_CTX_load_verify_dir(context, folders);
+  if (file != nullptr || folders != nullptr) return;
+  for (const char* const folder : {X509_get_default_cert_dir(), "/etc/ssl/certs"})
+    if (is_hashed(folder) && SSL_CTX_load_verify_dir(context, folder) == 1) return;
+  if (SSL_CTX_load_verify_file(context, X509_get_default_cert_file()) == 1) return;
+  for (const char* const bundle : bundles)
+    if (SSL_CTX_load_verify_file(context, bundle) == 1) return;
+}
+
+void trust(SSL_CTX* context, const std::string& ca) {
+  if (ca.empty()) return trust_system(context);
+  refuse_special("cannot read certificates in", ca);
+  const bool read = is_folder(ca.c_str()) ? SSL_CTX_load_verify_dir(context, ca.c_str()) == 1
+                                          : SSL_CTX_load_verify_file(context, ca.c_str()) == 1;
+  if (!read) throw store_error(fmt::format("cannot read certificates in {}: {}", ca, reason()));
+}
+
+// ---- who one is ----
+
+/// Nobody is asked for a passphrase.
+int no_passphrase(char* /*into*/, int /*size*/, int /*writing*/, void* /*data*/) { return 0; }
+
+void identify(SSL_CTX* context, const RedisTls& settings) {
+  if (settings.cert.empty()) return;
+  const std::string& key = settings.key.empty() ? settings.cert : settings.key;
+  refuse_special("cannot use the certificate", settings.cert);
+  refuse_special("cannot use the key", key);
+  SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+  if (SSL_CTX_use_certificate_chain_file(context, settings.cert.c_str()) != 1)
+    throw store_error(fmt::format("cannot use the certificate {}: {}", settings.cert, reason()));
+  if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1)
+    throw store_error(fmt::format("cannot use the key {}: {}", key, reason()));
+}
+
+struct FreeContext {
+  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+};
+
+/// That there is no name to compare says more than that none is the right one.
+int explain_mismatch(int is_good, X509_STORE_CTX* verification) {
+  const int error = X509_STORE_CTX_get_error(verification);
+  if (error != X509_V_ERR_HOSTNAME_MISMATCH && error != X509_V_ERR_IP_ADDRESS_MISMATCH)
+    return is_good;
+  const X509* const certificate = X509_STORE_CTX_get0_cert(verification);
+  if (X509_get_ext_by_NID(certificate, NID_subject_alt_name, -1) < 0)
+    X509_STORE_CTX_set_error(verification, no_alternative_name);
+  return is_good;
+}
+
+std::unique_ptr<SSL_CTX, FreeContext> context_for(const RedisTls& settings) {
+  cpuid_setup();
+  // Without the handlers at exit: other threads may still be at work then. Without the
+  // configuration file: it may name modules that a static binary cannot load.
+  OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
+  ERR_clear_error();
+  std::unique_ptr<SSL_CTX, FreeContext> context(SSL_CTX_new(TLS_client_method()));
+  if (!context) throw store_error(reason());
+  SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, explain_mismatch);
+  // a write that would have blocked is tried again with what is left, from another place
+  SSL_CTX_set_mode(context.get(),
+                   SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  // One record at a time: a peer that sends nothing but messages of TLS is left to the time limit.
+  SSL_CTX_clear_mode(context.get(), SSL_MODE_AUTO_RETRY);
+  trust(context.get(), settings.ca);
+  identify(context.get(), settings);
+  return context;
+}
+
+/// Makes `name` what the server's certificate must be for.
+bool expect(SSL* session, const std::string& name) {
+  if (is_ip_address(name)) {
+    const std::string plain = name.substr(0, name.find('%'));
+    return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), plain.c_str()) == 1;
+  }
+  SSL_set_hostflags(session,
+                    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+  // as SSL_set_tlsext_host_name, without the cast in that macro
+  return SSL_ctrl(session, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                  const_cast<char*>(name.c_str())) == 1 &&
+         SSL_set1_host(session, name.c_str()) == 1;
+}
+
+/// What an operation that did not succeed came to; `result` is its.
+Step stopped(SSL* session, int result) {
+  const int error = errno;
+  switch (SSL_get_error(session, result)) {
+    case SSL_ERROR_WANT_READ:
+      return {Step::End::wants_input};
+    case SSL_ERROR_WANT_WRITE:
+      return {Step::End::wants_output};
+    case SSL_ERROR_ZERO_RETURN:
+      return {Step::End::closed};
+    case SSL_ERROR_SYSCALL:
+      if (error == 0 || error == EPIPE || error == ECONNRESET) return {Step::End::closed};
+      throw store_error(error_in_sentence(error));
+    default:
+      break;
+  }
+  if (ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+    return {Step::End::closed};
+  const long verdict = SSL_get_verify_result(session);
+  if (verdict == no_alternative_name)
+    throw store_error("certificate: no subject alternative name; a common name is not enough");
+  if (verdict != X509_V_OK)
+    throw store_error(fmt::format("certificate: {}", X509_verify_cert_error_string(verdict)));
+  throw store_error("TLS: " + reason());
+}
+
+/// Calls the library; `operation` returns its result and sets the count of bytes.
+template <typename Operation>
+Step attempt(SSL* session, Operation operation) {
+  ERR_clear_error();
+  errno = 0;
+  size_t bytes = 0;
+  const int result = operation(bytes);
+  return result == 1 ? Step{Step::End::moved, bytes} : stopped(session, result);
+}
+
+}  // namespace
+
+void Tls::Free::operator()(ssl_st* session) const { SSL_free(session); }
+
+Tls::Tls(int socket, const RedisTls& settings, const std::string& host) {
+  const auto context = context_for(settings);
+  session_.reset(SSL_new(context.get()));
+  if (!session_) throw store_error(reason());
+  BIO* const bio = bio_of(socket);
+  SSL_set_bio(session_.get(), bio, bio);
+  if (!expect(session_.get(), settings.server_name.empty() ? host : settings.server_name))
+    throw store_error("its name cannot be that of a certificate");
+}
+
+Step Tls::handshake() {
+  return attempt(session_.get(), [&](size_t&) { return SSL_connect(session_.get()); });
+}
+
+Step Tls::read(char* into, size_t size) {
+  return attempt(session_.get(),
+                 [&](size_t& count) { return SSL_read_ex(session_.get(), into, size, &count); });
+}
+
+Step Tls::write(std::string_view bytes) {
+  return attempt(session_.get(), [&](size_t& count) {
+    return SSL_write_ex(session_.get(), bytes.data(), bytes.size(), &count);
+  });
+}
+
+Step Tls::peek() {
+  return attempt(session_.get(), [&](size_t& count) {
+    char first = 0;
+    return SSL_peek_ex(session_.get(), &first, 1, &count);
+  });
+}
+
+bool Tls::has_pending() const { return SSL_pending(session_.get()) > 0; }
+
+}  // namespace memolock

@@ -1,0 +1,156 @@
+#include "src/redis/transfer_limit.hpp"
+
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "src/system/units.hpp"
+
+namespace memolock {
+namespace {
+
+// A request that moves more than this may take longer than the timeout, at this much in each span.
+constexpr uint64_t much = 64U << 10;
+constexpr Nanoseconds shortest_span = std::chrono::seconds(2);
+
+}  // namespace
+
+Cutoff Cutoff::within(Nanoseconds length) const {
+  return {interrupt, std::min(until, after(boot_now(), length))};
+}
+
+TransferLimit::TransferLimit(Nanoseconds timeout, const Cutoff& cutoff)
+    : timeout_(timeout), cutoff_(cutoff) {}
+
+void TransferLimit::begin_connecting() { begin(); }
+
+void TransferLimit::begin_request() {
+  is_request_ = true;
+  begin();
+}
+
+void TransferLimit::begin() {
+  const Nanoseconds now = boot_now();
+  looked_ = now;
+  sent_ = 0;
+  is_counted_ = true;
+  window_ = {};
+  window_.span = timeout_;
+  window_.end = std::min(after(now, timeout_), cutoff_.until);
+  window_.is_cut = window_.end == cutoff_.until;
+  if (now >= window_.end) throw over("no answer");
+}
+
+Nanoseconds TransferLimit::rate_span() const { return std::max(timeout_, shortest_span); }
+
+void TransferLimit::expect_much() {
+  window_.span = rate_span();
+  window_.end = after(boot_now(), window_.span);
+  window_.has_rate = true;
+  window_.is_cut = false;
+  window_.is_large = true;
+}
+
+/// Not of what is sent while one connects, which is no answer to anything.
+void TransferLimit::expect_download() {
+  if (is_request_) expect_much();
+}
+
+void TransferLimit::await_reason() {
+  if (!window_.is_cut) window_.end = after(boot_now(), timeout_);
+}
+
+void TransferLimit::begin_reply() {
+  if (!is_counted_) {
+    window_ = before_reply_;
+    check();
+  }
+  before_reply_ = window_;
+  is_counted_ = false;
+}
+
+void TransferLimit::add_sent(size_t bytes) {
+  sent_ += bytes;
+  look_for_interrupt(boot_now());
+}
+
+void TransferLimit::add_read(size_t bytes) {
+  if (is_request_) window_.received += bytes;
+}
+
+Nanoseconds TransferLimit::left() const {
+  if (window_.end == forever) return forever;
+  return std::max(window_.end - boot_now(), Nanoseconds(0));
+}
+
+Error TransferLimit::over(const std::string& what) const {
+  if (window_.is_cut) return store_error(what + " in time");
+  const std::string fault = window_.has_rate ? "less than 64 KiB moved" : what;
+  return store_error(fault + " within " + format_duration(window_.span));
+}
+
+/// How much the peer has of a request that is more than a little.
+uint64_t TransferLimit::acknowledged() const {
+  if (sent_ <= much) return 0;
+  int waiting = 0;
+  if (socket_ < 0 || ioctl(socket_, SIOCOUTQ, &waiting) != 0) return sent_;
+  // Of a unix socket it is the memory that they take, which is more.
+  return sent_ - std::min(sent_, static_cast<uint64_t>(std::max(waiting, 0)));
+}
+
+/// At the end of the window: whether enough has been moved for another one to begin.
+bool TransferLimit::extend() {
+  const uint64_t acknowledged = std::max(this->acknowledged(), window_.acknowledged);
+  const uint64_t moved = window_.received + acknowledged;
+  // The last of it may be less, and is yet to be answered.
+  const bool has_arrived = acknowledged > window_.acknowledged && acknowledged == sent_;
+  const bool has_rate = moved >= window_.moved + much;
+  if (!has_rate && !has_arrived) return false;
+  const Nanoseconds span = rate_span();
+  window_ = {.end = after(boot_now(), span),
+             .span = span,
+             .received = window_.received,
+             .moved = moved,
+             .acknowledged = acknowledged,
+             .has_rate = !has_arrived,
+             .is_large = window_.is_large};
+  return true;
+}
+
+void TransferLimit::check() {
+  constexpr Nanoseconds grace = std::chrono::milliseconds(100);
+  const Nanoseconds now = boot_now();
+  look_for_interrupt(now);
+  if (now < window_.end || extend()) return;
+  if (window_.grace_end == forever) window_.grace_end = after(now, grace);
+  if (now >= window_.grace_end) throw over("no answer");
+}
+
+/// A peer that always has something to say, or takes all that it is sent, is never waited for.
+void TransferLimit::look_for_interrupt(Nanoseconds now) {
+  constexpr Nanoseconds pause = std::chrono::milliseconds(50);
+  if (cutoff_.interrupt < 0 || now < looked_ + pause) return;
+  looked_ = now;
+  if (await_readable(-1, cutoff_.interrupt, now) == Ready::interrupted) throw interruption();
+}
+
+bool TransferLimit::await(std::vector<pollfd>& waiting, Nanoseconds at_most) {
+  waiting.push_back({.fd = cutoff_.interrupt, .events = POLLIN, .revents = 0});
+  const Ready ready = await_events(waiting, std::min(after(boot_now(), at_most), window_.end));
+  waiting.pop_back();
+  if (ready == Ready::interrupted) throw interruption();
+  if (ready == Ready::readable) check();
+  if (ready == Ready::timed_out && left() == Nanoseconds(0) && !extend()) throw over("no answer");
+  return ready == Ready::readable;
+}
+
+void TransferLimit::await(int fd, short events) {
+  std::vector<pollfd> waiting{{.fd = fd, .events = events, .revents = 0}};
+  waiting.reserve(2);
+  while (!await(waiting, forever)) {
+  }
+}
+
+}  // namespace memolock

@@ -1,0 +1,114 @@
+#include "src/redis_store/lease.hpp"
+
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "src/system/error.hpp"
+#include "src/system/insist.hpp"
+
+namespace memolock {
+namespace {
+
+using std::chrono::milliseconds;
+
+Descriptor checked(int descriptor) {
+  if (descriptor < 0) throw system_error("cannot keep a lease", errno);
+  return Descriptor(descriptor);
+}
+
+Descriptor event() { return checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
+void tell(const Descriptor& event) noexcept {
+  const uint64_t one = 1;
+  insist([&] { return write(event.get(), &one, sizeof one); });
+}
+
+}  // namespace
+
+Lease::Lease(Nanoseconds length, Nanoseconds acquired, Renew renew)
+    : length_(length),
+      renew_(std::move(renew)),
+      lost_(checked(timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK))),
+      stop_(event()) {
+  set_deadline(after(acquired, length));
+}
+
+void Lease::start() {
+  if (thread_.joinable()) return;
+  give_up_ = event();
+  stopped_ = event();
+  try {
+    thread_ = std::thread([this] { work(); });
+  } catch (const std::system_error& error) {
+    throw system_error("cannot keep a lease", error.code().value());
+  }
+}
+
+Lease::~Lease() { stop(-1); }
+
+void Lease::stop(int interrupt) noexcept {
+  if (!thread_.joinable()) return;
+  tell(stop_);
+  Ready ready = Ready::readable;
+  if (interrupt >= 0)
+    (void)failure_of([&] { ready = await_readable(stopped_.get(), interrupt, forever); });
+  if (ready == Ready::interrupted) tell(give_up_);
+  thread_.join();
+}
+
+void Lease::stop_now() noexcept {
+  if (thread_.joinable()) tell(give_up_);
+  stop(-1);
+}
+
+void Lease::set_deadline(Nanoseconds deadline) {
+  deadline_ = deadline;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(deadline);
+  itimerspec at{};
+  at.it_value.tv_sec = seconds.count();
+  at.it_value.tv_nsec = (deadline - seconds).count();
+  timerfd_settime(lost_.get(), TFD_TIMER_ABSTIME, &at, nullptr);
+}
+
+void Lease::work() noexcept {
+  // Signals are for the main thread alone, which takes more of them while a command runs.
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  const Nanoseconds retry = std::clamp<Nanoseconds>(length_ / 20, milliseconds(20),
+                                                    milliseconds(1000));
+  Nanoseconds next = deadline_ - length_ * 2 / 3;
+  while (!is_to_stop(next)) {
+    const Nanoseconds asked = boot_now();
+    Renewal renewal = Renewal::renewed;
+    // Out of memory it may fail, too.
+    if (failure_of([&] { renewal = renew_(give_up_.get()); })) {
+      next = boot_now() + retry;
+      continue;
+    }
+    if (renewal == Renewal::stolen) {
+      set_deadline(asked);
+      break;
+    }
+    set_deadline(after(asked, length_));
+    next = asked + length_ / 3;
+  }
+  tell(stopped_);
+}
+
+/// Sleeps until `moment`, unless it is to stop.
+bool Lease::is_to_stop(Nanoseconds moment) const noexcept {
+  Ready ready = Ready::timed_out;
+  const auto failure = failure_of([&] { ready = await_readable(-1, stop_.get(), moment); });
+  uint64_t count = 0;
+  return failure ? read(stop_.get(), &count, sizeof count) > 0 : ready == Ready::interrupted;
+}
+
+}  // namespace memolock

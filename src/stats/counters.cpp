@@ -1,0 +1,253 @@
+#include "src/stats/counters.hpp"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <string_view>
+
+#include "src/entry/key.hpp"
+#include "src/entry/token.hpp"
+#include "src/store/directory.hpp"
+#include "src/system/descriptor.hpp"
+#include "src/system/error.hpp"
+
+namespace memolock {
+namespace {
+
+constexpr std::string_view file_magic = "memostat";
+constexpr uint32_t file_version = 1;
+constexpr size_t page_size = 4096;
+
+/// What is counted, in the order of the file.
+enum Counter : size_t { hits, misses, waits, stale, failures, saved, bytes, counters };
+
+/// The file, in this machine's byte order.
+struct Page {
+  std::array<char, file_magic.size()> magic;
+  uint32_t version;
+  uint32_t tag_size;
+  int64_t since;      // nanoseconds since the epoch
+  int64_t last_used;  // the same
+  std::array<uint64_t, counters> counts;
+  std::array<char, 1024> tag;
+};
+static_assert(sizeof(Page) <= page_size);
+
+constexpr int open_flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+constexpr std::chrono::days unused_for{90};
+// A process that has not given a file its name by then never will.
+constexpr std::chrono::minutes making_takes{10};
+
+/// An open file's page, or null when it is none of ours.
+Page* map_page(int file) {
+  struct stat info {};
+  if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != own_user() ||
+      info.st_size != page_size)
+    return nullptr;
+  void* const mapped = mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  // Where a full disk cannot take the page this says so; a write to it would be a SIGBUS. A kernel
+  // before 5.14 does not know the question.
+  Page* const page = static_cast<Page*>(mapped);
+  const bool writable = madvise(mapped, page_size, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;
+  if (writable && std::string_view(page->magic.data(), page->magic.size()) == file_magic &&
+      page->version == file_version && page->tag_size <= page->tag.size())
+    return page;
+  munmap(mapped, page_size);
+  return nullptr;
+}
+
+std::atomic_ref<uint64_t> counter(Page& page, Counter which) {
+  return std::atomic_ref<uint64_t>(page.counts.at(which));
+}
+
+void add(Page& page, Counter which, uint64_t amount) {
+  if (amount != 0) counter(page, which).fetch_add(amount, std::memory_order_relaxed);
+}
+
+bool has_failed(const Outcome& outcome) {
+  return outcome.how == How::timeout || outcome.how == How::error ||
+         (outcome.how == How::miss && outcome.status != 0) || outcome.ran_in_vain;
+}
+
+void add_call(Page& page, const Outcome& outcome) {
+  const How how = outcome.how;
+  add(page, hits, how == How::hit ? 1 : 0);
+  add(page, misses, how == How::miss || how == How::absent || outcome.ran_in_vain ? 1 : 0);
+  add(page, waits, how == How::waited ? 1 : 0);
+  add(page, stale, how == How::stale ? 1 : 0);
+  add(page, failures, has_failed(outcome) ? 1 : 0);
+  if (how == How::hit || how == How::waited || how == How::stale) add(page, bytes, outcome.bytes);
+  if (saved_a_run(outcome))
+    add(page, saved, static_cast<uint64_t>(outcome.run_time.value_or(Nanoseconds(0)).count()));
+  std::atomic_ref(page.last_used).store(wall_now().count(), std::memory_order_relaxed);
+}
+
+/// Writes a file of zeros for `tag`, with its block on the disk.
+bool fill(int file, std::string_view tag) {
+  Page page{};
+  std::copy(file_magic.begin(), file_magic.end(), page.magic.begin());
+  page.version = file_version;
+  page.tag_size = static_cast<uint32_t>(tag.size());
+  page.since = page.last_used = wall_now().count();
+  std::copy(tag.begin(), tag.end(), page.tag.begin());
+  std::string bytes(page_size, '\0');
+  std::memcpy(bytes.data(), &page, sizeof(page));
+  return posix_fallocate(file, 0, page_size) == 0 && write_all_at(file, bytes, 0) == 0;
+}
+
+/// Opens the file though it may lie below a directory of another user's: no link of his is
+/// followed. A kernel before 5.6 cannot, and where a link of the caller's own leads there it may
+/// not.
+int open_directly(const std::string& path) {
+  open_how how{};
+  how.flags = open_flags;
+  how.resolve = RESOLVE_NO_SYMLINKS;
+  return static_cast<int>(syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof(how)));
+}
+
+/// The same with a look whose directory it is; the file is made if it is missing, whole before it
+/// has its name. Throws Error(store).
+int open_or_make(const std::string& directory, const std::string& tag, Missing missing) {
+  const auto open = missing == Missing::make ? make_store_directory : open_store_directory;
+  const Descriptor root = open(directory, DirectoryLink::follow);
+  if (!root) return -1;
+  const std::string inside(counters_folder);
+  if (const int error = make_folder(root.get(), inside); error != 0 && error != EEXIST) return -1;
+  const Descriptor folder = open_folder(root.get(), inside);
+  if (!folder) return -1;
+  const std::string name = counters_file(tag);
+  const int found = openat(folder.get(), name.c_str(), open_flags);
+  if (found >= 0 || errno != ENOENT) return found;
+  const std::string draft = new_token();
+  const Descriptor file = make_file(folder.get(), draft, open_flags | O_EXCL);
+  if (!file) return -1;
+  // One that has come meanwhile stays.
+  if (fill(file.get(), tag))
+    (void)!linkat(folder.get(), draft.c_str(), folder.get(), name.c_str(), 0);
+  unlinkat(folder.get(), draft.c_str(), 0);
+  return openat(folder.get(), name.c_str(), open_flags);
+}
+
+/// A page that is mapped for a while.
+using Mapped = std::unique_ptr<Page, decltype([](Page* page) { munmap(page, page_size); })>;
+
+Mapped open_page(int folder, const std::string& name) {
+  const Descriptor file(openat(folder, name.c_str(), open_flags));
+  Mapped page(file ? map_page(file.get()) : nullptr);
+  if (page && counters_file({page->tag.data(), page->tag_size}) == name) return page;
+  return nullptr;
+}
+
+TagCounts read_page(Page& page, After after) {
+  const auto take = [&](Counter which) {
+    return after == After::reset ? counter(page, which).exchange(0) : counter(page, which).load();
+  };
+  TagCounts of;
+  of.tag.assign(page.tag.data(), page.tag_size);
+  const std::atomic_ref since(page.since);
+  const Nanoseconds now = wall_now();
+  // Not the future, where the clock has been set back.
+  of.since = std::min(
+      now, Nanoseconds(after == After::reset ? since.exchange(now.count()) : since.load()));
+  of.counts = {take(hits),  take(misses),   take(waits),
+               take(stale), take(failures), Nanoseconds(static_cast<int64_t>(take(saved))),
+               take(bytes)};
+  return of;
+}
+
+/// Whether it is of use to nobody any more.
+bool is_unused(int folder, const std::string& name) {
+  if (const Mapped page = open_page(folder, name))
+    return is_older(Nanoseconds(page->last_used), unused_for, wall_now());
+  const Descriptor file(openat(folder, name.c_str(), open_flags));
+  struct stat info {};
+  if (!file || fstat(file.get(), &info) != 0) return false;
+  const bool is_draft = name.find('.') == std::string::npos;
+  if (is_draft)
+    return is_older(std::chrono::seconds(info.st_mtim.tv_sec), making_takes, wall_now());
+  // Damaged, so that no call can be counted there. Another version's is left to that.
+  std::array<char, file_magic.size()> front{};
+  const ssize_t got = read_all_at(file.get(), front.data(), front.size(), 0);
+  return got >= 0 && std::string_view(front.data(), front.size()) != file_magic;
+}
+
+}  // namespace
+
+void count_call(const std::string& directory, const std::string& tag, const Outcome& outcome,
+                Missing missing) {
+  const How how = outcome.how;
+  if (how == How::bypass || how == How::interrupted || how == How::background) return;
+  const std::string path = directory + '/' + std::string(counters_folder) + '/' +
+                           counters_file(tag);
+  int file = open_directly(path);
+  if (file < 0) {
+    try {
+      file = open_or_make(directory, tag, missing);
+    } catch (const Error&) {
+      return;
+    }
+  }
+  if (file < 0) return;
+  if (Page* const page = map_page(file)) add_call(*page, outcome);
+}
+
+std::vector<TagCounts> read_counts(const std::string& directory,
+                                   const std::optional<std::string>& tag, After after) {
+  std::vector<TagCounts> all;
+  const Descriptor folder = open_folder(AT_FDCWD, directory + '/' + std::string(counters_folder));
+  if (!folder) return all;
+  const auto read = [&](const std::string& name) {
+    if (const Mapped page = open_page(folder.get(), name)) all.push_back(read_page(*page, after));
+  };
+  if (tag) {
+    read(counters_file(*tag));
+  } else {
+    each_name(folder.get(), ".", Hidden::skip, read);
+  }
+  std::sort(all.begin(), all.end(),
+            [](const TagCounts& a, const TagCounts& b) { return a.tag < b.tag; });
+  return all;
+}
+
+void restore_counts(const std::string& directory, const std::vector<TagCounts>& all) {
+  const Descriptor folder = open_folder(AT_FDCWD, directory + '/' + std::string(counters_folder));
+  if (!folder) return;
+  for (const auto& [tag, counts, since] : all) {
+    const Mapped page = open_page(folder.get(), counters_file(tag));
+    if (!page) continue;
+    add(*page, hits, counts.hits);
+    add(*page, misses, counts.misses);
+    add(*page, waits, counts.waits);
+    add(*page, stale, counts.stale);
+    add(*page, failures, counts.failures);
+    add(*page, saved, static_cast<uint64_t>(counts.saved.count()));
+    add(*page, bytes, counts.bytes);
+    std::atomic_ref(page->since).store(since.count());
+  }
+}
+
+uint64_t drop_unused_counts(int directory, Sweep how) {
+  uint64_t freed = 0;
+  const Descriptor folder = open_folder(directory, std::string(counters_folder));
+  if (!folder) return freed;
+  each_name(folder.get(), ".", Hidden::skip, [&](const std::string& name) {
+    if (is_unused(folder.get(), name) &&
+        (how == Sweep::dry || unlinkat(folder.get(), name.c_str(), 0) == 0))
+      freed += page_size;
+  });
+  return freed;
+}
+
+}  // namespace memolock

@@ -1,0 +1,230 @@
+#include "src/store/directory.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "src/entry/key.hpp"
+#include "src/system/directory.hpp"
+#include "src/system/error.hpp"
+#include "src/system/percent.hpp"
+#include "src/system/shell_word.hpp"
+
+namespace memolock {
+namespace {
+
+constexpr const char* cache_variable = "MEMOLOCK_CACHE_DIR";
+constexpr std::string_view anothers = " belongs to another user";
+constexpr mode_t others_write = S_IWGRP | S_IWOTH;
+
+/// The value of a variable that is to hold an absolute path; empty: it has none.
+std::string absolute_path_in(const char* name) {
+  const char* const value = getenv(name);
+  return value != nullptr && *value == '/' ? value : "";
+}
+
+/// Empty, with errno set, where `path` is no link.
+Descriptor follow(const std::string& path) {
+  struct stat info {};
+  if (lstat(path.c_str(), &info) != 0 || !S_ISLNK(info.st_mode)) return {};
+  if (!may_follow(path)) throw store_error("the store " + path + " is another user's link");
+  return Descriptor(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+/// Whether the home directory is missing though it is `directory` or leads to it.
+bool lacks_home(const std::string& directory) {
+  std::string home = std::filesystem::path(absolute_path_in("HOME")).lexically_normal();
+  while (home.ends_with('/')) home.pop_back();
+  if (home.empty() || !directory.starts_with(home)) return false;
+  if (directory.size() > home.size() && directory[home.size()] != '/') return false;
+  return access(home.c_str(), F_OK) != 0 && errno == ENOENT;
+}
+
+bool is_same(const struct stat& info, const std::string& path) {
+  struct stat other {};
+  return !path.empty() && stat(path.c_str(), &other) == 0 && other.st_dev == info.st_dev &&
+         other.st_ino == info.st_ino;
+}
+
+/// The normal form of default_store_directory(); empty: there is none.
+std::string usual_directory() {
+  try {
+    return std::filesystem::path(default_store_directory()).lexically_normal();
+  } catch (const Error&) {
+    return "";
+  }
+}
+
+/// A group of the user's own number is taken for the private group that systems give each user.
+bool is_private_group(gid_t group) { return group == getegid() && group == own_user(); }
+
+/// Whether others can put something else in the place of what is made in this folder.
+bool others_can_replace(const struct stat& info) {
+  if ((info.st_mode & S_ISVTX) != 0) return false;
+  return (info.st_mode & S_IWOTH) != 0 ||
+         ((info.st_mode & S_IWGRP) != 0 && !is_private_group(info.st_gid));
+}
+
+/// Whether this user or root is the owner, or who owns `/`, and so controls all that is below it:
+/// in a user namespace without the machine's root, that is whom root's files seem to belong to.
+bool is_trusted(uid_t owner) {
+  if (owner == own_user() || owner == 0) return true;
+  struct stat top {};
+  return stat("/", &top) == 0 && owner == top.st_uid;
+}
+
+void judge(Place& place) {
+  struct stat info {};
+  place.remedy = choose_another;
+  if (fstat(place.folder.get(), &info) != 0) {
+    place.fault = place.path + ": " + error_in_sentence(errno);
+  } else if (!is_trusted(info.st_uid)) {
+    place.fault = place.path + std::string(anothers);
+    if (own_user() == 0 && getenv("SUDO_UID") != nullptr)
+      place.remedy = fmt::format("use 'sudo -H', or {}", choose_another);
+  } else if (others_can_replace(info)) {
+    place.fault = "others may write in " + place.path;
+    // What all may write in is meant to be so.
+    if (info.st_uid == own_user() && (info.st_mode & S_IWOTH) == 0)
+      place.remedy = "run: chmod go-w " + shell_word(place.path);
+  }
+}
+
+}  // namespace
+
+std::string remedy_of_opening(const std::string& directory, int error) {
+  struct stat info {};
+  // Of this user's own, the mode is the reason.
+  const bool by_mode = error == EACCES && stat(directory.c_str(), &info) == 0 &&
+                       S_ISDIR(info.st_mode) && info.st_uid == own_user();
+  return by_mode ? mode_remedy(directory) : choose_another;
+}
+
+bool may_follow(const std::string& directory) {
+  struct stat info {};
+  return lstat(directory.c_str(), &info) == 0 && S_ISLNK(info.st_mode) && is_trusted(info.st_uid);
+}
+
+std::string fault_of_repair(const struct stat& info) {
+  if ((info.st_mode & S_ISVTX) != 0) return "is a directory that users share (sticky)";
+  if (is_same(info, "/")) return "is the root directory";
+  if (is_same(info, absolute_path_in("HOME"))) return "is the home directory";
+  return "";
+}
+
+std::string expand_home(const std::string& path) {
+  if (path != "~" && !path.starts_with("~/")) return path;
+  const std::string home = absolute_path_in("HOME");
+  if (home.empty())
+    throw usage_error(fmt::format("'{}': HOME names no directory", escape_controls(path)));
+  return home + path.substr(1);
+}
+
+std::string default_store_directory() {
+  if (const char* const own = getenv(cache_variable); own != nullptr && *own != '\0') {
+    std::string path;
+    try {
+      path = expand_home(own);
+    } catch (const Error& error) {
+      throw usage_error(std::string(cache_variable) + ": " + error.what());
+    }
+    if (path.starts_with('/')) return path;
+    throw usage_error(
+        fmt::format("{}: '{}' is not an absolute path", cache_variable, escape_controls(path)));
+  }
+  // The base directory specification: a relative path there is to be ignored.
+  if (const auto cache = absolute_path_in("XDG_CACHE_HOME"); !cache.empty())
+    return cache + "/memolock";
+  if (const auto home = absolute_path_in("HOME"); !home.empty()) return home + "/.cache/memolock";
+  throw store_error(
+      "no place for the local store: neither MEMOLOCK_CACHE_DIR, XDG_CACHE_HOME nor HOME names a "
+      "directory");
+}
+
+std::string url_of_directory(const std::string& directory) {
+  std::string url = "file://";
+  for (const char c : directory) url += c == '/' ? "/" : percent_escape(std::string_view(&c, 1));
+  return url;
+}
+
+std::string mode_remedy(const std::string& directory) {
+  struct stat info {};
+  if (stat(directory.c_str(), &info) != 0 || !fault_of_repair(info).empty()) return choose_another;
+  std::string remedy = "run: memolock doctor --fix";
+  // The shell in which it is pasted may have other variables.
+  constexpr std::array variables{"MEMOLOCK_STORE", cache_variable, "XDG_CACHE_HOME"};
+  const bool is_usual = std::none_of(variables.begin(), variables.end(),
+                                     [](const char* name) { return getenv(name) != nullptr; }) &&
+                        directory == usual_directory();
+  if (!is_usual) remedy += " --store " + url_of_directory(directory);
+  return remedy;
+}
+
+Descriptor open_store_directory(const std::string& directory, DirectoryLink link) {
+  Descriptor root = open_folder(AT_FDCWD, directory);
+  if (!root && errno != ENOENT && link == DirectoryLink::follow) root = follow(directory);
+  if (!root && errno == ENOENT) return root;
+  struct stat info {};
+  if (!root || fstat(root.get(), &info) != 0) {
+    const int error = errno;
+    throw store_error("cannot open the store " + directory + ": " + error_text(error) + "; " +
+                      remedy_of_opening(directory, error));
+  }
+  if (info.st_uid != own_user())
+    throw store_error("the store " + directory + std::string(anothers));
+  if ((info.st_mode & others_write) != 0)
+    throw store_error("others may write in the store " + directory + "; " + mode_remedy(directory));
+  return root;
+}
+
+Descriptor make_store_directory(const std::string& directory, DirectoryLink link) {
+  Descriptor root = open_store_directory(directory, link);
+  if (root) return root;
+  if (const Place place = find_place(directory); !place.fault.empty())
+    throw store_error("cannot make the store " + directory + ": " + place.fault + "; " +
+                      place.remedy);
+  make_directories(directory);
+  root = open_store_directory(directory, link);
+  if (!root) throw system_error("cannot open the store " + directory, ENOENT);
+  return root;
+}
+
+Place find_place(const std::string& directory) {
+  Place place;
+  place.path = directory;
+  place.error = ENOENT;
+  while (!place.folder && place.error == ENOENT && place.path != "/") {
+    // A link to nowhere: what it names can neither be opened nor made.
+    if (faccessat(AT_FDCWD, place.path.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) break;
+    place.path.resize(std::max<size_t>(place.path.rfind('/'), 1));
+    place.folder.reset(open(place.path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    place.error = place.folder ? 0 : errno;
+  }
+  if (lacks_home(directory)) {
+    place.fault = "the home directory does not exist";
+    place.remedy = choose_another;
+  } else if (place.folder) {
+    judge(place);
+  }
+  return place;
+}
+
+bool is_private_directory(const std::string& path) {
+  if (!path.starts_with('/')) return false;
+  const Descriptor folder(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  struct stat info {};
+  return folder && fstat(folder.get(), &info) == 0 && info.st_uid == own_user() &&
+         (info.st_mode & others_write) == 0;
+}
+
+}  // namespace memolock

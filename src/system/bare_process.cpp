@@ -1,0 +1,58 @@
+#include "src/system/bare_process.hpp"
+
+#include <sched.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "src/system/insist.hpp"
+
+namespace memolock {
+namespace {
+
+struct Start {
+  void (*life)(void*);
+  void* argument;
+  std::span<const int> kept;
+};
+
+bool close_all_but(std::span<const int> kept) noexcept {
+  constexpr unsigned last = ~0U;
+  for (unsigned from = 0;;) {
+    unsigned next = last;
+    for (const int fd : kept) {
+      const auto number = static_cast<unsigned>(fd);  // of -1 the last, which none has
+      if (number >= from) next = std::min(next, number);
+    }
+    const unsigned to = next == last ? last : next - 1;
+    if (next > from && insist([&] { return close_range(from, to, 0); }) != 0) return false;
+    if (next == last) return true;
+    from = next + 1;
+  }
+}
+
+int live(void* start) {
+  const auto& [life, argument, kept] = *static_cast<const Start*>(start);
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, nullptr);
+  if (!close_all_but(kept)) _exit(1);
+  life(argument);
+  _exit(0);
+}
+
+}  // namespace
+
+pid_t start_bare_process(void (*life)(void*), void* argument, std::span<const int> kept) noexcept {
+  alignas(16) static std::array<char, 16384> stack;
+  // Without close_range it would keep the locks.
+  if (close_range(~0U, ~0U, 0) != 0) return -1;
+  Start start{life, argument, kept};
+  // With a memory of its own: the out-of-memory killer ends all that share the memory of the one
+  // that it has chosen. Not by fork(), which would run what libraries do at a fork.
+  return clone(live, stack.data() + stack.size(), SIGCHLD, &start);
+}
+
+}  // namespace memolock

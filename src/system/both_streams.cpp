@@ -1,0 +1,88 @@
+#include "src/system/both_streams.hpp"
+
+#include <poll.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <climits>
+#include <optional>
+#include <thread>
+
+#include "src/system/descriptor.hpp"
+#include "src/system/error.hpp"
+
+namespace memolock {
+namespace {
+
+struct Errors {
+  int out = 0;
+  int err = 0;
+};
+
+Errors out_first(const Writing& out, const Writing& err) noexcept {
+  const int of_out = out.write();
+  return {of_out, err.write()};
+}
+
+Errors err_first(const Writing& out, const Writing& err) noexcept {
+  const int of_err = err.write();
+  return {out.write(), of_err};
+}
+
+/// The thread is for stderr. Where none is to be had, one after the other must do.
+Errors at_once(const Writing& out, const Writing& err) noexcept {
+  Errors errors;
+  std::thread other;
+  if (failure_of([&] { other = std::thread([&] { errors.err = err.write(); }); }))
+    return out_first(out, err);
+  errors.out = out.write();
+  other.join();
+  return errors;
+}
+
+/// Whether it fits into what the reader has not taken yet.
+bool passes(const Writing& writing, const pollfd& now) noexcept {
+  return writing.size <= PIPE_BUF && (now.revents & POLLOUT) != 0;
+}
+
+struct Places {
+  struct stat out {};
+  struct stat err {};
+  bool known = false;
+
+  [[nodiscard]] bool may_be_one() const {
+    return !known || (out.st_ino == err.st_ino && out.st_dev == err.st_dev);
+  }
+};
+
+Places places_of(const Writing& out, const Writing& err) noexcept {
+  Places places;
+  places.known = fstat(out.to, &places.out) == 0 && fstat(err.to, &places.err) == 0;
+  return places;
+}
+
+/// A thread is the last resort, for it costs more than all the rest of a call: what cannot block
+/// goes first, and what goes to the same place has one reader.
+Errors write_in_best_order(const Writing& out, const Writing& err) noexcept {
+  if (out.size == 0 || err.size == 0) return out_first(out, err);
+  // Of what is on its way to stderr already, all comes before the first byte of stdout.
+  if (err.size == size_not_known && places_of(out, err).may_be_one()) return err_first(out, err);
+  std::array<pollfd, 2> now{{{.fd = out.to, .events = POLLOUT, .revents = 0},
+                             {.fd = err.to, .events = POLLOUT, .revents = 0}}};
+  (void)poll(now.data(), now.size(), 0);
+  if (passes(out, now[0])) return out_first(out, err);
+  const Places places = places_of(out, err);
+  if (places.may_be_one() || S_ISREG(places.out.st_mode)) return out_first(out, err);
+  if (passes(err, now[1]) || S_ISREG(places.err.st_mode)) return err_first(out, err);
+  return at_once(out, err);
+}
+
+}  // namespace
+
+int write_both(const Writing& out, const Writing& err) noexcept {
+  const Errors errors = write_in_best_order(out, err);
+  if (errors.out != 0 && !reader_has_left(errors.out)) return errors.out;
+  return reader_has_left(errors.err) ? 0 : errors.err;
+}
+
+}  // namespace memolock

@@ -1,0 +1,94 @@
+#include "src/system/daemonize.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <vector>
+
+#include "src/system/inherited_children.hpp"
+#include "src/system/signals.hpp"
+
+namespace memolock {
+namespace {
+
+/// Closes what has come from whoever started this process: all of our own is close-on-exec.
+void close_inherited() {
+  DIR* const directory = opendir("/proc/self/fd");
+  if (directory == nullptr) return;
+  std::vector<int> inherited;
+  while (const dirent* found = readdir(directory)) {  // NOLINT(concurrency-mt-unsafe)
+    const int fd = atoi(found->d_name);               // NOLINT(cert-err34-c)
+    const int flags = fd > STDERR_FILENO ? fcntl(fd, F_GETFD) : -1;
+    if (flags >= 0 && (flags & FD_CLOEXEC) == 0) inherited.push_back(fd);
+  }
+  closedir(directory);
+  for (const int fd : inherited) close(fd);
+}
+
+void leave_streams() {
+  const int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (nothing < 0) _exit(EXIT_FAILURE);
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(nothing, fd);
+  close(nothing);
+}
+
+void leave_what_is_callers() {
+  leave_streams();
+  close_inherited();
+}
+
+/// As waitpid(2), for as long as it takes.
+void await_end(pid_t child) noexcept {
+  while (child > 0 && waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+// The one between this process and its copy, where it waits for that.
+pid_t awaited = -1;
+
+}  // namespace
+
+Side split_off() {
+  const bool first_here = ends_namespace();
+  const bool next_is_first = next_process_begins_namespace();
+  const pid_t between = fork();
+  if (between != 0) {
+    if (first_here) {
+      awaited = between;
+    } else if (!next_is_first) {
+      await_end(between);
+    }
+    return Side::caller;
+  }
+  // The one between leads the new session, so that the copy can never get a terminal, and ends at
+  // once, so that the copy is nobody's child; but not where the copy would end with it.
+  setsid();
+  if (const pid_t copy = fork(); copy != 0) {
+    if (first_here || next_is_first) {
+      leave_what_is_callers();
+      await_end(copy);
+    }
+    _exit(EXIT_SUCCESS);
+  }
+  leave_what_is_callers();
+  return Side::background;
+}
+
+void await_background() noexcept {
+  if (awaited < 0) return;
+  // The kernel keeps those that would end it from the first process.
+  sigset_t ends = signals_of_interruption();
+  sigaddset(&ends, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &ends, nullptr);
+  while (waitpid(awaited, nullptr, WNOHANG) == 0) {
+    siginfo_t received{};
+    if (sigwaitinfo(&ends, &received) > 0 && received.si_signo != SIGCHLD) return;
+  }
+}
+
+}  // namespace memolock

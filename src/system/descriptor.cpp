@@ -1,0 +1,233 @@
+#include "src/system/descriptor.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+
+#include "src/system/error.hpp"
+#include "src/system/insist.hpp"
+
+namespace memolock {
+namespace {
+
+// One call moves at most this much, so that a signal or a leaving reader is noticed in time.
+constexpr uint64_t largest_step = 16U << 20;
+
+/// A descriptor somebody else set to O_NONBLOCK (it is shared with them, so it must stay so): wait
+/// until it takes more.
+void await_writable(int fd) noexcept {
+  pollfd waiting{.fd = fd, .events = POLLOUT, .revents = 0};
+  if (poll(&waiting, 1, -1) < 0) rest();
+}
+
+/// Whether a failed transfer is worth another try on the same path; waits where that is what is
+/// needed.
+bool again(int error, int to) noexcept {
+  if (error == EAGAIN) await_writable(to);
+  return error == EINTR || error == EAGAIN;
+}
+
+/// The errnos by which a kernel says that this path is not for this pair of files, or not now.
+bool not_for_these(int error) noexcept {
+  return error == EINVAL || error == EXDEV || error == EBADF || error == ENOSYS ||
+         error == EOPNOTSUPP || error == ESPIPE || error == EPERM || error == ETXTBSY ||
+         error == ENOMEM || error == EIO;
+}
+
+/// As write(2), which blocks or says EAGAIN. A kernel that is out of memory is asked again.
+ssize_t write_some(int to, std::string_view bytes) noexcept {
+  constexpr int most = 10;
+  for (int tries = 1;; ++tries) {
+    const ssize_t put = write(to, bytes.data(), bytes.size());
+    if (put >= 0 || (errno != ENOMEM && errno != EIO) || tries == most) return put;
+    rest();
+  }
+}
+
+/// With a buffer that is always to be had: on the stack, and small, for a stack may be small too.
+int copy_by_hand(int from, uint64_t offset, uint64_t length, int to) noexcept {
+  std::array<char, 16U << 10> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  while (length > 0) {
+    const size_t step = std::min<uint64_t>(buffer.size(), length);
+    const ssize_t got = insist([&] { return read_all_at(from, buffer.data(), step, offset); });
+    if (got < 0) return errno;
+    if (got == 0) return EIO;
+    if (const int error = write_all(to, {buffer.data(), static_cast<size_t>(got)})) return error;
+    offset += static_cast<uint64_t>(got);
+    length -= static_cast<uint64_t>(got);
+  }
+  return 0;
+}
+
+/// Whether a pipe takes `size` bytes now; true for anything else. The kernel does not say how many
+/// of its pages are in use, only how many bytes are in them: two neighbouring pages hold more than
+/// one page of bytes, except where the first one has been read in part.
+bool has_room(int pipe, size_t size) noexcept {
+  const int capacity = fcntl(pipe, F_GETPIPE_SZ);
+  if (capacity < 0) return true;
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const auto held = static_cast<size_t>(bytes_in(pipe));
+  const size_t used = held == 0 ? 0 : 2 * (held / page) + 2;
+  return used + (size + page - 1) / page <= static_cast<size_t>(capacity) / page;
+}
+
+enum class Way { splice, copy_file_range, sendfile };
+
+Way way_to(int to) noexcept {
+  struct stat info {};
+  if (fstat(to, &info) != 0) return Way::sendfile;
+  if (S_ISFIFO(info.st_mode)) return Way::splice;
+  if (S_ISREG(info.st_mode)) return Way::copy_file_range;
+  return Way::sendfile;
+}
+
+ssize_t move_step(Way way, int from, off64_t& offset, uint64_t length, int to) noexcept {
+  const size_t step = std::min(length, largest_step);
+  switch (way) {
+    case Way::splice:
+      return splice(from, &offset, to, nullptr, step, SPLICE_F_MORE);
+    case Way::copy_file_range:
+      return copy_file_range(from, &offset, to, nullptr, step, 0);
+    case Way::sendfile:
+      break;
+  }
+  return sendfile64(to, from, &offset, step);
+}
+
+}  // namespace
+
+void Descriptor::reset(int fd) noexcept {
+  if (fd_ >= 0) close(fd_);
+  fd_ = fd;
+}
+
+Pipe make_pipe() {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) throw system_error("cannot make a pipe", errno);
+  return {Descriptor(ends[0]), Descriptor(ends[1])};
+}
+
+int bytes_in(int pipe) noexcept {
+  int count = 0;
+  return ioctl(pipe, FIONREAD, &count) == 0 ? count : 0;
+}
+
+Ready await_readable(int fd, int interrupt, Nanoseconds deadline) {
+  std::array<pollfd, 2> waiting{{{.fd = fd, .events = POLLIN, .revents = 0},
+                                 {.fd = interrupt, .events = POLLIN, .revents = 0}}};
+  return await_events(waiting, deadline);
+}
+
+int poll_for(std::span<pollfd> waiting, Nanoseconds length) noexcept {
+  timespec limit{};
+  if (length != forever) {
+    const Nanoseconds left = std::max(length, Nanoseconds(0));
+    limit.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(left).count();
+    limit.tv_nsec = (left % std::chrono::seconds(1)).count();
+  }
+  const timespec* const most = length == forever ? nullptr : &limit;
+  return ppoll(waiting.data(), waiting.size(), most, nullptr);
+}
+
+Ready await_events(std::span<pollfd> waiting, Nanoseconds deadline) {
+  constexpr int most = 10;
+  for (int failures = 0;;) {
+    const int ready = poll_for(waiting, deadline == forever ? forever : deadline - boot_now());
+    const bool only_interrupt = ready == 1 && waiting.back().revents != 0;
+    if (ready > 0) return only_interrupt ? Ready::interrupted : Ready::readable;
+    if (ready == 0) return Ready::timed_out;
+    if (errno == EINTR) continue;
+    if (!may_pass(errno) || ++failures == most) throw system_error("cannot wait", errno);
+    rest();
+  }
+}
+
+bool reader_has_left(int error) noexcept { return error == EPIPE || error == ECONNRESET; }
+
+int write_all(int to, std::string_view bytes) noexcept {
+  while (!bytes.empty()) {
+    const ssize_t put = write_some(to, bytes);
+    if (put >= 0) {
+      bytes.remove_prefix(static_cast<size_t>(put));
+    } else if (!again(errno, to)) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+int try_write(int to, std::string_view bytes) noexcept {
+  if (bytes.size() > PIPE_BUF && !has_room(to, bytes.size())) return EAGAIN;
+  while (!bytes.empty()) {
+    const ssize_t put = write(to, bytes.data(), bytes.size());
+    if (put >= 0) {
+      bytes.remove_prefix(static_cast<size_t>(put));
+    } else if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+int write_all_at(int to, std::string_view bytes, uint64_t offset) noexcept {
+  while (!bytes.empty()) {
+    const ssize_t put = pwrite(to, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (put >= 0) {
+      bytes.remove_prefix(static_cast<size_t>(put));
+      offset += static_cast<uint64_t>(put);
+    } else if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+ssize_t read_some(int from, char* into, size_t size) {
+  for (;;) {
+    const ssize_t got = read(from, into, size);
+    if (got >= 0 || (errno != EINTR && errno != EAGAIN)) return got;
+    if (errno == EAGAIN) (void)await_readable(from, -1, forever);
+  }
+}
+
+ssize_t read_all_at(int from, char* into, size_t size, uint64_t offset) noexcept {
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t got = pread(from, into + done, size - done, static_cast<off_t>(offset + done));
+    if (got == 0) break;
+    if (got > 0) {
+      done += static_cast<size_t>(got);
+    } else if (errno != EINTR) {
+      return -1;
+    }
+  }
+  return static_cast<ssize_t>(done);
+}
+
+int copy_range(int from, uint64_t offset, uint64_t length, int to) noexcept {
+  const Way way = way_to(to);
+  // A splice takes a slot of the pipe for each page of the file; a write this small takes one.
+  if (way == Way::splice && length <= PIPE_BUF) return copy_by_hand(from, offset, length, to);
+  auto position = static_cast<off64_t>(offset);
+  while (length > 0) {
+    const ssize_t moved = move_step(way, from, position, length, to);
+    if (moved > 0) {
+      length -= static_cast<uint64_t>(moved);
+    } else if (moved == 0 || not_for_these(errno)) {
+      return copy_by_hand(from, static_cast<uint64_t>(position), length, to);
+    } else if (!again(errno, to)) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+}  // namespace memolock

@@ -1,0 +1,48 @@
+#include "src/system/error.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <exception>
+#include <new>
+
+namespace memolock {
+
+std::string caught_text() noexcept {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    // Its own words are the library's.
+  } catch (const std::exception& error) {
+    try {
+      return error.what();
+    } catch (const std::bad_alloc&) {
+      // Said below.
+    }
+  } catch (...) {
+    // Nothing here throws anything else.
+  }
+  return "out of memory";  // short enough to need none
+}
+
+std::string error_text(int error_number) {
+  const char* text = strerrordesc_np(error_number);
+  return text != nullptr ? text : "error " + std::to_string(error_number);
+}
+
+std::string read_error_text(int error_number) {
+  // What has been opened in the place of a closed one cannot be read either.
+  return error_number == EBADF ? "it is closed, or open for writing only"
+                               : error_text(error_number);
+}
+
+std::string error_in_sentence(int error_number) {
+  std::string text = error_text(error_number);
+  if (text[0] >= 'A' && text[0] <= 'Z') text[0] = static_cast<char>(text[0] - 'A' + 'a');
+  return text;
+}
+
+Error system_error(const std::string& what, int error_number) {
+  return store_error(what + ": " + error_text(error_number));
+}
+
+}  // namespace memolock

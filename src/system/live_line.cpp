@@ -1,0 +1,117 @@
+#include "src/system/live_line.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "src/system/descriptor.hpp"
+
+namespace memolock {
+namespace {
+
+constexpr std::string_view erase_screen_end = "\x1b[J";
+
+int columns_of(int terminal) {
+  constexpr int usual = 80;
+  winsize size{};
+  return ioctl(terminal, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : usual;
+}
+
+/// The front of a UTF-8 text that has at most `count` characters.
+std::string_view front_of(std::string_view text, int count) {
+  const auto begins_character = [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  };
+  size_t end = 0;
+  for (; end < text.size(); ++end)
+    if (begins_character(text[end]) && count-- == 0) break;
+  return text.substr(0, end);
+}
+
+/// Whether this process is in the foreground there, and it takes text. Async-signal-safe.
+bool is_ours(int terminal) {
+  pollfd takes{.fd = terminal, .events = POLLOUT, .revents = 0};
+  return tcgetpgrp(terminal) == getpgrp() && poll(&takes, 1, 0) == 1 &&
+         (takes.revents & POLLOUT) != 0;
+}
+
+// The terminal that has a line on it, or -1, and what TSTP did before there was one.
+volatile sig_atomic_t line_terminal = -1;
+struct sigaction usual_stop {};
+
+/// Takes the line away and stops the process as TSTP would have, which ends when it is continued;
+/// the next text brings the line back.
+void erase_and_stop(int signal_number) {
+  const int error = errno;
+  const int terminal = line_terminal;
+  if (is_ours(terminal)) (void)!write(terminal, LiveLine::erasure.data(), LiveLine::erasure.size());
+  struct sigaction ours {};
+  sigaction(signal_number, &usual_stop, &ours);
+  raise(signal_number);
+  sigset_t stop;
+  sigemptyset(&stop);
+  sigaddset(&stop, signal_number);
+  sigprocmask(SIG_UNBLOCK, &stop, nullptr);  // now it comes; it is blocked while it is handled
+  sigaction(signal_number, &ours, nullptr);
+  errno = error;
+}
+
+void erase_when_stopped(int terminal) {
+  if (line_terminal >= 0 || sigaction(SIGTSTP, nullptr, &usual_stop) != 0 ||
+      usual_stop.sa_handler != SIG_DFL)
+    return;
+  struct sigaction action {};
+  action.sa_handler = erase_and_stop;
+  action.sa_flags = SA_RESTART;
+  line_terminal = terminal;
+  sigaction(SIGTSTP, &action, nullptr);
+}
+
+void stop_as_usual() {
+  if (line_terminal < 0) return;
+  sigaction(SIGTSTP, &usual_stop, nullptr);
+  line_terminal = -1;
+}
+
+}  // namespace
+
+bool LiveLine::is_possible(int fd) {
+  if (isatty(fd) == 0) return false;
+  const char* const name = getenv("TERM");
+  return name != nullptr && *name != '\0' && std::string_view(name) != "dumb";
+}
+
+/// A terminal that has become narrower may have broken the text into several lines.
+std::string_view LiveLine::eraser(int columns) const {
+  return columns < shown_columns_ ? erase_screen_end : erasure;
+}
+
+void LiveLine::show(std::string_view text) {
+  if (!is_ours(terminal_)) return;
+  erase_when_stopped(terminal_);
+  const int columns = columns_of(terminal_);
+  // The cursor may stand anywhere: without automatic margins the rest stays in the last column. 7
+  // and 8 save and restore the cursor.
+  const std::string written = fmt::format(
+      "{}\x1b"
+      "7\x1b[?7l{}{}\x1b[?7h\x1b"
+      "8",
+      eraser(columns), front_of(text, columns - 1), erasure);
+  if (write_all(terminal_, written) == 0) shown_columns_ = columns;
+}
+
+void LiveLine::erase() {
+  if (shown_columns_ != 0 && is_ours(terminal_))
+    (void)write_all(terminal_, eraser(columns_of(terminal_)));
+  stop_as_usual();
+  shown_columns_ = 0;
+}
+
+}  // namespace memolock
