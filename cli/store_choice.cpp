@@ -17,6 +17,7 @@
 
 #include "cli/option_values.hpp"
 #include "src/command/control_file.hpp"
+#include "src/doctor/control_files.hpp"
 #include "src/doctor/directory.hpp"
 #include "src/doctor/repair.hpp"
 #include "src/doctor/server.hpp"

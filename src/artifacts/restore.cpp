@@ -21,12 +21,12 @@
 
 #include "src/artifacts/archive.hpp"
 #include "src/entry/key.hpp"
-#include "src/entry/token.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/directory.hpp"
 #include "src/system/draft_name.hpp"
 #include "src/system/error.hpp"
 #include "src/system/file_lock.hpp"
+#include "src/system/random.hpp"
 
 namespace memolock {
 namespace {
@@ -137,7 +137,7 @@ class LeftDrafts {
 class Restorer {
  public:
   Restorer(const FilePart& archive, const std::vector<std::string>& stored, int interrupt)
-      : reader_(archive), stored_(stored), interrupt_(interrupt), names_(new_token()) {}
+      : reader_(archive), stored_(stored), interrupt_(interrupt), names_(random_name()) {}
   ~Restorer() {
     if (!done_) undo();
   }

@@ -20,6 +20,7 @@
 #include "src/system/error.hpp"
 #include "src/system/inherited_children.hpp"
 #include "src/system/insist.hpp"
+#include "src/system/process.hpp"
 
 namespace memolock {
 namespace {
@@ -154,10 +155,6 @@ std::map<pid_t, Process> all_processes() {
 }
 
 }  // namespace
-
-bool has_terminal() noexcept {
-  return static_cast<bool>(Descriptor(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)));
-}
 
 int replace_process(const ChildStart& start, const Signals& signals) {
   const std::vector<char*> argv = pointers(start.argv);

@@ -27,9 +27,6 @@ struct ChildStart {
 /// cannot be, with the errno.
 [[nodiscard]] int replace_process(const ChildStart& start, const Signals& signals);
 
-/// Whether this process has a controlling terminal.
-[[nodiscard]] bool has_terminal() noexcept;
-
 /// A process that ends the command's group when this process has died.
 class Watchdog {
  public:

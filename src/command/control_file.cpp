@@ -11,10 +11,10 @@
 
 #include <fmt/format.h>
 
-#include "src/entry/token.hpp"
 #include "src/system/directory.hpp"
 #include "src/system/error.hpp"
 #include "src/system/file_lock.hpp"
+#include "src/system/random.hpp"
 
 namespace memolock {
 namespace {
@@ -26,7 +26,7 @@ constexpr mode_t file_mode = 0622;
 // Longer than it takes to make a folder and a file in it, and to lock that.
 constexpr std::chrono::minutes settling{1};
 
-/// The name of the folder of all runs; that of one run's own has a '-' and a token after it.
+/// The name of the directory of all runs; that of one run's own has a '-' and a token after it.
 std::string folder_name() { return fmt::format("{}{}", name_prefix, geteuid()); }
 
 std::string path_of(const std::string& name) { return fmt::format("{}/{}", place, name); }
@@ -56,7 +56,7 @@ Descriptor ControlFile::make_folder(std::string& path) {
   // Where the name is free, another would do no better.
   struct stat info {};
   if (lstat(path.c_str(), &info) != 0) throw store_error(*refusal);
-  path += '-' + new_token();
+  path += '-' + random_name();
   folder = make_own_directory(path, folder_mode);
   scratch_.folder = path;
   refusal_ = std::move(*refusal);
@@ -66,7 +66,7 @@ Descriptor ControlFile::make_folder(std::string& path) {
 void ControlFile::make_file() {
   std::string path;
   const Descriptor folder = make_folder(path);
-  const std::string name = new_token();
+  const std::string name = random_name();
   constexpr int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW;
   file_.reset(openat(folder.get(), name.c_str(), flags, 0600));
   if (!file_) throw system_error("cannot make a file in " + path, errno);
@@ -122,24 +122,12 @@ void ControlFile::remove() noexcept {
   file_.reset();
 }
 
+std::string control_directory() { return path_of(folder_name()); }
+
 std::string fault_of_control_files() {
   ControlFile file;
   (void)file.make();
   return file.fault().empty() ? "" : in_a_message(file.fault(), file.remedy());
-}
-
-Finding examine_control_files() {
-  constexpr const char* subject = "control";
-  ControlFile file;
-  (void)file.make();
-  if (const std::string& fault = file.fault(); !fault.empty())
-    return {Finding::Level::fail, subject, "no result can be stored: " + in_a_message(fault, ""),
-            file.remedy().empty() ? fmt::format("see why files cannot be made in {}", place)
-                                  : file.remedy()};
-  if (const std::string& refusal = file.refusal(); !refusal.empty())
-    return {Finding::Level::advice, subject, "each run makes a directory of its own: " + refusal,
-            fmt::format("remove {}, or have its owner do so", path_of(folder_name()))};
-  return {Finding::Level::ok, subject, "commands can say how long their results are kept", ""};
 }
 
 namespace {

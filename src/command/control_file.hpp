@@ -10,7 +10,6 @@
 #include <string>
 
 #include "src/command/environment.hpp"
-#include "src/doctor/finding.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/scratch_file.hpp"
 
@@ -54,8 +53,8 @@ class ControlFile {
 /// Why none can be made at the moment, as a message has it; empty: one can.
 [[nodiscard]] std::string fault_of_control_files();
 
-/// What `doctor` says of it.
-[[nodiscard]] Finding examine_control_files();
+/// The directory of the files of all runs.
+[[nodiscard]] std::string control_directory();
 
 /// Removes the files that killed processes have left, those that commands have made anew after
 /// their run, and the directories that runs have had of their own.

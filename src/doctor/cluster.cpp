@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "src/entry/token.hpp"
+#include "src/system/random.hpp"
 
 namespace memolock {
 
@@ -27,7 +27,7 @@ std::vector<Finding> judge_slots(const SlotMap& map) {
 
 Key scratch_at(const SlotMap& map, const RedisNode& node, const std::string& tag) {
   for (;;) {
-    Key key{tag, std::string(scratch_prefix) + new_token()};
+    Key key{tag, std::string(scratch_prefix) + random_name()};
     const RedisNode* const its = map.node_of(slot_of(RedisNames(key, Brace::yes).value));
     if (its != nullptr && *its == node) return key;
   }

@@ -15,7 +15,6 @@
 #include <fmt/format.h>
 
 #include "src/entry/key.hpp"
-#include "src/entry/token.hpp"
 #include "src/local/fifo.hpp"
 #include "src/store/directory.hpp"
 #include "src/system/anonymous_file.hpp"
@@ -23,6 +22,7 @@
 #include "src/system/directory.hpp"
 #include "src/system/error.hpp"
 #include "src/system/file_lock.hpp"
+#include "src/system/random.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {
@@ -34,7 +34,7 @@ using Level = Finding::Level;
 class Scratch {
  public:
   explicit Scratch(int parent) : parent_(parent), name_('.' + std::string(scratch_prefix)) {
-    name_ += new_token();
+    name_ += random_name();
     error_ = make_folder(parent_, name_);
     if (error_ != 0) return;
     folder_ = open_folder(parent_, name_);
@@ -116,7 +116,7 @@ std::string fault_of_writing(const Scratch& scratch) {
 }
 
 std::string fault_of_nameless_files(const Scratch& scratch) {
-  return nameless_file(scratch.folder()) ? "" : error_in_sentence(errno);
+  return anonymous_file(scratch.folder()) ? "" : error_in_sentence(errno);
 }
 
 struct Trial {

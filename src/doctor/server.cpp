@@ -19,8 +19,10 @@
 #include "src/redis/session.hpp"
 #include "src/redis_store/entry.hpp"
 #include "src/redis_store/outcome.hpp"
+#include "src/redis_store/scripts.hpp"
 #include "src/store/foreign_lock.hpp"
 #include "src/system/error.hpp"
+#include "src/system/random.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {
@@ -373,7 +375,7 @@ Examination examine_server(const RedisSettings& settings, const std::string& tag
   if (address.is_cluster()) {
     examination.findings = examine_cluster(settings, tag, log);
   } else {
-    const Key scratch{tag, std::string(scratch_prefix) + new_token()};
+    const Key scratch{tag, std::string(scratch_prefix) + random_name()};
     examination.findings = examine_one(settings, address, scratch, log);
   }
   return examination;

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "src/system/anonymous_file.hpp"
 #include "src/system/hash.hpp"
 #include "src/system/percent.hpp"
 
@@ -34,7 +35,7 @@ constexpr auto endings = std::to_array<Ending>({
     {FileKind::wake, ".wake"},
     {FileKind::promise, ".promise"},
     {FileKind::answer, ".answer"},
-    {FileKind::spool, ".spool"},
+    {FileKind::spool, anonymous_ending},
 });
 constexpr std::string_view counters_ending = ".counts";
 // Of a token in the name of a file.
@@ -253,10 +254,6 @@ std::string counters_file(std::string_view tag) {
 }
 
 std::string slots_file(std::string_view nodes) { return digest_of({nodes}) + ".slots"; }
-
-std::string spool_file(std::string_view token) {
-  return std::string(token) + std::string(ending_of(FileKind::spool));
-}
 
 FileKind kind_of_file(std::string_view name) {
   for (const Ending& ending : endings)

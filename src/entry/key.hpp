@@ -92,9 +92,6 @@ struct EntryFiles {
 
 enum class FileKind { entry, failed, mark, lock, run, wake, promise, answer, spool, foreign };
 
-/// A name for a file that loses it at once: where there is no O_TMPFILE.
-[[nodiscard]] std::string spool_file(std::string_view token);
-
 /// What a name found in a tag's folder is.
 [[nodiscard]] FileKind kind_of_file(std::string_view name);
 

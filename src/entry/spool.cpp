@@ -53,7 +53,7 @@ void Spool::refuse(Refusal why, int error) noexcept {
 Descriptor Spool::make_file() const noexcept {
   Descriptor file;
   const auto failure = failure_of(
-      [&] { file = folder_ < 0 ? temporary_file() : nameless_file(folder_); });
+      [&] { file = folder_ < 0 ? temporary_file() : anonymous_file(folder_); });
   if (failure) errno = ENOMEM;
   return file;
 }

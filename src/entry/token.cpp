@@ -1,6 +1,5 @@
 #include "src/entry/token.hpp"
 
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 
 #include "src/system/error.hpp"
 #include "src/system/percent.hpp"
+#include "src/system/random.hpp"
 
 namespace memolock {
 namespace {
@@ -52,19 +52,12 @@ Holder this_process() {
   return {known ? name.data() : "", getpid()};
 }
 
-std::string new_token() {
-  std::array<unsigned char, 16> bytes{};
-  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
-    throw system_error("cannot get random bytes", errno);
-  return hex(bytes.data(), bytes.size());
-}
-
 std::string new_token(const TokenParts& parts) {
   const auto count = [](Nanoseconds time) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
   };
   const std::string lease = parts.lease ? fmt::format("-{}", count(*parts.lease)) : "";
-  return fmt::format("{}-{}-{}{}{}@{}", new_token(), count(parts.begun), parts.holder.pid, lease,
+  return fmt::format("{}-{}-{}{}{}@{}", random_name(), count(parts.begun), parts.holder.pid, lease,
                      parts.keeper == Keeper::others ? external : "",
                      percent_escape(parts.holder.host));
 }

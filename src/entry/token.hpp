@@ -27,9 +27,6 @@ enum class Keeper : uint8_t {
   others,  ///< some process does, by its token (--external)
 };
 
-/// The secret that proves who holds a lock: 32 hexadecimal digits.
-[[nodiscard]] std::string new_token();
-
 /// What a token tells where the store keeps nothing else of a run in progress.
 struct TokenParts {
   Holder holder;
@@ -41,8 +38,9 @@ struct TokenParts {
 /// The lease of a lock whose token does not say.
 inline constexpr std::chrono::seconds default_lease{10};
 
-/// A token that tells it, behind its secret: "SECRET-MILLISECONDS-PID-LEASE@HOST", LEASE being
-/// milliseconds, with "-external" before the "@" where others keep the promise.
+/// A token that tells it, behind a random_name() that is its secret:
+/// "SECRET-MILLISECONDS-PID-LEASE@HOST", LEASE being milliseconds, with "-external" before the "@"
+/// where others keep the promise.
 [[nodiscard]] std::string new_token(const TokenParts& parts);
 
 /// What such a token says; nothing when another program made it.

@@ -13,10 +13,10 @@
 
 #include <fmt/format.h>
 
-#include "src/entry/token.hpp"
 #include "src/store/entry_file.hpp"
 #include "src/system/directory.hpp"
 #include "src/system/error.hpp"
+#include "src/system/random.hpp"
 
 namespace memolock {
 namespace {
@@ -93,7 +93,7 @@ std::string find_elsewhere(int folder, const std::string& name) noexcept {
 Descriptor make_elsewhere(int folder, const std::string& name, const std::string& shown) {
   const std::string directory = fifo_directory();
   (void)make_own_directory(directory, folder_mode);
-  const std::string text = new_token() + std::string(ending_of(name));
+  const std::string text = random_name() + std::string(ending_of(name));
   const std::string path = directory + '/' + text;
   Descriptor fifo = try_make(AT_FDCWD, path.c_str());
   if (!fifo) throw system_error("cannot make " + path, errno);

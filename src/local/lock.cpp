@@ -9,12 +9,12 @@
 #include <thread>
 #include <utility>
 
-#include "src/command/environment.hpp"
 #include "src/local/fifo.hpp"
 #include "src/local/mailbox.hpp"
 #include "src/system/directory.hpp"
 #include "src/system/error.hpp"
 #include "src/system/file_lock.hpp"
+#include "src/system/random.hpp"
 
 namespace memolock {
 namespace {
@@ -34,7 +34,7 @@ class LocalLock final : public Lock {
         files_(std::move(files)),
         folder_(std::move(folder)),
         lock_(std::move(lock)),
-        token_(new_token()) {}
+        token_(random_name()) {}
   LocalLock(const LocalLock&) = delete;
   LocalLock& operator=(const LocalLock&) = delete;
 

@@ -16,6 +16,7 @@
 #include "src/system/directory.hpp"
 #include "src/system/error.hpp"
 #include "src/system/file_lock.hpp"
+#include "src/system/random.hpp"
 
 namespace memolock {
 namespace {
@@ -32,7 +33,7 @@ class LocalPromise final : public Promise {
         run_(std::move(run)),
         live_(std::move(live)),
         mailbox_(std::move(mailbox)),
-        draft_(files_.answer(new_token())) {}
+        draft_(files_.answer(random_name())) {}
   ~LocalPromise() override { remove(draft_); }
   LocalPromise(const LocalPromise&) = delete;
   LocalPromise& operator=(const LocalPromise&) = delete;
@@ -134,7 +135,7 @@ std::unique_ptr<Promise> local_promise(const std::string& directory, int root, c
   if (token.empty()) {
     if (const int error = make_folder(root, files.folder); error != 0 && error != EEXIST)
       throw system_error("cannot make " + path, error);
-    run.token = new_token();
+    run.token = random_name();
     run.keeper = Keeper::others;
     run.holder = this_process();
     run.begun = wall_now();

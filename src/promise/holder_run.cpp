@@ -301,7 +301,7 @@ void HeldRun::decide_fate(Record& record, const Control& control) {
   record.fate = Fate::shared;
   if (record.succeeded()) {
     record.ttl = control.ttl.value_or(*request_.ttl);
-    if (request_.jitter > 0) record.ttl = jittered(record.ttl, request_.jitter, chance());
+    if (request_.jitter > 0) record.ttl = jittered(record.ttl, request_.jitter, random_unit());
     const Nanoseconds stale = record.stale_by_command ? record.stale : request_.stale;
     record.retained = after(record.ttl, std::max(stale, request_.stale_if_error));
     if (may_keep && record.ttl > Nanoseconds(0)) record.fate = Fate::kept;

@@ -123,7 +123,7 @@ bool Stored::is_whole(Entry& entry) {
 bool Stored::is_to_be_refreshed(const Record& record, Nanoseconds now) {
   if (!wish_.early || request_.command.empty()) return false;
   if (std::exchange(drawn_, true)) return !early_.empty() && record.token == early_;
-  if (!is_due_early(record, wish_, now, chance())) return false;
+  if (!is_due_early(record, wish_, now, random_unit())) return false;
   log_.info("{}: {}, and refreshed before it expires", request_.key.shown(),
             age_in_words(record, now));
   early_ = record.token;

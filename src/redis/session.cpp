@@ -409,7 +409,7 @@ RedisAnswers RedisSession::exchange_in_shard(const RedisNames& names,
 /// The same in a script, which a server runs whatever its memory as long as it only reads.
 RedisAnswers RedisSession::exchange_by_script(RedisConnection& connection,
                                               const std::vector<RedisCommand>& commands) {
-  RedisCommand script{"EVAL", redis_scripts::read, "0"};
+  RedisCommand script{"EVAL", read_script, "0"};
   std::vector<std::string> counts;
   counts.reserve(commands.size());
   for (const RedisCommand& command : commands) {
@@ -472,14 +472,12 @@ RedisAnswers RedisSession::subscribe(const RedisNames& names,
   return read(commands, retry_for);
 }
 
-RedisReply RedisSession::run_script(const redis_scripts::Script& script, const RedisNames& names,
+RedisReply RedisSession::run_script(const RedisScript& script, const RedisNames& names,
                                     const std::vector<RedisArgument>& arguments,
                                     Nanoseconds retry_for) {
   aim_at(names);
-  const char* const wake = router_ ? redis_scripts::wake_in_shard : redis_scripts::wake;
-  const std::string text = fmt::format("local released = '{}'{}{}{}{}",
-                                       redis_scripts::released_marker, redis_scripts::holder, wake,
-                                       script.functions, script.body);
+  const char* const wake = router_ ? wake_in_shard : wake_all;
+  const std::string text = fmt::format("{}{}", wake, fmt::join(script.parts, ""));
   RedisCommand command{"EVAL",      text,      "8",        names.value,      names.lock, names.meta,
                        names.files, names.run, names.part, names.files_part, names.mark};
   command.insert(command.end(), arguments.begin(), arguments.end());

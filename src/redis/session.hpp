@@ -15,7 +15,7 @@
 #include "src/redis/address.hpp"
 #include "src/redis/connection.hpp"
 #include "src/redis/router.hpp"
-#include "src/redis_store/scripts.hpp"
+#include "src/redis/script.hpp"
 #include "src/system/clock.hpp"
 #include "src/system/log.hpp"
 
@@ -79,7 +79,7 @@ class RedisSession {
   [[nodiscard]] bool is_subscribed() const { return subscribed_; }
 
   /// The answer to a script on the keys of an entry. Throws Error(store), also for its error.
-  [[nodiscard]] RedisReply run_script(const redis_scripts::Script& script, const RedisNames& names,
+  [[nodiscard]] RedisReply run_script(const RedisScript& script, const RedisNames& names,
                                       const std::vector<RedisArgument>& arguments,
                                       Nanoseconds retry_for = Nanoseconds(0));
 

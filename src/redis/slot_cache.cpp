@@ -8,13 +8,13 @@
 #include <string>
 
 #include "src/entry/key.hpp"
-#include "src/entry/token.hpp"
 #include "src/store/directory.hpp"
 #include "src/store/entry_file.hpp"
 #include "src/system/clock.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/directory.hpp"
 #include "src/system/error.hpp"
+#include "src/system/random.hpp"
 
 namespace memolock {
 namespace {
@@ -72,7 +72,7 @@ void remember_slots(const RedisCluster& cluster, const SlotMap& map) {
     const Descriptor folder = open_folder(root.get(), inside);
     if (!folder) return;
     drop_unused(folder.get());
-    const std::string draft = new_token();
+    const std::string draft = random_name();
     const Descriptor file = make_file(folder.get(), draft, O_WRONLY | O_EXCL);
     if (!file) return;
     const std::string name = slots_file(shown_hosts(cluster.hosts));

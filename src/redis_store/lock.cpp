@@ -8,7 +8,6 @@
 
 #include <fmt/format.h>
 
-#include "src/command/environment.hpp"
 #include "src/entry/token.hpp"
 #include "src/redis_store/entry.hpp"
 #include "src/redis_store/lease.hpp"
@@ -16,6 +15,7 @@
 #include "src/redis_store/scripts.hpp"
 #include "src/redis_store/watch.hpp"
 #include "src/system/error.hpp"
+#include "src/system/random.hpp"
 
 namespace memolock {
 namespace {
@@ -336,7 +336,7 @@ class RedisPromise final : public Promise {
         run_(run_of_token(key, token)),
         authority_{token, token.empty() ? "any" : ""} {
     if (!token.empty()) return;
-    run_.token = authority_.token = new_token();
+    run_.token = authority_.token = random_name();
     run_.begun = store.now();
     run_.keeper = Keeper::others;
   }

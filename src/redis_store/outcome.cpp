@@ -146,7 +146,7 @@ Published RedisOutcome::share(Record record) const {
 }
 
 /// What a script has said, which must be one of its words.
-std::string RedisOutcome::answer(const redis_scripts::Script& script,
+std::string RedisOutcome::answer(const RedisScript& script,
                                  const std::vector<RedisArgument>& arguments,
                                  std::initializer_list<std::string_view> words) const {
   return session_.about(key_, [&] {

@@ -53,7 +53,7 @@ class RedisOutcome {
   [[nodiscard]] bool has_files() const { return spool_.size(Stream::files) > 0; }
   [[nodiscard]] RedisArgument stream(Stream stream) const;
   [[nodiscard]] std::string commit(const Record& record) const;
-  [[nodiscard]] std::string answer(const redis_scripts::Script& script,
+  [[nodiscard]] std::string answer(const RedisScript& script,
                                    const std::vector<RedisArgument>& arguments,
                                    std::initializer_list<std::string_view> words) const;
 

@@ -1,40 +1,16 @@
 // What the Redis store does in one step on the server.
 //
-// All scripts but `read` take the same keys: value, lock, meta, files, run, part, files_part,
+// All scripts take the same keys: value, lock, meta, files, run, part, files_part,
 // mark. They are sent whole each time: a kilobyte costs less than a request that fails because the
 // server has forgotten the script. None depends on the one before, and each may be sent twice: the
 // answer to the first may have been lost.
 #pragma once
 
+#include <string_view>
+
+#include "src/redis/script.hpp"
+
 namespace memolock::redis_scripts {
-
-struct Script {
-  const char* functions;
-  const char* body;
-};
-
-/// What stands for a transaction that only reads: the answers to commands, each of which is in ARGV
-/// behind the count of its words. No keys: it is for no entry in particular.
-inline constexpr const char* read = R"(
-local replies, at = {}, 1
-while ARGV[at] do
-  replies[#replies + 1] = redis.pcall(unpack(ARGV, at + 1, at + ARGV[at]))
-  at = at + 1 + ARGV[at]
-end
-return replies
-)";
-
-/// wake: how all scripts tell the waiters to look again. Those of a cluster listen within the
-/// shard, as far as its servers can.
-inline constexpr const char* wake = R"(
-local function wake(channel, token) redis.pcall('PUBLISH', channel, token) end
-)";
-inline constexpr const char* wake_in_shard = R"(
-local function wake(channel, token)
-  local told = redis.pcall('SPUBLISH', channel, token)
-  if type(told) == 'table' then redis.pcall('PUBLISH', channel, token) end
-end
-)";
 
 /// What a commit leaves in the lock for a moment, in place of deleting it. A client of
 /// redis-memolock looks for a value, finds none and then takes the lock, without another look: the
@@ -42,13 +18,15 @@ end
 /// taken; to memolock it is free.
 inline constexpr const char* released_marker = "released";
 
-/// holder: the token of who holds the lock; false when nobody does. `released` is the marker.
+/// holder: the token of who holds the lock; false when nobody does.
 inline constexpr const char* holder = R"(
+local released = 'released'
 local function holder()
   local token = redis.call('GET', KEYS[2])
   return token ~= released and token
 end
 )";
+static_assert(std::string_view(holder).find(released_marker) != std::string_view::npos);
 
 /// is_own: whether the value that is stored belongs to the meta: it has its length, its expiry, and
 /// its hash, which a large one lacks. The meta outlives the value by a second (`linger`), or a
@@ -130,7 +108,7 @@ end
 /// {seconds, microseconds, token of the meta, length of the value, {token, fate} of the last
 /// outcome that is no entry}, false where there is none; and how long in ms the released marker
 /// would have been there.
-inline constexpr Script acquire{"", R"(
+inline constexpr RedisScript acquire{holder, "", R"(
 local held_by = holder()
 if held_by and held_by ~= ARGV[1] then return 0 end
 local marked = 0
@@ -152,7 +130,7 @@ return {time[1], time[2], redis.call('HGET', KEYS[3], 'token'), size, not run.er
 /// others have renewed, is left so.
 /// Returns "renewed", "lost", "broken" when the run is refused all it asks for, or, for a request
 /// that has come too late to take the lock, {seconds, microseconds}.
-inline constexpr Script renew{rights, R"(
+inline constexpr RedisScript renew{holder, rights, R"(
 local held_by = holder()
 if is_broken(ARGV[1]) then return 'broken' end
 if not may_store(held_by, ARGV[1], ARGV[3]) then return 'lost' end
@@ -177,7 +155,7 @@ return 'renewed'
 
 /// ARGV: token, life in ms. Has the lock live for at least so long from now on. Returns 1, or 0
 /// when it is lost.
-inline constexpr Script extend{"", R"(
+inline constexpr RedisScript extend{holder, "", R"(
 if holder() ~= ARGV[1] then return 0 end
 local left = redis.call('PTTL', KEYS[2])
 if left < 0 or left >= tonumber(ARGV[2]) then return 1 end
@@ -193,7 +171,7 @@ return redis.call('PEXPIRE', KEYS[2], ARGV[2])
 /// moment, for those who wait. Returns "stored", or why it did nothing: "lost", "forgotten", "part"
 /// (another holder has written where large values and artifacts come in), "type" (a foreign type of
 /// key).
-inline constexpr Script commit{rights, R"(
+inline constexpr RedisScript commit{holder, rights, R"(
 local held_by = holder()
 local function is_fit(key, type)
   local found = redis.call('TYPE', key).ok
@@ -242,7 +220,7 @@ return 'stored'
 /// ARGV: token, when the lock was acquired in microseconds, lease in ms, the channel fail, then
 /// fields and values of the run. Leaves the outcome for those who wait for it, for a lease or as
 /// long as the lock would have lived, releases the lock, tells them. Returns "shared", or "lost".
-inline constexpr Script share{rights, R"(
+inline constexpr RedisScript share{holder, rights, R"(
 local held_by = holder()
 if redis.call('HGET', KEYS[5], 'token') == ARGV[1] then return 'shared' end
 if not may_store(held_by, ARGV[1], ARGV[2]) then return lost() end
@@ -265,7 +243,7 @@ return 'shared'
 /// the lock, tells the waiters. A lock that has vanished is no matter unless a newer run has left
 /// its mark. A server out of memory stores it all the same, as DEL comes first. Returns "stored",
 /// "lost" or "forgotten".
-inline constexpr Script mark{rights, R"(
+inline constexpr RedisScript mark{holder, rights, R"(
 local held_by = holder()
 if redis.call('HGET', KEYS[8], 'token') == ARGV[1] then return 'stored' end
 if is_broken(ARGV[1]) or held_by ~= ARGV[1] and (held_by or ARGV[2] == '') then return 'lost' end
@@ -290,7 +268,7 @@ return answer
 /// outcome. Gone, the lock means that a waiter takes over. Still there after this message, it means
 /// that the outcome could not be stored and that no other will: even a server out of memory can say
 /// that much.
-inline constexpr Script let_go{"", R"(
+inline constexpr RedisScript let_go{holder, "", R"(
 if holder() ~= ARGV[1] then return 0 end
 if ARGV[3] ~= '0' then
   redis.call('PEXPIRE', KEYS[2], ARGV[3])
@@ -310,7 +288,7 @@ return 1
 /// while a request was under way: takes back what it may have stored, none of what others have with
 /// its token, and what it has brought in, and has refused what it asked for and comes later.
 /// Returns 1.
-inline constexpr Script withdraw{rights, R"(
+inline constexpr RedisScript withdraw{holder, rights, R"(
 if holder() == ARGV[1] then
   redis.call('DEL', KEYS[2])
   if ARGV[4] ~= '0' and redis.call('EXISTS', KEYS[1]) == 1 then
@@ -332,7 +310,7 @@ return 1
 )"};
 
 /// ARGV: token. Deletes what this run has on its way in.
-inline constexpr Script discard{rights, R"(
+inline constexpr RedisScript discard{holder, rights, R"(
 return lost()
 )"};
 
@@ -341,7 +319,7 @@ return lost()
 /// and stays beside a value that stays. Forgets the entry, a failure that is kept (fate 4, see
 /// Fate) and a mark, and has a run in progress not stored. Returns 1, 0 when there was none of
 /// them, or "type" when it did nothing since there is such a key.
-inline constexpr Script forget{rights, R"(
+inline constexpr RedisScript forget{holder, rights, R"(
 local found = 0
 local types = {'string', 'string', 'hash', 'string', 'hash', [8] = 'hash'}
 for i, type in pairs(types) do
@@ -373,7 +351,7 @@ return math.min(found, 1)
 /// ARGV: the channel fail, for how long in ms a request of the holder may still be on its way when
 /// the lock would have expired. Takes the lock from whoever holds it; that holder is told at its
 /// next renewal or at its run's end. Returns 1, or 0 when nobody holds it.
-inline constexpr Script break_lock{rights, R"(
+inline constexpr RedisScript break_lock{holder, rights, R"(
 local held_by = holder()
 if not held_by then return 0 end
 local left = math.max(redis.call('PTTL', KEYS[2]), 0)

@@ -17,10 +17,10 @@
 #include <string_view>
 
 #include "src/entry/key.hpp"
-#include "src/entry/token.hpp"
 #include "src/store/directory.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/error.hpp"
+#include "src/system/random.hpp"
 
 namespace memolock {
 namespace {
@@ -130,7 +130,7 @@ int open_or_make(const std::string& directory, const std::string& tag, Missing m
   const std::string name = counters_file(tag);
   const int found = openat(folder.get(), name.c_str(), open_flags);
   if (found >= 0 || errno != ENOENT) return found;
-  const std::string draft = new_token();
+  const std::string draft = random_name();
   const Descriptor file = make_file(folder.get(), draft, open_flags | O_EXCL);
   if (!file) return -1;
   // One that has come meanwhile stays.

@@ -9,9 +9,8 @@
 #include <cstdlib>
 #include <string>
 
-#include "src/entry/key.hpp"
-#include "src/entry/token.hpp"
 #include "src/system/directory.hpp"
+#include "src/system/random.hpp"
 
 namespace memolock {
 namespace {
@@ -20,10 +19,10 @@ Descriptor file_in_memory() { return Descriptor(memfd_create("memolock", MFD_CLO
 
 }  // namespace
 
-Descriptor nameless_file(int folder) {
+Descriptor anonymous_file(int folder) {
   Descriptor file = make_file(folder, ".", O_TMPFILE | O_RDWR);
   if (!file && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
-    const std::string name = spool_file(new_token());
+    const std::string name = random_name() + std::string(anonymous_ending);
     file = make_file(folder, name, O_RDWR | O_EXCL);
     if (file) unlinkat(folder, name.c_str(), 0);
   }
@@ -37,7 +36,7 @@ Descriptor temporary_file() {
     if (path == nullptr) continue;
     const Descriptor folder(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!folder) continue;
-    if (Descriptor file = nameless_file(folder.get())) return file;
+    if (Descriptor file = anonymous_file(folder.get())) return file;
   }
   return file_in_memory();
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "src/system/inherited_children.hpp"
+#include "src/system/process.hpp"
 #include "src/system/signals.hpp"
 
 namespace memolock {

@@ -13,7 +13,7 @@ namespace memolock {
 /// The names of one restore, in whichever folder.
 class DraftNames {
  public:
-  /// `token`: its own, as new_token().
+  /// `token`: its own, as random_name().
   explicit DraftNames(std::string_view token);
 
   /// Of the file or link with that number.

@@ -8,8 +8,8 @@
 
 #include <cerrno>
 
-#include "src/command/child.hpp"
 #include "src/system/insist.hpp"
+#include "src/system/process.hpp"
 #include "src/system/signals.hpp"
 
 namespace memolock {
@@ -109,20 +109,6 @@ void leave_inherited_children() noexcept {
 }
 
 bool has_inherited_children() noexcept { return has_kept; }
-
-bool is_parent(pid_t process) noexcept {
-  const pid_t parent = getppid();
-  return parent == process || parent == 0;  // 0: it has no number here
-}
-
-bool next_process_begins_namespace() noexcept {
-  constexpr auto link = "/proc/self/ns/pid_for_children";
-  char target = 0;
-  if (readlink(link, &target, 1) >= 0 || errno != ENOENT) return false;
-  // Before Linux 4.12 there is no such link.
-  struct stat ignored {};
-  return lstat(link, &ignored) == 0;
-}
 
 bool ends_namespace() noexcept { return getpid() == 1 || (has_left && getppid() == 1); }
 

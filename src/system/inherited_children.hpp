@@ -20,15 +20,6 @@ void leave_inherited_children() noexcept;
 /// only by becoming it.
 [[nodiscard]] bool has_inherited_children() noexcept;
 
-/// Whether `process`, which has started this one, is still its parent. Where this process was
-/// started into another process namespace (`unshare --pid`), that is not known: true.
-[[nodiscard]] bool is_parent(pid_t process) noexcept;
-
-/// Whether the next process that is started will be the first of a process namespace (`unshare
-/// --pid` without `--fork`). With the end of that one all others in it end, and none can be started
-/// any more.
-[[nodiscard]] bool next_process_begins_namespace() noexcept;
-
 /// Whether all processes of this process namespace end with this one: it is the first of them, or
 /// goes on for that.
 [[nodiscard]] bool ends_namespace() noexcept;

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "src/entry/key.hpp"
-#include "src/entry/token.hpp"
+#include "src/system/random.hpp"
 #include "src/system/descriptor.hpp"
 
 namespace memolock::fuzz {
@@ -24,7 +24,7 @@ struct Scratch {
   Scratch& operator=(const Scratch&) = delete;
 
   std::filesystem::path path = std::filesystem::temp_directory_path() /
-                               ("memolock-fuzz-" + new_token());
+                               ("memolock-fuzz-" + random_name());
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "src/redis_store/entry.hpp"
 #include "src/redis_store/scripts.hpp"
 #include "src/system/clock.hpp"
+#include "src/system/random.hpp"
 
 namespace memolock::fuzz {
 namespace {
@@ -30,7 +31,7 @@ std::vector<Reply> time_now() {
 Record stored_record(const Key& key) {
   Record record;
   record.key = key;
-  record.token = new_token();
+  record.token = random_name();
   record.holder = {"elsewhere", 42};
   record.begun = wall_now() - std::chrono::seconds(2);
   record.run_time = std::chrono::seconds(1);
@@ -72,7 +73,7 @@ void Model::begin(Begin with) {
   if (name == names_.meta) strings_[names_.value] = stored_output;
 }
 
-std::string Model::token() const { return holder().empty() ? new_token() : holder(); }
+std::string Model::token() const { return holder().empty() ? random_name() : holder(); }
 
 std::vector<std::pair<std::string, std::string>> Model::take_messages() {
   return std::exchange(messages_, {});
@@ -231,8 +232,8 @@ Reply Model::evaluate(const Words& command) {
   const std::string& text = command[1];
   const size_t front = 3 + static_cast<size_t>(std::strtoul(command[2].c_str(), nullptr, 10));
   const Words arguments(command.begin() + static_cast<std::ptrdiff_t>(front), command.end());
-  const auto is = [&](const redis_scripts::Script& script) { return text.ends_with(script.body); };
-  if (text.ends_with(redis_scripts::read)) {
+  const auto is = [&](const RedisScript& script) { return text.ends_with(script.parts.back()); };
+  if (text.ends_with(read_script)) {
     std::vector<Reply> said;
     for (size_t i = 0; i < arguments.size();) {
       const auto count = static_cast<std::ptrdiff_t>(

@@ -37,7 +37,7 @@
 
 #include <fmt/format.h>
 
-#include "src/entry/token.hpp"
+#include "src/system/random.hpp"
 #include "tests/fuzz/session/server.hpp"
 
 namespace memolock::fuzz {
@@ -434,7 +434,7 @@ uint64_t number_in(std::string_view text) {
 
 int fuzz(int argc, char** argv) {
   Work work{fs::absolute(argv[1]), argv[2],
-            fs::temp_directory_path() / ("memolock-session-" + new_token()),
+            fs::temp_directory_path() / ("memolock-session-" + random_name()),
             fs::read_symlink("/proc/self/exe")};
   const std::string_view what(argv[3]);
   work.keeps_all = what == "show";

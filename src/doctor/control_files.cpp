@@ -1,0 +1,23 @@
+#include "src/doctor/control_files.hpp"
+
+#include <string>
+
+#include "src/command/control_file.hpp"
+
+namespace memolock {
+
+Finding examine_control_files() {
+  constexpr const char* subject = "control";
+  ControlFile file;
+  (void)file.make();
+  if (const std::string& fault = file.fault(); !fault.empty())
+    return {Finding::Level::fail, subject,
+            "no result can be stored: MEMOLOCK_CONTROL cannot be made: " + fault,
+            file.remedy().empty() ? "see why files cannot be made in /tmp" : file.remedy()};
+  if (const std::string& refusal = file.refusal(); !refusal.empty())
+    return {Finding::Level::advice, subject, "each run makes a directory of its own: " + refusal,
+            "remove " + control_directory() + ", or have its owner do so"};
+  return {Finding::Level::ok, subject, "commands can say how long their results are kept", ""};
+}
+
+}  // namespace memolock
