@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # The packages in $PACKAGES, each in a copy of the empty Debian 12 in $EMPTY_ROOT: `./dev package --check`, as root.
+# store: none
 
 bats_require_minimum_version 1.5.0
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Callers at work while they are killed, ended and suspended, and while all that can happen to a store happens to
 # it: `./dev prove`, with each test by its name.
+# store: none
 
 load ../helpers/common
 load ../helpers/prove

@@ -1,0 +1,286 @@
+#!/usr/bin/env bats
+# What memolock says for itself: -v, -q, MEMOLOCK_LOG.
+
+load ../helpers/common
+
+@test "nothing is said when all is well" {
+  run --separate-stderr -0 get -- true
+  equal '' "$stderr"
+}
+
+@test "-v says on stderr what was decided, in lines of memolock's own" {
+  run --separate-stderr -0 get -v -- echo output
+  equal output "$output"
+  contains "$stderr" 'running the command'
+  run --separate-stderr -0 get -v -- echo output
+  equal output "$output"
+  contains "$stderr" hit
+  while read -r line; do one_own_line "$line"; done <<<"$stderr"
+}
+
+@test "-v given twice says no less" {
+  run --separate-stderr -0 get -vv -- echo output
+  contains "$stderr" 'running the command'
+}
+
+@test "-v tells a waiter whom it waits for" {
+  spawn_get -- held a true
+  await test -e a.started
+  spawn_get -v -- true 2>err
+  await began_to_wait 1 err
+  contains "$(<err)" ":${spawned[0]}"
+  release a
+  finish_all
+}
+
+# says LINE… : those of stderr that are of t:x, but for the one that the command runs.
+says() {
+  local own
+  own=$(sed -n 's/^memolock: t:x: //p' <<<"$stderr" | grep -vxF 'running the command') || true
+  equal "$(printf '%s\n' "$@")" "$own"
+}
+
+@test "-v says of a command that failed how, and what becomes of that" {
+  run --separate-stderr -3 get -v -- sh -c 'exit 3'
+  says 'the command exited with status 3; not stored'
+  run --separate-stderr -143 get -v -- sh -c 'kill $$'
+  says 'the command was ended by signal TERM (15); not stored'
+  run --separate-stderr -137 get -v -- sh -c 'kill -KILL $$'
+  says 'the command was ended by signal KILL (9); not stored'
+  run --separate-stderr -124 get -v --max-runtime 50ms -- sleep 60
+  says 'the command was stopped: --max-runtime 50ms has passed'
+  run --separate-stderr -3 get -v --max-entry 1 -- sh -c 'echo long; exit 3'
+  says 'not stored: the output is larger than --max-entry (1 B)' 'the command exited with status 3'
+  run --separate-stderr -127 get -v -- no-such-command-at-all
+  says
+  run --separate-stderr -9 get -v --external -- sh -c 'exit 9'
+  says 'the command exited with status 9; not stored'
+  run --separate-stderr -3 get -v --cache-failures 1h -- sh -c 'exit 3'
+  says 'the command exited with status 3; kept for 1h'
+  for word in true ''; do
+    # shellcheck disable=SC2086
+    run --separate-stderr -3 get -v --cache-failures 1h $word
+    [[ $stderr =~ ^'memolock: t:x: hit, '[0-9.]+m?s' old, took '[0-9.]+m?s'; a failure with status 3, kept for 59m'[0-9]+'s more'$ ]] \
+      || fail "$stderr"
+  done
+}
+
+@test "-v says of once, lock and a command without the store that it failed" {
+  run --separate-stderr -3 memolock lock -v --tag t --id x -- sh -c 'exit 3'
+  says 'the command exited with status 3'
+  run --separate-stderr -143 memolock once -v --store "${MEMOLOCK_STORE-local}" --tag t --id x --ttl 0 -- sh -c 'kill $$'
+  says 'the command was ended by signal TERM (15)'
+  MEMOLOCK_BYPASS=1 run --separate-stderr -3 get -v -- sh -c 'exit 3'
+  says 'the command exited with status 3'
+  run --separate-stderr -124 memolock lock -v --tag t --id x --max-runtime 50ms -- sleep 60
+  says 'the command was stopped: --max-runtime 50ms has passed'
+}
+
+@test "without -v nothing is said of a command that failed" {
+  for verb in 'get --ttl 1h' 'get --ttl 1h --cache-failures 1h' 'get --ttl 1h --cache-failures 1h' lock; do
+    # shellcheck disable=SC2086
+    run --separate-stderr -3 memolock $verb --tag t --id x -- sh -c 'exit 3'
+    equal '' "$stderr"
+  done
+}
+
+@test "-v says how a promise ended, on both sides" {
+  run --separate-stderr -0 get -v --external -- sh -c 'echo | "$MEMOLOCK_BIN" set -v --ttl 1h'
+  equal 2 "$(grep -cxF -e 'memolock: t:x: the promise was kept' -e 'memolock: t:x: stored for 1h' <<<"$stderr")"
+  run --separate-stderr -7 get -v --refresh --external -- sh -c '"$MEMOLOCK_BIN" fail -v --status 7 <&-'
+  equal 2 "$(grep -cxF -e 'memolock: t:x: the promise failed with status 7' -e 'memolock: t:x: failed with status 7' <<<"$stderr")"
+}
+
+@test "-v says once what is in the way of an entry" {
+  get -- true
+  run --separate-stderr -0 get -v --refresh -- true
+  [[ $stderr =~ ^'memolock: t:x: the entry is '[0-9.]+m?s' old, and from before this call (--refresh)'$'\n' ]] || fail "$stderr"
+  equal 3 "$(wc -l <<<"$stderr")"
+  get --refresh -- echo long
+  run --separate-stderr -0 get -v --max-entry 1 --wait 5s -- true
+  equal 1 "$(grep -c 'larger than --max-entry' <<<"$stderr")"
+  memolock get --tag t --id x --ttl 1ms --refresh -- true
+  await eval '[[ $(memolock get --tag t --id x; echo $?) == 1 ]]'
+  spawn_get -- held a true
+  await test -e a.started
+  run --separate-stderr -124 get -v --wait 50ms -- true
+  equal '' "$(tr -d 0-9 <<<"$stderr" | sort | uniq -d)"
+  contains "$stderr" 'timed out'
+  release a
+  finish_all
+}
+
+@test "-v says once what each look finds" {
+  get -- head -c 1000000 /dev/zero >/dev/null
+  spawn_get --refresh -- held a false
+  await test -e a.started
+  spawn_get -v --max-entry 1 --on-failure retry -- true 2>err
+  waiter=$!
+  await began_to_wait 1 err
+  release a
+  finish "$waiter"
+  equal 0 "$status"
+  equal 1 "$(grep -c 'larger than --max-entry' err)"
+}
+
+@test "-v says once that the command runs without the store" {
+  run --separate-stderr -0 get -v --store redis://127.0.0.1:1 -- true
+  equal 1 "$(grep -c 'running the command' <<<"$stderr")"
+}
+
+@test "-v says once that a result is not stored, whatever the reasons" {
+  for external in '' --external; do
+    # shellcheck disable=SC2016,SC2086
+    run --separate-stderr -4 get -v $external -- sh -c 'echo bad >"$MEMOLOCK_CONTROL"; exit 4'
+    says 'not stored: the command wrote a line to MEMOLOCK_CONTROL that means nothing: bad' \
+      'the command exited with status 4'
+  done
+}
+
+@test "-v says that it is too soon after a failure" {
+  memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- echo old
+  await eval '[[ $(memolock ls | cut -f 3) == stale ]]'
+  run -0 get --ttl 1ms --stale-if-error 1h --cache-failures 1h -- sh -c 'exit 4'
+  run --separate-stderr -0 get -v --ttl 1ms --stale-if-error 1h --cache-failures 1h -- sh -c 'exit 4'
+  equal old "$output"
+  equal 1 "$(grep -cxF 'memolock: t:x: too soon to run the command again: it failed with status 4' <<<"$stderr")"
+}
+
+@test "what timed out names who was waited for" {
+  spawn_get -- held a true
+  await test -e a.started
+  by="$(uname -n):${spawned[0]}"
+  for wait in 0 20ms; do
+    for verb in 'get --ttl 1h' lock; do
+      # shellcheck disable=SC2086
+      run --separate-stderr -124 memolock $verb --tag t --id x --wait $wait -- true
+      [[ $stderr =~ ^'memolock: t:x: timed out after '(0|20)'ms of waiting for '"$by"$ ]] || fail "$stderr"
+    done
+  done
+  run --separate-stderr -0 get -v --wait 0 --on-timeout run -- true
+  says "timed out after 0ms of waiting for $by; running the command without the store"
+  run --separate-stderr -0 memolock lock --tag t --id x --wait 0 --on-timeout run -- true
+  says "timed out after 0ms of waiting for $by; running without the lock"
+  release a
+  finish_all
+}
+
+@test "what timed out says whether it was a promise, another program or nobody who could be seen" {
+  spawn_get --external --lease 1m -- sh -c ': >begun'
+  await test -e begun
+  await eval '[[ $(memolock show --tag t --id x | sed -n "s/^state *//p") == running ]]'
+  run --separate-stderr -124 get --wait 50ms -- true
+  says "timed out after 50ms of waiting for the promise of $(uname -n):${spawned[0]}"
+  end "${spawned[0]}"
+  if on_redis; then
+    redis set t/lock:other secret px 60000
+    run --separate-stderr -124 memolock get --tag t --id other --ttl 1h --wait 50ms -- true
+    contains "$stderr" 'timed out after 50ms of waiting for another program'
+  else
+    hold_unseen hidden
+    for verb in 'get --ttl 1h' lock; do
+      # shellcheck disable=SC2086
+      run --separate-stderr -124 memolock $verb --tag t --id hidden --wait 50ms -- true
+      contains "$stderr" 'timed out after 50ms of waiting for an unknown process'
+    done
+  fi
+}
+
+@test "MEMOLOCK_LOG=info says what -v says" {
+  MEMOLOCK_LOG=info run --separate-stderr -0 get -- true
+  contains "$stderr" 'running the command'
+}
+
+@test "-q keeps warnings to itself" {
+  run --separate-stderr -0 get -- sh -c 'echo nonsense >>"$MEMOLOCK_CONTROL"'
+  one_own_line "$stderr"
+  run --separate-stderr -0 get -q -- sh -c 'echo nonsense >>"$MEMOLOCK_CONTROL"'
+  equal '' "$stderr"
+}
+
+@test "MEMOLOCK_LOG=quiet keeps warnings to itself" {
+  MEMOLOCK_LOG=quiet run --separate-stderr -0 get -- sh -c 'echo nonsense >>"$MEMOLOCK_CONTROL"'
+  equal '' "$stderr"
+}
+
+@test "-q keeps errors to itself too, whatever they are of" {
+  run --separate-stderr -125 get -q --wait bad -- true
+  equal '' "$stderr"
+  run --separate-stderr -125 get --wait bad -q -- true
+  equal '' "$stderr"
+  run --separate-stderr -125 memolock del -q
+  equal '' "$stderr"
+  mkdir -p "$XDG_CONFIG_HOME/memolock"
+  echo 'ttl = "soon"' >"$XDG_CONFIG_HOME/memolock/config.toml"
+  run --separate-stderr -125 memolock get -q --id x -- true
+  equal '' "$stderr"
+  rm "$XDG_CONFIG_HOME/memolock/config.toml"
+  export MEMOLOCK_LOG=quiet
+  for words in '' nothing 'get --nothing' 'get --wait bad -- true' 'get --ttl'; do
+    # shellcheck disable=SC2086
+    run --separate-stderr -125 memolock $words
+    equal '' "$stderr"
+  done
+}
+
+@test "-q goes before -v" {
+  for flags in '-q -v' '-v -q' '-v -v -q' -vqv; do
+    # shellcheck disable=SC2086
+    run --separate-stderr -0 get $flags -- true
+    equal '' "$stderr"
+  done
+}
+
+@test "-v on the command line wins over MEMOLOCK_LOG" {
+  MEMOLOCK_LOG=quiet run --separate-stderr -0 get -v -- true
+  contains "$stderr" 'running the command'
+}
+
+@test "messages show ids with control characters escaped" {
+  run --separate-stderr -0 memolock get -v --tag t --id $'a\nb\x1b[31m' --ttl 1h -- true
+  lacks "$stderr" $'\x1b'
+  contains "$stderr" 'a\nb\x1b[31m'
+}
+
+@test "messages of memolock never become part of the entry" {
+  get -v -- sh -c 'echo err >&2' 2>/dev/null
+  run --separate-stderr -0 memolock get --tag t --id x
+  equal err "$stderr"
+}
+
+@test "MEMOLOCK_BYPASS runs the command with no store at all" {
+  export MEMOLOCK_BYPASS=1
+  run -0 get -- counted echo 1
+  run -0 get -- counted echo 1
+  ran_times 2
+  store_is_untouched
+}
+
+@test "a bypassed command keeps its status, its streams and its stdin" {
+  export MEMOLOCK_BYPASS=1
+  run --separate-stderr -9 get -- sh -c 'cat; echo err >&2; exit 9' <<<input
+  equal input "$output"
+  equal err "$stderr"
+  run -127 get -- no-such-command-at-all
+}
+
+@test "a bypassed look-up finds nothing" {
+  get -- true
+  MEMOLOCK_BYPASS=1 run --separate-stderr -1 memolock get --tag t --id x
+  equal '' "$output$stderr"
+}
+
+@test "MEMOLOCK_BYPASS needs no ttl, works without a home, and obeys --max-runtime" {
+  unset HOME XDG_CACHE_HOME MEMOLOCK_CACHE_DIR
+  export MEMOLOCK_BYPASS=1
+  run --separate-stderr -0 memolock get --id x -- echo output
+  equal output "$output"
+  equal '' "$stderr"
+  run -124 get --max-runtime 50ms -- sleep 60
+}
+
+@test "MEMOLOCK_BYPASS=0 and an empty one bypass nothing" {
+  MEMOLOCK_BYPASS=0 get -- counted true
+  MEMOLOCK_BYPASS='' get -- counted true
+  ran_times 1
+}

@@ -1,0 +1,671 @@
+#!/usr/bin/env bats
+# doctor on a Redis server: each fault is named, with what to do, and nothing is left behind.
+# store: redis
+# bats file_tags=slow
+
+load ../helpers/common
+
+setup_file() {
+  make_certificates "$BATS_FILE_TMPDIR/tls"
+}
+
+setup() {
+  isolate
+  unset TMPDIR SSL_CERT_FILE SSL_CERT_DIR
+  tls=$BATS_FILE_TMPDIR/tls
+}
+
+# here [USERINFO@]: the URL of the server that runs.
+here() { echo "redis+unix://${1-}$REDIS_SOCKET"; }
+
+# examined STATUS OPTION…: what doctor prints is in $output.
+examined() {
+  run --separate-stderr "-$1" memolock doctor --tag t "${@:2}"
+  equal '' "$stderr"
+}
+
+# found LEVEL SUBJECT PART…: it has found that; each PART stands in its line.
+found() {
+  local line part
+  line=$(grep -E "^$1 +$2 " <<<"$output") || fail "no '$1 $2' in: $output"
+  equal 1 "$(wc -l <<<"$line")"
+  for part in "${@:3}"; do contains "$line" "$part"; done
+}
+
+# only_that: whatever else it has found is ok, but perhaps for a machine that is slow at the moment.
+only_that() { equal 1 "$(grep -E '^(advice|FAIL)' <<<"$output" | grep -vc 'round trip')"; }
+
+# rule TAG [DATABASE]: the words that it prints.
+rule() {
+  memolock doctor --tag "$1" --store "$(here)?db=${2-0}" | sed -n 's/^ *ACL rule *//p'
+}
+
+# allow USER WORD…: an ACL user whose password is p.
+allow() { equal OK "$(redis acl setuser "$1" on '>p' "${@:2}")"; }
+
+# serve ACTION…: a server at $fake that does as it is told; see serve_bytes.
+serve() {
+  fake=$BATS_TEST_TMPDIR/fake.$((${fake_number:-0}))
+  fake_number=$((${fake_number:-0} + 1))
+  spawn "$HELPERS/serve_bytes" "$fake" "$@"
+  await test -S "$fake"
+}
+
+# hello VERSION: an answer to HELLO.
+hello() {
+  printf '*6\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$%d\r\n%s\r\n$4\r\nrole\r\n$6\r\nmaster\r\n' "${#1}" "$1"
+}
+
+# time_at SECONDS: three answers to TIME.
+time_at() { printf '*2\r\n$10\r\n%d\r\n$1\r\n0\r\n%.0s' "$1" 1 "$1" 2 "$1" 3; }
+
+# ---- a fit server ----
+
+@test "a fit server: every line is ok, and nothing was written but a lock" {
+  start_redis
+  examined 0 --store "$(here)"
+  equal 'server login tls version role round clock memory eviction clients commands keys channels writes locks control' \
+    "$(awk '$1 == "ok" { printf "%s%s", between, $2; between = " " }' <<<"$output")"
+  equal 1 "$(grep -vc '^ok ' <<<"$output")"
+  found ok version
+  [[ $output =~ \ version\ +(Redis|Valkey)\ [1-9] ]]
+  found ok server "$REDIS_SOCKET"
+  found ok 'round trip' ms
+  equal 0 "$(redis dbsize)"
+  equal '' "$(redis acl log)"
+  stats=$(redis info commandstats)
+  contains "$stats" 'cmdstat_set:calls=1,'
+  for command in rename hset hdel subscribe publish.calls=2; do lacks "$stats" "cmdstat_$command"; done
+}
+
+# on_read_only COMMAND…: run where /tmp is read-only, with what it has.
+on_read_only() {
+  unshare -m true 2>/dev/null || skip 'cannot mount here'
+  run --separate-stderr unshare -m sh -c 'mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp && exec "$@"' - "$@"
+}
+
+@test "where no control file can be made, nothing would be stored on a server either" {
+  start_redis --port 0
+  on_read_only "$MEMOLOCK_BIN" doctor --store "$(here)"
+  equal 1 "$status"
+  found FAIL control 'Read-only file system' 'memolock needs a writable /tmp'
+}
+
+@test "doctor prints JSON too" {
+  start_redis --maxmemory 100mb --maxmemory-policy allkeys-lru
+  string='"([^"\\]|\\["\\/bfnrt]|\\u[0-9a-f]{4})*"'
+  finding="\{\"level\":\"(ok|advice|fail)\",\"subject\":$string,\"words\":$string,\"remedy\":($string|null)\}"
+  document="\{\"store\":$string,\"tag\":$string,\"fit\":(true|false),\"findings\":\[$finding(,$finding)*\],\"acl_rule\":($string|null)\}"
+  is_document() { LC_ALL=C.UTF-8 grep -qxE "$document" <<<"$output" || fail "not it: $output"; }
+  examined 0 --json --store "$(here)"
+  is_document
+  contains "$output" "{\"store\":\"$(here)\",\"tag\":\"t\",\"fit\":true,"
+  contains "$output" '{"level":"advice","subject":"eviction","words":"allkeys-lru may drop'
+  contains "$output" '"acl_rule":"resetkeys ~t:* '
+  end "$REDIS_PID"
+  examined 1 --json --store "$(here :sesame@)"
+  is_document
+  contains "$output" '"fit":false,"findings":[{"level":"fail","subject":"server",'
+  lacks "$output" sesame
+  MEMOLOCK_STORE=$(here :sesame@) examined 1 --json
+  contains "$output" "{\"store\":\"$(here)\","
+  lacks "$output" sesame
+}
+
+@test "usage errors are no findings" {
+  refused --bogus memolock doctor --bogus
+  refused --store memolock doctor --store nonsense://x
+  refused extra memolock doctor extra
+  refused --tag memolock doctor --tag a:b
+}
+
+@test "a reader who leaves is no error" {
+  start_redis
+  MEMOLOCK_STORE=$(here) bash -o pipefail -c '"$MEMOLOCK_BIN" doctor | true'
+}
+
+# ---- who is out of reach ----
+
+@test "nobody there: refused, no socket, no such name" {
+  start_redis
+  end "$REDIS_PID"
+  examined 1 --store "redis://127.0.0.1:$REDIS_PORT"
+  found FAIL server "127.0.0.1:$REDIS_PORT: connection refused" 'start the server'
+  only_that
+  examined 1 --store "$(here)"
+  found FAIL server 'connection refused' 'start the server'
+  examined 1 --store redis+unix:///nowhere
+  found FAIL server 'no such file' 'correct the path'
+  RES_OPTIONS=timeout:1 examined 1 --store redis://nowhere.invalid
+  found FAIL server 'cannot resolve' 'correct the host'
+}
+
+@test "a stopped server costs the timeout" {
+  start_redis
+  kill -STOP "$REDIS_PID"
+  for url in "$(here)" "redis://127.0.0.1:$REDIS_PORT"; do
+    start=${EPOCHREALTIME/./}
+    examined 1 --store-timeout 300ms --store "$url"
+    (((${EPOCHREALTIME/./} - start) < 2000000))
+    found FAIL server 'no answer within 300ms' stopped --store-timeout
+    only_that
+  done
+}
+
+@test "a server that takes no more clients" {
+  start_redis --maxclients 1
+  mkfifo hold
+  exec {to}<>hold
+  # who asks may be in the place itself, and then it is refused to the other, who does not notice
+  takes_the_place() {
+    spawn "$HELPERS/redis_talk" "$(here)" <hold
+    redis ping 2>&1 | grep -q 'max number' || { end $! && false; }
+  }
+  await takes_the_place
+  for url in "$(here)" "$(here :sesame@)"; do
+    examined 1 --store "$url"
+    found FAIL server 'max number of clients' 'raise maxclients'
+  done
+  exec {to}>&-
+}
+
+@test "a server that will soon take no more clients is advice" {
+  start_redis --maxclients 20
+  examined 0 --store "$(here)"
+  found ok clients '1 of 20'
+  serve say "$(hello 7.0.15)"$'\n'"$(time_at "$EPOCHSECONDS")"$'\n$1\r\n-\r\n$41\r\n#\r\nconnected_clients:90\r\nmaxclients:100\r\n\r\n' read 9999
+  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+  found advice clients '90 of 100' 'raise maxclients'
+}
+
+@test "what does not speak Redis" {
+  serve read 1 say $'HTTP/1.1 400 Bad Request\r\n' read 9999
+  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+  found FAIL server "does not speak Redis's protocol" 'host and port'
+  serve read 1
+  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+  found FAIL server 'closed the connection'
+}
+
+# ---- login ----
+
+@test "a password is wanted, wrong, or not wanted" {
+  start_redis --requirepass sesame
+  examined 1 --store "$(here)"
+  found FAIL login NOAUTH --password-file
+  only_that
+  examined 1 --store "$(here :hunter2@)"
+  found FAIL login WRONGPASS 'correct the user'
+  lacks "$output" hunter2
+  examined 1 --store "$(here alice:sesame@)"
+  found FAIL login WRONGPASS
+  lacks "$output" sesame
+  MEMOLOCK_REDIS_PASSWORD=sesame examined 0 --store "$(here)"
+  found ok login default
+  start_redis
+  examined 1 --store "$(here :hunter2@)"
+  found FAIL login 'without any password' 'give none'
+  lacks "$output" hunter2
+}
+
+@test "a password file that cannot be read is a finding" {
+  examined 1 --store redis://127.0.0.1:1 --password-file nowhere
+  found FAIL settings 'cannot read nowhere'
+}
+
+@test "a database that is not there" {
+  start_redis
+  examined 1 --store "$(here)?db=99"
+  found FAIL login 'out of range' database
+}
+
+# ---- TLS ----
+
+@test "over TLS: a certificate that is fit, of a stranger, of another name" {
+  start_redis_tls "$tls"
+  url=rediss://localhost:$REDIS_TLS_PORT
+  examined 0 --store "$url" --tls-ca "$tls/ca.pem"
+  found ok tls valid
+  examined 1 --store "$url" --tls-ca "$tls/stranger.pem"
+  found FAIL tls self-signed --tls-ca
+  only_that
+  examined 1 --store "$url"
+  found FAIL tls self-signed --tls-ca
+  examined 1 --store "$url" --tls-ca "$tls/ca.pem" --tls-server-name other
+  found FAIL tls 'hostname mismatch' --tls-server-name
+  examined 1 --store "rediss://[::1]:$REDIS_TLS_PORT" --tls-ca "$tls/ca.pem"
+  found FAIL tls 'address mismatch' --tls-server-name
+  examined 1 --store "$url" --tls-ca nowhere
+  found FAIL tls 'cannot read certificates in nowhere'
+}
+
+@test "over TLS: a certificate that has expired" {
+  cp -r "$tls" old
+  certify_expired old server subjectAltName=DNS:localhost
+  start_redis_tls "$PWD/old"
+  examined 1 --store "rediss://localhost:$REDIS_TLS_PORT" --tls-ca old/ca.pem
+  found FAIL tls 'has expired' renew
+}
+
+@test "over TLS: a certificate with a common name only" {
+  make_nameless nameless localhost
+  start_redis_tls "$PWD/nameless"
+  examined 1 --store "rediss://localhost:$REDIS_TLS_PORT" --tls-ca nameless/ca.pem
+  found FAIL tls 'no subject alternative name' subjectAltName
+}
+
+@test "over TLS: a server that wants a certificate" {
+  start_redis_tls "$tls" --tls-auth-clients yes
+  examined 1 --store "rediss://localhost:$REDIS_TLS_PORT" --tls-ca "$tls/ca.pem"
+  found FAIL tls 'certificate required' --tls-cert
+}
+
+@test "TLS and plain Redis do not mix" {
+  start_redis_tls "$tls"
+  examined 1 --store "rediss://localhost:$REDIS_PORT" --store-timeout 300ms
+  found FAIL '(server|tls)'
+  examined 1 --store "redis://localhost:$REDIS_TLS_PORT"
+  found FAIL server 'closed the connection' rediss://
+}
+
+@test "plain Redis is advised against on a network, and not within a machine" {
+  start_redis
+  echo '127.0.0.1 cache.example' >hosts
+  CARES_HOSTS=$PWD/hosts examined 0 --store "redis://cache.example:$REDIS_PORT"
+  found advice tls rediss://
+  only_that
+  examined 0 --store "redis://127.0.0.1:$REDIS_PORT"
+  found ok tls
+}
+
+# ---- a server in no state to be used ----
+
+@test "a replica" {
+  start_redis --replicaof '127.0.0.1 1'
+  examined 1 --store "$(here)"
+  found FAIL role replica primary
+  found FAIL writes READONLY primary
+  redis config set replica-serve-stale-data no >/dev/null
+  examined 1 --store "$(here)"
+  found FAIL writes MASTERDOWN primary
+}
+
+@test "a server that is loading" {
+  start_redis
+  redis eval 'for i = 1, 50000 do redis.call("SET", i, i) end' 0
+  redis save
+  start_redis --dir "${REDIS_SOCKET%/*}" --key-load-delay 1000 --loading-process-events-interval-bytes 1024
+  contains "$(redis ping 2>&1)" LOADING
+  examined 1 --store "$(here)"
+  found FAIL writes LOADING wait
+  only_that
+}
+
+@test "a server that is full, or nearly so" {
+  start_redis
+  head -c 20000000 /dev/zero | redis -x set big >/dev/null
+  used=$(redis info memory | sed -n 's/^used_memory:\([0-9]*\).*/\1/p')
+  redis config set maxmemory $((used + 1000000)) >/dev/null
+  examined 0 --store "$(here)"
+  found advice memory 'nothing can be stored' 'raise maxmemory'
+  found ok eviction noeviction
+  only_that
+  redis config set maxmemory 10mb >/dev/null
+  examined 1 --store "$(here)"
+  found FAIL writes OOM 'raise maxmemory'
+  redis config set maxmemory 1gb >/dev/null
+  examined 0 --store "$(here)"
+  found ok memory 'of 1.0 GiB'
+}
+
+@test "locks with names longer than any of memolock's are passed over" {
+  start_redis
+  redis eval 'for i = 1, 20 do redis.call("SET", "t/lock:" .. i .. string.rep("x", 100000), "theirs") end' 0 >/dev/null
+  examined 0 --store "$(here)"
+  found ok locks 'none of another program outlasts a day'
+  redis set t/lock:y theirs >/dev/null
+  examined 0 --store "$(here)"
+  found advice locks 't:y is locked by another program without end'
+}
+
+# keys_looked_at: among how many keys it has looked for locks.
+keys_looked_at() {
+  sed -n 's/^ok  *locks  *none of another program among the first \([0-9]*\) keys or so outlasts a day$/\1/p' <<<"$output"
+}
+
+@test "of a server with very many keys, or one that is slow, it says among how many it has looked for locks" {
+  start_redis
+  redis eval 'for i = 1, 320000 do redis.call("SET", "k" .. i, "") end' 0 >/dev/null
+  examined 0 --store "$(here)"
+  (($(keys_looked_at) > 0)) || fail "$output"
+  spawn "$HELPERS/slow_relay" "$PWD/relay" "$REDIS_SOCKET" --delay 20
+  await test -S relay
+  examined 0 --store "redis+unix://$PWD/relay"
+  (($(keys_looked_at) > 0 && $(keys_looked_at) <= 51000)) || fail "$output"
+}
+
+@test "a server that may drop locks is advised against" {
+  for policy in allkeys-lru allkeys-random volatile-lru volatile-ttl; do
+    start_redis --maxmemory 100mb --maxmemory-policy "$policy"
+    examined 0 --store "$(here)"
+    found advice eviction "$policy" noeviction
+    only_that
+    end "$REDIS_PID"
+  done
+  start_redis --maxmemory-policy allkeys-lru
+  examined 0 --store "$(here)"
+  found ok eviction 'without a limit'
+}
+
+@test "a server that cannot save its data" {
+  mkdir gone
+  start_redis --dir "$PWD/gone"
+  redis config set save '3600 1' >/dev/null
+  rmdir gone
+  redis bgsave >/dev/null
+  has_failed() { redis info persistence | grep -q 'rdb_last_bgsave_status:err'; }
+  await has_failed
+  examined 1 --store "$(here)"
+  found FAIL writes MISCONF disk
+  only_that
+}
+
+@test "a server without the replicas that it wants" {
+  start_redis --min-replicas-to-write 1
+  examined 1 --store "$(here)"
+  found FAIL writes NOREPLICAS replicas
+}
+
+@test "a server that is busy with a script" {
+  start_redis --lua-time-limit 1
+  spawn redis-cli -s "$REDIS_SOCKET" eval 'while true do end' 0
+  await eval 'redis get x 2>&1 | grep -q BUSY'
+  examined 1 --store "$(here)"
+  found FAIL writes BUSY 'SCRIPT KILL'
+  redis script kill
+}
+
+@test "a server in cluster mode, whole or down" {
+  start_redis --cluster-enabled yes
+  examined 1 --store "$(here)"
+  found FAIL role cluster 'write redis+cluster://'
+  found FAIL writes CLUSTERDOWN down
+  redis cluster addslotsrange 0 16383
+  await eval 'redis cluster info | grep -q cluster_state:ok'
+  examined 1 --store "$(here)"
+  found FAIL role cluster
+  found FAIL writes CROSSSLOT
+}
+
+@test "a Sentinel" {
+  serve say "$(hello 7.0.15 | sed 's/^\*6/*8/')"$'\n$4\r\nmode\r\n$8\r\nsentinel\r\n' read 9999
+  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+  found FAIL role Sentinel
+}
+
+@test "a server that is too old" {
+  for version in 6.0.16 5.0.7 2 x; do
+    serve say "$(hello $version)"$'\n' read 9999
+    examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+    found FAIL version "Redis $version" '6.2 or later'
+  done
+  for version in 6.2.0 7.4.1 10.0; do
+    serve say "$(hello $version)"$'\n' read 9999
+    examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+    found ok version "Redis $version"
+  done
+  # one that knows no HELLO
+  serve say $'-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n$25\r\n# Server\r\nredis_version:5\r\n\r\n' read 9999
+  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+  found FAIL version 'Redis 5'
+  serve say $'-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n$73\r\n# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1\r\n\r\n' read 9999
+  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+  found ok version 'Valkey 8.1.1'
+  serve say $'-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n-ERR unknown command `INFO`\r\n' read 9999
+  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+  found advice version 'does not tell'
+}
+
+@test "a clock that differs is advice, and says which way" {
+  for away in -90 90; do
+    serve say "$(hello 7.0.15)"$'\n'"$(time_at $((EPOCHSECONDS + away)))"$'\n' read 9999
+    examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+    if ((away < 0)); then found advice clock '1m' behind; else found advice clock '1m' 'ahead of'; fi
+  done
+}
+
+@test "a server that is far away is advice" {
+  time=$(time_at "$EPOCHSECONDS" | head -n 5)$'\n'
+  serve say "$(hello 7.0.15)"$'\n' sleep 0.15 say "$time" sleep 0.15 say "$time" sleep 0.15 say "$time" read 9999
+  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+  found advice 'round trip' ms nearer
+}
+
+@test "what a server says cannot move the cursor, nor break a line or the JSON" {
+  serve say "$(hello $'7.0\e[2J\nok      writes')"$'\n' read 9999
+  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+  lacks "$output" $'\e'
+  found ok version '7.0\x1b[2J\nok      writes'
+  serve say "$(hello $'7.0\e[2J\xff"')"$'\n' read 9999
+  examined 1 --json --store-timeout 300ms --store "redis+unix://$fake"
+  lacks "$output" $'\e'
+  contains "$output" '"words":"Redis 7.0\u001b[2J'
+}
+
+@test "bad answers are findings" {
+  for reply in $'*-1\r\n' $'*1\r\n*1\r\n:1\r\n' $'$-1\r\n' $':7\r\n' $'*3\r\n:1\r\n:2\r\n:3\r\n' $'+OK\r\n'; do
+    for _ in {1..8}; do printf %s "$reply"; done >replies
+    serve file replies read 9999
+    run --separate-stderr -1 memolock doctor --store-timeout 300ms --store "redis+unix://$fake"
+    equal '' "$stderr"
+    contains "$output" FAIL
+  done
+}
+
+# ---- what the user may do ----
+
+@test "what a managed server refuses to tell is advice" {
+  start_redis
+  allow managed '~*' '&*' +@all -info -config
+  examined 0 --store "$(here managed:p@)"
+  found advice memory 'does not tell: NOPERM' noeviction
+  only_that
+}
+
+@test "each command that the least rule grants is missed when it is refused" {
+  start_redis
+  words=$(rule t)
+  for word in $words; do
+    [[ $word == +* ]] || continue
+    name=${word#+}
+    # shellcheck disable=SC2086
+    allow least $words "-$name"
+    case $name in
+      scan)
+        examined 0 --store "$(here least:p@)"
+        found advice commands SCAN ls "ACL SETUSER least +scan"
+        ;;
+      subscribe | publish)
+        examined 0 --store "$(here least:p@)"
+        found advice channels "${name^^}" 'once a lease' "ACL SETUSER least +$name"
+        ;;
+      multi)
+        examined 1 --store "$(here least:p@)"
+        found FAIL commands "'multi'" 'the ACL rule'
+        ;;
+      *)
+        examined 1 --store "$(here least:p@)"
+        found FAIL commands "refused: ${name^^};" "ACL SETUSER least +$name"
+        ;;
+    esac
+    equal 0 "$(redis dbsize)"
+  done
+}
+
+@test "keys that are out of bounds are named, and channels are advice" {
+  start_redis
+  words=$(rule t)
+  for name in t t/lock t/meta t/files t/run t/part; do
+    # shellcheck disable=SC2086
+    allow least $words
+    # shellcheck disable=SC2046
+    allow least resetkeys $(grep -oE '~[^ ]+' <<<"$words" | grep -vxF "~$name:*")
+    examined 1 --store "$(here least:p@)"
+    found FAIL keys "no access to $name:*;" "ACL SETUSER least ~t:* ~t/lock:*"
+  done
+  for name in t/notif t/fail; do
+    # shellcheck disable=SC2086
+    allow least $words
+    # shellcheck disable=SC2046
+    allow least resetchannels $(grep -oE '&[^ ]+' <<<"$words" | grep -vxF "&$name:*")
+    examined 0 --store "$(here least:p@)"
+    found advice channels "no access to $name:*;" 'once a lease' "ACL SETUSER least &t/notif:* &t/fail:*"
+  done
+}
+
+@test "where transactions are refused nothing is tried, for it would be done" {
+  start_redis
+  allow no_multi '~*' '&*' +@all -multi
+  examined 1 --store "$(here no_multi:p@)"
+  found FAIL commands MULTI
+  lacks "$(redis info commandstats)" cmdstat_rename
+  equal 0 "$(redis dbsize)"
+}
+
+@test "a database other than 0 needs SELECT" {
+  start_redis
+  lacks "$(rule t)" +select
+  contains "$(rule t 3)" ' +select'
+  # shellcheck disable=SC2046
+  allow least $(rule t)
+  examined 1 --store "$(here least:p@)?db=3"
+  found FAIL login select 'ACL rule'
+  # shellcheck disable=SC2046
+  allow least $(rule t 3)
+  examined 0 --store "$(here least:p@)?db=3"
+}
+
+@test "the rule is for this tag alone, whatever is in its name" {
+  start_redis
+  for tag in 'a*b?[c]\d' 'a b' "a'b\"c" 'ä' 'a-b^c'; do
+    # shellcheck disable=SC2046
+    allow least $(set -f && rule "$tag")
+    run -0 memolock doctor --tag "$tag" --store "$(here least:p@)"
+  done
+  # shellcheck disable=SC2046
+  allow least $(set -f && rule 'a*b')
+  for tag in 'aab' 'a*bc' 'a*b/c' a; do
+    run -1 memolock doctor --tag "$tag" --store "$(here least:p@)"
+    contains "$(grep '^FAIL *keys' <<<"$output")" " $tag:*;"
+  done
+}
+
+# ---- the least rule does for everything ----
+
+# is_said STATUS TEXT COMMAND…: the command ends so, prints just that, and says nothing else.
+is_said() {
+  run --separate-stderr "${@:3}"
+  [[ $status == "$1" && $output == "$2" && -z $stderr ]] || fail "$status: $output: $stderr"
+}
+
+get() { memolock get --tag t --id "$1" --ttl 1h "${@:2}"; }
+spawn_get() { spawn "$MEMOLOCK_BIN" get -v --tag t --id "$1" --ttl 1h "${@:2}"; }
+
+looks_up() { is_said 1 '' memolock get --tag t --id none; }
+runs_once() { is_said 0 1 get a -- echo 1; }
+hits() { is_said 0 1 get a -- echo 2; }
+refreshes() { is_said 0 2 get a --refresh -- echo 2; }
+
+takes_large_values() {
+  head -c 1500000 /dev/urandom >large
+  get large -- cat large >large.out 2>err && same_bytes large large.out && is_empty err \
+    && get large >large.out && same_bytes large large.out
+}
+
+# wakes STATUS: one holds an entry and ends with the status, and another who waits for it ends with the same
+# before its patience does.
+wakes() {
+  local id=$1 waiter
+  spawn_get "$id" -- held "$id" sh -c "echo shared; exit $1" 2>holder.err >holder.out
+  await_or_end $! test -e "$id.started" || return
+  spawn timeout "$patience" "$MEMOLOCK_BIN" get -v --tag t --id "$id" --ttl 1h -- false >waiter.out 2>waiter.err
+  waiter=$!
+  await_or_end $waiter grep -q 'waiting for' waiter.err || return
+  release "$id"
+  finish $waiter
+  equal "$1 shared" "$status $(<waiter.out)" && lacks "$(<holder.err)" 'not stored:'
+}
+wakes_waiters() { wakes 0; }
+shares_failures() { wakes 3; }
+
+# await_or_end PID COMMAND…: until it succeeds; fails when the process has ended without that.
+await_or_end() {
+  await eval "$(printf '%q ' "${@:2}") || is_gone $1"
+  "${@:2}"
+}
+
+sets() { is_said 0 '' memolock set --tag t --id s --ttl 1h <<<set && is_said 0 set memolock get --tag t --id s; }
+
+keeps_promises() {
+  is_said 0 kept get p --external -- sh -c '"$MEMOLOCK_BIN" renew && echo kept | "$MEMOLOCK_BIN" set --ttl 1h' \
+    && run memolock get --tag t --id f --ttl 1h --external -- sh -c 'echo no | "$MEMOLOCK_BIN" fail --status 4' \
+    && equal '4 no' "$status $output"
+}
+
+lists() { memolock ls --tag t >list && grep -q "^t	a	fresh" list; }
+deletes() { is_said 0 1 memolock del --tag t --id a && memolock del --all --tag t >count && (($(<count) > 3)); }
+
+# A large value is on its way in when the lock turns out to be another's.
+gives_way() {
+  get l -- sh -c 'redis-cli -s "$REDIS_SOCKET" set t/lock:l another >/dev/null; cat large' >large.out 2>err
+  same_bytes large large.out && contains "$(<err)" lost && equal 0 "$(redis exists t/part:l)"
+}
+
+steps=(looks_up runs_once hits refreshes takes_large_values wakes_waiters shares_failures sets keeps_promises
+  lists deletes gives_way)
+
+# first_broken: which of the steps fails first when the user "least" takes them; 'none'.
+first_broken() {
+  local step
+  export REDIS_SOCKET MEMOLOCK_ON_STORE_ERROR=fail MEMOLOCK_STORE_TIMEOUT=30s MEMOLOCK_LEASE=30s
+  MEMOLOCK_STORE=$(here least:p@)
+  export MEMOLOCK_STORE
+  redis flushall >/dev/null
+  rm -f -- *.started *.go
+  for step in "${steps[@]}"; do
+    "$step" 2>why && continue
+    broken=$step
+    return
+  done
+  broken=none
+}
+
+@test "with the least rule memolock does all that there is to do" {
+  start_redis
+  # shellcheck disable=SC2046
+  allow least $(rule t)
+  patience=20
+  first_broken
+  equal none "$broken" || fail "$(<why)"
+}
+
+@test "without any one command of the least rule something breaks" {
+  start_redis
+  words=$(rule t)
+  patience=3
+  declare -A breaks
+  for word in exec exists get hget hmget multi pttl strlen time; do breaks[$word]=looks_up; done
+  for word in del eval hdel hkeys hset pexpire set type; do breaks[$word]=runs_once; done
+  for word in publish subscribe unsubscribe; do breaks[$word]=wakes_waiters; done
+  for word in persist rename; do breaks[$word]=takes_large_values; done
+  breaks[scan]=lists
+  for word in $words; do
+    [[ $word == +* ]] || continue
+    # shellcheck disable=SC2086
+    allow least $words "-${word#+}"
+    first_broken
+    equal "${word#+}: ${breaks[${word#+}]}" "${word#+}: $broken"
+    unset "breaks[${word#+}]"
+  done
+  equal '' "${!breaks[*]}"
+}

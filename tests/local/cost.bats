@@ -1,0 +1,71 @@
+#!/usr/bin/env bats
+# What a hit costs on the local store, counted in system calls.
+# store: local
+
+load ../helpers/common
+
+# calls COMMAND…: how many system calls it makes, its children's too.
+calls() {
+  strace -f -qq -o trace "$@" >/dev/null
+  grep -cv -e '+++' -e '---' trace
+}
+
+setup() {
+  isolate
+  use_store
+  strace -f -o trace true 2>/dev/null || skip 'strace cannot run here'
+  # a sanitizer's own system calls are no measure
+  ! is_sanitized || skip 'built with a sanitizer'
+}
+
+@test "a hit of a small entry makes fewer than 60 system calls" {
+  get -- echo small
+  count=$(calls "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- false)
+  ((count < 60)) || fail "$count system calls"
+}
+
+@test "a hit makes no thread and no process" {
+  get -- echo small
+  calls "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- false >/dev/null
+  equal 0 "$(grep -cE '(clone|fork|clone3)\(' trace)"
+}
+
+@test "a hit takes no lock and makes no file" {
+  get -- echo small
+  calls "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- false >/dev/null
+  equal 0 "$(grep -cE 'F_OFD_SETLK|O_CREAT|flock\(' trace)"
+}
+
+# bats test_tags=slow
+@test "a hit costs among 2000 entries what it costs alone" {
+  get -- echo small
+  alone=$(calls "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- false)
+  for i in {1..2000}; do cp "$MEMOLOCK_CACHE_DIR/t/x.entry" "$MEMOLOCK_CACHE_DIR/t/y$i.entry"; done
+  equal "$alone" "$(calls "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- false)"
+}
+
+@test "a waiter has no second thread, and the run's FIFO open once" {
+  spawn_get -- held a true
+  await test -e a.started
+  spawn_get -- false
+  await is_waiting $!
+  equal 1 "$(find /proc/$!/task -mindepth 1 -maxdepth 1 | wc -l)"
+  equal 1 "$(fifos $! | wc -l)"
+  release a
+  finish_all
+}
+
+# bats test_tags=slow
+@test "a waiter makes no system calls while it waits" {
+  spawn_get -- held a true
+  await test -e a.started
+  spawn strace -f -qq -o trace.waiter "$MEMOLOCK_BIN" get -v --tag t --id x --ttl 1h -- false 2>err
+  await began_to_wait 1 err
+  # it goes to sleep soon after; then its trace stays as it is
+  sleep 0.3
+  before=$(wc -l <trace.waiter)
+  sleep 0.5
+  equal "$before" "$(wc -l <trace.waiter)"
+  release a
+  finish_all
+}

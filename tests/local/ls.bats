@@ -1,0 +1,38 @@
+#!/usr/bin/env bats
+# What ls knows of runs on the local store, where it can look at their output.
+# store: local
+# bats file_tags=slow
+
+load ../helpers/common
+
+@test "the size of a run is that of its output so far" {
+  spawn_get -- sh -c 'printf 12345; exec held a true' >/dev/null
+  await test -e a.started
+  shown_size() { [[ $(memolock ls | cut -f 3,6) == $'running\t5' ]]; }
+  await shown_size
+  release a
+  finish_all
+}
+
+# within KIBIBYTES COMMAND…: runs memolock in so much address space.
+within() { (ulimit -v "$1" && exec "$MEMOLOCK_BIN" "${@:2}" >out 2>/dev/null); }
+
+@test "ls, --json too, and gc of 20 000 entries take as much memory as of one, but for a mebibyte" {
+  ! is_sanitized || skip 'built with a sanitizer'
+  memolock get --tag t --id x --ttl 1h -- true
+  enough=4096
+  until within $enough ls --json; do enough=$((enough + 256)); done
+  # names of a length that a listing of them would have to allocate
+  (cd "$MEMOLOCK_CACHE_DIR/t" && seq 20000 | sed 's/.*/ln x.entry a-name-that-has-a-usual-length-&.entry/' | sh)
+  for words in 'ls' 'ls --json' 'gc --dry-run'; do
+    # shellcheck disable=SC2086
+    within $((enough + 1024)) $words || fail "$words"
+    [[ $words == gc* ]] || (($(wc -l <out) >= 20001))
+  done
+}
+
+@test "a terminal shows all of more lines than the widths are measured by" {
+  memolock get --tag t --id x --ttl 1h -- true
+  for i in {1..1200}; do cp "$MEMOLOCK_CACHE_DIR/t/x.entry" "$MEMOLOCK_CACHE_DIR/t/y$i.entry"; done
+  equal 1202 "$(on_terminal 80 "$MEMOLOCK_BIN ls" | wc -l)"
+}

@@ -1,0 +1,90 @@
+#!/usr/bin/env bats
+# The mark of a run as a file.
+# store: local
+
+load ../helpers/common
+
+once() { memolock once --store local --tag t --id x --ttl 1h "$@"; }
+mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
+
+@test "a mark that is damaged, torn or another's counts as absent" {
+  once -- true
+  cp "$(mark)" whole
+  for damage in 's/x/y/g' 's/^memolock/MEMOLOCK/'; do
+    sed "$damage" whole >"$(mark)"
+    once -- counted true
+  done
+  ran_times 2
+  for size in 0 1 100 "$(($(stat -c %s whole) - 1))"; do
+    head -c "$size" whole >"$(mark)"
+    once -- counted true
+  done
+  ran_times 6
+  memolock once --store local --tag t --id y --ttl 1h -- true
+  cp "$MEMOLOCK_CACHE_DIR/t/y.mark" "$(mark)"
+  once -- counted true
+  ran_times 7
+  once -- counted true
+  ran_times 7
+}
+
+@test "a damaged mark is reported once, as one" {
+  once -- true
+  echo junk >"$(mark)"
+  run --separate-stderr -0 once -v -- true
+  equal 1 "$(grep -c damaged <<<"$stderr")"
+  contains "$stderr" 'the mark of once is damaged'
+}
+
+@test "something else in the mark's place is no mark, and the run costs a warning" {
+  once -- true
+  rm "$(mark)"
+  mkdir "$(mark)"
+  run --separate-stderr -3 once -- counted sh -c 'exit 3'
+  one_own_line "$stderr"
+  contains "$stderr" 'no mark is kept'
+  ran_times 1
+  rmdir "$(mark)"
+  store_is_clean
+}
+
+@test "a store that is removed during the run costs a warning, and not the status" {
+  run --separate-stderr -3 once -- sh -c 'rm -r "$MEMOLOCK_CACHE_DIR"; exit 3'
+  one_own_line "$stderr"
+  contains "$stderr" 'no mark is kept'
+}
+
+@test "a mark from the future counts as absent" {
+  once -- true
+  "$HELPERS/redate" "$(mark)" 3600
+  run --separate-stderr -0 once -v -- counted true
+  equal 1 "$(grep -c 'the mark is dated in the future; it counts as absent' <<<"$stderr")"
+  ran_times 1
+}
+
+@test "a run in which the clock was set back began before its end" {
+  once -- true
+  "$HELPERS/redate" "$(mark)" -3500 86400
+  run --separate-stderr -0 once -v -- counted true
+  contains "$stderr" 'began a run 58m'
+  ran_times 0
+  once --ttl 30m -- counted true
+  ran_times 1
+}
+
+@test "an expired mark is shown as stale, and replaced" {
+  memolock once --store local --tag t --id x --ttl 1ms -- sleep 0.0005
+  once --ttl 20ms -- false || true
+  is_stale() { [[ $(memolock ls | cut -f 3) == stale ]]; }
+  await is_stale
+  once -- true
+  equal fresh "$(memolock ls | cut -f 3)"
+}
+
+@test "lock and once leave no file but the mark" {
+  memolock lock --tag t --id x -- true
+  store_is_clean
+  equal '' "$(ls -A "$MEMOLOCK_CACHE_DIR/t")"
+  once -- true
+  equal x.mark "$(ls -A "$MEMOLOCK_CACHE_DIR/t")"
+}

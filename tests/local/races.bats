@@ -1,0 +1,94 @@
+#!/usr/bin/env bats
+# The narrow windows of the local store's locking, held open with strace, which delays one caller's lock calls.
+# store: local
+# bats file_tags=slow
+
+load ../helpers/common
+
+setup() {
+  isolate
+  use_store
+  strace -o trace true 2>/dev/null || skip 'strace cannot run here'
+}
+
+# slow_get COMMAND…: a caller that has looked up, found nothing, opened the lock file, and now takes a second for
+# every further step towards the lock.
+slow_get() {
+  spawn strace -f -qq -o trace -e trace=openat,fcntl -e inject=fcntl:delay_enter=1000000 \
+    "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- "$@"
+  slow=$!
+  await grep -q '"x.lock"' trace
+}
+
+@test "who gets the lock looks up once more, since the last holder may have stored meanwhile" {
+  slow_get counted echo slow >slow.out
+  equal quick "$(get --wait 0 -- counted echo quick)"
+  finish $slow
+  equal 0 "$status"
+  equal quick "$(<slow.out)"
+  ran_times 1
+}
+
+@test "a lock on a file that its last owner has removed is no lock" {
+  slow_get counted echo slow >slow.out
+  get --wait 0 --ttl 0 -- counted true
+  spawn_get -- counted held a echo held
+  await test -e a.started
+  # the slow one now gets a lock on the file of before; it must not run beside the holder
+  await grep -q 'x\.run' trace
+  ran_times 2
+  release a
+  finish $slow
+  equal held "$(<slow.out)"
+  finish_all
+  ran_times 2
+  store_is_clean
+}
+
+@test "del that met one run does not forget the next" {
+  spawn_get -- held a echo first
+  first=$!
+  await test -e a.started
+  # has seen that somebody is at work, and opens the run a second later
+  spawn strace -qq -o trace -P t/x.run -e trace=openat -e inject=openat:delay_enter=1000000 \
+    "$MEMOLOCK_BIN" del --tag t --id x >deleted
+  deleting=$!
+  await grep -q x.run trace
+  release a
+  finish $first
+  spawn_get --refresh -- held b echo second
+  second=$!
+  await test -e b.started
+  finish $deleting
+  equal 1 "$(<deleted)"
+  release b
+  finish $second
+  equal second "$(memolock get --tag t --id x)"
+}
+
+@test "the lock is not held while an entry that was found under it goes to a reader that stalls" {
+  get --id other -- true # or there is no store to look in
+  mkfifo pipe
+  exec 4<>pipe
+  # finds no entry, and goes on a second later, when there is one
+  spawn strace -qq -o trace -P t/x.entry -e trace=openat -e inject=openat:delay_exit=1000000:when=1 \
+    "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted false >pipe
+  slow=$!
+  await grep -q x.entry trace
+  also_end "$(pgrep -P $slow)"
+  get --wait 0 -- seq 200000 >/dev/null
+  is_writing() { grep -q pipe "/proc/$(pgrep -P $slow)/wchan"; }
+  await is_writing
+  equal next "$(get --refresh --wait 0 -- echo next)"
+  ran_times 0
+}
+
+@test "a holder killed before it knows of its command's start takes the command's descendants along" {
+  spawn strace -qq -o trace -e trace=?vfork -e inject=?vfork:delay_exit=3000000 \
+    "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- sh -c 'echo $$ >command.pid
+      sleep 60 & echo $! >child.pid; (sleep 60 & echo $! >orphan.pid); exec sleep 60'
+  await test -s orphan.pid
+  also_end "$(<child.pid)" "$(<orphan.pid)"
+  kill -KILL "$(pgrep -o -P $!)"
+  for pid in command child orphan; do await is_gone "$(<$pid.pid)"; done
+}

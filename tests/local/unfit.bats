@@ -1,0 +1,256 @@
+#!/usr/bin/env bats
+# A local store that is unfit: the command runs all the same, with one warning, shared by the callers here.
+# store: local
+
+load ../helpers/common
+
+setup() {
+  isolate
+  use_store
+  # callers without a home share the machine's own lock, so the id must be this test's own
+  id=$BATS_TEST_NUMBER-$$-$RANDOM
+}
+
+teardown() {
+  end_all
+  [[ ! -v uid ]] || rm -rf "/tmp/memolock-$uid" "/tmp/memolock-control-$uid"
+}
+
+get() { memolock get --tag t --id "$id" --ttl 1h "$@"; }
+
+# is_unfit PART: the command runs with one warning that names PART, and --on-store-error fail ends with 125.
+is_unfit() {
+  run --separate-stderr -7 get -- counted sh -c 'echo output; exit 7'
+  equal output "$output"
+  one_own_line "$stderr"
+  contains "$stderr" "$1"
+  ran_times 1
+  refused "$1" "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h --on-store-error fail -- counted true
+  ran_times 1
+}
+
+@test "a store of another user is unfit" {
+  ((EUID == 0)) || skip 'needs root'
+  mkdir -m 700 store
+  chown 65534 store
+  is_unfit "$PWD/store"
+}
+
+@test "a store that the group may write in is unfit" {
+  mkdir store
+  chmod 770 store
+  is_unfit "$PWD/store"
+}
+
+@test "a store that all may write in is unfit" {
+  mkdir store
+  chmod 1777 store
+  is_unfit "$PWD/store"
+}
+
+@test "a store path that is a file is unfit" {
+  : >store
+  is_unfit "$PWD/store"
+}
+
+@test "a store path below a file is unfit" {
+  : >file
+  export MEMOLOCK_CACHE_DIR=$PWD/file/store
+  is_unfit "$PWD/file"
+}
+
+@test "a store that cannot be made is unfit" {
+  export MEMOLOCK_CACHE_DIR=/proc/memolock/store
+  is_unfit /proc/memolock
+}
+
+# without CALL ERROR OPTION…: as `get OPTION…`, with the first system call CALL for the run's FIFO failing.
+without() {
+  strace -qq -o trace -P "$id.wake" -e "trace=$1" -e "inject=$1:error=$2:when=1" \
+    "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h "${@:3}"
+}
+
+@test "a store where no FIFO can be made is unfit, and nothing is left in it" {
+  strace -o trace true 2>/dev/null || skip 'strace cannot run here'
+  for failing in 'mknodat EDQUOT' 'mknodat ENOSPC' 'openat EMFILE'; do
+    # shellcheck disable=SC2086
+    run --separate-stderr -7 without $failing -- sh -c 'echo output; exit 7'
+    grep -q INJECTED trace
+    equal output "$output"
+    one_own_line "$stderr"
+    contains "$stderr" "$PWD/store/t/$id.wake"
+    store_is_clean
+    # shellcheck disable=SC2086
+    refused "$id.wake" without $failing --on-store-error fail -- counted true
+    ran_times 0
+    store_is_clean
+    get -- true
+    memolock del --tag t --id "$id"
+  done
+}
+
+@test "without a home there is no store" {
+  unset HOME XDG_CACHE_HOME MEMOLOCK_CACHE_DIR
+  is_unfit HOME
+}
+
+@test "a store that its user may not write in is unfit" {
+  # as an ordinary user: root may write anywhere
+  mkdir store
+  chmod 500 store
+  as_user=()
+  if ((EUID == 0)); then
+    uid=$((500000 + RANDOM))
+    chown "$uid" store
+    chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
+    as_user=(setpriv "--reuid=$uid" "--regid=$uid" --clear-groups)
+    cp "$MEMOLOCK_BIN" memolock.copy
+  else
+    ln -s "$MEMOLOCK_BIN" memolock.copy
+  fi
+  run --separate-stderr -7 "${as_user[@]}" ./memolock.copy get --tag t --id "$id" --ttl 1h -- sh -c 'echo output; exit 7'
+  equal output "$output"
+  one_own_line "$stderr"
+  contains "$stderr" "$PWD/store"
+  refused "$PWD/store" "${as_user[@]}" ./memolock.copy get --tag t --id "$id" --ttl 1h --on-store-error fail -- true
+}
+
+@test "callers of an unfit store share a run through this machine's own lock, and keep nothing" {
+  : >store
+  for i in 1 2 3; do
+    spawn "$MEMOLOCK_BIN" get -v --tag t --id "$id" --ttl 1h -- counted held a echo shared >$i.out 2>$i.err
+    if ((i == 1)); then await test -e a.started; else await is_waiting $!; fi
+  done
+  release a
+  finish_all
+  for i in 1 2 3; do
+    equal shared "$(<$i.out)"
+    equal 1 "$(grep -c 'without the store' $i.err)"
+  done
+  ran_times 1
+  run -0 --separate-stderr get -- counted echo again
+  equal again "$output"
+  ran_times 2
+}
+
+@test "callers of two unfit stores do not share a run" {
+  : >store
+  : >other
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- held a echo one >one.out
+  await test -e a.started
+  MEMOLOCK_CACHE_DIR=$PWD/other get -q --wait 20s -- echo two >two.out
+  MEMOLOCK_STORE=redis+unix://$PWD/nowhere get -q --wait 20s -- echo three >three.out
+  release a
+  finish_all
+  equal 'one two three ' "$(cat one.out two.out three.out | tr '\n' ' ')"
+}
+
+@test "a look-up in an unfit store ends with 1 and one warning" {
+  : >store
+  run --separate-stderr -1 memolock get --tag t --id "$id"
+  equal '' "$output"
+  one_own_line "$stderr"
+}
+
+@test "ls and del of an unfit store end with 125" {
+  : >store
+  refused "$PWD/store" memolock ls
+  refused "$PWD/store" memolock del --tag t --id x
+}
+
+@test "-q says nothing of an unfit store" {
+  : >store
+  run --separate-stderr -0 get -q -- echo output
+  equal output "$output"
+  equal '' "$stderr"
+}
+
+@test "the command of an unfit store finds a control file" {
+  : >store
+  run -0 --separate-stderr get -- sh -c 'test -e "$MEMOLOCK_CONTROL" && echo there'
+  equal there "$output"
+}
+
+@test "the command of an unfit store finds no store that the caller has not named" {
+  : >store
+  show='echo "$MEMOLOCK_STORE|$MEMOLOCK_CONTROL"'
+  run -0 --separate-stderr get -- sh -c "$show"
+  equal '|/dev/null' "$output"
+  MEMOLOCK_STORE=file://$PWD/st%6fre run -0 --separate-stderr get -- sh -c "$show"
+  equal "file://$PWD/st%6fre|/dev/null" "$output"
+}
+
+@test "a store is made with what leads to it, for its user alone" {
+  umask 000
+  export MEMOLOCK_CACHE_DIR=$PWD/a/b/store
+  get -- echo 1
+  equal $'700\n700\n700' "$(stat -c %a a a/b a/b/store)"
+  equal 700 "$(stat -c %a a/b/store/t)"
+  equal 600 "$(stat -c %a a/b/store/t/*.entry)"
+}
+
+@test "lock, run and control files are for their user alone" {
+  umask 000
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- held a true
+  await test -e a.started
+  equal '' "$(find store -type f ! -perm 600)"
+  release a
+  finish_all
+}
+
+@test "the store is where XDG_CACHE_HOME or HOME say when MEMOLOCK_CACHE_DIR does not" {
+  unset MEMOLOCK_CACHE_DIR
+  get -- echo 1
+  [[ -d $XDG_CACHE_HOME/memolock/t ]]
+  unset XDG_CACHE_HOME
+  get -- echo 1
+  [[ -d $HOME/.cache/memolock/t ]]
+}
+
+@test "--store file:// names a directory" {
+  get --store "file://$PWD/my%20store" -- echo 1
+  [[ -d $PWD/my\ store/t ]]
+  equal 1 "$(memolock get --store "file://$PWD/my%20store" --tag t --id "$id")"
+}
+
+@test "the store may be reached through a symbolic link" {
+  mkdir -m 700 real
+  ln -s real store
+  get -- echo 1
+  equal 1 "$(get -- echo 2)"
+}
+
+@test "a store that is deleted before a run is made anew" {
+  strace -o trace true 2>/dev/null || skip 'strace cannot run here'
+  run --separate-stderr -0 strace -qq -o trace -P t -e trace=mkdirat -e inject=mkdirat:error=ENOENT:when=1 \
+    "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- echo output
+  grep -q INJECTED trace
+  equal output "$output"
+  equal '' "$stderr"
+  [[ -e store/t/$id.entry ]]
+}
+
+@test "a store that is deleted during a run costs the entry, not the output" {
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- held a sh -c 'seq 1000; exit 5' >out 2>err
+  await test -e a.started
+  rm -rf store
+  release a
+  finish "${spawned[0]}"
+  equal 5 "$status"
+  seq 1000 | cmp - out
+  (($(wc -l <err) <= 1))
+}
+
+@test "a store that is deleted during a successful run costs the entry, with one warning" {
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- held a echo output >out 2>err
+  await test -e a.started
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- echo other >waiter.out
+  await is_waiting $!
+  rm -rf store
+  release a
+  finish_all
+  equal output "$(<out)"
+  one_own_line "$(<err)"
+  [[ $(<waiter.out) == output || $(<waiter.out) == other ]]
+  equal again "$(get -- echo again)"
+}

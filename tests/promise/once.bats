@@ -1,0 +1,427 @@
+#!/usr/bin/env bats
+# once: for cron on many hosts.
+
+load ../helpers/common
+
+setup() {
+  isolate
+  use_store
+  on_redis || export MEMOLOCK_STORE=local
+}
+
+once() { memolock once --tag t --id x --ttl 1h "$@"; }
+spawn_once() { spawn "$MEMOLOCK_BIN" once --tag t --id x --ttl 1h "$@"; }
+
+# hold OPTION…: a run that goes on until `release a`.
+hold() {
+  spawn_once "$@" -- held a true
+  await test -e a.started
+}
+
+# field N: of the only line that ls prints.
+field() { memolock ls | cut -f "$1"; }
+
+# skips OPTION…: a call is skipped with status 0, and says nothing.
+skips() {
+  run --separate-stderr -0 once "$@" -- counted echo ran
+  equal '' "$output$stderr"
+}
+
+# ---- once ----
+
+@test "the command runs with the caller's own streams, and then no more" {
+  echo input >in
+  status=0
+  once -- sh -c 'readlink /proc/self/fd/1 >links; cat; echo err >&2; exit 7' <in >out 2>err || status=$?
+  equal 7 "$status"
+  same_bytes in out
+  equal err "$(<err)"
+  equal "$PWD/links" "$(<links)"
+  skips
+  ran_times 0
+  store_is_clean
+}
+
+# bats test_tags=slow
+@test "of 100 callers at once one runs, in every of 10 rounds" {
+  for id in {1..10}; do
+    for i in {1..100}; do
+      spawn "$MEMOLOCK_BIN" once --tag t --id "$id" --ttl 1h -- counted echo "$id" >"out.$i"
+    done
+    finish_all
+    # shellcheck disable=SC2034 # it is the helpers'
+    spawned=()
+    ran_times "$id"
+    equal "$id" "$(cat out.*)"
+  done
+  store_is_clean
+}
+
+# bats test_tags=slow
+@test "of 40 callers each of 6 ids runs once, whatever their order" {
+  for i in {1..240}; do
+    spawn "$MEMOLOCK_BIN" once --tag t --id "$((i % 6))" --ttl 1h -- counted sleep "0.00$((RANDOM % 10))"
+  done
+  finish_all
+  ran_times 6
+}
+
+@test "--skip-status is the status of a call that is skipped, and of no other" {
+  run -3 once --skip-status 75 -- sh -c 'exit 3'
+  run --separate-stderr -75 once --skip-status 75 -- counted true
+  equal '' "$output$stderr"
+  MEMOLOCK_SKIP_STATUS=9 run -9 once -- counted true
+  ran_times 0
+  refused --skip-status memolock once --tag t --id x --ttl 1h --skip-status 256 -- true
+}
+
+@test "a run that goes on is not waited for" {
+  hold
+  skips
+  run -75 once --skip-status 75 -- counted true
+  is_running x
+  ran_times 0
+  release a
+  finish_all
+  skips
+  ran_times 0
+}
+
+@test "-v says why a call was skipped" {
+  hold
+  run -0 once -v -- true
+  contains "$output" "skipped; $(uname -n):$!, at work for"
+  release a
+  finish_all
+  run -0 once -v -- true
+  contains "$output" "skipped; $(uname -n):$! began a run"
+}
+
+@test "other ids and tags run" {
+  once -- counted true
+  memolock once --tag t --id y --ttl 1h -- counted true
+  memolock once --tag u --id x --ttl 1h -- counted true
+  ran_times 3
+}
+
+# ---- how long ----
+
+# again TTL: calls it until it has run once more.
+again() {
+  local before
+  before=$(runs)
+  more() {
+    once --ttl "$1" -- counted true
+    ran $((before + 1))
+  }
+  await more "$1"
+}
+
+# bats test_tags=slow
+@test "when the ttl has passed the command runs again" {
+  once --ttl 1s -- counted true
+  skips --ttl 1s
+  again 1s
+  skips --ttl 1s
+  ran_times 2
+}
+
+# bats test_tags=slow
+@test "the ttl counts from the run's begin" {
+  once --ttl 200ms -- counted sleep 0.3
+  once --ttl 200ms -- counted true
+  ran_times 2
+  memolock del --tag t --id x >/dev/null
+  once -- sleep 1
+  [[ $(field 5) == 59m5[0-8]* ]] || fail "left: $(field 5)"
+  [[ $(field 4) != *ms ]] || fail "age: $(field 4)"
+}
+
+# bats test_tags=slow
+@test "a run counts as long as both its own ttl and the caller's say" {
+  once --ttl 2s -- counted true
+  skips --ttl 1h
+  again 1h
+  skips --ttl 1h
+  again 100ms
+  ran_times 3
+}
+
+@test "--ttl 0 keeps no mark, and skips nothing but what is going on" {
+  once --ttl 0 -- counted true
+  once --ttl 0 -- counted true
+  equal '' "$(memolock ls)"
+  hold --ttl 0
+  skips --ttl 0
+  release a
+  finish_all
+  ran_times 2
+  equal '' "$(memolock ls)"
+}
+
+@test "--ttl forever is once and for all" {
+  once --ttl forever -- true
+  skips --ttl forever
+  equal forever "$(field 5)"
+  ran_times 0
+}
+
+# ---- runs that failed, or were none ----
+
+@test "a failed run counts" {
+  run -3 once -- sh -c 'exit 3'
+  skips
+  ran_times 0
+}
+
+@test "with --on-failure retry a failed run does not count" {
+  run -3 once -- sh -c 'exit 3'
+  run -4 once --on-failure retry -- sh -c 'exit 4'
+  skips
+  once --on-failure retry -- counted true
+  skips --on-failure retry
+  ran_times 1
+}
+
+@test "a run that was stopped at --max-runtime, or killed, is a failed one" {
+  run -124 once --max-runtime 50ms -- sleep 60
+  equal failed "$(field 3)"
+  skips
+  run -137 once --on-failure retry -- sh -c 'kill -KILL $$'
+  equal failed "$(field 3)"
+  skips
+}
+
+@test "a command that could not be started leaves no mark" {
+  needs_vfork
+  run --separate-stderr -127 once -- ./nothing
+  one_own_line "$stderr"
+  equal '' "$(memolock ls)"
+  once -- counted true
+  ran_times 1
+}
+
+# bats test_tags=slow
+@test "a holder that is killed leaves no mark" {
+  short_lease
+  hold
+  bury "$!"
+  once -- counted true
+  ran_times 1
+  store_is_clean
+}
+
+@test "an interrupted run leaves no mark, and nothing of its command" {
+  for signal in INT TERM HUP QUIT; do
+    rm -f command.pid
+    spawn_once -- sh -c 'echo $$ >command.pid; sleep 60; true'
+    await test -s command.pid
+    kill -$signal $!
+    finish $!
+    equal $((128 + $(kill -l $signal))) "$status"
+    is_gone "$(<command.pid)"
+    equal '' "$(memolock ls)"
+  done
+  # nor does one whose command takes it for an occasion to end well
+  spawn_once -- sh -c 'trap "exit 0" TERM; : >ready; while :; do sleep 0.01; done'
+  await test -e ready
+  kill -TERM $!
+  finish $!
+  equal 0 "$status"
+  once -- counted true
+  ran_times 1
+}
+
+# ---- beside others ----
+
+@test "an entry is no run, and neither destroys the other" {
+  get -- echo entry
+  once -- counted true
+  ran_times 1
+  equal entry "$(memolock get --tag t --id x)"
+  get --refresh -- echo new
+  run -1 get --refresh -- false
+  run -1 get --refresh --cache-failures 1h -- false
+  get --refresh --ttl 0 -- true
+  skips
+  ran_times 1
+}
+
+@test "a mark is no entry" {
+  once -- echo output
+  run --separate-stderr -1 memolock get --tag t --id x
+  equal '' "$output$stderr"
+  equal own "$(get -- counted echo own)"
+  ran_times 1
+}
+
+@test "a kept failure stays when once has run" {
+  run -5 get --cache-failures 1h -- sh -c 'exit 5'
+  once -- true
+  run -5 get --cache-failures 1h -- counted true
+  ran_times 0
+}
+
+@test "a get that waits for the run begins anew when it ends" {
+  hold
+  spawn_get -- counted echo own >out
+  await is_waiting $!
+  release a
+  finish_all
+  equal own "$(<out)"
+  ran_times 1
+}
+
+@test "a lock that waits for the run has its turn when it ends" {
+  hold
+  spawn "$MEMOLOCK_BIN" lock --tag t --id x -- counted true
+  await is_waiting $!
+  ran_times 0
+  release a
+  finish_all
+  ran_times 1
+}
+
+@test "whoever holds the lock, it counts as a run that goes on" {
+  spawn "$MEMOLOCK_BIN" lock --tag t --id x -- held a true
+  await test -e a.started
+  skips
+  release a
+  finish_all
+  spawn_get -- held b true
+  await test -e b.started
+  skips
+  release b
+  finish_all
+  once -- counted true
+  ran_times 1
+}
+
+@test "a run inside itself is refused" {
+  refused 'inside the run of t:x' memolock once --tag t --id x --ttl 1h -- "$MEMOLOCK_BIN" once --tag t --id x --ttl 1h -- true
+  # it never waits
+  lacks "$stderr" wait
+  lacks "$stderr" deadlock
+}
+
+# ---- ls and del ----
+
+@test "ls shows the mark, with who has run, and since when" {
+  spawn_once -- true
+  finish $!
+  equal t "$(field 1)"
+  equal x "$(field 2)"
+  equal fresh "$(field 3)"
+  [[ $(field 5) =~ ^59m ]]
+  equal 0 "$(field 6)"
+  equal "$(uname -n):$!" "$(field 7)"
+  equal 1 "$(memolock ls --tag t | wc -l)"
+}
+
+@test "a failed run is shown as failed" {
+  run -3 once -- sh -c 'exit 3'
+  equal failed "$(field 3)"
+}
+
+@test "an entry and a mark have a line each, a run that goes on has the only one" {
+  get -- true
+  once -- true
+  equal $'-\n'"$(uname -n)" "$(memolock ls | cut -f 7 | sed 's/:.*//' | LC_ALL=C sort)"
+  equal '["entry",false] ["mark",true]' "$(memolock ls --json | jq -c '.[] | [.kind, .pid != null]' | LC_ALL=C sort | paste -sd ' ')"
+  hold --ttl 1ms
+  equal running "$(field 3)"
+  release a
+}
+
+@test "del forgets a mark" {
+  once -- true
+  equal 1 "$(memolock del --tag t --id x --dry-run)"
+  skips
+  equal 1 "$(memolock del --tag t --id x)"
+  equal 0 "$(memolock del --tag t --id x)"
+  equal '' "$(memolock ls)"
+  once -- counted true
+  ran_times 1
+  store_is_clean
+}
+
+@test "del of a tag forgets its marks, and counts an id once" {
+  once -- true
+  memolock once --tag t --id y --ttl 1h -- true
+  memolock once --tag u --id x --ttl 1h -- true
+  get -- true
+  equal 2 "$(memolock del --all --tag t --dry-run)"
+  equal 2 "$(memolock del --all --tag t)"
+  equal u "$(field 1)"
+}
+
+@test "del during the run has it leave no mark, and wakes nobody" {
+  hold -v 2>err
+  spawn_get -- counted echo own >out
+  await is_waiting $!
+  equal 1 "$(memolock del --tag t --id x)"
+  release a
+  finish_all
+  equal own "$(<out)"
+  once -- counted true
+  ran_times 2
+}
+
+# ---- the store ----
+
+@test "a store must be named" {
+  unset MEMOLOCK_STORE
+  refused --store memolock once --tag t --id x --ttl 1h -- counted true
+  ran_times 0
+  run -0 memolock once --store "file://$PWD/elsewhere" --tag t --id x --ttl 1h -- counted true
+  ran_times 1
+  mkdir -p "$XDG_CONFIG_HOME/memolock"
+  echo "store = \"file://$PWD/elsewhere\"" >"$XDG_CONFIG_HOME/memolock/config.toml"
+  run -0 memolock once --tag t --id x --ttl 1h -- counted true
+  ran_times 1
+}
+
+@test "an id, a ttl and a command are required" {
+  refused --id memolock once --tag t --ttl 1h -- true
+  refused --ttl memolock once --tag t --id x -- true
+  refused command memolock once --tag t --id x --ttl 1h
+  refused --key-cwd memolock once --tag t --id x --ttl 1h --key-cwd -- true
+}
+
+@test "a store that is unfit is an error, and the command is not run" {
+  : >file
+  refused "$PWD/file" memolock once --store "file://$PWD/file" --tag t --id x --ttl 1h -- counted true
+  ran_times 0
+}
+
+@test "with --on-store-error run it runs without a mark, but not beside another on this machine" {
+  : >file
+  local it=(once --store "file://$PWD/file" --on-store-error run --tag t --id "once-$$-$RANDOM" --ttl 1h)
+  spawn "$MEMOLOCK_BIN" "${it[@]}" -- counted held a true 2>err
+  await test -e a.started
+  one_own_line "$(<err)"
+  run -9 memolock "${it[@]}" --skip-status 9 -- counted true
+  ran_times 1
+  release a
+  finish_all
+  run -0 memolock "${it[@]}" -- counted true
+  ran_times 2
+}
+
+@test "a bypass runs the command, whatever the mark" {
+  once -- true
+  MEMOLOCK_BYPASS=1 run -3 once -- sh -c 'exit 3'
+  skips
+}
+
+@test "calls are reported" {
+  run -3 once --report report -- sh -c 'sleep 0.1; exit 3'
+  once --report report -- true
+  hold --on-failure retry
+  once --report report -- true
+  release a
+  contains "$(sed -n 1p report)" '"outcome":"ran","tag":"t","id":"x","status":3,"age":null,"run_time":0.1'
+  contains "$(sed -n 2p report)" '"outcome":"skipped","tag":"t","id":"x","status":0,"age":0.'
+  contains "$(sed -n 2p report)" '"run_time":0.1'
+  contains "$(sed -n 3p report)" '"outcome":"skipped"'
+}

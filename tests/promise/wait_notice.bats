@@ -1,0 +1,203 @@
+#!/usr/bin/env bats
+# What one who waits says of it: a live line on a terminal, which leaves no trace, and elsewhere a line now and
+# then. The terminals are tmux's, which draws what a user would see.
+# bats file_tags=slow
+
+load ../helpers/common
+
+tmux() { command tmux -S "$BATS_TEST_TMPDIR/tmux" -f /dev/null "$@"; }
+
+# in_pane NAME SCRIPT: bash runs it in a terminal of 100 columns, which stays when it has ended.
+in_pane() {
+  tmux new-session -d -s "$1" -x 100 -y 10 "exec bash -c '$2; : >ended; sleep infinity'"
+}
+
+# screen NAME: what stands in it, without the blank lines at its end.
+screen() { tmux capture-pane -p -t "$1" | sed -e 's/ *$//' -e :a -e '/^\n*$/{$d;N;ba' -e '}'; }
+
+# shows NAME REGEX: whether a line in it matches.
+shows() { screen "$1" | grep -qE "$2"; }
+
+# hold: a holder at work on the entry, until `release a`.
+hold() {
+  spawn_get "$@" -- held a echo held >/dev/null
+  holder=$!
+  await test -e a.started
+}
+
+setup() {
+  isolate
+  use_store
+  export get="$MEMOLOCK_BIN get --tag t --id x --ttl forever"
+}
+
+teardown() {
+  tmux kill-server 2>/dev/null || true
+  end_all
+}
+
+@test "a waiter on a terminal shows who runs the command and since when, and leaves no trace" {
+  hold
+  in_pane p "echo before; $get -- false; echo after"
+  await shows p "^memolock: waiting for t:x: $(hostname):$holder, at work for [0-9.]+m?s\$"
+  release a
+  await test -e ended
+  equal $'before\nheld\nafter' "$(screen p)"
+}
+
+@test "the line stands behind what a script has written" {
+  hold
+  in_pane p "printf %s state:; $get -- false"
+  await shows p '^state:memolock: waiting for t:x'
+  release a
+  await test -e ended
+  equal 'state:held' "$(screen p)"
+}
+
+@test "the time goes on" {
+  hold
+  in_pane p "$get -- false"
+  await shows p 'at work for [2-9]s'
+  await shows p 'at work for [3-9]s'
+}
+
+@test "the last run's length is the estimate, with a bar" {
+  memolock get --tag t --id x --ttl forever -- sh -c 'sleep 1.1; echo old' >/dev/null
+  hold --refresh
+  in_pane p "$get --refresh -- false"
+  await shows p '^memolock: \[#+-*\] waiting for t:x: .*, the last run took [0-9.]+s$'
+  await shows p '\[#{10}\]'
+}
+
+@test "a terminal that is too narrow gets as much as fits" {
+  hold
+  in_pane p "$get -- false"
+  await shows p 'at work'
+  tmux resize-window -t p -x 24 -y 10
+  await shows p '^memolock: waiting for t'
+  release a
+  await test -e ended
+  equal held "$(screen p)"
+}
+
+@test "control bytes of the names do not come to the terminal" {
+  spawn "$MEMOLOCK_BIN" get --tag t --id $'a\e[2J' --ttl forever -- held b true >/dev/null
+  await test -e b.started
+  in_pane p "$MEMOLOCK_BIN get --tag t --id \$(printf \"a\\\\033[2J\") --ttl 1h -- false"
+  await shows p 'waiting for t:a\\x1b\[2J'
+}
+
+@test "nothing is shown while the own command runs" {
+  in_pane holder "$get -- held a echo held"
+  await test -e a.started
+  in_pane waiter "$get -- false"
+  await shows waiter 'at work for [2-9]s'
+  equal '' "$(screen holder)"
+}
+
+@test "Ctrl-C at a waiter takes the line with it" {
+  hold
+  in_pane p "trap : INT; $get -- false"
+  await shows p 'waiting for'
+  tmux send-keys -t p C-c
+  await test -e ended
+  equal '^C' "$(screen p)"
+}
+
+@test "Ctrl-Z at a waiter stops it and takes the line with it; fg brings it back" {
+  hold
+  # no loop, which bash leaves when its command is stopped
+  continue_it='until [[ -e go$i ]]; do sleep 0.01; done; fg'
+  in_pane p "set -m; $get -- false; i=1; : >stopped1; $continue_it; i=2; : >stopped2; $continue_it; echo after"
+  for i in 1 2; do
+    await shows p '^memolock: waiting for t:x: .*, at work for [0-9.]+m?s$'
+    tmux send-keys -t p C-z
+    await test -e stopped$i
+    ! shows p 'waiting for' || fail "$(screen p)"
+    : >go$i
+  done
+  await shows p 'waiting for'
+  release a
+  await test -e ended
+  ! shows p 'waiting for' || fail "$(screen p)"
+  equal $'held\nafter' "$(screen p | tail -n 2)"
+}
+
+@test "a waiter that Ctrl-Z has stopped can go on in the background" {
+  hold
+  in_pane p "set -m; $get -- false; bg; : >continued; wait -f; echo after"
+  await shows p 'waiting for'
+  tmux send-keys -t p C-z
+  await test -e continued
+  sleep 1.5
+  ! shows p 'waiting for' || fail "$(screen p)"
+  release a
+  await test -e ended
+  shows p '^held$' || fail "$(screen p)"
+}
+
+@test "with -q, in the background, or on a dumb terminal there is none" {
+  hold
+  in_pane quiet "$get -q -- false"
+  in_pane job "set -m; $get -- false & wait"
+  in_pane dumb "TERM=dumb $get -- false"
+  in_pane plain "$get -- false"
+  await shows plain 'at work for [2-9]s'
+  equal '' "$(screen quiet)"
+  equal '' "$(screen job)"
+  equal '' "$(screen dumb)"
+}
+
+@test "one who waits for a promise shows whose it is" {
+  in_pane p "$get --external -- true"
+  await shows p "^memolock: waiting for t:x: $(hostname):[0-9]+, promised for [0-9.]+m?s\$"
+  memolock set --tag t --id x --ttl forever <<<kept
+  await test -e ended
+  equal kept "$(screen p)"
+}
+
+# Each waits for what the other has.
+begin_opposite_order() {
+  opposite='exec "$MEMOLOCK_BIN" lock --tag t --id $0 -- sh -c ": >$0.has; until [ -e $1.has ]; do sleep 0.01; done
+    exec $MEMOLOCK_BIN lock --tag t --id $1 -- true"'
+  spawn sh -c "$opposite" one two 2>one.err
+  spawn sh -c "$opposite" two one 2>two.err
+}
+
+all_have_spoken() {
+  local each
+  for each in "${expected[@]}"; do [[ -s $each ]] || return; done
+}
+
+# says FILE REGEX: that is the one line in it.
+says() { [[ $(<"$1") =~ ^memolock:\ still\ $2$ ]] || fail "$1 holds: $(<"$1")"; }
+
+@test "after a minute one line says who holds it and how to limit the wait, and with -q none" {
+  export BATS_TEST_TIMEOUT=180
+  hold
+  spawn_get -- false 2>waiter.err
+  spawn_get --wait 10m -- false 2>bounded.err
+  spawn_get -q -- false 2>quiet.err
+  in_pane p "$get -- false"
+  begin_opposite_order
+  expected=(waiter.err bounded.err one.err two.err)
+  if ! on_redis; then
+    hold_unseen hidden
+    spawn "$MEMOLOCK_BIN" lock --tag t --id hidden -- true 2>hidden.err
+    expected+=(hidden.err)
+  fi
+  deadline=$((SECONDS + 90))
+  until all_have_spoken; do
+    ((SECONDS < deadline))
+    sleep 0.2
+  done
+  held_by="$(hostname):[0-9]+, at work for 1m[0-9s]*"
+  advice=' \(use --wait to limit the wait\)'
+  await shows p "^memolock: waiting for t:x: $held_by$advice\$"
+  says waiter.err "waiting for t:x: $held_by$advice"
+  says bounded.err "waiting for t:x: $held_by"
+  says one.err "waiting for t:two: $held_by$advice"
+  says two.err "waiting for t:one: $held_by$advice"
+  on_redis || says hidden.err "waiting for t:hidden: locked by an unknown process$advice"
+  is_empty quiet.err
+}

@@ -1,0 +1,591 @@
+#!/usr/bin/env bats
+# A cluster: an entry's node is found, and found again when it is another; what concerns a whole tag is asked of all.
+# store: redis
+# bats file_tags=slow
+
+load ../helpers/common
+load ../helpers/cluster
+
+setup_file() { :; }
+setup() {
+  isolate
+  export MEMOLOCK_CACHE_DIR=$BATS_TEST_TMPDIR/store
+}
+
+use_cluster() {
+  start_cluster "${@:-3}"
+  export MEMOLOCK_STORE=redis+cluster://$cluster
+}
+
+# get_id ID WORD…
+get_id() { memolock get --tag t --id "$1" --ttl 1h "${@:2}"; }
+
+# visits: how many connections the nodes have had, in all; those that ask are not counted.
+visits() {
+  local i sum=0
+  asked=$((${asked-0} + 1))
+  for i in "${!sockets[@]}"; do
+    sum=$((sum + $(node "$i" info stats | awk -F '[:\r]' '/^total_connections_received/ { print $2 }') - asked))
+  done
+  echo "$sum"
+}
+
+# connects TIMES COMMAND…: asserts that it makes so many connections.
+connects() {
+  local before after
+  before=$(visits)
+  "${@:2}" >/dev/null
+  asked=$((asked + 1))
+  after=$(visits)
+  equal "$1 connections" "$((after - before)) connections"
+}
+
+subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2)); }
+
+@test "a miss and a hit at each node, all keys of an entry in one slot" {
+  use_cluster
+  local n id
+  for n in 0 1 2; do
+    id=$(id_at "$n")
+    run -0 --separate-stderr get_id "$id" -- counted echo "hello $n"
+    equal "hello $n" "$output"
+    equal '' "$stderr"
+    run -0 --separate-stderr get_id "$id" -- counted echo other
+    equal "hello $n" "$output"
+    equal '' "$stderr"
+    equal "hello $n" "$(node "$n" get "t:{$id}")"
+    equal $'t/meta:{'"$id"$'}\nt:{'"$id}" "$(node "$n" --raw keys '*' | grep -v lock | sort)"
+  done
+  ran_times 3
+}
+
+@test "a large entry, a failed one, one with artifacts, and a mark" {
+  use_cluster
+  get_id "$(id_at 1 large)" -- head -c 3000000 /dev/zero >/dev/null
+  equal 3000000 "$(get_id "$(id_at 1 large)" -- echo other | wc -c)"
+  run -3 get_id "$(id_at 2 failed)" --cache-failures 1h -- counted sh -c 'echo no; exit 3'
+  run -3 get_id "$(id_at 2 failed)" --cache-failures 1h -- counted true
+  equal no "$output"
+  get_id "$(id_at 2 made)" --artifact made -- sh -c 'echo it >made'
+  rm made
+  get_id "$(id_at 2 made)" --artifact made -- false
+  equal it "$(<made)"
+  memolock once --tag t --id "$(id_at 1 once)" --ttl 1h -- counted true
+  memolock once --tag t --id "$(id_at 1 once)" --ttl 1h -- counted true
+  memolock lock --tag t --id "$(id_at 1 lock)" -- counted true
+  ran_times 3
+}
+
+@test "x and {x} are one entry, an id's own hash tag is kept, and one that begins with } is refused" {
+  use_cluster
+  equal one "$(get_id x -- echo one)"
+  equal one "$(get_id '{x}' -- echo two)"
+  equal three "$(get_id 'a{x}b' -- echo three)"
+  equal three "$(node "$(owner x)" get 't:a{x}b')"
+  equal four "$(get_id '{}y' -- echo four)"
+  equal four "$(get_id '{}y' -- echo five)"
+  refused "--id: may not begin with '}'" get_id '}x' -- true
+  equal $'a{x}b\nx\n{}y' "$(memolock ls --tag t | cut -f 2 | LC_ALL=C sort)"
+}
+
+@test "the first hit learns who has what, and the next process remembers it" {
+  use_cluster
+  local id
+  id=$(id_at 2)
+  get_id "$id" -- echo hello
+  rm -r store
+  connects 2 get_id "$id" -- false
+  connects 1 get_id "$id" -- false
+  connects 1 get_id "$id"
+  connects 1 get_id "$(id_at 1 absent)" || true
+  # the first node's own need no more
+  rm -r store
+  get_id "$(id_at 0)" -- echo hello
+  rm -r store
+  connects 1 get_id "$(id_at 0)" -- false
+}
+
+@test "a hit by what is remembered is one round trip" {
+  use_cluster
+  local id
+  id=$(id_at 2)
+  get_id "$id" -- echo hello
+  strace -qq -y -o trace -e trace=sendto,sendmsg,write,writev "$MEMOLOCK_BIN" get --tag t --id "$id" >/dev/null \
+    || skip 'strace cannot run here'
+  equal 1 "$(grep -cE '<(socket|TCP)' trace)"
+}
+
+@test "without a place to remember it each process learns anew" {
+  use_cluster
+  unset MEMOLOCK_CACHE_DIR HOME XDG_CACHE_HOME
+  get_id "$(id_at 2)" -- echo hello
+  connects 2 get_id "$(id_at 2)" -- false
+}
+
+@test "what is remembered is not trusted: damaged, another's, or true no more" {
+  use_cluster
+  local id file
+  id=$(id_at 2)
+  get_id "$id" -- counted echo hello
+  file=$(echo store/.clusters/*.slots)
+  echo rubbish >>"$file"
+  equal hello "$(get_id "$id" -- counted echo other)"
+  # all slots are said to be at the first node, which says that they are not
+  sed -i '3,$d' "$file"
+  echo "0 16383 ${ids[0]} ${ports[0]} 127.0.0.1" >>"$file"
+  equal hello "$(get_id "$id" -- counted echo other)"
+  connects 1 get_id "$id"
+  # a node that is gone
+  sed -i "s/ ${ports[2]} / 1 /" "$file"
+  equal hello "$(get_id "$id" -- counted echo other)"
+  connects 1 get_id "$id"
+  # not a file
+  rm "$file"
+  mkfifo "$file"
+  equal hello "$(get_id "$id" -- counted echo other)"
+  ran_times 1
+}
+
+@test "a node of another cluster in the place of the one that is remembered gets no request that writes" {
+  use_cluster
+  local id file
+  id=$(id_at 2)
+  get_id "$id" -- echo hello
+  file=$(echo store/.clusters/*.slots)
+  start_redis --cluster-enabled yes
+  redis cluster addslotsrange 0 16383
+  takes_writes() { [[ $(redis set t:x 1) == OK ]]; }
+  await takes_writes
+  sed -i "s/ ${ports[2]} / $REDIS_PORT /" "$file"
+  cp "$file" before
+  equal hello "$(get_id "$id" -- echo other)"
+  cp before "$file"
+  echo new | memolock set --tag t --id "$id" --ttl 1h
+  equal new "$(node 2 get "t:{$id}")"
+  equal 1 "$(redis dbsize)"
+}
+
+@test "nor does one that is no node, and it is forgotten" {
+  use_cluster
+  local id file options
+  id=$(id_at 2)
+  get_id "$id" -- echo hello
+  file=$(echo store/.clusters/*.slots)
+  cp "$file" before
+  for options in '' '--requirepass secret'; do
+    # shellcheck disable=SC2086
+    start_redis $options
+    sed "s/ ${ports[2]} / $REDIS_PORT /" before >"$file"
+    equal hello "$(get_id "$id" -- echo other)"
+    sed "s/ ${ports[2]} / $REDIS_PORT /" before >"$file"
+    head -c 3000000 /dev/zero | memolock set --tag t --id "$id" --ttl 1h
+    [[ $(redis dbsize) == @(0|NOAUTH*) ]] || fail "written: $(redis keys '*')"
+    connects 1 get_id "$id"
+    memolock del --tag t --id "$id"
+    get_id "$id" -- echo hello
+  done
+}
+
+@test "a node of the URL that is gone, or does not answer, is passed over" {
+  use_cluster
+  start_redis --cluster-enabled yes
+  end "$REDIS_PID"
+  export MEMOLOCK_STORE=redis+cluster://127.0.0.1:$REDIS_PORT,$cluster
+  equal hello "$(get_id x -- echo hello)"
+  rm -r store
+  equal hello "$(get_id x -- echo other)"
+  start_redis --cluster-enabled yes
+  kill -STOP "$REDIS_PID"
+  rm -r store
+  export MEMOLOCK_STORE=redis+cluster://127.0.0.1:$REDIS_PORT,$cluster
+  equal hello "$(get_id x --store-timeout 500ms -- echo other)"
+}
+
+@test "a cluster that is gone altogether is a store error" {
+  use_cluster
+  get_id x -- echo hello
+  local pid
+  for pid in "${pids[@]}"; do end "$pid"; done
+  refused 'connection refused' get_id x --on-store-error fail -- true
+  run -0 --separate-stderr get_id x -- echo own
+  equal own "$output"
+  one_own_line "$stderr"
+}
+
+@test "waiters of any node are woken within the shard, and take the outcome" {
+  use_cluster
+  local i owner
+  owner=$(owner x)
+  spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- held a counted echo held >0.out
+  await test -e a.started
+  for i in {1..20}; do
+    spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted echo own >"$i.out"
+  done
+  await subscribed "$owner" 20
+  release a
+  finish_all
+  for i in {0..20}; do equal held "$(<"$i.out")"; done
+  ran_times 1
+}
+
+@test "waiters are told of a failure, of a large value and of an interrupted run at once" {
+  use_cluster
+  export MEMOLOCK_LEASE=1m
+  local owner holder waiter
+  owner=$(owner x)
+  spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- held a counted sh -c 'echo no; exit 3'
+  holder=$!
+  await test -e a.started
+  spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted true >out
+  waiter=$!
+  await subscribed "$owner" 1
+  release a
+  finish $waiter
+  equal 3 "$status"
+  equal no "$(<out)"
+  finish $holder
+
+  spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- held b counted head -c 3000000 /dev/zero >/dev/null
+  await test -e b.started
+  spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted true >out
+  waiter=$!
+  await subscribed "$owner" 1
+  release b
+  finish $waiter
+  equal 3000000 "$(wc -c <out)"
+
+  spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --refresh -- held c counted true
+  holder=$!
+  await test -e c.started
+  spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --refresh -- counted echo second >out
+  waiter=$!
+  await subscribed "$owner" 1
+  kill -TERM $holder
+  finish $waiter
+  equal second "$(<out)"
+  ran_times 3
+}
+
+@test "a program that speaks redis-memolock's scheme completes a promise at any node" {
+  use_cluster
+  local id
+  id=$(id_at 2)
+  node 2 set "t/lock:{$id}" somebody px 60000
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- counted true >out
+  await subscribed 2 1
+  node 2 set "t:{$id}" value px 60000
+  node 0 publish "t/notif:{$id}" value
+  finish_all
+  equal value "$(<out)"
+  ran_times 0
+}
+
+@test "servers without sharded channels are no hindrance" {
+  use_cluster 3 --rename-command SSUBSCRIBE '' --rename-command SPUBLISH ''
+  local owner
+  owner=$(owner x)
+  export MEMOLOCK_LEASE=1m
+  spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- held a counted sh -c 'echo no; exit 3' >/dev/null
+  await test -e a.started
+  spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted true >out
+  local waiter=$!
+  subscribed_plainly() { (($(node "$owner" client list | grep -c ' sub=2 ') == 1)); }
+  await subscribed_plainly
+  release a
+  finish $waiter
+  equal 3 "$status"
+  equal no "$(<out)"
+  ran_times 1
+}
+
+@test "nor does it matter to those who take a success, though the servers know nothing of the kind" {
+  use_cluster 1 --rename-command SSUBSCRIBE '' --rename-command SPUBLISH '' --rename-command SUNSUBSCRIBE ''
+  export MEMOLOCK_LEASE=1m
+  spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- held a counted echo held >/dev/null
+  await test -e a.started
+  spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted true >out 2>err
+  subscribed_plainly() { (($(node 0 client list | grep -c ' sub=2 ') == 1)); }
+  await subscribed_plainly
+  release a
+  finish_all
+  equal held "$(<out)"
+  is_empty err
+  ran_times 1
+  run -0 memolock doctor --tag t
+  lacks "$output" FAIL
+}
+
+@test "where RESP3 is refused, waiters look once a lease" {
+  use_cluster 1 --rename-command HELLO ''
+  export MEMOLOCK_LEASE=300ms
+  spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- held a counted echo held >/dev/null
+  await test -e a.started
+  spawn "$MEMOLOCK_BIN" get -v --tag t --id x --ttl 1h -- counted true >out 2>err
+  await grep -q 'once a lease' err
+  release a
+  finish_all
+  equal held "$(<out)"
+  ran_times 1
+  memolock doctor --tag t | grep -q '^advice .*HELLO 3 is refused'
+}
+
+@test "a command inside the run of its entry is refused, however the entry is spelled" {
+  use_cluster 1
+  run -125 --separate-stderr memolock get --tag t --id x --ttl 1h -- "$MEMOLOCK_BIN" get --tag t --id '{x}' --ttl 1h -- true
+  contains "$stderr" deadlock
+}
+
+@test "an entry is stored and locked though the node of other slots is gone" {
+  use_cluster 3 --cluster-require-full-coverage no
+  local id
+  id=$(id_at 2)
+  memolock ls
+  end "${pids[0]}"
+  echo value | memolock set --tag t --id "$id" --ttl 1h
+  equal value "$(get_id "$id" -- false)"
+  memolock lock --tag t --id "$id" -- counted true
+  ran_times 1
+}
+
+@test "ls, show and del know what lies at all nodes" {
+  use_cluster
+  local n
+  for n in {1..30}; do get_id "n$n" -- echo "$n" >/dev/null; done
+  memolock get --tag tt --id other --ttl 1h -- true
+  equal "$(printf 't\tn%s\n' {1..30} | LC_ALL=C sort)" "$(memolock ls --tag t | cut -f 1,2)"
+  equal 31 "$(memolock ls | wc -l)"
+  equal 31 "$(memolock ls --json | jq length)"
+  memolock show --tag t --id n7 | grep -q fresh
+  equal 1 "$(memolock del --tag t --id n7)"
+  equal 29 "$(memolock del --all --tag t)"
+  equal other "$(memolock ls | cut -f 2)"
+}
+
+@test "ls reads as much from a node of a cluster as from a server" {
+  use_cluster
+  local id
+  id=$(id_at 1)
+  head -c 2000000 /dev/zero | node 1 -x set "t/lock:{$id}" >/dev/null
+  equal "$id" "$(memolock ls -q | cut -f 2)"
+}
+
+@test "an entry whose slot moves is waited for, and found where it is then" {
+  use_cluster
+  local id
+  id=$(id_at 0)
+  get_id "$id" -- counted echo hello
+  begin_move "$(slot "$id")" 0 1
+  tries_again() { grep -q TRYAGAIN "$1"; }
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" -v -v --ttl 1h --store-timeout 20s -- counted echo other >out 2>err
+  await tries_again err
+  move_keys
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" -v -v --ttl 1h --store-timeout 20s -- counted echo other >out2 2>err2
+  await tries_again err2
+  end_move
+  finish_all
+  equal hello "$(<out)"
+  equal hello "$(<out2)"
+  equal hello "$(get_id "$id" -- counted echo other)"
+  equal hello "$(node 1 get "t:{$id}")"
+  ran_times 1
+}
+
+@test "what is asked of one key alone follows it while its slot moves" {
+  use_cluster
+  local id
+  id=$(id_at 0)
+  # shellcheck disable=SC2016
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- held a sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >token; exec held b true'
+  local holder=$!
+  await test -e a.started
+  begin_move "$(slot "$id")" 0 1
+  move_keys
+  release a
+  await test -e b.started
+  # it asks for the lock, and then has a script renew it, which wants all keys
+  spawn "$MEMOLOCK_BIN" renew --tag t --id "$id" --token "$(<token)" --store-timeout 20s -v -v 2>err
+  local renewal=$!
+  tries_again() { grep -q TRYAGAIN err; }
+  await tries_again
+  end_move
+  finish $renewal
+  equal 0 "$status"
+  release b
+  finish $holder
+  equal 0 "$status"
+}
+
+@test "a slot moves while a run goes on and others wait" {
+  use_cluster
+  local id slot
+  id=$(id_at 0)
+  slot=$(slot "$id")
+  export MEMOLOCK_LEASE=5s MEMOLOCK_STORE_TIMEOUT=10s
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- held a counted echo held >holder.out 2>holder.err
+  await test -e a.started
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- counted echo own >waiter.out 2>waiter.err
+  await subscribed 0 1
+  begin_move "$slot" 0 2
+  move_keys
+  end_move
+  # told by the node that was left, not by a check
+  await subscribed 2 1
+  release a
+  finish_all
+  equal held "$(<holder.out)"
+  equal held "$(<waiter.out)"
+  is_empty holder.err
+  is_empty waiter.err
+  equal held "$(node 2 get "t:{$id}")"
+  ran_times 1
+}
+
+# fails_over COMMAND…: while a holder works and a waiter waits at node 0, which has a replica.
+fails_over() {
+  export MEMOLOCK_LEASE=8s MEMOLOCK_STORE_TIMEOUT=1s
+  local id holder waiter heir=3
+  replicas=1 use_cluster
+  id=$(id_at 0)
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- held a counted echo held >holder.out 2>holder.err
+  holder=$!
+  await test -e a.started
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- counted echo own >waiter.out 2>waiter.err
+  waiter=$!
+  await subscribed 0 1
+  node 0 wait 1 5000 >/dev/null
+  "$@"
+  await has_slot $heir "$(node $heir cluster keyslot "t:{$id}")"
+  await subscribed $heir 1
+  release a
+  finish $holder
+  equal 0 "$status"
+  finish $waiter
+  equal 0 "$status"
+  equal held "$(<holder.out)"
+  equal held "$(<waiter.out)"
+  is_empty waiter.err
+  equal held "$(node $heir get "t:{$id}")"
+  ran_times 1
+  equal held "$(get_id "$id" -- counted echo other)"
+}
+
+@test "a failover in the middle of a run and of a wait: primary killed" {
+  fails_over end_first
+}
+end_first() { end "${pids[0]}"; }
+
+@test "a failover in the middle of a run and of a wait: primary stopped" {
+  fails_over stop_first
+  kill -CONT "${pids[0]}"
+}
+stop_first() { kill -STOP "${pids[0]}"; }
+
+@test "a failover in the middle of a run and of a wait: primary demoted" {
+  fails_over demote_first
+}
+demote_first() { node 3 cluster failover >/dev/null; }
+
+@test "users and passwords, and neither is shown" {
+  node() { redis-cli -s "${sockets[$1]}" --no-auth-warning -a secret "${@:2}"; }
+  redis() { redis-cli -s "$REDIS_SOCKET" --no-auth-warning -a secret "$@"; }
+  start_cluster 3 --requirepass secret
+  export MEMOLOCK_STORE=redis+cluster://$cluster
+  local id
+  id=$(id_at 2)
+  run -125 --separate-stderr get_id "$id" -v -v --on-store-error fail -- echo hello
+  contains "$stderr" NOAUTH
+  export MEMOLOCK_REDIS_PASSWORD=secret
+  run -0 --separate-stderr get_id "$id" -v -v -- echo hello
+  equal hello "$output"
+  lacks "$stderr" secret
+  ! grep -r secret store || fail 'the password is in a file'
+}
+
+@test "TLS to each node, with their names verified" {
+  make_certificates certificates
+  export REDIS_CERTIFICATES=$PWD/certificates
+  use_cluster
+  export MEMOLOCK_STORE=rediss+cluster://$cluster
+  local id
+  id=$(id_at 2)
+  run -125 --separate-stderr get_id "$id" --on-store-error fail -- echo hello
+  contains "$stderr" certificate
+  export MEMOLOCK_TLS_CA=$REDIS_CERTIFICATES/ca.pem
+  equal hello "$(get_id "$id" -- counted echo hello)"
+  equal hello "$(get_id "$id" -- counted echo other)"
+  run -0 memolock doctor --tag t
+  contains "$output" "the server's certificate is valid"
+  ran_times 1
+  refused 'mismatch' get_id "$id" --tls-server-name other.example --on-store-error fail -- true
+}
+
+@test "the least that a user must be allowed is enough" {
+  use_cluster
+  local i rule
+  rule=$(memolock doctor --tag t --json | jq -r .acl_rule)
+  contains "$rule" '+cluster|slots'
+  for i in 0 1 2; do
+    # shellcheck disable=SC2086
+    node "$i" acl setuser worker on nopass $rule >/dev/null
+  done
+  export MEMOLOCK_STORE=redis+cluster://worker@$cluster
+  local id
+  id=$(id_at 2)
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- held a counted echo held >out
+  await test -e a.started
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- counted true >waiter.out
+  await subscribed 2 1
+  release a
+  finish_all
+  equal held "$(<waiter.out)"
+  equal 1 "$(memolock ls --tag t | wc -l)"
+  equal 1 "$(memolock del --all --tag t)"
+  run -0 memolock doctor --tag t
+  lacks "$output" FAIL
+}
+
+@test "doctor looks at every node, and at the slots" {
+  use_cluster
+  run -0 memolock doctor --tag t
+  contains "$output" '3 primaries have all slots'
+  local i
+  for i in 0 1 2; do contains "$output" "127.0.0.1:${ports[i]} answers"; done
+  lacks "$output" FAIL
+  contains "$output" "without a replica: $cluster"
+  end "${pids[1]}"
+  run -1 memolock doctor --tag t
+  contains "$output" "127.0.0.1:${ports[1]}: connection refused"
+  run -1 memolock doctor --tag t --store "redis://127.0.0.1:${ports[0]}"
+  contains "$output" 'write redis+cluster://'
+}
+
+@test "doctor tells of slots that no node has" {
+  use_cluster 3 --cluster-require-full-coverage no
+  local slot
+  slot=$(slot x)
+  # a node that has not heard of it yet brings it back
+  forgotten() {
+    local i
+    for i in 0 1 2; do node "$i" cluster delslots "$slot" >/dev/null; done
+    for i in 0 1 2; do [[ $(node "$i" cluster info) == *cluster_slots_assigned:16383* ]] || return; done
+  }
+  await forgotten
+  run -1 memolock doctor --tag t
+  contains "$output" '1 of 16384 slots have no node'
+  refused CLUSTERDOWN get_id x --store-timeout 300ms --on-store-error fail -- true
+}
+
+@test "a server that is no cluster's says so to doctor" {
+  start_redis
+  export MEMOLOCK_STORE=redis+cluster://127.0.0.1:$REDIS_PORT
+  run -1 memolock doctor --tag t
+  contains "$output" 'write redis://'
+}
+
+@test "a URL that is wrong" {
+  local url
+  for url in redis+cluster:// redis+cluster:///1 redis+cluster://h/1 'redis+cluster://h,,' redis+cluster://h:0 \
+    'redis+cluster://h?x=1' 'redis+cluster://h,:7'; do
+    refused "the store's URL" get_id x --store "$url" -- true
+  done
+}

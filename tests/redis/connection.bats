@@ -1,0 +1,481 @@
+#!/usr/bin/env bats
+# One connection to a Redis server, under all that can go wrong with one.
+# store: redis
+
+load ../helpers/common
+load ../helpers/redis
+
+setup_file() {
+  head -c 104857600 /dev/urandom >"$BATS_FILE_TMPDIR/large"
+  make_certificates "$BATS_FILE_TMPDIR/tls"
+}
+
+setup() {
+  isolate
+  unset TMPDIR SSL_CERT_FILE SSL_CERT_DIR
+  large=$BATS_FILE_TMPDIR/large
+  tls=$BATS_FILE_TMPDIR/tls
+}
+
+talk() { "$HELPERS/redis_talk" "$@"; }
+
+# says LINES ARGUMENT…: what the talk prints, in full.
+says() {
+  run --separate-stderr talk "${@:2}"
+  equal '' "$stderr"
+  equal "$1" "$output"
+}
+
+# fails TEXT ARGUMENT…: the talk ends with just this error of a store.
+fails() {
+  run --separate-stderr talk "${@:2}"
+  equal 1 "$status"
+  equal "store: the store at $1" "$stderr"
+}
+
+# serve ACTION…: a server at $fake that does as it is told; see serve_bytes.
+serve() {
+  fake=$BATS_TEST_TMPDIR/fake.$((${fake_number:-0}))
+  fake_number=$((${fake_number:-0} + 1))
+  spawn "$HELPERS/serve_bytes" "$fake" "$@"
+  await test -S "$fake"
+}
+
+# takes_at_most SECONDS COMMAND…
+takes_at_most() {
+  local start=${EPOCHREALTIME/./}
+  "${@:2}"
+  (((${EPOCHREALTIME/./} - start) < $1 * 1000000)) || fail "too slow: ${*:2}"
+}
+
+# flat PEAK: fails if a peak of memory in KiB is 16 MiB or more. A sanitizer's is its own.
+flat() { is_sanitized || (($1 < 16384)) || fail "peak of $1 KiB"; }
+
+# ---- what is said ----
+
+@test "all kinds of replies come back, in the order of their commands" {
+  start_redis
+  says '+PONG
++OK
+"b"
+nil
+:1
+*3
+  "x"
+  nil
+  "b"
+*0
+-WRONGTYPE Operation against a key holding the wrong kind of value
++OK
++QUEUED
++QUEUED
+*2
+  -ERR value is not an integer or out of range
+  *1
+    "1"' "redis+unix://$REDIS_SOCKET" PING 'SET a b' 'GET a' 'GET none' 'RPUSH l 1' \
+    'EVAL return{"x",false,redis.call("get","a")} 0' 'LRANGE none 0 1' 'GET l' \
+    MULTI 'INCR a' 'LRANGE l 0 1' EXEC
+}
+
+@test "localhost is this machine though no file of hosts says so" {
+  unshare -m true 2>/dev/null || skip 'mounts are not allowed here'
+  start_redis
+  run -0 unshare -m sh -c 'mount -t tmpfs none /etc && exec "$@"' - "$HELPERS/redis_talk" "redis://localhost:$REDIS_PORT" PING
+  equal +PONG "$output"
+}
+
+@test "by socket, by address and by name" {
+  start_redis
+  says +PONG "redis+unix://$REDIS_SOCKET" PING
+  says +PONG "redis://127.0.0.1:$REDIS_PORT" PING
+  says +PONG "redis://[::1]:$REDIS_PORT" PING
+  says +PONG "redis://localhost:$REDIS_PORT" PING
+}
+
+@test "bytes of any value pass unchanged" {
+  start_redis
+  printf '\0\r\n$5\r\n\xff' >odd
+  : >empty
+  head -c 65536 "$large" >just_text
+  head -c 65537 "$large" >just_file
+  for file in odd empty just_text just_file; do
+    says +OK "redis+unix://$REDIS_SOCKET" "SET k @$file"
+    says '' "redis+unix://$REDIS_SOCKET" 'GET k' '.save copy'
+    same_bytes "$file" copy
+  done
+  says 'a file of 65537 bytes' "redis+unix://$REDIS_SOCKET" 'GET k'
+}
+
+@test "the database is chosen" {
+  start_redis
+  redis -n 3 set a three
+  says '"three"' "redis+unix://$REDIS_SOCKET?db=3" 'GET a'
+  says '"three"' "redis://127.0.0.1:$REDIS_PORT/3" 'GET a'
+  fails "127.0.0.1:$REDIS_PORT: ERR DB index is out of range" "redis://127.0.0.1:$REDIS_PORT/99" PING
+}
+
+@test "messages of a subscription are replies, and can be waited for" {
+  start_redis
+  mkfifo out
+  exec {from}<>out
+  spawn "$HELPERS/redis_talk" "redis+unix://$REDIS_SOCKET" \
+    'SUBSCRIBE c' .read '.wait 100ms' '.wait 20s' .read >out
+  for line in '*3' '  "subscribe"' '  "c"' '  :1' 'timed out'; do
+    IFS= read -r -u "$from" got
+    equal "$line" "$got"
+  done
+  equal 1 "$(redis publish c hello)"
+  for line in readable '*3' '  "message"' '  "c"' '  "hello"'; do
+    IFS= read -r -u "$from" got
+    equal "$line" "$got"
+  done
+}
+
+# ---- logging in ----
+
+@test "a password, and a user with one" {
+  start_redis --requirepass 'se/same' \
+    --user alice on '>p:w' '~*' +@all --user bob on nopass '~*' +@all
+  at=127.0.0.1:$REDIS_PORT
+  says +PONG "redis://:se%2Fsame@$at" PING
+  says '"alice"' "redis://alice:p%3Aw@$at/1" 'ACL WHOAMI'
+  says '"bob"' "redis://bob@$at" 'ACL WHOAMI'
+  says '-NOAUTH Authentication required.' "redis://$at" PING
+}
+
+@test "a refused login says why, and never the password" {
+  start_redis --requirepass sesame
+  wrong='WRONGPASS invalid username-password pair or user is disabled.'
+  fails "127.0.0.1:$REDIS_PORT: $wrong" "redis://:hunter2@127.0.0.1:$REDIS_PORT" PING
+  fails "$REDIS_SOCKET: $wrong" "redis+unix://alice:sesame@$REDIS_SOCKET?db=1" PING
+  # servers that do not know the command, or are talkative
+  serve say $'-ERR unknown command \'AUTH\', with args beginning with: \'hunter2\' \r\n' read 9999
+  fails "$fake: ERR unknown command 'AUTH'" "redis+unix://:hunter2@$fake" PING
+  serve say $'-ERR no such password: hunter2\e[2J\r\n' read 9999
+  fails "$fake: ERR no such password: ***\x1b[2J" "redis+unix://:hunter2@$fake" PING
+}
+
+@test "login, database and command are one write" {
+  strace -o trace true 2>/dev/null || skip 'strace cannot run here'
+  start_redis --requirepass sesame
+  run --separate-stderr strace -o trace -e trace=network "$HELPERS/redis_talk" \
+    "redis://:sesame@127.0.0.1:$REDIS_PORT/2" MULTI 'GET a' EXEC
+  equal 1 "$(grep -c '^sendto(' trace)"
+  grep -q 'TCP_NODELAY, \[1\]' trace
+  grep -q 'SOCK_CLOEXEC' trace
+}
+
+@test "a server with too many clients says so" {
+  start_redis --maxclients 1
+  mkfifo hold
+  exec {to}<>hold
+  spawn "$HELPERS/redis_talk" "redis+unix://$REDIS_SOCKET" <hold
+  await eval 'redis ping 2>&1 | grep -q "max number"'
+  says '-ERR max number of clients reached' "redis://127.0.0.1:$REDIS_PORT" PING
+  fails "127.0.0.1:$REDIS_PORT: ERR max number of clients reached" \
+    "redis://:sesame@127.0.0.1:$REDIS_PORT" PING
+}
+
+# ---- who does not answer ----
+
+@test "nobody there: refused, no socket, a dead one, no such name" {
+  start_redis
+  end "$REDIS_PID"
+  fails "127.0.0.1:$REDIS_PORT: connection refused" "redis://127.0.0.1:$REDIS_PORT" PING
+  fails "[::1]:$REDIS_PORT: connection refused" "redis://[::1]:$REDIS_PORT" PING
+  fails "$REDIS_SOCKET: connection refused" "redis+unix://$REDIS_SOCKET" PING
+  fails '/nowhere: no such file or directory' redis+unix:///nowhere PING
+  fails "$BATS_TEST_TMPDIR/home: connection refused" "redis+unix://$BATS_TEST_TMPDIR/home" PING
+  RES_OPTIONS=timeout:1 fails 'nowhere.invalid:6379: cannot resolve the name' redis://nowhere.invalid PING
+}
+
+# bats test_tags=slow
+@test "a stopped server costs the timeout and no more" {
+  start_redis
+  kill -STOP "$REDIS_PID"
+  takes_at_most 1 fails "$REDIS_SOCKET: no answer within 300ms" \
+    --timeout 300ms "redis+unix://$REDIS_SOCKET" PING
+  takes_at_most 1 fails "127.0.0.1:$REDIS_PORT: no answer within 300ms" \
+    --timeout 300ms "redis://127.0.0.1:$REDIS_PORT" PING
+  # what is large has two seconds for each 64 KiB
+  takes_at_most 5 fails "127.0.0.1:$REDIS_PORT: less than 64 KiB moved within 2s" \
+    --timeout 300ms "redis://127.0.0.1:$REDIS_PORT" "SET large @$large"
+}
+
+# bats test_tags=slow
+@test "an answer has its time in all, however it comes; a large one while it comes" {
+  serve read 1 say '$' sleep 0.2 say 5 sleep 0.2 say $'\r\n' sleep 0.2 say hello sleep 0.2 say $'\r\n' sleep 20
+  takes_at_most 2 fails "$fake: no answer within 400ms" --timeout 400ms "redis+unix://$fake" PING
+  serve read 1 say $'$100000\r\n1234' sleep 0.2 say 5678 sleep 0.2 say 9 sleep 0.2 say 0 sleep 20
+  takes_at_most 5 fails "$fake: less than 64 KiB moved within 2s" --timeout 400ms "redis+unix://$fake" PING
+  head -c 70000 "$large" >part
+  {
+    printf '$210000\r\n'
+    cat part
+  } >first
+  serve read 1 file first sleep 1.4 file part sleep 1.4 file part say $'\r\n'
+  says 'a file of 210000 bytes' --timeout 400ms "redis+unix://$fake" PING
+}
+
+# bats test_tags=slow
+@test "of a name's addresses the first that answers is taken" {
+  start_redis
+  printf '127.0.0.%d several\n' 9 8 1 >hosts
+  export CARES_HOSTS=$PWD/hosts
+  says +PONG "redis://several:$REDIS_PORT" PING
+  # one that is silent, in the place of one that refuses
+  spawn "$HELPERS/serve_bytes" "127.0.0.9:$REDIS_PORT" mute >is_mute
+  await test -s is_mute
+  takes_at_most 1 says +PONG --timeout 10s "redis://several:$REDIS_PORT" PING
+  echo '127.0.0.9 several' >hosts
+  takes_at_most 1 fails "several:$REDIS_PORT: no answer within 300ms" --timeout 300ms \
+    "redis://several:$REDIS_PORT" PING
+  printf '127.0.0.%d several\n' 8 7 >hosts
+  fails "several:$REDIS_PORT: connection refused" "redis://several:$REDIS_PORT" PING
+}
+
+# bats test_tags=slow
+@test "an interruption ends every wait, until one asks for patience" {
+  start_redis
+  interrupted="interrupted: the store at $REDIS_SOCKET: interrupted"
+  kill -STOP "$REDIS_PID"
+  for line in PING "SET large @$large"; do
+    run --separate-stderr takes_at_most 1 talk --interrupt 200ms "redis+unix://$REDIS_SOCKET" "$line"
+    equal "$interrupted" "$stderr"
+  done
+  spawn "$HELPERS/serve_bytes" "127.0.0.9:$REDIS_PORT" mute >is_mute
+  await test -s is_mute
+  run --separate-stderr takes_at_most 1 talk --interrupt 200ms "redis://127.0.0.9:$REDIS_PORT" PING
+  equal "interrupted: the store at 127.0.0.9:$REDIS_PORT: interrupted" "$stderr"
+  kill -CONT "$REDIS_PID"
+  says interrupted$'\n'+PONG --interrupt 50ms "redis+unix://$REDIS_SOCKET" '.wait 10s' .patient PING
+}
+
+# ---- large values ----
+
+# large_both_ways ARGUMENT…: the talk's options and URL; a value of 100 MiB goes and comes, also as part of
+# a transaction's reply.
+large_both_ways() {
+  run --separate-stderr talk "$@" "SET k @$large" .read .rss
+  equal '' "$stderr"
+  equal +OK "${lines[0]}"
+  flat "${lines[1]}"
+  run --separate-stderr talk "$@" 'GET k' '.save copy' MULTI 'GET k' 'GET none' EXEC '.read 4' .rss
+  equal '' "$stderr"
+  same_bytes "$large" copy
+  equal '*2
+  a file of 104857600 bytes
+  nil' "$(printf '%s\n' "${lines[@]:3:3}")"
+  flat "${lines[6]}"
+}
+
+@test "100 MiB pass through little memory over TCP" {
+  start_redis
+  large_both_ways "redis://127.0.0.1:$REDIS_PORT"
+}
+
+@test "100 MiB pass through little memory over a unix socket" {
+  start_redis
+  large_both_ways "redis+unix://$REDIS_SOCKET"
+}
+
+@test "a large value comes whole whatever there is to keep it in: TMPDIR, /tmp or memory" {
+  strace -o trace true 2>/dev/null || skip 'strace cannot run here'
+  start_redis
+  head -c 1000000 "$large" | redis -x set k
+  kept_in() { # TRACE OPTION…: what strace with the options must have seen
+    ASAN_OPTIONS=detect_leaks=0 strace -qq -o trace -e trace=openat "${@:2}" "$HELPERS/redis_talk" \
+      "redis+unix://$REDIS_SOCKET" 'GET k' '.save copy'
+    cmp -n 1000000 "$large" copy
+    grep -q "$1" trace || fail "$(cat trace)"
+  }
+  TMPDIR=$PWD kept_in "\"$PWD\".* = [0-9]"
+  TMPDIR=/nowhere kept_in '"/tmp".* = [0-9]'
+  TMPDIR=/nowhere kept_in '"/tmp".*INJECTED' -P /tmp -e inject=openat:error=EACCES
+}
+
+# bats test_tags=slow
+@test "100 MiB pass through little memory over TLS" {
+  start_redis_tls "$tls"
+  large_both_ways --tls-ca "$tls/ca.pem" "rediss://localhost:$REDIS_TLS_PORT"
+}
+
+@test "a server that refuses a large value is heard" {
+  # it closes with most of the value unread, or reads no more of it
+  serve read 1000 say $'-ERR too large\r\n'
+  says '-ERR too large' "redis+unix://$fake" "SET k @$large"
+  serve read 1000 say $'-ERR too large\r\n' sleep 20
+  says '-ERR too large' --timeout 300ms "redis+unix://$fake" "SET k @$large"
+  serve read 1000
+  fails "$fake: closed the connection" "redis+unix://$fake" "SET k @$large"
+  start_redis --proto-max-bulk-len 1mb
+  says '-ERR Protocol error: invalid bulk length' "redis://127.0.0.1:$REDIS_PORT" "SET k @$large"
+  says '-ERR Protocol error: invalid bulk length' "redis+unix://$REDIS_SOCKET" "SET k @$large"
+  start_redis_tls "$tls" --proto-max-bulk-len 1mb
+  says '-ERR Protocol error: invalid bulk length' --tls-ca "$tls/ca.pem" "rediss://localhost:$REDIS_TLS_PORT" \
+    "SET k @$large"
+}
+
+@test "a value's file that is cut short is an error, not a wait" {
+  start_redis
+  head -c 1000000 "$large" >shrinks
+  mkfifo go
+  # the file is opened and measured when the command is queued, and sent at the end
+  spawn "$HELPERS/redis_talk" "redis+unix://$REDIS_SOCKET" < <(cat go) 2>error
+  pid=$!
+  exec {to}>go
+  echo 'SET k @shrinks' >&"$to"
+  await eval '[[ $(readlink /proc/'"$pid"'/fd/*) == *shrinks* ]]'
+  : >shrinks
+  exec {to}>&-
+  finish "$pid"
+  equal "store: the store at $REDIS_SOCKET: the value's file ends too soon" "$(<error)"
+}
+
+# ---- what is no Redis ----
+
+@test "a reply that is none is an error" {
+  for reply in hello $'HTTP/1.1 400 Bad Request\r\n' $'\x15\x03\x03' $'\r\n' $'%x\r\n' $'$\r\n' $'$x\r\n' \
+    $'$-2\r\n' $'*-2\r\n' $'*x\r\n' $'*1 \r\n' $':x\r\n' $':\r\n' $':99999999999999999999\r\n' \
+    $'$99999999999999999999\r\n' $'$3\r\nabcde' $'*1\r\n!\r\n' $'*1\r\n$1\r\nabc'; do
+    serve read 1 say "$reply" read 9999
+    fails "$fake: does not speak Redis's protocol" "redis+unix://$fake" PING
+  done
+}
+
+@test "a string whose end is missing is an error, also a large one" {
+  for size in 65536 65537; do
+    {
+      printf '$%d\r\n' "$size"
+      head -c "$((size + 2))" /dev/zero
+    } >reply
+    serve read 1 file reply read 9999
+    fails "$fake: does not speak Redis's protocol" "redis+unix://$fake" PING
+  done
+}
+
+@test "a server that leaves in the middle has closed the connection" {
+  for reply in '' '$' $'$5\r\nabc' $'*2\r\n:1\r\n' $'$70000\r\nabc'; do
+    serve read 1 say "$reply"
+    fails "$fake: closed the connection" "redis+unix://$fake" PING
+  done
+}
+
+# bats test_tags=slow
+@test "a hostile reply takes little memory" {
+  printf '*1\r\n%.0s' {1..1000} >deep
+  { echo $'*1000000000\r' && yes $':1\r' | head -n 2000000; } >long
+  { echo $'*20000\r' && yes $'$10000\r\n'"$(printf '%010000d' 0)"$'\r' | head -n 20000; } >fat
+  { printf '+' && head -c 1000000 /dev/zero; } >endless
+  for reply in "deep:does not speak Redis's protocol" 'long:sent a reply that is too large' \
+    'fat:sent a reply that is too large' "endless:does not speak Redis's protocol"; do
+    serve read 1 file "${reply%%:*}" read 9999
+    # 64 MiB of replies and what a vector grows by
+    (
+      is_sanitized || ulimit -v 400000
+      fails "$fake: ${reply#*:}" "redis+unix://$fake" PING
+    )
+  done
+  serve read 1 say $'$1073741825\r\n' read 9999
+  fails "$fake: sent more than 1.0 GiB in one answer" "redis+unix://$fake" PING
+}
+
+# ---- TLS ----
+
+@test "over TLS the server is known by its authority and its name" {
+  start_redis_tls "$tls"
+  says +PONG --tls-ca "$tls/ca.pem" "rediss://localhost:$REDIS_TLS_PORT" PING
+  says +PONG --tls-ca "$tls/ca.pem" "rediss://127.0.0.1:$REDIS_TLS_PORT" PING
+  says +PONG --tls-ca "$tls/ca.pem" --tls-server-name localhost "rediss://[::1]:$REDIS_TLS_PORT" PING
+  at=127.0.0.1:$REDIS_TLS_PORT
+  unknown='certificate: self-signed certificate in certificate chain'
+  fails "$at: $unknown" --tls-ca "$tls/stranger.pem" "rediss://$at" PING
+  fails "$at: $unknown" "rediss://$at" PING
+  fails "$at: certificate: hostname mismatch" --tls-ca "$tls/ca.pem" --tls-server-name other "rediss://$at" PING
+  fails "[::1]:$REDIS_TLS_PORT: certificate: IP address mismatch" --tls-ca "$tls/ca.pem" \
+    "rediss://[::1]:$REDIS_TLS_PORT" PING
+  fails "$at: cannot read certificates in /nowhere: no such file or directory" --tls-ca /nowhere "rediss://$at" PING
+  mkfifo fifo
+  fails "$at: cannot read certificates in fifo: not a regular file" --tls-ca fifo "rediss://$at" PING
+}
+
+@test "a common name is no host's" {
+  for name in localhost 127.0.0.1; do
+    make_nameless "$name.tls" "$name"
+    start_redis_tls "$PWD/$name.tls"
+    fails "$name:$REDIS_TLS_PORT: certificate: no subject alternative name; a common name is not enough" \
+      --tls-ca "$name.tls/ca.pem" "rediss://$name:$REDIS_TLS_PORT" PING
+  done
+  make_nameless mail.tls localhost subjectAltName=email:admin@localhost
+  start_redis_tls "$PWD/mail.tls"
+  fails "localhost:$REDIS_TLS_PORT: certificate: hostname mismatch" --tls-ca mail.tls/ca.pem \
+    "rediss://localhost:$REDIS_TLS_PORT" PING
+}
+
+@test "authorities lie in a folder, or where the system's variables say" {
+  start_redis_tls "$tls"
+  mkdir folder
+  cp "$tls/ca.pem" folder
+  openssl rehash folder
+  url=rediss://localhost:$REDIS_TLS_PORT
+  says +PONG --tls-ca folder "$url" PING
+  SSL_CERT_DIR=/nowhere:$PWD/folder says +PONG "$url" PING
+  SSL_CERT_FILE=$tls/ca.pem says +PONG "$url" PING
+  SSL_CERT_FILE=$tls/stranger.pem fails \
+    "localhost:$REDIS_TLS_PORT: certificate: self-signed certificate in certificate chain" "$url" PING
+}
+
+@test "a self-signed certificate is called that" {
+  cp -r "$tls" own
+  for part in pem key; do cp "own/stranger.$part" "own/server.$part"; done
+  start_redis_tls "$PWD/own"
+  fails "localhost:$REDIS_TLS_PORT: certificate: self-signed certificate" "rediss://localhost:$REDIS_TLS_PORT" PING
+}
+
+@test "a client shows its certificate" {
+  start_redis_tls "$tls" --tls-auth-clients yes
+  at=localhost:$REDIS_TLS_PORT
+  says +PONG --tls-ca "$tls/ca.pem" --tls-cert "$tls/client.pem" --tls-key "$tls/client.key" "rediss://$at" PING
+  cat "$tls/client.pem" "$tls/client.key" >both
+  says +PONG --tls-ca "$tls/ca.pem" --tls-cert both "rediss://$at" PING
+  fails "$at: TLS: tlsv13 alert certificate required" --tls-ca "$tls/ca.pem" "rediss://$at" PING
+  fails "$at: cannot use the certificate /nowhere: no such file or directory" \
+    --tls-ca "$tls/ca.pem" --tls-cert /nowhere "rediss://$at" PING
+  fails "$at: cannot use the key $tls/ca.key: key values mismatch" \
+    --tls-ca "$tls/ca.pem" --tls-cert both --tls-key "$tls/ca.key" "rediss://$at" PING
+  openssl ec -in "$tls/client.key" -aes128 -passout pass:x -out locked 2>/dev/null
+  refused '--tls-key needs --tls-cert' "$MEMOLOCK_BIN" get --tls-ca "$tls/ca.pem" --tls-key both --store "rediss://$at" --id x
+  run --separate-stderr talk --tls-cert both --tls-key locked "rediss://$at" PING </dev/null
+  contains "$stderr" 'cannot use the key locked: '
+}
+
+@test "old versions of TLS are refused, and 1.2 is not" {
+  start_redis_tls "$tls" --tls-protocols 'TLSv1.1' --tls-ciphers 'ALL:@SECLEVEL=0'
+  run --separate-stderr talk --tls-ca "$tls/ca.pem" "rediss://localhost:$REDIS_TLS_PORT" PING
+  contains "$stderr" "localhost:$REDIS_TLS_PORT: TLS: "
+  start_redis_tls "$tls" --tls-protocols TLSv1.2
+  says +PONG --tls-ca "$tls/ca.pem" "rediss://localhost:$REDIS_TLS_PORT" PING
+}
+
+@test "TLS and plain Redis do not mix, and say so in time" {
+  start_redis_tls "$tls"
+  # a plain server waits for the line's end where TLS has begun
+  run --separate-stderr takes_at_most 1 talk --timeout 300ms "rediss://localhost:$REDIS_PORT" PING
+  contains "$stderr" "store: the store at localhost:$REDIS_PORT: "
+  takes_at_most 1 fails "localhost:$REDIS_TLS_PORT: closed the connection" "redis://localhost:$REDIS_TLS_PORT" PING
+}
+
+# bats test_tags=slow
+@test "over TLS too a stopped server costs the timeout, and its own messages wake no one" {
+  start_redis_tls "$tls"
+  url=rediss://localhost:$REDIS_TLS_PORT
+  says 'timed out
+*3
+  "subscribe"
+  "c"
+  :1
+timed out' --tls-ca "$tls/ca.pem" "$url" '.wait 200ms' 'SUBSCRIBE c' .read '.wait 200ms'
+  kill -STOP "$REDIS_PID"
+  takes_at_most 1 fails "localhost:$REDIS_TLS_PORT: no answer within 300ms" \
+    --timeout 300ms --tls-ca "$tls/ca.pem" "$url" PING
+}

@@ -1,0 +1,291 @@
+#!/usr/bin/env bats
+# A server that goes on and on without an answer, or behind a link that is too thin, and one behind a link that is only
+# slow.
+# store: redis
+# bats file_tags=slow
+
+load ../helpers/common
+load ../helpers/faults
+
+setup() {
+  isolate
+  use_own_id
+  use_own_store
+  export MEMOLOCK_STORE_TIMEOUT=500ms
+}
+
+# relay OPTION…: from now on the store is behind a relay; see slow_relay.
+relay() { relay_to "$BATS_TEST_TMPDIR/relay.$((++relays))" "$@"; }
+relays=0
+
+# relay_to WHERE OPTION…: at that path, or address and port.
+relay_to() {
+  spawn "$HELPERS/slow_relay" "$1" "$REDIS_SOCKET" "${@:2}"
+  if [[ $1 == /* ]]; then
+    await test -S "$1"
+    MEMOLOCK_STORE=redis+unix://$1
+  else
+    await listens_at "$1"
+    MEMOLOCK_STORE=redis://$1
+  fi
+}
+listens_at() { [[ -n $(ss -tlnH "src $1") ]]; }
+a_port() { echo 127.0.0.9:$((20000 + RANDOM % 10000)); }
+
+# ends_within SECONDS COMMAND…: its status; 99 when it took longer.
+ends_within() {
+  local start=${EPOCHREALTIME/./} result=0
+  "${@:2}" || result=$?
+  local took=$(((${EPOCHREALTIME/./} - start) / 1000))
+  ((took < $1 * 1000)) || {
+    echo "after $took ms: ${*:2}" >&2
+    return 99
+  }
+  return "$result"
+}
+
+# runs_once SECONDS [TEXT]: a call ends in that time; its command runs once, and if the store has failed, TEXT says how.
+runs_once() {
+  : >"$RUNS"
+  run --separate-stderr -7 ends_within "$1" get "${@:3}" -- counted sh -c 'echo ours; exit 7'
+  equal ours "$output"
+  ran_times 1
+  [[ -z $stderr ]] || one_own_line "$stderr"
+  [[ -z ${2-} ]] || contains "$stderr" "$2"
+}
+
+# ---- a byte now and then ----
+
+@test "a server that trickles costs its timeout, wherever in its answers that begins" {
+  for after in 0 1 4 5 20 60 100 140 160 200 240 300; do
+    relay --trickle $after
+    runs_once 6 ''
+  done
+}
+
+@test "a server that trickles instead of connecting, logging in or answering says nothing" {
+  relay --trickle 0
+  runs_once 6 'no answer within 500ms; running the command without the store'
+  redis config set requirepass sesame >/dev/null
+  at=${MEMOLOCK_STORE#*//}
+  for after in 0 2 5 9; do
+    relay --trickle $after
+    MEMOLOCK_STORE="redis+unix://:sesame@${MEMOLOCK_STORE#*//}?db=1"
+    runs_once 6 'no answer within 500ms'
+  done
+}
+
+@test "a server that trickles over TLS costs its timeout, in the handshake and after it" {
+  make_certificates "$PWD/tls"
+  start_redis_tls "$PWD/tls"
+  REDIS_SOCKET=127.0.0.1:$REDIS_TLS_PORT
+  export MEMOLOCK_TLS_CA=$PWD/tls/ca.pem MEMOLOCK_TLS_SERVER_NAME=localhost
+  for after in 0 100 {700..2200..125}; do
+    relay_to "$(a_port)" --trickle "$after"
+    MEMOLOCK_STORE=rediss://${MEMOLOCK_STORE#*//}
+    runs_once 6 ''
+  done
+}
+
+@test "a hit of which a byte comes now and then is none, be it large or small" {
+  for size in 1000 60000 100000; do
+    it=(--tag t --ttl 1h --id "$id.$size")
+    MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET get -- head -c $size /dev/zero >/dev/null
+    for after in 200 300 900; do
+      relay --trickle $after
+      runs_once 10 'running the command without the store'
+    done
+  done
+}
+
+@test "a renewal that trickles is begun anew, and the lease is kept" {
+  relay --trickle 0 --only 2 2
+  get --lease 3s --on-lost-lease kill -- counted sh -c 'sleep 5; echo ours' >out
+  equal ours "$(<out)"
+  equal ours "$(stored)"
+  ran_times 1
+}
+
+@test "every verb is done with a server that trickles, after a few timeouts" {
+  relay --trickle 0
+  for verb in 'ls' 'show --id x' 'del --id x' 'del --all' 'set --id x --ttl 1h /dev/null' \
+    'renew --id x --token 0123456789abcdef0123456789abcdef' 'fail --id x --token 0123456789abcdef0123456789abcdef' \
+    'get --id x --on-store-error fail' 'once --id x --ttl 1h --on-store-error fail -- true' \
+    'lock --id x --on-store-error fail -- true'; do
+    # shellcheck disable=SC2086
+    refused 'no answer within 500ms' ends_within 8 memolock ${verb%% *} --tag t ${verb#"${verb%% *}"}
+  done
+  run -1 ends_within 20 memolock doctor --tag t
+  contains "$output" 'no answer within 500ms'
+}
+
+@test "who waits on a server that trickles ends in time, wherever in its answers and messages that begins" {
+  hold
+  for after in 200 300 350 400 450 500 600; do
+    relay --trickle $after
+    run ends_within 6 get --wait 1500ms --on-timeout run -- sh -c 'exit 7'
+    equal 7 "$status"
+  done
+  release a
+  finish "$holder"
+}
+
+@test "sentinels and nodes of a cluster that trickle cost their timeout" {
+  at=$(a_port)
+  relay_to "$at" --trickle 0
+  for kind in sentinel cluster; do
+    MEMOLOCK_STORE=redis+$kind://$at
+    [[ $kind == cluster ]] || MEMOLOCK_STORE+=/main
+    runs_once 8 'running the command without the store'
+  done
+}
+
+# ---- without end ----
+
+@test "endless pushes and messages are no answer" {
+  for text in '>2\r\n+a\r\n+b\r\n' '*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n'; do
+    for after in 0 5; do
+      relay --flood $after "$text"
+      runs_once 6 'no answer within 500ms'
+    done
+  done
+  # nor are large ones, each of which takes its time to come
+  large=$(head -c 70000 /dev/zero | tr '\0' x)
+  relay --flood 0 ">2\r\n+a\r\n\$70000\r\n$large\r\n"
+  runs_once 10 'running the command without the store'
+}
+
+@test "endless messages do not keep a waiter from the end of its wait, nor do they have it ask all the time" {
+  hold
+  spawn redis-cli -s "$REDIS_SOCKET" < <(yes "PUBLISH t/notif:$id junk") &>/dev/null
+  flood=$!
+  redis config resetstat >/dev/null
+  run -124 ends_within 6 get --wait 2s -- counted true
+  asked=$(redis info commandstats | awk -F '[=,]' '/cmdstat_exec:/ { print $2 }')
+  end $flood
+  ((asked < 200)) || fail "asked $asked times in 2 s"
+  release a
+  finish "$holder"
+  ran_times 1
+}
+
+@test "an upload that is always gone again is tried three times" {
+  relay --replace '$6\r\nstored\r\n' '$4\r\npart\r\n' --replace '$4\r\nlost\r\n' '$4\r\npart\r\n'
+  redis config resetstat >/dev/null
+  run --separate-stderr -0 ends_within 20 get -- counted head -c 2000000 /dev/zero
+  one_own_line "$stderr"
+  contains "$stderr" 'not stored: '
+  contains "$stderr" 'what was uploaded is gone each time'
+  ran_times 1
+  equal 3 "$(redis info stats | awk -F '[:\r]' '/^total_net_input_bytes/ { print int($2 / 2000000) }')"
+}
+
+# ---- a link ----
+
+@test "behind a link that is too thin a large result is not stored, and one that is there not waited for" {
+  for place in "$BATS_TEST_TMPDIR/thin" "$(a_port)"; do
+    it=(--tag t --ttl 1h --id "$id.${#place}")
+    relay_to "$place" --rate 4096
+    run --separate-stderr -0 ends_within 30 get -- counted head -c 8000000 /dev/zero
+    contains "$stderr" 'not stored: '
+    contains "$stderr" 'less than 64 KiB moved within 2s'
+    MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET get -- head -c 8000000 /dev/zero >/dev/null
+    runs_once 30 'less than 64 KiB moved within 2s; running the command without the store'
+  done
+}
+
+@test "behind a link that is slow a large result is stored and read" {
+  for place in "$BATS_TEST_TMPDIR/slow" "$(a_port)"; do
+    for size in 500000 1200000; do
+      it=(--tag t --ttl 1h --id "$id.${#place}.$size")
+      relay_to "${place/%?/$((size / 600000))}" --rate 150000
+      run --separate-stderr -0 get -- counted sh -c "yes | head -c $size"
+      equal '' "$stderr"
+      # no more of a wait than that is the store's, but an answer that arrives may take longer
+      run --separate-stderr -0 get --wait 0 -- false
+      equal "$size" "$((${#output} + 1))"
+      equal '' "$stderr"
+    done
+  done
+  ran_times 4
+}
+
+# ---- --wait ----
+
+@test "--wait bounds what a server takes before the command runs" {
+  export MEMOLOCK_STORE_TIMEOUT=2s
+  kill -STOP "$REDIS_PID"
+  for wait in 0 1s; do
+    for url in "redis+unix://$REDIS_SOCKET" "redis+unix://$REDIS_SOCKET?db=1" "redis://127.0.0.1:$REDIS_PORT"; do
+      MEMOLOCK_STORE=$url runs_once 4 'without the store' --wait $wait
+    done
+  done
+  kill -CONT "$REDIS_PID"
+  # requests that each are answered in time, but not two of them
+  relay --delay 1200
+  runs_once 20
+  equal '' "$stderr"
+  runs_once 20 'no answer in time; running the command without the store' --wait 1s
+}
+
+@test "--wait bounds the wait for a holder on this machine, too, when the server is out of reach" {
+  kill -STOP "$REDIS_PID"
+  hold
+  run -124 ends_within 6 get --wait 1s -- counted true
+  run -124 ends_within 6 memolock lock --tag t --id "$id" --wait 1s --on-store-error run -- counted true
+  ran_times 1
+  kill -CONT "$REDIS_PID"
+  release a
+  finish "$holder"
+}
+
+@test "with --on-timeout stale the old entry is in hand when the wait is over" {
+  get -- echo old
+  hold --refresh
+  # shellcheck disable=SC2034 # get takes it
+  it=(--tag t --ttl 1ms --id "$id")
+  equal old "$(get --wait 1s --on-timeout stale -- counted true)"
+  release a
+  finish "$holder"
+}
+
+# ---- what follows a large answer ----
+
+# behind_slow_link: from now on the link takes three seconds for the entry t:x, which is 900 kB and as old as can be.
+behind_slow_link() {
+  head -c 900000 /dev/zero >big
+  memolock get --tag t --id x --ttl 1ms "$@" -- cat big >/dev/null
+  relay --rate 300000
+}
+
+@test "an entry that takes longer to read than --wait is refreshed behind it" {
+  behind_slow_link --stale 1h
+  run -0 --separate-stderr memolock get --tag t --id x --ttl 1h --stale 1h --wait 0 -- echo new
+  equal '' "$stderr"
+  is_refreshed() { equal new "$(redis get t:x)" 2>/dev/null; }
+  await is_refreshed
+}
+
+@test "an expired entry that takes longer to read than --wait is replaced" {
+  behind_slow_link --stale-if-error 1h
+  run -0 --separate-stderr memolock get --tag t --id x --ttl 1h --stale-if-error 1h --wait 0 -- counted echo new
+  equal '' "$stderr"
+  equal new "$output"
+  equal new "$(redis get t:x)"
+  ran_times 1
+}
+
+@test "a large result is stored over a slow link though the connection has to be made anew, with a login" {
+  redis config set requirepass sesame >/dev/null
+  export REDISCLI_AUTH=sesame
+  relay_to "$(a_port)" --rate 300000
+  head -c 1800000 /dev/zero >big
+  spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- held a cat big >out
+  getter=$!
+  await test -e a.started
+  redis client kill type normal >/dev/null
+  release a
+  finish "$getter"
+  same_bytes big out
+  equal 1800000 "$(redis strlen t:x)"
+}

@@ -1,0 +1,198 @@
+#!/usr/bin/env bats
+# What hits, misses and waiting cost on a server: connections, counted by the server, and round trips, counted in
+# system calls.
+# store: redis
+
+load ../helpers/common
+
+setup() {
+  isolate
+  use_store
+  strace -f -o trace true 2>/dev/null || skip 'strace cannot run here'
+}
+
+calls=sendto,sendmsg,write,writev,recvfrom,recvmsg,read,readv
+
+# trips COMMAND…: how often it sends something to the server and receives the answer.
+trips() {
+  strace -f -qq -y -o trace -e trace=$calls "$@" >/dev/null 2>&1 || true
+  trips_in trace
+}
+trips_in() {
+  awk '/ (sendto|sendmsg|write|writev)\([0-9]+<(socket|UNIX|TCP)/ { if (!sent) trips++; sent = 1 }
+    / (recvfrom|recvmsg|read|readv)\([0-9]+<(socket|UNIX|TCP).* = [1-9]/ { sent = 0 }
+    /(recvfrom|recvmsg|read|readv) resumed.* = [1-9]/ { sent = 0 }
+    END { print trips + 0 }' "$1"
+}
+
+# no_more_than MOST COUNT WHAT
+no_more_than() { (($2 <= $1)) || fail "$2 $3, and not at most $1"; }
+
+# costs CONNECTIONS TRIPS COMMAND…: asserts that it makes so many connections, and no more round trips.
+costs() {
+  local before made
+  before=$(visits)
+  made=$(trips "${@:3}")
+  equal "$1 connections" "$(($(visits) - before - 1)) connections"
+  no_more_than "$2" "$made" 'round trips'
+  ((made > 0))
+}
+
+t_x=("$MEMOLOCK_BIN" get --tag t --id x --ttl 1h)
+
+@test "a hit is one connection and one round trip" {
+  get -- echo small
+  costs 1 1 "${t_x[@]}" -- false
+  costs 1 1 "$MEMOLOCK_BIN" get --tag t --id x
+}
+
+@test "a call of once that is skipped is one connection and one round trip, a run three more" {
+  costs 1 4 "$MEMOLOCK_BIN" once --tag t --id x --ttl 1h -- true
+  costs 1 1 "$MEMOLOCK_BIN" once --tag t --id x --ttl 1h -- false
+}
+
+@test "a run of lock is one connection and three round trips" {
+  costs 1 3 "$MEMOLOCK_BIN" lock --tag t --id x -- true
+}
+
+@test "a run of a moment costs no thread, a longer one has its lock renewed by one" {
+  ! is_sanitized tsan || skip 'the thread sanitizer has a thread of its own'
+  threads() {
+    strace -f -qq -o trace -e trace=clone,clone3 "${t_x[@]}" --refresh -- "$@"
+    grep -c 'CLONE_THREAD.* = [1-9]' trace || true
+  }
+  equal 0 "$(threads true)"
+  equal 1 "$(threads sleep 0.1)"
+}
+
+@test "a hit of a large entry is one connection and one round trip" {
+  get -- head -c 5000000 /dev/zero >/dev/null
+  costs 1 1 "${t_x[@]}" -- false
+}
+
+@test "a hit with artifacts is one connection and one round trip, and without them they are not sent" {
+  get --artifact f -- sh -c 'head -c 3000000 /dev/urandom >f' >/dev/null
+  costs 1 1 "${t_x[@]}" --artifact f -- false
+  redis config resetstat >/dev/null
+  "${t_x[@]}" -- false
+  await nobody_is_connected
+  (($(redis info stats | awk -F '[:\r]' '/^total_net_output_bytes/ { print $2 }') < 100000)) || fail 'the artifacts were sent'
+}
+
+@test "a miss with artifacts adds at most three round trips" {
+  costs 1 4 "${t_x[@]}" --artifact f -- sh -c 'echo 1 >f'
+  costs 1 4 "${t_x[@]}" --id y --artifact f -- sh -c 'head -c 2000000 /dev/zero; head -c 2000000 /dev/urandom >f'
+}
+
+@test "a hit of another program's value is one connection and one round trip" {
+  redis set t:x theirs >/dev/null
+  costs 1 1 "${t_x[@]}" -- false
+}
+
+@test "a look-up of nothing is one connection and one round trip" {
+  # with one more to see that nobody is at work
+  costs 1 2 "$MEMOLOCK_BIN" get --tag t --id x
+}
+
+@test "a miss adds at most three round trips, on the same connection" {
+  costs 1 4 "${t_x[@]}" -- echo small
+  costs 1 4 "${t_x[@]}" --refresh -- head -c 5000 /dev/zero
+}
+
+# An answer that comes while the rest of the value is still being sent looks like one trip more.
+@test "a miss with a large value adds no more" {
+  local made
+  for _ in 1 2 3; do
+    memolock del --tag t --id x 2>/dev/null || true
+    made=$(trips "${t_x[@]}" -- head -c 2000000 /dev/zero)
+    ((made > 4)) || break
+  done
+  costs 1 2 "${t_x[@]}" # it was stored
+  no_more_than 4 "$made" 'round trips'
+}
+
+@test "a miss that is not kept adds no more" {
+  costs 1 4 "${t_x[@]}" -- false
+  costs 1 4 "${t_x[@]}" --ttl 0 -- echo small
+  costs 1 4 "${t_x[@]}" --ttl 0 -- head -c 2000000 /dev/zero
+  costs 1 4 "${t_x[@]}" --max-entry 10 -- seq 1000
+  costs 1 4 "${t_x[@]}" --max-runtime 50ms -- sleep 60
+}
+
+connections() { redis client list | grep -c -v ' cmd=client'; }
+
+@test "each waiter holds one connection" {
+  spawn_get -- held a true
+  await test -e a.started
+  equal 1 "$(connections)"
+  for _ in {1..10}; do
+    spawn_get -- false
+    await is_waiting $!
+  done
+  equal 11 "$(connections)"
+  release a
+  finish_all
+}
+
+# renewals: how often a script was run since the counters were reset; while nothing begins or ends, it is a renewal.
+renewals() { redis info commandstats | awk -F '[=,]' '/cmdstat_eval(sha)?:/ { n += $2 } END { print n + 0 }'; }
+renewed() { (($(renewals) >= $1)); }
+
+# thirds SINCE: thirds of a lease of 300 ms since then, begun ones too.
+thirds() { echo $(((${EPOCHREALTIME/[.,]/} - $1) / 100000 + 1)); }
+
+# bats test_tags=slow
+@test "a lock is renewed each third of its lease, on one more connection" {
+  spawn_get --lease 300ms -- held a true
+  await test -e a.started
+  since=${EPOCHREALTIME/[.,]/}
+  redis config resetstat >/dev/null
+  token=$(redis get t/lock:x)
+  await renewed 20
+  no_more_than "$(($(thirds "$since") + 1))" "$(renewals)" renewals
+  equal "$token" "$(redis get t/lock:x)"
+  equal 2 "$(connections)"
+  release a
+  finish_all
+}
+
+# bats test_tags=slow
+@test "a waiter asks a few times, and then 1.5 times a lease, however long it waits" {
+  since=${EPOCHREALTIME/[.,]/}
+  spawn_get --lease 300ms -- held a true
+  await test -e a.started
+  spawn strace -f -qq -y -o trace -e trace=$calls,poll,ppoll "${t_x[@]}" -v -- false 2>err
+  await began_to_wait 1 err
+  redis config resetstat >/dev/null
+  await renewed 24
+  asked=$(trips_in trace)
+  thirds=$(thirds "$since")
+  no_more_than $((6 + thirds / 2)) "$asked" 'round trips'
+  # nor does it wake up for nothing
+  no_more_than $((2 * asked)) "$(grep -c poll trace)" 'turns'
+  release a
+  finish_all
+}
+
+@test "a waiter is answered at the price of a miss and two more round trips" {
+  spawn_get -- held a true
+  await test -e a.started
+  spawn strace -f -qq -y -o trace -e trace=$calls "${t_x[@]}" -v -- false 2>err
+  await began_to_wait 1 err
+  release a
+  finish_all
+  no_more_than 6 "$(trips_in trace)" 'round trips'
+}
+
+# bats test_tags=slow
+@test "a waiter under a lock without end asks no more often than its own lease would have it" {
+  since=${EPOCHREALTIME/[.,]/}
+  redis set t/lock:x another-program >/dev/null
+  spawn strace -f -qq -y -o trace -e trace=$calls "${t_x[@]}" -v --lease 300ms -- false 2>err
+  asked() { (($(trips_in trace) >= $1)); }
+  await asked 9
+  no_more_than $((6 + $(thirds "$since") / 2)) "$(trips_in trace)" 'round trips'
+  redis set t:x theirs >/dev/null
+  redis publish t/notif:x theirs >/dev/null
+  finish_all
+}

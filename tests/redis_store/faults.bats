@@ -1,0 +1,208 @@
+#!/usr/bin/env bats
+# A server that refuses: what becomes of who asks it.
+# store: redis
+# bats file_tags=slow
+
+load ../helpers/common
+load ../helpers/faults
+
+setup() {
+  isolate
+  use_own_id
+  export MEMOLOCK_STORE_TIMEOUT=300ms
+}
+
+# log_in USERINFO: as whom we speak to it.
+log_in() { export MEMOLOCK_STORE=redis+unix://$1@$REDIS_SOCKET; }
+
+# use_another_id: for an entry that is not there.
+use_another_id() {
+  id+=b
+  it+=(--id "$id")
+}
+
+# refuses TEXT: whoever asks the server is told so in one line; the command runs all the same, or not at all.
+refuses() {
+  run --separate-stderr -7 get -- counted sh -c 'echo ours; exit 7'
+  equal ours "$output"
+  one_own_line "$stderr"
+  contains "$stderr" "$REDIS_SOCKET: "
+  contains "$stderr" "$1"
+  contains "$stderr" 'without the store'
+  run --separate-stderr -7 get -q -- counted sh -c 'echo ours; exit 7'
+  equal ours "$output$stderr"
+  ran_times 2
+  refused "$1" "$MEMOLOCK_BIN" get "${it[@]}" --on-store-error fail -- counted true
+  ran_times 2
+  nothing_is_left_here
+}
+
+# refuses_look_ups TEXT: and who asks what is there finds nothing, or is told why.
+refuses_look_ups() {
+  run --separate-stderr -1 memolock get --tag t --id "$id"
+  equal '' "$output"
+  one_own_line "$stderr"
+  contains "$stderr" "$1"
+  refused "$1" memolock get --tag t --id "$id" --on-store-error fail
+  refused "$1" memolock ls
+  refused "$1" memolock del --tag t --id "$id"
+  refused "$1" memolock del --tag t --all
+  refuses_promises "$1"
+}
+
+# refuses_promises TEXT: and who keeps one is not told that its run is over.
+refuses_promises() {
+  refused "$1" memolock set --tag t --id "$id" --ttl 1h /dev/null
+  for verb in 'set --ttl 1h' 'fail' 'renew'; do
+    # shellcheck disable=SC2086
+    refused "$1" memolock $verb --tag t --id "$id" --token abc </dev/null
+  done
+}
+
+# ---- from the start ----
+
+@test "a server that is not there" {
+  use_own_store
+  end "$REDIS_PID"
+  refuses 'connection refused'
+  refuses_look_ups 'connection refused'
+}
+
+@test "a server that wants a password" {
+  use_own_store --requirepass sesame
+  refuses NOAUTH
+  refuses_look_ups NOAUTH
+}
+
+@test "a server that wants another password" {
+  use_own_store --requirepass sesame
+  log_in :hunter2
+  refuses WRONGPASS
+  refuses_look_ups WRONGPASS
+}
+
+@test "a user who may not run scripts" {
+  use_own_store --user noeval on nopass '~*' '&*' +@all -eval
+  log_in noeval
+  refuses NOPERM
+  run -1 memolock get --tag t --id "$id"
+}
+
+@test "a user who may not touch these keys" {
+  use_own_store --user nokeys on nopass '~other:*' '&*' +@all
+  log_in nokeys
+  refuses NOPERM
+  run --separate-stderr -1 memolock get --tag t --id "$id"
+  contains "$stderr" NOPERM
+  refuses_promises NOPERM
+}
+
+@test "a replica serves what is there, and takes nothing" {
+  use_own_store
+  get -- echo there
+  redis replicaof 127.0.0.1 1 >/dev/null
+  equal there "$(get --on-store-error fail -- counted echo ours)"
+  use_another_id
+  refuses READONLY
+  refused READONLY memolock set --tag t --id "$id" --ttl 1h /dev/null
+}
+
+@test "a replica that has lost its master and says so" {
+  use_own_store --replicaof 127.0.0.1 1 --replica-serve-stale-data no
+  refuses MASTERDOWN
+  refuses_look_ups MASTERDOWN
+}
+
+@test "a server without memory serves what is there, and takes nothing" {
+  use_own_store
+  get -- echo there
+  redis config set maxmemory 1 >/dev/null
+  equal there "$(get --on-store-error fail -- counted echo ours)"
+  use_another_id
+  refuses OOM
+  refused OOM memolock set --tag t --id "$id" --ttl 1h /dev/null
+}
+
+@test "a server that cannot save its data serves what is there, and takes nothing" {
+  use_own_store
+  get -- echo there
+  cannot_save
+  equal there "$(get --on-store-error fail -- counted echo ours)"
+  use_another_id
+  refuses MISCONF
+  refused MISCONF memolock set --tag t --id "$id" --ttl 1h /dev/null
+}
+
+@test "a cluster without slots" {
+  use_own_store --cluster-enabled yes
+  refuses CLUSTERDOWN
+  refuses_promises CLUSTERDOWN
+}
+
+@test "a server with too many clients" {
+  use_own_store
+  mkfifo hold
+  exec 4<>hold
+  spawn redis-cli -s "$REDIS_SOCKET" <hold >/dev/null
+  is_connected() { (($(redis client list | wc -l) == 2)); }
+  await is_connected
+  redis config set maxclients 1 >/dev/null
+  is_full() { [[ $(redis ping 2>&1) == *'max number'* ]]; }
+  await is_full
+  refuses 'max number of clients'
+  refuses_look_ups 'max number of clients'
+}
+
+@test "a server that loads its data for too long" {
+  use_own_store
+  begin_anew_slowly
+  refuses LOADING
+  refuses_look_ups LOADING
+}
+
+@test "a server that has loaded its data soon enough is waited for" {
+  use_own_store
+  begin_anew_slowly
+  spawn_get -vv --store-timeout 1m -- echo ours >out 2>err
+  await grep -q 'LOADING.*trying again' err
+  hurry
+  finish_all
+  equal ours "$(<out)"
+  equal ours "$(stored)"
+}
+
+# ---- no channels ----
+
+@test "who may not subscribe looks once a lease, and takes the result all the same" {
+  use_own_store --user quiet on nopass '~*' +@all
+  log_in quiet
+  export MEMOLOCK_LEASE=300ms
+  spawn_get -- counted held a echo shared >1.out 2>1.err
+  await test -e a.started
+  for i in 2 3; do spawn_get -v -- counted echo own >$i.out 2>$i.err; done
+  await began_to_wait 2 '?.err'
+  release a
+  finish_all
+  for i in 1 2 3; do equal shared "$(<$i.out)"; done
+  is_empty 1.err
+  contains "$(<2.err)" NOPERM
+  contains "$(<2.err)" 'once a lease'
+  ran_times 1
+  store_is_clean
+}
+
+@test "who may not subscribe takes over from a dead holder too" {
+  use_own_store --user quiet on nopass '~*' +@all
+  log_in quiet
+  spawn_get --lease 500ms -- counted held a echo shared
+  holder=$!
+  await test -e a.started
+  spawn_get -v --lease 500ms -- counted echo own >2.out 2>2.err
+  waiter=$!
+  await began_to_wait 1 2.err
+  end $holder
+  finish $waiter
+  equal own "$(<2.out)"
+  ran_times 2
+  store_is_clean
+}

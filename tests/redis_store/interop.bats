@@ -1,0 +1,564 @@
+#!/usr/bin/env bats
+# Promises shared with redis-memolock's clients, which are played here by the plain commands that its Go client
+# sends. It never deletes its lock.
+# store: redis
+
+load ../helpers/common
+
+uuid=6ba7b810-9dad-41d1-80b4-00c04fd430c8
+
+# its_lock MILLISECONDS: the client takes the lock.
+its_lock() { equal OK "$(redis set t/lock:x $uuid px "$1" nx)"; }
+
+# its_value VALUE MILLISECONDS: it stores and announces what it has made.
+its_value() {
+  redis >/dev/null <<COMMANDS
+set t:x $1 px $2
+publish t/notif:x $1
+COMMANDS
+}
+
+# its_waiter: it waits for the values of a tag; what it is told is in the file "told", behind what it asked for.
+its_waiter() {
+  spawn redis-cli -s "$REDIS_SOCKET" psubscribe 't/notif:*' >told
+  await grep -q psubscribe told
+}
+
+# told TEXT…: what it was told of the entry, and nothing else. To be sure of the end, it is told that.
+told() {
+  local payload
+  redis publish t/notif:end of-it >/dev/null
+  await grep -q of-it told
+  {
+    printf '%s\n' psubscribe 't/notif:*' 1
+    for payload; do printf '%s\n' pmessage 't/notif:*' t/notif:x "$payload"; done
+    printf '%s\n' pmessage 't/notif:*' t/notif:end of-it
+  } >want
+  same_bytes want told
+}
+
+is_absent() { equal 0 "$(redis exists "$1")" 2>/dev/null; }
+
+# ---- its values ----
+
+@test "its value is a hit, with status 0 and nothing on stderr" {
+  its_lock 60000
+  printf 'a\0b\n\n' | redis -x set t:x >/dev/null
+  get --wait 0 -- counted false >out 2>err
+  printf 'a\0b\n\n' | cmp - out
+  is_empty err
+  memolock get --tag t --id x >out 2>err
+  printf 'a\0b\n\n' | cmp - out
+  is_empty err
+  ran_times 0
+}
+
+@test "its empty value is a hit" {
+  redis set t:x '' >/dev/null
+  get -- counted false >out
+  is_empty out
+}
+
+@test "its value is fresh until it expires, whatever the reader's ttl" {
+  its_value theirs 300
+  run -0 memolock get --tag t --id x --ttl 1ms -- counted echo ours
+  equal theirs "$output"
+  has_expired() { [[ $(redis exists t:x) == 0 ]]; }
+  await has_expired
+  run -0 get -- echo ours
+  equal ours "$output"
+}
+
+@test "its value is no answer to --refresh" {
+  its_value theirs 60000
+  run -0 get --refresh -- echo ours
+  equal ours "$output"
+  equal ours "$(redis get t:x)"
+}
+
+# replaced_by TEXT: the same entry, once the client has put TEXT over what a run has left.
+replaced_by() {
+  get -- sh -c 'printf ours; echo err >&2' 2>/dev/null
+  redis set t:x "$1" >/dev/null
+  run --separate-stderr -0 get -- counted false
+  equal "$1" "$output"
+  equal '' "$stderr"
+  run --separate-stderr -0 memolock get --tag t --id x
+  equal "$1" "$output"
+  equal '' "$stderr"
+}
+
+@test "its value over ours of the same length is its own" { replaced_by them; }
+@test "its value over ours of another length is its own" { replaced_by theirs; }
+
+@test "what a run leaves after its value is ours again" {
+  replaced_by theirs
+  get --refresh -- sh -c 'echo new; echo err >&2' >/dev/null 2>&1
+  run --separate-stderr -0 memolock get --tag t --id x
+  equal new "$output"
+  equal err "$stderr"
+}
+
+@test "ls shows its value with the tag, without an age" {
+  its_value theirs 60000
+  equal $'t\tx\tfresh\t-' "$(memolock ls --tag t | cut -f 1-4)"
+}
+
+@test "del --all leaves its value over ours of the same length, kept as long as ours" {
+  get -- echo ours >/dev/null
+  redis set t:x them! >/dev/null
+  equal 0 "$(memolock del --all --tag t)"
+  equal them! "$(redis get t:x)"
+  equal 1 "$(memolock del --all --foreign --tag t)"
+}
+
+@test "del --all leaves its value over a large one of ours of the same length" {
+  memolock get --tag t --id x --ttl 1h -- head -c 2000000 /dev/zero >/dev/null
+  head -c 2000000 /dev/zero | redis -x setex t:x 1000 >/dev/null
+  equal 0 "$(memolock del --all --tag t)"
+  equal 1 "$(memolock del --all --foreign --tag t)"
+}
+
+@test "a key of another type is no reason for del --all to stop, and left alone but for --foreign" {
+  for id in b d; do memolock get --tag t --id $id --ttl 1h -- true; done
+  for name in t:a t/meta:c t/run:c t/lock:e; do redis rpush "$name" theirs >/dev/null; done
+  equal 2 "$(memolock del --all --tag t)"
+  equal $'t/lock:e\nt/meta:c\nt/run:c\nt:a' "$(redis keys '*' | LC_ALL=C sort)"
+  for id in a c e; do
+    refused "t:$id" memolock del --tag t --id $id
+    refused "t:$id" memolock del --tag t --id $id --dry-run
+  done
+  equal 3 "$(memolock del --all --foreign --tag t)"
+  store_is_empty
+}
+
+# ---- its runs ----
+
+@test "while it works we wait, and take the value that it announces" {
+  its_lock 60000
+  for i in 1 2 3; do
+    spawn_get -- counted echo ours >"out.$i" 2>"err.$i"
+    await is_waiting $!
+  done
+  its_value theirs 60000
+  finish_all
+  for i in 1 2 3; do
+    equal theirs "$(<"out.$i")"
+    is_empty "err.$i"
+  done
+  ran_times 0
+  equal "$uuid" "$(redis get t/lock:x)"
+}
+
+@test "its announcement may come before we can read the value" {
+  its_lock 60000
+  spawn_get -- counted echo ours >out
+  await is_waiting $!
+  redis publish t/notif:x theirs >/dev/null
+  its_value theirs 60000
+  finish_all
+  equal theirs "$(<out)"
+  ran_times 0
+}
+
+# bats test_tags=slow
+@test "an announcement that is larger than --max-entry does not disturb who waits" {
+  its_lock 60000
+  spawn_get --max-entry 100KiB -v -- counted echo ours >out 2>err
+  await began_to_wait 1 err
+  head -c 3000000 /dev/zero >big
+  for _ in {1..5}; do redis -x publish t/notif:x <big >/dev/null; done
+  its_value theirs 60000
+  finish_all
+  equal theirs "$(<out)"
+  lacks "$(<err)" 'sent more'
+  ran_times 0
+}
+
+@test "a value that it stores without a word is found when its lock expires" {
+  its_lock 1000
+  spawn_get -- counted echo ours >out
+  await is_waiting $!
+  redis set t:x theirs px 60000 >/dev/null
+  finish_all
+  equal theirs "$(<out)"
+  ran_times 0
+}
+
+@test "a value over an expired one of ours is taken when it is announced" {
+  memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- echo old
+  await is_absent t/lock:x
+  its_lock 60000
+  spawn_get -- counted echo ours >out
+  await is_waiting $!
+  its_value theirs 60000
+  finish_all
+  equal theirs "$(<out)"
+  ran_times 0
+}
+
+@test "when its lock expires one of us takes over" {
+  its_lock 500
+  for i in 1 2 3; do spawn_get -- counted echo ours >"out.$i"; done
+  finish_all
+  for i in 1 2 3; do equal ours "$(<"out.$i")"; done
+  ran_times 1
+  store_is_clean
+}
+
+@test "a lock that it has renewed is waited for" {
+  its_lock 500
+  redis expire t/lock:x 60 >/dev/null
+  spawn_get -- counted echo ours >out
+  await is_waiting $!
+  its_value theirs 60000
+  finish_all
+  equal theirs "$(<out)"
+}
+
+@test "a lock that never expires is waited for, within --wait" {
+  redis set t/lock:x $uuid nx >/dev/null
+  run -124 get --wait 100ms -- counted echo ours
+  spawn_get -- counted echo ours >out
+  await is_waiting $!
+  its_value theirs 60000
+  finish_all
+  equal theirs "$(<out)"
+  ran_times 0
+}
+
+@test "-v says that another program is at work, and ls shows its run" {
+  its_lock 60000
+  spawn_get -v -- false 2>err
+  await began_to_wait 1 err
+  contains "$(<err)" 'another program'
+  equal $'t\tx\trunning\t-\t-\t0\t-' "$(memolock ls)"
+  its_value theirs 60000
+  finish_all
+}
+
+# ---- the released marker ----
+
+# watch_markers: from now on the commands that the server runs are in the file "seen".
+watch_markers() {
+  spawn_server redis-cli -s "$REDIS_SOCKET" monitor >seen
+  await grep -q OK seen
+  looks=0
+  redis echo look.0. >/dev/null
+}
+
+# has_left MARKER…: the markers that commits have left in the lock since it was last asked, each as so many
+# milliseconds. What a commit did is seen, not what the lock is: the marker may have gone before one can look.
+has_left() {
+  redis echo look.$((++looks)). >/dev/null
+  await grep -q "look.$looks\." seen
+  equal "$*" "$(sed -n "/look.$((looks - 1))\./,/look.$looks\./p" seen \
+    | sed -n 's,.* lua\] "SET" "t/lock:x" "released" "PX" "\([0-9]*\)"$,\1,p' | paste -sd ' ')"
+}
+
+@test "a run that leaves a value leaves its lock taken for it, for half a second or as long as the value" {
+  watch_markers
+  get -- echo ours
+  has_left 500
+  await is_absent t/lock:x
+  memolock get --tag t --id x --ttl 300ms --refresh -- echo ours
+  has_left 300
+  await is_absent t:x
+  is_absent t/lock:x
+}
+
+@test "to the client the marker is a lock that is taken" {
+  redis set t/lock:x released px 60000 >/dev/null
+  equal '' "$(redis set t/lock:x $uuid px 60000 nx)"
+  equal released "$(redis get t/lock:x)"
+}
+
+@test "a value that is stored although its lock has vanished leaves the marker, too" {
+  watch_markers
+  spawn_get -- counted held a echo ours >out
+  await test -e a.started
+  redis del t/lock:x >/dev/null
+  release a
+  finish_all
+  has_left 500
+  await is_absent t/lock:x
+  echo ours | memolock set --tag t --id x --ttl 1h
+  has_left 500
+}
+
+@test "what leaves no value leaves no marker" {
+  watch_markers
+  run -3 get -- sh -c 'exit 3'
+  is_absent t/lock:x
+  run -3 get --cache-failures 1h -- sh -c 'exit 3'
+  is_absent t/lock:x
+  memolock del --tag t --id x
+  memolock get --tag t --id x --ttl 0 -- echo shared
+  is_absent t/lock:x
+  get --refresh --max-entry 1 -- echo large
+  is_absent t/lock:x
+  memolock once --tag t --id x --ttl 1h -- true
+  is_absent t/lock:x
+  memolock lock --tag t --id x -- true
+  is_absent t/lock:x
+  has_left
+}
+
+@test "the marker is nobody's lock, whatever the verb" {
+  # For good, as no commit leaves it, so that no verb has only been slow.
+  local mark=(redis set t/lock:x released)
+  "${mark[@]}" >/dev/null
+  run -1 memolock show --tag t --id x
+  equal '' "$(memolock ls)"
+  run -1 memolock get --tag t --id x --wait 10s
+  equal 0 "$(memolock del --tag t --id x --dry-run)"
+  equal 0 "$(memolock del --tag t --id x --lock)"
+  for verb in renew fail; do run -1 memolock $verb --tag t --id x --token released; done
+  "${mark[@]}" >/dev/null
+  equal held "$(memolock lock --tag t --id x --wait 0 -- echo held)"
+  "${mark[@]}" >/dev/null
+  equal ran "$(memolock once --tag t --id x --ttl 1h -- echo ran)"
+  "${mark[@]}" >/dev/null
+  equal ours "$(get --wait 0 -- echo ours)"
+  equal $'t\tx\tfresh' "$(memolock ls --tag t | cut -f 1-3 | grep -v mark | head -n 1)"
+  "${mark[@]}" >/dev/null
+  equal new "$(get --wait 0 --refresh -- echo new)"
+}
+
+@test "a stale entry is refreshed beside the marker" {
+  memolock get --tag t --id x --ttl 1ms --stale 1h -- echo old >/dev/null
+  redis set t/lock:x released >/dev/null
+  equal old "$(memolock get --tag t --id x --ttl 1ms --stale 1h -- echo new)"
+  await eval '[[ $(redis get t:x) == new ]]'
+}
+
+@test "del takes the marker away with the value, so that its next caller runs" {
+  get -- echo ours
+  redis set t/lock:x released px 60000 >/dev/null
+  memolock del --tag t --id x
+  is_absent t/lock:x
+  its_lock 60000
+}
+
+@test "del takes the marker away where there is no value" {
+  redis set t/lock:x released px 60000 >/dev/null
+  run -0 memolock del --tag t --id x
+  is_absent t/lock:x
+}
+
+@test "del --all leaves the marker beside a value that it leaves" {
+  get -- echo ours
+  redis set t:x them! >/dev/null
+  redis set t/lock:x released px 60000 >/dev/null
+  equal 0 "$(memolock del --all --tag t)"
+  equal them! "$(redis get t:x)"
+  equal released "$(redis get t/lock:x)"
+  equal 1 "$(memolock del --all --foreign --tag t)"
+  is_absent t/lock:x
+}
+
+@test "a renewal does not replace the marker" {
+  watch_markers
+  spawn_get --lease 10m --on-lost-lease continue -- counted held a echo ours >out
+  await test -e a.started
+  token=$(redis get t/lock:x)
+  redis set t/lock:x released >/dev/null
+  run -1 memolock renew --tag t --id x --token "$token"
+  equal released "$(redis get t/lock:x)"
+  release a
+  finish_all
+  has_left 500
+}
+
+# ---- its lingering lock ----
+
+@test "its lock that is left behind its value is no run" {
+  its_lock 60000
+  its_value theirs 60000
+  equal $'t\tx\tfresh' "$(memolock ls | cut -f 1-3)"
+  run -0 memolock show --tag t --id x
+  lacks "$output" running
+  equal 1 "$(memolock show --tag t --id x --json | jq -s length)"
+}
+
+@test "ls and doctor name a lock of its that lasts for years, and how to end it" {
+  redis set t/lock:x $uuid px 300000000000 >/dev/null
+  redis set t/lock:y $uuid >/dev/null
+  redis set t/lock:z $uuid px 60000 >/dev/null
+  its_value theirs 60000
+  run -0 --separate-stderr memolock ls
+  equal 2 "$(wc -l <<<"$stderr")"
+  contains "$stderr" 'memolock: t:x is locked by another program for 34'
+  contains "$stderr" 'memolock: t:y is locked by another program without end'
+  contains "$stderr" "'memolock del --lock'"
+  run -0 --separate-stderr memolock ls -q
+  equal '' "$stderr"
+  run -0 memolock doctor --tag t
+  contains "$output" 'is locked by another program'
+  contains "$output" ', and 1 more are'
+  contains "$output" "'memolock del --lock'"
+  for id in x y; do memolock del --lock --tag t --id $id; done
+  run -0 memolock doctor --tag t
+  contains "$output" 'none of another program outlasts a day'
+}
+
+# ---- our values ----
+
+@test "it finds our stdout under the entry's name, and nothing else" {
+  get -- sh -c 'printf "a\000b\n\n"; echo err >&2' >out 2>/dev/null
+  redis get t:x >found
+  echo >>out # redis-cli ends the value with a newline
+  same_bytes out found
+}
+
+@test "our value expires for it with the ttl" {
+  memolock get --tag t --id x --ttl 1m -- echo ours >/dev/null
+  left=$(redis pttl t:x)
+  ((left > 50000 && left <= 60000))
+  equal -1 "$(get --refresh -- true && redis pttl t:x)"
+}
+
+@test "it is told our stdout, byte for byte, when the run ends" {
+  its_waiter
+  spawn_get -- sh -c 'exec held a sh -c "printf \"two\nlines\"; echo err >&2"' >/dev/null 2>&1
+  await test -e a.started
+  equal '' "$(redis set t/lock:x $uuid px 60000 nx)"
+  release a
+  finish $!
+  told $'two\nlines'
+}
+
+@test "it is told NUL bytes, and emptiness" {
+  its_waiter
+  get -- printf 'a\0b' >/dev/null
+  await grep -q b told
+  tail -n 1 told >payload
+  printf 'a\0b\n' | cmp - payload
+  get --refresh -- true
+  redis publish t/notif:end of-it >/dev/null
+  await grep -q of-it told
+  equal $'pmessage\nt/notif:*\nt/notif:x\n\npmessage' "$(tail -n 8 told | head -n 5)"
+}
+
+@test "it is told a value of just 1 MiB" {
+  its_waiter
+  head -c 1048576 /dev/zero | tr '\0' x >large
+  get -- cat large >/dev/null
+  told "$(<large)"
+}
+
+@test "a value over 1 MiB is not told, but there, and our waiters take it" {
+  its_waiter
+  head -c 1048577 /dev/zero | tr '\0' x >large
+  spawn_get -- counted held a cat large >1.out
+  holder=$!
+  await test -e a.started
+  spawn_get -- counted false >2.out
+  await is_waiting $!
+  release a
+  for pid in $holder $!; do
+    finish "$pid"
+    equal 0 "$status"
+  done
+  same_bytes large 1.out
+  same_bytes large 2.out
+  ran_times 1
+  told
+  redis get t:x | cmp - <(cat large && echo)
+}
+
+# untold COMMAND…: what it must not take for a value: not told, not stored.
+untold() {
+  get "$@" >/dev/null 2>&1 || true
+  equal 0 "$(redis exists t:x)"
+  run -1 memolock get --tag t --id x
+}
+
+@test "a run that is not kept is neither told nor stored under the entry's name" {
+  its_waiter
+  untold -- sh -c 'echo bad; exit 3'
+  untold -- ./no-such-command
+  untold -- sh -c 'echo bad; kill -KILL $$'
+  untold --ttl 0 -- echo not-kept
+  untold -- sh -c 'echo cache=no >>"$MEMOLOCK_CONTROL"; echo not-kept'
+  untold --max-entry 3 -- echo too-long
+  untold --max-runtime 50ms -- sh -c 'echo cut-short; sleep 60'
+  told
+}
+
+@test "a run that waiters share and nobody keeps is not told either" {
+  its_waiter
+  spawn_get --ttl 0 -- held a echo not-kept
+  await test -e a.started
+  spawn_get --ttl 0 -- false >out
+  await is_waiting $!
+  release a
+  finish "${spawned[2]}"
+  equal not-kept "$(<out)"
+  equal 0 "$(redis exists t:x)"
+  told
+}
+
+@test "a failed refresh leaves its value in its place, untold" {
+  its_value theirs 60000
+  its_waiter
+  run -3 get --refresh -- sh -c 'echo bad; exit 3'
+  equal theirs "$(redis get t:x)"
+  run -0 memolock get --tag t --id x
+  equal theirs "$output"
+  told
+}
+
+# ---- keys of other types ----
+
+# foreign_type NAME: the key NAME holds something else; the command runs all the same.
+foreign_type() {
+  local id=$BATS_TEST_NUMBER-$$-$RANDOM # the machine's own lock, the last resort, is shared by all tests
+  redis rpush "$1$id" theirs >/dev/null
+  run --separate-stderr -7 memolock get --tag t --id "$id" --ttl 1h -- sh -c 'echo ours; exit 7'
+  equal ours "$output"
+  one_own_line "$stderr"
+  contains "$stderr" "$id"
+  refused "$id" "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h --on-store-error fail -- counted true
+  ran_times 0
+  equal theirs "$(redis lrange "$1$id" 0 -1)"
+}
+
+@test "a key of another type under the entry's name is reported and left alone" { foreign_type t:; }
+@test "a key of another type under the meta's name is reported and left alone" { foreign_type t/meta:; }
+@test "a key of another type under the lock's name is reported and left alone" { foreign_type t/lock:; }
+
+# turns_foreign NAME SIZE: the key NAME becomes something else while a run is going on.
+turns_foreign() {
+  spawn_get -- held a head -c "$2" /dev/zero >out 2>err
+  await test -e a.started
+  spawn_get -- sh -c ': >ran' 2>/dev/null
+  await is_waiting $!
+  redis del "$1" >/dev/null
+  redis rpush "$1" theirs >/dev/null
+  release a
+  finish_all
+  equal "$2" "$(wc -c <out)"
+  one_own_line "$(<err)"
+  contains "$(<err)" 'not stored'
+  test -e ran
+  equal theirs "$(redis lrange "$1" 0 -1)"
+  await nobody_holds
+}
+
+@test "a key that turns to another type during a run is reported and left alone" { turns_foreign t:x 10; }
+@test "a key that turns to another type under a large value is left alone" { turns_foreign t:x 2000000; }
+@test "a meta that turns to another type during a run is left alone" { turns_foreign t/meta:x 10; }
+# bats test_tags=slow
+@test "an outcome's key that turns to another type during a run is left alone" { turns_foreign t/run:x 10; }
+
+# bats test_tags=slow
+@test "no value outlives its meta, though expiries shift a little when a slot moves" {
+  get --ttl 1s -- sh -c 'echo out; echo err >&2' 2>/dev/null
+  redis pexpire t/meta:x $(($(redis pttl t/meta:x) - 400)) >/dev/null
+  contains "$(memolock ls)" fresh
+  while run --separate-stderr memolock get --tag t --id x && ((status == 0)); do
+    equal out "$output"
+    equal err "$stderr"
+  done
+}

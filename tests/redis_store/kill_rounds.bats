@@ -1,0 +1,106 @@
+#!/usr/bin/env bats
+# A server killed at random moments, over and over, while callers work.
+# store: redis
+# bats file_tags=slow
+
+load ../helpers/common
+load ../helpers/faults
+
+setup() {
+  isolate
+  use_own_id
+  use_own_store
+  export MEMOLOCK_STORE_TIMEOUT=300ms MEMOLOCK_LEASE=300ms
+}
+
+# nap: up to 64 ms.
+nap() { sleep "$(printf '0.%04d' $((RANDOM % 640)))"; }
+
+# The command's output is known beforehand: lines enough for several writes, all of them with its word.
+work='sleep 0.0$(($$ % 4)); seq -f "$0 %g" 200; seq -f "$0 %g" 201 400; echo "$0" >&2'
+expected() { seq -f "$1 %g" 400; }
+
+# begin_ten ROUND OPTION…: ten callers of one entry.
+begin_ten() {
+  local i
+  pids=()
+  for ((i = 1; i <= 10; i++)); do
+    "$MEMOLOCK_BIN" get --tag t --id "$id.$1" --ttl 1h "${@:2}" -- counted sh -c "$work" "$1" \
+      >"$i.out" 2>"$i.err" 3>&- &
+    pids+=($!)
+  done
+}
+
+# ten_have ROUND: each ended with 0, the whole output once, what the command said once, and at most one warning.
+ten_have() {
+  local i
+  for ((i = 1; i <= 10; i++)); do
+    finish "${pids[i - 1]}"
+    equal "$1: 0" "$1: $status"
+    expected "$1" | cmp - "$i.out"
+    equal "$1" "$(grep -v '^memolock: ' "$i.err")"
+    (($(wc -l <"$i.err") <= 2)) || fail "$(<"$i.err")"
+  done
+}
+
+# finds_whole ROUND: the entry, if it is there.
+finds_whole() {
+  run memolock get --tag t --id "$id.$1" --on-store-error fail 2>/dev/null
+  ((status == 1)) || expected "$1" | cmp - <(memolock get --tag t --id "$id.$1" 2>/dev/null)
+}
+
+@test "ten callers of a server that is killed and comes back at any moment all end well, in 40 rounds" {
+  for round in {1..40}; do
+    begin_ten "$round"
+    nap
+    end "$REDIS_PID"
+    start_redis_again
+    ten_have "$round"
+    finds_whole "$round"
+    store_is_clean
+  done
+  nothing_is_left_here
+}
+
+@test "ten callers of a server that is killed for good at any moment all end well, in 30 rounds" {
+  for round in {1..30}; do
+    : >"$RUNS"
+    begin_ten "$round"
+    nap
+    end "$REDIS_PID"
+    ten_have "$round"
+    start_redis_again
+  done
+  nothing_is_left_here
+}
+
+@test "ten callers of a server that hangs up on all, over and over, all end well, in 30 rounds" {
+  for round in {1..30}; do
+    begin_ten "$round"
+    for _ in 1 2 3; do
+      sleep "0.00$((RANDOM % 10))"
+      redis client kill skipme yes type normal >/dev/null
+      redis client kill type pubsub >/dev/null
+    done
+    ten_have "$round"
+    equal "$(expected "$round")" "$(memolock get --tag t --id "$id.$round" --on-store-error fail 2>/dev/null)"
+    store_is_clean
+  done
+  nothing_is_left_here
+}
+
+@test "ten callers of a server that is stopped for a moment, over and over, all end well, in 30 rounds" {
+  for round in {1..30}; do
+    begin_ten "$round" --store-timeout 10s
+    for _ in 1 2 3; do
+      sleep "0.00$((RANDOM % 10))"
+      kill -STOP "$REDIS_PID"
+      sleep "0.0$((RANDOM % 10))"
+      kill -CONT "$REDIS_PID"
+    done
+    ten_have "$round"
+    equal "$(expected "$round")" "$(memolock get --tag t --id "$id.$round" --on-store-error fail 2>/dev/null)"
+    store_is_clean
+  done
+  nothing_is_left_here
+}

@@ -1,0 +1,190 @@
+#!/usr/bin/env bats
+# A server that stops, hangs up or forgets while callers run, wait or store.
+# store: redis
+# bats file_tags=slow
+
+load ../helpers/common
+load ../helpers/faults
+
+setup() {
+  isolate
+  use_own_id
+  use_own_store
+  export MEMOLOCK_STORE_TIMEOUT=300ms MEMOLOCK_LEASE=1s
+}
+
+# ---- stopped ----
+
+@test "a server that is stopped is waited for, and then done without" {
+  kill -STOP "$REDIS_PID"
+  run --separate-stderr -7 get -- counted sh -c 'echo ours; exit 7'
+  equal ours "$output"
+  one_own_line "$stderr"
+  contains "$stderr" 'no answer within 300ms; running the command without the store'
+  refused 'no answer within 300ms' "$MEMOLOCK_BIN" get "${it[@]}" --on-store-error fail -- counted true
+  ran_times 1
+}
+
+@test "a server that is stopped when a run ends costs the result" {
+  hold
+  kill -STOP "$REDIS_PID"
+  release a
+  holder_has_not_stored 'no answer within 300ms'
+}
+
+@test "a server that is stopped for a while costs nobody anything" {
+  export MEMOLOCK_LEASE=500ms MEMOLOCK_STORE_TIMEOUT=1m
+  hold
+  wait_for_it 5
+  kill -STOP "$REDIS_PID"
+  sleep 0.3 # so that renewals find it stopped, though no lease ends
+  kill -CONT "$REDIS_PID"
+  sees_renewals 6
+  release a
+  waiters_have held
+  holder_has_stored
+  ran_times 1
+  store_is_clean
+}
+
+@test "a result that comes late to the server is as old as it is, and those who wait have it all the same" {
+  export MEMOLOCK_LEASE=1m MEMOLOCK_STORE_TIMEOUT=1m
+  it=(--tag t --id "$id" --ttl 1s)
+  hold
+  wait_for_it 3
+  kill -STOP "$REDIS_PID"
+  release a
+  sleep 1.5
+  kill -CONT "$REDIS_PID"
+  waiters_have held
+  finish "$holder"
+  equal 0 "$status"
+  equal own "$(get -- counted echo own)"
+  ran_times 2
+}
+
+@test "those who wait for a run on a server that is stopped share one run on this machine, and none is left" {
+  hold
+  wait_for_it 20
+  kill -STOP "$REDIS_PID"
+  all_wait_again
+  release b
+  waiters_have own
+  waiters_were_told 'no answer within 300ms'
+  ran_times 2
+  nothing_is_left_here
+  kill -CONT "$REDIS_PID"
+  release a
+  holder_has_stored
+  store_is_clean
+}
+
+@test "who waits for a run on a server that is stopped goes on within a lease and a half" {
+  hold --lease 6s
+  wait_for_it 1 --lease 6s
+  spawn sleep 11
+  two_leases=$!
+  kill -STOP "$REDIS_PID"
+  await test -e b.started
+  ! is_gone $two_leases || fail 'too late'
+  release b
+  waiters_have own
+  nothing_is_left_here
+}
+
+@test "a waiter or a holder that is told to end does so, though the server is stopped" {
+  hold --lease 10m
+  wait_for_it 1 --lease 10m --store-timeout 10m
+  kill -STOP "$REDIS_PID"
+  kill -TERM "${waiters[0]}"
+  finish "${waiters[0]}"
+  equal 143 "$status"
+  kill -TERM "$holder"
+  finish "$holder"
+  equal 143 "$status"
+  is_empty holder.out
+}
+
+# ---- hung up ----
+
+hang_up() { redis client kill skipme yes type "$1" >/dev/null; }
+
+@test "those whose connection is cut while they wait take the result all the same" {
+  hold
+  wait_for_it 10
+  for _ in 1 2 3; do
+    hang_up pubsub
+    for pid in "${waiters[@]}"; do await is_waiting "$pid"; done
+  done
+  release a
+  waiters_have held
+  holder_has_stored
+  ran_times 1
+  store_is_clean
+}
+
+@test "those whose connection was cut while the run ended take its result" {
+  export MEMOLOCK_LEASE=10m
+  hold
+  wait_for_it 10
+  for pid in "${waiters[@]}"; do kill -STOP "$pid"; done
+  hang_up pubsub
+  release a
+  holder_has_stored
+  for pid in "${waiters[@]}"; do kill -CONT "$pid"; done
+  waiters_have held
+  ran_times 1
+}
+
+@test "a holder whose connections are cut renews its lock, and stores its result" {
+  hold
+  token=$(redis get "t/lock:$id")
+  for _ in 1 2 3; do
+    hang_up normal
+    sees_renewals 2
+    equal "$token" "$(redis get "t/lock:$id")"
+  done
+  release a
+  holder_has_stored
+  store_is_clean
+}
+
+# ---- forgetful ----
+
+@test "scripts that a server forgets are no loss" {
+  hold
+  wait_for_it 2
+  redis script flush >/dev/null
+  sees_renewals 2
+  redis script flush >/dev/null
+  release a
+  waiters_have held
+  holder_has_stored
+  ran_times 1
+}
+
+@test "a flushed database during a run costs those who wait nothing" {
+  export MEMOLOCK_LEASE=6s
+  hold
+  wait_for_it 5
+  redis flushall >/dev/null
+  release a
+  waiters_have held
+  holder_has_stored
+  ran_times 1
+  store_is_clean
+}
+
+@test "a lock that was evicted during a run is taken again" {
+  hold
+  wait_for_it 2 --lease 10m
+  redis config set maxmemory-policy volatile-ttl maxmemory 1 >/dev/null
+  await nobody_holds
+  redis config set maxmemory 0 >/dev/null
+  await is_running "$id"
+  release a
+  waiters_have held
+  holder_has_stored
+  ran_times 1
+  store_is_clean
+}

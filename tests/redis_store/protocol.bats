@@ -1,0 +1,122 @@
+#!/usr/bin/env bats
+# memolock and another client, written from memolock-protocol(7) alone, share a server.
+# store: redis
+
+load ../helpers/common
+
+token=0123456789abcdef0123456789abcdef-1700000000000-42@else%2dwhere
+
+xxh3() { printf '%s' "$1" | xxhsum -H3 - | grep -oE '[0-9a-f]{16}'; } # its place in the line differs by version
+
+# record OUT ERR STATUS FATE: fields and values of a run that ended now, each a word.
+record() {
+  local now
+  now=$(redis time | paste -sd ' ' | awk '{ printf "%d%06d", $1, $2 }')
+  printf '%s\n' version 1 token "$token" end 0 status "$3" begun $((now - 1000000)) ended "$now" run 1000000 \
+    ttl 3600000000 stale 0 retained 3600000000 own_ttl 0 own_stale 0 host elsewhere pid 42 \
+    length ${#1} hash "$(xxh3 "$1")" err_length ${#2} err_hash "$(xxh3 "$2")" fate "$4" troubles 0 stderr "$2"
+}
+
+# take_lock, and have memolock wait for it; its streams in out and err.
+take_lock() {
+  equal OK "$(redis set t/lock:x "$token" nx px 30000)"
+  spawn_get -v -- counted echo mine >out 2>err
+  waiter=$!
+  await is_waiting "$waiter"
+  contains "$(<err)" 'waiting for else-where:42, at work'
+}
+
+# at_once_all LINE…: a transaction.
+at_once_all() { printf '%s\n' multi "$@" exec | redis >/dev/null; }
+
+# quoted WORD…: as a line for redis-cli has them.
+quoted() { printf ' "%s"' "$@"; }
+
+@test "what another client keeps with its meta is an entry, streams, status and age" {
+  take_lock
+  mapfile -t fields < <(record theirs note 0 1)
+  at_once_all 'set t:x theirs px 3600000' "hset t/meta:x$(quoted "${fields[@]}")" 'pexpire t/meta:x 3600000' \
+    'del t/lock:x' 'publish t/notif:x theirs'
+  finish "$waiter"
+  equal '0 theirs' "$status $(<out)"
+  contains "$(<err)" note
+  run --separate-stderr -- memolock get --tag t --id x
+  equal 'theirs note' "$output $stderr"
+  contains "$(memolock ls --tag t)" '	fresh	'
+  ran_times 0
+  store_is_clean
+}
+
+@test "a meta that does not belong to the value makes it another program's" {
+  mapfile -t fields < <(record theirs note 0 1)
+  at_once_all 'set t:x others px 3600000' "hset t/meta:x$(quoted "${fields[@]}")" 'pexpire t/meta:x 3600000'
+  run --separate-stderr -- memolock get --tag t --id x
+  equal '0 others ' "$status $output $stderr"
+}
+
+@test "what another client shares goes to who waits for its run and to nobody later" {
+  take_lock
+  mapfile -t fields < <(record partial 'no luck' 7 2)
+  at_once_all 'del t/run:x' "hset t/run:x$(quoted "${fields[@]}") stdout partial" 'pexpire t/run:x 10000' \
+    'del t/lock:x' "publish t/fail:x $token"
+  finish "$waiter"
+  equal '7 partial' "$status $(<out)"
+  contains "$(<err)" 'no luck'
+  run memolock get --tag t --id x
+  equal 1 "$status"
+  ran_times 0
+}
+
+@test "another client that lets go has memolock take over" {
+  take_lock
+  at_once_all 'del t/lock:x' "publish t/fail:x $token"
+  finish "$waiter"
+  equal '0 mine' "$status $(<out)"
+  ran_times 1
+  store_is_clean
+}
+
+@test "another client that could not store has those who wait run the command, and the lock stays" {
+  take_lock
+  at_once_all 'pexpire t/lock:x 20000' "publish t/fail:x $token"
+  finish "$waiter"
+  equal '0 mine' "$status $(<out)"
+  equal "$token" "$(redis get t/lock:x)"
+  ran_times 1
+}
+
+@test "renew without --lease takes the lease in the token, or 10 s where there is none, whatever a variable says" {
+  export MEMOLOCK_LEASE=30s
+  spawn_get --external --lease 1h -- held a true
+  await test -e a.started
+  token=$(holder)
+  [[ $token == *-3600000-external@* ]] || fail "no lease in $token"
+  end $!
+  secret=$(printf '%032x' 7)
+  while read -r token at_least at_most; do
+    redis set t/lock:x "$token" px 1000 >/dev/null
+    memolock renew --tag t --id x --token "$token"
+    left=$(redis pttl t/lock:x)
+    ((at_least <= left && left <= at_most)) || fail "$token lives for $left ms"
+  done <<END
+$token 3590000 3600200
+$secret-1700000000000-42-60000-external@host 50000 60200
+$secret-1700000000000-42-60000@host 50000 60200
+$secret-1700000000000-42@host 5000 10200
+$secret-1700000000000-42-external@host 5000 10200
+$secret-1700000000000-42-0-external@host 5000 10200
+$secret-1700000000000-42-99999999999999999999-external@host 5000 10200
+foreign 5000 10200
+END
+}
+
+@test "what memolock keeps has the meta that the page says" {
+  memolock get --tag t --id x --ttl 1h --stale 1h -- sh -c 'printf out; printf err >&2' 2>/dev/null
+  equal out "$(redis get t:x)"
+  for pair in version=1 end=0 status=0 ttl=3600000000 retained=7200000000 own_ttl=0 length=3 err_length=3 fate=1 \
+    "hash=$(xxh3 out)" "err_hash=$(xxh3 err)" stderr=err "sha1=$(printf out | sha1sum | cut -d ' ' -f 1)"; do
+    equal "$pair" "${pair%%=*}=$(redis hget t/meta:x "${pair%%=*}")"
+  done
+  left=$(redis pttl t:x)
+  ((left > 7190000 && left <= 7200000)) || fail "it expires in $left ms"
+}

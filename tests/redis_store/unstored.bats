@@ -1,0 +1,182 @@
+#!/usr/bin/env bats
+# A run that ends when the server has begun to refuse, or in keys that it may not touch: what becomes of its
+# result, and of those who wait for it.
+# store: redis
+
+load ../helpers/common
+load ../helpers/faults
+
+setup() {
+  isolate
+  use_own_id
+  export MEMOLOCK_STORE_TIMEOUT=300ms
+}
+
+# ---- a server that refuses ----
+
+# run_with_waiters N SIZE: a holder at work on SIZE bytes, `release a` ends it, and N who wait for it, and will
+# run a command of the same output.
+run_with_waiters() {
+  local i
+  spawn_get -- counted held a head -c "$2" /dev/zero >0.out 2>0.err
+  await test -e a.started
+  for ((i = 1; i <= $1; i++)); do
+    spawn_get -- counted head -c "$2" /dev/zero >"$i.out" 2>"$i.err"
+    await is_waiting $!
+  done
+}
+
+# all_have N SIZE: all ended well, with the whole output once.
+all_have() {
+  local i
+  finish_all
+  for ((i = 0; i <= $1; i++)); do cmp "$i.out" <(head -c "$2" /dev/zero); done
+}
+
+# no_room SIZE: the server is without memory when the run ends, which takes far less than a lease.
+no_room() {
+  use_own_store
+  export MEMOLOCK_LEASE=10m
+  run_with_waiters 3 "$1"
+  redis config set maxmemory 1 >/dev/null
+  release a
+  all_have 3 "$1"
+  one_own_line "$(<0.err)"
+  contains "$(<0.err)" 'not stored'
+  contains "$(<0.err)" OOM
+  for i in 1 2 3; do is_empty "$i.err"; done
+  ran_times 4
+  await nobody_holds
+  equal 0 "$(redis exists "t:$id" "t/meta:$id" "t/part:$id")"
+  store_is_clean
+}
+
+@test "a result without room is delivered, and its waiters run the command at once" { no_room 10; }
+@test "a large result without room is delivered, and its waiters run the command at once" { no_room 2000000; }
+
+# bats test_tags=slow
+@test "a result that a server cannot save is delivered; then waiters share a run without the store" {
+  use_own_store
+  export MEMOLOCK_LEASE=1s
+  run_with_waiters 3 10
+  cannot_save
+  release a
+  all_have 3 10
+  one_own_line "$(<0.err)"
+  contains "$(<0.err)" 'not stored'
+  contains "$(<0.err)" MISCONF
+  for i in 1 2 3; do
+    one_own_line "$(<"$i.err")"
+    contains "$(<"$i.err")" 'without the store'
+  done
+  nothing_is_left_here
+  await nobody_holds
+}
+
+# bats test_tags=slow
+@test "a result for a server that has become a replica is delivered; then waiters go on without the store" {
+  use_own_store
+  export MEMOLOCK_LEASE=1s
+  run_with_waiters 2 10
+  redis replicaof 127.0.0.1 1 >/dev/null
+  release a
+  all_have 2 10
+  one_own_line "$(<0.err)"
+  contains "$(<0.err)" 'not stored'
+  contains "$(<0.err)" READONLY
+  for i in 1 2; do
+    one_own_line "$(<"$i.err")"
+    contains "$(<"$i.err")" READONLY
+  done
+  nothing_is_left_here
+}
+
+@test "a replica that becomes the master again in time gets the result" {
+  use_own_store
+  export MEMOLOCK_STORE_TIMEOUT=1m
+  spawn_get -vv -- held a echo ours >out 2>err
+  await test -e a.started
+  redis replicaof 127.0.0.1 1 >/dev/null
+  release a
+  await grep -q 'READONLY.*trying again' err
+  redis replicaof no one >/dev/null
+  finish_all
+  equal ours "$(<out)"
+  lacks "$(<err)" 'not stored'
+  equal ours "$(stored)"
+  store_is_clean
+}
+
+@test "a master that has none of the replicas that it wants gets the result when they are there" {
+  use_own_store
+  export MEMOLOCK_STORE_TIMEOUT=1m
+  spawn_get -vv -- held a echo ours >out 2>err
+  await test -e a.started
+  redis config set min-replicas-to-write 1 >/dev/null
+  release a
+  await grep -q 'NOREPLICAS.*trying again' err
+  redis config set min-replicas-to-write 0 >/dev/null
+  finish_all
+  equal ours "$(<out)"
+  lacks "$(<err)" 'not stored'
+  equal ours "$(stored)"
+  store_is_clean
+}
+
+@test "a run that no renewal reaches has its result stored when the server takes it again" {
+  use_own_store
+  spawn_get --lease 300ms -- held a echo ours >out 2>err
+  await test -e a.started
+  redis config set maxmemory 1 >/dev/null
+  redis del "t/lock:$id" >/dev/null
+  renewals_fail() { redis info errorstats | grep -q errorstat_OOM; }
+  await renewals_fail
+  redis config set maxmemory 0 >/dev/null
+  release a
+  finish_all
+  is_empty err
+  equal ours "$(stored)"
+  store_is_clean
+}
+
+# ---- keys of other types ----
+
+@test "a key of another type under a large value's temporary name is reported and left alone" {
+  use_own_store
+  redis rpush "t/part:$id" theirs >/dev/null
+  run_with_waiters 1 2000000
+  release a
+  all_have 1 2000000
+  one_own_line "$(<0.err)"
+  contains "$(<0.err)" 'not stored'
+  equal theirs "$(redis lrange "t/part:$id" 0 -1)"
+  equal -1 "$(redis pttl "t/part:$id")"
+  equal 0 "$(redis exists "t:$id")"
+}
+
+# bats test_tags=slow
+@test "a key of another type under the outcome's name is reported to a waiter and left alone" {
+  use_own_store
+  redis rpush "t/run:$id" theirs >/dev/null
+  spawn_get -- held a echo ours >out 2>err
+  await test -e a.started
+  run --separate-stderr -0 get -- echo own
+  equal own "$output"
+  one_own_line "$stderr"
+  contains "$stderr" WRONGTYPE
+  refused WRONGTYPE "$MEMOLOCK_BIN" get "${it[@]}" --on-store-error fail -- true
+  release a
+  finish_all
+  equal ours "$(<out)"
+  one_own_line "$(<err)"
+  equal theirs "$(redis lrange "t/run:$id" 0 -1)"
+  await nobody_holds
+}
+
+@test "an output for which a temporary file has no room is the caller's, and the warning says where" {
+  use_own_store
+  small_disk size=16k
+  TMPDIR=$PWD/small run --separate-stderr -0 get -- sh -c 'head -c 100000 /dev/zero | tr "\0" a'
+  equal 100000 "${#output}"
+  equal "memolock: t:$id: not stored: cannot write to a temporary file in TMPDIR or /tmp: No space left on device" "$stderr"
+}
