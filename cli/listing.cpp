@@ -10,22 +10,23 @@
 namespace memolock {
 
 const char* state_of(const Record& record, Nanoseconds now) {
-  if (record.fate == Fate::running) return "running";
-  if (record.fate == Fate::failed) return "failed";
+  if (record.disposition == Disposition::running) return "running";
+  if (record.disposition == Disposition::failed) return "failed";
   if (time_left(record, now) <= Nanoseconds(0)) return "stale";
   // A mark has no output to be served, but tells whether the last run was well.
-  return record.fate == Fate::marked && !record.succeeded() ? "failed" : "fresh";
+  return record.disposition == Disposition::marked && !record.succeeded() ? "failed" : "fresh";
 }
 
 std::optional<Nanoseconds> age_or_run_time(const Record& record, Nanoseconds now) {
-  if (record.fate != Fate::running && record.fate != Fate::marked) return age_of(record, now);
+  if (record.disposition != Disposition::running && record.disposition != Disposition::marked)
+    return age_of(record, now);
   if (record.foreign) return std::nullopt;
   return std::max(now - record.begun, Nanoseconds(0));
 }
 
 std::optional<Nanoseconds> left_of(const Record& record, Nanoseconds now) {
   const Nanoseconds left = time_left(record, now);
-  if (record.fate == Fate::running || left <= Nanoseconds(0)) return std::nullopt;
+  if (record.disposition == Disposition::running || left <= Nanoseconds(0)) return std::nullopt;
   return left;
 }
 

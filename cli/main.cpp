@@ -150,7 +150,7 @@ int main(int argc, char** argv) {
   memolock::occupy_closed_streams();
   const memolock::Exit exit = memolock::run(argc, argv);
   memolock::await_background();
-  if (exit.signal != 0) memolock::die_by(exit.signal);
+  if (exit.signal != 0) memolock::terminate_by_signal(exit.signal);
   // A thread may still be blocked in a write to a reader who has stalled; nothing is left that a
   // destructor must do.
   _exit(exit.status);

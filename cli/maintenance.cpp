@@ -18,42 +18,42 @@ namespace {
 constexpr uint64_t default_max_size = 5ULL << 30;
 
 /// What is wrong with them is no fault of the chosen store's.
-Swept sweep_fallbacks_in(const std::string& directory, Sweep how) {
+GcResult sweep_fallbacks_in(const std::string& directory, GcMode mode) {
   try {
     const Descriptor root = open_store_directory(directory, DirectoryLink::refuse);
-    return root ? sweep_stores(root.get(), how) : Swept{};
+    return root ? collect_garbage_in_all(root.get(), mode) : GcResult{};
   } catch (const Error&) {
     return {};
   }
 }
 
 /// What callers leave that is in no store of theirs.
-Swept sweep_temporary(Sweep how) {
-  if (how == Sweep::real) {
-    sweep_control_files();
-    sweep_fifos();
+GcResult sweep_temporary(GcMode mode) {
+  if (mode == GcMode::remove) {
+    remove_stale_control_files();
+    remove_stale_fifos();
   }
-  Swept swept;
+  GcResult result;
   for (const std::string& directory : fallback_directories())
-    swept += sweep_fallbacks_in(directory, how);
-  return swept;
+    result += sweep_fallbacks_in(directory, mode);
+  return result;
 }
 
-Swept sweep_all(const Options& options, const StoreChoice& choice, int root, Sweep how) {
-  Swept swept;
+GcResult sweep_all(const Options& options, const StoreChoice& choice, int root, GcMode mode) {
+  GcResult result;
   if (choice.is_local()) {
-    swept = sweep(root, options.max_size.value_or(default_max_size), how);
+    result = collect_garbage(root, options.max_size.value_or(default_max_size), mode);
   } else {
-    swept.bytes = drop_unused_counts(root, how);
+    result.bytes = drop_unused_counts(root, mode);
   }
-  swept += sweep_temporary(how);
-  return swept;
+  result += sweep_temporary(mode);
+  return result;
 }
 
 /// None in a directory that is unfit.
-std::optional<SweepTurn> turn_if_due(const std::string& directory) {
+std::optional<GcTurn> turn_if_due(const std::string& directory) {
   try {
-    return SweepTurn::take_if_due(directory);
+    return GcTurn::take_if_due(directory);
   } catch (const Error&) {
     return std::nullopt;
   }
@@ -61,29 +61,29 @@ std::optional<SweepTurn> turn_if_due(const std::string& directory) {
 
 }  // namespace
 
-Swept sweep_here(const Options& options, const StoreChoice& choice, Sweep how) {
-  const auto directory = directory_here(choice);
+GcResult collect_local_garbage(const Options& options, const StoreChoice& choice, GcMode mode) {
+  const auto directory = local_directory(choice);
   const Descriptor root = directory ? open_store_directory(*directory, DirectoryLink::follow)
                                     : Descriptor();
-  if (!root) return sweep_temporary(how);
-  std::optional<SweepTurn> turn;
-  if (how == Sweep::real) turn = SweepTurn::wait_for(root.get());
-  return sweep_all(options, choice, root.get(), how);
+  if (!root) return sweep_temporary(mode);
+  std::optional<GcTurn> turn;
+  if (mode == GcMode::remove) turn = GcTurn::wait_for(root.get());
+  return sweep_all(options, choice, root.get(), mode);
 }
 
-void look_after(const Options& options, const StoreChoice& choice, const Outcome& outcome) {
+void maintain(const Options& options, const StoreChoice& choice, const Outcome& outcome) {
   // Only it has --max-size, which the sweep needs.
   if (options.verb != Verb::get) return;
-  const auto directory = directory_here(choice);
+  const auto directory = local_directory(choice);
   if (!directory) return;
   count_call(*directory, options.tag, outcome,
              options.command.empty() ? Missing::leave : Missing::make);
   if (!outcome.stored) return;
   const auto turn = turn_if_due(*directory);
-  if (!turn || split_off() == Side::caller) return;
+  if (!turn || daemonize() == ProcessRole::caller) return;
   try {
     if (const Descriptor root = open_store_directory(*directory, DirectoryLink::follow))
-      (void)sweep_all(options, choice, root.get(), Sweep::real);
+      (void)sweep_all(options, choice, root.get(), GcMode::remove);
   } catch (const Error&) {
     // Nobody is there to be told.
   }

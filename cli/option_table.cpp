@@ -78,7 +78,7 @@ void set_defaults_of_lock(Options& options) {
 }
 
 constexpr Choices<OnLostLease, 2> lost_leases{
-    {{"continue", OnLostLease::run_on}, {"kill", OnLostLease::kill}}};
+    {{"continue", OnLostLease::keep_running}, {"kill", OnLostLease::kill}}};
 
 void set_on_lost_lease(Options& options, const std::string& text) {
   options.on_lost_lease = choice(text, lost_leases);
@@ -92,12 +92,12 @@ void set_on_store_error(Options& options, const std::string& text) {
 }
 
 void set_tag(Options& options, const std::string& text) {
-  if (const auto wrong = fault_of_tag(text)) throw fault(text, *wrong);
+  if (const auto wrong = check_tag(text)) throw fault(text, *wrong);
   options.tag = text;
 }
 
 void add_id(Options& options, const std::string& text) {
-  if (const auto wrong = fault_of_id(text)) throw fault(text, *wrong);
+  if (const auto wrong = check_id(text)) throw fault(text, *wrong);
   // del takes several; elsewhere the last one counts, as with any option.
   if (options.verb != Verb::del) options.ids.clear();
   options.ids.push_back(text);

@@ -56,7 +56,7 @@ struct Options {
   OnTimeout on_timeout = OnTimeout::fail;
   OnFailure on_failure = OnFailure::share;
   OnStoreError on_store_error = OnStoreError::run;
-  OnLostLease on_lost_lease = OnLostLease::run_on;
+  OnLostLease on_lost_lease = OnLostLease::keep_running;
   bool refresh = false;
   Nanoseconds stale{0};
   Nanoseconds stale_if_error{0};

@@ -16,31 +16,31 @@
 namespace memolock {
 namespace {
 
-const char* name_of(How how) {
-  switch (how) {
-    case How::hit:
+const char* name_of(OutcomeKind kind) {
+  switch (kind) {
+    case OutcomeKind::hit:
       return "hit";
-    case How::miss:
+    case OutcomeKind::miss:
       return "miss";
-    case How::ran:
+    case OutcomeKind::ran:
       return "ran";
-    case How::skipped:
+    case OutcomeKind::skipped:
       return "skipped";
-    case How::waited:
+    case OutcomeKind::waited:
       return "waited";
-    case How::stale:
+    case OutcomeKind::stale:
       return "stale";
-    case How::bypass:
+    case OutcomeKind::bypass:
       return "bypass";
-    case How::absent:
+    case OutcomeKind::absent:
       return "absent";
-    case How::timeout:
+    case OutcomeKind::timeout:
       return "timeout";
-    case How::interrupted:
+    case OutcomeKind::interrupted:
       return "interrupted";
-    case How::error:
+    case OutcomeKind::error:
       return "error";
-    case How::background:
+    case OutcomeKind::background:
       return "background";
   }
   return "";
@@ -94,13 +94,13 @@ void append_report(const std::string& file, const Key& key, const Outcome& outco
                    const Log& log) {
   Json line;
   line.set("time", seconds(wall_now()));
-  line.set("outcome", name_of(outcome.how));
+  line.set("outcome", name_of(outcome.kind));
   line.set("tag", key.tag);
   line.set("id", key.id.empty() ? Json() : Json(key.id));
   line.set("status", outcome.status);
   line.set("age", seconds(outcome.age));
   line.set("run_time", seconds(outcome.run_time));
-  line.set("saved", seconds(saved_a_run(outcome) ? outcome.run_time : Nanoseconds(0)));
+  line.set("saved", seconds(avoided_a_run(outcome) ? outcome.run_time : Nanoseconds(0)));
   line.set("store_error", outcome.store_error.empty() ? Json() : Json(outcome.store_error));
   const std::string text = line.text() + "\n";
   const int error = append(file, text);

@@ -306,7 +306,7 @@ StoreChoice choose_store(const Options& options, const Cutoff& cutoff, const Log
                                      : directory_choice(options.store, source_of(options, "store"));
 }
 
-std::optional<std::string> directory_here(const StoreChoice& choice) {
+std::optional<std::string> local_directory(const StoreChoice& choice) {
   return choice.is_local() ? std::get<std::string>(choice.place) : default_place();
 }
 

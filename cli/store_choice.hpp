@@ -9,7 +9,7 @@
 
 #include "cli/options.hpp"
 #include "src/doctor/finding.hpp"
-#include "src/redis/transfer_limit.hpp"
+#include "src/redis/progress_timeout.hpp"
 #include "src/redis_store/store.hpp"
 #include "src/store/store.hpp"
 #include "src/system/log.hpp"
@@ -34,7 +34,7 @@ struct StoreChoice {
 
 /// The directory of the chosen store, or the one that would be it without a server: where the
 /// counters lie. Nothing when there is no place for one.
-[[nodiscard]] std::optional<std::string> directory_here(const StoreChoice& choice);
+[[nodiscard]] std::optional<std::string> local_directory(const StoreChoice& choice);
 
 /// The largest result that is to be stored there; bytes.
 [[nodiscard]] uint64_t max_entry(const Options& options, const StoreChoice& choice);

@@ -46,10 +46,10 @@ Outcome work_without_store(const Options& options, Request request, Work work, S
   };
   if (absent) {
     warn();
-    return ended(How::absent, 1);
+    return ended(OutcomeKind::absent, 1);
   }
   const StoreChoice fallback = fallback_choice(options);
-  const bool external = request.keeper == Keeper::others;
+  const bool external = request.producer == Producer::external;
   request.keep = false;
   request.store_url = "";  // the command finds what the caller has set
   if (external) request.promise_url = fallback.url;
@@ -108,7 +108,7 @@ Outcome outcome_of(const Options& options, const Request& request, Work work, co
   if (!request.uncached)
     return until_interrupted(
         signals, [&] { return work_in_store(options, request, work, signals, log, chosen); });
-  if (request.command.empty()) return ended(How::absent, 1);
+  if (request.command.empty()) return ended(OutcomeKind::absent, 1);
   return run_uncached(request, signals, log);
 }
 
@@ -139,17 +139,17 @@ Exit carry_out(const Options& options, const Request& request, Work work, const 
   try {
     outcome = outcome_of(options, request, work, log, chosen);
   } catch (const Error& error) {
-    outcome.how = How::error;
+    outcome.kind = OutcomeKind::error;
     outcome.status = 125;
     const bool of_store = error.kind() == Error::Kind::store;
     if (of_store) outcome.store_error = error.what();
     (void)failure_of([&] { report(outcome); });
-    if (of_store && chosen) look_after(options, *chosen, outcome);
+    if (of_store && chosen) maintain(options, *chosen, outcome);
     throw;
   }
-  if (outcome.how == How::background) return {};  // the caller has had his report
+  if (outcome.kind == OutcomeKind::background) return {};  // the caller has had his report
   // The command may have run: whatever fails from here on, its status stays.
-  if (chosen) (void)failure_of([&] { look_after(options, *chosen, outcome); });
+  if (chosen) (void)failure_of([&] { maintain(options, *chosen, outcome); });
   if (outcome.output_error != 0) {
     (void)failure_of(
         [&] { log.warn("cannot write the output: {}", error_text(outcome.output_error)); });

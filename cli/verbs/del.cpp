@@ -10,10 +10,10 @@
 namespace memolock {
 namespace {
 
-size_t count_all(Store& store, const std::string& tag, Whose whose) {
+size_t count_all(Store& store, const std::string& tag, Ownership ownership) {
   SeenNames ids;  // each once, though a mark is listed beside an entry
   store.list(tag, [&](const Listing& listing) {
-    if (whose == Whose::anybodys || listing.running || !listing.record.foreign)
+    if (ownership == Ownership::any || listing.running || !listing.record.foreign)
       (void)ids.add(listing.record.key.id);
   });
   return ids.size();
@@ -21,7 +21,7 @@ size_t count_all(Store& store, const std::string& tag, Whose whose) {
 
 /// Whether there was anything to forget.
 bool forget_one(Store& store, const Key& key, const Options& options) {
-  if (options.dry_run) return store.knows(key);
+  if (options.dry_run) return store.exists(key);
   // The lock last: the next holder's run is not one to forget.
   const bool found = store.forget(key);
   return (options.lock && store.break_lock(key)) || found;
@@ -39,12 +39,12 @@ Exit run_del(const Options& options, const Log& log) {
 
   const auto store = open_store(choose_store(options, {}, log), {}, log);
   size_t count = 0;
-  const Whose whose = options.foreign ? Whose::anybodys : Whose::own;
+  const Ownership ownership = options.foreign ? Ownership::any : Ownership::own;
   if (options.all) {
     ProgressLine progress(options.log);
     store->on_progress([&](std::string_view done, size_t so_far) { progress.show(done, so_far); });
-    count = options.dry_run ? count_all(*store, options.tag, whose)
-                            : store->forget_all(options.tag, whose);
+    count = options.dry_run ? count_all(*store, options.tag, ownership)
+                            : store->forget_all(options.tag, ownership);
     store->on_progress([](std::string_view, size_t) {});
   }
   for (const std::string& id : options.ids)

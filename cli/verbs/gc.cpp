@@ -14,22 +14,22 @@ std::string counted(size_t count, std::string_view one, std::string_view many) {
   return fmt::format("{} {}", count, count == 1 ? one : many);
 }
 
-std::string text_of(const Swept& swept, Sweep how) {
+std::string text_of(const GcResult& result, GcMode mode) {
   return fmt::format("{} {} and {}, {}; {}, {} left\n",
-                     how == Sweep::dry ? "would drop" : "dropped",
-                     counted(swept.entries, "entry", "entries"),
-                     counted(swept.leftovers, "leftover", "leftovers"), format_size(swept.bytes),
-                     counted(swept.kept, "entry", "entries"), format_size(swept.kept_bytes));
+                     mode == GcMode::dry_run ? "would drop" : "dropped",
+                     counted(result.entries, "entry", "entries"),
+                     counted(result.leftovers, "leftover", "leftovers"), format_size(result.bytes),
+                     counted(result.kept, "entry", "entries"), format_size(result.kept_bytes));
 }
 
-std::string document_of(const Swept& swept, Sweep how) {
+std::string document_of(const GcResult& result, GcMode mode) {
   Json json;
-  json.set("dry_run", how == Sweep::dry);
-  json.set("entries", swept.entries);
-  json.set("leftovers", swept.leftovers);
-  json.set("bytes", swept.bytes);
-  json.set("kept", swept.kept);
-  json.set("kept_bytes", swept.kept_bytes);
+  json.set("dry_run", mode == GcMode::dry_run);
+  json.set("entries", result.entries);
+  json.set("leftovers", result.leftovers);
+  json.set("bytes", result.bytes);
+  json.set("kept", result.kept);
+  json.set("kept_bytes", result.kept_bytes);
   return json.text() + "\n";
 }
 
@@ -37,11 +37,11 @@ std::string document_of(const Swept& swept, Sweep how) {
 
 Exit run_gc(const Options& options, const Log& log) {
   const StoreChoice choice = choose_store(options, {}, log);
-  const Sweep how = options.dry_run ? Sweep::dry : Sweep::real;
+  const GcMode mode = options.dry_run ? GcMode::dry_run : GcMode::remove;
   if (!choice.is_local())
     log.warn("a server drops what has expired by itself; looking after this machine's files alone");
-  const Swept swept = sweep_here(options, choice, how);
-  print("what was dropped", options.json ? document_of(swept, how) : text_of(swept, how));
+  const GcResult result = collect_local_garbage(options, choice, mode);
+  print("what was dropped", options.json ? document_of(result, mode) : text_of(result, mode));
   return {};
 }
 

@@ -40,7 +40,7 @@ Request request_from(const Options& options, const Identity& identity) {
   request.artifacts = options.artifacts;
   if (options.external && !request.artifacts.empty())
     throw usage_error("--artifact excludes --external: the files are made elsewhere");
-  if (options.external) request.keeper = Keeper::others;
+  if (options.external) request.producer = Producer::external;
   if (!is_named) request.uncached = true;
   return request;
 }

@@ -24,7 +24,7 @@ class Lines {
 
 /// Of these two it counts who ran the command.
 bool tells_holder(const Record& record) {
-  return record.fate == Fate::running || record.fate == Fate::marked;
+  return record.disposition == Disposition::running || record.disposition == Disposition::marked;
 }
 
 std::string duration_or_dash(const std::optional<Nanoseconds>& length) {
@@ -69,12 +69,12 @@ class JsonLines final : public Lines {
 
   void add(const Listing& listing) override {
     const Record& record = listing.record;
-    const bool running = record.fate == Fate::running;
+    const bool running = record.disposition == Disposition::running;
     const bool known = tells_holder(record) && !record.foreign;
     Json json;
     json.set_bytes("tag", record.key.tag);
     json.set_bytes("id", record.key.id);
-    json.set("kind", record.fate == Fate::marked ? "mark" : "entry");
+    json.set("kind", record.disposition == Disposition::marked ? "mark" : "entry");
     json.set("state", state_of(record, now_));
     json.set("age", seconds(age_or_run_time(record, now_)));
     json.set("left", running ? Json() : seconds_left(left_of(record, now_)));
@@ -111,7 +111,7 @@ Exit run_ls(const Options& options, const Log& log) {
     if (seen) progress.end();  // the lines themselves show how far it is
     lines->add(listing);
     if (listing.foreign_lock && outlasts_waiting(*listing.foreign_lock))
-      log.warn("{}; {}", long_lock_in_words(listing.record.key, *listing.foreign_lock),
+      log.warn("{}; {}", describe_long_lock(listing.record.key, *listing.foreign_lock),
                long_lock_remedy);
   });
   progress.end();

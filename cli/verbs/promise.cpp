@@ -61,8 +61,8 @@ Target target_of(const Options& options, const Cutoff& cutoff, const Log& log) {
     throw usage_error(variable("MEMOLOCK_CONTROL").empty()
                           ? "give --id, or run this inside a memolock command"
                           : "give --id: the id of this run is not known");
-  refuse("MEMOLOCK_RUN_TAG", key.tag, fault_of_tag(key.tag));
-  refuse("MEMOLOCK_RUN_ID", key.id, fault_of_id(key.id));
+  refuse("MEMOLOCK_RUN_TAG", key.tag, check_tag(key.tag));
+  refuse("MEMOLOCK_RUN_ID", key.id, check_id(key.id));
   std::string token = options.token;
   if (token.empty() && key == own) token = variable("MEMOLOCK_RUN_TOKEN");
   StoreChoice place = place_of(options, key == own, cutoff, log);
@@ -106,7 +106,7 @@ Record finished(const Promise& promise, const Spool& spool, Nanoseconds now) {
 /// when the outcome is what the run's own command prints.
 std::unique_ptr<Promise> promise_of(Store& store, const Target& target) {
   auto promise = store.promise(target.key, target.token);
-  if (promise && promise->run().keeper == Keeper::holder)
+  if (promise && promise->run().producer == Producer::command)
     throw usage_error(target.key.shown() +
                       ": the result is what the command prints; begin the run with --external");
   return promise;
@@ -175,7 +175,7 @@ Exit set(const Options& options, int interrupt, const Log& log) {
   Record record = finished(*promise, *spool, store->now());
   record.ttl = *options.ttl;
   record.retained = after(record.ttl, std::max(options.stale, options.stale_if_error));
-  record.fate = keep ? Fate::kept : Fate::shared;
+  record.disposition = keep ? Disposition::kept : Disposition::shared;
   if (!promise->complete(record)) return say_lost(target, log);
   say_done(target, keep ? "stored for " + format_duration(record.ttl) : "given to its waiters",
            log);
@@ -206,7 +206,7 @@ Exit fail(const Options& options, int interrupt, const Log& log) {
   }
   Record record = finished(*promise, *spool, store->now());
   record.status = options.status;
-  record.fate = Fate::shared;
+  record.disposition = Disposition::shared;
   if (!promise->complete(record)) return say_lost(target, log);
   say_done(target, fmt::format("failed with status {}", record.status), log);
   return {};

@@ -26,7 +26,7 @@ struct Found {
 };
 
 std::optional<Record> sound_record(const std::unique_ptr<Entry>& entry) {
-  if (!entry || !entry->intact()) return std::nullopt;
+  if (!entry || !entry->is_intact()) return std::nullopt;
   return entry->record();
 }
 
@@ -42,14 +42,14 @@ Found find(Store& store, const Key& key) {
 }
 
 const char* end_of(const Record& record) {
-  switch (record.end) {
-    case End::exited:
+  switch (record.exit_kind) {
+    case ExitKind::exited:
       return "exited";
-    case End::signaled:
+    case ExitKind::signaled:
       return "signaled";
-    case End::not_started:
+    case ExitKind::not_started:
       return "not started";
-    case End::timed_out:
+    case ExitKind::timed_out:
       return "timed out";
   }
   return "";
@@ -98,7 +98,7 @@ class Lines {
 
 /// A length that counts from the run's end, as it was given: of a mark it counts from the begin.
 Nanoseconds as_given(Nanoseconds length, const Record& record) {
-  return record.fate == Fate::marked ? after(length, record.run_time) : length;
+  return record.disposition == Disposition::marked ? after(length, record.run_time) : length;
 }
 
 void add_result(Lines& lines, const Record& record) {
@@ -119,17 +119,18 @@ void add_result(Lines& lines, const Record& record) {
 
 void add_record(Lines& lines, const Record& record, Nanoseconds now) {
   lines.space();
-  const char* const what = record.fate == Fate::marked ? ", a run of once" : "";
+  const char* const what = record.disposition == Disposition::marked ? ", a run of once" : "";
   lines.add("state", std::string(state_of(record, now)) + what);
   lines.add("age", age_or_run_time(record, now));
   lines.add("time left", left_of(record, now));
   if (record.foreign) {
     lines.add("made by", "another program");
-    if (record.fate != Fate::running) lines.add("stdout", format_size(record.out_size));
+    if (record.disposition != Disposition::running)
+      lines.add("stdout", format_size(record.out_size));
     return;
   }
   lines.add("began", date_of(record.begun));
-  if (record.fate != Fate::running) add_result(lines, record);
+  if (record.disposition != Disposition::running) add_result(lines, record);
   lines.add("holder", holder_of(record));
   if (!record.command.empty()) lines.add("command", in_words(record.command));
 }
@@ -160,7 +161,7 @@ void set_result(Json& json, const Record& record) {
 
 Json json_of(const std::optional<Record>& record, Nanoseconds now) {
   if (!record) return {};
-  const bool running = record->fate == Fate::running;
+  const bool running = record->disposition == Disposition::running;
   Json json;
   json.set("state", state_of(*record, now));
   json.set("foreign", record->foreign);

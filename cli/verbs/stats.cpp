@@ -57,7 +57,7 @@ void write_document(Output& output, const std::vector<TagCounts>& all) {
 }  // namespace
 
 Exit run_stats(const Options& options, const Log& log) {
-  const auto directory = directory_here(choose_store(options, {}, log));
+  const auto directory = local_directory(choose_store(options, {}, log));
   if (!directory) throw store_error("there is no place for a local store, where the counters lie");
   const auto tag = options.tag_on_command_line ? std::optional(options.tag) : std::nullopt;
   const auto all = read_counts(*directory, tag, options.reset ? After::reset : After::keep);

@@ -243,7 +243,7 @@ class Packer {
 }  // namespace
 
 std::optional<std::string> pack(const std::vector<std::string>& paths, Spool& spool, int interrupt,
-                                KeptAlive) {
+                                KeepaliveArmed) {
   try {
     Packer packer(spool, interrupt);
     for (size_t i = 0; i < paths.size(); ++i) packer.add_path(paths[i], std::to_string(i));

@@ -19,6 +19,6 @@ namespace memolock {
 /// has stopped because the descriptor `interrupt` became readable. It lasts as long as the files
 /// are large, also if the archive is small.
 [[nodiscard]] std::optional<std::string> pack(const std::vector<std::string>& paths, Spool& spool,
-                                              int interrupt, KeptAlive lock);
+                                              int interrupt, KeepaliveArmed lock);
 
 }  // namespace memolock

@@ -16,11 +16,11 @@
 #include <optional>
 #include <utility>
 
-#include "src/system/bare_process.hpp"
 #include "src/system/error.hpp"
+#include "src/system/helper_process.hpp"
 #include "src/system/inherited_children.hpp"
-#include "src/system/insist.hpp"
 #include "src/system/process.hpp"
+#include "src/system/retry_syscall.hpp"
 
 namespace memolock {
 namespace {
@@ -45,15 +45,15 @@ struct Plan {
 
 /// Puts `from` in the place of a stream; -1: leaves it. False, with errno set: it cannot.
 bool redirect(int from, int stream) noexcept {
-  return from < 0 || insist([&] { return dup2(from, stream); }) >= 0;
+  return from < 0 || retry_syscall([&] { return dup2(from, stream); }) >= 0;
 }
 
 /// Runs in the child, in the parent's memory while the parent is stopped: system calls and execvpe
 /// only.
 [[noreturn]] void become(const Plan& plan, volatile int& error) {
-  if (plan.lead_group) insist([] { return setpgid(0, 0); });
+  if (plan.lead_group) retry_syscall([] { return setpgid(0, 0); });
   const pid_t self = getpid();
-  if (plan.lifeline >= 0) insist([&] { return write(plan.lifeline, &self, sizeof self); });
+  if (plan.lifeline >= 0) retry_syscall([&] { return write(plan.lifeline, &self, sizeof self); });
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (!is_parent(plan.parent)) _exit(128 + SIGKILL);  // it died before the line above took hold
   if (redirect(plan.in, STDIN_FILENO) && redirect(plan.out, STDOUT_FILENO) &&
@@ -79,7 +79,7 @@ ssize_t read_patiently(int from, void* into, size_t size) noexcept {
   for (;;) {
     const ssize_t got = read(from, into, size);
     if (got >= 0) return got;
-    if (errno != EINTR) rest();
+    if (errno != EINTR) pause_briefly();
   }
 }
 
@@ -103,14 +103,14 @@ void watch_over(void* argument) {
     // First, for it is in the group itself.
     if (*scratch_file != '\0') unlink(scratch_file);
     if (*scratch_folder != '\0') rmdir(scratch_folder);
-    insist([&] { return kill(-group, SIGKILL); });
+    retry_syscall([&] { return kill(-group, SIGKILL); });
   }
 }
 
 pid_t start_watchdog(int lifeline, const ScratchFile& scratch) {
   const std::array kept{lifeline};
   Watch watch{lifeline, scratch.path.c_str(), scratch.folder.c_str()};
-  return start_bare_process(watch_over, &watch, kept);
+  return start_helper_process(watch_over, &watch, kept);
 }
 
 struct Process {
@@ -169,7 +169,7 @@ int replace_process(const ChildStart& start, const Signals& signals) {
 
 Watchdog::~Watchdog() {
   end();
-  if (ended_) insist([&] { return waitpid(pid_, nullptr, 0); });
+  if (ended_) retry_syscall([&] { return waitpid(pid_, nullptr, 0); });
 }
 
 void Watchdog::start(const ScratchFile& scratch) noexcept {
@@ -184,11 +184,11 @@ void Watchdog::start(const ScratchFile& scratch) noexcept {
 void Watchdog::join(pid_t group) noexcept {
   other_end_.reset();
   // In the group, it keeps the group's number from being used anew.
-  if (is_there()) insist([&] { return setpgid(pid_, group); });
+  if (is_there()) retry_syscall([&] { return setpgid(pid_, group); });
 }
 
 void Watchdog::end() noexcept {
-  if (is_there() && !ended_) ended_ = insist([&] { return kill(pid_, SIGKILL); }) == 0;
+  if (is_there() && !ended_) ended_ = retry_syscall([&] { return kill(pid_, SIGKILL); }) == 0;
 }
 
 Child::Child(const ChildStart& start, Signals& signals) : leads_group_(!has_terminal()) {
@@ -199,7 +199,7 @@ Child::Child(const ChildStart& start, Signals& signals) : leads_group_(!has_term
   const std::vector<char*> environment = pointers(start.environment);
   // Here, for it copies this process's memory, which is still small.
   if (leads_group_ && !next_process_begins_namespace()) watchdog_.start(start.scratch);
-  if (!watchdog_.is_there()) signals.take_all();
+  if (!watchdog_.is_there()) signals.take_all_deadly();
   const Plan plan{argv.data(),  environment.data(),   start.in, start.out, start.err,
                   leads_group_, watchdog_.lifeline(), getpid(), &signals};
   volatile int error = 0;

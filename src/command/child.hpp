@@ -20,7 +20,7 @@ struct ChildStart {
   int in;
   int out;
   int err;
-  const ScratchFile& scratch;  ///< as Launch::scratch
+  const ScratchFile& scratch;  ///< as CommandSpec::scratch
 };
 
 /// Becomes the command, with `start.in` and else this process's own streams. Returns only when that
@@ -95,7 +95,7 @@ class Child {
 
   /// The run is over: what it has left in the background is no longer tied to this process's life.
   /// Called at the latest by the destructor.
-  void let_go() noexcept { watchdog_.end(); }
+  void disarm() noexcept { watchdog_.end(); }
 
   /// Reaps the orphans that have come to this process and ended.
   void reap_orphans() noexcept;

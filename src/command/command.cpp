@@ -22,7 +22,7 @@
 #include "src/command/child.hpp"
 #include "src/entry/key.hpp"
 #include "src/system/error.hpp"
-#include "src/system/insist.hpp"
+#include "src/system/retry_syscall.hpp"
 
 namespace memolock {
 namespace {
@@ -51,9 +51,9 @@ int status_not_started(int error) { return error == ENOENT ? 127 : 126; }
 
 /// Boost.Process says what the status of a process means. Its launchers and handles are not used:
 /// they need an event loop that allocates, and so may fail, once the command has started.
-void set_outcome(Ending& ending, int native_status) {
+void set_outcome(RunResult& ending, int native_status) {
   const bool is_signaled = WIFSIGNALED(native_status);
-  ending.end = is_signaled ? End::signaled : End::exited;
+  ending.exit_kind = is_signaled ? ExitKind::signaled : ExitKind::exited;
   ending.status = (is_signaled ? 128 : 0) + boost::process::v2::evaluate_exit_code(native_status);
 }
 
@@ -62,9 +62,9 @@ constexpr std::string_view line_of_unknown =
 
 pollfd readable(int fd) { return {.fd = fd, .events = POLLIN, .revents = 0}; }
 
-/// That `outlet`, if there is one, can write on in this thread.
-pollfd writable(const std::shared_ptr<Outlet>& outlet) {
-  return {.fd = outlet ? outlet->waits_for() : -1, .events = POLLOUT, .revents = 0};
+/// That `forwarder`, if there is one, can write on in this thread.
+pollfd writable(const std::shared_ptr<OutputForwarder>& forwarder) {
+  return {.fd = forwarder ? forwarder->waits_for() : -1, .events = POLLOUT, .revents = 0};
 }
 
 /// The same file, open as long as it is needed here. Throws Error(store).
@@ -89,7 +89,7 @@ void close_write_end(Pipe& pipe) noexcept {
   struct stat mine {};
   struct stat left {};
   const int fd = pipe.write_end.release();
-  insist([&] {
+  retry_syscall([&] {
     if (close(fd) == 0 || errno == EBADF) return 0;
     const int error = errno;
     const bool is_closed = fstat(pipe.read_end.get(), &mine) == 0 && fstat(fd, &left) != 0;
@@ -124,17 +124,17 @@ class Run {
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
-  /// Makes a pipe that is to be read to its end into `spool` and `outlet`; past a refusal the
-  /// outlet reads on by itself. Returns the end for the command, open until see_through(). Throws
+  /// Makes a pipe that is to be read to its end into `spool` and `forwarder`; past a refusal the
+  /// forwarder reads on by itself. Returns the end for the command, open until run_to_end(). Throws
   /// Error(store).
   [[nodiscard]] int pump(Stream stream, std::shared_ptr<Spool> spool,
-                         std::shared_ptr<Outlet> outlet) {
+                         std::shared_ptr<OutputForwarder> forwarder) {
     Pump& pump = pump_of(stream);
     pump.next.bytes = std::make_unique_for_overwrite<char[]>(first_read_size);
     pump.next.capacity = first_read_size;
     pump.stream = stream;
     pump.spool = std::move(spool);
-    pump.outlet = std::move(outlet);
+    pump.forwarder = std::move(forwarder);
     pump.pipe = make_output_pipe();
     ++open_pipes_;
     return pump.pipe.write_end.get();
@@ -142,15 +142,15 @@ class Run {
 
   [[nodiscard]] int read_error() const { return read_error_; }
 
-  /// After see_through(): a pipe whose end was not waited for; else none.
+  /// After run_to_end(): a pipe whose end was not waited for; else none.
   [[nodiscard]] Descriptor take_late(Stream stream) noexcept {
     Pump& pump = pump_of(stream);
     pump.next.bytes.reset();  // or a process that passes the rest on would have a copy
     return std::move(pump.late);
   }
 
-  void see_through(Child& child, const Launch& launch, const std::function<void()>& refused,
-                   Ending& ending) noexcept {
+  void see_through(Child& child, const CommandSpec& launch, const std::function<void()>& refused,
+                   RunResult& ending) noexcept {
     child_ = &child;
     refused_ = &refused;
     for (Pump& pump : pumps_) close_write_end(pump.pipe);
@@ -159,7 +159,7 @@ class Run {
     const Nanoseconds now = awake_now();
     drain_ = launch.drain;
     if (launch.max_runtime) limit_ = after(now, *launch.max_runtime);
-    if (launch.lasting) moment_ = now + std::chrono::milliseconds(20);
+    if (launch.on_long_run) moment_ = now + std::chrono::milliseconds(20);
     while (!is_over()) {
       await_events();
       watch_clock(launch);
@@ -176,7 +176,7 @@ class Run {
     const bool has_own_status = exited_ && !cut_off_ && !fatal_;
     if (interrupted_ != 0 && !has_own_status) end_by(interrupted_, ending);
     if (timed_out_ && !fatal_) {
-      ending.end = End::timed_out;
+      ending.exit_kind = ExitKind::timed_out;
       ending.status = 124;
     }
   }
@@ -184,11 +184,11 @@ class Run {
  private:
   struct Pump {
     Stream stream = Stream::out;
-    Pipe pipe;  // without a read end: closed, or the outlet has it
+    Pipe pipe;  // without a read end: closed, or the forwarder has it
     bool relayed = false;
-    bool is_passing = false;  // the outlet, which has no thread, has what was read last
+    bool is_passing = false;  // the forwarder, which has no thread, has what was read last
     std::shared_ptr<Spool> spool;
-    std::shared_ptr<Outlet> outlet;
+    std::shared_ptr<OutputForwarder> forwarder;
     Chunk next;
     Nanoseconds failing_since = forever;
     Nanoseconds until = forever;  // of awake_now(): is waited for, once the command has exited
@@ -198,8 +198,8 @@ class Run {
 
   [[nodiscard]] Pump& pump_of(Stream stream) { return pumps_.at(static_cast<size_t>(stream)); }
 
-  static void end_by(int signal, Ending& ending) noexcept {
-    ending.end = End::signaled;
+  static void end_by(int signal, RunResult& ending) noexcept {
+    ending.exit_kind = ExitKind::signaled;
     ending.status = 128 + signal;
   }
 
@@ -212,14 +212,14 @@ class Run {
   /// nothing here blocks.
   void await_events() noexcept {
     std::array<pollfd, 8> waiting{
-        readable(signals_.descriptor()), readable(children_.get()), readable(process_.get()),
-        readable(stop_.get()),           source_of(pumps_[0]),      source_of(pumps_[1]),
-        writable(pumps_[0].outlet),      writable(pumps_[1].outlet)};
+        readable(signals_.descriptor()), readable(children_.get()),    readable(process_.get()),
+        readable(stop_.get()),           source_of(pumps_[0]),         source_of(pumps_[1]),
+        writable(pumps_[0].forwarder),   writable(pumps_[1].forwarder)};
     const bool again = std::exchange(again_, false);
-    if (again) rest();
+    if (again) pause_briefly();
     const int ready = poll_for(waiting, again ? Nanoseconds(0) : time_left());
     const bool blind = ready < 0 && errno != EINTR;
-    if (blind) rest();
+    if (blind) pause_briefly();
     const auto has_come = [&](size_t which) {
       return again || blind || (ready > 0 && waiting.at(which).revents != 0);
     };
@@ -234,7 +234,7 @@ class Run {
 
   [[nodiscard]] static pollfd source_of(const Pump& pump) {
     if (pump.is_passing) return readable(-1);
-    return readable(pump.relayed ? pump.outlet->notice_descriptor() : pump.pipe.read_end.get());
+    return readable(pump.relayed ? pump.forwarder->notice_descriptor() : pump.pipe.read_end.get());
   }
 
   [[nodiscard]] Nanoseconds time_left() const {
@@ -254,12 +254,12 @@ class Run {
     return in_time || goes_on ? forever : pump.until;
   }
 
-  void watch_clock(const Launch& launch) noexcept {
+  void watch_clock(const CommandSpec& launch) noexcept {
     if (is_over()) return;
     const Nanoseconds now = awake_now();
     if (now >= moment_) {
       moment_ = forever;
-      (void)failure_of(launch.lasting);
+      (void)failure_of(launch.on_long_run);
     }
     if (now >= limit_) {
       limit_ = forever;
@@ -271,23 +271,23 @@ class Run {
       if (now >= end_of_patience(pump)) set_aside(pump);
   }
 
-  /// What is there by now is part of the run; where an outlet has the pipe, or the last piece, that
-  /// is passed on first.
+  /// What is there by now is part of the run; where a forwarder has the pipe, or the last piece,
+  /// that is passed on first.
   void set_aside(Pump& pump) noexcept {
     if (pump.pipe.read_end) read_what_is_there(pump);
     if (pump.is_passing) return;
     pump.set_aside = true;
-    if (pump.relayed) pump.outlet->stop_relay();
+    if (pump.relayed) pump.forwarder->stop_relay();
     if (pump.pipe.read_end) end(pump, std::move(pump.pipe.read_end));
   }
 
   void look_at(Pump& pump) noexcept {
     if (pump.relayed) {
-      pump.outlet->take_notice();
-      if (!pump.outlet->relayed()) return;
+      pump.forwarder->take_notice();
+      if (!pump.forwarder->relayed()) return;
       pump.relayed = false;
       --relays_;
-      end(pump, pump.outlet->take_back());
+      end(pump, pump.forwarder->take_back());
     } else if (pump.pipe.read_end && !pump.is_passing) {
       (void)read_from(pump);
     }
@@ -334,7 +334,7 @@ class Run {
 
   void take(Pump& pump) noexcept {
     if (pump.spool->append(pump.stream, {pump.next.bytes.get(), pump.next.size})) {
-      pump.outlet->advance(pump.spool->size(pump.stream));
+      pump.forwarder->advance(pump.spool->size(pump.stream));
       if (pump.next.size == first_read_size) grow(pump);
       return;
     }
@@ -359,13 +359,13 @@ class Run {
     stop_.reset();
   }
 
-  /// Hands the pipe over to the outlet, which says when it is done; without its thread each piece,
-  /// and the next is read when that has been written.
+  /// Hands the pipe over to the forwarder, which says when it is done; without its thread each
+  /// piece, and the next is read when that has been written.
   void pass_by(Pump& pump) noexcept {
-    if (pump.outlet->relay(pump.next, pump.pipe.read_end)) {
+    if (pump.forwarder->relay(pump.next, pump.pipe.read_end)) {
       pump.relayed = true;
       ++relays_;
-    } else if (pump.outlet->pass({pump.next.bytes.get(), pump.next.size})) {
+    } else if (pump.forwarder->pass({pump.next.bytes.get(), pump.next.size})) {
       pump.is_passing = true;
       ++relays_;
     } else {
@@ -374,9 +374,9 @@ class Run {
   }
 
   void write_from(Pump& pump) noexcept {
-    pump.outlet->write_some();
+    pump.forwarder->write_some();
     has_written_ = true;
-    if (!pump.is_passing || pump.outlet->waits_for() >= 0) return;
+    if (!pump.is_passing || pump.forwarder->waits_for() >= 0) return;
     pump.is_passing = false;
     --relays_;
   }
@@ -545,7 +545,7 @@ class Run {
   Nanoseconds kill_at_ = forever;  // of boot_now()
   std::string left_running_;
   int open_pipes_ = 0;  // that are waited for
-  int relays_ = 0;      // of them, those that an outlet has, or the last piece of
+  int relays_ = 0;      // of them, those that a forwarder has, or the last piece of
   int interrupted_ = 0;
   int native_status_ = 0;
   int read_error_ = 0;
@@ -558,23 +558,23 @@ class Run {
   bool cut_off_ = false;  // the output, by a signal after the command's exit
   bool unshared_ = false;
   bool again_ = false;
-  bool has_written_ = false;  // for an outlet without a thread
+  bool has_written_ = false;  // for a forwarder without a thread
   bool left_ = false;
 };
 
-Command::Command(Launch launch, Signals& signals) : launch_(std::move(launch)), signals_(signals) {
+Command::Command(CommandSpec launch, Signals& signals)
+    : spec_(std::move(launch)), signals_(signals) {
   if (is_message_dropped()) throw interruption();
 }
 Command::~Command() = default;
 
 void Command::start_plain() {
-  const ChildStart plan{launch_.argv, launch_.environment, launch_.in, launch_.out,
-                        -1,           launch_.scratch};
+  const ChildStart plan{spec_.argv, spec_.environment, spec_.in, spec_.out, -1, spec_.scratch};
   try {
-    run_ = std::make_unique<Run>(signals_, launch_.stop_descriptor);
+    run_ = std::make_unique<Run>(signals_, spec_.stop_descriptor);
     start(plan);
   } catch (const std::exception&) {
-    if (launch_.max_runtime || launch_.lasting) throw;
+    if (spec_.max_runtime || spec_.on_long_run) throw;
     // Not even the means to watch a child are available: the last resort is to become the command.
     start_error_ = replace_process(plan, signals_);
   }
@@ -582,13 +582,13 @@ void Command::start_plain() {
 
 void Command::start_spooled(const std::shared_ptr<Spool>& spool) {
   spool_ = spool;
-  outlets_ = {Outlet::make(spool, Stream::out, STDOUT_FILENO),
-              Outlet::make(spool, Stream::err, STDERR_FILENO)};
-  if (launch_.hold_out) outlets_[0]->hold();
-  run_ = std::make_unique<Run>(signals_, launch_.stop_descriptor);
-  const int out = run_->pump(Stream::out, spool, outlets_[0]);
-  const int err = run_->pump(Stream::err, spool, outlets_[1]);
-  start({launch_.argv, launch_.environment, launch_.in, out, err, launch_.scratch});
+  forwarders_ = {OutputForwarder::make(spool, Stream::out, STDOUT_FILENO),
+                 OutputForwarder::make(spool, Stream::err, STDERR_FILENO)};
+  if (spec_.defer_stdout) forwarders_[0]->hold();
+  run_ = std::make_unique<Run>(signals_, spec_.stop_descriptor);
+  const int out = run_->pump(Stream::out, spool, forwarders_[0]);
+  const int err = run_->pump(Stream::err, spool, forwarders_[1]);
+  start({spec_.argv, spec_.environment, spec_.in, out, err, spec_.scratch});
 }
 
 void Command::start(const ChildStart& plan) {
@@ -598,23 +598,23 @@ void Command::start(const ChildStart& plan) {
   start_error_ = child_->start_error();
 }
 
-Ending Command::finish(const std::function<void()>& refused) noexcept {
-  Ending ending;
+RunResult Command::finish(const std::function<void()>& refused) noexcept {
+  RunResult ending;
   ending.begun = begun_;
   if (start_error_ == 0) {
-    run_->see_through(*child_, launch_, refused, ending);
+    run_->see_through(*child_, spec_, refused, ending);
     read_error_ = run_->read_error();
-    child_->let_go();
+    child_->disarm();
     if (ending.unknown && !spool_) write_message(line_of_unknown);
   } else {
-    if (child_) insist([&] { return waitpid(child_->pid(), nullptr, 0); });
-    ending.end = End::not_started;
+    if (child_) retry_syscall([&] { return waitpid(child_->pid(), nullptr, 0); });
+    ending.exit_kind = ExitKind::not_started;
     ending.status = status_not_started(start_error_);
     say_not_started();
   }
   ending.run_time = boot_now() - boot_begun_;
   ending.ended = wall_now();
-  for (const auto& outlet : outlets_) outlet->finish();
+  for (const auto& forwarder : forwarders_) forwarder->finish();
   return ending;
 }
 
@@ -622,41 +622,41 @@ Ending Command::finish(const std::function<void()>& refused) noexcept {
 void Command::say_not_started() noexcept {
   (void)failure_of([&] {
     const std::string text = fmt::format(
-        "memolock: cannot run '{}': {}\n", escape_controls(launch_.argv.front()),
+        "memolock: cannot run '{}': {}\n", escape_controls(spec_.argv.front()),
         start_error_ == ENOENT ? "command not found" : error_text(start_error_));
     if (spool_ && spool_->append(Stream::err, text)) {
-      outlets_[1]->advance(text.size());
+      forwarders_[1]->advance(text.size());
     } else {
       write_message(text);
     }
   });
 }
 
-void Command::let_out() noexcept { outlets_[0]->release(); }
+void Command::release_stdout() noexcept { forwarders_[0]->release(); }
 
 Command::Drained Command::drain(Nanoseconds patience) noexcept {
   Drained drained;
   drained.error = read_error_;
   const Nanoseconds deadline = after(boot_now(), patience);
-  for (const auto& outlet : outlets_) {
-    while (!outlet->is_done()) {
-      std::array<pollfd, 4> waiting{readable(outlet->notice_descriptor()),
-                                    readable(signals_.descriptor()), writable(outlets_[0]),
-                                    writable(outlets_[1])};
+  for (const auto& forwarder : forwarders_) {
+    while (!forwarder->is_done()) {
+      std::array<pollfd, 4> waiting{readable(forwarder->notice_descriptor()),
+                                    readable(signals_.descriptor()), writable(forwarders_[0]),
+                                    writable(forwarders_[1])};
       const Nanoseconds left = deadline == forever ? forever : deadline - boot_now();
       if (left <= Nanoseconds(0)) return drained;
       const int ready = poll_for(waiting, left);
-      if (ready < 0) rest();
-      if (ready > 0 && waiting[2].revents != 0) outlets_[0]->write_some();
-      if (ready > 0 && waiting[3].revents != 0) outlets_[1]->write_some();
-      outlet->take_notice();
-      if (outlet->is_done()) break;
+      if (ready < 0) pause_briefly();
+      if (ready > 0 && waiting[2].revents != 0) forwarders_[0]->write_some();
+      if (ready > 0 && waiting[3].revents != 0) forwarders_[1]->write_some();
+      forwarder->take_notice();
+      if (forwarder->is_done()) break;
       if (const auto received = signals_.take()) {
         drained.interrupted = received->number;
         return drained;
       }
     }
-    if (drained.error == 0) drained.error = outlet->error();
+    if (drained.error == 0) drained.error = forwarder->error();
   }
   return drained;
 }
@@ -667,9 +667,9 @@ LateOutput Command::late_output() noexcept {
     Descriptor pipe = run_->take_late(stream);
     if (!pipe) continue;
     child_.reset();  // its watchdog may not have run yet, and have a copy of the other end
-    const auto& outlet = outlets_[static_cast<size_t>(stream)];
-    if (has_ended(pipe) || outlet->reader_left()) continue;
-    late.add(std::move(pipe), outlet->destination());
+    const auto& forwarder = forwarders_[static_cast<size_t>(stream)];
+    if (has_ended(pipe) || forwarder->reader_left()) continue;
+    late.add(std::move(pipe), forwarder->destination());
   }
   return late;
 }

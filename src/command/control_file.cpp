@@ -156,7 +156,7 @@ void sweep_own_folder(const std::string& path) {
 
 }  // namespace
 
-void sweep_control_files() noexcept {
+void remove_stale_control_files() noexcept {
   (void)failure_of([] { sweep_folder(path_of(folder_name())); });
   (void)failure_of([] {
     const std::string prefix = folder_name() + '-';

@@ -15,7 +15,7 @@
 
 namespace memolock {
 
-/// The file of one run. Goes with this, and with a process that is killed (Launch::scratch);
+/// The file of one run. Goes with this, and with a process that is killed (CommandSpec::scratch);
 /// what is left all the same, sweep_control_files() removes.
 class ControlFile {
  public:
@@ -58,6 +58,6 @@ class ControlFile {
 
 /// Removes the files that killed processes have left, those that commands have made anew after
 /// their run, and the directories that runs have had of their own.
-void sweep_control_files() noexcept;
+void remove_stale_control_files() noexcept;
 
 }  // namespace memolock

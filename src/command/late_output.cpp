@@ -10,8 +10,8 @@
 #include <cerrno>
 #include <utility>
 
-#include "src/system/bare_process.hpp"
-#include "src/system/insist.hpp"
+#include "src/system/helper_process.hpp"
+#include "src/system/retry_syscall.hpp"
 
 namespace memolock {
 namespace {
@@ -54,7 +54,7 @@ bool LateOutput::leave_to_process() noexcept {
     const Descriptor term = watch_for_term();
     static_cast<LateOutput*>(self)->pass_on(term.get(), OnInterrupt::hurry);
   };
-  if (start_bare_process(life, this, kept) < 0) return false;
+  if (start_helper_process(life, this, kept) < 0) return false;
   for (Way& way : ways_) way.from.reset();
   return true;
 }
@@ -74,7 +74,7 @@ void LateOutput::pass_on(int interrupt, OnInterrupt on_interrupt) noexcept {
     }
     waiting[4] = {hurries ? -1 : interrupt, POLLIN, 0};
     if (poll_for(waiting, hurries && is_full ? stalling : forever) < 0) {
-      rest();
+      pause_briefly();
       continue;
     }
     if (waiting[4].revents != 0) {
@@ -121,12 +121,12 @@ void LateOutput::read_from(Way& way) noexcept {
   way.moved = awake_now();
   way.size = got > 0 && way.to != nowhere ? static_cast<size_t>(got) : 0;
   if (got == 0) way.from.reset();
-  if (got < 0 && errno != EAGAIN) rest();
+  if (got < 0 && errno != EAGAIN) pause_briefly();
 }
 
 /// What cannot be written, as to a full disk, is lost, as it would be for the writer.
 void LateOutput::write_to(Way& way) noexcept {
-  const ssize_t put = insist(
+  const ssize_t put = retry_syscall(
       [&] { return write(way.to, way.bytes.data() + way.written, way.size - way.written); });
   if (put < 0 && errno == EAGAIN) return;
   way.moved = awake_now();

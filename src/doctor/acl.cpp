@@ -23,15 +23,15 @@ enum class Purpose {
   failover,  ///< a primary that became a replica is noticed before it refuses a write
 };
 
-struct Trial {
+struct Probe {
   RedisCommand command;
   Purpose purpose = Purpose::entries;
 };
 
 /// Each command that is sent or that a script calls, on each kind of key that it is meant for. The
 /// names must outlive them.
-std::vector<Trial> trials(const RedisNames& names, const RedisAddress& address) {
-  std::vector<Trial> all{{{"TIME"}},
+std::vector<Probe> probes(const RedisNames& names, const RedisAddress& address) {
+  std::vector<Probe> all{{{"TIME"}},
                          {{"EXISTS", names.value}},
                          {{"STRLEN", names.value}},
                          {{"PTTL", names.value}},
@@ -75,9 +75,9 @@ std::vector<Trial> trials(const RedisNames& names, const RedisAddress& address) 
 }
 
 /// As an ACL rule names its command.
-std::string name_of(const Trial& trial) {
-  auto name = std::string(trial.command.front().bytes);
-  if (name == "CLUSTER") name.append("|").append(trial.command.at(1).bytes);
+std::string name_of(const Probe& probe) {
+  auto name = std::string(probe.command.front().bytes);
+  if (name == "CLUSTER") name.append("|").append(probe.command.at(1).bytes);
   return name;
 }
 
@@ -126,7 +126,7 @@ class Verdict {
  public:
   Verdict(std::string user, std::string tag) : user_(std::move(user)), tag_(std::move(tag)) {}
 
-  void take(const Trial& trial, const RedisReply& reply);
+  void take(const Probe& probe, const RedisReply& reply);
   void take_hello(const RedisReply& reply) { speaks_resp3_ = !reply.is_error(); }
   [[nodiscard]] std::vector<Finding> findings() const;
 
@@ -148,25 +148,25 @@ class Verdict {
   bool speaks_resp3_ = true;
 };
 
-void Verdict::take(const Trial& trial, const RedisReply& reply) {
+void Verdict::take(const Probe& probe, const RedisReply& reply) {
   if (!reply.is_error()) return;
   const std::string_view error = *reply.error();
-  const std::string name = name_of(trial);
+  const std::string name = name_of(probe);
   // Before 7.0 there are no sharded channels, and the others do as well.
   const bool is_sharded = name == "SSUBSCRIBE" || name == "SPUBLISH";
   if (is_sharded && error.find("unknown command") != std::string_view::npos) return;
   if (error.find("NOPERM") == std::string_view::npos) {
     if (!fault_) fault_ = fault(error, "writes");
-  } else if (trial.command.size() == 1 || error.find(" to run ") != std::string_view::npos) {
-    auto& refused = trial.purpose == Purpose::waking     ? waking_
-                    : trial.purpose == Purpose::listing  ? listing_
-                    : trial.purpose == Purpose::failover ? failover_
+  } else if (probe.command.size() == 1 || error.find(" to run ") != std::string_view::npos) {
+    auto& refused = probe.purpose == Purpose::waking     ? waking_
+                    : probe.purpose == Purpose::listing  ? listing_
+                    : probe.purpose == Purpose::failover ? failover_
                                                          : entries_;
     refused.insert(name);
-  } else if (trial.purpose == Purpose::waking) {
-    channels_.insert(pattern_of(trial.command.at(1).bytes));
+  } else if (probe.purpose == Purpose::waking) {
+    channels_.insert(pattern_of(probe.command.at(1).bytes));
   } else if (name != "EVAL" && name != "RENAME") {  // which do not say which one
-    keys_.insert(pattern_of(trial.command.at(1).bytes));
+    keys_.insert(pattern_of(probe.command.at(1).bytes));
   }
 }
 
@@ -224,7 +224,7 @@ std::string least_acl_rule(const std::string& tag, const RedisAddress& address) 
   const RedisNames names = names_at(address, {tag, "any"});
   std::set<std::string> commands{"MULTI", "EXEC"};
   if (address.database != 0) commands.insert("SELECT");
-  for (const Trial& trial : trials(names, address)) commands.insert(name_of(trial));
+  for (const Probe& probe : probes(names, address)) commands.insert(name_of(probe));
   return fmt::format("resetkeys {} resetchannels {} nocommands {}", key_grants(tag),
                      channel_grants(tag), grants(commands));
 }
@@ -249,9 +249,9 @@ std::vector<Finding> examine_access(const RedisAddress& address, Nanoseconds tim
              std::string("without MULTI no other could be tried: ") +
                  (reply.is_error() ? *reply.error() : misfit_in_words),
              "allow the user what the ACL rule says"}};
-  const std::vector<Trial> all = trials(names, address);
-  for (const Trial& trial : all) connection.queue(trial.command);
-  for (const Trial& trial : all) verdict.take(trial, connection.read_reply());
+  const std::vector<Probe> all = probes(names, address);
+  for (const Probe& probe : all) connection.queue(probe.command);
+  for (const Probe& probe : all) verdict.take(probe, connection.read_reply());
   return verdict.findings();
 }
 

@@ -119,7 +119,7 @@ std::string fault_of_nameless_files(const Scratch& scratch) {
   return anonymous_file(scratch.folder()) ? "" : error_in_sentence(errno);
 }
 
-struct Trial {
+struct Probe {
   const char* subject;
   const char* words;  ///< when all is well
   std::string (*fault)(const Scratch&);
@@ -130,7 +130,7 @@ struct Trial {
 
 constexpr const char* elsewhere = "put the store on another file system, with MEMOLOCK_CACHE_DIR";
 
-constexpr std::array<Trial, 5> trials{{
+constexpr std::array<Probe, 5> probes{{
     {"writes", "files can be made and filled", fault_of_writing,
      "make room on the disk or in the quota, or see why the file system takes nothing"},
     {"locks", "held by the kernel for their holder's life", fault_of_locks, elsewhere},
@@ -286,19 +286,19 @@ void DirectoryExamination::try_out(int folder) {
     return add(Level::fail, "writes",
                "no folder can be made there: " + error_in_sentence(scratch.error()),
                choose_another);
-  for (const Trial& trial : trials) {
-    const std::string fault = trial.fault(scratch);
+  for (const Probe& probe : probes) {
+    const std::string fault = probe.fault(scratch);
     if (fault.empty()) {
-      add(Level::ok, trial.subject, trial.words);
+      add(Level::ok, probe.subject, probe.words);
       continue;
     }
-    const Instead instead = trial.instead != nullptr ? trial.instead(scratch) : Instead{};
+    const Instead instead = probe.instead != nullptr ? probe.instead(scratch) : Instead{};
     if (instead.does_it) {
-      add(Level::advice, trial.subject, instead.words, "have all callers use the same /tmp");
+      add(Level::advice, probe.subject, instead.words, "have all callers use the same /tmp");
     } else {
       const std::string& why = instead.words;
-      add(Level::fail, trial.subject,
-          why.empty() ? fault : fmt::format("{}; in its place: {}", fault, why), trial.remedy);
+      add(Level::fail, probe.subject,
+          why.empty() ? fault : fmt::format("{}; in its place: {}", fault, why), probe.remedy);
     }
   }
 }

@@ -110,7 +110,7 @@ void ServerExamination::run() {
       findings_ = examine_sentinels(address_, settings_.timeout);
       address_ = find_master(address_, settings_.timeout, {}, log_);
     }
-    session_.about_server([&] { examine(); });
+    session_.with_context([&] { examine(); });
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;
     findings_.push_back(fault(error.what(), trying_));
@@ -279,9 +279,9 @@ void ServerExamination::judge_access() {
 void ServerExamination::take_a_lock() {
   trying_ = "writes";
   const RedisNames names = session_.names(scratch_);
-  const std::string token = new_token({this_process(), wall_now(), Keeper::holder});
+  const std::string token = new_token({this_process(), wall_now(), Producer::command});
   const RedisReply taken = session_.run_script(redis_scripts::acquire, names, {token, "1000"});
-  let_redis_lock_go(session_, scratch_, token);
+  release_redis_lock(session_, scratch_, token);
   (void)taken.array<6>();
   add(Level::ok, "writes", "a lock was taken and released");
 }
@@ -338,7 +338,7 @@ void ServerExamination::note_long_locks(RedisList names) {
     if (lock.is_error()) continue;
     const std::string holder = holder_in(lock);
     if (!holder.empty() && run_of_token(key, holder).foreign && outlasts_waiting(left))
-      long_locks_.push_back(long_lock_in_words(key, left));
+      long_locks_.push_back(describe_long_lock(key, left));
   }
 }
 

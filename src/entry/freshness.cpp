@@ -7,17 +7,18 @@ namespace memolock {
 namespace {
 
 /// For how long from its end on the entry is fresh to this reader.
-Nanoseconds fresh_for(const Record& record, const Wish& wish) {
+Nanoseconds fresh_for(const Record& record, const FreshnessPolicy& policy) {
   // A command that says how long its result lives knows better than the caller's default.
-  if (!wish.ttl || record.ttl_by_command) return record.ttl;
-  return std::min(record.ttl, *wish.ttl);
+  if (!policy.ttl || record.ttl_by_command) return record.ttl;
+  return std::min(record.ttl, *policy.ttl);
 }
 
 /// Whether the entry can be served for `window` after it was fresh.
-bool is_within(Nanoseconds window, const Record& record, const Wish& wish, Nanoseconds now) {
-  if (window == Nanoseconds(0) || !answers_waiter(record, wish)) return false;
+bool is_within(Nanoseconds window, const Record& record, const FreshnessPolicy& policy,
+               Nanoseconds now) {
+  if (window == Nanoseconds(0) || !answers_waiter(record, policy)) return false;
   const auto age = age_of(record, now);
-  return age && *age < after(fresh_for(record, wish), window);
+  return age && *age < after(fresh_for(record, policy), window);
 }
 
 /// Whether the failure ended after the entry, and less than `limit` ago.
@@ -41,38 +42,41 @@ Nanoseconds time_left(const Record& record, Nanoseconds now) {
   return record.ttl == forever ? forever : record.ttl - *age;
 }
 
-bool is_fresh(const Record& record, const Wish& wish, Nanoseconds now) {
-  if (!answers_waiter(record, wish)) return false;
+bool is_fresh(const Record& record, const FreshnessPolicy& policy, Nanoseconds now) {
+  if (!answers_waiter(record, policy)) return false;
   if (record.foreign) return true;
   const auto age = age_of(record, now);
-  return age && *age < fresh_for(record, wish);
+  return age && *age < fresh_for(record, policy);
 }
 
-bool is_due_early(const Record& record, const Wish& wish, Nanoseconds now, double chance) {
+bool is_due_early(const Record& record, const FreshnessPolicy& policy, Nanoseconds now,
+                  double chance) {
   const auto age = age_of(record, now);
-  const Nanoseconds ttl = fresh_for(record, wish);
-  if (!wish.early || !age || ttl == forever) return false;
+  const Nanoseconds ttl = fresh_for(record, policy);
+  if (!policy.early || !age || ttl == forever) return false;
   const double left = std::chrono::duration<double>(ttl - *age).count();
   const double run = std::chrono::duration<double>(record.run_time).count();
-  return run * *wish.early * -std::log(chance) >= left;
+  return run * *policy.early * -std::log(chance) >= left;
 }
 
-bool is_stale(const Record& record, const Wish& wish, Nanoseconds now) {
-  return is_within(record.stale_by_command ? record.stale : wish.stale, record, wish, now);
+bool is_stale(const Record& record, const FreshnessPolicy& policy, Nanoseconds now) {
+  return is_within(record.stale_by_command ? record.stale : policy.stale, record, policy, now);
 }
 
-bool serves_on_error(const Record& record, const Wish& wish, Nanoseconds now) {
-  return is_within(wish.stale_if_error, record, wish, now);
+bool serves_on_error(const Record& record, const FreshnessPolicy& policy, Nanoseconds now) {
+  return is_within(policy.stale_if_error, record, policy, now);
 }
 
-bool failure_answers(const Record& failure, const Record* entry, const Wish& wish,
+bool failure_answers(const Record& failure, const Record* entry, const FreshnessPolicy& policy,
                      Nanoseconds now) {
-  if (!answers_waiter(failure, wish)) return false;
-  return is_recent(failure, entry, std::min(failure.ttl, wish.failure_ttl.value_or(forever)), now);
+  if (!answers_waiter(failure, policy)) return false;
+  return is_recent(failure, entry, std::min(failure.ttl, policy.failure_ttl.value_or(forever)),
+                   now);
 }
 
-bool is_too_soon(const Record& failure, const Record& entry, const Wish& wish, Nanoseconds now) {
-  return answers_waiter(failure, wish) && is_recent(failure, &entry, failure.retained, now);
+bool is_too_soon(const Record& failure, const Record& entry, const FreshnessPolicy& policy,
+                 Nanoseconds now) {
+  return answers_waiter(failure, policy) && is_recent(failure, &entry, failure.retained, now);
 }
 
 bool is_recent_run(const Record& mark, Nanoseconds ttl, Nanoseconds now) {
@@ -84,12 +88,12 @@ Nanoseconds begin_of(const Record& record) {
   return std::min(record.begun, record.ended - record.run_time);
 }
 
-bool answers_waiter(const Record& record, const Wish& wish) {
-  if (!wish.begun_since) return true;
-  return begin_of(record) >= *wish.begun_since;
+bool answers_waiter(const Record& record, const FreshnessPolicy& policy) {
+  if (!policy.begun_since) return true;
+  return begin_of(record) >= *policy.begun_since;
 }
 
-Nanoseconds jittered(Nanoseconds ttl, double percent, double chance) {
+Nanoseconds with_jitter(Nanoseconds ttl, double percent, double chance) {
   if (ttl == forever || percent <= 0) return ttl;
   const auto most = static_cast<double>(ttl.count()) * percent / 100;
   // Not to nothing: a ttl of 0 means that the run is not kept.

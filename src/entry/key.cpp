@@ -21,12 +21,12 @@ constexpr size_t longest_stem = 200;
 constexpr size_t hash_bytes = 16;
 constexpr size_t digest_bytes = 32;
 
-struct Ending {
+struct RunResult {
   FileKind kind;
   std::string_view text;
 };
 // A dot in an id stays as it is, so a name's kind is told by its last ending alone.
-constexpr auto endings = std::to_array<Ending>({
+constexpr auto endings = std::to_array<RunResult>({
     {FileKind::entry, ".entry"},
     {FileKind::failed, ".failed"},
     {FileKind::mark, ".mark"},
@@ -43,7 +43,7 @@ constexpr size_t token_length = 32;
 
 std::string_view ending_of(FileKind kind) {
   const auto* found = std::find_if(endings.begin(), endings.end(),
-                                   [&](const Ending& e) { return e.kind == kind; });
+                                   [&](const RunResult& e) { return e.kind == kind; });
   return found->text;
 }
 
@@ -130,7 +130,7 @@ std::string braced(const std::string& id) {
 std::string unbraced(const std::string& id) {
   if (!id.starts_with('{') || !id.ends_with('}') || id.size() < 3) return id;
   std::string inner = id.substr(1, id.size() - 2);
-  return braced(inner) == id && !fault_of_braced_id(inner) ? inner : id;
+  return braced(inner) == id && !check_id_in_cluster(inner) ? inner : id;
 }
 
 constexpr std::string_view lock_ending = "/lock";
@@ -146,7 +146,7 @@ constexpr std::string_view mark_ending("\0mark", 5);
 
 std::string Key::shown() const { return escape_controls(id.empty() ? tag : tag + ':' + id); }
 
-std::optional<std::string> fault_of_tag(std::string_view tag) {
+std::optional<std::string> check_tag(std::string_view tag) {
   if (tag.empty()) return "is empty";
   if (tag.size() > longest_tag) return "is longer than 1024 bytes";
   for (const char c : tag) {
@@ -161,7 +161,7 @@ std::optional<std::string> fault_of_tag(std::string_view tag) {
   return std::nullopt;
 }
 
-std::optional<std::string> fault_of_id(std::string_view id) {
+std::optional<std::string> check_id(std::string_view id) {
   if (id.empty()) return "is empty";
   if (id.size() > longest_id) return "is longer than 1024 bytes";
   return std::nullopt;
@@ -225,16 +225,17 @@ std::string escape_controls(std::string_view text) {
   return escaped;
 }
 
-EntryFiles::EntryFiles(const Key& key) : folder(file_stem(key.tag)), stem_(file_stem(key.id)) {
+EntryFileNames::EntryFileNames(const Key& key)
+    : folder(file_stem(key.tag)), stem_(file_stem(key.id)) {
   name_all();
 }
 
-EntryFiles::EntryFiles(std::string in, std::string_view name)
+EntryFileNames::EntryFileNames(std::string in, std::string_view name)
     : folder(std::move(in)), stem_(stem_of(name)) {
   name_all();
 }
 
-void EntryFiles::name_all() {
+void EntryFileNames::name_all() {
   const auto named = [&](FileKind kind) { return stem_ + std::string(ending_of(kind)); };
   entry = named(FileKind::entry);
   failed = named(FileKind::failed);
@@ -245,7 +246,7 @@ void EntryFiles::name_all() {
   promise = named(FileKind::promise);
 }
 
-std::string EntryFiles::answer(std::string_view token) const {
+std::string EntryFileNames::answer(std::string_view token) const {
   return fmt::format("{}.{}{}", stem_, token, ending_of(FileKind::answer));
 }
 
@@ -256,7 +257,7 @@ std::string counters_file(std::string_view tag) {
 std::string slots_file(std::string_view nodes) { return digest_of({nodes}) + ".slots"; }
 
 FileKind kind_of_file(std::string_view name) {
-  for (const Ending& ending : endings)
+  for (const RunResult& ending : endings)
     if (name.size() > ending.text.size() && name.ends_with(ending.text)) return ending.kind;
   return FileKind::foreign;
 }
@@ -269,7 +270,7 @@ std::string_view hashed_part(std::string_view name) {
   return name.substr(open + 1, close - open - 1);
 }
 
-std::optional<std::string> fault_of_braced_id(std::string_view id) {
+std::optional<std::string> check_id_in_cluster(std::string_view id) {
   if (id.starts_with('}')) return "may not begin with '}' on a cluster";
   return std::nullopt;
 }
@@ -319,7 +320,7 @@ std::optional<Key> key_of_redis_name(std::string_view name, Brace brace) {
   }
   Key key{std::string(tag), std::string(name.substr(colon + 1))};
   if (brace == Brace::yes) key.id = unbraced(key.id);
-  if (fault_of_tag(key.tag) || fault_of_id(key.id)) return std::nullopt;
+  if (check_tag(key.tag) || check_id(key.id)) return std::nullopt;
   return key;
 }
 

@@ -37,8 +37,8 @@ inline constexpr std::string_view clusters_folder = ".clusters";
 
 /// What is wrong with a tag or an id, in words that follow "--tag: " or "--id: "; nothing when it
 /// will do.
-[[nodiscard]] std::optional<std::string> fault_of_tag(std::string_view tag);
-[[nodiscard]] std::optional<std::string> fault_of_id(std::string_view id);
+[[nodiscard]] std::optional<std::string> check_tag(std::string_view tag);
+[[nodiscard]] std::optional<std::string> check_id(std::string_view id);
 
 /// One of the things that an id is made of.
 struct KeyPart {
@@ -67,10 +67,10 @@ struct KeyPart {
 
 /// The files of one entry below a local store's directory. Tag and id stand in them readably,
 /// percent-escaped; one that is too long for a file name is cut and carries a hash instead.
-struct EntryFiles {
-  explicit EntryFiles(const Key& key);
+struct EntryFileNames {
+  explicit EntryFileNames(const Key& key);
   /// Of the entry to which `name`, found in `folder`, belongs; it is neither foreign nor a spool.
-  EntryFiles(std::string folder, std::string_view name);
+  EntryFileNames(std::string folder, std::string_view name);
 
   std::string folder;   ///< of the tag
   std::string entry;    ///< what the last kept run left
@@ -100,7 +100,7 @@ enum class FileKind { entry, failed, mark, lock, run, wake, promise, answer, spo
 enum class Brace { no, yes };
 
 /// What is wrong with an id on a cluster, in words that follow "--id: ".
-[[nodiscard]] std::optional<std::string> fault_of_braced_id(std::string_view id);
+[[nodiscard]] std::optional<std::string> check_id_in_cluster(std::string_view id);
 
 /// The keys and channels of one entry in Redis: the scheme of redis-memolock, and more of ours.
 struct RedisNames {

@@ -118,7 +118,7 @@ uint64_t head_hash(std::string_view head) {
 uint16_t flags_of(const Record& record) {
   unsigned flags = 0;
   if (record.ttl_by_command) flags |= flag_ttl_by_command;
-  if (record.keeper == Keeper::others) flags |= flag_kept_by_others;
+  if (record.producer == Producer::external) flags |= flag_kept_by_others;
   if (record.stale_by_command) flags |= flag_stale_by_command;
   return static_cast<uint16_t>(flags);
 }
@@ -129,15 +129,15 @@ Nanoseconds take_time(std::string_view from, size_t at) {
 
 }  // namespace
 
-std::string_view kept_in_words(Fate fate) {
-  if (fate == Fate::failed) return "the stored failure";
-  if (fate == Fate::marked) return "the mark of once";
-  return fate == Fate::kept ? "the stored entry" : "the result of the run";
+std::string_view describe_disposition(Disposition disposition) {
+  if (disposition == Disposition::failed) return "the stored failure";
+  if (disposition == Disposition::marked) return "the mark of once";
+  return disposition == Disposition::kept ? "the stored entry" : "the result of the run";
 }
 
 struct Checksum::State : XXH3_state_t {};
 
-std::string too_large_in_words(uint64_t most) {
+std::string describe_too_large(uint64_t most) {
   return fmt::format("the entry is larger than --max-entry ({}); treated as a miss",
                      format_size(most));
 }
@@ -181,11 +181,11 @@ std::string encode(const Record& record) {
 
   head.replace(0, magic.size(), magic);
   put(head, at_version, version);
-  put(head, at_fate, static_cast<uint8_t>(record.fate));
-  put(head, at_end, static_cast<uint8_t>(record.end));
+  put(head, at_fate, static_cast<uint8_t>(record.disposition));
+  put(head, at_end, static_cast<uint8_t>(record.exit_kind));
   put(head, at_status, static_cast<uint16_t>(record.status));
   put(head, at_flags, flags_of(record));
-  put(head, at_troubles, record.troubles);
+  put(head, at_troubles, record.transient_failures);
   put(head, at_names_size, static_cast<uint32_t>(head.size() - fixed_part_size));
   put(head, at_begun, record.begun.count());
   put(head, at_ended, record.ended.count());
@@ -222,18 +222,19 @@ std::optional<Record> decode(std::string_view bytes) {
   if (take<uint64_t>(head, at_head_hash) != head_hash(head)) return std::nullopt;
 
   Record record;
-  const auto fate = take<uint8_t>(head, at_fate);
+  const auto disposition = take<uint8_t>(head, at_fate);
   const auto end = take<uint8_t>(head, at_end);
-  if (fate > static_cast<uint8_t>(Fate::marked) || end > static_cast<uint8_t>(End::timed_out))
+  if (disposition > static_cast<uint8_t>(Disposition::marked) ||
+      end > static_cast<uint8_t>(ExitKind::timed_out))
     return std::nullopt;
-  record.fate = static_cast<Fate>(fate);
-  record.end = static_cast<End>(end);
+  record.disposition = static_cast<Disposition>(disposition);
+  record.exit_kind = static_cast<ExitKind>(end);
   record.status = take<uint16_t>(head, at_status);
   const auto flags = take<uint16_t>(head, at_flags);
   record.ttl_by_command = (flags & flag_ttl_by_command) != 0;
   record.stale_by_command = (flags & flag_stale_by_command) != 0;
-  if ((flags & flag_kept_by_others) != 0) record.keeper = Keeper::others;
-  record.troubles = take<uint32_t>(head, at_troubles);
+  if ((flags & flag_kept_by_others) != 0) record.producer = Producer::external;
+  record.transient_failures = take<uint32_t>(head, at_troubles);
   record.begun = take_time(head, at_begun);
   record.ended = take_time(head, at_ended);
   record.run_time = take_time(head, at_run_time);

@@ -20,7 +20,7 @@
 namespace memolock {
 
 /// How a command ended.
-enum class End : uint8_t {
+enum class ExitKind : uint8_t {
   exited,       ///< by itself, with a status
   signaled,     ///< by a signal
   not_started,  ///< it could not be executed (status 126 or 127)
@@ -28,7 +28,7 @@ enum class End : uint8_t {
 };
 
 /// What became of a run.
-enum class Fate : uint8_t {
+enum class Disposition : uint8_t {
   running,   ///< not finished; where nobody holds its lock, its holder died
   kept,      ///< stored, for everybody
   shared,    ///< finished but not stored: for those who waited for it and nobody else
@@ -39,18 +39,18 @@ enum class Fate : uint8_t {
 };
 
 /// What a store has of that fate, for people.
-[[nodiscard]] std::string_view kept_in_words(Fate fate);
+[[nodiscard]] std::string_view describe_disposition(Disposition disposition);
 
 struct Record {
-  Fate fate = Fate::running;
+  Disposition disposition = Disposition::running;
   bool foreign = false;  ///< stored by another program: nothing is known but stdout and time left
-  End end = End::exited;
+  ExitKind exit_kind = ExitKind::exited;
   int status = 0;               ///< what memolock exits with: the command's, or 128+N
   bool ttl_by_command = false;  ///< the command chose its ttl itself (MEMOLOCK_CONTROL)
   bool stale_by_command = false;
-  Keeper keeper = Keeper::holder;
+  Producer producer = Producer::command;
   /// How many runs in a row, this one included, ended in a way that may be one machine's trouble.
-  uint32_t troubles = 0;
+  uint32_t transient_failures = 0;
   Nanoseconds begun{0};  ///< the store's clock
   Nanoseconds ended{0};  ///< the same; an entry's age counts from here
   Nanoseconds run_time{0};
@@ -69,13 +69,15 @@ struct Record {
   Holder holder;
   std::vector<std::string> command;
 
-  [[nodiscard]] bool succeeded() const { return end == End::exited && status == 0; }
+  [[nodiscard]] bool succeeded() const { return exit_kind == ExitKind::exited && status == 0; }
   /// Whether another machine, or another moment, might well fare better.
-  [[nodiscard]] bool is_trouble() const { return end == End::signaled || end == End::not_started; }
+  [[nodiscard]] bool is_transient_failure() const {
+    return exit_kind == ExitKind::signaled || exit_kind == ExitKind::not_started;
+  }
 };
 
 /// What is said of an entry that has more than the `most` bytes that may be read for one.
-[[nodiscard]] std::string too_large_in_words(uint64_t most);
+[[nodiscard]] std::string describe_too_large(uint64_t most);
 
 /// The hash that tells a damaged payload: XXH3, 64 bits, as the bytes come.
 class Checksum {

@@ -13,7 +13,7 @@ namespace memolock {
 
 enum class OnTimeout { fail, run, stale };
 enum class OnFailure { share, retry };
-enum class OnLostLease { run_on, kill };
+enum class OnLostLease { keep_running, kill };
 
 struct Request {
   Key key;
@@ -25,14 +25,14 @@ struct Request {
   int skip_status = 0;               ///< of `once`: what it exits with when it does not run
   OnTimeout on_timeout = OnTimeout::fail;
   OnFailure on_failure = OnFailure::share;
-  OnLostLease on_lost_lease = OnLostLease::run_on;
+  OnLostLease on_lost_lease = OnLostLease::keep_running;
   bool refresh = false;
   Nanoseconds stale{0};
   Nanoseconds stale_if_error{0};
   std::optional<double> early;                ///< beta
   double jitter = 0;                          ///< percent
   std::optional<Nanoseconds> cache_failures;  ///< how long a failure is kept; none: not at all
-  Keeper keeper = Keeper::holder;
+  Producer producer = Producer::command;
   Nanoseconds lease{0};   ///< how long a promise lives that others are to keep
   bool keep = true;       ///< false: share a run in progress, but store nothing
   bool uncached = false;  ///< the command is run with no store at all
@@ -47,7 +47,7 @@ struct Request {
 
 /// How a call ended. The names are those of --report; `background` is none of a caller's: it says
 /// that this process is the one that has refreshed an entry for callers who are gone.
-enum class How {
+enum class OutcomeKind {
   hit,
   miss,
   ran,      ///< of `once` and `lock`: the command, nothing of which is kept
@@ -63,7 +63,7 @@ enum class How {
 };
 
 struct Outcome {
-  How how = How::absent;
+  OutcomeKind kind = OutcomeKind::absent;
   int status = 0;  ///< what memolock exits with
   int signal =
       0;  ///< the signal that memolock was told to end by, and the command with it; 0 for none
@@ -71,21 +71,23 @@ struct Outcome {
   /// Of the entry that was replayed; how long ago the run began for which this one was skipped.
   std::optional<Nanoseconds> age;
   std::optional<Nanoseconds> run_time;  ///< of the run whose output the caller got, or that run
-  uint64_t bytes = 0;        ///< of output that was replayed, and not made by this call's own run
-  bool stored = false;       ///< this call's run left something in the store
-  bool ran_in_vain = false;  ///< what was replayed stands in for this call's own run, which failed
-  std::string store_error;   ///< what the store refused after the command had started
+  uint64_t bytes = 0;   ///< of output that was replayed, and not made by this call's own run
+  bool stored = false;  ///< this call's run left something in the store
+  bool fell_back_to_stale =
+      false;                ///< what was replayed stands in for this call's own run, which failed
+  std::string store_error;  ///< what the store refused after the command had started
 };
 
 /// Whether this call got the output of a run that it did not have to do itself.
-[[nodiscard]] inline bool saved_a_run(const Outcome& outcome) {
-  const How how = outcome.how;
-  return (how == How::hit || how == How::waited || how == How::stale) && !outcome.ran_in_vain;
+[[nodiscard]] inline bool avoided_a_run(const Outcome& outcome) {
+  const OutcomeKind kind = outcome.kind;
+  return (kind == OutcomeKind::hit || kind == OutcomeKind::waited || kind == OutcomeKind::stale) &&
+         !outcome.fell_back_to_stale;
 }
 
-[[nodiscard]] inline Outcome ended(How how, int status, int signal = 0) noexcept {
+[[nodiscard]] inline Outcome ended(OutcomeKind kind, int status, int signal = 0) noexcept {
   Outcome outcome;
-  outcome.how = how;
+  outcome.kind = kind;
   outcome.status = status;
   outcome.signal = signal;
   return outcome;

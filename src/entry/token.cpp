@@ -58,7 +58,7 @@ std::string new_token(const TokenParts& parts) {
   };
   const std::string lease = parts.lease ? fmt::format("-{}", count(*parts.lease)) : "";
   return fmt::format("{}-{}-{}{}{}@{}", random_name(), count(parts.begun), parts.holder.pid, lease,
-                     parts.keeper == Keeper::others ? external : "",
+                     parts.producer == Producer::external ? external : "",
                      percent_escape(parts.holder.host));
 }
 
@@ -74,7 +74,7 @@ std::optional<TokenParts> parse_token(std::string_view token) {
   if (host == std::string_view::npos) return std::nullopt;
   std::string_view rest = token.substr(pid + 1, host - pid - 1);
   if (rest.ends_with(external)) {
-    parts.keeper = Keeper::others;
+    parts.producer = Producer::external;
     rest.remove_suffix(external.size());
   }
   parts.lease = take_lease(rest);

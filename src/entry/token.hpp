@@ -21,17 +21,17 @@ struct Holder {
 /// This one.
 [[nodiscard]] Holder this_process();
 
-/// Who makes a run's outcome.
-enum class Keeper : uint8_t {
-  holder,  ///< the command's output is it
-  others,  ///< some process does, by its token (--external)
+/// Who produces a run's outcome.
+enum class Producer : uint8_t {
+  command,   ///< it is the command's output
+  external,  ///< any process that has the run's token (--external)
 };
 
 /// What a token tells where the store keeps nothing else of a run in progress.
 struct TokenParts {
   Holder holder;
   Nanoseconds begun{0};  ///< since the epoch
-  Keeper keeper = Keeper::holder;
+  Producer producer = Producer::command;
   std::optional<Nanoseconds> lease = std::nullopt;  ///< of the lock
 };
 

@@ -97,9 +97,9 @@ void add_contents(Parts& parts, const std::vector<std::string>& files, const Des
   }
 }
 
-bool counts_directory(const std::string& id, KeyInputs::Directory wish) {
-  if (wish == KeyInputs::Directory::by_default) return id.empty();
-  return wish == KeyInputs::Directory::counts;
+bool counts_directory(const std::string& id, KeyInputs::Directory policy) {
+  if (policy == KeyInputs::Directory::by_default) return id.empty();
+  return policy == KeyInputs::Directory::counts;
 }
 
 }  // namespace

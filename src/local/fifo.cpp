@@ -72,7 +72,7 @@ Descriptor try_make(int folder, const char* name) {
 /// The path of the FIFO of which the file `name` tells; empty: it is no such file. Throws
 /// Error(store) where the directory is not this user's.
 std::string path_elsewhere(int folder, const std::string& name) {
-  const OwnFile place = open_own(folder, name, O_RDONLY);
+  const OwnedFile place = open_owned(folder, name, O_RDONLY);
   const std::string_view ending = ending_of(name);
   if (!place || place.size != token_size + ending.size()) return "";
   std::string text(place.size, '\0');
@@ -166,7 +166,7 @@ void remove_fifo(int folder, const std::string& name) noexcept {
   if (!path.empty()) unlink(path.c_str());
 }
 
-void sweep_fifos() noexcept {
+void remove_stale_fifos() noexcept {
   (void)failure_of([] {
     const Descriptor folder = open_own_directory(fifo_directory());
     if (!folder) return;

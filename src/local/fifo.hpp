@@ -17,14 +17,14 @@ namespace memolock {
 /// before it has a reader. `shown` is the folder for people. Throws Error(store).
 [[nodiscard]] Descriptor make_fifo(int folder, const std::string& name, const std::string& shown);
 
-/// As open_own() (store/entry_file.hpp), of a FIFO, which is opened and used without blocking. For
-/// writing it opens only while somebody reads it.
+/// As open_owned() (store/entry_file.hpp), of a FIFO, which is opened and used without blocking.
+/// For writing it opens only while somebody reads it.
 [[nodiscard]] Descriptor open_fifo(int folder, const std::string& name, int flags) noexcept;
 
-/// As is_named() of a FIFO.
+/// As is_same_file() of a FIFO.
 [[nodiscard]] bool is_fifo_named(int folder, const std::string& name, int fifo) noexcept;
 
-/// As remove_named() of a FIFO.
+/// As remove_if_same() of a FIFO.
 void remove_named_fifo(int folder, const std::string& name, int fifo) noexcept;
 
 /// Unlinks the FIFO `name`, which a dead holder has left.
@@ -34,6 +34,6 @@ void remove_fifo(int folder, const std::string& name) noexcept;
 [[nodiscard]] std::string fifo_directory();
 
 /// Removes FIFOs in /tmp whose holder has died.
-void sweep_fifos() noexcept;
+void remove_stale_fifos() noexcept;
 
 }  // namespace memolock

@@ -21,23 +21,23 @@
 namespace memolock {
 
 /// The right to sweep a store: one process at a time has it.
-class SweepTurn {
+class GcTurn {
  public:
   /// Waits for it. `root`: the store's directory. Throws Error(store).
-  [[nodiscard]] static SweepTurn wait_for(int root);
+  [[nodiscard]] static GcTurn wait_for(int root);
   /// Takes it if the last sweep of the store in `directory` is longer ago than an hour and nobody
   /// else takes it; with the first call the hour begins. One system call, where it is not due.
   /// Throws Error(store) where the directory is unfit.
-  [[nodiscard]] static std::optional<SweepTurn> take_if_due(const std::string& directory);
+  [[nodiscard]] static std::optional<GcTurn> take_if_due(const std::string& directory);
 
  private:
-  explicit SweepTurn(Descriptor stamp) : stamp_(std::move(stamp)) {}
+  explicit GcTurn(Descriptor stamp) : stamp_(std::move(stamp)) {}
   void note_time() const;
 
   Descriptor stamp_;  // locked
 };
 
-struct Swept {
+struct GcResult {
   size_t entries = 0;    ///< entries and failures that went
   size_t leftovers = 0;  ///< files of dead processes
   uint64_t bytes = 0;    ///< what both had on the disk
@@ -45,7 +45,7 @@ struct Swept {
   uint64_t kept_bytes = 0;
 
   /// Adds what another sweep did away with; what stays there is its own affair.
-  Swept& operator+=(const Swept& other) {
+  GcResult& operator+=(const GcResult& other) {
     entries += other.entries;
     leftovers += other.leftovers;
     bytes += other.bytes;
@@ -55,10 +55,10 @@ struct Swept {
 
 /// Sweeps the store in the open directory `root`, down to `max_size` bytes of entries and failures
 /// on the disk. What fails stays for the next time.
-[[nodiscard]] Swept sweep(int root, uint64_t max_size, Sweep how);
+[[nodiscard]] GcResult collect_garbage(int root, uint64_t max_size, GcMode mode);
 
 /// Sweeps each of the stores in the open directory `folder`, which has nothing else: of those in
 /// which nothing lasts. One that has long been empty goes.
-[[nodiscard]] Swept sweep_stores(int folder, Sweep how);
+[[nodiscard]] GcResult collect_garbage_in_all(int folder, GcMode mode);
 
 }  // namespace memolock

@@ -29,7 +29,7 @@ Descriptor duplicate(int file) { return Descriptor(fcntl(file, F_DUPFD_CLOEXEC, 
 class LocalLock final : public Lock {
  public:
   /// Takes over the locked `lock` file.
-  LocalLock(std::string path, EntryFiles files, Descriptor folder, Descriptor lock)
+  LocalLock(std::string path, EntryFileNames files, Descriptor folder, Descriptor lock)
       : path_(std::move(path)),
         files_(std::move(files)),
         folder_(std::move(folder)),
@@ -40,7 +40,8 @@ class LocalLock final : public Lock {
 
   ~LocalLock() override { abandon(); }
 
-  [[nodiscard]] Woken await_promise(Nanoseconds life, int interrupt, Onlooker& onlooker) override {
+  [[nodiscard]] WaitResult await_promise(Nanoseconds life, int interrupt,
+                                         WaitObserver& observer) override {
     Nanoseconds deadline = after(boot_now(), life);
     const auto read_mail = [&] {
       if (const auto renewed = mailbox_.read(life))
@@ -48,19 +49,19 @@ class LocalLock final : public Lock {
     };
     read_mail();
     for (;;) {
-      if (auto answer = take_answer()) return {Wake::answered, std::move(answer)};
+      if (auto answer = take_answer()) return {WakeReason::answered, std::move(answer)};
       const Ready ready = await_readable(mailbox_.get(), interrupt,
-                                         std::min(deadline, onlooker.due()));
-      if (ready == Ready::interrupted) return {Wake::interrupted, nullptr};
+                                         std::min(deadline, observer.next_notice()));
+      if (ready == Ready::interrupted) return {WakeReason::interrupted, nullptr};
       if (ready == Ready::readable) read_mail();
       if (boot_now() < deadline) {
-        if (ready == Ready::timed_out) onlooker.tell();
+        if (ready == Ready::timed_out) observer.still_waiting();
         continue;
       }
       // Others may just have made the name; or what has it is damaged, and no answer.
       auto answer = claim_answer() ? nullptr : take_answer();
-      const Wake wake = answer ? Wake::answered : Wake::timed_out;
-      return {wake, std::move(answer)};
+      const WakeReason reason = answer ? WakeReason::answered : WakeReason::timed_out;
+      return {reason, std::move(answer)};
     }
   }
 
@@ -80,8 +81,8 @@ class LocalLock final : public Lock {
 
   /// Removes what a holder has left who died.
   void clear_leftovers() const {
-    if (const OwnFile dead = open_own(folder_.get(), files_.run, O_RDONLY)) {
-      const auto entry = LocalEntry::open(dead.duplicate());
+    if (const OwnedFile dead = open_owned(folder_.get(), files_.run, O_RDONLY)) {
+      const auto entry = EntryFile::open(dead.duplicate());
       if (entry) remove(files_.answer(entry->record().token));
       remove(files_.run);
       remove_fifo(folder_.get(), files_.wake);
@@ -94,7 +95,7 @@ class LocalLock final : public Lock {
   }
 
   [[nodiscard]] const std::string& token() const override { return token_; }
-  [[nodiscard]] bool has_news() const override { return true; }
+  [[nodiscard]] bool may_have_changed() const override { return true; }
   [[nodiscard]] int lost_descriptor() const override { return -1; }
 
   void begin(const Record& record) override {
@@ -104,7 +105,7 @@ class LocalLock final : public Lock {
     if (const int error = write_all_at(spool_->file(Stream::out), head, 0))
       throw system_error(failure(files_.run), error);
     run_ = record;
-    if (record.keeper == Keeper::others) {
+    if (record.producer == Producer::external) {
       const auto before = open_entry(files_.entry);
       if (before) entry_before_ = before->record().token;
       mailbox_ = Mailbox(make_fifo(folder_.get(), files_.promise, path_));
@@ -115,29 +116,29 @@ class LocalLock final : public Lock {
 
   [[nodiscard]] std::shared_ptr<Spool> spool() override { return spool_; }
 
-  Published publish(const Record& record) override {
+  PublishResult publish(const Record& record) override {
     // Whatever goes wrong on the way, the lock is released and the waiters wake.
     struct Finally {
       LocalLock& lock;
       ~Finally() { lock.abandon(); }
     } const finally{*this};
-    if (record.fate == Fate::unstored) {
-      finish(record, Fate::unstored);
-      return Published::done;
+    if (record.disposition == Disposition::unstored) {
+      finish(record, Disposition::unstored);
+      return PublishResult::done;
     }
     try {
       spool_->join();
     } catch (const Error&) {
-      finish(record, Fate::unstored);
+      finish(record, Disposition::unstored);
       throw;
     }
-    if (record.fate != Fate::shared) return keep(record);
-    finish(record, Fate::shared);
-    return Published::done;
+    if (record.disposition != Disposition::shared) return keep(record);
+    finish(record, Disposition::shared);
+    return PublishResult::done;
   }
 
  private:
-  void renew_from_now_on() override {}  // the kernel does
+  void start_renewal() override {}  // the kernel does
 
   /// What others have made of this run, published; null: nothing yet.
   std::unique_ptr<Entry> take_answer() {
@@ -147,7 +148,7 @@ class LocalLock final : public Lock {
       answer = open_entry(files_.entry);
       if (answer && answer->record().token == entry_before_) return nullptr;
     }
-    if (!answer || !answer->intact()) return nullptr;
+    if (!answer || !answer->is_intact()) return nullptr;
     if (!answer->pour_into(*spool_)) throw store_error(spool_->fault());
     // The names in the run file's front stay: its payload begins behind them.
     Record outcome = answer->record();
@@ -160,9 +161,9 @@ class LocalLock final : public Lock {
     return answer;
   }
 
-  [[nodiscard]] std::unique_ptr<LocalEntry> open_entry(const std::string& name) const {
-    OwnFile file = open_own(folder_.get(), name, O_RDONLY);
-    return file ? LocalEntry::open(std::move(file)) : nullptr;
+  [[nodiscard]] std::unique_ptr<EntryFile> open_entry(const std::string& name) const {
+    OwnedFile file = open_owned(folder_.get(), name, O_RDONLY);
+    return file ? EntryFile::open(std::move(file)) : nullptr;
   }
 
   /// Makes the name that others would; false: they have.
@@ -171,39 +172,39 @@ class LocalLock final : public Lock {
     return file || errno != EEXIST;
   }
 
-  Published keep(const Record& record) {
+  PublishResult keep(const Record& record) {
     if (is_forgotten()) {
-      finish(record, Fate::shared);
-      return Published::forgotten;
+      finish(record, Disposition::shared);
+      return PublishResult::forgotten;
     }
-    if (!is_named(folder_.get(), files_.lock, lock_.get())) {
-      finish(record, Fate::shared);
+    if (!is_same_file(folder_.get(), files_.lock, lock_.get())) {
+      finish(record, Disposition::shared);
       throw store_error(path_ + '/' + files_.lock + " was removed during the run");
     }
     write_head(record);
-    const std::string& name = name_of(record.fate);
+    const std::string& name = name_of(record.disposition);
     if (renameat(folder_.get(), files_.run.c_str(), folder_.get(), name.c_str()) != 0)
       throw system_error(failure(name), errno);
     // `del` marks the run before it unlinks the entry, so either it saw the entry or this sees the
     // mark.
     if (is_forgotten()) {
       remove(name);
-      return Published::forgotten;
+      return PublishResult::forgotten;
     }
-    if (record.fate == Fate::kept) remove(files_.failed);
-    return Published::done;
+    if (record.disposition == Disposition::kept) remove(files_.failed);
+    return PublishResult::done;
   }
 
-  [[nodiscard]] const std::string& name_of(Fate fate) const {
-    if (fate == Fate::marked) return files_.mark;
-    return fate == Fate::failed ? files_.failed : files_.entry;
+  [[nodiscard]] const std::string& name_of(Disposition disposition) const {
+    if (disposition == Disposition::marked) return files_.mark;
+    return disposition == Disposition::failed ? files_.failed : files_.entry;
   }
 
   /// Ends the run without storing it. The name goes first: an outcome is found under a name only if
   /// it is kept.
-  void finish(Record record, Fate fate) {
-    if (record.fate == Fate::marked) return;  // an answer to nobody
-    record.fate = fate;
+  void finish(Record record, Disposition disposition) {
+    if (record.disposition == Disposition::marked) return;  // an answer to nobody
+    record.disposition = disposition;
     remove_run();
     write_head(record);
   }
@@ -226,7 +227,7 @@ class LocalLock final : public Lock {
   }
   /// The files may have been removed during the run, and the names be another's now.
   void remove_own(const std::string& name, int file) const {
-    remove_named(folder_.get(), name, file);
+    remove_if_same(folder_.get(), name, file);
   }
 
   [[nodiscard]] Descriptor make_file(const std::string& name) const {
@@ -240,7 +241,7 @@ class LocalLock final : public Lock {
   }
 
   std::string path_;
-  EntryFiles files_;
+  EntryFileNames files_;
   Descriptor folder_;
   Descriptor lock_;
   Descriptor wake_;
@@ -265,7 +266,8 @@ int lock_unbarred(int file) {
 
 /// As try_lock.
 std::optional<std::unique_ptr<LocalLock>> take_lock(const std::string& path,
-                                                    const EntryFiles& files, Descriptor folder) {
+                                                    const EntryFileNames& files,
+                                                    Descriptor folder) {
   const std::string where = path + '/' + files.lock;
   constexpr int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
   for (;;) {
@@ -281,19 +283,19 @@ std::optional<std::unique_ptr<LocalLock>> take_lock(const std::string& path,
     if (error != 0) throw system_error("cannot lock " + where, error);
     // Its last owner may have unlinked it between the two calls: then the lock is on a file that
     // nobody else will find.
-    if (is_named(folder.get(), files.lock, lock.get()))
+    if (is_same_file(folder.get(), files.lock, lock.get()))
       return std::make_unique<LocalLock>(path, files, std::move(folder), std::move(lock));
   }
 }
 
 }  // namespace
 
-std::optional<std::unique_ptr<Lock>> try_lock(const std::string& path, const EntryFiles& files,
+std::optional<std::unique_ptr<Lock>> try_lock(const std::string& path, const EntryFileNames& files,
                                               Descriptor folder) {
   return take_lock(path, files, std::move(folder));
 }
 
-void clear_dead(const std::string& path, const EntryFiles& files, int folder) {
+void remove_dead_run(const std::string& path, const EntryFileNames& files, int folder) {
   const auto exists = [&](const std::string& name) {
     return faccessat(folder, name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
   };

@@ -16,10 +16,10 @@ namespace memolock {
 /// is `path`. Null when somebody holds it; nothing when the folder has been removed. Throws
 /// Error(store).
 [[nodiscard]] std::optional<std::unique_ptr<Lock>> try_lock(const std::string& path,
-                                                            const EntryFiles& files,
+                                                            const EntryFileNames& files,
                                                             Descriptor folder);
 
 /// Removes what a dead holder has left of a run. Throws Error(store).
-void clear_dead(const std::string& path, const EntryFiles& files, int folder);
+void remove_dead_run(const std::string& path, const EntryFileNames& files, int folder);
 
 }  // namespace memolock

@@ -25,7 +25,7 @@ class LocalPromise final : public Promise {
  public:
   /// `live` and `mailbox` are empty where there is no run; the latter, too, where the run is its
   /// holder's own affair.
-  LocalPromise(std::string path, EntryFiles files, Descriptor folder, Record run, LiveRun live,
+  LocalPromise(std::string path, EntryFileNames files, Descriptor folder, Record run, LiveRun live,
                MailboxSender mailbox)
       : path_(std::move(path)),
         files_(std::move(files)),
@@ -107,14 +107,15 @@ class LocalPromise final : public Promise {
 
   /// Whether the run that is over has ended with this answer.
   [[nodiscard]] bool is_taken(const Record& record) const {
-    const auto run = LocalEntry::open(live_.file.duplicate());
-    return run && run->record().fate != Fate::running && run->record().ended == record.ended;
+    const auto run = EntryFile::open(live_.file.duplicate());
+    return run && run->record().disposition != Disposition::running &&
+           run->record().ended == record.ended;
   }
 
   void remove(const std::string& name) const { unlinkat(folder_.get(), name.c_str(), 0); }
 
   std::string path_;
-  EntryFiles files_;
+  EntryFileNames files_;
   Descriptor folder_;
   Record run_;
   LiveRun live_;
@@ -127,7 +128,7 @@ class LocalPromise final : public Promise {
 
 std::unique_ptr<Promise> local_promise(const std::string& directory, int root, const Key& key,
                                        const std::string& token) {
-  EntryFiles files(key);
+  EntryFileNames files(key);
   std::string path = directory + '/' + files.folder;
   Record run;
   run.key = key;
@@ -136,12 +137,12 @@ std::unique_ptr<Promise> local_promise(const std::string& directory, int root, c
     if (const int error = make_folder(root, files.folder); error != 0 && error != EEXIST)
       throw system_error("cannot make " + path, error);
     run.token = random_name();
-    run.keeper = Keeper::others;
+    run.producer = Producer::external;
     run.holder = this_process();
     run.begun = wall_now();
   } else {
     live = open_run(root, files, O_RDONLY);
-    const auto seen = live ? LocalEntry::open(live.file.duplicate()) : nullptr;
+    const auto seen = live ? EntryFile::open(live.file.duplicate()) : nullptr;
     if (!seen || seen->record().key != key || seen->record().token != token) return nullptr;
     run = seen->record();
   }

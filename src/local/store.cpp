@@ -41,42 +41,44 @@ void LocalStore::open_root(Missing missing) {
 }
 
 std::unique_ptr<Entry> LocalStore::look_up(const Key& key) {
-  const EntryFiles files(key);
-  return open_kept(key, files, files.entry, Fate::kept);
+  const EntryFileNames files(key);
+  return open_kept(key, files, files.entry, Disposition::kept);
 }
 
 std::unique_ptr<Entry> LocalStore::failure(const Key& key) {
-  const EntryFiles files(key);
-  return open_kept(key, files, files.failed, Fate::failed);
+  const EntryFileNames files(key);
+  return open_kept(key, files, files.failed, Disposition::failed);
 }
 
 std::optional<Record> LocalStore::mark(const Key& key) {
-  const EntryFiles files(key);
-  const auto entry = open_kept(key, files, files.mark, Fate::marked);
+  const EntryFileNames files(key);
+  const auto entry = open_kept(key, files, files.mark, Disposition::marked);
   return entry ? std::optional(entry->record()) : std::nullopt;
 }
 
 /// Null when it is not there, damaged or foreign.
-std::unique_ptr<Entry> LocalStore::open_kept(const Key& key, const EntryFiles& files,
-                                             const std::string& name, Fate fate) {
+std::unique_ptr<Entry> LocalStore::open_kept(const Key& key, const EntryFileNames& files,
+                                             const std::string& name, Disposition disposition) {
   if (!root_) return nullptr;
-  OwnFile file = open_own(root_.get(), joined(files.folder, name), O_RDONLY);
+  OwnedFile file = open_owned(root_.get(), joined(files.folder, name), O_RDONLY);
   if (!file) {
     if (errno == ENOENT) return nullptr;
     if (errno != ELOOP && errno != EPERM && errno != ENXIO && errno != EISDIR && errno != ENOTDIR)
       throw system_error("cannot open " + joined(directory_, joined(files.folder, name)), errno);
     once_.info("{}: {} is no file of this user's; it counts as absent", key.shown(),
-               kept_in_words(fate));
+               describe_disposition(disposition));
     return nullptr;
   }
-  auto entry = LocalEntry::open(std::move(file));
-  if (entry && entry->record().fate == fate && entry->record().key == key) return entry;
-  once_.info("{}: {} is damaged or foreign; it counts as absent", key.shown(), kept_in_words(fate));
+  auto entry = EntryFile::open(std::move(file));
+  if (entry && entry->record().disposition == disposition && entry->record().key == key)
+    return entry;
+  once_.info("{}: {} is damaged or foreign; it counts as absent", key.shown(),
+             describe_disposition(disposition));
   return nullptr;
 }
 
-std::unique_ptr<Lock> LocalStore::try_acquire(const Key& key, Keeper) {
-  const EntryFiles files(key);
+std::unique_ptr<Lock> LocalStore::try_acquire(const Key& key, Producer) {
+  const EntryFileNames files(key);
   const std::string path = joined(directory_, files.folder);
   if (!root_) open_root(Missing::make);
   for (;;) {
@@ -105,20 +107,20 @@ std::unique_ptr<Promise> LocalStore::promise(const Key& key, const std::string& 
 
 bool LocalStore::is_locked(const Key& key) {
   if (!root_) return false;
-  const EntryFiles files(key);
-  const OwnFile lock = open_own(root_.get(), joined(files.folder, files.lock), O_RDONLY);
+  const EntryFileNames files(key);
+  const OwnedFile lock = open_owned(root_.get(), joined(files.folder, files.lock), O_RDONLY);
   return lock && is_file_locked(lock.get());
 }
 
-bool LocalStore::knows(const Key& key) {
+bool LocalStore::exists(const Key& key) {
   if (look_up(key) || failure(key) || mark(key)) return true;
   const auto run = watch(key);
   return run && !run->forgotten();
 }
 
-bool LocalStore::forget(const Key& key) { return forget_files(EntryFiles(key)); }
+bool LocalStore::forget(const Key& key) { return forget_files(EntryFileNames(key)); }
 
-bool LocalStore::forget_files(const EntryFiles& files) {
+bool LocalStore::forget_files(const EntryFileNames& files) {
   if (!root_) return false;
   const Descriptor folder = open_folder(root_.get(), files.folder);
   if (!folder) {
@@ -139,27 +141,27 @@ bool LocalStore::forget_files(const EntryFiles& files) {
       throw system_error("cannot remove " + joined(directory_, joined(files.folder, name)), errno);
     }
   }
-  clear_dead(joined(directory_, files.folder), files, folder.get());
+  remove_dead_run(joined(directory_, files.folder), files, folder.get());
   return found;
 }
 
 /// Whether there is something under an entry's name that memolock has not written.
 bool LocalStore::is_foreign(const std::string& path) const {
-  const OwnFile file = open_own(root_.get(), path, O_RDONLY);
-  return file ? !LocalEntry::is_one(file.get()) : errno != ENOENT;
+  const OwnedFile file = open_owned(root_.get(), path, O_RDONLY);
+  return file ? !EntryFile::is_one(file.get()) : errno != ENOENT;
 }
 
-size_t LocalStore::forget_all(const std::string& tag, Whose whose) {
+size_t LocalStore::forget_all(const std::string& tag, Ownership ownership) {
   if (!root_) return 0;
-  const std::string folder = EntryFiles(Key{tag, "any"}).folder;
+  const std::string folder = EntryFileNames(Key{tag, "any"}).folder;
   SeenNames entries;  // one name for each, whatever else there is of it
   size_t count = 0;
   each_name(root_.get(), folder, Hidden::skip, [&](const std::string& name) {
     const FileKind kind = kind_of_file(name);
     if (kind == FileKind::foreign || kind == FileKind::spool) return;
-    const EntryFiles files(folder, name);
+    const EntryFileNames files(folder, name);
     if (!entries.add(files.entry)) return;
-    if (whose == Whose::own && is_foreign(joined(folder, files.entry))) return;
+    if (ownership == Ownership::own && is_foreign(joined(folder, files.entry))) return;
     if (forget_files(files)) say_progress_("forgotten", ++count);
   });
   return count;
@@ -177,31 +179,31 @@ class FolderListing {
   void read() {
     each_name(root_, folder_, Hidden::skip, [&](const std::string& name) {
       const FileKind kind = kind_of_file(name);
-      if (const auto fate = fate_in(kind)) consider(kind, *fate, name);
+      if (const auto disposition = disposition_in(kind)) consider(kind, *disposition, name);
     });
   }
 
  private:
   /// Of the files of one entry the first that is there stands for all: the entry, the failure, the
   /// run; and the mark for itself, and for the run.
-  void consider(FileKind kind, Fate fate, const std::string& name) {
-    const EntryFiles files(folder_, name);
+  void consider(FileKind kind, Disposition disposition, const std::string& name) {
+    const EntryFileNames files(folder_, name);
     if (kind == FileKind::failed && has(files.entry)) return;
     if (kind == FileKind::run && (has(files.entry) || has(files.failed) || has(files.mark))) return;
     if (runs_.contains(files.run)) return;  // it was shown as a run, which has ended since
     if (LiveRun run = open_run(root_, files, O_RDONLY)) {
       runs_.insert(files.run);
-      return show(std::move(run.file), Fate::running);
+      return show(std::move(run.file), Disposition::running);
     }
     if (kind == FileKind::run) return;
-    show(open_own(root_, joined(folder_, name), O_RDONLY), fate);
+    show(open_owned(root_, joined(folder_, name), O_RDONLY), disposition);
   }
 
-  void show(OwnFile file, Fate fate) {
-    const auto entry = LocalEntry::open(std::move(file));
+  void show(OwnedFile file, Disposition disposition) {
+    const auto entry = EntryFile::open(std::move(file));
     if (!entry) return;
-    const bool running = fate == Fate::running;
-    if (running || entry->record().fate == fate)
+    const bool running = disposition == Disposition::running;
+    if (running || entry->record().disposition == disposition)
       each_({entry->record(), running, entry->payload_size()});
   }
 
@@ -228,7 +230,7 @@ void LocalStore::list(const std::optional<std::string>& tag,
   const auto read = [&](const std::string& folder) {
     FolderListing(root_.get(), folder, counted).read();
   };
-  if (tag) return read(EntryFiles(Key{*tag, "any"}).folder);
+  if (tag) return read(EntryFileNames(Key{*tag, "any"}).folder);
   each_name(root_.get(), ".", Hidden::skip, read);
 }
 

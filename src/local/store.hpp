@@ -44,18 +44,18 @@ class LocalStore final : public Store {
   LocalStore(const std::string& directory, DirectoryLink link, const Log& log);
 
   [[nodiscard]] Nanoseconds now() override { return wall_now(); }
-  void fetch_files() override {}  // they lie in the entry's own file
-  void end_wait() override {}     // nothing is
+  void include_artifacts() override {}  // they lie in the entry's own file
+  void end_wait_limit() override {}     // nothing is
   [[nodiscard]] std::unique_ptr<Entry> look_up(const Key& key) override;
   [[nodiscard]] std::unique_ptr<Entry> failure(const Key& key) override;
   [[nodiscard]] std::optional<Record> mark(const Key& key) override;
-  [[nodiscard]] std::unique_ptr<Lock> try_acquire(const Key& key, Keeper keeper) override;
+  [[nodiscard]] std::unique_ptr<Lock> try_acquire(const Key& key, Producer producer) override;
   [[nodiscard]] std::unique_ptr<Watch> watch(const Key& key) override;
   [[nodiscard]] std::unique_ptr<Promise> promise(const Key& key, const std::string& token) override;
   [[nodiscard]] bool is_locked(const Key& key) override;
-  [[nodiscard]] bool knows(const Key& key) override;
+  [[nodiscard]] bool exists(const Key& key) override;
   bool forget(const Key& key) override;
-  size_t forget_all(const std::string& tag, Whose whose) override;
+  size_t forget_all(const std::string& tag, Ownership ownership) override;
   bool break_lock(const Key&) override { return false; }
   void on_progress(Progress say) override { say_progress_ = std::move(say); }
   void list(const std::optional<std::string>& tag,
@@ -63,14 +63,14 @@ class LocalStore final : public Store {
 
  private:
   void open_root(Missing missing);
-  [[nodiscard]] std::unique_ptr<Entry> open_kept(const Key& key, const EntryFiles& files,
-                                                 const std::string& name, Fate fate);
-  bool forget_files(const EntryFiles& files);
+  [[nodiscard]] std::unique_ptr<Entry> open_kept(const Key& key, const EntryFileNames& files,
+                                                 const std::string& name, Disposition disposition);
+  bool forget_files(const EntryFileNames& files);
   [[nodiscard]] bool is_foreign(const std::string& path) const;
 
   std::string directory_;
   DirectoryLink link_;
-  LogOnce once_;
+  OnceLog once_;
   Descriptor root_;  // empty: the directory is missing
   Progress say_progress_ = [](std::string_view, size_t) {};
   Descriptor ended_;  // the FIFO of the run that was last waited for

@@ -29,18 +29,18 @@ Descriptor open_wake(int folder, const std::string& name) {
   // that none is missed.
   std::array<char, 64> taken{};
   ssize_t got = 0;
-  bool has_news = false;
-  while ((got = read(wake.get(), taken.data(), taken.size())) > 0) has_news = true;
+  bool may_have_changed = false;
+  while ((got = read(wake.get(), taken.data(), taken.size())) > 0) may_have_changed = true;
   const bool has_writer = got < 0 && errno == EAGAIN;
-  if (has_news && has_writer)
+  if (may_have_changed && has_writer)
     put_news(open_fifo(folder, name, O_WRONLY));  // others have yet to see it
   return has_writer ? std::move(wake) : Descriptor();
 }
 
-OwnFile measured(Descriptor file) {
+OwnedFile measured(Descriptor file) {
   struct stat info {};
   if (fstat(file.get(), &info) != 0) return {};
-  return own_file(std::move(file), info);
+  return owned_file(std::move(file), info);
 }
 
 class LocalWatch final : public Watch {
@@ -55,34 +55,36 @@ class LocalWatch final : public Watch {
 
   [[nodiscard]] const Record& run() const override { return run_; }
   [[nodiscard]] bool forgotten() const override { return has_forgotten_mark(live_.file.get()); }
-  [[nodiscard]] bool has_news() const override { return true; }
+  [[nodiscard]] bool may_have_changed() const override { return true; }
 
-  [[nodiscard]] Woken wait(Nanoseconds deadline, int interrupt, Onlooker& onlooker) override {
+  [[nodiscard]] WaitResult wait(Nanoseconds deadline, int interrupt,
+                                WaitObserver& observer) override {
     std::array<pollfd, 2> waiting{{{.fd = live_.wake.get(), .events = POLLIN, .revents = 0},
                                    {.fd = interrupt, .events = POLLIN, .revents = 0}}};
     for (;;) {
-      const Ready ready = await_events(waiting, std::min(deadline, onlooker.due()));
+      const Ready ready = await_events(waiting, std::min(deadline, observer.next_notice()));
       if (ready == Ready::timed_out) {
-        if (boot_now() >= deadline) return {Wake::timed_out, nullptr};
-        onlooker.tell();
+        if (boot_now() >= deadline) return {WakeReason::timed_out, nullptr};
+        observer.still_waiting();
         continue;
       }
-      if (ready == Ready::interrupted) return {Wake::interrupted, nullptr};
+      if (ready == Ready::interrupted) return {WakeReason::interrupted, nullptr};
       if ((waiting[0].revents & (POLLHUP | POLLERR)) != 0) return ended();
       if (auto entry = look_up_(); entry && entry->record().ended >= since_)
-        return {Wake::answered, std::move(entry)};
+        return {WakeReason::answered, std::move(entry)};
       // It was there before; the byte stays, and from now on only the end counts.
       waiting[0].events = 0;
     }
   }
 
  private:
-  Woken ended() {
+  WaitResult ended() {
     ended_ = std::move(live_.wake);
-    auto entry = LocalEntry::open(measured(std::move(live_.file.descriptor)));
-    const Fate fate = entry ? entry->record().fate : Fate::running;
-    if (fate == Fate::running || fate == Fate::marked) return {Wake::gone, nullptr};
-    return {Wake::answered, std::move(entry)};
+    auto entry = EntryFile::open(measured(std::move(live_.file.descriptor)));
+    const Disposition disposition = entry ? entry->record().disposition : Disposition::running;
+    if (disposition == Disposition::running || disposition == Disposition::marked)
+      return {WakeReason::gone, nullptr};
+    return {WakeReason::answered, std::move(entry)};
   }
 
   LiveRun live_;
@@ -94,11 +96,11 @@ class LocalWatch final : public Watch {
 
 }  // namespace
 
-LiveRun open_run(int root, const EntryFiles& files, int flags) {
+LiveRun open_run(int root, const EntryFileNames& files, int flags) {
   const std::string wake_name = files.folder + '/' + files.wake;
   Descriptor wake = open_wake(root, wake_name);
   if (!wake) return {};
-  OwnFile file = open_own(root, files.folder + '/' + files.run, flags);
+  OwnedFile file = open_owned(root, files.folder + '/' + files.run, flags);
   // A run file comes when no FIFO has the name, so while this one has it, the file is of its run.
   if (!file || !is_fifo_named(root, wake_name, wake.get())) return {};
   return {std::move(wake), std::move(file)};
@@ -106,16 +108,16 @@ LiveRun open_run(int root, const EntryFiles& files, int flags) {
 
 std::unique_ptr<Watch> watch_run(int root, const Key& key, Descriptor& ended,
                                  std::function<std::unique_ptr<Entry>()> look_up) {
-  const EntryFiles files(key);
+  const EntryFileNames files(key);
   if (ended && is_fifo_named(root, files.folder + '/' + files.wake, ended.get())) return nullptr;
   LiveRun live = open_run(root, files, O_RDONLY);
   if (!live) return nullptr;
-  const auto run = LocalEntry::open(live.file.duplicate());
+  const auto run = EntryFile::open(live.file.duplicate());
   if (!run || run->record().key != key) return nullptr;
   return std::make_unique<LocalWatch>(std::move(live), run->record(), ended, std::move(look_up));
 }
 
-void announce_entry(int folder, const EntryFiles& files) {
+void announce_entry(int folder, const EntryFileNames& files) {
   put_news(open_fifo(folder, files.wake, O_WRONLY));
 }
 

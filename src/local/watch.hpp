@@ -16,14 +16,14 @@ namespace memolock {
 /// A run in progress, open.
 struct LiveRun {
   Descriptor wake;  ///< the FIFO
-  OwnFile file;
+  OwnedFile file;
 
   explicit operator bool() const { return static_cast<bool>(file); }
 };
 
 /// Opens the run in progress of the entry whose files these are, below the store's folder `root`,
 /// its file with `flags`. Empty when nobody is at work on it. Disturbs nobody.
-[[nodiscard]] LiveRun open_run(int root, const EntryFiles& files, int flags);
+[[nodiscard]] LiveRun open_run(int root, const EntryFileNames& files, int flags);
 
 /// A watch on the run of `key` in progress; `look_up` is the store's. Null when nobody is at work
 /// on it. A FIFO that has hung up goes into `ended`, from one watch to the next: whoever closes it
@@ -33,6 +33,6 @@ struct LiveRun {
                                                std::function<std::unique_ptr<Entry>()> look_up);
 
 /// Tells those who wait for the run in progress, if there is one, that an entry has been stored.
-void announce_entry(int folder, const EntryFiles& files);
+void announce_entry(int folder, const EntryFileNames& files);
 
 }  // namespace memolock

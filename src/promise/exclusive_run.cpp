@@ -44,10 +44,10 @@ class ExclusiveCall {
         continue;
       }
       backoff_.reset();
-      const Wake wake =
-          notice_.sleep(*watch, store_.now(), std::nullopt, deadline, signals_.descriptor()).wake;
-      if (wake == Wake::timed_out) return time_out();
-      if (wake == Wake::interrupted) return end_by_signal(signals_);
+      const WakeReason reason =
+          notice_.sleep(*watch, store_.now(), std::nullopt, deadline, signals_.descriptor()).reason;
+      if (reason == WakeReason::timed_out) return time_out();
+      if (reason == WakeReason::interrupted) return end_by_signal(signals_);
     }
   }
 
@@ -59,7 +59,7 @@ class ExclusiveCall {
         return mark ? skip(*mark) : run(*lock, request_.keep ? Mark::kept : Mark::none);
       }
       const auto watch = store_.watch(request_.key);
-      if (watch || backoff_.is_long()) return give_way(watch.get());
+      if (watch || backoff_.is_long()) return skip_since_running(watch.get());
       // The last holder may have ended since, and whether that was a run is yet to be seen.
       if (!backoff_.pause(signals_.descriptor())) return end_by_signal(signals_);
     }
@@ -69,7 +69,9 @@ class ExclusiveCall {
   enum class Mark { none, kept };
 
   [[nodiscard]] std::string name() const { return request_.key.shown(); }
-  std::unique_ptr<Lock> try_acquire() { return store_.try_acquire(request_.key, Keeper::holder); }
+  std::unique_ptr<Lock> try_acquire() {
+    return store_.try_acquire(request_.key, Producer::command);
+  }
 
   /// The mark that says that there is no need to run; nothing: there is none.
   std::optional<Record> recent_mark() {
@@ -85,32 +87,32 @@ class ExclusiveCall {
   }
 
   Outcome skip(const Record& mark) {
-    Outcome outcome = ended(How::skipped, request_.skip_status);
+    Outcome outcome = ended(OutcomeKind::skipped, request_.skip_status);
     outcome.age = store_.now() - begin_of(mark);
     outcome.run_time = mark.run_time;
-    log_.info("{}: skipped; {} began a run {} ago, status {}", name(), holder_in_words(mark),
+    log_.info("{}: skipped; {} began a run {} ago, status {}", name(), describe_holder(mark),
               format_duration(*outcome.age), mark.status);
     return outcome;
   }
 
   /// To a run that is going on; null: somebody has the lock, but no run that could be seen.
-  Outcome give_way(const Watch* watch) {
+  Outcome skip_since_running(const Watch* watch) {
     if (watch != nullptr && is_inside(request_, watch->run()))
       throw usage_error("this command runs inside the run of " + name() +
                         ", for which it would always be skipped");
     log_.info("{}: skipped; {}", name(),
-              watch == nullptr ? "the lock is held" : run_in_words(watch->run(), store_.now()));
-    return ended(How::skipped, request_.skip_status);
+              watch == nullptr ? "the lock is held" : describe_run(watch->run(), store_.now()));
+    return ended(OutcomeKind::skipped, request_.skip_status);
   }
 
   Outcome time_out() {
-    const std::string why = timeout_in_words(request_, notice_);
+    const std::string why = describe_timeout(request_, notice_);
     if (request_.on_timeout == OnTimeout::run) {
       log_.warn("{}: {}; running without the lock", name(), why);
       return run_uncached(request_, signals_, log_);
     }
     log_.warn("{}: {}", name(), why);
-    return ended(How::timeout, 124);
+    return ended(OutcomeKind::timeout, 124);
   }
 
   Outcome run(Lock& lock, Mark mark) {
@@ -118,31 +120,31 @@ class ExclusiveCall {
     lock.begin(record);
     // Without the store it has been said.
     if (request_.keep) log_.info("{}: running the command", name());
-    Command command(launch_of(request_, lock, "/dev/null"), signals_);
+    Command command(command_spec(request_, lock, "/dev/null"), signals_);
     command.start_plain();
-    return see_through(command, lock, record, mark);
+    return run_to_end(command, lock, record, mark);
   }
 
   /// Of a command that has started.
-  Outcome see_through(Command& command, Lock& lock, Record& record, Mark mark) noexcept {
-    const Ending ending = command.finish();
-    Outcome outcome = ended(How::ran, ending.status);
+  Outcome run_to_end(Command& command, Lock& lock, Record& record, Mark mark) noexcept {
+    const RunResult ending = command.finish();
+    Outcome outcome = ended(OutcomeKind::ran, ending.status);
     outcome.run_time = ending.run_time;
     note_interruption(outcome, ending);
     const bool whole = ending.interrupted == 0 && !ending.stopped;
-    if (mark == Mark::kept && whole && ending.end != End::not_started) {
+    if (mark == Mark::kept && whole && ending.exit_kind != ExitKind::not_started) {
       leave_mark(lock, record, ending, outcome);
     } else if (ending.interrupted != 0) {
       lock.give_up();
     } else {
       lock.abandon();
     }
-    signals_.let_through();
+    signals_.unblock();
     (void)failure_of([&] {
       for (const std::string& warning : warnings_about(request_, ending)) say(Level::warn, warning);
     });
     (void)failure_of([&] {
-      if (const std::string failure = failure_in_words(ending); !failure.empty())
+      if (const std::string failure = describe_failure(ending); !failure.empty())
         say(Level::info, failure);
     });
     if (ending.interrupted != 0) say(Level::info, "interrupted");
@@ -155,9 +157,9 @@ class ExclusiveCall {
   }
 
   /// Releases the lock too. A store that fails now costs the mark, never the status.
-  void leave_mark(Lock& lock, Record& record, const Ending& ending, Outcome& outcome) noexcept {
-    record.fate = Fate::marked;
-    record.end = ending.end;
+  void leave_mark(Lock& lock, Record& record, const RunResult& ending, Outcome& outcome) noexcept {
+    record.disposition = Disposition::marked;
+    record.exit_kind = ending.exit_kind;
     record.status = ending.status;
     // No finer than a server keeps them, so that both together are the ttl that was given.
     record.run_time = std::chrono::floor<std::chrono::microseconds>(ending.run_time);
@@ -166,7 +168,7 @@ class ExclusiveCall {
     record.ttl = *request_.ttl == forever ? forever : *request_.ttl - record.run_time;
     record.retained = record.ttl;
     if (record.ttl <= Nanoseconds(0)) return lock.abandon();
-    Published published = Published::lost;
+    PublishResult published = PublishResult::lost;
     if (auto failure = failure_of([&] {
           record.ended = store_.now();
           published = lock.publish(record);
@@ -178,15 +180,15 @@ class ExclusiveCall {
       return;
     }
     switch (published) {
-      case Published::interrupted:
+      case PublishResult::interrupted:
         outcome = end_by_signal(signals_);
         outcome.run_time = ending.run_time;
         return say(Level::info, "interrupted; no mark is kept");
-      case Published::forgotten:
+      case PublishResult::forgotten:
         return say(Level::info, "no mark is kept: it was deleted during the run");
-      case Published::lost:
+      case PublishResult::lost:
         return say(Level::warn, "no mark is kept: the lease was lost to another holder");
-      case Published::done:
+      case PublishResult::done:
         outcome.stored = true;
     }
   }

@@ -21,9 +21,9 @@
 namespace memolock {
 namespace {
 
-const char* how_in_words(How how) {
-  if (how == How::waited) return "waited";
-  return how == How::stale ? "stale" : "hit";
+const char* how_in_words(OutcomeKind kind) {
+  if (kind == OutcomeKind::waited) return "waited";
+  return kind == OutcomeKind::stale ? "stale" : "hit";
 }
 
 /// What is said of a failure that is replayed; of anything else nothing.
@@ -59,11 +59,11 @@ class Call {
         signals_(signals),
         log_(log),
         deadline_(deadline_of(request)),
-        stored_(request, store, log),
+        lookup_(request, store, log),
         notice_(request.key, log, bound_of(request)) {}
 
   Outcome carry_out() {
-    if (request_.refresh) stored_.refuse_older();
+    if (request_.refresh) lookup_.require_newer();
     for (bool again = false;;) {
       try {
         // Or the store would have no more time to answer.
@@ -72,7 +72,7 @@ class Call {
         again = true;
       } catch (const RefusedArchive& refused) {
         log_.info("{}: {}; treated as a miss", name(), refused.what());
-        stored_.refuse_artifacts();
+        lookup_.refuse_artifacts();
       }
     }
   }
@@ -80,18 +80,20 @@ class Call {
  private:
   /// Nothing: begin anew.
   std::optional<Outcome> try_once() {
-    if (auto outcome = take(stored_.look())) return outcome;
+    if (auto outcome = take(lookup_.look())) return outcome;
     if (!look_up_only()) {
-      if (auto lock = store_.try_acquire(request_.key, request_.keeper)) {
-        Found found = lock->has_news() ? look_under(lock->keep_alive()) : Found{};
-        if (found.use != Use::fresh && found.use != Use::stale)
-          return held_run(Side::caller).run(*lock, troubles_, stored_.take_fallback());
+      if (auto lock = store_.try_acquire(request_.key, request_.producer)) {
+        LookupResult found = lock->may_have_changed() ? look_under(lock->arm_keepalive())
+                                                      : LookupResult{};
+        if (found.kind != LookupResult::Kind::fresh && found.kind != LookupResult::Kind::stale)
+          return holder_run(ProcessRole::caller)
+              .run(*lock, transient_failures_, lookup_.take_fallback());
         // Not under the lock: its reader may take their time.
         lock.reset();
         return take(std::move(found));
       }
       // Somebody else is refreshing it.
-      if (const auto entry = stored_.take_early()) return serve(*entry, How::hit);
+      if (const auto entry = lookup_.take_due_early()) return serve(*entry, OutcomeKind::hit);
     }
     return wait_for_holder();
   }
@@ -99,35 +101,37 @@ class Call {
   [[nodiscard]] bool look_up_only() const { return request_.command.empty(); }
   [[nodiscard]] std::string name() const { return request_.key.shown(); }
 
-  Outcome serve(Entry& entry, How how) {
+  Outcome serve(Entry& entry, OutcomeKind kind) {
     restore_artifacts(request_, entry, signals_);
-    return serve_output(entry, how);
+    return serve_output(entry, kind);
   }
 
-  Outcome serve_output(Entry& entry, How how) {
-    log_.info("{}: {}, {}, took {}{}", name(), how_in_words(how),
-              age_in_words(entry.record(), store_.now()), format_duration(entry.record().run_time),
+  Outcome serve_output(Entry& entry, OutcomeKind kind) {
+    log_.info("{}: {}, {}, took {}{}", name(), how_in_words(kind),
+              describe_age(entry.record(), store_.now()), format_duration(entry.record().run_time),
               kept_failure_in_words(entry.record(), store_.now()));
-    return replay(entry, how, store_, signals_);
+    return replay(entry, kind, store_, signals_);
   }
 
   /// What it finds may be large.
-  Found look_under(KeptAlive) { return stored_.look(); }
+  LookupResult look_under(KeepaliveArmed) { return lookup_.look(); }
 
   /// Serves what was found if it answers; nothing: run the command, or wait.
-  std::optional<Outcome> take(Found found) {
-    if (found.use == Use::none) return std::nullopt;
-    if (found.use == Use::fresh) return serve(*found.entry, waited_ ? How::waited : How::hit);
-    if (found.use == Use::stale_and_refresh && !look_up_only()) {
+  std::optional<Outcome> take(LookupResult found) {
+    if (found.kind == LookupResult::Kind::none) return std::nullopt;
+    if (found.kind == LookupResult::Kind::fresh)
+      return serve(*found.entry, waited_ ? OutcomeKind::waited : OutcomeKind::hit);
+    if (found.kind == LookupResult::Kind::stale_and_refresh && !look_up_only()) {
       // A copy of this process could not give the command what such a word names.
       if (names_descriptor(request_.command)) return std::nullopt;
-      store_.end_wait();
+      store_.end_wait_limit();
       // Before the run in the background makes new ones.
       restore_artifacts(request_, *found.entry, signals_);
-      if (nobody_refreshes() && can_be_kept() && split_off() == Side::background) return refresh();
-      return serve_output(*found.entry, How::stale);
+      if (nobody_refreshes() && can_be_kept() && daemonize() == ProcessRole::background)
+        return refresh();
+      return serve_output(*found.entry, OutcomeKind::stale);
     }
-    return serve(*found.entry, How::stale);
+    return serve(*found.entry, OutcomeKind::stale);
   }
 
   /// With an answer in hand a store that fails now is not worth a word.
@@ -153,12 +157,12 @@ class Call {
   Outcome refresh() {
     // Nobody is there to be told of a failure; the next caller tries again.
     (void)failure_of([&] {
-      const auto lock = store_.try_acquire(request_.key, request_.keeper);
-      if (lock &&
-          (!lock->has_news() || look_under(lock->keep_alive()).use == Use::stale_and_refresh))
-        (void)held_run(Side::background).run(*lock, 0, nullptr);
+      const auto lock = store_.try_acquire(request_.key, request_.producer);
+      if (lock && (!lock->may_have_changed() ||
+                   look_under(lock->arm_keepalive()).kind == LookupResult::Kind::stale_and_refresh))
+        (void)holder_run(ProcessRole::background).run(*lock, 0, nullptr);
     });
-    return ended(How::background, 0);
+    return ended(OutcomeKind::background, 0);
   }
 
   /// Nothing: begin anew.
@@ -166,7 +170,7 @@ class Call {
     const auto watch = store_.watch(request_.key);
     if (look_up_only() && (!request_.wait || (!watch && !is_about_to_begin()))) {
       log_.info("{}: absent", name());
-      return ended(How::absent, 1);
+      return ended(OutcomeKind::absent, 1);
     }
     if (watch) refuse_deadlock(request_, watch->run());
     if (boot_now() >= deadline_) {
@@ -181,19 +185,19 @@ class Call {
     backoff_.reset();
     const bool forgotten = watch->forgotten();
     waited_ = true;
-    if (watch->has_news())
-      if (auto outcome = take(stored_.look())) return outcome;
-    const Woken woken = notice_.sleep(*watch, store_.now(), stored_.last_run_time(), deadline_,
-                                      signals_.descriptor());
-    switch (woken.wake) {
-      case Wake::timed_out:
+    if (watch->may_have_changed())
+      if (auto outcome = take(lookup_.look())) return outcome;
+    const WaitResult woken = notice_.sleep(*watch, store_.now(), lookup_.last_run_time(), deadline_,
+                                           signals_.descriptor());
+    switch (woken.reason) {
+      case WakeReason::timed_out:
         return time_out();
-      case Wake::interrupted:
+      case WakeReason::interrupted:
         return end_by_signal(signals_);
-      case Wake::gone:
+      case WakeReason::gone:
         log_.info("{}: the holder is gone", name());
         return std::nullopt;
-      case Wake::answered:
+      case WakeReason::answered:
         break;
     }
     return forgotten ? std::nullopt : take_answer(*woken.answer);
@@ -207,64 +211,64 @@ class Call {
 
   std::optional<Outcome> take_answer(Entry& answer) {
     const Record& record = answer.record();
-    if (record.fate == Fate::unstored) {
+    if (record.disposition == Disposition::unstored) {
       log_.info("{}: the result could not be shared; running uncached", name());
-      if (look_up_only()) return ended(How::absent, 1);
+      if (look_up_only()) return ended(OutcomeKind::absent, 1);
       return run_uncached(request_, signals_, log_);
     }
-    if (!answers_waiter(record, stored_.wish())) return std::nullopt;
+    if (!answers_waiter(record, lookup_.policy())) return std::nullopt;
     if (!record.succeeded()) {
-      if (record.is_trouble() && record.troubles < 2 && !look_up_only()) {
-        troubles_ = record.troubles;
+      if (record.is_transient_failure() && record.transient_failures < 2 && !look_up_only()) {
+        transient_failures_ = record.transient_failures;
         return std::nullopt;
       }
       if (request_.on_failure == OnFailure::retry) return std::nullopt;
-      if (const auto old = stored_.take_fallback()) {
+      if (const auto old = lookup_.take_fallback()) {
         log_.warn("{}: the command {}; serving the entry that is {}", name(),
-                  failure_in_words(record), age_in_words(old->record(), store_.now()));
+                  describe_failure(record), describe_age(old->record(), store_.now()));
         restore_artifacts(request_, *old, signals_);
-        return replay(*old, How::stale, store_, signals_);
+        return replay(*old, OutcomeKind::stale, store_, signals_);
       }
     }
-    if (!stored_.is_whole(answer)) return std::nullopt;
+    if (!lookup_.is_whole(answer)) return std::nullopt;
     restore_artifacts(request_, answer, signals_);
     log_.info("{}: waited; the run took {}, status {}", name(), format_duration(record.run_time),
               record.status);
-    return replay(answer, How::waited, store_, signals_);
+    return replay(answer, OutcomeKind::waited, store_, signals_);
   }
 
   Outcome serve_for(const std::string& why, Entry& entry) {
     log_.info("{}: {}", name(), why);
-    return serve(entry, How::stale);
+    return serve(entry, OutcomeKind::stale);
   }
 
   Outcome time_out() {
-    const std::string why = timeout_in_words(request_, notice_);
-    if (const auto old = stored_.take_fallback()) return serve_for(why, *old);
+    const std::string why = describe_timeout(request_, notice_);
+    if (const auto old = lookup_.take_fallback()) return serve_for(why, *old);
     if (request_.on_timeout == OnTimeout::run && !look_up_only()) {
       log_.info("{}: {}; running the command without the store", name(), why);
       return run_uncached(request_, signals_, log_);
     }
     if (request_.on_timeout == OnTimeout::stale) {
-      const auto entry = stored_.take_expired();
-      if (entry && stored_.is_whole(*entry)) return serve_for(why, *entry);
+      const auto entry = lookup_.take_expired();
+      if (entry && lookup_.is_whole(*entry)) return serve_for(why, *entry);
     }
     log_.warn("{}: {}", name(), why);
-    return ended(How::timeout, 124);
+    return ended(OutcomeKind::timeout, 124);
   }
 
-  HeldRun held_run(Side side) { return {request_, store_, signals_, log_, side}; }
+  HolderRun holder_run(ProcessRole role) { return {request_, store_, signals_, log_, role}; }
 
   const Request& request_;
   Store& store_;
   Signals& signals_;
   const Log& log_;
   Nanoseconds deadline_;
-  Stored stored_;
+  Lookup lookup_;
   WaitNotice notice_;
   Backoff backoff_;
   bool waited_ = false;
-  uint32_t troubles_ = 0;
+  uint32_t transient_failures_ = 0;
 };
 
 }  // namespace

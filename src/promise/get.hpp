@@ -7,8 +7,8 @@
 //    between the two steps), runs the command, stores what it left, wakes the waiters and releases
 //    the lock.
 // 3. Else watch the run in progress, look up once more (it may have ended before the watch began),
-//    and sleep. Woken with an outcome, take it if it answers; woken without one, the holder has
-//    died: begin anew, and perhaps take over.
+//    and sleep. WaitResult with an outcome, take it if it answers; woken without one, the holder
+//    has died: begin anew, and perhaps take over.
 //
 // What a waiter makes of an outcome:
 //

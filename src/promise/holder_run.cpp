@@ -25,24 +25,27 @@ std::string promise_in_words(const Record& record) {
   return record.succeeded() ? "was kept" : fmt::format("failed with status {}", record.status);
 }
 
-bool failed(const Ending& ending) { return ending.end != End::exited || ending.status != 0; }
+bool failed(const RunResult& ending) {
+  return ending.exit_kind != ExitKind::exited || ending.status != 0;
+}
 
 }  // namespace
 
-HeldRun::HeldRun(const Request& request, Store& store, Signals& signals, const Log& log, Side side)
-    : request_(request), store_(store), signals_(signals), log_(log), side_(side) {}
+HolderRun::HolderRun(const Request& request, Store& store, Signals& signals, const Log& log,
+                     ProcessRole role)
+    : request_(request), store_(store), signals_(signals), log_(log), role_(role) {}
 
-Outcome HeldRun::run(Lock& lock, uint32_t troubles, std::unique_ptr<Entry> fallback) {
+Outcome HolderRun::run(Lock& lock, uint32_t transient_failures, std::unique_ptr<Entry> fallback) {
   Record record = record_of_run(request_, lock, store_.now());
-  record.troubles = troubles;
+  record.transient_failures = transient_failures;
   lock.begin(record);
   // Without the store it has been said.
   if (request_.keep) log_.info("{}: running the command", request_.key.shown());
   const std::string control = request_.keep ? control_.make() : "/dev/null";
-  Launch launch = launch_of(request_, lock, control);
+  CommandSpec launch = command_spec(request_, lock, control);
   launch.scratch = control_.scratch();
-  const bool external = request_.keeper == Keeper::others;
-  launch.hold_out = fallback != nullptr;
+  const bool external = request_.producer == Producer::external;
+  launch.defer_stdout = fallback != nullptr;
   if (external) {
     launch.out = STDERR_FILENO;   // its own output is no part of the outcome
     launch.stop_descriptor = -1;  // the work is done elsewhere, and would not end with this command
@@ -55,19 +58,19 @@ Outcome HeldRun::run(Lock& lock, uint32_t troubles, std::unique_ptr<Entry> fallb
   const auto spool = lock.spool();
   spool->limit(request_.max_entry);
   command.start_spooled(spool);
-  Outcome outcome = see_through(lock, record, command, *spool, fallback.get());
-  pass_on_late_output(command, outcome);
+  Outcome outcome = run_to_end(lock, record, command, *spool, fallback.get());
+  forward_late_output(command, outcome);
   return outcome;
 }
 
 /// Shares what the command leaves, and gives it to the caller.
-Outcome HeldRun::see_through(Lock& lock, Record& record, Command& command, Spool& spool,
-                             Entry* fallback) noexcept {
+Outcome HolderRun::run_to_end(Lock& lock, Record& record, Command& command, Spool& spool,
+                              Entry* fallback) noexcept {
   Outcome outcome;
-  outcome.how = How::miss;
-  const Ending ending = command.finish([&] {
-    record.fate = Fate::unstored;
-    (void)failure_of([&] { leave_unstored(spool.fault(), outcome); });
+  outcome.kind = OutcomeKind::miss;
+  const RunResult ending = command.finish([&] {
+    record.disposition = Disposition::unstored;
+    (void)failure_of([&] { note_not_stored(spool.fault(), outcome); });
     (void)publish(lock, record, outcome);  // the signal is for the command, which still runs
   });
   outcome.status = ending.status;
@@ -77,21 +80,21 @@ Outcome HeldRun::see_through(Lock& lock, Record& record, Command& command, Spool
   if (auto failure = failure_of(
           [&] { answer = share(lock, record, ending, spool, fallback, outcome); })) {
     lock.abandon();
-    leave_unstored(std::move(*failure), outcome);
+    note_not_stored(std::move(*failure), outcome);
   }
   if (answer == Answer::output) note_failure(ending, record, outcome);
-  if (answer == Answer::fallback) return serve_instead(command, ending, *fallback);
+  if (answer == Answer::fallback) return serve_fallback(command, ending, *fallback);
   if (answer == Answer::output_of_interrupted)
     return end_interrupted(lock, command, ending.run_time);
-  command.let_out();
-  return hand_over(command, ending, std::move(outcome));
+  command.release_stdout();
+  return deliver_output(command, ending, std::move(outcome));
 }
 
 /// Ends the run for all others.
-HeldRun::Answer HeldRun::share(Lock& lock, Record& record, const Ending& ending, Spool& spool,
-                               Entry* fallback, Outcome& outcome) {
+HolderRun::Answer HolderRun::share(Lock& lock, Record& record, const RunResult& ending,
+                                   Spool& spool, Entry* fallback, Outcome& outcome) {
   if (ending.interrupted != 0) {
-    leave_interrupted(lock);
+    abandon_interrupted(lock);
     return Answer::output;
   }
   if (ending.stopped) {
@@ -100,10 +103,10 @@ HeldRun::Answer HeldRun::share(Lock& lock, Record& record, const Ending& ending,
   }
   if (ending.unknown) {
     lock.abandon();
-    say_later(Level::warn, "not stored: the exit status of the command is not known");
+    defer_message(Level::warn, "not stored: the exit status of the command is not known");
     return Answer::output;
   }
-  if (record.fate == Fate::unstored) return Answer::output;
+  if (record.disposition == Disposition::unstored) return Answer::output;
   complete(record, ending, spool, control_.take());
   if (!pack_artifacts(lock, record, spool, outcome)) return Answer::output_of_interrupted;
   if (!publish(lock, record, outcome)) return Answer::output_of_interrupted;
@@ -111,143 +114,144 @@ HeldRun::Answer HeldRun::share(Lock& lock, Record& record, const Ending& ending,
   return instead ? Answer::fallback : Answer::output;
 }
 
-void HeldRun::note_warnings(const Ending& ending) noexcept {
+void HolderRun::note_warnings(const RunResult& ending) noexcept {
   (void)failure_of([&] {
     for (std::string& warning : warnings_about(request_, ending))
-      remarks_.emplace_back(Level::warn, std::move(warning));
+      deferred_messages_.emplace_back(Level::warn, std::move(warning));
   });
 }
 
 /// Why it was not stored has been said where that is not the failure.
-void HeldRun::note_failure(const Ending& ending, const Record& record,
-                           const Outcome& outcome) noexcept {
+void HolderRun::note_failure(const RunResult& ending, const Record& record,
+                             const Outcome& outcome) noexcept {
   if (!log_.says(Level::info)) return;
   (void)failure_of([&] {
-    const std::string failure = failure_in_words(ending);
+    const std::string failure = describe_failure(ending);
     if (failure.empty()) return;
     if (outcome.stored) {
-      say_later(Level::info, "{}; kept for {}", failure, format_duration(record.ttl));
+      defer_message(Level::info, "{}; kept for {}", failure, format_duration(record.ttl));
     } else {
-      const bool said = std::any_of(remarks_.begin(), remarks_.end(), [](const auto& remark) {
-        return remark.second.starts_with("not stored");
-      });
-      say_later(Level::info, "{}{}", failure, said ? "" : "; not stored");
+      const bool said = std::any_of(
+          deferred_messages_.begin(), deferred_messages_.end(),
+          [](const auto& remark) { return remark.second.starts_with("not stored"); });
+      defer_message(Level::info, "{}{}", failure, said ? "" : "; not stored");
     }
   });
 }
 
-void HeldRun::leave_interrupted(Lock& lock) noexcept {
+void HolderRun::abandon_interrupted(Lock& lock) noexcept {
   lock.give_up();
-  say_later(Level::info, "interrupted; nothing is stored");
+  defer_message(Level::info, "interrupted; nothing is stored");
 }
 
 /// The command has ended, but what it made was still being packed or stored.
-Outcome HeldRun::end_interrupted(Lock& lock, Command& command, Nanoseconds run_time) noexcept {
-  leave_interrupted(lock);
-  command.let_out();
+Outcome HolderRun::end_interrupted(Lock& lock, Command& command, Nanoseconds run_time) noexcept {
+  abandon_interrupted(lock);
+  command.release_stdout();
   Outcome outcome = end_by_signal(signals_);
   outcome.run_time = run_time;
   outcome.output_error = command.drain(last_words).error;
-  return with_remarks(std::move(outcome));
+  return with_deferred_messages(std::move(outcome));
 }
 
 /// Serves an old entry in place of what a failed command has written to stdout; its stderr is the
 /// caller's all the same, and comes first.
-Outcome HeldRun::serve_instead(Command& command, const Ending& ending, Entry& fallback) noexcept {
-  const auto age = [&] { return age_in_words(fallback.record(), store_.now()); };
+Outcome HolderRun::serve_fallback(Command& command, const RunResult& ending,
+                                  Entry& fallback) noexcept {
+  const auto age = [&] { return describe_age(fallback.record(), store_.now()); };
   (void)failure_of([&] {
-    const std::string failure = failure_in_words(ending);  // empty: it has been said
-    say_later(Level::warn, "{}{}served the entry that is {}", failure, failure.empty() ? "" : "; ",
-              age());
+    const std::string failure = describe_failure(ending);  // empty: it has been said
+    defer_message(Level::warn, "{}{}served the entry that is {}", failure,
+                  failure.empty() ? "" : "; ", age());
   });
-  Outcome outcome = replay(fallback, How::stale, store_, signals_,
+  Outcome outcome = replay(fallback, OutcomeKind::stale, store_, signals_,
                            [&] { return command.drain(forever).error; });
-  outcome.ran_in_vain = true;
-  return with_remarks(std::move(outcome));
+  outcome.fell_back_to_stale = true;
+  return with_deferred_messages(std::move(outcome));
 }
 
 /// The command has others do the work; waits for them.
-Outcome HeldRun::keep_promise(Lock& lock, Record& record, Command& command) noexcept {
-  const Ending ending = command.finish();
-  Outcome outcome = ended(How::miss, ending.status);
+Outcome HolderRun::keep_promise(Lock& lock, Record& record, Command& command) noexcept {
+  const RunResult ending = command.finish();
+  Outcome outcome = ended(OutcomeKind::miss, ending.status);
   outcome.run_time = ending.run_time;
   note_warnings(ending);
   if (ending.interrupted != 0) {
-    leave_interrupted(lock);
+    abandon_interrupted(lock);
     note_interruption(outcome, ending);
-    return with_remarks(std::move(outcome));
+    return with_deferred_messages(std::move(outcome));
   }
   auto failure = failure_of([&] {
     complete(record, ending, *lock.spool(), control_.take());
     note_failure(ending, record, outcome);
     outcome = until_interrupted(signals_, [&] { return await_promise(lock, record, outcome); });
   });
-  if (outcome.how == How::interrupted) {
+  if (outcome.kind == OutcomeKind::interrupted) {
     lock.give_up();
-    say_later(Level::info, "interrupted; the promise is given up");
-    return with_remarks(std::move(outcome));
+    defer_message(Level::info, "interrupted; the promise is given up");
+    return with_deferred_messages(std::move(outcome));
   }
   if (!failure) return outcome;
   // The work has been started, and must not be once more; but its result cannot be had.
   lock.abandon();
-  outcome.how = How::error;
+  outcome.kind = OutcomeKind::error;
   if (outcome.status == 0) outcome.status = 125;
-  say_later(Level::warn, "lost the promise: {}", *failure);
+  defer_message(Level::warn, "lost the promise: {}", *failure);
   outcome.store_error = std::move(*failure);
-  return with_remarks(std::move(outcome));
+  return with_deferred_messages(std::move(outcome));
 }
 
 /// Ends with the work, unless the command has failed. Throws Error(store) when it cannot be seen.
-Outcome HeldRun::await_promise(Lock& lock, Record& record, Outcome outcome) {
-  record.fate = Fate::shared;
+Outcome HolderRun::await_promise(Lock& lock, Record& record, Outcome outcome) {
+  record.disposition = Disposition::shared;
   if (!record.succeeded()) {
     if (!publish(lock, record, outcome)) return end_by_signal(signals_);
-    return with_remarks(std::move(outcome));
+    return with_deferred_messages(std::move(outcome));
   }
   log_.info("{}: started; waiting for the promise to be kept", request_.key.shown());
-  Woken woken;
+  WaitResult woken;
   {
     // Its line goes before the output comes. The lease is a bound.
     WaitNotice notice(request_.key, log_, WaitNotice::Bounded::yes);
     notice.begin(record, store_.now(), std::nullopt);
     woken = lock.await_promise(request_.lease, signals_.descriptor(), notice);
   }
-  switch (woken.wake) {
-    case Wake::interrupted:
+  switch (woken.reason) {
+    case WakeReason::interrupted:
       return end_by_signal(signals_);
-    case Wake::answered:
+    case WakeReason::answered:
       lock.abandon();
       (void)failure_of([&] {
         log_.info("{}: the promise {}", request_.key.shown(),
                   promise_in_words(woken.answer->record()));
       });
-      return replay(*woken.answer, How::miss, store_, signals_);
-    case Wake::gone:
-    case Wake::timed_out:
+      return replay(*woken.answer, OutcomeKind::miss, store_, signals_);
+    case WakeReason::gone:
+    case WakeReason::timed_out:
       break;
   }
   return break_promise(lock, record, std::move(outcome));
 }
 
 /// Nobody has kept it in time: a failure, for the waiters too.
-Outcome HeldRun::break_promise(Lock& lock, Record& record, Outcome outcome) noexcept {
-  record.end = End::timed_out;
+Outcome HolderRun::break_promise(Lock& lock, Record& record, Outcome outcome) noexcept {
+  record.exit_kind = ExitKind::timed_out;
   record.status = outcome.status = 124;
   (void)failure_of([&] { record.ended = store_.now(); });
   record.run_time = record.ended - record.begun;
-  outcome.how = How::timeout;
+  outcome.kind = OutcomeKind::timeout;
   if (!publish(lock, record, outcome)) return end_by_signal(signals_);
   (void)failure_of([&] {
     log_.warn("{}: nobody has kept the promise within {}", request_.key.shown(),
               format_duration(request_.lease));
   });
-  return with_remarks(std::move(outcome));
+  return with_deferred_messages(std::move(outcome));
 }
 
 /// Fills in what is known after the run.
-void HeldRun::complete(Record& record, const Ending& ending, const Spool& spool,
-                       const Control& control) {
-  record.end = ending.end;
+void HolderRun::complete(Record& record, const RunResult& ending, const Spool& spool,
+                         const Control& control) {
+  record.exit_kind = ending.exit_kind;
   record.status = ending.status;
   record.begun = ending.begun;
   record.ended = ending.ended;
@@ -256,39 +260,40 @@ void HeldRun::complete(Record& record, const Ending& ending, const Spool& spool,
   record.err_size = spool.size(Stream::err);
   record.out_hash = spool.hash(Stream::out);
   record.err_hash = spool.hash(Stream::err);
-  record.troubles = record.is_trouble() ? record.troubles + 1 : 0;
+  record.transient_failures = record.is_transient_failure() ? record.transient_failures + 1 : 0;
   record.ttl_by_command = control.ttl.has_value();
   record.stale_by_command = control.stale.has_value();
   record.stale = control.stale.value_or(Nanoseconds(0));
-  if (!control.fault.empty()) say_later(Level::warn, "not stored: {}", control.fault);
-  decide_fate(record, control);
-  if (control.missing.empty() || record.fate == Fate::shared) return;
+  if (!control.fault.empty()) defer_message(Level::warn, "not stored: {}", control.fault);
+  decide_disposition(record, control);
+  if (control.missing.empty() || record.disposition == Disposition::shared) return;
   // The command might have said that it is not to be kept.
-  record.fate = Fate::shared;
-  if (request_.keeper == Keeper::holder) say_later(Level::warn, "not stored: {}", control.missing);
+  record.disposition = Disposition::shared;
+  if (request_.producer == Producer::command)
+    defer_message(Level::warn, "not stored: {}", control.missing);
 }
 
 /// Without the files that it is to have, an outcome is none: waiters run the command themselves.
 /// Returns false when it was interrupted.
-bool HeldRun::pack_artifacts(Lock& lock, Record& record, Spool& spool, Outcome& outcome) {
+bool HolderRun::pack_artifacts(Lock& lock, Record& record, Spool& spool, Outcome& outcome) {
   if (request_.artifacts.empty() || !record.succeeded()) return true;
-  const auto fault = pack(request_.artifacts, spool, signals_.descriptor(), lock.keep_alive());
+  const auto fault = pack(request_.artifacts, spool, signals_.descriptor(), lock.arm_keepalive());
   if (!fault) return false;
   record.files_size = spool.size(Stream::files);
   record.files_hash = spool.hash(Stream::files);
   if (fault->empty()) return true;
-  record.fate = Fate::unstored;
-  leave_unstored(*fault, outcome);
+  record.disposition = Disposition::unstored;
+  note_not_stored(*fault, outcome);
   return true;
 }
 
 /// Without its files the old entry is not served in place of a failure.
-bool HeldRun::restore_fallback(Entry& fallback) noexcept {
+bool HolderRun::restore_fallback(Entry& fallback) noexcept {
   const auto failure = failure_of([&] {
     try {
       restore_artifacts(request_, fallback, signals_);
     } catch (const Error& error) {
-      if (error.kind() == Error::Kind::store) say_later(Level::warn, "{}", error.what());
+      if (error.kind() == Error::Kind::store) defer_message(Level::warn, "{}", error.what());
       throw;
     }
   });
@@ -296,61 +301,63 @@ bool HeldRun::restore_fallback(Entry& fallback) noexcept {
 }
 
 /// Whether it is kept, and for how long.
-void HeldRun::decide_fate(Record& record, const Control& control) {
+void HolderRun::decide_disposition(Record& record, const Control& control) {
   const bool may_keep = request_.keep && control.cache && control.fault.empty();
-  record.fate = Fate::shared;
+  record.disposition = Disposition::shared;
   if (record.succeeded()) {
     record.ttl = control.ttl.value_or(*request_.ttl);
-    if (request_.jitter > 0) record.ttl = jittered(record.ttl, request_.jitter, random_unit());
+    if (request_.jitter > 0) record.ttl = with_jitter(record.ttl, request_.jitter, random_unit());
     const Nanoseconds stale = record.stale_by_command ? record.stale : request_.stale;
     record.retained = after(record.ttl, std::max(stale, request_.stale_if_error));
-    if (may_keep && record.ttl > Nanoseconds(0)) record.fate = Fate::kept;
+    if (may_keep && record.ttl > Nanoseconds(0)) record.disposition = Disposition::kept;
     return;
   }
   record.ttl = record.retained = request_.cache_failures.value_or(Nanoseconds(0));
   // Or every caller to come would try again in the background.
-  if (side_ == Side::background) record.retained = std::max(record.retained, request_.lease);
-  if (may_keep && record.retained > Nanoseconds(0)) record.fate = Fate::failed;
+  if (role_ == ProcessRole::background) record.retained = std::max(record.retained, request_.lease);
+  if (may_keep && record.retained > Nanoseconds(0)) record.disposition = Disposition::failed;
 }
 
 /// A store that fails now costs the entry, never the output.
-bool HeldRun::publish(Lock& lock, const Record& record, Outcome& outcome) noexcept {
-  Published published = Published::lost;
+bool HolderRun::publish(Lock& lock, const Record& record, Outcome& outcome) noexcept {
+  PublishResult published = PublishResult::lost;
   if (auto failure = failure_of([&] { published = lock.publish(record); })) {
     lock.abandon();
-    leave_unstored(std::move(*failure), outcome);
+    note_not_stored(std::move(*failure), outcome);
     return true;
   }
   switch (published) {
-    case Published::interrupted:
+    case PublishResult::interrupted:
       return false;
-    case Published::forgotten:
-      say_later(Level::info, "not stored: it was deleted during the run");
+    case PublishResult::forgotten:
+      defer_message(Level::info, "not stored: it was deleted during the run");
       return true;
-    case Published::lost:
-      say_later(Level::warn, "not stored: the lease was lost to another holder");
+    case PublishResult::lost:
+      defer_message(Level::warn, "not stored: the lease was lost to another holder");
       return true;
-    case Published::done:
+    case PublishResult::done:
       break;
   }
-  outcome.stored = record.fate == Fate::kept || record.fate == Fate::failed;
-  if (record.fate == Fate::kept)
+  outcome.stored = record.disposition == Disposition::kept ||
+                   record.disposition == Disposition::failed;
+  if (record.disposition == Disposition::kept)
     (void)failure_of([&] {
-      say_later(Level::info, "stored for {}, took {}", format_duration(record.ttl),
-                format_duration(record.run_time));
+      defer_message(Level::info, "stored for {}, took {}", format_duration(record.ttl),
+                    format_duration(record.run_time));
     });
   return true;
 }
 
 /// The run ends as it would have; of several reasons the first is said.
-void HeldRun::leave_unstored(std::string why, Outcome& outcome) noexcept {
+void HolderRun::note_not_stored(std::string why, Outcome& outcome) noexcept {
   if (!outcome.store_error.empty()) return;
-  say_later(Level::warn, "not stored: {}", why);
+  defer_message(Level::warn, "not stored: {}", why);
   outcome.store_error = std::move(why);
 }
 
 /// Waits until the caller has got all of the output; the lock is released by now.
-Outcome HeldRun::hand_over(Command& command, const Ending& ending, Outcome outcome) noexcept {
+Outcome HolderRun::deliver_output(Command& command, const RunResult& ending,
+                                  Outcome outcome) noexcept {
   const Command::Drained drained = command.drain(ending.cut_short ? last_words : forever);
   outcome.output_error = drained.error;
   note_interruption(outcome, ending);
@@ -359,21 +366,21 @@ Outcome HeldRun::hand_over(Command& command, const Ending& ending, Outcome outco
     outcome.status = 128 + drained.interrupted;
     return outcome;
   }
-  signals_.let_through();
-  return with_remarks(std::move(outcome));
+  signals_.unblock();
+  return with_deferred_messages(std::move(outcome));
 }
 
 /// What the command has left in the background may write for long: a process of its own passes that
 /// on. Where none is available it is done here, unless this call was to end by a signal.
-void HeldRun::pass_on_late_output(Command& command, const Outcome& outcome) noexcept {
+void HolderRun::forward_late_output(Command& command, const Outcome& outcome) noexcept {
   LateOutput late = command.late_output();
   if (late.is_over() || late.leave_to_process()) return;
-  const bool interrupted = outcome.how == How::interrupted || outcome.signal != 0;
+  const bool interrupted = outcome.kind == OutcomeKind::interrupted || outcome.signal != 0;
   if (!interrupted) late.pass_on(signals_.descriptor());
 }
 
-Outcome HeldRun::with_remarks(Outcome outcome) noexcept {
-  for (const auto& remark : remarks_) {
+Outcome HolderRun::with_deferred_messages(Outcome outcome) noexcept {
+  for (const auto& remark : deferred_messages_) {
     (void)failure_of([&] { log_.line(remark.first, request_.key.shown() + ": " + remark.second); });
   }
   return outcome;

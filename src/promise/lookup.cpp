@@ -32,39 +32,41 @@ bool is_too_large(const Record& record, const Request& request) {
 
 }  // namespace
 
-Stored::Stored(const Request& request, Store& store, const Log& log)
+Lookup::Lookup(const Request& request, Store& store, const Log& log)
     : request_(request), store_(store), log_(log), once_(log) {
-  wish_.ttl = request.ttl;
-  wish_.stale = request.stale;
-  wish_.stale_if_error = request.stale_if_error;
-  wish_.early = request.early;
-  wish_.failure_ttl = request.cache_failures;
-  if (!request.artifacts.empty()) store.fetch_files();
+  policy_.ttl = request.ttl;
+  policy_.stale = request.stale;
+  policy_.stale_if_error = request.stale_if_error;
+  policy_.early = request.early;
+  policy_.failure_ttl = request.cache_failures;
+  if (!request.artifacts.empty()) store.include_artifacts();
 }
 
-Found Stored::look() {
+LookupResult Lookup::look() {
   auto entry = store_.look_up(request_.key);
   const Nanoseconds now = entry ? store_.now() : Nanoseconds(0);
   if (entry && !entry->record().foreign) last_run_time_ = entry->record().run_time;
-  if (!entry || !is_fresh(entry->record(), wish_, now)) return judge_old(std::move(entry), now);
-  if (!is_whole(*entry)) return judge_old(nullptr, now);
-  if (!is_to_be_refreshed(entry->record(), now)) return {Use::fresh, std::move(entry)};
+  if (!entry || !is_fresh(entry->record(), policy_, now))
+    return judge_expired(std::move(entry), now);
+  if (!is_whole(*entry)) return judge_expired(nullptr, now);
+  if (!is_to_be_refreshed(entry->record(), now))
+    return {LookupResult::Kind::fresh, std::move(entry)};
   fallback_ = std::move(entry);
   return {};
 }
 
 /// What to do where no fresh entry is: with an old one, with a failure, or with nothing.
-Found Stored::judge_old(std::unique_ptr<Entry> entry, Nanoseconds now) {
-  if (entry && entry->record().ended != told_of_) {
-    told_of_ = entry->record().ended;
+LookupResult Lookup::judge_expired(std::unique_ptr<Entry> entry, Nanoseconds now) {
+  if (entry && entry->record().ended != reported_expiry_) {
+    reported_expiry_ = entry->record().ended;
     log_.info("{}: the entry is {}, and {}", request_.key.shown(),
-              age_in_words(entry->record(), now),
-              answers_waiter(entry->record(), wish_) ? "not fresh enough"
-                                                     : "from before this call (--refresh)");
+              describe_age(entry->record(), now),
+              answers_waiter(entry->record(), policy_) ? "not fresh enough"
+                                                       : "from before this call (--refresh)");
   }
   const bool usable = entry &&
-                      (is_stale(entry->record(), wish_, now) ||
-                       serves_on_error(entry->record(), wish_, now)) &&
+                      (is_stale(entry->record(), policy_, now) ||
+                       serves_on_error(entry->record(), policy_, now)) &&
                       is_whole(*entry);
 
   auto failure = store_.failure(request_.key);
@@ -74,31 +76,32 @@ Found Stored::judge_old(std::unique_ptr<Entry> entry, Nanoseconds now) {
       once_.info("{}: the stored failure is dated in the future; it counts as absent",
                  request_.key.shown());
     const Record* const beside = entry ? &entry->record() : nullptr;
-    if (usable && is_too_soon(failure->record(), *beside, wish_, now)) {
+    if (usable && is_too_soon(failure->record(), *beside, policy_, now)) {
       once_.info("{}: too soon to run the command again: it {}", request_.key.shown(),
-                 failure_in_words(failure->record()));
-      return {Use::stale, std::move(entry)};
+                 describe_failure(failure->record()));
+      return {LookupResult::Kind::stale, std::move(entry)};
     }
-    if (failure_answers(failure->record(), beside, wish_, now))
-      return {Use::fresh, std::move(failure)};
+    if (failure_answers(failure->record(), beside, policy_, now))
+      return {LookupResult::Kind::fresh, std::move(failure)};
   }
   if (!usable) {
     if (request_.on_timeout == OnTimeout::stale) expired_ = std::move(entry);
     return {};
   }
-  if (is_stale(entry->record(), wish_, now)) return {Use::stale_and_refresh, std::move(entry)};
+  if (is_stale(entry->record(), policy_, now))
+    return {LookupResult::Kind::stale_and_refresh, std::move(entry)};
   fallback_ = std::move(entry);
   return {};
 }
 
-bool Stored::is_whole(Entry& entry) {
+bool Lookup::is_whole(Entry& entry) {
   if (is_too_large(entry.record(), request_)) {
-    once_.info("{}: {}", request_.key.shown(), too_large_in_words(request_.max_entry));
+    once_.info("{}: {}", request_.key.shown(), describe_too_large(request_.max_entry));
     return false;
   }
-  if (!entry.intact()) {
+  if (!entry.is_intact()) {
     once_.info("{}: {} is damaged; it counts as absent", request_.key.shown(),
-               kept_in_words(entry.record().fate));
+               describe_disposition(entry.record().disposition));
     return false;
   }
   const Record& record = entry.record();
@@ -120,21 +123,21 @@ bool Stored::is_whole(Entry& entry) {
 
 /// Whether a fresh entry is to be refreshed by this caller: the lot is drawn once, and then counts
 /// for this entry, not for one that has come instead.
-bool Stored::is_to_be_refreshed(const Record& record, Nanoseconds now) {
-  if (!wish_.early || request_.command.empty()) return false;
-  if (std::exchange(drawn_, true)) return !early_.empty() && record.token == early_;
-  if (!is_due_early(record, wish_, now, random_unit())) return false;
+bool Lookup::is_to_be_refreshed(const Record& record, Nanoseconds now) {
+  if (!policy_.early || request_.command.empty()) return false;
+  if (std::exchange(has_drawn_early_, true)) return !early_.empty() && record.token == early_;
+  if (!is_due_early(record, policy_, now, random_unit())) return false;
   log_.info("{}: {}, and refreshed before it expires", request_.key.shown(),
-            age_in_words(record, now));
+            describe_age(record, now));
   early_ = record.token;
   return true;
 }
 
-std::unique_ptr<Entry> Stored::take_early() {
+std::unique_ptr<Entry> Lookup::take_due_early() {
   return early_.empty() ? nullptr : std::move(fallback_);
 }
 
-std::string age_in_words(const Record& record, Nanoseconds now) {
+std::string describe_age(const Record& record, Nanoseconds now) {
   if (record.foreign) return "another program's";
   const auto age = age_of(record, now);
   return age ? format_duration(*age) + " old" : "dated in the future";
@@ -149,20 +152,20 @@ void restore_artifacts(const Request& request, Entry& entry, const Signals& sign
           signals.descriptor());
 }
 
-Outcome replay(Entry& entry, How how, Store& store, const Signals& signals,
+Outcome replay(Entry& entry, OutcomeKind kind, Store& store, const Signals& signals,
                const std::function<int()>& before_err) noexcept {
   const Record& record = entry.record();
-  Outcome outcome = ended(how, record.status);
+  Outcome outcome = ended(kind, record.status);
   (void)failure_of([&] { outcome.age = age_of(record, store.now()); });
   outcome.run_time = record.run_time;
   outcome.bytes = record.out_size + record.err_size;
-  signals.let_through();
+  signals.unblock();
   const auto write_err = [&] {
     const int error = before_err ? before_err() : 0;
     const int other = entry.write(Stream::err, STDERR_FILENO);
     return error != 0 ? error : other;
   };
-  outcome.output_error = write_both(
+  outcome.output_error = write_both_streams(
       {STDOUT_FILENO, record.out_size,
        [&entry] { return entry.write(Stream::out, STDOUT_FILENO); }},
       {STDERR_FILENO, before_err ? size_not_known : record.err_size, std::ref(write_err)});

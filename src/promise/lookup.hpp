@@ -13,26 +13,25 @@
 
 namespace memolock {
 
-/// What becomes of what was found.
-enum class Use {
-  none,               ///< nothing answers: run the command, or wait
-  fresh,              ///< it is the answer: an entry, or a failure that is kept
-  stale,              ///< serve it; it is too soon to try again
-  stale_and_refresh,  ///< serve it, and refresh it in the background
-};
-
-struct Found {
-  Use use = Use::none;
+/// What of the store answers a call.
+struct LookupResult {
+  enum class Kind {
+    none,               ///< nothing answers: run the command, or wait
+    fresh,              ///< `entry` is the answer: a success, or a failure that is kept
+    stale,              ///< serve it; it is too soon to try again
+    stale_and_refresh,  ///< serve it, and refresh it in the background
+  };
+  Kind kind = Kind::none;
   std::unique_ptr<Entry> entry;
 };
 
-class Stored {
+class Lookup {
  public:
   /// Keeps references to all of it.
-  Stored(const Request& request, Store& store, const Log& log);
+  Lookup(const Request& request, Store& store, const Log& log);
 
   /// Looks what there is. Throws Error(store).
-  [[nodiscard]] Found look();
+  [[nodiscard]] LookupResult look();
 
   /// Whether the entry is sound and, if its run succeeded, has all artifacts that are asked for.
   [[nodiscard]] bool is_whole(Entry& entry);
@@ -40,14 +39,14 @@ class Stored {
   /// From now on no entry answers whose artifacts would have to be restored.
   void refuse_artifacts() { refuses_artifacts_ = true; }
   /// From now on what is found answers only if the run began by now (--refresh).
-  void refuse_older() { wish_.begun_since = store_.now(); }
-  [[nodiscard]] const Wish& wish() const { return wish_; }
+  void require_newer() { policy_.begun_since = store_.now(); }
+  [[nodiscard]] const FreshnessPolicy& policy() const { return policy_; }
 
   /// How long the run took whose entry was found last, whatever its age.
   [[nodiscard]] std::optional<Nanoseconds> last_run_time() const { return last_run_time_; }
 
   /// The entry that was found fresh, but due to be refreshed early; null: none.
-  [[nodiscard]] std::unique_ptr<Entry> take_early();
+  [[nodiscard]] std::unique_ptr<Entry> take_due_early();
   /// The entry to be served when the command fails or the wait is over; null: none.
   [[nodiscard]] std::unique_ptr<Entry> take_fallback() { return std::move(fallback_); }
   /// The entry that was found last and answers nothing, for --on-timeout stale; null: none. It is
@@ -56,24 +55,25 @@ class Stored {
 
  private:
   [[nodiscard]] bool is_to_be_refreshed(const Record& record, Nanoseconds now);
-  [[nodiscard]] Found judge_old(std::unique_ptr<Entry> entry, Nanoseconds now);
+  [[nodiscard]] LookupResult judge_expired(std::unique_ptr<Entry> entry, Nanoseconds now);
 
   const Request& request_;
   Store& store_;
   const Log& log_;
-  LogOnce once_;
-  std::optional<Nanoseconds> told_of_;  // when the entry ended of which it was said that it is old
-  Wish wish_;
+  OnceLog once_;
+  std::optional<Nanoseconds>
+      reported_expiry_;  // when the entry ended of which it was said that it is old
+  FreshnessPolicy policy_;
   std::unique_ptr<Entry> fallback_;
   std::unique_ptr<Entry> expired_;
   std::optional<Nanoseconds> last_run_time_;
   std::string early_;  // the token of the entry that is due
   bool refuses_artifacts_ = false;
-  bool drawn_ = false;  // the lot whether an entry is due, once a call
+  bool has_drawn_early_ = false;  // the lot whether an entry is due, once a call
 };
 
 /// "3m old", or what else there is to say.
-[[nodiscard]] std::string age_in_words(const Record& record, Nanoseconds now);
+[[nodiscard]] std::string describe_age(const Record& record, Nanoseconds now);
 
 /// Restores the artifacts that are asked for; a failed run has none. Before replay(), so that who
 /// reads of a success finds them. Throws as restore() does.
@@ -82,7 +82,7 @@ void restore_artifacts(const Request& request, Entry& entry, const Signals& sign
 /// Gives the caller what a run has written; the last thing that is done. Nothing may be held any
 /// more: a signal may end this process, however long the readers take. `before_err`: what goes to
 /// stderr first; writes it as Writing does.
-[[nodiscard]] Outcome replay(Entry& entry, How how, Store& store, const Signals& signals,
+[[nodiscard]] Outcome replay(Entry& entry, OutcomeKind kind, Store& store, const Signals& signals,
                              const std::function<int()>& before_err = nullptr) noexcept;
 
 }  // namespace memolock

@@ -28,17 +28,17 @@ Record record_of_run(const Request& request, const Lock& lock, Nanoseconds now) 
   record.command = request.command;
   record.begun = now;
   record.artifacts = request.artifacts;
-  record.keeper = request.keeper;
+  record.producer = request.producer;
   return record;
 }
 
-Launch launch_of(const Request& request, Lock& lock, const std::string& control) {
-  Launch launch{request.command,
-                environment_for({request.key, lock.token(), request.store_url, request.promise_url,
-                                 control, request.held}),
-                request.max_runtime, request.input};
+CommandSpec command_spec(const Request& request, Lock& lock, const std::string& control) {
+  CommandSpec launch{request.command,
+                     environment_for({request.key, lock.token(), request.store_url,
+                                      request.promise_url, control, request.held}),
+                     request.max_runtime, request.input};
   launch.drain = request.drain;
-  launch.lasting = [&lock] { (void)lock.keep_alive(); };
+  launch.on_long_run = [&lock] { (void)lock.arm_keepalive(); };
   if (request.on_lost_lease == OnLostLease::kill) launch.stop_descriptor = lock.lost_descriptor();
   return launch;
 }
@@ -49,24 +49,24 @@ Outcome run_uncached(const Request& request, Signals& signals, const Log& log) {
        request.max_runtime, request.input},
       signals);
   command.start_plain();
-  const Ending ending = command.finish();
-  Outcome outcome = ended(How::bypass, ending.status);
+  const RunResult ending = command.finish();
+  Outcome outcome = ended(OutcomeKind::bypass, ending.status);
   outcome.run_time = ending.run_time;
   note_interruption(outcome, ending);
   (void)failure_of([&] {
     for (const std::string& warning : warnings_about(request, ending))
       log.warn("{}: {}", request.key.shown(), warning);
     if (log.says(Level::info))
-      if (const std::string failure = failure_in_words(ending); !failure.empty())
+      if (const std::string failure = describe_failure(ending); !failure.empty())
         log.info("{}: {}", request.key.shown(), failure);
     if (ending.interrupted != 0) log.info("{}: interrupted", request.key.shown());
   });
   return outcome;
 }
 
-std::vector<std::string> warnings_about(const Request& request, const Ending& ending) {
+std::vector<std::string> warnings_about(const Request& request, const RunResult& ending) {
   std::vector<std::string> warnings;
-  if (ending.end == End::timed_out) {
+  if (ending.exit_kind == ExitKind::timed_out) {
     warnings.push_back(fmt::format("the command was stopped: --max-runtime {} has passed",
                                    format_duration(*request.max_runtime)));
   } else if (ending.stopped && ending.interrupted == 0) {
@@ -77,30 +77,31 @@ std::vector<std::string> warnings_about(const Request& request, const Ending& en
   return warnings;
 }
 
-std::string failure_in_words(const Ending& ending) {
+std::string describe_failure(const RunResult& ending) {
   if (ending.interrupted != 0 || ending.stopped || ending.unknown) return "";
-  if (ending.end == End::exited && ending.status != 0)
+  if (ending.exit_kind == ExitKind::exited && ending.status != 0)
     return fmt::format("the command exited with status {}", ending.status);
-  if (ending.end != End::signaled) return "";
+  if (ending.exit_kind != ExitKind::signaled) return "";
   return "the command " + signal_in_words(ending.status);
 }
 
-std::string failure_in_words(const Record& record) {
-  return record.end == End::signaled ? signal_in_words(record.status)
-                                     : fmt::format("failed with status {}", record.status);
+std::string describe_failure(const Record& record) {
+  return record.exit_kind == ExitKind::signaled
+             ? signal_in_words(record.status)
+             : fmt::format("failed with status {}", record.status);
 }
 
-void note_interruption(Outcome& outcome, const Ending& ending) noexcept {
+void note_interruption(Outcome& outcome, const RunResult& ending) noexcept {
   if (ending.interrupted == 0) return;
-  outcome.how = How::interrupted;
-  if (ending.end == End::signaled && ending.status == 128 + ending.interrupted)
+  outcome.kind = OutcomeKind::interrupted;
+  if (ending.exit_kind == ExitKind::signaled && ending.status == 128 + ending.interrupted)
     outcome.signal = ending.interrupted;
 }
 
 Outcome end_by_signal(Signals& signals) noexcept {
   const auto received = signals.take();
   const int signal = received ? received->number : 0;
-  return ended(How::interrupted, 128 + signal, signal);
+  return ended(OutcomeKind::interrupted, 128 + signal, signal);
 }
 
 }  // namespace memolock

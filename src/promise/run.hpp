@@ -18,7 +18,8 @@ namespace memolock {
 
 /// What starts its command and keeps the lock alive, of which it keeps a reference. `control`: the
 /// command's MEMOLOCK_CONTROL.
-[[nodiscard]] Launch launch_of(const Request& request, Lock& lock, const std::string& control);
+[[nodiscard]] CommandSpec command_spec(const Request& request, Lock& lock,
+                                       const std::string& control);
 
 /// Runs the request's command with no store at all. Throws Error(store) when it has not been
 /// started.
@@ -26,18 +27,19 @@ namespace memolock {
 
 /// What the caller is to be warned of about how the run ended: what stopped the command, and what
 /// could not be stopped. A line each, without the entry's name.
-[[nodiscard]] std::vector<std::string> warnings_about(const Request& request, const Ending& ending);
+[[nodiscard]] std::vector<std::string> warnings_about(const Request& request,
+                                                      const RunResult& ending);
 
 /// What -v says of a command that has failed by itself: its status, or the signal; empty where
 /// there is nothing to say, or something else has said it.
-[[nodiscard]] std::string failure_in_words(const Ending& ending);
+[[nodiscard]] std::string describe_failure(const RunResult& ending);
 
 /// How the run of a record failed, in words that follow "the command".
-[[nodiscard]] std::string failure_in_words(const Record& record);
+[[nodiscard]] std::string describe_failure(const Record& record);
 
 /// What becomes of a call whose own command was interrupted, if it was: it ends by the same signal
 /// if the command did.
-void note_interruption(Outcome& outcome, const Ending& ending) noexcept;
+void note_interruption(Outcome& outcome, const RunResult& ending) noexcept;
 
 /// What becomes of a call that got a signal: it ends by it.
 [[nodiscard]] Outcome end_by_signal(Signals& signals) noexcept;

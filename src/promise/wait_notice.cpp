@@ -27,11 +27,12 @@ constexpr minutes log_period(5);
 
 }  // namespace
 
-Woken WaitNotice::sleep(Watch& watch, Nanoseconds now, std::optional<Nanoseconds> last_run_time,
-                        Nanoseconds deadline, int interrupt) {
-  log_.info("{}: waiting for {}", key_.shown(), run_in_words(watch.run(), now));
+WaitResult WaitNotice::sleep(Watch& watch, Nanoseconds now,
+                             std::optional<Nanoseconds> last_run_time, Nanoseconds deadline,
+                             int interrupt) {
+  log_.info("{}: waiting for {}", key_.shown(), describe_run(watch.run(), now));
   begin(watch.run(), now, last_run_time);
-  Woken woken = watch.wait(deadline, interrupt, *this);
+  WaitResult woken = watch.wait(deadline, interrupt, *this);
   end();
   return woken;
 }
@@ -43,8 +44,8 @@ void WaitNotice::see(const Watch* watch) {
 
 std::string WaitNotice::awaited() const {
   if (!is_seen_) return "an unknown process";
-  const bool is_promise = !run_.foreign && run_.keeper == Keeper::others;
-  return (is_promise ? "the promise of " : "") + holder_in_words(run_);
+  const bool is_promise = !run_.foreign && run_.producer == Producer::external;
+  return (is_promise ? "the promise of " : "") + describe_holder(run_);
 }
 
 bool WaitNotice::pause(Backoff& backoff, int interrupt) {
@@ -82,7 +83,7 @@ void WaitNotice::end() {
   due_ = forever;
 }
 
-void WaitNotice::tell() {
+void WaitNotice::still_waiting() {
   const Nanoseconds now = boot_now();
   if (now < due_) return;
   if (line_) {
@@ -96,7 +97,7 @@ void WaitNotice::tell() {
 
 std::string WaitNotice::text(Nanoseconds now) const {
   std::string text = fmt::format("waiting for {}: {}", key_.shown(),
-                                 run_in_words(run_, now + clock_offset_));
+                                 describe_run(run_, now + clock_offset_));
   if (last_run_time_)
     text += fmt::format(", the last run took {}", format_duration(*last_run_time_));
   return text.append(advice(now));
@@ -117,7 +118,7 @@ std::string WaitNotice::bar(Nanoseconds now) const {
   return fmt::format("[{:#<{}}{:-<{}}] ", "", done, "", width - done);
 }
 
-std::string timeout_in_words(const Request& request, const WaitNotice& notice) {
+std::string describe_timeout(const Request& request, const WaitNotice& notice) {
   return fmt::format("timed out after {} of waiting for {}", format_duration(*request.wait),
                      notice.awaited());
 }

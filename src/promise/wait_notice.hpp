@@ -15,7 +15,7 @@
 namespace memolock {
 
 /// One caller's waits, one after the other. Nothing is said with Level::quiet.
-class WaitNotice : public Onlooker {
+class WaitNotice : public WaitObserver {
  public:
   enum class Bounded : bool { no, yes };
 
@@ -29,8 +29,9 @@ class WaitNotice : public Onlooker {
   [[nodiscard]] std::string awaited() const;
 
   /// Watch::wait, told of by this. The rest as of begin().
-  [[nodiscard]] Woken sleep(Watch& watch, Nanoseconds now, std::optional<Nanoseconds> last_run_time,
-                            Nanoseconds deadline, int interrupt);
+  [[nodiscard]] WaitResult sleep(Watch& watch, Nanoseconds now,
+                                 std::optional<Nanoseconds> last_run_time, Nanoseconds deadline,
+                                 int interrupt);
 
   /// Backoff::pause, told of by this: the lock is held, and there is no run to wait for.
   [[nodiscard]] bool pause(Backoff& backoff, int interrupt);
@@ -41,8 +42,8 @@ class WaitNotice : public Onlooker {
   /// The wait has ended; the line goes.
   void end();
 
-  [[nodiscard]] Nanoseconds due() const override { return due_; }
-  void tell() override;
+  [[nodiscard]] Nanoseconds next_notice() const override { return due_; }
+  void still_waiting() override;
 
  private:
   [[nodiscard]] std::string text(Nanoseconds now) const;
@@ -64,7 +65,7 @@ class WaitNotice : public Onlooker {
 };
 
 /// What is said where the wait that `notice` has told of has passed.
-[[nodiscard]] std::string timeout_in_words(const Request& request, const WaitNotice& notice);
+[[nodiscard]] std::string describe_timeout(const Request& request, const WaitNotice& notice);
 
 /// Whether the caller has set a bound.
 [[nodiscard]] inline WaitNotice::Bounded bound_of(const Request& request) {

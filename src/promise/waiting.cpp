@@ -37,16 +37,16 @@ Nanoseconds deadline_of(const Request& request) {
   return request.wait ? after(request.asked, *request.wait) : forever;
 }
 
-std::string holder_in_words(const Record& run) {
+std::string describe_holder(const Record& run) {
   if (run.foreign) return "another program";
   return fmt::format("{}:{}", escape_controls(run.holder.host), run.holder.pid);
 }
 
-std::string run_in_words(const Record& run, Nanoseconds now) {
-  if (run.foreign) return holder_in_words(run);
+std::string describe_run(const Record& run, Nanoseconds now) {
+  if (run.foreign) return describe_holder(run);
   const std::string since = format_duration(rounded(std::max(now - run.begun, Nanoseconds(0))));
-  return fmt::format("{}, {} {}", holder_in_words(run),
-                     run.keeper == Keeper::others ? "promised for" : "at work for", since);
+  return fmt::format("{}, {} {}", describe_holder(run),
+                     run.producer == Producer::external ? "promised for" : "at work for", since);
 }
 
 bool is_inside(const Request& request, const Record& run) {

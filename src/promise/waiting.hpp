@@ -30,10 +30,10 @@ class Backoff {
 [[nodiscard]] Nanoseconds deadline_of(const Request& request);
 
 /// "HOST:PID", or "another program".
-[[nodiscard]] std::string holder_in_words(const Record& run);
+[[nodiscard]] std::string describe_holder(const Record& run);
 
 /// "HOST:PID, at work for 12s", or what else is known of a run. `now` is the store's clock.
-[[nodiscard]] std::string run_in_words(const Record& run, Nanoseconds now);
+[[nodiscard]] std::string describe_run(const Record& run, Nanoseconds now);
 
 /// Whether this process belongs to that run.
 [[nodiscard]] bool is_inside(const Request& request, const Record& run);

@@ -38,7 +38,7 @@ class RedisConnection {
  public:
   /// Connects and negotiates TLS. Login and database are sent with the first command and checked
   /// with the first reply, so they cost no round trip. `timeout` bounds connecting (name look-up,
-  /// all addresses of the name, TLS and login together) and each request; see TransferLimit, also
+  /// all addresses of the name, TLS and login together) and each request; see ProgressTimeout, also
   /// for `cutoff`. Throws Error(store) "the store at HOST:PORT: …", as all that follows.
   RedisConnection(const RedisAddress& address, Nanoseconds timeout, const Cutoff& cutoff);
 

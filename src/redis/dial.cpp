@@ -32,9 +32,9 @@ Descriptor stream_socket(int family) {
 }
 
 /// The attempts at connecting that are under way, side by side, while more addresses may come.
-class Race {
+class HappyEyeballs {
  public:
-  Race(const std::string& host, uint16_t port, TransferLimit& limit)
+  HappyEyeballs(const std::string& host, uint16_t port, ProgressTimeout& limit)
       : addresses_(host, port, limit.left()), limit_(limit) {}
 
   Descriptor run();
@@ -45,7 +45,7 @@ class Race {
   [[nodiscard]] bool await(std::vector<pollfd>& polled);
 
   HostAddresses addresses_;
-  TransferLimit& limit_;
+  ProgressTimeout& limit_;
   std::vector<Descriptor> runners_;
   Nanoseconds next_start_{0};  // boot clock
   bool has_address_ = false;
@@ -53,7 +53,7 @@ class Race {
 };
 
 /// Starts the next one, unless it fails at once.
-void Race::start_next() {
+void HappyEyeballs::start_next() {
   const SocketAddress address = addresses_.next();
   has_address_ = true;
   next_start_ = after(boot_now(), head_start);
@@ -67,7 +67,7 @@ void Race::start_next() {
 }
 
 /// The first that is connected; those that were refused fall out, and the next one need not wait.
-Descriptor Race::winner(std::span<const pollfd> polled) {
+Descriptor HappyEyeballs::winner(std::span<const pollfd> polled) {
   for (size_t i = runners_.size(); i-- > 0;) {
     if (polled[i].revents == 0) continue;
     int error = 0;
@@ -83,7 +83,7 @@ Descriptor Race::winner(std::span<const pollfd> polled) {
 }
 
 /// Until something has happened, or is to be done.
-bool Race::await(std::vector<pollfd>& polled) {
+bool HappyEyeballs::await(std::vector<pollfd>& polled) {
   Nanoseconds wait = addresses_.wait();
   if (addresses_.has_next())
     wait = std::min(wait, std::max(next_start_ - boot_now(), Nanoseconds(0)));
@@ -97,7 +97,7 @@ bool Race::await(std::vector<pollfd>& polled) {
   }
 }
 
-Descriptor Race::run() {
+Descriptor HappyEyeballs::run() {
   for (;;) {
     while (addresses_.has_next() && (runners_.empty() || boot_now() >= next_start_)) start_next();
     if (runners_.empty() && addresses_.is_complete()) {
@@ -119,15 +119,15 @@ Descriptor Race::run() {
 
 }  // namespace
 
-Descriptor dial_tcp(const std::string& host, uint16_t port, TransferLimit& limit) {
-  Descriptor socket = Race(host, port, limit).run();
+Descriptor dial_tcp(const std::string& host, uint16_t port, ProgressTimeout& limit) {
+  Descriptor socket = HappyEyeballs(host, port, limit).run();
   // a request goes out whole, in one write
   const int on = 1;
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   return socket;
 }
 
-Descriptor dial_unix(const std::string& path, TransferLimit& limit) {
+Descriptor dial_unix(const std::string& path, ProgressTimeout& limit) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) fail_with(ENAMETOOLONG);

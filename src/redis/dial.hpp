@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "src/redis/transfer_limit.hpp"
+#include "src/redis/progress_timeout.hpp"
 #include "src/system/descriptor.hpp"
 
 namespace memolock {
@@ -13,9 +13,9 @@ namespace memolock {
 /// the next one as soon as one refuses or has been silent for a moment; the first to answer is
 /// taken. `limit` bounds it all, the name's look-up included. Throws Error(store), worded to
 /// follow the server's name ("connection refused"), and Error(interrupted).
-[[nodiscard]] Descriptor dial_tcp(const std::string& host, uint16_t port, TransferLimit& limit);
+[[nodiscard]] Descriptor dial_tcp(const std::string& host, uint16_t port, ProgressTimeout& limit);
 
 /// The same for a unix socket. Throws likewise.
-[[nodiscard]] Descriptor dial_unix(const std::string& path, TransferLimit& limit);
+[[nodiscard]] Descriptor dial_unix(const std::string& path, ProgressTimeout& limit);
 
 }  // namespace memolock

@@ -25,7 +25,7 @@ RedisRouter::Route RedisRouter::route(uint16_t slot, const Cutoff& cutoff) {
   if (suspicion_) {
     look_elsewhere(slot, cutoff);
   } else if (!std::exchange(has_recalled_, true)) {
-    map_ = recall_slots(cluster_.cluster);
+    map_ = read_cached_slots(cluster_.cluster);
   }
   if (const RedisNode* const node = map_.node_of(slot)) {
     route.host = node->host;
@@ -65,11 +65,11 @@ void RedisRouter::learn(const RedisReply& answer, const RedisHost& asked) {
   map_ = std::move(map);
   is_remembered_ = false;
   has_recalled_ = true;
-  remember_slots(cluster_.cluster, map_);
+  cache_slots(cluster_.cluster, map_);
 }
 
 const SlotMap& RedisRouter::ask_for_slots(const Cutoff& cutoff) {
-  if (!std::exchange(has_recalled_, true)) map_ = recall_slots(cluster_.cluster);
+  if (!std::exchange(has_recalled_, true)) map_ = read_cached_slots(cluster_.cluster);
   ask_one_of(others({}), cutoff, [] { return true; });
   return map_;
 }

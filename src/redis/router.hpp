@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "src/redis/address.hpp"
+#include "src/redis/progress_timeout.hpp"
 #include "src/redis/slots.hpp"
-#include "src/redis/transfer_limit.hpp"
 #include "src/system/clock.hpp"
 #include "src/system/log.hpp"
 

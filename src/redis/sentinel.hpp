@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "src/redis/address.hpp"
-#include "src/redis/transfer_limit.hpp"
+#include "src/redis/progress_timeout.hpp"
 #include "src/system/clock.hpp"
 #include "src/system/log.hpp"
 

@@ -106,17 +106,17 @@ RedisSession::RedisSession(RedisAddress address, Nanoseconds timeout, const Cuto
 
 RedisNames names_at(const RedisAddress& address, const Key& key) {
   if (!address.is_cluster()) return {key, Brace::no};
-  if (const auto fault = fault_of_braced_id(key.id)) throw usage_error("--id: " + *fault);
+  if (const auto fault = check_id_in_cluster(key.id)) throw usage_error("--id: " + *fault);
   return {key, Brace::yes};
 }
 
 RedisNames RedisSession::names(const Key& key) {
   RedisNames names = names_at(address_, key);
-  aim_at(names);
+  route_to(names);
   return names;
 }
 
-void RedisSession::aim_at(const RedisNames& names) {
+void RedisSession::route_to(const RedisNames& names) {
   if (!router_) return;
   slot_ = slot_of(names.value);
   if (connection_ && !router_->may_be_at(slot_, host_)) disconnect();
@@ -129,7 +129,7 @@ std::vector<RedisAddress> RedisSession::primaries() {
   return all;
 }
 
-std::string RedisSession::worded(std::string_view what) const {
+std::string RedisSession::error_text_of(std::string_view what) const {
   return fmt::format("the store at {}: {}", host_.name.empty() ? address_.shown() : host_.shown(),
                      what);
 }
@@ -146,7 +146,7 @@ void RedisSession::disconnect() {
 
 RedisConnection& RedisSession::connection() {
   if (connection_) return *connection_;
-  greetings_.clear();
+  handshakes_.clear();
   is_detour_ = speaks_resp3_ = false;
   if (router_) {
     connect_to_node();
@@ -163,7 +163,7 @@ void RedisSession::connect_to_master() {
   const RedisAddress master = find_master(address_, timeout_, cutoff_, log_);
   host_ = {master.host, master.port};
   connection_.emplace(master, timeout_, cutoff_);
-  greet(Greeting::role, {"ROLE"});
+  queue_handshake(Handshake::role, {"ROLE"});
 }
 
 void RedisSession::connect_to_node() {
@@ -172,29 +172,30 @@ void RedisSession::connect_to_node() {
   connection_.emplace(address_.at(host_), timeout_, cutoff_);
   is_detour_ = route.is_detour;
   expected_id_ = route.id;
-  if (!expected_id_.empty()) greet(Greeting::id, {"CLUSTER", "MYID"});
-  if (route.wants_slots) greet(Greeting::slots, {"CLUSTER", "SLOTS"});
+  if (!expected_id_.empty()) queue_handshake(Handshake::id, {"CLUSTER", "MYID"});
+  if (route.wants_slots) queue_handshake(Handshake::slots, {"CLUSTER", "SLOTS"});
 }
 
-void RedisSession::greet(Greeting greeting, std::initializer_list<RedisArgument> command) {
+void RedisSession::queue_handshake(Handshake handshake,
+                                   std::initializer_list<RedisArgument> command) {
   connection_->queue(command);
-  greetings_.push_back(greeting);
+  handshakes_.push_back(handshake);
 }
 
 /// The answer to what was sent first of them.
-void RedisSession::take_greeting(const RedisReply& reply) {
-  const Greeting greeting = greetings_.front();
-  greetings_.erase(greetings_.begin());
+void RedisSession::take_handshake(const RedisReply& reply) {
+  const Handshake handshake = handshakes_.front();
+  handshakes_.erase(handshakes_.begin());
   try {
-    switch (greeting) {
-      case Greeting::role:
+    switch (handshake) {
+      case Handshake::role:
         return check_role(reply);
-      case Greeting::id:
+      case Handshake::id:
         return check_id(reply);
-      case Greeting::slots:
+      case Handshake::slots:
         return router_->learn(reply, host_);
-      case Greeting::resp3:
-      case Greeting::asking:
+      case Handshake::resp3:
+      case Handshake::asking:
         if (reply.is_error()) fail(*reply.error());
     }
   } catch (const Refused&) {
@@ -208,14 +209,16 @@ void RedisSession::check_id(const RedisReply& id) {
   const bool may_not_ask = id.is_error() && begins_with_word(*id.error(), "NOPERM");
   if (may_not_ask || (!id.is_error() && id.text() == expected_id_)) return;
   router_->forget();
-  throw Elsewhere(worded("is not the node that it was"));
+  throw Elsewhere(error_text_of("is not the node that it was"));
 }
 
 /// Reads whether this is the right server, before it is asked to write something.
-void RedisSession::settle(RedisConnection& connection) {
-  const auto is_of_server = [](Greeting it) { return it == Greeting::role || it == Greeting::id; };
-  while (std::any_of(greetings_.begin(), greetings_.end(), is_of_server))
-    take_greeting(connection.read_reply());
+void RedisSession::settle_handshakes(RedisConnection& connection) {
+  const auto is_of_server = [](Handshake it) {
+    return it == Handshake::role || it == Handshake::id;
+  };
+  while (std::any_of(handshakes_.begin(), handshakes_.end(), is_of_server))
+    take_handshake(connection.read_reply());
 }
 
 /// Who may not ask must believe the sentinels.
@@ -226,18 +229,19 @@ void RedisSession::check_role(const RedisReply& role) {
     return;
   }
   const auto [name] = role.first<1>();
-  if (name->text() != "master") throw Busy(worded("is no master any more"));
+  if (name->text() != "master") throw Busy(error_text_of("is no master any more"));
 }
 
-void RedisSession::fail(const UnexpectedReply& reply, const std::string& about) {
-  const std::string text = worded((about.empty() ? "" : about + ": ") + said(reply.what()));
+void RedisSession::fail(const UnexpectedReply& reply, const std::string& with_context) {
+  const std::string text = error_text_of((with_context.empty() ? "" : with_context + ": ") +
+                                         said(reply.what()));
   if (reply.is_misfit()) disconnect();
   throw store_error(text);
 }
 
 void RedisSession::fail(std::string_view error, std::string_view key) const {
-  const std::string about = key.empty() ? "" : escape_controls(key) + ": ";
-  const std::string text = worded(about + said(error));
+  const std::string with_context = key.empty() ? "" : escape_controls(key) + ": ";
+  const std::string text = error_text_of(with_context + said(error));
   if (router_) {
     if (const auto to = redirection_in(error, host_)) {
       router_->redirect(*to);
@@ -254,7 +258,7 @@ void RedisSession::fail(std::string_view error, std::string_view key) const {
 /// Runs `request` on a connection, again on a new one when that was lost, and again after a pause
 /// when the server is busy.
 template <typename Request>
-auto RedisSession::persist(Nanoseconds retry_for, const Request& request) {
+auto RedisSession::with_retry(Nanoseconds retry_for, const Request& request) {
   constexpr int most_redirections = 5;  // while nodes disagree they could go on for ever
   const Nanoseconds begun = boot_now();
   const auto within = [&](Nanoseconds length) {
@@ -268,7 +272,7 @@ auto RedisSession::persist(Nanoseconds retry_for, const Request& request) {
     const bool used_before = connection_.has_value();
     Nanoseconds enough{0};
     try {
-      auto answer = about_server([&] { return request(connection()); });
+      auto answer = with_context([&] { return request(connection()); });
       // What takes long to arrive counts against its rate, not against the time of what follows.
       if (connection_->has_moved_much())
         set_cutoff({cutoff_.interrupt, after(cutoff_.until, boot_now() - begun)});
@@ -321,11 +325,11 @@ RedisReply RedisSession::next_answer(RedisConnection& connection) {
   for (;;) {
     RedisReply reply = connection.read_reply();
     if (is_message(reply) || is_push(reply)) continue;
-    if (greetings_.empty()) {
+    if (handshakes_.empty()) {
       connection.count_reply();
       return reply;
     }
-    take_greeting(reply);
+    take_handshake(reply);
   }
 }
 
@@ -345,7 +349,7 @@ std::vector<RedisReply> RedisSession::next_answers(RedisConnection& connection, 
 void RedisSession::leave_channels(RedisConnection& connection) {
   // In RESP3 there is no need to leave: what comes meanwhile is told from answers.
   if (subscribed_ && !speaks_resp3_) connection.queue({"UNSUBSCRIBE"});
-  if (is_detour_) greet(Greeting::asking, {"ASKING"});
+  if (is_detour_) queue_handshake(Handshake::asking, {"ASKING"});
 }
 
 /// The answers to that, one for each channel.
@@ -388,7 +392,7 @@ RedisAnswers RedisSession::exchange_in_shard(const RedisNames& names,
   if (is_detour_) return exchange(connection, commands);
   leave_channels(connection);
   skip_leaving(connection);
-  if (!std::exchange(speaks_resp3_, true)) greet(Greeting::resp3, {"HELLO", "3"});
+  if (!std::exchange(speaks_resp3_, true)) queue_handshake(Handshake::resp3, {"HELLO", "3"});
   connection.queue({"SUBSCRIBE", names.notif});
   connection.queue({may_subscribe_in_shard_ ? "SSUBSCRIBE" : "SUBSCRIBE", names.fail});
   queue_transaction(connection, commands);
@@ -426,14 +430,14 @@ RedisAnswers RedisSession::exchange_by_script(RedisConnection& connection,
 
 RedisAnswers RedisSession::transact(const std::vector<RedisCommand>& commands,
                                     Nanoseconds retry_for) {
-  return persist(retry_for, [&](RedisConnection& connection) {
-    settle(connection);
+  return with_retry(retry_for, [&](RedisConnection& connection) {
+    settle_handshakes(connection);
     return exchange(connection, commands);
   });
 }
 
 RedisAnswers RedisSession::read(const std::vector<RedisCommand>& commands, Nanoseconds retry_for) {
-  return persist(retry_for, [&](RedisConnection& connection) {
+  return with_retry(retry_for, [&](RedisConnection& connection) {
     try {
       return exchange(connection, commands);
     } catch (const OutOfMemory&) {
@@ -446,7 +450,7 @@ RedisAnswers RedisSession::read(const std::vector<RedisCommand>& commands, Nanos
 RedisAnswers RedisSession::subscribe(const RedisNames& names,
                                      const std::vector<RedisCommand>& commands,
                                      Nanoseconds retry_for) {
-  aim_at(names);
+  route_to(names);
   if (!may_subscribe_) return read(commands, retry_for);
   std::vector<RedisCommand> all{{"SUBSCRIBE", names.notif}, {"SUBSCRIBE", names.fail}};
   // A master that became a replica while somebody waits still answers.
@@ -454,7 +458,7 @@ RedisAnswers RedisSession::subscribe(const RedisNames& names,
   if (asks_role) all.insert(all.begin(), {"ROLE"});
   all.insert(all.end(), commands.begin(), commands.end());
   try {
-    return persist(retry_for, [&](RedisConnection& connection) {
+    return with_retry(retry_for, [&](RedisConnection& connection) {
       if (router_) return exchange_in_shard(names, commands);
       RedisAnswers answers = exchange(connection, all);
       if (asks_role) check_role(answers.next());
@@ -475,14 +479,14 @@ RedisAnswers RedisSession::subscribe(const RedisNames& names,
 RedisReply RedisSession::run_script(const RedisScript& script, const RedisNames& names,
                                     const std::vector<RedisArgument>& arguments,
                                     Nanoseconds retry_for) {
-  aim_at(names);
+  route_to(names);
   const char* const wake = router_ ? wake_in_shard : wake_all;
   const std::string text = fmt::format("{}{}", wake, fmt::join(script.parts, ""));
   RedisCommand command{"EVAL",      text,      "8",        names.value,      names.lock, names.meta,
                        names.files, names.run, names.part, names.files_part, names.mark};
   command.insert(command.end(), arguments.begin(), arguments.end());
-  return persist(retry_for, [&](RedisConnection& connection) {
-    settle(connection);
+  return with_retry(retry_for, [&](RedisConnection& connection) {
+    settle_handshakes(connection);
     leave_channels(connection);
     connection.queue(command);
     skip_leaving(connection);
@@ -503,12 +507,12 @@ RedisAnswers RedisSession::send_all(RedisConnection& connection,
 }
 
 RedisAnswers RedisSession::ask(const std::vector<RedisCommand>& commands) {
-  return persist(Nanoseconds(0),
-                 [&](RedisConnection& connection) { return send_all(connection, commands); });
+  return with_retry(Nanoseconds(0),
+                    [&](RedisConnection& connection) { return send_all(connection, commands); });
 }
 
 RedisAnswers RedisSession::pipeline(const std::vector<RedisCommand>& commands) {
-  return persist(Nanoseconds(0), [&](RedisConnection& connection) {
+  return with_retry(Nanoseconds(0), [&](RedisConnection& connection) {
     RedisAnswers answers = send_all(connection, commands);
     answers.each_error([&](const std::string& error) {
       if (!begins_with_word(error, "WRONGTYPE")) fail(error);
@@ -527,7 +531,7 @@ RedisSession::Awaited RedisSession::await_message(Nanoseconds deadline, int inte
     awaited.ready = connection().await_reply(interrupt, deadline);
     if (awaited.ready != Ready::readable) return awaited;
     const RedisReply reply = connection().read_reply();
-    if (is_message(reply)) awaited.message = about_server([&] { return message_in(reply); });
+    if (is_message(reply)) awaited.message = with_context([&] { return message_in(reply); });
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;
     log_.debug("{}; connecting again", error.what());
@@ -537,7 +541,7 @@ RedisSession::Awaited RedisSession::await_message(Nanoseconds deadline, int inte
 }
 
 Nanoseconds RedisSession::now() {
-  if (!clock_offset_) (void)about_server([&] { return set_clock(pipeline({{"TIME"}}).next()); });
+  if (!clock_offset_) (void)with_context([&] { return set_clock(pipeline({{"TIME"}}).next()); });
   return boot_now() + *clock_offset_;
 }
 

@@ -109,12 +109,12 @@ class RedisSession {
   Nanoseconds set_clock(const RedisReply& seconds, const RedisReply& microseconds);
 
   /// An error in words, with the server's name before it.
-  [[nodiscard]] std::string worded(std::string_view what) const;
+  [[nodiscard]] std::string error_text_of(std::string_view what) const;
 
   /// What `read` returns, which reads what the server has answered about an entry. UnexpectedReply
   /// becomes Error(store) "the store at …: TAG:ID: …". After a misfit the connection is dropped.
   template <typename Read>
-  auto about(const Key& key, const Read& read) -> decltype(read()) {
+  auto with_context(const Key& key, const Read& read) -> decltype(read()) {
     try {
       return read();
     } catch (const UnexpectedReply& reply) {
@@ -123,7 +123,7 @@ class RedisSession {
   }
   /// The same about nothing in particular.
   template <typename Read>
-  auto about_server(const Read& read) -> decltype(read()) {
+  auto with_context(const Read& read) -> decltype(read()) {
     try {
       return read();
     } catch (const UnexpectedReply& reply) {
@@ -133,19 +133,19 @@ class RedisSession {
 
  private:
   /// What is sent before a request and answered before it.
-  enum class Greeting { role, id, slots, resp3, asking };
+  enum class Handshake { role, id, slots, resp3, asking };
 
   template <typename Request>
-  auto persist(Nanoseconds retry_for, const Request& request);
+  auto with_retry(Nanoseconds retry_for, const Request& request);
   RedisConnection& connection();
   void connect_to_master();
   void connect_to_node();
-  void greet(Greeting greeting, std::initializer_list<RedisArgument> command);
-  void take_greeting(const RedisReply& reply);
+  void queue_handshake(Handshake handshake, std::initializer_list<RedisArgument> command);
+  void take_handshake(const RedisReply& reply);
   void check_role(const RedisReply& role);
   void check_id(const RedisReply& id);
-  void settle(RedisConnection& connection);
-  void aim_at(const RedisNames& names);
+  void settle_handshakes(RedisConnection& connection);
+  void route_to(const RedisNames& names);
   void disconnect();
   void leave_channels(RedisConnection& connection);
   void skip_leaving(RedisConnection& connection);
@@ -157,7 +157,7 @@ class RedisSession {
                                   const std::vector<RedisCommand>& commands);
   /// Throws what the server said, about the entry whose value is in `key` if there is one.
   [[noreturn]] void fail(std::string_view error, std::string_view key = {}) const;
-  [[noreturn]] void fail(const UnexpectedReply& reply, const std::string& about);
+  [[noreturn]] void fail(const UnexpectedReply& reply, const std::string& with_context);
   RedisAnswers results(std::vector<RedisReply> replies, size_t count) const;
   RedisAnswers exchange_in_shard(const RedisNames& names,
                                  const std::vector<RedisCommand>& commands);
@@ -172,8 +172,8 @@ class RedisSession {
   RedisHost host_;  // the server last connected to, of those that are not the address's own
   std::string expected_id_;  // how it must call itself
   std::optional<RedisConnection> connection_;
-  std::vector<Greeting> greetings_;  // those whose answers are to come
-  bool is_detour_ = false;           // the connection is for one request
+  std::vector<Handshake> handshakes_;  // those whose answers are to come
+  bool is_detour_ = false;             // the connection is for one request
   bool speaks_resp3_ = false;
   bool may_ask_role_ = true;
   bool subscribed_ = false;

@@ -38,7 +38,7 @@ void drop_unused(int folder) {
 }
 
 std::string read_own(int folder, const std::string& name) {
-  const OwnFile file = open_own(folder, name, O_RDONLY);
+  const OwnedFile file = open_owned(folder, name, O_RDONLY);
   if (!file || file.size > largest_file) return "";
   std::string text(file.size, '\0');
   const ssize_t got = read_all_at(file.get(), text.data(), text.size(), 0);
@@ -47,7 +47,7 @@ std::string read_own(int folder, const std::string& name) {
 
 }  // namespace
 
-SlotMap recall_slots(const RedisCluster& cluster) {
+SlotMap read_cached_slots(const RedisCluster& cluster) {
   if (cluster.memory.empty()) return {};
   try {
     const Descriptor root = open_store_directory(cluster.memory, DirectoryLink::follow);
@@ -63,7 +63,7 @@ SlotMap recall_slots(const RedisCluster& cluster) {
   }
 }
 
-void remember_slots(const RedisCluster& cluster, const SlotMap& map) {
+void cache_slots(const RedisCluster& cluster, const SlotMap& map) {
   if (cluster.memory.empty()) return;
   try {
     const Descriptor root = make_store_directory(cluster.memory, DirectoryLink::follow);

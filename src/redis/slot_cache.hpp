@@ -9,9 +9,9 @@ namespace memolock {
 
 /// What was remembered of it last; empty: nothing, or nothing that this user has written. The
 /// cluster may have changed since, and the node that is there now be another one.
-[[nodiscard]] SlotMap recall_slots(const RedisCluster& cluster);
+[[nodiscard]] SlotMap read_cached_slots(const RedisCluster& cluster);
 
 /// Remembers it, if it can. What was not used for months is forgotten.
-void remember_slots(const RedisCluster& cluster, const SlotMap& map);
+void cache_slots(const RedisCluster& cluster, const SlotMap& map);
 
 }  // namespace memolock

@@ -15,7 +15,7 @@
 namespace memolock {
 namespace {
 
-Descriptor dial(const RedisAddress& address, TransferLimit& limit) {
+Descriptor dial(const RedisAddress& address, ProgressTimeout& limit) {
   if (address.host.empty()) return dial_unix(address.path, limit);
   return dial_tcp(address.host, address.port, limit);
 }

@@ -7,14 +7,14 @@
 #include <string_view>
 
 #include "src/redis/address.hpp"
+#include "src/redis/progress_timeout.hpp"
 #include "src/redis/tls.hpp"
-#include "src/redis/transfer_limit.hpp"
 #include "src/system/descriptor.hpp"
 
 namespace memolock {
 
-/// A connected stream. Every wait is bounded as of TransferLimit: connecting, and what is sent and
-/// received from one begin_request() to the next. Every function but the simple queries throws
+/// A connected stream. Every wait is bounded as of ProgressTimeout: connecting, and what is sent
+/// and received from one begin_request() to the next. Every function but the simple queries throws
 /// Error(store) "the store at HOST:PORT: …", or Error(interrupted). SIGPIPE must be blocked or
 /// ignored: sendfile knows no MSG_NOSIGNAL.
 class RedisSocket {
@@ -24,7 +24,7 @@ class RedisSocket {
 
   /// A request is about to be sent, or a message that has begun to arrive to be received.
   void begin_request();
-  /// As of TransferLimit.
+  /// As of ProgressTimeout.
   void expect_upload() { limit_.expect_upload(); }
   void expect_download() { limit_.expect_download(); }
   void begin_reply();
@@ -49,7 +49,7 @@ class RedisSocket {
 
   [[nodiscard]] int descriptor() const { return socket_.get(); }
   void set_cutoff(const Cutoff& cutoff) { limit_.set_cutoff(cutoff); }
-  /// As of TransferLimit.
+  /// As of ProgressTimeout.
   [[nodiscard]] bool has_moved_much() const { return limit_.has_moved_much(); }
   /// What is wrong, with the server's name before it.
   [[nodiscard]] std::string worded(std::string_view what) const;
@@ -67,7 +67,7 @@ class RedisSocket {
   void discard_unsent();
   bool send_copies(int file, uint64_t offset, uint64_t size);
 
-  TransferLimit limit_;
+  ProgressTimeout limit_;
   std::string shown_;
   Descriptor socket_;
   std::unique_ptr<Tls> tls_;

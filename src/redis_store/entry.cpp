@@ -120,11 +120,13 @@ std::string in_milliseconds(Nanoseconds length) {
   return std::to_string(std::max<int64_t>(whole.count(), 1));
 }
 
-std::string foreign_type_in_words(const Key& key) {
+std::string describe_foreign_type(const Key& key) {
   return "a key of " + key.shown() + " holds a type that memolock does not store";
 }
 
-std::string fate_in_hash(Fate fate) { return std::to_string(static_cast<unsigned>(fate)); }
+std::string disposition_in_hash(Disposition disposition) {
+  return std::to_string(static_cast<unsigned>(disposition));
+}
 
 std::vector<std::string> record_fields(const Record& record) {
   std::vector<std::string> fields;
@@ -134,7 +136,7 @@ std::vector<std::string> record_fields(const Record& record) {
   };
   add(at_version, std::string(version));
   add(at_token, record.token);
-  add(at_end, std::to_string(static_cast<unsigned>(record.end)));
+  add(at_end, std::to_string(static_cast<unsigned>(record.exit_kind)));
   add(at_status, std::to_string(record.status));
   add(at_begun, in_microseconds(record.begun));
   add(at_run, in_microseconds(record.run_time));
@@ -149,8 +151,8 @@ std::vector<std::string> record_fields(const Record& record) {
   add(at_hash, fmt::format("{:016x}", record.out_hash));
   add(at_err_length, std::to_string(record.err_size));
   add(at_err_hash, fmt::format("{:016x}", record.err_hash));
-  add(at_fate, fate_in_hash(record.fate));
-  add(at_troubles, std::to_string(record.troubles));
+  add(at_fate, disposition_in_hash(record.disposition));
+  add(at_troubles, std::to_string(record.transient_failures));
   if (record.files_size == 0) return fields;
   add(at_artifacts, in_one_text(record.artifacts));
   add(at_files_length, std::to_string(record.files_size));
@@ -179,12 +181,12 @@ std::optional<Record> RedisHash::record(const Key& key) const {
   record.key = key;
   record.token = from.text(at_token);
   record.holder = {from.text(at_host), from.number<int64_t>(at_pid)};
-  record.fate = from.choice(at_fate, Fate::marked);
-  record.end = from.choice(at_end, End::timed_out);
+  record.disposition = from.choice(at_fate, Disposition::marked);
+  record.exit_kind = from.choice(at_end, ExitKind::timed_out);
   record.status = from.number<int>(at_status) & 0xff;
   record.ttl_by_command = from.text(at_own_ttl) == "1";
   record.stale_by_command = from.text(at_own_stale) == "1";
-  record.troubles = from.number<uint32_t>(at_troubles);
+  record.transient_failures = from.number<uint32_t>(at_troubles);
   record.begun = from.time(at_begun);
   record.ended = from.time(at_ended);
   record.run_time = from.time(at_run);
@@ -215,7 +217,7 @@ Nanoseconds lifetime(int64_t left) { return left < 0 ? forever : std::chrono::mi
 
 Record foreign_record(const Key& key, int64_t left) {
   Record record;
-  record.fate = Fate::kept;
+  record.disposition = Disposition::kept;
   record.foreign = true;
   record.key = key;
   record.ttl = record.retained = lifetime(left);
@@ -238,7 +240,7 @@ Record run_of_token(const Key& key, const std::string& token) {
     run.holder = parts->holder;
     run.begun = parts->begun;
   }
-  run.keeper = parts ? parts->keeper : Keeper::others;
+  run.producer = parts ? parts->producer : Producer::external;
   return run;
 }
 

@@ -1,9 +1,9 @@
 // What a run left, as it lies in Redis: a string with its stdout, and a hash with all else.
 //
-// The fields of the hash: version (1), token, end (of enum End), status, stderr, begun, ended, run,
-// ttl, stale and retained (microseconds, the first two of the server's clock; -1: forever), own_ttl
-// and own_stale (1: the command chose it), host, pid, length and hash of stdout, err_length and
-// err_hash of stderr (XXH3, 16 hexadecimal digits); of a run with artifacts, their paths
+// The fields of the hash: version (1), token, end (of enum ExitKind), status, stderr, begun, ended,
+// run, ttl, stale and retained (microseconds, the first two of the server's clock; -1: forever),
+// own_ttl and own_stale (1: the command chose it), host, pid, length and hash of stdout, err_length
+// and err_hash of stderr (XXH3, 16 hexadecimal digits); of a run with artifacts, their paths
 // (artifacts, NUL behind each), and files_length and files_hash of their archive, a string of its
 // own. The hash of an outcome that is not kept has fate, troubles and stdout too; `part` there says
 // that stdout lies in the key of that name.
@@ -25,10 +25,10 @@ namespace memolock {
 [[nodiscard]] std::string in_milliseconds(Nanoseconds length);
 
 /// What is wrong where a key of an entry is neither a string nor a hash as it should be.
-[[nodiscard]] std::string foreign_type_in_words(const Key& key);
+[[nodiscard]] std::string describe_foreign_type(const Key& key);
 
 /// How the hash has it.
-[[nodiscard]] std::string fate_in_hash(Fate fate);
+[[nodiscard]] std::string disposition_in_hash(Disposition disposition);
 
 /// Fields and values of a record but for stdout, stderr and ended, which a script adds.
 [[nodiscard]] std::vector<std::string> record_fields(const Record& record);
@@ -65,8 +65,8 @@ class RedisHash {
 /// Of a value that another program has stored and that lives so long, as life_in has it.
 [[nodiscard]] Record foreign_record(const Key& key, int64_t left);
 
-/// Whose token is in the answer to GET of a lock; empty: nobody's, though the released marker may
-/// be there.
+/// Ownership token is in the answer to GET of a lock; empty: nobody's, though the released marker
+/// may be there.
 [[nodiscard]] std::string holder_in(const RedisReply& lock);
 
 /// What is known of the run whose lock holds `token`.
@@ -87,7 +87,7 @@ class RedisEntry final : public Entry {
                                                        RedisString& out, RedisString files = {});
   [[nodiscard]] const Record& record() const override { return record_; }
   /// Always: own() has seen to it.
-  [[nodiscard]] bool intact() override { return true; }
+  [[nodiscard]] bool is_intact() override { return true; }
   [[nodiscard]] std::optional<FilePart> files() override;
   [[nodiscard]] int write(Stream stream, int to) noexcept override;
 

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "src/system/error.hpp"
-#include "src/system/insist.hpp"
+#include "src/system/retry_syscall.hpp"
 
 namespace memolock {
 namespace {
@@ -27,7 +27,7 @@ Descriptor event() { return checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
 
 void tell(const Descriptor& event) noexcept {
   const uint64_t one = 1;
-  insist([&] { return write(event.get(), &one, sizeof one); });
+  retry_syscall([&] { return write(event.get(), &one, sizeof one); });
 }
 
 }  // namespace

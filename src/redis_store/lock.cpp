@@ -35,7 +35,7 @@ bool extend(RedisSession& session, const Key& key, const std::string& token, Nan
             Nanoseconds retry_for) {
   const std::string text = in_milliseconds(after(life, promise_margin));
   const RedisNames names = session.names(key);
-  return session.about(key, [&] {
+  return session.with_context(key, [&] {
     return session.run_script(redis_scripts::extend, names, {token, text}, retry_for).count() == 1;
   });
 }
@@ -50,21 +50,21 @@ Nanoseconds persistence(const RedisSettings& settings) {
 /// What the script `acquire` has said.
 struct Acquired {
   Nanoseconds at{0};  // the server's clock
-  Sighting stored;
+  StoredVersion stored;
   Nanoseconds marked_until{0};  // how long the released marker would have been there, boot clock
 };
 
 class RedisLock final : public Lock {
  public:
   /// Of a lock asked for at `asked` (boot clock).
-  RedisLock(RedisStore& store, Key key, std::string token, Keeper keeper, Nanoseconds asked,
+  RedisLock(RedisStore& store, Key key, std::string token, Producer producer, Nanoseconds asked,
             const Acquired& acquired)
       : store_(store),
         session_(store.session()),
         key_(std::move(key)),
         names_(session_.names(key_)),
-        authority_{std::move(token), in_microseconds(acquired.at)},
-        keeper_(keeper),
+        condition_{std::move(token), in_microseconds(acquired.at)},
+        producer_(producer),
         asked_(asked),
         acquired_(acquired.at),
         marked_until_(acquired.marked_until),
@@ -77,8 +77,8 @@ class RedisLock final : public Lock {
   /// Before all else; what it throws has the lock released.
   void begin_lease() { lease_.emplace(store_.settings().lease, asked_, renewer()); }
 
-  [[nodiscard]] const std::string& token() const override { return authority_.token; }
-  [[nodiscard]] bool has_news() const override { return news_; }
+  [[nodiscard]] const std::string& token() const override { return condition_.token; }
+  [[nodiscard]] bool may_have_changed() const override { return news_; }
   [[nodiscard]] int lost_descriptor() const override { return lease_->lost_descriptor(); }
 
   void begin(const Record&) override {
@@ -86,42 +86,42 @@ class RedisLock final : public Lock {
     // Before the moment is over after which a run lasts, a short lease might be; and whoever reads
     // what is said of the run may stall.
     constexpr std::chrono::seconds long_enough(1);
-    if (store_.settings().lease < long_enough || store_.log().says(Level::info))
-      renew_from_now_on();
+    if (store_.settings().lease < long_enough || store_.log().says(Level::info)) start_renewal();
     session_.set_cutoff({interrupt_});  // --wait is over
   }
 
   [[nodiscard]] std::shared_ptr<Spool> spool() override { return spool_; }
 
-  Published publish(const Record& from) override {
+  PublishResult publish(const Record& from) override {
     Record record = from;
     record.begun = acquired_;
     record.ended = store_.now();
     // The server's time is known to within a round trip: no run is longer than its lock by that.
     record.run_time = std::clamp(record.ended - record.begun, Nanoseconds(0), record.run_time);
-    const RedisOutcome outcome(session_, key_, authority_, *spool_, store_.settings().lease,
+    const RedisOutcome outcome(session_, key_, condition_, *spool_, store_.settings().lease,
                                persistence(store_.settings()));
     is_publishing_ = true;
     try {
-      if (record.fate == Fate::unstored || !outcome.can_last()) {
+      if (record.disposition == Disposition::unstored || !outcome.may_take_long()) {
         end_lease();
       } else {
-        renew_from_now_on();
+        start_renewal();
         outcome.upload();
       }
-      if (broken_) authority_.acquired.clear();
-      const Published published = record.fate == Fate::kept     ? outcome.keep(record)
-                                  : record.fate == Fate::marked ? outcome.mark(record)
-                                                                : outcome.share(record);
+      if (broken_) condition_.acquired.clear();
+      const PublishResult published = record.disposition == Disposition::kept ? outcome.keep(record)
+                                      : record.disposition == Disposition::marked
+                                          ? outcome.mark(record)
+                                          : outcome.share(record);
       released_ = true;
       end_lease();  // what it asks for now comes too late to bring the lock back
       return published;
     } catch (const std::exception&) {
       if (is_interrupted()) {
         give_up();
-        return Published::interrupted;
+        return PublishResult::interrupted;
       }
-      if (record.fate == Fate::marked) {
+      if (record.disposition == Disposition::marked) {
         abandon();
       } else {
         release_unstored(outcome, std::move(record));
@@ -130,20 +130,21 @@ class RedisLock final : public Lock {
     }
   }
 
-  [[nodiscard]] Woken await_promise(Nanoseconds life, int interrupt, Onlooker& onlooker) override {
+  [[nodiscard]] WaitResult await_promise(Nanoseconds life, int interrupt,
+                                         WaitObserver& observer) override {
     end_lease();
     // It may have been renewed for longer while the command ran.
-    (void)extend(session_, key_, authority_.token, life, store_.settings().lease);
-    RedisWatch watch(store_, key_, authority_.token, store_.seen());
+    (void)extend(session_, key_, condition_.token, life, store_.settings().lease);
+    RedisWatch watch(store_, key_, condition_.token, store_.seen());
     for (;;) {
-      Woken woken = watch.wait(after(boot_now(), watch.left() - promise_margin), interrupt,
-                               onlooker);
-      if (woken.wake != Wake::timed_out) return woken;
+      WaitResult woken = watch.wait(after(boot_now(), watch.left() - promise_margin), interrupt,
+                                    observer);
+      if (woken.reason != WakeReason::timed_out) return woken;
       watch.refresh();
       if (watch.left() > promise_margin) continue;
       // It may have been kept, and no message have come.
-      woken = watch.wait(Nanoseconds(0), interrupt, onlooker);
-      if (woken.wake == Wake::gone) woken.wake = Wake::timed_out;
+      woken = watch.wait(Nanoseconds(0), interrupt, observer);
+      if (woken.reason == WakeReason::gone) woken.reason = WakeReason::timed_out;
       return woken;
     }
   }
@@ -155,7 +156,7 @@ class RedisLock final : public Lock {
       // --wait, when it made this caller give up, must not keep it from saying so.
       const Nanoseconds until = std::max(session_.cutoff().until, after(boot_now(), a_moment));
       session_.set_cutoff({interrupt_, until});
-      released_ = let_go();
+      released_ = release();
     }
     // A signal has come. What makes the server fail otherwise takes no second try.
     if (is_interrupted()) give_up();
@@ -168,17 +169,17 @@ class RedisLock final : public Lock {
     if (std::exchange(released_, true)) return;
     session_.set_cutoff(Cutoff{}.within(last_moment));
     if (!is_publishing_ && !is_renewal_unanswered_) {
-      (void)let_go();
+      (void)release();
       return;
     }
     say_unless_done([&] {
-      withdraw_redis_run(session_, key_, authority_.token, may_have_stored(),
+      withdraw_redis_run(session_, key_, condition_.token, may_have_stored(),
                          store_.settings().lease, marked_until_ - boot_now());
     });
   }
 
  private:
-  void renew_from_now_on() override {
+  void start_renewal() override {
     if (!lease_) return;  // the run goes on, but is not shared any more
     try {
       lease_->start();
@@ -192,7 +193,7 @@ class RedisLock final : public Lock {
     const Nanoseconds timeout = std::min(store_.settings().timeout, store_.settings().lease / 3);
     const auto session = std::make_shared<RedisSession>(store_.settings().address, timeout,
                                                         Cutoff{}, store_.log());
-    return [key = key_, names = names_, authority = authority_, timeout, session,
+    return [key = key_, names = names_, condition = condition_, timeout, session,
             lease = in_milliseconds(store_.settings().lease), ahead = store_.now() - boot_now(),
             &broken = broken_, &unanswered = is_renewal_unanswered_](int interrupt) mutable {
       // To connect and to be answered. What is given up by then, and is still on its way, must not
@@ -201,12 +202,12 @@ class RedisLock final : public Lock {
       const std::string until = in_microseconds(after(boot_now() + ahead, in_all));
       session->set_cutoff(Cutoff{interrupt}.within(in_all));
       unanswered = true;
-      const std::string said = session->about(key, [&] {
+      const std::string said = session->with_context(key, [&] {
         const RedisReply reply = session->run_script(
-            redis_scripts::renew, names, {authority.token, lease, authority.acquired, until});
+            redis_scripts::renew, names, {condition.token, lease, condition.acquired, until});
         if (reply.has_text()) return reply.one_of({"renewed", "lost", "broken"});
         ahead = session->set_clock(reply) - boot_now();
-        throw store_error(session->worded("the renewal came too late"));
+        throw store_error(session->error_text_of("the renewal came too late"));
       });
       unanswered = false;
       broken = said == "broken";
@@ -223,7 +224,7 @@ class RedisLock final : public Lock {
   /// An entry of this token is another's where others keep the promise.
   [[nodiscard]] MayHaveStored may_have_stored() const noexcept {
     if (!is_publishing_) return MayHaveStored::nothing;
-    return keeper_ == Keeper::others ? MayHaveStored::outcome : MayHaveStored::entry;
+    return producer_ == Producer::external ? MayHaveStored::outcome : MayHaveStored::entry;
   }
 
   /// Whether a signal has come that nobody has taken.
@@ -234,10 +235,10 @@ class RedisLock final : public Lock {
   }
 
   /// Returns whether it has been released; else the lock expires by itself.
-  bool let_go() noexcept {
+  bool release() noexcept {
     return say_unless_done([&] {
       const Nanoseconds marker = marked_until_ - boot_now();
-      let_redis_lock_go(session_, key_, authority_.token, {.marker = marker});
+      release_redis_lock(session_, key_, condition_.token, {.marker = marker});
     });
   }
 
@@ -254,10 +255,10 @@ class RedisLock final : public Lock {
     // So long a waiter who missed the message takes the run for one in progress.
     constexpr std::chrono::seconds linger(2);
     const auto is_told = [&] {
-      record.fate = Fate::unstored;
+      record.disposition = Disposition::unstored;
       if (!failure_of([&] { (void)outcome.share(std::move(record)); })) return true;
       return !is_interrupted() && say_unless_done([&] {
-        let_redis_lock_go(session_, key_, authority_.token, {.lock = linger});
+        release_redis_lock(session_, key_, condition_.token, {.lock = linger});
       });
     };
     // Where the server is out of reach, the lock expires by itself.
@@ -269,8 +270,8 @@ class RedisLock final : public Lock {
   RedisSession& session_;
   Key key_;
   RedisNames names_;
-  RedisAuthority authority_;
-  Keeper keeper_;
+  RedisStoreCondition condition_;
+  Producer producer_;
   Nanoseconds asked_;
   Nanoseconds acquired_;
   Nanoseconds marked_until_;  // boot clock
@@ -291,7 +292,7 @@ void give_back(RedisStore& store, const Key& key, const std::string& token) {
   const Nanoseconds timeout = std::min(settings.timeout, a_moment);
   RedisSession session(settings.address, timeout, Cutoff{}.within(2 * timeout), store.log());
   try {
-    let_redis_lock_go(session, key, token);
+    release_redis_lock(session, key, token);
   } catch (const Error& error) {
     store.log().debug("{}", error.what());  // the lock expires by itself
   }
@@ -317,7 +318,7 @@ std::optional<Acquired> ask_for_lock(RedisStore& store, const Key& key, const Re
   const std::string lease = in_milliseconds(store.settings().lease);
   RedisSession& session = store.session();
   try {
-    return session.about(key, [&] {
+    return session.with_context(key, [&] {
       return acquired_from(session,
                            session.run_script(redis_scripts::acquire, names, {token, lease}));
     });
@@ -334,24 +335,25 @@ class RedisPromise final : public Promise {
       : store_(store),
         key_(key),
         run_(run_of_token(key, token)),
-        authority_{token, token.empty() ? "any" : ""} {
+        condition_{token, token.empty() ? "any" : ""} {
     if (!token.empty()) return;
-    run_.token = authority_.token = random_name();
+    run_.token = condition_.token = random_name();
     run_.begun = store.now();
-    run_.keeper = Keeper::others;
+    run_.producer = Producer::external;
   }
 
   [[nodiscard]] const Record& run() const override { return run_; }
   [[nodiscard]] std::shared_ptr<Spool> spool() override { return spool_; }
 
   [[nodiscard]] bool complete(const Record& record) override {
-    const RedisOutcome outcome(store_.session(), key_, authority_, *spool_, store_.settings().lease,
+    const RedisOutcome outcome(store_.session(), key_, condition_, *spool_, store_.settings().lease,
                                persistence(store_.settings()));
     try {
       outcome.upload();
-      const Published published = record.fate == Fate::kept ? outcome.keep(record)
-                                                            : outcome.share(record);
-      return published != Published::lost;
+      const PublishResult published = record.disposition == Disposition::kept
+                                          ? outcome.keep(record)
+                                          : outcome.share(record);
+      return published != PublishResult::lost;
     } catch (const Error& error) {
       if (error.kind() == Error::Kind::interrupted) discard_upload();
       throw;
@@ -359,9 +361,9 @@ class RedisPromise final : public Promise {
   }
 
   [[nodiscard]] bool renew(std::optional<Nanoseconds> life) override {
-    const auto parts = parse_token(authority_.token);
+    const auto parts = parse_token(condition_.token);
     const Nanoseconds lease = parts ? parts->lease.value_or(default_lease) : default_lease;
-    return extend(store_.session(), key_, authority_.token, life.value_or(lease),
+    return extend(store_.session(), key_, condition_.token, life.value_or(lease),
                   persistence(store_.settings()));
   }
 
@@ -370,7 +372,7 @@ class RedisPromise final : public Promise {
   void discard_upload() noexcept {
     store_.session().set_cutoff(Cutoff{}.within(last_moment));
     const auto failure = failure_of(
-        [&] { discard_redis_upload(store_.session(), key_, authority_.token); });
+        [&] { discard_redis_upload(store_.session(), key_, condition_.token); });
     // Then it expires by itself.
     if (failure) (void)failure_of([&] { store_.log().info("{}", *failure); });
   }
@@ -378,20 +380,20 @@ class RedisPromise final : public Promise {
   RedisStore& store_;
   Key key_;
   Record run_;
-  RedisAuthority authority_;
+  RedisStoreCondition condition_;
   std::shared_ptr<Spool> spool_ = std::make_shared<Spool>();
 };
 
 }  // namespace
 
-std::unique_ptr<Lock> acquire_redis_lock(RedisStore& store, const Key& key, Keeper keeper) {
+std::unique_ptr<Lock> acquire_redis_lock(RedisStore& store, const Key& key, Producer producer) {
   const RedisNames names = store.session().names(key);  // its node is asked for the time, too
   const std::string token = new_token(
-      {this_process(), store.now(), keeper, store.settings().lease});
+      {this_process(), store.now(), producer, store.settings().lease});
   const Nanoseconds asked = boot_now();
   const auto acquired = ask_for_lock(store, key, names, token);
   if (!acquired) return nullptr;
-  auto lock = std::make_unique<RedisLock>(store, key, token, keeper, asked, *acquired);
+  auto lock = std::make_unique<RedisLock>(store, key, token, producer, asked, *acquired);
   lock->begin_lease();
   return lock;
 }
@@ -400,7 +402,7 @@ std::unique_ptr<Promise> redis_promise(RedisStore& store, const Key& key,
                                        const std::string& token) {
   const RedisNames names = store.session().names(key);  // all that follows goes to its node
   if (!token.empty()) {
-    const bool is_its = store.session().about(key, [&] {
+    const bool is_its = store.session().with_context(key, [&] {
       auto answers = store.session().read({{"GET", names.lock}}, persistence(store.settings()));
       return holder_in(answers.next()) == token;
     });

@@ -12,7 +12,7 @@ namespace memolock {
 
 /// As Store::try_acquire.
 [[nodiscard]] std::unique_ptr<Lock> acquire_redis_lock(RedisStore& store, const Key& key,
-                                                       Keeper keeper);
+                                                       Producer producer);
 
 /// As Store::promise.
 [[nodiscard]] std::unique_ptr<Promise> redis_promise(RedisStore& store, const Key& key,

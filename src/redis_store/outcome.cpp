@@ -37,21 +37,22 @@ std::string_view word_of(MayHaveStored stored) {
 
 }  // namespace
 
-Nanoseconds time_of_arrival(Nanoseconds lease) { return after(lease, std::chrono::minutes(1)); }
+Nanoseconds max_time_in_flight(Nanoseconds lease) { return after(lease, std::chrono::minutes(1)); }
 
-RedisOutcome::RedisOutcome(RedisSession& session, const Key& key, const RedisAuthority& authority,
-                           const Spool& spool, Nanoseconds lease, Nanoseconds retry_for)
+RedisOutcome::RedisOutcome(RedisSession& session, const Key& key,
+                           const RedisStoreCondition& condition, const Spool& spool,
+                           Nanoseconds lease, Nanoseconds retry_for)
     : session_(session),
       key_(key),
       names_(session.names(key)),
-      authority_(authority),
+      condition_(condition),
       spool_(spool),
       lease_(lease),
       retry_for_(retry_for) {}
 
 bool RedisOutcome::is_large() const { return spool_.size(Stream::out) > small_value; }
 
-bool RedisOutcome::can_last() const {
+bool RedisOutcome::may_take_long() const {
   constexpr uint64_t quick = 64U << 10;
   return has_files() || spool_.size(Stream::out) + spool_.size(Stream::err) > quick;
 }
@@ -66,9 +67,9 @@ RedisArgument RedisOutcome::stream(Stream stream) const {
 void RedisOutcome::upload() const {
   if (!needs_upload()) return;
   // It should outlive the steps between, and no longer.
-  const std::string life = in_milliseconds(time_of_arrival(lease_));
+  const std::string life = in_milliseconds(max_time_in_flight(lease_));
   // GET has it refuse to overwrite another type.
-  std::vector<RedisCommand> commands{{"HSET", names_.run, "part", authority_.token},
+  std::vector<RedisCommand> commands{{"HSET", names_.run, "part", condition_.token},
                                      {"PEXPIRE", names_.run, life}};
   const auto add = [&](const std::string& name, Stream of) {
     commands.push_back({"SET", name, stream(of), "PX", life, "GET"});
@@ -80,30 +81,31 @@ void RedisOutcome::upload() const {
   if (error == nullptr) return;
   // What lies there may be another's; nobody is to take it for this run's.
   (void)session_.transact({{"HDEL", names_.run, "part"}}, retry_for_);
-  throw store_error(session_.worded(key_.shown() + ": " + *error));
+  throw store_error(session_.error_text_of(key_.shown() + ": " + *error));
 }
 
-Published RedisOutcome::keep(const Record& record) const {
+PublishResult RedisOutcome::keep(const Record& record) const {
   constexpr int most_uploads = 3;
   std::string answer = commit(record);
   for (int uploads = 1; answer == "part"; ++uploads) {
     if (uploads == most_uploads)
-      throw store_error(session_.worded(key_.shown() + ": what was uploaded is gone each time"));
+      throw store_error(
+          session_.error_text_of(key_.shown() + ": what was uploaded is gone each time"));
     upload();
     answer = commit(record);
   }
-  if (answer == "stored") return Published::done;
-  if (answer == "lost") return Published::lost;
-  if (answer == "type") throw store_error(session_.worded(foreign_type_in_words(key_)));
+  if (answer == "stored") return PublishResult::done;
+  if (answer == "lost") return PublishResult::lost;
+  if (answer == "type") throw store_error(session_.error_text_of(describe_foreign_type(key_)));
   Record shared = record;
-  shared.fate = Fate::shared;
-  return share(shared) == Published::lost ? Published::lost : Published::forgotten;
+  shared.disposition = Disposition::shared;
+  return share(shared) == PublishResult::lost ? PublishResult::lost : PublishResult::forgotten;
 }
 
 std::string RedisOutcome::commit(const Record& record) const {
   const std::string life = life_of(record);
   const auto fields = record_fields(record);
-  std::vector<RedisArgument> arguments{authority_.token, authority_.acquired, life};
+  std::vector<RedisArgument> arguments{condition_.token, condition_.acquired, life};
   arguments.emplace_back(is_large() ? "part" : "here");
   arguments.push_back(is_large() ? "" : stream(Stream::out));
   arguments.emplace_back(names_.notif);
@@ -117,60 +119,62 @@ std::string RedisOutcome::commit(const Record& record) const {
   return answer(redis_scripts::commit, arguments, {"stored", "lost", "type", "part", "forgotten"});
 }
 
-Published RedisOutcome::mark(const Record& record) const {
+PublishResult RedisOutcome::mark(const Record& record) const {
   const std::string life = life_of(record);
   const auto fields = record_fields(record);
-  std::vector<RedisArgument> arguments{authority_.token, authority_.acquired, life, names_.fail};
+  std::vector<RedisArgument> arguments{condition_.token, condition_.acquired, life, names_.fail};
   arguments.insert(arguments.end(), fields.begin(), fields.end());
   const std::string said = answer(redis_scripts::mark, arguments, {"stored", "forgotten", "lost"});
-  if (said == "stored") return Published::done;
-  return said == "forgotten" ? Published::forgotten : Published::lost;
+  if (said == "stored") return PublishResult::done;
+  return said == "forgotten" ? PublishResult::forgotten : PublishResult::lost;
 }
 
-Published RedisOutcome::share(Record record) const {
-  const bool shared = record.fate == Fate::shared || record.fate == Fate::failed;
+PublishResult RedisOutcome::share(Record record) const {
+  const bool shared = record.disposition == Disposition::shared ||
+                      record.disposition == Disposition::failed;
   if (!shared) {
     record.out_size = record.err_size = record.files_size = 0;
     record.out_hash = record.err_hash = checksum("");
   }
-  const Nanoseconds kept_for = record.fate == Fate::failed ? record.retained : Nanoseconds(0);
+  const Nanoseconds kept_for = record.disposition == Disposition::failed ? record.retained
+                                                                         : Nanoseconds(0);
   const std::string life = in_milliseconds(std::max(lease_, kept_for));
   const auto fields = record_fields(record);
-  std::vector<RedisArgument> arguments{authority_.token, authority_.acquired, life, names_.fail};
+  std::vector<RedisArgument> arguments{condition_.token, condition_.acquired, life, names_.fail};
   arguments.insert(arguments.end(), fields.begin(), fields.end());
   arguments.insert(arguments.end(), {"stdout", shared && !is_large() ? stream(Stream::out) : "",
                                      "stderr", shared ? stream(Stream::err) : ""});
-  if (shared && is_large()) arguments.insert(arguments.end(), {"part", authority_.token});
+  if (shared && is_large()) arguments.insert(arguments.end(), {"part", condition_.token});
   const std::string said = answer(redis_scripts::share, arguments, {"shared", "lost"});
-  return said == "shared" ? Published::done : Published::lost;
+  return said == "shared" ? PublishResult::done : PublishResult::lost;
 }
 
 /// What a script has said, which must be one of its words.
 std::string RedisOutcome::answer(const RedisScript& script,
                                  const std::vector<RedisArgument>& arguments,
                                  std::initializer_list<std::string_view> words) const {
-  return session_.about(key_, [&] {
+  return session_.with_context(key_, [&] {
     return session_.run_script(script, names_, arguments, retry_for_).one_of(words);
   });
 }
 
-void let_redis_lock_go(RedisSession& session, const Key& key, const std::string& token,
-                       const RedisRemnant& remnant) {
-  const std::string lock = life_of(remnant.lock);
-  const std::string marker = life_of(remnant.marker);
+void release_redis_lock(RedisSession& session, const Key& key, const std::string& token,
+                        const RedisReleaseOptions& options) {
+  const std::string lock = life_of(options.lock);
+  const std::string marker = life_of(options.marker);
   const RedisNames names = session.names(key);
-  session.about(key, [&] {
-    (void)session.run_script(redis_scripts::let_go, names, {token, names.fail, lock, marker})
+  session.with_context(key, [&] {
+    (void)session.run_script(redis_scripts::release, names, {token, names.fail, lock, marker})
         .count();
   });
 }
 
 void withdraw_redis_run(RedisSession& session, const Key& key, const std::string& token,
                         MayHaveStored stored, Nanoseconds lease, Nanoseconds marker) {
-  const std::string life = in_milliseconds(time_of_arrival(lease));
+  const std::string life = in_milliseconds(max_time_in_flight(lease));
   const std::string marked = life_of(marker);
   const RedisNames names = session.names(key);
-  session.about(key, [&] {
+  session.with_context(key, [&] {
     (void)session
         .run_script(redis_scripts::withdraw, names,
                     {token, names.fail, life, marked, word_of(stored)})
@@ -180,7 +184,7 @@ void withdraw_redis_run(RedisSession& session, const Key& key, const std::string
 
 void discard_redis_upload(RedisSession& session, const Key& key, const std::string& token) {
   const RedisNames names = session.names(key);
-  session.about(key, [&] {
+  session.with_context(key, [&] {
     (void)session.run_script(redis_scripts::discard, names, {token}).one_of({"lost"});
   });
 }

@@ -14,7 +14,7 @@
 namespace memolock {
 
 /// What gives an outcome the right to be stored.
-struct RedisAuthority {
+struct RedisStoreCondition {
   std::string token;
   /// The server's clock, microseconds: if the lock has vanished the outcome is stored all the same
   /// when nothing newer than this is there. "": not then. "any": whoever holds the lock.
@@ -23,29 +23,29 @@ struct RedisAuthority {
 
 /// For how long what a run has sent may be on its way yet, and what is there for its sake lives,
 /// where its holder's lease is `lease`.
-[[nodiscard]] Nanoseconds time_of_arrival(Nanoseconds lease);
+[[nodiscard]] Nanoseconds max_time_in_flight(Nanoseconds lease);
 
 class RedisOutcome {
  public:
   /// Keeps references to all of it. `retry_for`: as of RedisSession.
-  RedisOutcome(RedisSession& session, const Key& key, const RedisAuthority& authority,
+  RedisOutcome(RedisSession& session, const Key& key, const RedisStoreCondition& condition,
                const Spool& spool, Nanoseconds lease, Nanoseconds retry_for);
 
   /// Whether it is so large that a slow link may take long for it: then all that follows needs a
   /// lock that is renewed.
-  [[nodiscard]] bool can_last() const;
+  [[nodiscard]] bool may_take_long() const;
   /// Brings what is too large for one step to the server, if there is any; before one of the
   /// others.
   void upload() const;
 
   /// Stores it for everybody. Throws Error(store).
-  [[nodiscard]] Published keep(const Record& record) const;
+  [[nodiscard]] PublishResult keep(const Record& record) const;
 
   /// Stores that the run was, and nothing of what it left. Throws Error(store).
-  [[nodiscard]] Published mark(const Record& record) const;
+  [[nodiscard]] PublishResult mark(const Record& record) const;
 
   /// Leaves it for those who wait for this run. Throws Error(store).
-  [[nodiscard]] Published share(Record record) const;
+  [[nodiscard]] PublishResult share(Record record) const;
 
  private:
   [[nodiscard]] bool is_large() const;
@@ -60,21 +60,21 @@ class RedisOutcome {
   RedisSession& session_;
   const Key& key_;
   RedisNames names_;
-  const RedisAuthority& authority_;
+  const RedisStoreCondition& condition_;
   const Spool& spool_;
   Nanoseconds lease_;
   Nanoseconds retry_for_;
 };
 
 /// What stays in the lock's place when it is released without an outcome: at most one of these.
-struct RedisRemnant {
+struct RedisReleaseOptions {
   Nanoseconds lock{0};    ///< the lock itself, to say that there is one that could not be stored
   Nanoseconds marker{0};  ///< the released marker that was there before, if its value still is
 };
 
 /// Releases the lock without an outcome.
-void let_redis_lock_go(RedisSession& session, const Key& key, const std::string& token,
-                       const RedisRemnant& remnant = {});
+void release_redis_lock(RedisSession& session, const Key& key, const std::string& token,
+                        const RedisReleaseOptions& options = {});
 
 /// What a holder may have stored, of all that is there with its token: others may have used that.
 enum class MayHaveStored {
@@ -84,7 +84,7 @@ enum class MayHaveStored {
 };
 
 /// The same for a run that may have a request on its way: takes back what its holder may have
-/// stored, and has refused what arrives later. `marker`: as of RedisRemnant.
+/// stored, and has refused what arrives later. `marker`: as of RedisReleaseOptions.
 void withdraw_redis_run(RedisSession& session, const Key& key, const std::string& token,
                         MayHaveStored stored, Nanoseconds lease, Nanoseconds marker);
 

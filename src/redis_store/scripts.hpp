@@ -40,7 +40,7 @@ static_assert(std::string_view(holder).find(released_marker) != std::string_view
 /// clear_run: leaves nothing but that in the run's hash.
 /// have_run_live: the run's hash, for at least so long.
 /// may_store: whether an outcome may be stored while `holder` (false: nobody) has the lock; `since`
-/// is of RedisAuthority.
+/// is of RedisStoreCondition.
 /// A server out of memory takes HSET only behind another write: hence HDEL before it.
 inline constexpr const char* rights = R"(
 local linger = 1000
@@ -268,7 +268,7 @@ return answer
 /// outcome. Gone, the lock means that a waiter takes over. Still there after this message, it means
 /// that the outcome could not be stored and that no other will: even a server out of memory can say
 /// that much.
-inline constexpr RedisScript let_go{holder, "", R"(
+inline constexpr RedisScript release{holder, "", R"(
 if holder() ~= ARGV[1] then return 0 end
 if ARGV[3] ~= '0' then
   redis.call('PEXPIRE', KEYS[2], ARGV[3])
@@ -317,8 +317,8 @@ return lost()
 /// ARGV: lease in ms, whether foreign values are meant too ("1"), and keys of types that are not
 /// memolock's ("1"). The released marker goes before the value, for the reason said at `commit`,
 /// and stays beside a value that stays. Forgets the entry, a failure that is kept (fate 4, see
-/// Fate) and a mark, and has a run in progress not stored. Returns 1, 0 when there was none of
-/// them, or "type" when it did nothing since there is such a key.
+/// Disposition) and a mark, and has a run in progress not stored. Returns 1, 0 when there was none
+/// of them, or "type" when it did nothing since there is such a key.
 inline constexpr RedisScript forget{holder, rights, R"(
 local found = 0
 local types = {'string', 'string', 'hash', 'string', 'hash', [8] = 'hash'}

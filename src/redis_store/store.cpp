@@ -76,7 +76,7 @@ std::optional<Listing> listing_from(const Key& key, RedisAnswers answers) {
   }
   if (left == missing) {
     auto outcome = run.record(key);
-    if (!outcome || outcome->fate != Fate::failed) return std::nullopt;
+    if (!outcome || outcome->disposition != Disposition::failed) return std::nullopt;
     listing.size = outcome->out_size + outcome->err_size;
     listing.record = std::move(*outcome);
     return listing;
@@ -102,9 +102,10 @@ std::optional<Listing> mark_from(const Key& key, RedisReply answer) {
 
 }  // namespace
 
-void Sighting::note_failure(const RedisReply& outcome) {
-  const auto [token, fate] = outcome.array<2>();
-  if (fate->text_or_empty() == fate_in_hash(Fate::failed)) failure = token->text_or_empty();
+void StoredVersion::note_failure(const RedisReply& outcome) {
+  const auto [token, disposition] = outcome.array<2>();
+  if (disposition->text_or_empty() == disposition_in_hash(Disposition::failed))
+    failure = token->text_or_empty();
 }
 
 RedisStore::RedisStore(RedisSettings settings, const Cutoff& cutoff, const Log& log)
@@ -120,9 +121,9 @@ RedisStore::RedisStore(RedisSettings settings, const Cutoff& cutoff, const Log& 
 template <typename Read>
 std::unique_ptr<Entry> RedisStore::unless_too_large(const Key& key, const Read& read) {
   try {
-    return session_.about(key, read);
+    return session_.with_context(key, read);
   } catch (const OversizedReply&) {
-    once_.info("{}: {}", key.shown(), too_large_in_words(settings_.max_entry));
+    once_.info("{}: {}", key.shown(), describe_too_large(settings_.max_entry));
     return nullptr;
   }
 }
@@ -131,7 +132,7 @@ std::unique_ptr<Entry> RedisStore::look_up(const Key& key) {
   const RedisNames names = session_.names(key);
   std::vector<RedisCommand> commands{
       {"TIME"}, read_record_command(names.meta), {"PTTL", names.value}, {"GET", names.value}};
-  if (fetches_files_) commands.push_back({"GET", names.files});
+  if (includes_artifacts_) commands.push_back({"GET", names.files});
   commands.push_back({"HMGET", names.run, "token", "fate"});
   seen_ = {};
   return unless_too_large(key, [&]() -> std::unique_ptr<Entry> {
@@ -140,7 +141,7 @@ std::unique_ptr<Entry> RedisStore::look_up(const Key& key) {
     RedisHash hash(answers.next());
     const int64_t left = life_in(answers.next());
     auto value = answers.next().take_string();
-    auto files = fetches_files_ ? answers.next().take_string() : std::nullopt;
+    auto files = includes_artifacts_ ? answers.next().take_string() : std::nullopt;
     // Of no use to a hit, and so no reason to refuse one when its key is of a foreign type.
     const RedisReply outcome = answers.next();
     if (!outcome.is_error()) seen_.note_failure(outcome);
@@ -157,14 +158,15 @@ std::unique_ptr<Entry> RedisStore::look_up(const Key& key) {
 std::unique_ptr<Entry> RedisStore::failure(const Key& key) {
   if (seen_.failure.empty()) return nullptr;
   auto outcome = last_outcome(key);
-  return outcome && outcome->record().fate == Fate::failed ? std::move(outcome) : nullptr;
+  return outcome && outcome->record().disposition == Disposition::failed ? std::move(outcome)
+                                                                         : nullptr;
 }
 
 std::unique_ptr<Entry> RedisStore::last_outcome(const Key& key) {
   const RedisNames names = session_.names(key);
   std::vector<RedisCommand> commands{
       read_record_command(names.run), {"HMGET", names.run, "stdout", "part"}, {"GET", names.part}};
-  if (fetches_files_) commands.push_back({"GET", names.files_part});
+  if (includes_artifacts_) commands.push_back({"GET", names.files_part});
   return unless_too_large(key, [&]() -> std::unique_ptr<Entry> {
     RedisAnswers answers = session_.read(commands);
     RedisReply run = answers.next();
@@ -173,7 +175,7 @@ std::unique_ptr<Entry> RedisStore::last_outcome(const Key& key) {
     RedisHash hash(std::move(run));
     const auto [here, part] = texts.array<2>();
     RedisReply in_part = answers.next();
-    auto files = fetches_files_ ? answers.next().take_string() : std::nullopt;
+    auto files = includes_artifacts_ ? answers.next().take_string() : std::nullopt;
     const bool is_in_part = !part->is_nil() && part->text() == hash.token();
     auto out = is_in_part ? in_part.take_string() : here->take_string();
     if (!out) return nullptr;
@@ -183,7 +185,7 @@ std::unique_ptr<Entry> RedisStore::last_outcome(const Key& key) {
 
 std::optional<Record> RedisStore::mark(const Key& key) {
   const RedisNames names = session_.names(key);
-  return session_.about(key, [&] {
+  return session_.with_context(key, [&] {
     RedisAnswers answers = session_.read(
         {{"TIME"}, read_record_command(names.mark, WithStderr::no)});
     (void)session_.set_clock(answers.next());
@@ -191,8 +193,8 @@ std::optional<Record> RedisStore::mark(const Key& key) {
   });
 }
 
-std::unique_ptr<Lock> RedisStore::try_acquire(const Key& key, Keeper keeper) {
-  return acquire_redis_lock(*this, key, keeper);
+std::unique_ptr<Lock> RedisStore::try_acquire(const Key& key, Producer producer) {
+  return acquire_redis_lock(*this, key, producer);
 }
 
 std::unique_ptr<Watch> RedisStore::watch(const Key& key) {
@@ -207,25 +209,25 @@ std::unique_ptr<Promise> RedisStore::promise(const Key& key, const std::string& 
 
 bool RedisStore::is_locked(const Key& key) {
   const RedisNames names = session_.names(key);
-  return session_.about(key, [&] {
+  return session_.with_context(key, [&] {
     return !holder_in(session_.pipeline({{"GET", names.lock}}).next()).empty();
   });
 }
 
-bool RedisStore::knows(const Key& key) {
+bool RedisStore::exists(const Key& key) {
   const RedisNames names = session_.names(key);
   const std::vector<RedisCommand> commands{
       {"TYPE", names.value}, {"TYPE", names.mark},
       {"TYPE", names.lock},  {"TYPE", names.meta},
       {"TYPE", names.files}, {"TYPE", names.run},
       {"GET", names.lock},   {"HMGET", names.run, "forgotten", "fate"}};
-  return session_.about(key, [&] {
+  return session_.with_context(key, [&] {
     RedisAnswers answers = session_.read(commands);
     // Whether there is such a key.
     const auto is_there = [&](std::string_view type) {
       const RedisReply found = answers.next();
       if (found.text() != type && found.text() != "none")
-        throw store_error(session_.worded(foreign_type_in_words(key)));
+        throw store_error(session_.error_text_of(describe_foreign_type(key)));
       return found.text() != "none";
     };
     const bool has_value = is_there("string");
@@ -233,24 +235,25 @@ bool RedisStore::knows(const Key& key) {
     for (const char* const type : {"string", "hash", "string", "hash"}) (void)is_there(type);
     const std::string holder = holder_in(answers.next());
     const RedisReply run = answers.next();
-    const auto [forgotten, fate] = run.array<2>();
-    return has_value || has_mark || fate->text_or_empty() == fate_in_hash(Fate::failed) ||
+    const auto [forgotten, disposition] = run.array<2>();
+    return has_value || has_mark ||
+           disposition->text_or_empty() == disposition_in_hash(Disposition::failed) ||
            (!holder.empty() && holder != forgotten->text_or_empty());
   });
 }
 
 bool RedisStore::forget(const Key& key) {
-  const auto found = forget_entry(key, Whose::anybodys, Types::own);
-  if (!found) throw store_error(session_.worded(foreign_type_in_words(key)));
+  const auto found = forget_entry(key, Ownership::any, Types::own);
+  if (!found) throw store_error(session_.error_text_of(describe_foreign_type(key)));
   return *found;
 }
 
-std::optional<bool> RedisStore::forget_entry(const Key& key, Whose whose, Types types) {
+std::optional<bool> RedisStore::forget_entry(const Key& key, Ownership ownership, Types types) {
   const std::string lease = in_milliseconds(settings_.lease);
-  return session_.about(key, [&]() -> std::optional<bool> {
+  return session_.with_context(key, [&]() -> std::optional<bool> {
     const RedisReply reply = session_.run_script(
         redis_scripts::forget, session_.names(key),
-        {lease, whose == Whose::anybodys ? "1" : "0", types == Types::any ? "1" : "0"});
+        {lease, ownership == Ownership::any ? "1" : "0", types == Types::any ? "1" : "0"});
     if (reply.is_text("type")) return std::nullopt;
     return reply.count() > 0;
   });
@@ -258,17 +261,17 @@ std::optional<bool> RedisStore::forget_entry(const Key& key, Whose whose, Types 
 
 bool RedisStore::break_lock(const Key& key) {
   const RedisNames names = session_.names(key);
-  const std::string life = in_milliseconds(time_of_arrival(settings_.lease));
-  return session_.about(key, [&] {
+  const std::string life = in_milliseconds(max_time_in_flight(settings_.lease));
+  return session_.with_context(key, [&] {
     return session_.run_script(redis_scripts::break_lock, names, {names.fail, life}).count() > 0;
   });
 }
 
-size_t RedisStore::forget_all(const std::string& tag, Whose whose) {
-  const Types types = whose == Whose::anybodys ? Types::any : Types::own;
+size_t RedisStore::forget_all(const std::string& tag, Ownership ownership) {
+  const Types types = ownership == Ownership::any ? Types::any : Types::own;
   size_t count = 0;
   walk(tag, [&](const Key& key, size_t) {
-    if (forget_entry(key, whose, types).value_or(false)) say_progress_("forgotten", ++count);
+    if (forget_entry(key, ownership, types).value_or(false)) say_progress_("forgotten", ++count);
   });
   return count;
 }
@@ -298,7 +301,7 @@ void RedisStore::walk(const std::optional<std::string>& tag,
       const auto key = key_of_redis_name(name, brace);
       if (!key || (tag && key->tag != *tag) || !seen.add(key->tag + '\0' + key->id)) return false;
       if (seen.size() > most_entries)
-        throw store_error(all_nodes[node]->worded(
+        throw store_error(all_nodes[node]->error_text_of(
             fmt::format("SCAN has named more than {} entries", most_entries)));
       see(*key, node);
       return true;
@@ -310,7 +313,7 @@ void RedisStore::walk(const std::optional<std::string>& tag,
 /// A server may answer as it likes: a cursor that comes again is looked for as Brent does it.
 void RedisStore::walk_node(RedisSession& node, const std::string& pattern,
                            const std::function<bool(const std::string& name)>& is_new) {
-  const auto fail = [&] { throw store_error(node.worded("SCAN does not end")); };
+  const auto fail = [&] { throw store_error(node.error_text_of("SCAN does not end")); };
   std::string cursor = "0";
   std::string earlier;
   size_t vain = 0;
@@ -318,7 +321,7 @@ void RedisStore::walk_node(RedisSession& node, const std::string& pattern,
   size_t look_for = 1;  // rounds
   do {
     ++vain;
-    node.about_server([&] {
+    node.with_context([&] {
       const RedisReply reply = node.pipeline({{"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"}})
                                    .next();
       const auto [next, found] = reply.array<2>();
@@ -377,7 +380,7 @@ void RedisStore::list_some(std::span<const NumberedKey> some,
   }
   for (size_t i = 0; i < some.size(); ++i) {
     const Key& key = some[i].key;
-    session_.about(key, [&] {
+    session_.with_context(key, [&] {
       // A node that has it no more says so; all other errors come again.
       if (answers[i].first_error() != nullptr)
         answers[i] = session_.pipeline(listing_commands(session_.names(key)));

@@ -34,15 +34,15 @@ namespace memolock {
 struct RedisSettings {
   RedisAddress address;
   Nanoseconds lease{0};
-  Nanoseconds timeout{0};  ///< of connecting, and of each request; see TransferLimit
+  Nanoseconds timeout{0};  ///< of connecting, and of each request; see ProgressTimeout
   uint64_t max_entry = 0;  ///< the most that is read for one entry; bytes
 };
 
 /// What tells what is stored from what was, without reading it.
-struct Sighting {
+struct StoredVersion {
   std::optional<std::pair<std::string, uint64_t>> entry;  ///< its token, and the value's length
   std::string failure;                                    ///< its token; empty: none
-  bool operator==(const Sighting&) const = default;
+  bool operator==(const StoredVersion&) const = default;
 
   /// From the answer for token and fate of the last outcome that is no entry. Throws
   /// UnexpectedReply.
@@ -56,18 +56,18 @@ class RedisStore final : public Store {
   RedisStore(RedisSettings settings, const Cutoff& cutoff, const Log& log);
 
   [[nodiscard]] Nanoseconds now() override { return session_.now(); }
-  void fetch_files() override { fetches_files_ = true; }
-  void end_wait() override { session_.set_cutoff({session_.cutoff().interrupt}); }
+  void include_artifacts() override { includes_artifacts_ = true; }
+  void end_wait_limit() override { session_.set_cutoff({session_.cutoff().interrupt}); }
   [[nodiscard]] std::unique_ptr<Entry> look_up(const Key& key) override;
   [[nodiscard]] std::unique_ptr<Entry> failure(const Key& key) override;
   [[nodiscard]] std::optional<Record> mark(const Key& key) override;
-  [[nodiscard]] std::unique_ptr<Lock> try_acquire(const Key& key, Keeper keeper) override;
+  [[nodiscard]] std::unique_ptr<Lock> try_acquire(const Key& key, Producer producer) override;
   [[nodiscard]] std::unique_ptr<Watch> watch(const Key& key) override;
   [[nodiscard]] std::unique_ptr<Promise> promise(const Key& key, const std::string& token) override;
   [[nodiscard]] bool is_locked(const Key& key) override;
-  [[nodiscard]] bool knows(const Key& key) override;
+  [[nodiscard]] bool exists(const Key& key) override;
   bool forget(const Key& key) override;
-  size_t forget_all(const std::string& tag, Whose whose) override;
+  size_t forget_all(const std::string& tag, Ownership ownership) override;
   bool break_lock(const Key& key) override;
   void on_progress(Progress say) override { say_progress_ = std::move(say); }
   void list(const std::optional<std::string>& tag,
@@ -80,7 +80,7 @@ class RedisStore final : public Store {
   /// What the last run has left that is no entry; null: nothing, or more than may be read.
   [[nodiscard]] std::unique_ptr<Entry> last_outcome(const Key& key);
   /// What look_up has found last.
-  [[nodiscard]] const Sighting& seen() const { return seen_; }
+  [[nodiscard]] const StoredVersion& seen() const { return seen_; }
 
  private:
   /// What `read` returns; null when there is more than may be read.
@@ -89,7 +89,7 @@ class RedisStore final : public Store {
   /// Which types of keys are to be forgotten.
   enum class Types { own, any };
   /// Returns whether there was something; nothing: it did nothing, as there is a foreign type.
-  std::optional<bool> forget_entry(const Key& key, Whose whose, Types types);
+  std::optional<bool> forget_entry(const Key& key, Ownership ownership, Types types);
   [[nodiscard]] std::vector<RedisSession*> nodes();
   /// Calls `see` with all entries and locks of a tag, each once, and the number of the node that
   /// has it.
@@ -102,13 +102,13 @@ class RedisStore final : public Store {
 
   RedisSettings settings_;
   const Log& log_;
-  LogOnce once_;
+  OnceLog once_;
   Cutoff cutoff_;
   RedisSession session_;
   std::vector<std::unique_ptr<RedisSession>> nodes_;  // of a cluster, once they are asked
-  Sighting seen_;
+  StoredVersion seen_;
   Progress say_progress_ = [](std::string_view, size_t) {};
-  bool fetches_files_ = false;
+  bool includes_artifacts_ = false;
 };
 
 }  // namespace memolock

@@ -16,9 +16,9 @@ using std::chrono::milliseconds;
 constexpr Nanoseconds least_pause = milliseconds(1);
 constexpr Nanoseconds longest_pause = milliseconds(100);
 
-Woken answered_by(std::unique_ptr<Entry> answer) {
-  if (!answer) return {Wake::gone, nullptr};
-  return {Wake::answered, std::move(answer)};
+WaitResult answered_by(std::unique_ptr<Entry> answer) {
+  if (!answer) return {WakeReason::gone, nullptr};
+  return {WakeReason::answered, std::move(answer)};
 }
 
 }  // namespace
@@ -31,7 +31,7 @@ RedisWatch::RedisWatch(RedisStore& store, Key key)
   note_lock();
 }
 
-RedisWatch::RedisWatch(RedisStore& store, Key key, const std::string& token, Sighting before)
+RedisWatch::RedisWatch(RedisStore& store, Key key, const std::string& token, StoredVersion before)
     : store_(store),
       session_(store.session()),
       key_(std::move(key)),
@@ -58,26 +58,26 @@ void RedisWatch::note_lock() {
   expires_ = after(looked_, state_.left.value_or(Nanoseconds(0)));
 }
 
-Woken RedisWatch::wait(Nanoseconds deadline, int interrupt, Onlooker& onlooker) {
+WaitResult RedisWatch::wait(Nanoseconds deadline, int interrupt, WaitObserver& observer) {
   try {
-    return sleep(deadline, interrupt, onlooker);
+    return sleep(deadline, interrupt, observer);
   } catch (const Error& error) {
     // Who has no more time for the server need not know what is wrong with it.
     if (error.kind() != Error::Kind::store || boot_now() < deadline) throw;
-    return {Wake::timed_out, nullptr};
+    return {WakeReason::timed_out, nullptr};
   }
 }
 
 RedisSession::Awaited RedisWatch::await_message(Nanoseconds until, int interrupt,
-                                                Onlooker& onlooker) {
+                                                WaitObserver& observer) {
   for (;;) {
-    auto awaited = session_.await_message(std::min(until, onlooker.due()), interrupt);
+    auto awaited = session_.await_message(std::min(until, observer.next_notice()), interrupt);
     if (awaited.ready != Ready::timed_out || boot_now() >= until) return awaited;
-    onlooker.tell();
+    observer.still_waiting();
   }
 }
 
-Woken RedisWatch::sleep(Nanoseconds deadline, int interrupt, Onlooker& onlooker) {
+WaitResult RedisWatch::sleep(Nanoseconds deadline, int interrupt, WaitObserver& observer) {
   // A look-up has ended the subscription.
   if (!session_.is_subscribed()) refresh(deadline);
   Nanoseconds pause{0};
@@ -85,23 +85,23 @@ Woken RedisWatch::sleep(Nanoseconds deadline, int interrupt, Onlooker& onlooker)
     if (auto woken = judge()) return std::move(*woken);
     // A server that always has something to say must neither outlast the wait nor take the
     // processor.
-    if (!is_first && boot_now() >= deadline) return {Wake::timed_out, nullptr};
+    if (!is_first && boot_now() >= deadline) return {WakeReason::timed_out, nullptr};
     if (pause > Nanoseconds(0) &&
         await_readable(-1, interrupt, after(boot_now(), pause)) == Ready::interrupted)
-      return {Wake::interrupted, nullptr};
+      return {WakeReason::interrupted, nullptr};
     const Nanoseconds check_at = after(boot_now(), next_check());
     const bool was_subscribed = session_.is_subscribed();
-    const auto awaited = await_message(std::min(deadline, check_at), interrupt, onlooker);
+    const auto awaited = await_message(std::min(deadline, check_at), interrupt, observer);
     if (was_subscribed && !session_.is_subscribed()) cut_off_ = true;
-    if (awaited.ready == Ready::interrupted) return {Wake::interrupted, nullptr};
+    if (awaited.ready == Ready::interrupted) return {WakeReason::interrupted, nullptr};
     pause = awaited.ready == Ready::readable ? std::min(2 * pause + least_pause, longest_pause)
                                              : Nanoseconds(0);
     if (awaited.ready == Ready::timed_out && boot_now() >= deadline)
-      return {Wake::timed_out, nullptr};
+      return {WakeReason::timed_out, nullptr};
     if (awaited.message.channel == names_.notif) {
       announced_ = true;
       // Of a crowd, each is spared a look at the rest.
-      if (auto entry = store_.look_up(key_)) return {Wake::answered, std::move(entry)};
+      if (auto entry = store_.look_up(key_)) return {WakeReason::answered, std::move(entry)};
     }
     if (awaited.message.channel == names_.fail && awaited.message.payload == run_.token)
       ended_ = true;
@@ -110,7 +110,7 @@ Woken RedisWatch::sleep(Nanoseconds deadline, int interrupt, Onlooker& onlooker)
 }
 
 RedisState RedisWatch::read_state(Nanoseconds retry_for) {
-  return session_.about(key_, [&] {
+  return session_.with_context(key_, [&] {
     RedisAnswers answers = session_.subscribe(names_,
                                               {{"TIME"},
                                                {"GET", names_.lock},
@@ -150,7 +150,7 @@ Nanoseconds RedisWatch::next_check() const {
 }
 
 /// What the state means for one who waits for this run; nothing: it goes on.
-std::optional<Woken> RedisWatch::judge() {
+std::optional<WaitResult> RedisWatch::judge() {
   if (state_.last_run == run_.token) return answered_by(store_.last_outcome(key_));
   const bool is_kept = state_.stored.entry && state_.stored.entry->first == run_.token;
   const bool is_new = announced_ || state_.stored.entry != before_.entry;
@@ -158,10 +158,10 @@ std::optional<Woken> RedisWatch::judge() {
   // A server that came back without the lock says nothing of its holder, who takes it again.
   const bool may_live = state_.holder.empty() && cut_off_ && !announced_ && boot_now() < expires_;
   if (may_live && !ended_) return std::nullopt;
-  if (state_.holder != run_.token) return Woken{Wake::gone, nullptr};
+  if (state_.holder != run_.token) return WaitResult{WakeReason::gone, nullptr};
   if (!ended_) return std::nullopt;
   Record unstored = run_;
-  unstored.fate = Fate::unstored;
+  unstored.disposition = Disposition::unstored;
   return answered_by(
       std::make_unique<RedisEntry>(std::move(unstored), RedisString{}, RedisString{}));
 }

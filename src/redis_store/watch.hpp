@@ -15,7 +15,7 @@ struct RedisState {
   std::optional<Nanoseconds> left;  ///< of the lock's life; none: it never expires
   std::string last_run;             ///< token of the outcome that is not kept
   std::string forgotten;            ///< token of the run that `del` came upon
-  Sighting stored;
+  StoredVersion stored;
 };
 
 class RedisWatch final : public Watch {
@@ -24,13 +24,14 @@ class RedisWatch final : public Watch {
   RedisWatch(RedisStore& store, Key key);
   /// The same for the run of `token`, which may have ended: what is stored counts as its outcome
   /// unless it was there `before`.
-  RedisWatch(RedisStore& store, Key key, const std::string& token, Sighting before);
+  RedisWatch(RedisStore& store, Key key, const std::string& token, StoredVersion before);
 
   [[nodiscard]] bool is_on() const { return !state_.holder.empty(); }
   [[nodiscard]] const Record& run() const override { return run_; }
   [[nodiscard]] bool forgotten() const override { return state_.forgotten == run_.token; }
-  [[nodiscard]] bool has_news() const override { return !(state_.stored == store_.seen()); }
-  [[nodiscard]] Woken wait(Nanoseconds deadline, int interrupt, Onlooker& onlooker) override;
+  [[nodiscard]] bool may_have_changed() const override { return !(state_.stored == store_.seen()); }
+  [[nodiscard]] WaitResult wait(Nanoseconds deadline, int interrupt,
+                                WaitObserver& observer) override;
 
   /// How long the lock lives unless it is renewed, as of the last look.
   [[nodiscard]] Nanoseconds left() const { return state_.left.value_or(Nanoseconds(0)); }
@@ -40,11 +41,11 @@ class RedisWatch final : public Watch {
  private:
   [[nodiscard]] RedisState read_state(Nanoseconds retry_for);
   void note_lock();
-  [[nodiscard]] Woken sleep(Nanoseconds deadline, int interrupt, Onlooker& onlooker);
+  [[nodiscard]] WaitResult sleep(Nanoseconds deadline, int interrupt, WaitObserver& observer);
   [[nodiscard]] RedisSession::Awaited await_message(Nanoseconds until, int interrupt,
-                                                    Onlooker& onlooker);
+                                                    WaitObserver& observer);
   [[nodiscard]] Nanoseconds next_check() const;
-  [[nodiscard]] std::optional<Woken> judge();
+  [[nodiscard]] std::optional<WaitResult> judge();
 
   RedisStore& store_;
   RedisSession& session_;
@@ -53,7 +54,7 @@ class RedisWatch final : public Watch {
   RedisState state_;
   Nanoseconds looked_{0};   // when that was, boot clock
   Nanoseconds expires_{0};  // when the run's lock ends unless it was renewed since it was last seen
-  Sighting before_;         // what was stored when this watch began
+  StoredVersion before_;    // what was stored when this watch began
   Record run_;
   bool cut_off_ = false;    // the connection was lost since the run's lock was seen
   bool announced_ = false;  // something was stored since

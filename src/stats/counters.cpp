@@ -77,19 +77,22 @@ void add(Page& page, Counter which, uint64_t amount) {
 }
 
 bool has_failed(const Outcome& outcome) {
-  return outcome.how == How::timeout || outcome.how == How::error ||
-         (outcome.how == How::miss && outcome.status != 0) || outcome.ran_in_vain;
+  return outcome.kind == OutcomeKind::timeout || outcome.kind == OutcomeKind::error ||
+         (outcome.kind == OutcomeKind::miss && outcome.status != 0) || outcome.fell_back_to_stale;
 }
 
 void add_call(Page& page, const Outcome& outcome) {
-  const How how = outcome.how;
-  add(page, hits, how == How::hit ? 1 : 0);
-  add(page, misses, how == How::miss || how == How::absent || outcome.ran_in_vain ? 1 : 0);
-  add(page, waits, how == How::waited ? 1 : 0);
-  add(page, stale, how == How::stale ? 1 : 0);
+  const OutcomeKind kind = outcome.kind;
+  add(page, hits, kind == OutcomeKind::hit ? 1 : 0);
+  add(page, misses,
+      kind == OutcomeKind::miss || kind == OutcomeKind::absent || outcome.fell_back_to_stale ? 1
+                                                                                             : 0);
+  add(page, waits, kind == OutcomeKind::waited ? 1 : 0);
+  add(page, stale, kind == OutcomeKind::stale ? 1 : 0);
   add(page, failures, has_failed(outcome) ? 1 : 0);
-  if (how == How::hit || how == How::waited || how == How::stale) add(page, bytes, outcome.bytes);
-  if (saved_a_run(outcome))
+  if (kind == OutcomeKind::hit || kind == OutcomeKind::waited || kind == OutcomeKind::stale)
+    add(page, bytes, outcome.bytes);
+  if (avoided_a_run(outcome))
     add(page, saved, static_cast<uint64_t>(outcome.run_time.value_or(Nanoseconds(0)).count()));
   std::atomic_ref(page.last_used).store(wall_now().count(), std::memory_order_relaxed);
 }
@@ -111,10 +114,10 @@ bool fill(int file, std::string_view tag) {
 /// followed. A kernel before 5.6 cannot, and where a link of the caller's own leads there it may
 /// not.
 int open_directly(const std::string& path) {
-  open_how how{};
-  how.flags = open_flags;
-  how.resolve = RESOLVE_NO_SYMLINKS;
-  return static_cast<int>(syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof(how)));
+  open_how mode{};
+  mode.flags = open_flags;
+  mode.resolve = RESOLVE_NO_SYMLINKS;
+  return static_cast<int>(syscall(SYS_openat2, AT_FDCWD, path.c_str(), &mode, sizeof(mode)));
 }
 
 /// The same with a look whose directory it is; the file is made if it is missing, whole before it
@@ -187,8 +190,10 @@ bool is_unused(int folder, const std::string& name) {
 
 void count_call(const std::string& directory, const std::string& tag, const Outcome& outcome,
                 Missing missing) {
-  const How how = outcome.how;
-  if (how == How::bypass || how == How::interrupted || how == How::background) return;
+  const OutcomeKind kind = outcome.kind;
+  if (kind == OutcomeKind::bypass || kind == OutcomeKind::interrupted ||
+      kind == OutcomeKind::background)
+    return;
   const std::string path = directory + '/' + std::string(counters_folder) + '/' +
                            counters_file(tag);
   int file = open_directly(path);
@@ -238,13 +243,13 @@ void restore_counts(const std::string& directory, const std::vector<TagCounts>& 
   }
 }
 
-uint64_t drop_unused_counts(int directory, Sweep how) {
+uint64_t drop_unused_counts(int directory, GcMode mode) {
   uint64_t freed = 0;
   const Descriptor folder = open_folder(directory, std::string(counters_folder));
   if (!folder) return freed;
   each_name(folder.get(), ".", Hidden::skip, [&](const std::string& name) {
     if (is_unused(folder.get(), name) &&
-        (how == Sweep::dry || unlinkat(folder.get(), name.c_str(), 0) == 0))
+        (mode == GcMode::dry_run || unlinkat(folder.get(), name.c_str(), 0) == 0))
       freed += page_size;
   });
   return freed;

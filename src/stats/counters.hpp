@@ -51,14 +51,14 @@ enum class After { keep, reset };
 /// Adds what was read with `reset`, since it was of no use. As far as that is possible.
 void restore_counts(const std::string& directory, const std::vector<TagCounts>& all);
 
-/// How what is of no use is removed.
-enum class Sweep {
-  real,
-  dry,  ///< only counted
+/// What is done with files that are of no use any more.
+enum class GcMode {
+  remove,
+  dry_run,  ///< they are only counted
 };
 
 /// Removes the files of counters below the open `directory` that nobody has added to for 90 days,
 /// and what was left of making one. Returns how many bytes that frees.
-uint64_t drop_unused_counts(int directory, Sweep how);
+uint64_t drop_unused_counts(int directory, GcMode mode);
 
 }  // namespace memolock

@@ -51,11 +51,11 @@ bool read_pieces(int file, uint64_t offset, uint64_t size, const Take& take) {
 
 }  // namespace
 
-OwnFile OwnFile::duplicate() const {
+OwnedFile OwnedFile::duplicate() const {
   return {Descriptor(fcntl(descriptor.get(), F_DUPFD_CLOEXEC, 3)), size, disk_size, last_used};
 }
 
-OwnFile open_own(int folder, const std::string& name, int flags) {
+OwnedFile open_owned(int folder, const std::string& name, int flags) {
   // The access time says when an entry was last replayed, and nothing but that sets it.
   constexpr int always = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_NOATIME;
   Descriptor file(openat(folder, name.c_str(), flags | always));
@@ -65,17 +65,17 @@ OwnFile open_own(int folder, const std::string& name, int flags) {
     errno = EPERM;
     return {};
   }
-  return own_file(std::move(file), info);
+  return owned_file(std::move(file), info);
 }
 
-OwnFile own_file(Descriptor file, const struct stat& info) {
+OwnedFile owned_file(Descriptor file, const struct stat& info) {
   const auto size = static_cast<uint64_t>(info.st_size);
   // Some file systems keep a small file outside of any block.
   const auto disk_size = std::max(size, static_cast<uint64_t>(info.st_blocks) * block);
   return {std::move(file), size, disk_size, std::max(time_of(info.st_atim), time_of(info.st_mtim))};
 }
 
-bool is_named(int folder, const std::string& name, int file) {
+bool is_same_file(int folder, const std::string& name, int file) {
   struct stat mine {};
   struct stat named {};
   return fstat(file, &mine) == 0 &&
@@ -83,8 +83,8 @@ bool is_named(int folder, const std::string& name, int file) {
          mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
 }
 
-void remove_named(int folder, const std::string& name, int file) {
-  if (is_named(folder, name, file)) unlinkat(folder, name.c_str(), 0);
+void remove_if_same(int folder, const std::string& name, int file) {
+  if (is_same_file(folder, name, file)) unlinkat(folder, name.c_str(), 0);
 }
 
 bool has_forgotten_mark(int file) {
@@ -92,46 +92,46 @@ bool has_forgotten_mark(int file) {
   return read_all_at(file, &mark, 1, forgotten_offset) == 1 && mark != 0;
 }
 
-std::unique_ptr<LocalEntry> LocalEntry::open(OwnFile file) {
+std::unique_ptr<EntryFile> EntryFile::open(OwnedFile file) {
   std::string front = read_front(file.get(), std::min(file.size, front_size));
   const auto payload = payload_offset(front);
   if (!payload || *payload > file.size) return nullptr;
   if (*payload > front.size()) front = read_front(file.get(), *payload);
   auto record = decode(front);
   if (!record) return nullptr;
-  return std::unique_ptr<LocalEntry>(
-      new LocalEntry(std::move(file), std::move(front), *payload, std::move(*record)));
+  return std::unique_ptr<EntryFile>(
+      new EntryFile(std::move(file), std::move(front), *payload, std::move(*record)));
 }
 
-bool LocalEntry::is_one(int file) { return has_magic(read_front(file, fixed_part_size)); }
+bool EntryFile::is_one(int file) { return has_magic(read_front(file, fixed_part_size)); }
 
-LocalEntry::LocalEntry(OwnFile file, std::string front, uint64_t payload, Record record)
+EntryFile::EntryFile(OwnedFile file, std::string front, uint64_t payload, Record record)
     : file_(std::move(file)),
       front_(std::move(front)),
       payload_(payload),
       record_(std::move(record)) {}
 
-bool LocalEntry::intact() {
+bool EntryFile::is_intact() {
   if (payload_size() != record_.out_size + record_.err_size + record_.files_size) return false;
   return hash_of(payload_, record_.out_size) == record_.out_hash &&
          hash_of(payload_ + record_.out_size, record_.err_size) == record_.err_hash;
 }
 
-std::optional<FilePart> LocalEntry::files() {
+std::optional<FilePart> EntryFile::files() {
   const uint64_t offset = payload_ + record_.out_size + record_.err_size;
   if (record_.files_size == 0 || hash_of(offset, record_.files_size) != record_.files_hash)
     return std::nullopt;
   return FilePart{file_.get(), offset, record_.files_size};
 }
 
-int LocalEntry::write(Stream stream, int to) noexcept {
+int EntryFile::write(Stream stream, int to) noexcept {
   if (stream == Stream::err) return copy(payload_ + record_.out_size, record_.err_size, to);
   note_use();
   return copy(payload_, record_.out_size, to);
 }
 
 /// For `gc`, which drops what was least recently used. Mounts may not keep access times themselves.
-void LocalEntry::note_use() const noexcept {
+void EntryFile::note_use() const noexcept {
   const Nanoseconds now = wall_now();
   if (!is_older(file_.last_used, exactness, now)) return;
   if (is_ahead(file_.last_used, now)) return (void)futimens(file_.get(), nullptr);
@@ -139,22 +139,22 @@ void LocalEntry::note_use() const noexcept {
   (void)futimens(file_.get(), accessed_now.data());
 }
 
-bool LocalEntry::pour_into(Spool& spool) const {
+bool EntryFile::pour_into(Spool& spool) const {
   return pour(payload_, record_.out_size, spool, Stream::out) &&
          pour(payload_ + record_.out_size, record_.err_size, spool, Stream::err);
 }
 
-bool LocalEntry::pour(uint64_t offset, uint64_t size, Spool& spool, Stream stream) const {
+bool EntryFile::pour(uint64_t offset, uint64_t size, Spool& spool, Stream stream) const {
   return read_pieces(file_.get(), offset, size,
                      [&](std::string_view piece) { return spool.append(stream, piece); });
 }
 
-std::optional<std::string_view> LocalEntry::at_hand(uint64_t offset, uint64_t size) const noexcept {
+std::optional<std::string_view> EntryFile::at_hand(uint64_t offset, uint64_t size) const noexcept {
   if (offset + size > front_.size()) return std::nullopt;
   return std::string_view(front_.data() + offset, size);
 }
 
-std::optional<uint64_t> LocalEntry::hash_of(uint64_t offset, uint64_t size) const {
+std::optional<uint64_t> EntryFile::hash_of(uint64_t offset, uint64_t size) const {
   if (const auto bytes = at_hand(offset, size)) return checksum(*bytes);
   Checksum sum;
   const bool whole = read_pieces(file_.get(), offset, size, [&](std::string_view piece) {
@@ -165,22 +165,22 @@ std::optional<uint64_t> LocalEntry::hash_of(uint64_t offset, uint64_t size) cons
   return sum.value();
 }
 
-int LocalEntry::copy(uint64_t offset, uint64_t size, int to) const noexcept {
+int EntryFile::copy(uint64_t offset, uint64_t size, int to) const noexcept {
   if (size == 0) return 0;
   if (const auto bytes = at_hand(offset, size)) return write_all(to, *bytes);
   return copy_range(file_.get(), offset, size, to);
 }
 
-std::optional<Fate> fate_in(FileKind kind) {
+std::optional<Disposition> disposition_in(FileKind kind) {
   switch (kind) {
     case FileKind::entry:
-      return Fate::kept;
+      return Disposition::kept;
     case FileKind::failed:
-      return Fate::failed;
+      return Disposition::failed;
     case FileKind::mark:
-      return Fate::marked;
+      return Disposition::marked;
     case FileKind::run:
-      return Fate::running;
+      return Disposition::running;
     default:
       return std::nullopt;
   }

@@ -15,7 +15,7 @@ struct stat;
 namespace memolock {
 
 /// A file of the store, open, and what it was then.
-struct OwnFile {
+struct OwnedFile {
   Descriptor descriptor;
   uint64_t size = 0;         ///< bytes
   uint64_t disk_size = 0;    ///< bytes that its removal would free
@@ -24,44 +24,44 @@ struct OwnFile {
   explicit operator bool() const { return static_cast<bool>(descriptor); }
   [[nodiscard]] int get() const { return descriptor.get(); }
   /// The same file, open once more.
-  [[nodiscard]] OwnFile duplicate() const;
+  [[nodiscard]] OwnedFile duplicate() const;
 };
 
 /// The open file of which `info` is known.
-[[nodiscard]] OwnFile own_file(Descriptor file, const struct stat& info);
+[[nodiscard]] OwnedFile owned_file(Descriptor file, const struct stat& info);
 
 /// Opens `name` below `folder`; empty, with errno set, when it cannot. A symbolic link, a FIFO, a
 /// device or another user's file in its place is EPERM or ELOOP. Reading it so is no use of it.
-[[nodiscard]] OwnFile open_own(int folder, const std::string& name, int flags);
+[[nodiscard]] OwnedFile open_owned(int folder, const std::string& name, int flags);
 
 /// Whether `name` in `folder` is the file that is open as `file`. Between this and what is done
 /// about it the name can change, but only by somebody who tampers with the store; of a lock file
 /// whose owner (system/file_lock.hpp) the caller is not, also by its owner.
-[[nodiscard]] bool is_named(int folder, const std::string& name, int file);
+[[nodiscard]] bool is_same_file(int folder, const std::string& name, int file);
 
 /// Unlinks `name` in `folder` if it is the file that is open as `file`. For the owner of the run
 /// lock alone, or who bars it.
-void remove_named(int folder, const std::string& name, int file);
+void remove_if_same(int folder, const std::string& name, int file);
 
 /// Whether `del` has marked the run of this file.
 [[nodiscard]] bool has_forgotten_mark(int file);
 
 /// An open entry file, or an open run file.
-class LocalEntry final : public Entry {
+class EntryFile final : public Entry {
  public:
   /// Null when the file does not begin with a sound record.
-  [[nodiscard]] static std::unique_ptr<LocalEntry> open(OwnFile file);
+  [[nodiscard]] static std::unique_ptr<EntryFile> open(OwnedFile file);
 
   /// Whether the file is one of memolock's, damaged or not.
   [[nodiscard]] static bool is_one(int file);
 
   [[nodiscard]] const Record& record() const override { return record_; }
-  [[nodiscard]] bool intact() override;
+  [[nodiscard]] bool is_intact() override;
   [[nodiscard]] std::optional<FilePart> files() override;
   [[nodiscard]] int write(Stream stream, int to) noexcept override;
 
   /// The open file.
-  [[nodiscard]] const OwnFile& file() const { return file_; }
+  [[nodiscard]] const OwnedFile& file() const { return file_; }
 
   /// Adds its output to a spool. False: it cannot be read, or the spool refuses.
   [[nodiscard]] bool pour_into(Spool& spool) const;
@@ -70,7 +70,7 @@ class LocalEntry final : public Entry {
   [[nodiscard]] uint64_t payload_size() const { return file_.size - payload_; }
 
  private:
-  LocalEntry(OwnFile file, std::string front, uint64_t payload, Record record);
+  EntryFile(OwnedFile file, std::string front, uint64_t payload, Record record);
 
   [[nodiscard]] std::optional<std::string_view> at_hand(uint64_t offset,
                                                         uint64_t size) const noexcept;
@@ -79,13 +79,13 @@ class LocalEntry final : public Entry {
   void note_use() const noexcept;
   [[nodiscard]] int copy(uint64_t offset, uint64_t size, int to) const noexcept;
 
-  OwnFile file_;
+  OwnedFile file_;
   std::string front_;  // the first bytes of the file; all of a small one
   uint64_t payload_;   // where the output begins
   Record record_;
 };
 
 /// The fate that the record in a file of this kind has; nothing for a kind without a record.
-[[nodiscard]] std::optional<Fate> fate_in(FileKind kind);
+[[nodiscard]] std::optional<Disposition> disposition_in(FileKind kind);
 
 }  // namespace memolock

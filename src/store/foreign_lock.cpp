@@ -8,7 +8,7 @@ namespace memolock {
 
 bool outlasts_waiting(Nanoseconds left) { return left > std::chrono::hours(24); }
 
-std::string long_lock_in_words(const Key& key, Nanoseconds left) {
+std::string describe_long_lock(const Key& key, Nanoseconds left) {
   const std::string length = left == forever ? "without end"
                                              : fmt::format("for {} more", format_duration(left));
   return fmt::format("{} is locked by another program {}", key.shown(), length);

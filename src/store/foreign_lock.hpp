@@ -13,7 +13,7 @@ namespace memolock {
 [[nodiscard]] bool outlasts_waiting(Nanoseconds left);
 
 /// "t:x is locked by another program for 3650d more"; `left` is `forever`: "without end".
-[[nodiscard]] std::string long_lock_in_words(const Key& key, Nanoseconds left);
+[[nodiscard]] std::string describe_long_lock(const Key& key, Nanoseconds left);
 
 /// What to do about it.
 inline constexpr const char* long_lock_remedy =

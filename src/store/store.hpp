@@ -26,7 +26,7 @@ class Entry {
   [[nodiscard]] virtual const Record& record() const = 0;
   /// Whether the bytes are what the record says. Reads all of them; a damaged entry must not be
   /// replayed.
-  [[nodiscard]] virtual bool intact() = 0;
+  [[nodiscard]] virtual bool is_intact() = 0;
   /// The archive of its artifacts, as long as this lives; nothing when there is none that is what
   /// the record says. Reads all of it. Of a store that was told to fetch_files().
   [[nodiscard]] virtual std::optional<FilePart> files() = 0;
@@ -36,30 +36,30 @@ class Entry {
 };
 
 /// What became of an outcome that was handed to the store.
-enum class Published {
+enum class PublishResult {
   done,         ///< what its fate says
   forgotten,    ///< `del` came during the run: shared, not stored
   lost,         ///< the lease was lost and another holds the lock, or something newer is stored
   interrupted,  ///< a signal came first: nothing is stored, and the lock is released
 };
 
-enum class Wake {
+enum class WakeReason {
   answered,     ///< the run has ended; its outcome is in `answer`
   gone,         ///< the holder died or was interrupted: look again, take over
   timed_out,    ///< the deadline has passed
   interrupted,  ///< `interrupt` became readable
 };
 
-struct Woken {
-  Wake wake = Wake::gone;
+struct WaitResult {
+  WakeReason reason = WakeReason::gone;
   std::unique_ptr<Entry> answer;
 };
 
 /// Says that a lock is kept alive. Whatever can last while a lock is held asks for it, and nothing
 /// but the lock can give it.
-class KeptAlive {
+class KeepaliveArmed {
   friend class Lock;
-  KeptAlive() = default;
+  KeepaliveArmed() = default;
 };
 
 /// The right to run an entry's command. Destroyed unpublished it is abandoned.
@@ -68,14 +68,14 @@ class Lock {
   virtual ~Lock() = default;
   [[nodiscard]] virtual const std::string& token() const = 0;
   /// Whether there may be another kept entry or failure than this store's last look-up found.
-  [[nodiscard]] virtual bool has_news() const = 0;
+  [[nodiscard]] virtual bool may_have_changed() const = 0;
   /// Makes the run visible to waiters and opens its spool; once, before the others below. `record`
   /// says who runs what.
   virtual void begin(const Record& record) = 0;
   /// Has the lock live on until it is released: what comes may last longer than a moment. Costs a
   /// thread where there is a lease, once.
-  KeptAlive keep_alive() {
-    renew_from_now_on();
+  KeepaliveArmed arm_keepalive() {
+    start_renewal();
     return {};
   }
   /// A descriptor that becomes readable when the lease could not be renewed before its deadline;
@@ -86,19 +86,19 @@ class Lock {
   /// Hands the outcome to the waiters, stores it if its fate is `kept` or `failed`, and releases
   /// the lock, in any case. One that is `marked` is stored, but answers no waiter: they begin anew.
   /// Throws Error(store) when it could not be stored.
-  virtual Published publish(const Record& record) = 0;
-  /// For Keeper::others, after the command: sleeps until a Promise ends the run, nobody has done so
-  /// for `life` since now or since the last renewal (timed_out: this lock is still to be
-  /// published), or `interrupt` becomes readable; meanwhile tells `onlooker`.
-  [[nodiscard]] virtual Woken await_promise(Nanoseconds life, int interrupt,
-                                            Onlooker& onlooker) = 0;
+  virtual PublishResult publish(const Record& record) = 0;
+  /// For Producer::others, after the command: sleeps until a Promise ends the run, nobody has done
+  /// so for `life` since now or since the last renewal (timed_out: this lock is still to be
+  /// published), or `interrupt` becomes readable; meanwhile tells `observer`.
+  [[nodiscard]] virtual WaitResult await_promise(Nanoseconds life, int interrupt,
+                                                 WaitObserver& observer) = 0;
   /// Releases the lock without an outcome: a waiter takes over. After publish() it does nothing.
   virtual void abandon() noexcept = 0;
   /// The same of a holder who was interrupted, within a second.
   virtual void give_up() noexcept { abandon(); }
 
  private:
-  virtual void renew_from_now_on() = 0;
+  virtual void start_renewal() = 0;
 };
 
 /// What a process may do for a run that another one began and left to it.
@@ -125,10 +125,11 @@ class Watch {
   /// Whether `del` came after the run began: its outcome answers only those who waited before.
   [[nodiscard]] virtual bool forgotten() const = 0;
   /// Whether there may be another kept entry than this store's last look-up found.
-  [[nodiscard]] virtual bool has_news() const = 0;
+  [[nodiscard]] virtual bool may_have_changed() const = 0;
   /// Sleeps until the run ends, its holder dies, `deadline` (boot clock) passes or the descriptor
-  /// `interrupt` becomes readable; meanwhile tells `onlooker`. Once.
-  [[nodiscard]] virtual Woken wait(Nanoseconds deadline, int interrupt, Onlooker& onlooker) = 0;
+  /// `interrupt` becomes readable; meanwhile tells `observer`. Once.
+  [[nodiscard]] virtual WaitResult wait(Nanoseconds deadline, int interrupt,
+                                        WaitObserver& observer) = 0;
 };
 
 /// One line of `ls`.
@@ -142,9 +143,9 @@ struct Listing {
 };
 
 /// Which entries are meant.
-enum class Whose {
-  own,       ///< what memolock has stored
-  anybodys,  ///< what other programs have put under such names, too
+enum class Ownership {
+  own,  ///< what memolock has stored
+  any,  ///< what other programs have put under such names, too
 };
 
 /// How far a long walk through the store has come: "found", and how many.
@@ -157,9 +158,9 @@ class Store {
   [[nodiscard]] virtual Nanoseconds now() = 0;
   /// From now on the artifacts of an entry come with it. For who will not restore any they would
   /// be a waste.
-  virtual void fetch_files() = 0;
+  virtual void include_artifacts() = 0;
   /// The call has its answer: what is still asked is not bounded by --wait.
-  virtual void end_wait() = 0;
+  virtual void end_wait_limit() = 0;
   /// The kept entry, fresh or not; null when there is none. What is damaged or foreign counts as
   /// none; `say` of the store is told.
   [[nodiscard]] virtual std::unique_ptr<Entry> look_up(const Key& key) = 0;
@@ -169,7 +170,7 @@ class Store {
   /// The last run of `once`, as long as it is of use; nothing when there is none.
   [[nodiscard]] virtual std::optional<Record> mark(const Key& key) = 0;
   /// The entry's lock, for a run whose outcome `keeper` makes; null when somebody holds it.
-  [[nodiscard]] virtual std::unique_ptr<Lock> try_acquire(const Key& key, Keeper keeper) = 0;
+  [[nodiscard]] virtual std::unique_ptr<Lock> try_acquire(const Key& key, Producer producer) = 0;
   /// The run in progress; null when there is none (yet, or any more).
   [[nodiscard]] virtual std::unique_ptr<Watch> watch(const Key& key) = 0;
   /// The run of this token; null when it does not hold the lock now. An empty token stands for no
@@ -180,12 +181,12 @@ class Store {
   /// nobody.
   [[nodiscard]] virtual bool is_locked(const Key& key) = 0;
   /// Whether there is an entry, a failure, a mark, or a run in progress that would be stored.
-  [[nodiscard]] virtual bool knows(const Key& key) = 0;
+  [[nodiscard]] virtual bool exists(const Key& key) = 0;
   /// Forgets entry, failure and mark; a run in progress still answers its waiters but is not
   /// stored. Returns whether there was any.
   virtual bool forget(const Key& key) = 0;
   /// Forgets all entries of a tag, likewise. Returns how many.
-  virtual size_t forget_all(const std::string& tag, Whose whose) = 0;
+  virtual size_t forget_all(const std::string& tag, Ownership ownership) = 0;
   /// Takes the lock from its holder, who may be alive. Returns whether there was one that can be
   /// taken: a lock that the kernel holds for a living process cannot.
   virtual bool break_lock(const Key& key) = 0;

@@ -5,13 +5,13 @@
 
 namespace memolock {
 
-class Onlooker {
+class WaitObserver {
  public:
-  virtual ~Onlooker() = default;
+  virtual ~WaitObserver() = default;
   /// When it wants to be told next, by the boot clock; `forever`: never.
-  [[nodiscard]] virtual Nanoseconds due() const = 0;
+  [[nodiscard]] virtual Nanoseconds next_notice() const = 0;
   /// The wait goes on. Does not block.
-  virtual void tell() = 0;
+  virtual void still_waiting() = 0;
 };
 
 }  // namespace memolock

@@ -19,18 +19,18 @@ struct Errors {
   int err = 0;
 };
 
-Errors out_first(const Writing& out, const Writing& err) noexcept {
+Errors out_first(const StreamWrite& out, const StreamWrite& err) noexcept {
   const int of_out = out.write();
   return {of_out, err.write()};
 }
 
-Errors err_first(const Writing& out, const Writing& err) noexcept {
+Errors err_first(const StreamWrite& out, const StreamWrite& err) noexcept {
   const int of_err = err.write();
   return {out.write(), of_err};
 }
 
 /// The thread is for stderr. Where none is to be had, one after the other must do.
-Errors at_once(const Writing& out, const Writing& err) noexcept {
+Errors at_once(const StreamWrite& out, const StreamWrite& err) noexcept {
   Errors errors;
   std::thread other;
   if (failure_of([&] { other = std::thread([&] { errors.err = err.write(); }); }))
@@ -41,7 +41,7 @@ Errors at_once(const Writing& out, const Writing& err) noexcept {
 }
 
 /// Whether it fits into what the reader has not taken yet.
-bool passes(const Writing& writing, const pollfd& now) noexcept {
+bool passes(const StreamWrite& writing, const pollfd& now) noexcept {
   return writing.size <= PIPE_BUF && (now.revents & POLLOUT) != 0;
 }
 
@@ -55,7 +55,7 @@ struct Places {
   }
 };
 
-Places places_of(const Writing& out, const Writing& err) noexcept {
+Places places_of(const StreamWrite& out, const StreamWrite& err) noexcept {
   Places places;
   places.known = fstat(out.to, &places.out) == 0 && fstat(err.to, &places.err) == 0;
   return places;
@@ -63,7 +63,7 @@ Places places_of(const Writing& out, const Writing& err) noexcept {
 
 /// A thread is the last resort, for it costs more than all the rest of a call: what cannot block
 /// goes first, and what goes to the same place has one reader.
-Errors write_in_best_order(const Writing& out, const Writing& err) noexcept {
+Errors write_in_best_order(const StreamWrite& out, const StreamWrite& err) noexcept {
   if (out.size == 0 || err.size == 0) return out_first(out, err);
   // Of what is on its way to stderr already, all comes before the first byte of stdout.
   if (err.size == size_not_known && places_of(out, err).may_be_one()) return err_first(out, err);
@@ -79,7 +79,7 @@ Errors write_in_best_order(const Writing& out, const Writing& err) noexcept {
 
 }  // namespace
 
-int write_both(const Writing& out, const Writing& err) noexcept {
+int write_both_streams(const StreamWrite& out, const StreamWrite& err) noexcept {
   const Errors errors = write_in_best_order(out, err);
   if (errors.out != 0 && !reader_has_left(errors.out)) return errors.out;
   return reader_has_left(errors.err) ? 0 : errors.err;

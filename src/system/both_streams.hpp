@@ -10,7 +10,7 @@ namespace memolock {
 constexpr uint64_t size_not_known = UINT64_MAX;
 
 /// What is to be written to one of the caller's descriptors.
-struct Writing {
+struct StreamWrite {
   int to = -1;
   uint64_t size = 0;  ///< bytes; of stderr perhaps size_not_known
   std::function<int()>
@@ -21,6 +21,6 @@ struct Writing {
 /// neither waits for the other. Where they may go to one place, stdout comes first, or stderr when
 /// its size is not known. Returns the first errno, that of `out` before that of `err`; that a
 /// reader has left is not an error.
-[[nodiscard]] int write_both(const Writing& out, const Writing& err) noexcept;
+[[nodiscard]] int write_both_streams(const StreamWrite& out, const StreamWrite& err) noexcept;
 
 }  // namespace memolock

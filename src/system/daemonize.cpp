@@ -54,7 +54,7 @@ pid_t awaited = -1;
 
 }  // namespace
 
-Side split_off() {
+ProcessRole daemonize() {
   const bool first_here = ends_namespace();
   const bool next_is_first = next_process_begins_namespace();
   const pid_t between = fork();
@@ -64,7 +64,7 @@ Side split_off() {
     } else if (!next_is_first) {
       await_end(between);
     }
-    return Side::caller;
+    return ProcessRole::caller;
   }
   // The one between leads the new session, so that the copy can never get a terminal, and ends at
   // once, so that the copy is nobody's child; but not where the copy would end with it.
@@ -77,7 +77,7 @@ Side split_off() {
     _exit(EXIT_SUCCESS);
   }
   leave_what_is_callers();
-  return Side::background;
+  return ProcessRole::background;
 }
 
 void await_background() noexcept {

@@ -13,7 +13,7 @@
 #include <climits>
 
 #include "src/system/error.hpp"
-#include "src/system/insist.hpp"
+#include "src/system/retry_syscall.hpp"
 
 namespace memolock {
 namespace {
@@ -25,7 +25,7 @@ constexpr uint64_t largest_step = 16U << 20;
 /// until it takes more.
 void await_writable(int fd) noexcept {
   pollfd waiting{.fd = fd, .events = POLLOUT, .revents = 0};
-  if (poll(&waiting, 1, -1) < 0) rest();
+  if (poll(&waiting, 1, -1) < 0) pause_briefly();
 }
 
 /// Whether a failed transfer is worth another try on the same path; waits where that is what is
@@ -48,7 +48,7 @@ ssize_t write_some(int to, std::string_view bytes) noexcept {
   for (int tries = 1;; ++tries) {
     const ssize_t put = write(to, bytes.data(), bytes.size());
     if (put >= 0 || (errno != ENOMEM && errno != EIO) || tries == most) return put;
-    rest();
+    pause_briefly();
   }
 }
 
@@ -57,7 +57,8 @@ int copy_by_hand(int from, uint64_t offset, uint64_t length, int to) noexcept {
   std::array<char, 16U << 10> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   while (length > 0) {
     const size_t step = std::min<uint64_t>(buffer.size(), length);
-    const ssize_t got = insist([&] { return read_all_at(from, buffer.data(), step, offset); });
+    const ssize_t got = retry_syscall(
+        [&] { return read_all_at(from, buffer.data(), step, offset); });
     if (got < 0) return errno;
     if (got == 0) return EIO;
     if (const int error = write_all(to, {buffer.data(), static_cast<size_t>(got)})) return error;
@@ -145,8 +146,8 @@ Ready await_events(std::span<pollfd> waiting, Nanoseconds deadline) {
     if (ready > 0) return only_interrupt ? Ready::interrupted : Ready::readable;
     if (ready == 0) return Ready::timed_out;
     if (errno == EINTR) continue;
-    if (!may_pass(errno) || ++failures == most) throw system_error("cannot wait", errno);
-    rest();
+    if (!is_transient(errno) || ++failures == most) throw system_error("cannot wait", errno);
+    pause_briefly();
   }
 }
 

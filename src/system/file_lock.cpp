@@ -40,7 +40,7 @@ int try_lock_file(int file) { return take(file, F_OFD_SETLK, both); }
 
 int lock_file(int file) { return take(file, F_OFD_SETLKW, both); }
 
-int try_bar_file(int file) { return take(file, F_OFD_SETLK, bar_byte); }
+int try_share_file(int file) { return take(file, F_OFD_SETLK, bar_byte); }
 
 bool is_file_locked(int file) {
   struct flock lock = lock_of(F_RDLCK, lock_byte);

@@ -19,7 +19,7 @@ namespace memolock {
 /// Keeps everybody from locking or barring an open file, and is no lock in the eyes of
 /// is_file_locked; never waits. For a moment only: whoever wants the lock tries again. Returns as
 /// try_lock_file.
-[[nodiscard]] int try_bar_file(int file);
+[[nodiscard]] int try_share_file(int file);
 
 /// Whether another open file holds the lock. Disturbs nobody.
 [[nodiscard]] bool is_file_locked(int file);

@@ -8,8 +8,8 @@
 
 #include <cerrno>
 
-#include "src/system/insist.hpp"
 #include "src/system/process.hpp"
+#include "src/system/retry_syscall.hpp"
 #include "src/system/signals.hpp"
 
 namespace memolock {
@@ -47,7 +47,7 @@ bool is_sent_to_group(const siginfo_t& received) noexcept {
 
 [[noreturn]] void end_as(int native_status) noexcept {
   if (!WIFSIGNALED(native_status)) _exit(WEXITSTATUS(native_status));
-  die_by(WTERMSIG(native_status));
+  terminate_by_signal(WTERMSIG(native_status));
   _exit(128 + WTERMSIG(native_status));
 }
 
@@ -68,7 +68,7 @@ void reap(pid_t process) noexcept {
   for (;;) {
     siginfo_t received{};
     if (sigwaitinfo(&taken, &received) < 0) {
-      if (errno != EINTR) rest();
+      if (errno != EINTR) pause_briefly();
       continue;
     }
     if (received.si_signo == SIGCHLD) {
@@ -93,7 +93,7 @@ void leave_inherited_children() noexcept {
   // Where children are ignored the kernel reaps them itself, and their exit status is gone.
   const auto on_child = signal(SIGCHLD, SIG_DFL);
   const pid_t old_process = getpid();
-  const pid_t process = insist([] { return fork(); });
+  const pid_t process = retry_syscall([] { return fork(); });
   if (process > 0) forward_signals_until_end(process, taken);
 
   if (process == 0) {

@@ -50,9 +50,9 @@ class Log {
 };
 
 /// Says each line once, for what is found out anew again and again. Keeps a reference to the log.
-class LogOnce {
+class OnceLog {
  public:
-  explicit LogOnce(const Log& log) : log_(log) {}
+  explicit OnceLog(const Log& log) : log_(log) {}
 
   template <typename... T>
   void info(fmt::format_string<T...> format, T&&... args) {

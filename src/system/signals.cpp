@@ -12,7 +12,7 @@
 #include <cerrno>
 
 #include "src/system/error.hpp"
-#include "src/system/insist.hpp"
+#include "src/system/retry_syscall.hpp"
 
 namespace memolock {
 namespace {
@@ -120,7 +120,7 @@ Signals::Signals() {
   if (ignored_children_) signal(SIGCHLD, SIG_DFL);
 }
 
-void Signals::take_all() noexcept {
+void Signals::take_all_deadly() noexcept {
   for (int signal = 1; signal <= SIGRTMAX; ++signal)
     if (is_deadly(signal) && is_default(signal) && !was_blocked(signal)) sigaddset(&taken_, signal);
   if (signalfd(descriptor_.get(), &taken_, 0) >= 0) sigprocmask(SIG_BLOCK, &taken_, nullptr);
@@ -136,7 +136,7 @@ std::optional<Signals::Received> Signals::take() noexcept {
   return Received{number, to_command, info.ssi_code == SI_KERNEL};
 }
 
-void Signals::let_through() const noexcept { sigprocmask(SIG_UNBLOCK, &taken_, nullptr); }
+void Signals::unblock() const noexcept { sigprocmask(SIG_UNBLOCK, &taken_, nullptr); }
 
 Descriptor Signals::watch_children() const {
   sigset_t children;
@@ -168,7 +168,7 @@ void write_message(std::string_view text) noexcept {
       message_dropped = true;
       return;
     }
-    const ssize_t put = insist(
+    const ssize_t put = retry_syscall(
         [&] { return write(STDERR_FILENO, text.data(), std::min(text.size(), step)); });
     if (put >= 0) {
       text.remove_prefix(static_cast<size_t>(put));
@@ -194,7 +194,7 @@ void leave_no_core() {
   core_limit = found;
 }
 
-void die_by(int signal_number) {
+void terminate_by_signal(int signal_number) {
   leave_no_core();
   signal(signal_number, SIG_DFL);
   sigset_t mask;

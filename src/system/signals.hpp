@@ -29,7 +29,7 @@ class Signals {
   /// From now on also hands out every other signal that would end this process, which none does
   /// that memolock was started with blocked. Call before anything is started that must not be left
   /// behind, in the thread that has made this; all others block them.
-  void take_all() noexcept;
+  void take_all_deadly() noexcept;
 
   struct Received {
     int number = 0;
@@ -44,7 +44,7 @@ class Signals {
   [[nodiscard]] std::optional<Received> take() noexcept;
 
   /// Lets the signals that are handed out, and those that have come, end this process again.
-  void let_through() const noexcept;
+  void unblock() const noexcept;
 
   /// A descriptor that becomes readable when a child has ended.
   [[nodiscard]] Descriptor watch_children() const;
@@ -74,6 +74,6 @@ void leave_no_core();
 
 /// Ends this process by `signal`, as it would have without memolock, but without a core file.
 /// Returns only if it cannot.
-void die_by(int signal);
+void terminate_by_signal(int signal);
 
 }  // namespace memolock

@@ -30,7 +30,7 @@ const Harness entry("entry", [](std::string_view bytes) {
   const auto same = decode(again);
   require(same && encode(*same) == again, "a record is read as it was written");
   require(same->key == record->key && same->command == record->command, "its words stay");
-  require(EntryFiles(Key{"t", "x"}).answer(record->token).find('/') == std::string::npos,
+  require(EntryFileNames(Key{"t", "x"}).answer(record->token).find('/') == std::string::npos,
           "its token leads nowhere");
   for (const Nanoseconds now : {Nanoseconds(0), wall_now()}) {
     const Nanoseconds left = time_left(*record, now);

@@ -5,9 +5,9 @@
 namespace memolock::fuzz {
 namespace {
 
-void look_at(const EntryFiles& files, const std::string& name, FileKind kind) {
+void look_at(const EntryFileNames& files, const std::string& name, FileKind kind) {
   require(kind_of_file(name) == kind, "a file's name tells its kind");
-  require(EntryFiles(files.folder, name).entry == files.entry, "and its entry");
+  require(EntryFileNames(files.folder, name).entry == files.entry, "and its entry");
   require(name.size() <= 255 && name.find('/') == std::string::npos && name.front() != '.',
           "and is one of a visible file");
   require_printable(name);
@@ -18,7 +18,7 @@ const Harness file_names("file_names", [](std::string_view text) {
   (void)kind_of_file(text);
   const auto key = key_of_redis_name(text, Brace::no);
   if (!key) return;
-  const EntryFiles files(*key);
+  const EntryFileNames files(*key);
   const std::string token(32, 'a');
   look_at(files, files.entry, FileKind::entry);
   look_at(files, files.failed, FileKind::failed);

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "src/entry/key.hpp"
-#include "src/system/random.hpp"
 #include "src/system/descriptor.hpp"
+#include "src/system/random.hpp"
 
 namespace memolock::fuzz {
 namespace {

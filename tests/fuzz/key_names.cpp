@@ -23,7 +23,7 @@ const Harness key_names("key_names", [](std::string_view text) {
   const auto key = key_of_redis_name(text, Brace::no);
   if (!key || key->id.find('\0') != std::string::npos) return;
   look_at(*key, Brace::no);
-  if (!fault_of_braced_id(key->id)) look_at(*key, Brace::yes);
+  if (!check_id_in_cluster(key->id)) look_at(*key, Brace::yes);
 });
 
 }  // namespace

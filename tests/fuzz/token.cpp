@@ -8,7 +8,7 @@ namespace memolock::fuzz {
 namespace {
 
 bool same(const TokenParts& a, const TokenParts& b) {
-  return a.begun == b.begun && a.keeper == b.keeper && a.holder.host == b.holder.host &&
+  return a.begun == b.begun && a.producer == b.producer && a.holder.host == b.holder.host &&
          a.holder.pid == b.holder.pid && a.lease == b.lease;
 }
 

@@ -23,7 +23,7 @@ constexpr Nanoseconds now = 1000000s;
 
 Record made(Nanoseconds ago, Nanoseconds ttl, Nanoseconds run_time = 2s) {
   Record record;
-  record.fate = Fate::kept;
+  record.disposition = Disposition::kept;
   record.ended = now - ago;
   record.begun = record.ended - run_time;
   record.run_time = run_time;
@@ -57,9 +57,9 @@ void check_fresh() {
 }
 
 void check_stale() {
-  const Wish wish{.stale = 5s};
-  EXPECT(is_stale(made(14s, 10s), wish, now));
-  EXPECT(!is_stale(made(15s, 10s), wish, now));
+  const FreshnessPolicy policy{.stale = 5s};
+  EXPECT(is_stale(made(14s, 10s), policy, now));
+  EXPECT(!is_stale(made(15s, 10s), policy, now));
   EXPECT(!is_stale(made(14s, 10s), {}, now));
   EXPECT(is_stale(made(8s, 10s), {.ttl = 4s, .stale = 5s}, now));
   EXPECT(!is_stale(made(9s, 10s), {.ttl = 4s, .stale = 5s}, now));
@@ -69,16 +69,16 @@ void check_stale() {
   Record chosen = made(14s, 10s);
   chosen.stale_by_command = true;
   chosen.stale = 3s;
-  EXPECT(!is_stale(chosen, wish, now));
+  EXPECT(!is_stale(chosen, policy, now));
   chosen.stale = 1h;
   EXPECT(is_stale(chosen, {}, now));
   EXPECT(serves_on_error(made(14s, 10s), {.stale_if_error = 5s}, now));
-  EXPECT(!serves_on_error(made(14s, 10s), wish, now));
+  EXPECT(!serves_on_error(made(14s, 10s), policy, now));
 }
 
 void check_failures() {
   Record failure = made(5s, 10s);
-  failure.fate = Fate::failed;
+  failure.disposition = Disposition::failed;
   failure.retained = 20s;
   const Record older = made(30s, 10s);
   const Record newer = made(3s, 1s);
@@ -94,12 +94,12 @@ void check_failures() {
 }
 
 void check_jitter() {
-  EXPECT(jittered(100s, 0, 1) == 100s);
-  EXPECT(jittered(100s, 10, 1) == 90s);
-  EXPECT(jittered(100s, 10, 0.5) == 95s);
-  EXPECT(jittered(100s, 100, 1) > 0s);
-  EXPECT(jittered(0s, 100, 1) == 0s);
-  EXPECT(jittered(forever, 50, 0.5) == forever);
+  EXPECT(with_jitter(100s, 0, 1) == 100s);
+  EXPECT(with_jitter(100s, 10, 1) == 90s);
+  EXPECT(with_jitter(100s, 10, 0.5) == 95s);
+  EXPECT(with_jitter(100s, 100, 1) > 0s);
+  EXPECT(with_jitter(0s, 100, 1) == 0s);
+  EXPECT(with_jitter(forever, 50, 0.5) == forever);
 }
 
 /// By the rule a reader with `left` to go refreshes with the probability exp(-left / (run × beta)).

@@ -68,7 +68,7 @@ struct Lane {
   }
 
   /// A device that is down or full loses its frame, as devices do.
-  void let_out() {
+  void release_stdout() {
     for (; !frames.empty() && frames.front().due <= Clock::now(); frames.pop_front())
       (void)!write(to, frames.front().bytes.data(), frames.front().bytes.size());
   }
@@ -121,7 +121,7 @@ int main(int argc, char** argv) {
     if (watched[0].revents != 0 && !obey(lanes)) return 0;
     for (Lane& lane : lanes) {
       lane.take_in(chance);
-      lane.let_out();
+      lane.release_stdout();
     }
   }
 }

@@ -34,7 +34,7 @@ needs_plain_build() {
       "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- false 2>&1 >/dev/null | awk '/Collected/ { print $4 }'
   }
   all=$(instructions)
-  counting=$(instructions '--toggle-collect=memolock::look_after(*')
+  counting=$(instructions '--toggle-collect=memolock::maintain(*')
   ((counting > 100 && counting * 20 <= all)) || fail "$counting of $all"
 }
 

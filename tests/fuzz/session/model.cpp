@@ -41,7 +41,7 @@ Record stored_record(const Key& key) {
   record.out_size = output.size();
   record.out_hash = checksum(output);
   record.err_hash = checksum("");
-  record.fate = Fate::kept;
+  record.disposition = Disposition::kept;
   return record;
 }
 
@@ -53,14 +53,14 @@ Model::Model(const Key& key, Brace brace, uint16_t port)
 void Model::begin(Begin with) {
   Record record = stored_record(key_);
   if (with == Begin::held)
-    hold(new_token({{"elsewhere", 42}, record.begun, Keeper::holder}), milliseconds(200));
+    hold(new_token({{"elsewhere", 42}, record.begun, Producer::command}), milliseconds(200));
   if (with == Begin::empty || with == Begin::held) return;
   if (with == Begin::stale) record.begun = record.ended = wall_now() - std::chrono::minutes(70);
   if (with == Begin::failed) {
-    record.fate = Fate::failed;
+    record.disposition = Disposition::failed;
     record.status = 3;
   }
-  if (with == Begin::marked) record.fate = Fate::marked;
+  if (with == Begin::marked) record.disposition = Disposition::marked;
   const std::string& name = with == Begin::failed   ? names_.run
                             : with == Begin::marked ? names_.mark
                                                     : names_.meta;
@@ -269,7 +269,7 @@ Reply Model::evaluate(const Words& command) {
     publish(names_.fail, token);
     return Reply::of(shares ? "shared" : "stored");
   }
-  if (is(redis_scripts::let_go)) {
+  if (is(redis_scripts::release)) {
     if (holds) remove(names_.lock);
     if (holds) publish(names_.fail, token);
     return Reply::of(int64_t{holds});

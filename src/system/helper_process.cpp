@@ -1,4 +1,4 @@
-#include "src/system/bare_process.hpp"
+#include "src/system/helper_process.hpp"
 
 #include <sched.h>
 #include <signal.h>
@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <array>
 
-#include "src/system/insist.hpp"
+#include "src/system/retry_syscall.hpp"
 
 namespace memolock {
 namespace {
@@ -27,7 +27,7 @@ bool close_all_but(std::span<const int> kept) noexcept {
       if (number >= from) next = std::min(next, number);
     }
     const unsigned to = next == last ? last : next - 1;
-    if (next > from && insist([&] { return close_range(from, to, 0); }) != 0) return false;
+    if (next > from && retry_syscall([&] { return close_range(from, to, 0); }) != 0) return false;
     if (next == last) return true;
     from = next + 1;
   }
@@ -45,7 +45,8 @@ int live(void* start) {
 
 }  // namespace
 
-pid_t start_bare_process(void (*life)(void*), void* argument, std::span<const int> kept) noexcept {
+pid_t start_helper_process(void (*life)(void*), void* argument,
+                           std::span<const int> kept) noexcept {
   alignas(16) static std::array<char, 16384> stack;
   // Without close_range it would keep the locks.
   if (close_range(~0U, ~0U, 0) != 0) return -1;

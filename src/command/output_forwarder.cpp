@@ -1,4 +1,4 @@
-#include "src/command/outlet.hpp"
+#include "src/command/output_forwarder.hpp"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "src/system/error.hpp"
-#include "src/system/insist.hpp"
+#include "src/system/retry_syscall.hpp"
 
 namespace memolock {
 namespace {
@@ -25,14 +25,14 @@ Descriptor event(int flags) {
 
 void tell(const Descriptor& event) noexcept {
   const uint64_t one = 1;
-  insist([&] { return write(event.get(), &one, sizeof one); });
+  retry_syscall([&] { return write(event.get(), &one, sizeof one); });
 }
 
 constexpr ssize_t nothing_yet = SSIZE_MAX;
 
 /// As read(2), which does not block; what a kernel without memory has refused is asked for again.
 ssize_t read_ready(int from, const Chunk& into) noexcept {
-  return insist([&] {
+  return retry_syscall([&] {
     const ssize_t got = read(from, into.bytes.get(), into.capacity);
     return got < 0 && errno == EAGAIN ? nothing_yet : got;
   });
@@ -40,18 +40,19 @@ ssize_t read_ready(int from, const Chunk& into) noexcept {
 
 }  // namespace
 
-Outlet::Outlet(std::shared_ptr<Spool> spool, Stream stream, int to)
+OutputForwarder::OutputForwarder(std::shared_ptr<Spool> spool, Stream stream, int to)
     : spool_(std::move(spool)),
       stream_(stream),
       to_(to),
       wake_(event(0)),
       notice_(event(EFD_NONBLOCK)) {}
 
-std::shared_ptr<Outlet> Outlet::make(std::shared_ptr<Spool> spool, Stream stream, int to) {
-  return std::shared_ptr<Outlet>(new Outlet(std::move(spool), stream, to));
+std::shared_ptr<OutputForwarder> OutputForwarder::make(std::shared_ptr<Spool> spool, Stream stream,
+                                                       int to) {
+  return std::shared_ptr<OutputForwarder>(new OutputForwarder(std::move(spool), stream, to));
 }
 
-void Outlet::start() noexcept {
+void OutputForwarder::start() noexcept {
   if (std::exchange(started_, true)) return;
   // Detached, and an owner of all it touches: a thread that is blocked in a write cannot be called
   // back, and whoever is interrupted meanwhile must not wait for it.
@@ -60,11 +61,11 @@ void Outlet::start() noexcept {
   alone_ = failure.has_value();
 }
 
-void Outlet::release() noexcept {
+void OutputForwarder::release() noexcept {
   if (std::exchange(held_, false) && held_back_ > 0) advance(held_back_);
 }
 
-void Outlet::advance(uint64_t size) noexcept {
+void OutputForwarder::advance(uint64_t size) noexcept {
   if (held_) {
     held_back_ = size;
     return;
@@ -74,7 +75,7 @@ void Outlet::advance(uint64_t size) noexcept {
   if (!alone_) tell(wake_);
 }
 
-bool Outlet::relay(Chunk& next, Descriptor& pipe) noexcept {
+bool OutputForwarder::relay(Chunk& next, Descriptor& pipe) noexcept {
   release();
   start();
   if (alone_) return false;
@@ -85,19 +86,19 @@ bool Outlet::relay(Chunk& next, Descriptor& pipe) noexcept {
   return true;
 }
 
-void Outlet::stop_relay() noexcept {
+void OutputForwarder::stop_relay() noexcept {
   stop_relay_ = true;
   tell(wake_);
 }
 
-bool Outlet::pass(std::string_view bytes) noexcept {
+bool OutputForwarder::pass(std::string_view bytes) noexcept {
   release();
   passing_ = bytes;
   return !gave_up_;
 }
 
 /// What is at most PIPE_BUF does not block where poll(2) has said POLLOUT.
-void Outlet::write_some() noexcept {
+void OutputForwarder::write_some() noexcept {
   if (!is_pending()) return;
   if (const uint64_t upto = available_; upto > written_)
     return write_spooled(std::min<uint64_t>(upto, written_ + PIPE_BUF));
@@ -106,30 +107,30 @@ void Outlet::write_some() noexcept {
   passing_.remove_prefix(some.size());
 }
 
-void Outlet::finish() noexcept {
+void OutputForwarder::finish() noexcept {
   finished_ = true;
   if (started_ && !alone_) tell(wake_);
 }
 
-void Outlet::take_notice() const noexcept {
+void OutputForwarder::take_notice() const noexcept {
   uint64_t count = 0;
   (void)!read(notice_.get(), &count, sizeof count);
 }
 
-void Outlet::note(int error) noexcept {
+void OutputForwarder::note(int error) noexcept {
   if (error == 0) return;
   gave_up_ = true;
   if (!reader_has_left(error)) error_ = error;
 }
 
-void Outlet::write_spooled(uint64_t upto) noexcept {
+void OutputForwarder::write_spooled(uint64_t upto) noexcept {
   const uint64_t from = spool_->base(stream_) + written_;
   if (upto > written_ && !gave_up_)
     note(copy_range(spool_->file(stream_), from, upto - written_, to_));
   written_ = upto;
 }
 
-void Outlet::pass_on() noexcept {
+void OutputForwarder::pass_on() noexcept {
   if (!gave_up_) note(write_all(to_, {next_.bytes.get(), next_.size}));
   bool stopping = false;
   // Of what is in the pipe when it is to stop; one read more sees the end.
@@ -156,15 +157,15 @@ void Outlet::pass_on() noexcept {
 }
 
 /// Until there is something to read, or to do.
-void Outlet::await_pipe() const noexcept {
+void OutputForwarder::await_pipe() const noexcept {
   std::array<pollfd, 2> waiting{{{.fd = pipe_.get(), .events = POLLIN, .revents = 0},
                                  {.fd = wake_.get(), .events = POLLIN, .revents = 0}}};
-  if (poll_for(waiting, forever) < 0) rest();
+  if (poll_for(waiting, forever) < 0) pause_briefly();
   uint64_t count = 0;
   if (waiting[1].revents != 0) (void)!read(wake_.get(), &count, sizeof count);
 }
 
-void Outlet::work() noexcept {
+void OutputForwarder::work() noexcept {
   for (;;) {
     // Asked in this order: what had come before the end is seen when the end is.
     const bool finished = finished_;
@@ -180,7 +181,7 @@ void Outlet::work() noexcept {
       break;
     } else {
       uint64_t count = 0;
-      insist([&] { return read(wake_.get(), &count, sizeof count); });
+      retry_syscall([&] { return read(wake_.get(), &count, sizeof count); });
     }
   }
   done_ = true;

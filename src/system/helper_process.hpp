@@ -13,7 +13,7 @@ namespace memolock {
 ///
 /// `life` makes system calls only: another thread may have held any lock when the memory was
 /// copied.
-[[nodiscard]] pid_t start_bare_process(void (*life)(void*), void* argument,
-                                       std::span<const int> kept) noexcept;
+[[nodiscard]] pid_t start_helper_process(void (*life)(void*), void* argument,
+                                         std::span<const int> kept) noexcept;
 
 }  // namespace memolock

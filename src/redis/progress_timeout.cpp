@@ -1,4 +1,4 @@
-#include "src/redis/transfer_limit.hpp"
+#include "src/redis/progress_timeout.hpp"
 
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
@@ -21,17 +21,17 @@ Cutoff Cutoff::within(Nanoseconds length) const {
   return {interrupt, std::min(until, after(boot_now(), length))};
 }
 
-TransferLimit::TransferLimit(Nanoseconds timeout, const Cutoff& cutoff)
+ProgressTimeout::ProgressTimeout(Nanoseconds timeout, const Cutoff& cutoff)
     : timeout_(timeout), cutoff_(cutoff) {}
 
-void TransferLimit::begin_connecting() { begin(); }
+void ProgressTimeout::begin_connecting() { begin(); }
 
-void TransferLimit::begin_request() {
+void ProgressTimeout::begin_request() {
   is_request_ = true;
   begin();
 }
 
-void TransferLimit::begin() {
+void ProgressTimeout::begin() {
   const Nanoseconds now = boot_now();
   looked_ = now;
   sent_ = 0;
@@ -43,9 +43,9 @@ void TransferLimit::begin() {
   if (now >= window_.end) throw over("no answer");
 }
 
-Nanoseconds TransferLimit::rate_span() const { return std::max(timeout_, shortest_span); }
+Nanoseconds ProgressTimeout::rate_span() const { return std::max(timeout_, shortest_span); }
 
-void TransferLimit::expect_much() {
+void ProgressTimeout::expect_much() {
   window_.span = rate_span();
   window_.end = after(boot_now(), window_.span);
   window_.has_rate = true;
@@ -54,15 +54,15 @@ void TransferLimit::expect_much() {
 }
 
 /// Not of what is sent while one connects, which is no answer to anything.
-void TransferLimit::expect_download() {
+void ProgressTimeout::expect_download() {
   if (is_request_) expect_much();
 }
 
-void TransferLimit::await_reason() {
+void ProgressTimeout::await_reason() {
   if (!window_.is_cut) window_.end = after(boot_now(), timeout_);
 }
 
-void TransferLimit::begin_reply() {
+void ProgressTimeout::begin_reply() {
   if (!is_counted_) {
     window_ = before_reply_;
     check();
@@ -71,28 +71,28 @@ void TransferLimit::begin_reply() {
   is_counted_ = false;
 }
 
-void TransferLimit::add_sent(size_t bytes) {
+void ProgressTimeout::add_sent(size_t bytes) {
   sent_ += bytes;
   look_for_interrupt(boot_now());
 }
 
-void TransferLimit::add_read(size_t bytes) {
+void ProgressTimeout::add_read(size_t bytes) {
   if (is_request_) window_.received += bytes;
 }
 
-Nanoseconds TransferLimit::left() const {
+Nanoseconds ProgressTimeout::left() const {
   if (window_.end == forever) return forever;
   return std::max(window_.end - boot_now(), Nanoseconds(0));
 }
 
-Error TransferLimit::over(const std::string& what) const {
+Error ProgressTimeout::over(const std::string& what) const {
   if (window_.is_cut) return store_error(what + " in time");
   const std::string fault = window_.has_rate ? "less than 64 KiB moved" : what;
   return store_error(fault + " within " + format_duration(window_.span));
 }
 
 /// How much the peer has of a request that is more than a little.
-uint64_t TransferLimit::acknowledged() const {
+uint64_t ProgressTimeout::acknowledged() const {
   if (sent_ <= much) return 0;
   int waiting = 0;
   if (socket_ < 0 || ioctl(socket_, SIOCOUTQ, &waiting) != 0) return sent_;
@@ -101,7 +101,7 @@ uint64_t TransferLimit::acknowledged() const {
 }
 
 /// At the end of the window: whether enough has been moved for another one to begin.
-bool TransferLimit::extend() {
+bool ProgressTimeout::extend() {
   const uint64_t acknowledged = std::max(this->acknowledged(), window_.acknowledged);
   const uint64_t moved = window_.received + acknowledged;
   // The last of it may be less, and is yet to be answered.
@@ -119,7 +119,7 @@ bool TransferLimit::extend() {
   return true;
 }
 
-void TransferLimit::check() {
+void ProgressTimeout::check() {
   constexpr Nanoseconds grace = std::chrono::milliseconds(100);
   const Nanoseconds now = boot_now();
   look_for_interrupt(now);
@@ -129,14 +129,14 @@ void TransferLimit::check() {
 }
 
 /// A peer that always has something to say, or takes all that it is sent, is never waited for.
-void TransferLimit::look_for_interrupt(Nanoseconds now) {
+void ProgressTimeout::look_for_interrupt(Nanoseconds now) {
   constexpr Nanoseconds pause = std::chrono::milliseconds(50);
   if (cutoff_.interrupt < 0 || now < looked_ + pause) return;
   looked_ = now;
   if (await_readable(-1, cutoff_.interrupt, now) == Ready::interrupted) throw interruption();
 }
 
-bool TransferLimit::await(std::vector<pollfd>& waiting, Nanoseconds at_most) {
+bool ProgressTimeout::await(std::vector<pollfd>& waiting, Nanoseconds at_most) {
   waiting.push_back({.fd = cutoff_.interrupt, .events = POLLIN, .revents = 0});
   const Ready ready = await_events(waiting, std::min(after(boot_now(), at_most), window_.end));
   waiting.pop_back();
@@ -146,7 +146,7 @@ bool TransferLimit::await(std::vector<pollfd>& waiting, Nanoseconds at_most) {
   return ready == Ready::readable;
 }
 
-void TransferLimit::await(int fd, short events) {
+void ProgressTimeout::await(int fd, short events) {
   std::vector<pollfd> waiting{{.fd = fd, .events = events, .revents = 0}};
   waiting.reserve(2);
   while (!await(waiting, forever)) {

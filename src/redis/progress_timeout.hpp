@@ -32,10 +32,10 @@ struct Cutoff {
 /// A request that begins after the cutoff fails at once, and one under way when it comes; but not
 /// an answer of more than 64 KiB that is arriving. All errors are Error(store), worded to follow
 /// the server's name, and Error(interrupted).
-class TransferLimit {
+class ProgressTimeout {
  public:
   /// begin_connecting() must follow.
-  TransferLimit(Nanoseconds timeout, const Cutoff& cutoff);
+  ProgressTimeout(Nanoseconds timeout, const Cutoff& cutoff);
 
   /// Of the next request on; the interrupt at once.
   void set_cutoff(const Cutoff& cutoff) { cutoff_ = cutoff; }

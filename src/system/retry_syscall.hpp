@@ -8,24 +8,24 @@
 namespace memolock {
 
 /// Leaves the kernel alone for a moment.
-inline void rest() noexcept {
+inline void pause_briefly() noexcept {
   const timespec moment{0, 10'000'000};
   nanosleep(&moment, nullptr);
 }
 
 /// Whether a system call that failed with this errno may succeed when it is made again.
-[[nodiscard]] inline bool may_pass(int error) noexcept {
+[[nodiscard]] inline bool is_transient(int error) noexcept {
   return error == EINTR || error == EAGAIN || error == ENOMEM || error == EIO;
 }
 
 /// Makes a system call, which returns -1 with errno set when it fails, until it succeeds or fails
 /// for good; ten times at most. For one that must not be left undone, on a descriptor that blocks.
 template <typename Call>
-auto insist(const Call& call) noexcept {
+auto retry_syscall(const Call& call) noexcept {
   constexpr int most = 10;
   auto result = call();
-  for (int tries = 1; result < 0 && may_pass(errno) && tries < most; ++tries) {
-    if (errno != EINTR) rest();
+  for (int tries = 1; result < 0 && is_transient(errno) && tries < most; ++tries) {
+    if (errno != EINTR) pause_briefly();
     result = call();
   }
   return result;

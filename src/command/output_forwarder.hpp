@@ -27,14 +27,14 @@ struct Chunk {
 ///
 /// All that it needs but the thread is there when it is made: nothing here allocates or takes a
 /// lock after that, or gives up because a system call has failed that may succeed a moment later.
-class Outlet : public std::enable_shared_from_this<Outlet> {
+class OutputForwarder : public std::enable_shared_from_this<OutputForwarder> {
  public:
   /// `to` must stay open; it is written to, never changed: it is shared with other processes.
   /// Throws Error(store).
-  [[nodiscard]] static std::shared_ptr<Outlet> make(std::shared_ptr<Spool> spool, Stream stream,
-                                                    int to);
-  Outlet(const Outlet&) = delete;
-  Outlet& operator=(const Outlet&) = delete;
+  [[nodiscard]] static std::shared_ptr<OutputForwarder> make(std::shared_ptr<Spool> spool,
+                                                             Stream stream, int to);
+  OutputForwarder(const OutputForwarder&) = delete;
+  OutputForwarder& operator=(const OutputForwarder&) = delete;
 
   /// Keeps everything back until release() or relay(); before the first byte.
   void hold() { held_ = true; }
@@ -85,7 +85,7 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   [[nodiscard]] int error() const { return error_; }
 
  private:
-  Outlet(std::shared_ptr<Spool> spool, Stream stream, int to);
+  OutputForwarder(std::shared_ptr<Spool> spool, Stream stream, int to);
   void start() noexcept;
   void work() noexcept;
   [[nodiscard]] bool is_pending() const noexcept {
