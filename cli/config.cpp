@@ -20,11 +20,11 @@
 #define TOML_MAX_NESTED_VALUES 16
 #include <toml++/toml.h>
 
-#include "src/entry/key.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/directory.hpp"
 #include "src/system/error.hpp"
 #include "src/system/secret_file.hpp"
+#include "src/system/text.hpp"
 
 namespace memolock {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "src/entry/key.hpp"
 #include "src/system/percent.hpp"
+#include "src/system/text.hpp"
 
 namespace memolock {
 namespace {

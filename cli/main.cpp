@@ -13,13 +13,13 @@
 #include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/entry/key.hpp"
 #include "src/redis/address.hpp"
 #include "src/system/daemonize.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/error.hpp"
 #include "src/system/inherited_children.hpp"
 #include "src/system/signals.hpp"
+#include "src/system/text.hpp"
 
 namespace memolock {
 namespace {

@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "src/entry/key.hpp"
 #include "src/redis/address.hpp"
+#include "src/system/text.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {

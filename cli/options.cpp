@@ -16,6 +16,7 @@
 #include "src/redis/address.hpp"
 #include "src/store/directory.hpp"
 #include "src/system/error.hpp"
+#include "src/system/text.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {

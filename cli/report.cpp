@@ -12,6 +12,7 @@
 #include "cli/json.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/error.hpp"
+#include "src/system/text.hpp"
 
 namespace memolock {
 namespace {

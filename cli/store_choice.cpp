@@ -21,7 +21,6 @@
 #include "src/doctor/directory.hpp"
 #include "src/doctor/repair.hpp"
 #include "src/doctor/server.hpp"
-#include "src/entry/key.hpp"
 #include "src/local/store.hpp"
 #include "src/store/directory.hpp"
 #include "src/system/descriptor.hpp"
@@ -31,6 +30,7 @@
 #include "src/system/percent.hpp"
 #include "src/system/secret_file.hpp"
 #include "src/system/signals.hpp"
+#include "src/system/text.hpp"
 
 namespace memolock {
 namespace {

@@ -10,6 +10,7 @@
 #include "cli/verbs/verbs.hpp"
 #include "src/store/directory.hpp"
 #include "src/system/error.hpp"
+#include "src/system/text.hpp"
 
 namespace memolock {
 namespace {

@@ -1,6 +1,8 @@
 #include "cli/output.hpp"
 #include "cli/verbs/verbs.hpp"
+#include "src/inputs/derived_id.hpp"
 #include "src/system/error.hpp"
+#include "src/system/text.hpp"
 
 namespace memolock {
 

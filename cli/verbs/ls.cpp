@@ -9,6 +9,7 @@
 #include "cli/table.hpp"
 #include "cli/verbs/verbs.hpp"
 #include "src/store/foreign_lock.hpp"
+#include "src/system/text.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {

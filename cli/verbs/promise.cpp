@@ -18,6 +18,7 @@
 #include "src/system/descriptor.hpp"
 #include "src/system/error.hpp"
 #include "src/system/signals.hpp"
+#include "src/system/text.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {

@@ -10,6 +10,7 @@
 #include "cli/store_choice.hpp"
 #include "cli/verbs/verbs.hpp"
 #include "src/system/error.hpp"
+#include "src/system/text.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {

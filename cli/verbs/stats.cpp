@@ -7,6 +7,7 @@
 #include "cli/verbs/verbs.hpp"
 #include "src/stats/counters.hpp"
 #include "src/system/error.hpp"
+#include "src/system/text.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {

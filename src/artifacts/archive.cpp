@@ -10,9 +10,9 @@
 
 #include <fmt/format.h>
 
-#include "src/entry/key.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/error.hpp"
+#include "src/system/text.hpp"
 
 namespace memolock {
 namespace {

@@ -14,10 +14,10 @@
 #include <fmt/format.h>
 
 #include "src/artifacts/archive.hpp"
-#include "src/entry/key.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/draft_name.hpp"
 #include "src/system/error.hpp"
+#include "src/system/text.hpp"
 
 namespace memolock {
 namespace {

@@ -20,13 +20,13 @@
 #include <fmt/format.h>
 
 #include "src/artifacts/archive.hpp"
-#include "src/entry/key.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/directory.hpp"
 #include "src/system/draft_name.hpp"
 #include "src/system/error.hpp"
 #include "src/system/file_lock.hpp"
 #include "src/system/random.hpp"
+#include "src/system/text.hpp"
 
 namespace memolock {
 namespace {

@@ -20,9 +20,9 @@
 #include <fmt/format.h>
 
 #include "src/command/child.hpp"
-#include "src/entry/key.hpp"
 #include "src/system/error.hpp"
 #include "src/system/retry_syscall.hpp"
+#include "src/system/text.hpp"
 
 namespace memolock {
 namespace {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "src/system/text.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {

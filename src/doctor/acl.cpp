@@ -10,6 +10,7 @@
 
 #include "src/doctor/redis_diagnosis.hpp"
 #include "src/redis/connection.hpp"
+#include "src/redis/names.hpp"
 #include "src/redis/session.hpp"
 
 namespace memolock {

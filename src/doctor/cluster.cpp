@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "src/redis/names.hpp"
 #include "src/system/random.hpp"
 
 namespace memolock {

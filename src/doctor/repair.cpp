@@ -11,6 +11,7 @@
 
 #include "src/entry/key.hpp"
 #include "src/store/directory.hpp"
+#include "src/store/file_names.hpp"
 #include "src/system/directory.hpp"
 #include "src/system/error.hpp"
 

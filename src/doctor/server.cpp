@@ -14,6 +14,7 @@
 #include "src/doctor/redis_diagnosis.hpp"
 #include "src/doctor/sentinels.hpp"
 #include "src/entry/token.hpp"
+#include "src/redis/names.hpp"
 #include "src/redis/router.hpp"
 #include "src/redis/sentinel.hpp"
 #include "src/redis/session.hpp"

@@ -19,11 +19,13 @@
 
 #include <fmt/format.h>
 
+#include "src/inputs/derived_id.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/directory.hpp"
 #include "src/system/draft_name.hpp"
 #include "src/system/error.hpp"
 #include "src/system/hash.hpp"
+#include "src/system/text.hpp"
 
 namespace memolock {
 namespace {

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "src/entry/key.hpp"
+#include "src/inputs/derived_id.hpp"
 
 namespace memolock {
 

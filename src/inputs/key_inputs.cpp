@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "src/inputs/content_hash.hpp"
+#include "src/inputs/derived_id.hpp"
 #include "src/system/anonymous_file.hpp"
 #include "src/system/error.hpp"
 

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "src/entry/key.hpp"
+#include "src/inputs/derived_id.hpp"
 #include "src/system/descriptor.hpp"
 
 namespace memolock {

@@ -14,6 +14,7 @@
 #include "src/entry/key.hpp"
 #include "src/store/directory.hpp"
 #include "src/store/entry_file.hpp"
+#include "src/store/file_names.hpp"
 #include "src/system/directory.hpp"
 #include "src/system/error.hpp"
 #include "src/system/file_lock.hpp"

@@ -11,6 +11,7 @@
 
 #include "src/local/fifo.hpp"
 #include "src/local/mailbox.hpp"
+#include "src/store/file_names.hpp"
 #include "src/system/directory.hpp"
 #include "src/system/error.hpp"
 #include "src/system/file_lock.hpp"

@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-#include "src/entry/key.hpp"
 #include "src/store/entry_file.hpp"
+#include "src/store/file_names.hpp"
 #include "src/store/store.hpp"
 
 namespace memolock {

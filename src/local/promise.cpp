@@ -13,6 +13,7 @@
 #include "src/local/mailbox.hpp"
 #include "src/local/watch.hpp"
 #include "src/store/entry_file.hpp"
+#include "src/store/file_names.hpp"
 #include "src/system/directory.hpp"
 #include "src/system/error.hpp"
 #include "src/system/file_lock.hpp"

@@ -12,6 +12,7 @@
 #include "src/local/promise.hpp"
 #include "src/local/watch.hpp"
 #include "src/store/entry_file.hpp"
+#include "src/store/file_names.hpp"
 #include "src/store/seen_keys.hpp"
 #include "src/system/directory.hpp"
 #include "src/system/error.hpp"

@@ -29,6 +29,7 @@
 #include <string>
 
 #include "src/store/directory.hpp"
+#include "src/store/file_names.hpp"
 #include "src/store/store.hpp"
 #include "src/system/directory.hpp"
 #include "src/system/log.hpp"

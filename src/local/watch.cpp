@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "src/local/fifo.hpp"
+#include "src/store/file_names.hpp"
 
 namespace memolock {
 namespace {

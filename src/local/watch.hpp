@@ -9,6 +9,7 @@
 
 #include "src/entry/key.hpp"
 #include "src/store/entry_file.hpp"
+#include "src/store/file_names.hpp"
 #include "src/store/store.hpp"
 
 namespace memolock {

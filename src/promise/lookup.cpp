@@ -12,6 +12,7 @@
 #include "src/system/both_streams.hpp"
 #include "src/system/error.hpp"
 #include "src/system/random.hpp"
+#include "src/system/text.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {

@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 
-#include "src/entry/key.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {

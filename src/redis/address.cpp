@@ -8,9 +8,9 @@
 
 #include <fmt/format.h>
 
-#include "src/entry/key.hpp"
 #include "src/system/error.hpp"
 #include "src/system/percent.hpp"
+#include "src/system/text.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "src/entry/key.hpp"
+#include "src/system/text.hpp"
 
 namespace memolock {
 namespace {

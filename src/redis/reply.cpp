@@ -10,10 +10,10 @@
 #include <fmt/format.h>
 #include <hiredis/read.h>
 
-#include "src/entry/key.hpp"
 #include "src/entry/record.hpp"
 #include "src/system/anonymous_file.hpp"
 #include "src/system/error.hpp"
+#include "src/system/text.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {

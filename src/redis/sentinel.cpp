@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "src/entry/key.hpp"
 #include "src/redis/connection.hpp"
 #include "src/system/error.hpp"
 #include "src/system/units.hpp"

@@ -6,8 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "src/redis/names.hpp"
 #include "src/redis/sentinel.hpp"
 #include "src/system/error.hpp"
+#include "src/system/text.hpp"
 
 namespace memolock {
 namespace {

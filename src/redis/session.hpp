@@ -14,6 +14,7 @@
 #include "src/entry/key.hpp"
 #include "src/redis/address.hpp"
 #include "src/redis/connection.hpp"
+#include "src/redis/names.hpp"
 #include "src/redis/router.hpp"
 #include "src/redis/script.hpp"
 #include "src/system/clock.hpp"

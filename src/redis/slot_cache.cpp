@@ -7,9 +7,9 @@
 #include <cerrno>
 #include <string>
 
-#include "src/entry/key.hpp"
 #include "src/store/directory.hpp"
 #include "src/store/entry_file.hpp"
+#include "src/store/file_names.hpp"
 #include "src/system/clock.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/directory.hpp"

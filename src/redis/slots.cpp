@@ -5,7 +5,7 @@
 #include <boost/crc.hpp>
 #include <fmt/format.h>
 
-#include "src/entry/key.hpp"
+#include "src/redis/names.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "src/entry/token.hpp"
+#include "src/redis/names.hpp"
 #include "src/redis_store/entry.hpp"
 #include "src/redis_store/lease.hpp"
 #include "src/redis_store/outcome.hpp"

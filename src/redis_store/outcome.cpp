@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/redis/names.hpp"
 #include "src/redis_store/entry.hpp"
 #include "src/redis_store/scripts.hpp"
 #include "src/system/error.hpp"

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/entry/spool.hpp"
+#include "src/redis/names.hpp"
 #include "src/redis/session.hpp"
 #include "src/store/store.hpp"
 

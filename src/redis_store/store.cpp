@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "src/redis/names.hpp"
 #include "src/redis_store/entry.hpp"
 #include "src/redis_store/lock.hpp"
 #include "src/redis_store/outcome.hpp"

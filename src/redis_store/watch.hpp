@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "src/redis/names.hpp"
 #include "src/redis_store/store.hpp"
 #include "src/store/store.hpp"
 

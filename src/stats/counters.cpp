@@ -16,8 +16,8 @@
 #include <memory>
 #include <string_view>
 
-#include "src/entry/key.hpp"
 #include "src/store/directory.hpp"
+#include "src/store/file_names.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/error.hpp"
 #include "src/system/random.hpp"

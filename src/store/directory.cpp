@@ -14,11 +14,11 @@
 
 #include <fmt/format.h>
 
-#include "src/entry/key.hpp"
 #include "src/system/directory.hpp"
 #include "src/system/error.hpp"
 #include "src/system/percent.hpp"
 #include "src/system/shell_word.hpp"
+#include "src/system/text.hpp"
 
 namespace memolock {
 namespace {

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "src/store/file_names.hpp"
 #include "src/system/directory.hpp"
 
 namespace memolock {

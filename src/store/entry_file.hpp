@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "src/entry/record.hpp"
+#include "src/store/file_names.hpp"
 #include "src/store/store.hpp"
 #include "src/system/descriptor.hpp"
 

@@ -4,6 +4,7 @@
 
 #include "src/entry/freshness.hpp"
 #include "src/entry/record.hpp"
+#include "src/store/file_names.hpp"
 #include "tests/fuzz/harness.hpp"
 
 namespace memolock::fuzz {

@@ -1,5 +1,7 @@
 // The names of a local store's files, there and back.
-#include "src/entry/key.hpp"
+#include "src/store/file_names.hpp"
+
+#include "src/redis/names.hpp"
 #include "tests/fuzz/harness.hpp"
 
 namespace memolock::fuzz {

@@ -5,9 +5,9 @@
 #include <cstdlib>
 #include <string>
 
-#include "src/entry/key.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/random.hpp"
+#include "src/system/text.hpp"
 
 namespace memolock::fuzz {
 namespace {

@@ -1,5 +1,6 @@
 // The names of keys in Redis, there and back.
 #include "src/entry/key.hpp"
+#include "src/redis/names.hpp"
 #include "src/redis/slots.hpp"
 #include "tests/fuzz/harness.hpp"
 

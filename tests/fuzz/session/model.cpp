@@ -5,6 +5,7 @@
 
 #include "src/entry/record.hpp"
 #include "src/entry/token.hpp"
+#include "src/redis/names.hpp"
 #include "src/redis_store/entry.hpp"
 #include "src/redis_store/scripts.hpp"
 #include "src/system/clock.hpp"

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "src/entry/key.hpp"
+#include "src/redis/names.hpp"
 #include "tests/fuzz/session/reply.hpp"
 
 namespace memolock::fuzz {

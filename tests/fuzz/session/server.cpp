@@ -13,7 +13,7 @@
 
 #include <fmt/format.h>
 
-#include "src/entry/key.hpp"
+#include "src/system/text.hpp"
 
 namespace memolock::fuzz {
 namespace {

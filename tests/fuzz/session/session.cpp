@@ -37,6 +37,7 @@
 
 #include <fmt/format.h>
 
+#include "src/redis/names.hpp"
 #include "src/system/random.hpp"
 #include "tests/fuzz/session/server.hpp"
 

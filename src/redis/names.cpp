@@ -1,0 +1,88 @@
+#include "src/redis/names.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace memolock {
+namespace {
+
+constexpr std::string_view mark_ending("\0mark", 5);
+
+std::string braced(const std::string& id) {
+  const bool has_own = hashed_part(id).size() < id.size();
+  return has_own ? id : '{' + id + '}';
+}
+
+/// The id that one of a cluster stands for.
+std::string unbraced(const std::string& id) {
+  if (!id.starts_with('{') || !id.ends_with('}') || id.size() < 3) return id;
+  std::string inner = id.substr(1, id.size() - 2);
+  return braced(inner) == id && !check_id_in_cluster(inner) ? inner : id;
+}
+
+}  // namespace
+
+std::string_view hashed_part(std::string_view name) {
+  const size_t open = name.find('{');
+  if (open == std::string_view::npos) return name;
+  const size_t close = name.find('}', open);
+  if (close == std::string_view::npos || close == open + 1) return name;
+  return name.substr(open + 1, close - open - 1);
+}
+
+std::optional<std::string> check_id_in_cluster(std::string_view id) {
+  if (id.starts_with('}')) return "may not begin with '}' on a cluster";
+  return std::nullopt;
+}
+
+RedisNames::RedisNames(const Key& key, Brace brace) {
+  const std::string id = brace == Brace::yes ? braced(key.id) : key.id;
+  const auto named = [&](std::string_view ending) {
+    return fmt::format("{}{}:{}", key.tag, ending, id);
+  };
+  value = named("");
+  lock = named(tag_ending::lock);
+  notif = named(tag_ending::notif);
+  meta = named(tag_ending::meta);
+  files = named(tag_ending::files);
+  run = named(tag_ending::run);
+  part = named(tag_ending::part);
+  // An id holds no NUL, so these are no other entry's names; but they are of the same slot of a
+  // cluster, and an ACL that allows the one allows the other.
+  files_part = part + '\0' + "files";
+  mark = run + std::string(mark_ending);
+  fail = named(tag_ending::fail);
+}
+
+std::string glob_of(std::string_view tag) {
+  std::string pattern;
+  for (const char c : tag) {
+    if (std::string_view("*?[]\\").find(c) != std::string_view::npos) pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
+}
+
+std::string redis_pattern(const std::optional<std::string>& tag) {
+  if (!tag) return "*/[mlr][eou][tcn]*:*";
+  return glob_of(*tag) + "[:/]*";
+}
+
+std::optional<Key> key_of_redis_name(std::string_view name, Brace brace) {
+  const size_t colon = name.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  if (name.ends_with(mark_ending)) name.remove_suffix(mark_ending.size());
+  std::string_view tag = name.substr(0, colon);
+  for (const std::string_view ending : {tag_ending::lock, tag_ending::meta, tag_ending::run}) {
+    if (tag.size() <= ending.size() || !tag.ends_with(ending)) continue;
+    tag.remove_suffix(ending.size());
+    break;
+  }
+  Key key{std::string(tag), std::string(name.substr(colon + 1))};
+  if (brace == Brace::yes) key.id = unbraced(key.id);
+  if (check_tag(key.tag) || check_id(key.id)) return std::nullopt;
+  return key;
+}
+
+}  // namespace memolock
