@@ -44,16 +44,16 @@ GcResult sweep_all(const Options& options, const StoreChoice& choice, int root, 
   if (choice.is_local()) {
     result = collect_garbage(root, options.max_size.value_or(default_max_size), mode);
   } else {
-    result.bytes = drop_unused_counts(root, mode);
+    result.bytes = remove_unused_counters(root, mode);
   }
   result += sweep_temporary(mode);
   return result;
 }
 
 /// None in a directory that is unfit.
-std::optional<GcTurn> turn_if_due(const std::string& directory) {
+std::optional<GcLock> turn_if_due(const std::string& directory) {
   try {
-    return GcTurn::take_if_due(directory);
+    return GcLock::acquire_if_due(directory);
   } catch (const Error&) {
     return std::nullopt;
   }
@@ -66,8 +66,8 @@ GcResult collect_local_garbage(const Options& options, const StoreChoice& choice
   const Descriptor root = directory ? open_store_directory(*directory, DirectoryLink::follow)
                                     : Descriptor();
   if (!root) return sweep_temporary(mode);
-  std::optional<GcTurn> turn;
-  if (mode == GcMode::remove) turn = GcTurn::wait_for(root.get());
+  std::optional<GcLock> turn;
+  if (mode == GcMode::remove) turn = GcLock::acquire(root.get());
   return sweep_all(options, choice, root.get(), mode);
 }
 
@@ -77,7 +77,7 @@ void maintain(const Options& options, const StoreChoice& choice, const Outcome& 
   const auto directory = local_directory(choice);
   if (!directory) return;
   count_call(*directory, options.tag, outcome,
-             options.command.empty() ? Missing::leave : Missing::make);
+             options.command.empty() ? IfMissing::leave : IfMissing::make);
   if (!outcome.stored) return;
   const auto turn = turn_if_due(*directory);
   if (!turn || daemonize() == ProcessRole::caller) return;

@@ -61,7 +61,7 @@ Exit run_stats(const Options& options, const Log& log) {
   const auto directory = local_directory(choose_store(options, {}, log));
   if (!directory) throw store_error("there is no place for a local store, where the counters lie");
   const auto tag = options.tag_on_command_line ? std::optional(options.tag) : std::nullopt;
-  const auto all = read_counts(*directory, tag, options.reset ? After::reset : After::keep);
+  const auto all = read_counts(*directory, tag, options.reset ? AfterRead::reset : AfterRead::keep);
   Output output("the counters");
   if (options.json) {
     write_document(output, all);

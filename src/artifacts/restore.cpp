@@ -101,7 +101,7 @@ class LeftDrafts {
  public:
   /// Removes them from an open folder. What fails stays for the next time.
   void remove_from(int folder) {
-    each_name(folder, ".", Hidden::show, [&](const std::string& name) {
+    for_each_name(folder, ".", Hidden::show, [&](const std::string& name) {
       const auto token = DraftNames::token_in(name);
       if (token && is_left(folder, std::string(*token), name)) unlinkat(folder, name.c_str(), 0);
     });

@@ -1,23 +1,16 @@
 #include "src/command/child.hpp"
 
-#include <fcntl.h>
+#include <signal.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstdlib>
-#include <cstring>
-#include <filesystem>
 #include <map>
-#include <optional>
-#include <utility>
 
+#include "src/command/process_table.hpp"
 #include "src/system/error.hpp"
-#include "src/system/helper_process.hpp"
 #include "src/system/inherited_children.hpp"
 #include "src/system/process.hpp"
 #include "src/system/retry_syscall.hpp"
@@ -33,29 +26,30 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
   return list;
 }
 
-struct Plan {
+/// What the child needs between vfork and exec.
+struct ExecPlan {
   char* const* argv;
   char* const* environment;
   int in, out, err;
-  bool lead_group;
+  bool leads_group;
   int lifeline;  // -1: no watchdog
   pid_t parent;
   const Signals* signals;
 };
 
-/// Puts `from` in the place of a stream; -1: leaves it. False, with errno set: it cannot.
+/// Makes `stream` a duplicate of `from`; -1: leaves it as it is. False, with errno set, on failure.
 bool redirect(int from, int stream) noexcept {
   return from < 0 || retry_syscall([&] { return dup2(from, stream); }) >= 0;
 }
 
-/// Runs in the child, in the parent's memory while the parent is stopped: system calls and execvpe
-/// only.
-[[noreturn]] void become(const Plan& plan, volatile int& error) {
-  if (plan.lead_group) retry_syscall([] { return setpgid(0, 0); });
+/// Runs in the child, which shares the parent's memory while the parent is suspended: only system
+/// calls and execvpe are permitted.
+[[noreturn]] void exec_in_child(const ExecPlan& plan, volatile int& error) {
+  if (plan.leads_group) retry_syscall([] { return setpgid(0, 0); });
   const pid_t self = getpid();
   if (plan.lifeline >= 0) retry_syscall([&] { return write(plan.lifeline, &self, sizeof self); });
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (!is_parent(plan.parent)) _exit(128 + SIGKILL);  // it died before the line above took hold
+  if (!is_parent(plan.parent)) _exit(128 + SIGKILL);  // it died before prctl
   if (redirect(plan.in, STDIN_FILENO) && redirect(plan.out, STDOUT_FILENO) &&
       redirect(plan.err, STDERR_FILENO)) {
     plan.signals->restore();
@@ -65,93 +59,12 @@ bool redirect(int from, int stream) noexcept {
   _exit(127);
 }
 
-/// vfork: a copy-on-write copy of this process would cost more the larger it is, and this stops the
-/// caller only until the exec. Not inlined, so that the child's use of the stack stays out of the
-/// caller's frame.
-[[gnu::noinline]] pid_t start_process(const Plan& plan, volatile int& error) {
+/// With vfork, because fork costs more the larger this process is, and vfork suspends the caller
+/// only until the exec. Not inlined, so that the child does not overwrite the caller's stack frame.
+[[gnu::noinline]] pid_t start_process(const ExecPlan& plan, volatile int& error) {
   const pid_t pid = vfork();  // NOLINT(clang-analyzer-security.insecureAPI.vfork)
-  if (pid == 0) become(plan, error);
+  if (pid == 0) exec_in_child(plan, error);
   return pid;
-}
-
-/// As read(2), however long that fails.
-ssize_t read_patiently(int from, void* into, size_t size) noexcept {
-  for (;;) {
-    const ssize_t got = read(from, into, size);
-    if (got >= 0) return got;
-    if (errno != EINTR) pause_briefly();
-  }
-}
-
-/// What a watchdog needs to know.
-struct Watch {
-  int lifeline;
-  const char* scratch_file;    // "": none
-  const char* scratch_folder;  // "": none
-};
-
-/// The watchdog's whole life. The command says its number before it starts. When nobody has the
-/// lifeline's other end any more, this process has died, and the watchdog takes the command's group
-/// with it.
-void watch_over(void* argument) {
-  const auto& [lifeline, scratch_file, scratch_folder] = *static_cast<const Watch*>(argument);
-  pid_t group = 0;
-  char never = 0;
-  // No number but a group's own: kill(-1) would mean every process there is.
-  if (read_patiently(lifeline, &group, sizeof group) == static_cast<ssize_t>(sizeof group) &&
-      group > 1 && read_patiently(lifeline, &never, 1) == 0) {
-    // First, for it is in the group itself.
-    if (*scratch_file != '\0') unlink(scratch_file);
-    if (*scratch_folder != '\0') rmdir(scratch_folder);
-    retry_syscall([&] { return kill(-group, SIGKILL); });
-  }
-}
-
-pid_t start_watchdog(int lifeline, const ScratchFile& scratch) {
-  const std::array kept{lifeline};
-  Watch watch{lifeline, scratch.path.c_str(), scratch.folder.c_str()};
-  return start_helper_process(watch_over, &watch, kept);
-}
-
-struct Process {
-  pid_t parent = 0;
-  char state = '?';
-};
-
-std::optional<Process> read_process(const std::filesystem::path& folder) {
-  const Descriptor file(open((folder / "stat").c_str(), O_RDONLY | O_CLOEXEC));
-  std::array<char, 512> text{};
-  const ssize_t size = file ? read(file.get(), text.data(), text.size() - 1) : -1;
-  if (size <= 0) return std::nullopt;
-  // "PID (NAME) STATE PARENT …", and a name may hold anything, ") " included.
-  const char* end_of_name = strrchr(text.data(), ')');
-  if (end_of_name == nullptr || strlen(end_of_name) < 5) return std::nullopt;
-  return Process{static_cast<pid_t>(strtol(end_of_name + 4, nullptr, 10)), end_of_name[2]};
-}
-
-/// " (NAME)"; nothing where that cannot be had.
-std::string name_of(pid_t pid) {
-  const Descriptor file(
-      open(("/proc/" + std::to_string(pid) + "/comm").c_str(), O_RDONLY | O_CLOEXEC));
-  std::array<char, 64> text{};
-  const ssize_t size = file ? read(file.get(), text.data(), text.size()) : -1;
-  // It ends with a newline.
-  return size <= 1 ? "" : " (" + std::string(text.data(), static_cast<size_t>(size) - 1) + ")";
-}
-
-std::map<pid_t, Process> all_processes() {
-  std::map<pid_t, Process> processes;
-  // The /proc of another process namespace has other numbers.
-  std::array<char, 32> self{};
-  const ssize_t size = readlink("/proc/self", self.data(), self.size() - 1);
-  if (size <= 0 || strtol(self.data(), nullptr, 10) != getpid()) return processes;
-  std::error_code ignored;
-  for (const auto& folder : std::filesystem::directory_iterator("/proc", ignored)) {
-    const auto pid = static_cast<pid_t>(strtol(folder.path().filename().c_str(), nullptr, 10));
-    if (pid <= 0) continue;
-    if (const auto process = read_process(folder.path())) processes.emplace(pid, *process);
-  }
-  return processes;
 }
 
 }  // namespace
@@ -167,46 +80,23 @@ int replace_process(const ChildStart& start, const Signals& signals) {
   return errno;
 }
 
-Watchdog::~Watchdog() {
-  end();
-  if (ended_) retry_syscall([&] { return waitpid(pid_, nullptr, 0); });
-}
-
-void Watchdog::start(const ScratchFile& scratch) noexcept {
-  std::array<int, 2> lifeline{};
-  if (pipe2(lifeline.data(), O_CLOEXEC) != 0) return;
-  other_end_.reset(lifeline[0]);
-  lifeline_.reset(lifeline[1]);
-  pid_ = start_watchdog(lifeline[0], scratch);
-  if (pid_ < 0) lifeline_.reset();
-}
-
-void Watchdog::join(pid_t group) noexcept {
-  other_end_.reset();
-  // In the group, it keeps the group's number from being used anew.
-  if (is_there()) retry_syscall([&] { return setpgid(pid_, group); });
-}
-
-void Watchdog::end() noexcept {
-  if (is_there() && !ended_) ended_ = retry_syscall([&] { return kill(pid_, SIGKILL); }) == 0;
-}
-
 Child::Child(const ChildStart& start, Signals& signals) : leads_group_(!has_terminal()) {
   if (has_inherited_children()) throw system_error("cannot start a process", EAGAIN);
-  // Orphaned descendants come to this process, not to init, so that a signal can still find them.
+  // Orphaned descendants become children of this process, not of init, so that it can find them.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   const std::vector<char*> argv = pointers(start.argv);
   const std::vector<char*> environment = pointers(start.environment);
-  // Here, for it copies this process's memory, which is still small.
+  // Now, because it copies this process's memory, which is still small.
   if (leads_group_ && !next_process_begins_namespace()) watchdog_.start(start.scratch);
-  if (!watchdog_.is_there()) signals.take_all_deadly();
-  const Plan plan{argv.data(),  environment.data(),   start.in, start.out, start.err,
-                  leads_group_, watchdog_.lifeline(), getpid(), &signals};
+  if (!watchdog_.is_running()) signals.take_all_deadly();
+  const ExecPlan plan{argv.data(),  environment.data(),   start.in, start.out, start.err,
+                      leads_group_, watchdog_.lifeline(), getpid(), &signals};
   volatile int error = 0;
   pid_ = start_process(plan, error);
   if (pid_ < 0) {
     const int no_process = errno;
-    prctl(PR_SET_CHILD_SUBREAPER, 0);  // who becomes the command instead does not reap orphans
+    prctl(PR_SET_CHILD_SUBREAPER,
+          0);  // if this process becomes the command, that does not reap orphans
     throw system_error("cannot start a process", no_process);
   }
   start_error_ = error;
@@ -215,14 +105,14 @@ Child::Child(const ChildStart& start, Signals& signals) : leads_group_(!has_term
 
 std::vector<pid_t> Child::descendants() const noexcept {
   std::vector<pid_t> found;
-  // Without memory only the group, and the child itself, can be told.
+  // Without memory, only the group and the child itself get signals.
   (void)failure_of([&] { found = find_descendants(); });
   return found;
 }
 
 std::vector<pid_t> Child::find_descendants() const {
-  const std::map<pid_t, Process> processes = all_processes();
-  // What else descends from this process has come from the command.
+  const std::map<pid_t, ProcessInfo> processes = all_processes();
+  // Apart from the watchdog, everything that descends from this process comes from the command.
   const auto descends = [&](pid_t pid) {
     for (size_t depth = 0; pid > 1 && depth <= processes.size(); ++depth) {
       const auto found = processes.find(pid);
@@ -242,52 +132,56 @@ void Child::reap_orphans() noexcept {
   for (;;) {
     siginfo_t ended{};
     if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0) return;
-    // Someone waits for it, and its end is what comes next.
+    // The event loop reaps the child itself.
     if (ended.si_pid == pid_) return;
     if (waitpid(ended.si_pid, nullptr, 0) == watchdog_.pid()) watchdog_.note_reaped();
   }
 }
 
-bool Child::may_be_signalled() const noexcept {
+bool Child::can_be_signalled() const noexcept {
   return reaped_ || kill(pid_, 0) == 0 || errno != EPERM;
 }
 
-Child::Left Child::left() const noexcept {
-  Left left = Left::nothing;
-  const auto count = [&](bool may_be_killed) {
-    if (left != Left::some) left = may_be_killed ? Left::some : Left::others_only;
+Child::Remaining Child::remaining() const noexcept {
+  Remaining remaining = Remaining::none;
+  const auto add = [&](bool can_be_killed) {
+    if (remaining != Remaining::some)
+      remaining = can_be_killed ? Remaining::some : Remaining::of_other_users;
   };
-  if (!reaped_) count(may_be_signalled());  // also where there is no /proc to find it in
-  for (const pid_t pid : descendants()) count(kill(pid, 0) == 0 || errno != EPERM);
-  return left;
+  if (!reaped_) add(can_be_signalled());  // without /proc it is not among the descendants
+  for (const pid_t pid : descendants()) add(kill(pid, 0) == 0 || errno != EPERM);
+  return remaining;
 }
 
-std::string Child::name_those_left() const {
+std::string Child::describe_remaining() const {
   constexpr size_t most = 10;
   std::vector<pid_t> pids = find_descendants();
   if (pids.empty() && !reaped_) pids.push_back(pid_);
   const size_t all = pids.size();
   pids.resize(std::min(all, most));
   std::string names;
-  for (const pid_t pid : pids)
-    names += (names.empty() ? "" : ", ") + std::to_string(pid) + name_of(pid);
+  for (const pid_t pid : pids) {
+    const std::string name = process_name(pid);
+    names += (names.empty() ? "" : ", ") + std::to_string(pid);
+    if (!name.empty()) names += " (" + name + ')';
+  }
   return all > most ? names + ", …" : names;
 }
 
 void Child::signal_all(int signal, Reach reach) const noexcept {
   const std::vector<pid_t> all = descendants();
-  // The watchdog is in the group, so its number means this group and no later one.
-  const bool by_group = leads_group_ && watchdog_.is_there() && !watchdog_.has_ended();
+  // As long as the watchdog is in the group, the group's id is not reused.
+  const bool by_group = leads_group_ && watchdog_.is_running() && !watchdog_.has_ended();
   if (by_group) {
     kill(-pid_, signal);
   } else if (!reaped_ && reach == Reach::all) {
-    kill(pid_, signal);  // also where there is no /proc to find it in
+    kill(pid_, signal);  // without /proc it is not among the descendants
   }
   const pid_t own_group = getpgrp();
   for (const pid_t pid : all) {
     const pid_t group = getpgid(pid);
-    const bool told = by_group ? group == pid_ : pid == pid_ && reach == Reach::all;
-    if (!told && (reach == Reach::all || group != own_group)) kill(pid, signal);
+    const bool has_got_it = by_group ? group == pid_ : pid == pid_ && reach == Reach::all;
+    if (!has_got_it && (reach == Reach::all || group != own_group)) kill(pid, signal);
   }
 }
 

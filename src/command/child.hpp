@@ -1,5 +1,5 @@
-// A child process: started without copying this one, reachable by signals with all its descendants,
-// and gone when this process is.
+// A child process: started without copying this one, signalled together with all its descendants,
+// and killed when this process dies.
 #pragma once
 
 #include <sys/types.h>
@@ -7,13 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "src/system/descriptor.hpp"
+#include "src/command/watchdog.hpp"
 #include "src/system/scratch_file.hpp"
 #include "src/system/signals.hpp"
 
 namespace memolock {
 
-/// What a child is started with. A descriptor of -1 leaves the stream as it is here.
+/// How a child is started. A descriptor of -1 leaves the stream as it is in this process.
 struct ChildStart {
   const std::vector<std::string>& argv;
   const std::vector<std::string>& environment;  ///< "NAME=value"
@@ -23,93 +23,56 @@ struct ChildStart {
   const ScratchFile& scratch;  ///< as CommandSpec::scratch
 };
 
-/// Becomes the command, with `start.in` and else this process's own streams. Returns only when that
-/// cannot be, with the errno.
+/// Becomes the command, with `start.in` as its stdin and otherwise this process's own streams.
+/// Returns only if that fails, with the errno.
 [[nodiscard]] int replace_process(const ChildStart& start, const Signals& signals);
 
-/// A process that ends the command's group when this process has died.
-class Watchdog {
- public:
-  Watchdog() = default;
-  /// Ends it, and reaps it.
-  ~Watchdog();
-  Watchdog(const Watchdog&) = delete;
-  Watchdog& operator=(const Watchdog&) = delete;
-
-  /// Where no descriptor or no process is available there is none: the command still dies with this
-  /// process then, only its descendants do not.
-  /// `scratch`: what it removes when this process has died.
-  void start(const ScratchFile& scratch) noexcept;
-  [[nodiscard]] bool is_there() const noexcept { return pid_ > 0; }
-  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
-
-  /// Where the leader of a group writes its number before it starts; -1: there is no watchdog.
-  [[nodiscard]] int lifeline() const noexcept { return lifeline_.get(); }
-  /// To be called when it has done so, or will not.
-  void join(pid_t group) noexcept;
-
-  /// From now on the group is not tied to this process's life.
-  void end() noexcept;
-  [[nodiscard]] bool has_ended() const noexcept { return ended_; }
-
-  /// To be told when it has been reaped: its number may mean another process from then on.
-  void note_reaped() noexcept {
-    pid_ = -1;
-    ended_ = false;
-  }
-
- private:
-  pid_t pid_ = -1;
-  bool ended_ = false;
-  Descriptor lifeline_;   // the watchdog sees its other end close when this process dies
-  Descriptor other_end_;  // open here until it has been written to, should the watchdog be gone
-};
-
-/// All descendants of this process are taken for the child's: it must have no other children.
+/// A child and everything that descends from it. All descendants of this process are taken for the
+/// child's, so it must have no other children. Used by the main thread.
 class Child {
  public:
-  /// Starts `start.argv`, searched along PATH, with the signal mask and dispositions of `signals`'
-  /// origin. Without a controlling terminal it leads a process group of its own. Call from the main
-  /// thread only: when the calling thread ends, so does the child. Without a watchdog `signals`
-  /// hands out all that would end this process from then on. Throws Error(store) when no process
-  /// can be started, or has_inherited_children(); check `start_error` afterwards.
+  /// Starts `start.argv`, searched along PATH, with the signal mask and dispositions with which
+  /// this process was started. Without a controlling terminal it leads a process group of its own.
+  /// Call from the main thread only: when the calling thread ends, the child is killed. Without a
+  /// watchdog, `signals` reports every signal that would end this process from then on. Throws
+  /// Error(store) when no process can be started, or if has_inherited_children(). The command could
+  /// not be executed if start_error() is not 0.
   Child(const ChildStart& start, Signals& signals);
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
 
   [[nodiscard]] pid_t pid() const { return pid_; }
-  /// The errno of the exec that failed; 0 when the child runs.
+  /// The errno of the exec; 0 when it has succeeded.
   [[nodiscard]] int start_error() const { return start_error_; }
-  /// Whether it leads a group of its own; otherwise it is in this process's group.
+  /// Whether it leads a process group; otherwise it is in this process's group.
   [[nodiscard]] bool leads_group() const { return leads_group_; }
 
-  /// Whom a signal is for: all that descends from this process's command, or what of it is not in
-  /// this process's own group.
+  /// Which processes get a signal: all descendants of this process, or those of them that are not
+  /// in this process's own group.
   enum class Reach { all, outside_own_group };
 
   /// Sends `signal` to the child and everything that descends from it, orphans included.
   void signal_all(int signal, Reach reach = Reach::all) const noexcept;
 
-  /// To be told when the child has been reaped: its number may mean another process from then on.
+  /// To be called when the child has been reaped: from then on its process id may be another's.
   void note_reaped() noexcept { reaped_ = true; }
 
-  /// The run is over: what it has left in the background is no longer tied to this process's life.
-  /// Called at the latest by the destructor.
-  void disarm() noexcept { watchdog_.end(); }
+  /// To be called when the run is over: processes left in the background survive this process.
+  void release_descendants() noexcept { watchdog_.end(); }
 
-  /// Reaps the orphans that have come to this process and ended.
+  /// Reaps the orphans among the descendants that have ended.
   void reap_orphans() noexcept;
 
-  /// Whether this process may send it signals; not if it is another user's.
-  [[nodiscard]] bool may_be_signalled() const noexcept;
+  /// Whether this process is permitted to send the child signals. True once it has been reaped.
+  [[nodiscard]] bool can_be_signalled() const noexcept;
 
-  enum class Left { nothing, others_only, some };
-  /// What there is left of it and of all that descends from it, apart from zombies: nothing, only
-  /// processes of other users, which may not be killed, or something else.
-  [[nodiscard]] Left left() const noexcept;
+  enum class Remaining { none, of_other_users, some };
+  /// What is left of the child and its descendants, apart from zombies: nothing, only processes
+  /// that this user must not kill, or others.
+  [[nodiscard]] Remaining remaining() const noexcept;
 
-  /// Those: "12 (sudo), 34 (sleep)".
-  [[nodiscard]] std::string name_those_left() const;
+  /// Those, as "12 (sudo), 34 (sleep)"; at most ten. Throws std::bad_alloc.
+  [[nodiscard]] std::string describe_remaining() const;
 
  private:
   [[nodiscard]] std::vector<pid_t> descendants() const noexcept;

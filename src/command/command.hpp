@@ -1,5 +1,5 @@
-// The command: started, its output pumped into a spool and on to the caller, stopped at its time
-// limit, signalled when memolock is signalled.
+// Runs a command: starts it, moves its output into a spool and on to the caller, stops it at its
+// time limit and passes on the signals that memolock gets.
 #pragma once
 
 #include <functional>
@@ -27,15 +27,14 @@ struct CommandSpec {
   std::vector<std::string> environment;  ///< all of it, "NAME=value"
   std::optional<Nanoseconds> max_runtime;
   int in = -1;                ///< its stdin; -1: this process's own
-  int out = -1;               ///< of start_plain: where its stdout goes; -1: to this process's own
-  int stop_descriptor = -1;   ///< when it becomes readable the command is stopped; -1: none
-  bool defer_stdout = false;  ///< of start_spooled: its stdout waits for release_stdout()
-  /// Of start_spooled: how long after its exit the end of its stdout is waited for.
+  int out = -1;               ///< for start_plain(): its stdout; -1: this process's own
+  int stop_descriptor = -1;   ///< the command is stopped when this becomes readable; -1: none
+  bool defer_stdout = false;  ///< for start_spooled(): hold stdout back until release_stdout()
+  /// For start_spooled(): how long to wait for the end of stdout after the command's exit.
   Nanoseconds drain = forever;
-  /// Called when the command has run for a moment, 20 ms, of a run that is to be seen to its end;
-  /// empty: there is nothing to be done then.
+  /// Called once when the command has run for 20 ms. With it, the command always runs as a child.
   std::function<void()> on_long_run = nullptr;
-  /// Removed when this process is killed while the command runs.
+  /// Removed if this process is killed while the command runs.
   ScratchFile scratch = {};
 };
 
@@ -43,68 +42,68 @@ struct CommandSpec {
 struct RunResult {
   ExitKind exit_kind = ExitKind::exited;
   int status = 0;        ///< the command's, or 128+N, 124, 126, 127
-  int interrupted = 0;   ///< the first signal that memolock got while it ran; 0 for none
-  bool unknown = false;  ///< its status cannot be had: 125. A plain run has said so
-  bool stopped = false;  ///< by `stop_descriptor`
-  /// The processes that could not be killed, "12 (sudo), 34 (sleep)"; empty: none is left.
+  int interrupted = 0;   ///< the first signal that memolock got while it ran; 0: none
+  bool unknown = false;  ///< its status cannot be known: 125. A plain run has reported that
+  bool stopped = false;  ///< because of `stop_descriptor`
+  /// The processes that could not be killed, as "12 (sudo), 34 (sleep)"; empty: none.
   std::string left_running;
-  bool cut_short =
-      false;  ///< it was stopped: its readers are not to be waited for as long as they like
+  bool cut_short = false;  ///< it was ended: do not wait for slow readers of its output for long
   Nanoseconds begun{0}, ended{0};  ///< wall clock
   Nanoseconds run_time{0};
 };
 
-/// Runs one command, once. A run is over when the command has exited and its output is at end of
-/// file, or is not waited for any longer: stdout for CommandSpec::drain, but not past the time
-/// limit of a command that has kept it, and stderr for a moment. What comes later is not part of
-/// the run.
+/// Runs one command, once. Call one of the start functions, finish(), then drain() if it was
+/// spooled, and last late_output(), all in the main thread.
 ///
-/// Whatever can fail is done before the command starts: from then on no function throws. There is
-/// no way back from there to running it again, and whoever holds its RunResult knows that it has
-/// run.
+/// A run is over when the command has exited and its output is at end of file or no longer waited
+/// for: stdout for CommandSpec::drain, but not beyond the time limit of a command that has exited
+/// in time, and stderr for a tenth of a second. What is written later is not part of the run.
+///
+/// Everything that can fail is done before the command starts. From then on no function throws, so
+/// that no error can lead to a second run of the command, and a RunResult proves that it has run.
 class Command {
  public:
-  /// Keeps a reference to `signals`. Throws Error(interrupted) when a message has been dropped for
-  /// one of them.
-  Command(CommandSpec launch, Signals& signals);
+  /// Keeps a reference to `signals`. Throws Error(interrupted) when one of them has come while a
+  /// message was written.
+  Command(CommandSpec spec, Signals& signals);
   ~Command();
   Command(const Command&) = delete;
   Command& operator=(const Command&) = delete;
 
-  /// Starts it with the caller's own descriptors; its run is over when the command has exited.
-  /// Throws Error(store) when it has not been started. Where it cannot be watched, this process
-  /// becomes the command, unless CommandSpec has a limit or `on_long_run`.
+  /// Starts it with this process's own stdout and stderr, so that its run is over when it has
+  /// exited. Throws Error(store) when it could not be started. If the resources to watch it are
+  /// missing, this process becomes the command, unless CommandSpec has a limit or `on_long_run`.
   void start_plain();
 
-  /// Starts it with stdout and stderr going to `spool` and, from there, to this process's own.
-  /// Throws Error(store) when it has not been started.
+  /// Starts it with stdout and stderr going to `spool` and from there to this process's own.
+  /// Throws Error(store) when it could not be started.
   void start_spooled(const std::shared_ptr<Spool>& spool);
 
-  /// Sees it to its end. When the spool refuses, or the output cannot be read, `refused` is called
-  /// once, and the rest passes by the spool at its readers' pace. One that could not be executed
-  /// has ended too: ExitKind::not_started, and has said so.
+  /// Waits for the end of the run. When the spool refuses the output, or the output cannot be read,
+  /// `refused` is called once, and the rest is passed on at the pace of its readers without being
+  /// kept. A command that could not be executed has ended with ExitKind::not_started; that has been
+  /// reported on stderr.
   [[nodiscard]] RunResult finish(const std::function<void()>& refused = nullptr) noexcept;
 
-  /// Lets what CommandSpec::defer_stdout has kept back go on to the caller; what the spool has
-  /// refused has gone already. After finish(), before drain().
+  /// Passes on the stdout that CommandSpec::defer_stdout has held back. After finish(), before
+  /// drain().
   void release_stdout() noexcept;
 
   struct Drained {
-    int interrupted = 0;  ///< the signal that came first; 0 when all has been passed on
-    int error =
-        0;  ///< why the output could not be passed on; 0 for none, also when its reader has left
+    int interrupted = 0;  ///< the signal that ended the wait; 0: none
+    int error = 0;        ///< errno: output could not be passed on; 0 also if its reader has left
   };
-  /// After finish(): waits until the readers have taken what is still in the spool, but no longer
-  /// than `patience`.
+  /// After finish(): waits until the readers have taken the rest of the output, but no longer than
+  /// `patience`.
   [[nodiscard]] Drained drain(Nanoseconds patience) noexcept;
 
-  /// After drain(), and all else that is written here: what comes later. Of a stream that has not
-  /// been drained it goes nowhere.
+  /// After drain() and after everything else that this process writes: passes on what processes in
+  /// the background still write. For a stream that has not been drained, discards it.
   [[nodiscard]] LateOutput late_output() noexcept;
 
  private:
-  void start(const ChildStart& plan);
-  void say_not_started() noexcept;
+  void start(const ChildStart& start);
+  void report_not_started() noexcept;
 
   CommandSpec spec_;
   Signals& signals_;

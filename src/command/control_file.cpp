@@ -19,56 +19,56 @@
 namespace memolock {
 namespace {
 
-constexpr const char* place = "/tmp";
+constexpr const char* parent = "/tmp";
 constexpr const char* name_prefix = "memolock-control-";
-constexpr mode_t folder_mode = 0711;
+constexpr mode_t directory_mode = 0711;
 constexpr mode_t file_mode = 0622;
-// Longer than it takes to make a folder and a file in it, and to lock that.
+// Longer than it takes to create a directory and a file in it, and to lock the file.
 constexpr std::chrono::minutes settling{1};
 
-/// The name of the directory of all runs; that of one run's own has a '-' and a token after it.
-std::string folder_name() { return fmt::format("{}{}", name_prefix, geteuid()); }
+/// The name of the common directory. That of a single run has a '-' and a token after it.
+std::string directory_name() { return fmt::format("{}{}", name_prefix, geteuid()); }
 
-std::string path_of(const std::string& name) { return fmt::format("{}/{}", place, name); }
+std::string path_of(const std::string& name) { return fmt::format("{}/{}", parent, name); }
 
-/// What to do where nothing can be made in /tmp; empty: that is not the reason.
-std::string remedy_of_place() {
-  if (faccessat(AT_FDCWD, place, W_OK | X_OK, AT_EACCESS) != 0)
-    return fmt::format("memolock needs a writable {}", place);
+/// What to do when nothing can be created in /tmp; empty: something can.
+std::string remedy_for_parent() {
+  if (faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS) != 0)
+    return fmt::format("memolock needs a writable {}", parent);
   struct statvfs info {};
-  const bool is_full = statvfs(place, &info) == 0 && ((info.f_blocks > 0 && info.f_bavail == 0) ||
-                                                      (info.f_files > 0 && info.f_favail == 0));
-  return is_full ? fmt::format("make room in {}", place) : "";
+  const bool is_full = statvfs(parent, &info) == 0 && ((info.f_blocks > 0 && info.f_bavail == 0) ||
+                                                       (info.f_files > 0 && info.f_favail == 0));
+  return is_full ? fmt::format("make room in {}", parent) : "";
 }
 
-std::string in_a_message(const std::string& fault, const std::string& remedy) {
+std::string fault_message(const std::string& fault, const std::string& remedy) {
   return "MEMOLOCK_CONTROL cannot be made: " + fault + (remedy.empty() ? "" : "; " + remedy);
 }
 
 }  // namespace
 
-/// `path`: of what it returns.
-Descriptor ControlFile::make_folder(std::string& path) {
-  path = path_of(folder_name());
-  Descriptor folder;
-  auto refusal = failure_of([&] { folder = make_own_directory(path, folder_mode); });
-  if (!refusal) return folder;
-  // Where the name is free, another would do no better.
+/// Fills `path` with the path of the directory. Throws Error(store).
+Descriptor ControlFile::open_or_make_directory(std::string& path) {
+  path = path_of(directory_name());
+  Descriptor directory;
+  auto refusal = failure_of([&] { directory = make_private_directory(path, directory_mode); });
+  if (!refusal) return directory;
+  // If the name is free, another one would fail as well.
   struct stat info {};
   if (lstat(path.c_str(), &info) != 0) throw store_error(*refusal);
   path += '-' + random_name();
-  folder = make_own_directory(path, folder_mode);
+  directory = make_private_directory(path, directory_mode);
   scratch_.folder = path;
   refusal_ = std::move(*refusal);
-  return folder;
+  return directory;
 }
 
 void ControlFile::make_file() {
   std::string path;
-  const Descriptor folder = make_folder(path);
+  const Descriptor directory = open_or_make_directory(path);
   const std::string name = random_name();
   constexpr int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW;
-  file_.reset(openat(folder.get(), name.c_str(), flags, 0600));
+  file_.reset(openat(directory.get(), name.c_str(), flags, 0600));
   if (!file_) throw system_error("cannot make a file in " + path, errno);
   path += '/' + name;
   scratch_.path = path;
@@ -80,26 +80,26 @@ std::string ControlFile::make() {
   auto failure = failure_of([&] { make_file(); });
   if (!failure) return scratch_.path;
   fault_ = std::move(*failure);
-  remedy_ = remedy_of_place();
+  remedy_ = remedy_for_parent();
   remove();
   return "/dev/null";
 }
 
-Control ControlFile::take() {
+Control ControlFile::read_and_remove() {
   Control control = read();
   remove();
   return control;
 }
 
 Control ControlFile::read() const {
-  constexpr off_t largest = 64 << 10;
+  constexpr off_t max_size = 64 << 10;
   Control control;
-  if (!fault_.empty()) control.missing = in_a_message(fault_, remedy_);
+  if (!fault_.empty()) control.missing = fault_message(fault_, remedy_);
   if (!file_) return control;
   struct stat info {};
   std::string text;
   ssize_t got = fstat(file_.get(), &info);
-  if (got == 0 && info.st_size > largest) {
+  if (got == 0 && info.st_size > max_size) {
     control.fault = "the command wrote more than 64KiB to MEMOLOCK_CONTROL";
     return control;
   }
@@ -122,46 +122,47 @@ void ControlFile::remove() noexcept {
   file_.reset();
 }
 
-std::string control_directory() { return path_of(folder_name()); }
+std::string control_directory() { return path_of(directory_name()); }
 
 std::string fault_of_control_files() {
   ControlFile file;
   (void)file.make();
-  return file.fault().empty() ? "" : in_a_message(file.fault(), file.remedy());
+  return file.fault().empty() ? "" : fault_message(file.fault(), file.remedy());
 }
 
 namespace {
 
-/// Removes what is no run's any more.
-void sweep_folder(const std::string& path) {
-  const Descriptor folder = open_own_directory(path);
-  if (!folder) return;
+/// Removes the files that belong to no run.
+void sweep_directory(const std::string& path) {
+  const Descriptor directory = open_private_directory(path);
+  if (!directory) return;
   constexpr int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-  each_name(folder.get(), ".", Hidden::show, [&](const std::string& name) {
-    const Descriptor file(openat(folder.get(), name.c_str(), flags));
+  for_each_name(directory.get(), ".", Hidden::show, [&](const std::string& name) {
+    const Descriptor file(openat(directory.get(), name.c_str(), flags));
     struct stat info {};
     if (file && fstat(file.get(), &info) == 0 && is_older(info, settling) &&
         !is_file_locked(file.get()))
-      unlinkat(folder.get(), name.c_str(), 0);
+      unlinkat(directory.get(), name.c_str(), 0);
   });
 }
 
-/// Removes a folder of one run's, unless that goes on or is about to begin.
-void sweep_own_folder(const std::string& path) {
+/// Removes the directory of a single run, unless that run is in progress or about to begin.
+void sweep_directory_of_run(const std::string& path) {
   struct stat info {};
   const bool settled = lstat(path.c_str(), &info) == 0 && is_older(info, settling);
-  sweep_folder(path);
+  sweep_directory(path);
   if (settled) rmdir(path.c_str());
 }
 
 }  // namespace
 
 void remove_stale_control_files() noexcept {
-  (void)failure_of([] { sweep_folder(path_of(folder_name())); });
+  (void)failure_of([] { sweep_directory(path_of(directory_name())); });
   (void)failure_of([] {
-    const std::string prefix = folder_name() + '-';
-    each_name(AT_FDCWD, place, Hidden::skip, [&](const std::string& name) {
-      if (name.starts_with(prefix)) (void)failure_of([&] { sweep_own_folder(path_of(name)); });
+    const std::string prefix = directory_name() + '-';
+    for_each_name(AT_FDCWD, parent, Hidden::skip, [&](const std::string& name) {
+      if (name.starts_with(prefix))
+        (void)failure_of([&] { sweep_directory_of_run(path_of(name)); });
     });
   });
 }

@@ -15,8 +15,8 @@ std::optional<Nanoseconds> parse_ttl(std::string_view text) {
   return text == "forever" ? forever : parse_duration(text);
 }
 
-/// Whether the line means something; if so `control` has it.
-bool take_line(Control& control, std::string_view line) {
+/// Applies a line to `control`. False: the line is invalid.
+bool apply_line(Control& control, std::string_view line) {
   const size_t equals = line.find('=');
   if (equals == std::string_view::npos) return false;
   const std::string_view name = line.substr(0, equals);
@@ -32,30 +32,30 @@ bool take_line(Control& control, std::string_view line) {
   return true;
 }
 
-/// A line for a message, or its beginning.
+/// A line, or its beginning, to be quoted in a message.
 std::string quoted(std::string_view line) {
   const std::string_view beginning = cut_to(line, 100);
   return escape_controls(beginning) + (beginning.size() < line.size() ? "..." : "");
 }
 
 std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view blanks = " \t\r";
-  const size_t begin = text.find_first_not_of(blanks);
+  constexpr std::string_view whitespace = " \t\r";
+  const size_t begin = text.find_first_not_of(whitespace);
   if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
+  return text.substr(begin, text.find_last_not_of(whitespace) - begin + 1);
 }
 
 }  // namespace
 
 std::vector<std::string> environment_for(const RunIdentity& run) {
-  static constexpr std::array<std::string_view, 6> ours{
+  static constexpr std::array<std::string_view, 6> of_run{
       "MEMOLOCK_RUN_TAG=",   "MEMOLOCK_RUN_ID=",  "MEMOLOCK_RUN_TOKEN=",
       "MEMOLOCK_RUN_STORE=", "MEMOLOCK_CONTROL=", "MEMOLOCK_HELD="};
   constexpr std::string_view store = "MEMOLOCK_STORE=";
   std::vector<std::string> environment;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string_view text = *variable;
-    const bool replaced = std::any_of(ours.begin(), ours.end(),
+    const bool replaced = std::any_of(of_run.begin(), of_run.end(),
                                       [&](auto name) { return text.starts_with(name); }) ||
                           (!run.store_url.empty() && text.starts_with(store));
     if (!replaced) environment.emplace_back(text);
@@ -84,7 +84,7 @@ Control parse_control(std::string_view text) {
   while (!text.empty()) {
     const std::string_view line = trimmed(text.substr(0, text.find('\n')));
     text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
-    if (!line.empty() && !take_line(control, line) && control.fault.empty())
+    if (!line.empty() && !apply_line(control, line) && control.fault.empty())
       control.fault = "the command wrote a line to MEMOLOCK_CONTROL that means nothing: " +
                       quoted(line);
   }

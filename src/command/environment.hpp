@@ -1,5 +1,5 @@
-// What a command is told of its run, the MEMOLOCK_ variables, and what the lines mean that it may
-// say back (command/control_file.hpp).
+// The MEMOLOCK_ variables of a command's environment, which describe its run, and the lines that
+// the command may write to its control file (command/control_file.hpp).
 #pragma once
 
 #include <optional>
@@ -12,17 +12,17 @@
 
 namespace memolock {
 
+/// What the variables contain.
 struct RunIdentity {
   const Key& key;
   std::string token;        ///< empty: uncached
-  std::string store_url;    ///< empty: leave what is there
-  std::string promise_url;  ///< the store that has the promise, if that is another; else empty
+  std::string store_url;    ///< empty: MEMOLOCK_STORE is inherited unchanged
+  std::string promise_url;  ///< the store of the promise if it is another one; empty: it is not
   std::string control_path;
   const std::vector<HeldLock>& ancestors;
 };
 
-/// This process's environment with the run's variables in place of those it may have inherited;
-/// "NAME=value".
+/// This process's environment, "NAME=value", with the run's variables instead of inherited ones.
 [[nodiscard]] std::vector<std::string> environment_for(const RunIdentity& run);
 
 /// What the command asked for in its control file; later lines win.
@@ -30,12 +30,12 @@ struct Control {
   std::optional<Nanoseconds> ttl;
   std::optional<Nanoseconds> stale;
   bool cache = true;
-  /// What is wrong with it, in words that follow "not stored: "; the result is not to be stored
-  /// then. Empty: nothing.
+  /// Why the result must not be stored, to follow "not stored: ": a line is invalid. Empty: none.
   std::string fault;
-  /// Why there was no file that it could have written to, likewise.
+  /// Why there was no control file, likewise. Empty: there was one.
   std::string missing;
 };
+/// Parses the content of a control file.
 [[nodiscard]] Control parse_control(std::string_view text);
 
 }  // namespace memolock

@@ -1,4 +1,4 @@
-// What still comes from the pipes of a command whose run is over.
+// Output that is still written to the pipes of a command when its run is over.
 #pragma once
 
 #include <array>
@@ -10,47 +10,49 @@
 
 namespace memolock {
 
-/// Passes on what processes that a command has left in the background still write to its pipes,
-/// each stream at its own reader's pace. A stream is over when its pipe has ended, or when its
-/// reader has left: then its pipe is closed, so that the writer gets SIGPIPE as it would with that
-/// reader. A terminal that has hung up ends no writer: what comes then is dropped.
+/// Passes on what processes in the background still write to the pipes, each stream at the pace of
+/// its own reader. A stream is over when its pipe is at its end, or when its reader has left: then
+/// its pipe is closed, so that the writer gets SIGPIPE as it would have without memolock. A
+/// terminal that has hung up does not end a writer: the output is discarded then.
+///
+/// One thread may use it. Nothing allocates or throws.
 class LateOutput {
  public:
-  /// As where a stream goes: it is read, and dropped.
+  /// As the destination of a stream: the output is read and discarded.
   static constexpr int nowhere = -1;
 
-  /// Twice at most. `pipe` does not block; `to` must stay open.
+  /// At most two streams. `pipe` must be non-blocking; `to` must stay open.
   void add(Descriptor pipe, int to) noexcept;
 
   [[nodiscard]] bool is_over() const noexcept;
 
-  /// Leaves all of it to a process of its own, which holds nothing but these pipes and where they
-  /// go. After TERM that process drops a stream whose reader stalls. Returns false when no process
-  /// can be started.
-  [[nodiscard]] bool leave_to_process() noexcept;
+  /// Hands all streams over to a new process, which has no descriptors but the pipes and their
+  /// destinations. After TERM that process discards a stream whose reader stalls. Returns false
+  /// when no process can be started.
+  [[nodiscard]] bool hand_over_to_process() noexcept;
 
-  /// Does it here, until it is over or `interrupt` becomes readable; -1: nothing interrupts it.
-  /// System calls only.
+  /// Passes the streams on in this process, until they are over or `interrupt` becomes readable;
+  /// -1: nothing interrupts it. Makes system calls only.
   void pass_on(int interrupt) noexcept { pass_on(interrupt, OnInterrupt::stop); }
 
  private:
   enum class OnInterrupt { stop, hurry };
-  struct Way {
+  struct Route {
     Descriptor from;
     int to = nowhere;
-    // A pipe that has room, as poll(2) says, takes so many at once.
+    // A pipe that is writable for poll(2) takes so many bytes at once.
     std::array<char, PIPE_BUF> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init)
     size_t size = 0;
     size_t written = 0;
-    Nanoseconds moved{0};  // of awake_now(): when it last took something
+    Nanoseconds last_progress{0};  // of awake_now()
   };
   void pass_on(int interrupt, OnInterrupt on_interrupt) noexcept;
-  void drop_stalled() noexcept;
-  static void lose_reader(Way& way) noexcept;
-  static void read_from(Way& way) noexcept;
-  static void write_to(Way& way) noexcept;
+  void discard_stalled() noexcept;
+  static void note_lost_reader(Route& route) noexcept;
+  static void read_from(Route& route) noexcept;
+  static void write_to(Route& route) noexcept;
 
-  std::array<Way, 2> ways_;
+  std::array<Route, 2> routes_;
   size_t count_ = 0;
 };
 

@@ -17,20 +17,20 @@
 namespace memolock {
 namespace {
 
-Descriptor event(int flags) {
+Descriptor make_event(int flags) {
   Descriptor made(eventfd(0, EFD_CLOEXEC | flags));
   if (!made) throw system_error("cannot make an event descriptor", errno);
   return made;
 }
 
-void tell(const Descriptor& event) noexcept {
+void notify(const Descriptor& event) noexcept {
   const uint64_t one = 1;
   retry_syscall([&] { return write(event.get(), &one, sizeof one); });
 }
 
 constexpr ssize_t nothing_yet = SSIZE_MAX;
 
-/// As read(2), which does not block; what a kernel without memory has refused is asked for again.
+/// As read(2) from a pipe that does not block, but repeated when the kernel has no memory.
 ssize_t read_ready(int from, const Chunk& into) noexcept {
   return retry_syscall([&] {
     const ssize_t got = read(from, into.bytes.get(), into.capacity);
@@ -44,8 +44,8 @@ OutputForwarder::OutputForwarder(std::shared_ptr<Spool> spool, Stream stream, in
     : spool_(std::move(spool)),
       stream_(stream),
       to_(to),
-      wake_(event(0)),
-      notice_(event(EFD_NONBLOCK)) {}
+      wake_(make_event(0)),
+      notice_(make_event(EFD_NONBLOCK)) {}
 
 std::shared_ptr<OutputForwarder> OutputForwarder::make(std::shared_ptr<Spool> spool, Stream stream,
                                                        int to) {
@@ -54,11 +54,11 @@ std::shared_ptr<OutputForwarder> OutputForwarder::make(std::shared_ptr<Spool> sp
 
 void OutputForwarder::start() noexcept {
   if (std::exchange(started_, true)) return;
-  // Detached, and an owner of all it touches: a thread that is blocked in a write cannot be called
-  // back, and whoever is interrupted meanwhile must not wait for it.
+  // Detached, and an owner of everything that it uses: a thread that is blocked in a write cannot
+  // be cancelled, and an interrupted memolock must not wait for it.
   const auto failure = failure_of(
-      [&] { std::thread([self = shared_from_this()] { self->work(); }).detach(); });
-  alone_ = failure.has_value();
+      [&] { std::thread([self = shared_from_this()] { self->run_thread(); }).detach(); });
+  has_no_thread_ = failure.has_value();
 }
 
 void OutputForwarder::release() noexcept {
@@ -72,69 +72,69 @@ void OutputForwarder::advance(uint64_t size) noexcept {
   }
   available_ = size;
   start();
-  if (!alone_) tell(wake_);
+  if (!has_no_thread_) notify(wake_);
 }
 
 bool OutputForwarder::relay(Chunk& next, Descriptor& pipe) noexcept {
   release();
   start();
-  if (alone_) return false;
+  if (has_no_thread_) return false;
   next_ = std::move(next);
   pipe_ = std::move(pipe);
   handed_over_ = true;
-  tell(wake_);
+  notify(wake_);
   return true;
 }
 
 void OutputForwarder::stop_relay() noexcept {
   stop_relay_ = true;
-  tell(wake_);
+  notify(wake_);
 }
 
-bool OutputForwarder::pass(std::string_view bytes) noexcept {
+bool OutputForwarder::queue(std::string_view bytes) noexcept {
   release();
-  passing_ = bytes;
-  return !gave_up_;
+  queued_ = bytes;
+  return !is_discarding_;
 }
 
-/// What is at most PIPE_BUF does not block where poll(2) has said POLLOUT.
+/// At most PIPE_BUF bytes at once, which do not block after poll(2) has reported POLLOUT.
 void OutputForwarder::write_some() noexcept {
   if (!is_pending()) return;
   if (const uint64_t upto = available_; upto > written_)
     return write_spooled(std::min<uint64_t>(upto, written_ + PIPE_BUF));
-  const std::string_view some = passing_.substr(0, PIPE_BUF);
-  note(write_all(to_, some));
-  passing_.remove_prefix(some.size());
+  const std::string_view some = queued_.substr(0, PIPE_BUF);
+  note_result(write_all(to_, some));
+  queued_.remove_prefix(some.size());
 }
 
 void OutputForwarder::finish() noexcept {
   finished_ = true;
-  if (started_ && !alone_) tell(wake_);
+  if (started_ && !has_no_thread_) notify(wake_);
 }
 
-void OutputForwarder::take_notice() const noexcept {
+void OutputForwarder::clear_notice() const noexcept {
   uint64_t count = 0;
   (void)!read(notice_.get(), &count, sizeof count);
 }
 
-void OutputForwarder::note(int error) noexcept {
+void OutputForwarder::note_result(int error) noexcept {
   if (error == 0) return;
-  gave_up_ = true;
+  is_discarding_ = true;
   if (!reader_has_left(error)) error_ = error;
 }
 
 void OutputForwarder::write_spooled(uint64_t upto) noexcept {
   const uint64_t from = spool_->base(stream_) + written_;
-  if (upto > written_ && !gave_up_)
-    note(copy_range(spool_->file(stream_), from, upto - written_, to_));
+  if (upto > written_ && !is_discarding_)
+    note_result(copy_range(spool_->file(stream_), from, upto - written_, to_));
   written_ = upto;
 }
 
-void OutputForwarder::pass_on() noexcept {
-  if (!gave_up_) note(write_all(to_, {next_.bytes.get(), next_.size}));
+void OutputForwarder::relay_pipe() noexcept {
+  if (!is_discarding_) note_result(write_all(to_, {next_.bytes.get(), next_.size}));
   bool stopping = false;
-  // Of what is in the pipe when it is to stop; one read more sees the end.
-  for (int64_t left = 0; !gave_up_ && left >= 0;) {
+  // `left`: bytes that were in the pipe when this was to stop. One more read sees the end.
+  for (int64_t left = 0; !is_discarding_ && left >= 0;) {
     if (!stopping && stop_relay_) {
       stopping = true;
       left = bytes_in(pipe_.get());
@@ -145,18 +145,18 @@ void OutputForwarder::pass_on() noexcept {
       await_pipe();
       continue;
     }
-    note(got < 0 ? errno : write_all(to_, {next_.bytes.get(), static_cast<size_t>(got)}));
+    note_result(got < 0 ? errno : write_all(to_, {next_.bytes.get(), static_cast<size_t>(got)}));
     if (got == 0) {
       pipe_.reset();
       break;
     }
     if (stopping) left -= got;
   }
-  if (gave_up_) pipe_.reset();
+  if (is_discarding_) pipe_.reset();
   next_.bytes.reset();
 }
 
-/// Until there is something to read, or to do.
+/// Waits until the pipe is readable or the owner has set something.
 void OutputForwarder::await_pipe() const noexcept {
   std::array<pollfd, 2> waiting{{{.fd = pipe_.get(), .events = POLLIN, .revents = 0},
                                  {.fd = wake_.get(), .events = POLLIN, .revents = 0}}};
@@ -165,18 +165,18 @@ void OutputForwarder::await_pipe() const noexcept {
   if (waiting[1].revents != 0) (void)!read(wake_.get(), &count, sizeof count);
 }
 
-void OutputForwarder::work() noexcept {
+void OutputForwarder::run_thread() noexcept {
   for (;;) {
-    // Asked in this order: what had come before the end is seen when the end is.
+    // Read in this order, the reverse of that in which they are set, so that nothing is missed.
     const bool finished = finished_;
     const bool handed_over = handed_over_;
     const uint64_t upto = available_;
     if (upto > written_) {
       write_spooled(upto);
     } else if (handed_over && !relayed_) {
-      pass_on();
+      relay_pipe();
       relayed_ = true;
-      tell(notice_);
+      notify(notice_);
     } else if (finished) {
       break;
     } else {
@@ -185,7 +185,7 @@ void OutputForwarder::work() noexcept {
     }
   }
   done_ = true;
-  tell(notice_);
+  notify(notice_);
 }
 
 }  // namespace memolock

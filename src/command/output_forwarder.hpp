@@ -1,4 +1,4 @@
-// The way of one stream of a run to the caller, at the caller's pace.
+// Passes one stream of a run on to the caller at the caller's pace.
 #pragma once
 
 #include <atomic>
@@ -20,89 +20,87 @@ struct Chunk {
   size_t size = 0;
 };
 
-/// Copies what a spool holds to a descriptor in a thread of its own, so that a reader that stalls
-/// holds back nobody else. The thread starts with the first byte. Where none can be started, the
-/// caller's thread writes, a little at a time. A reader that has left is not an error: the rest is
-/// dropped.
+/// Copies a stream of a spool to a descriptor in a thread of its own, so that a reader that stalls
+/// holds up nobody else. The thread is started with the first byte. If that fails, the owner's
+/// thread writes, a little at a time ("without a thread" below). If the reader has left, the rest
+/// is discarded without an error.
 ///
-/// All that it needs but the thread is there when it is made: nothing here allocates or takes a
-/// lock after that, or gives up because a system call has failed that may succeed a moment later.
+/// The owner's thread calls all functions. Everything but the thread is allocated by make(). After
+/// that nothing allocates or takes a lock, and system calls that may succeed later are repeated.
 class OutputForwarder : public std::enable_shared_from_this<OutputForwarder> {
  public:
-  /// `to` must stay open; it is written to, never changed: it is shared with other processes.
-  /// Throws Error(store).
+  /// `to` must stay open. Its flags are not changed, because other processes share them. Throws
+  /// Error(store).
   [[nodiscard]] static std::shared_ptr<OutputForwarder> make(std::shared_ptr<Spool> spool,
                                                              Stream stream, int to);
   OutputForwarder(const OutputForwarder&) = delete;
   OutputForwarder& operator=(const OutputForwarder&) = delete;
 
-  /// Keeps everything back until release() or relay(); before the first byte.
+  /// Holds everything back until release(), relay() or queue(). To be called before the first byte.
   void hold() { held_ = true; }
   void release() noexcept;
 
-  /// The spool now holds `size` bytes of the stream.
+  /// The spool now contains `size` bytes of the stream.
   void advance(uint64_t size) noexcept;
 
-  /// From here on the spool gets no more. When it is drained the thread writes `next` and then
-  /// passes on `pipe` at the reader's pace until its end; if the reader has left, it closes `pipe`.
-  /// Then relayed() is true. Returns false, and takes nothing, when there is no thread: pass() each
-  /// piece then.
+  /// The spool gets no more. After what it contains, the thread writes `next`, and then what it
+  /// reads from `pipe` until its end; if the reader has left, it closes `pipe`. Then relayed() is
+  /// true. Without a thread returns false and takes nothing: queue() each chunk then.
   [[nodiscard]] bool relay(Chunk& next, Descriptor& pipe) noexcept;
   [[nodiscard]] bool relayed() const { return relayed_; }
 
-  /// After relay(): what is in the pipe by now is still written, but then relayed() is true and
-  /// take_back() has the pipe, unless it has ended.
+  /// After relay(): ends it when what the pipe contains now is written. Then relayed() is true, and
+  /// take_pipe() returns the pipe, empty if that was at its end.
   void stop_relay() noexcept;
-  [[nodiscard]] Descriptor take_back() noexcept { return std::move(pipe_); }
+  [[nodiscard]] Descriptor take_pipe() noexcept { return std::move(pipe_); }
 
-  /// Without a thread: `bytes`, which must stay there, are to be written when nothing else is
-  /// pending. False: the reader has left.
-  [[nodiscard]] bool pass(std::string_view bytes) noexcept;
+  /// Without a thread: `bytes`, which must stay valid, are written after what is pending. False:
+  /// the reader has left.
+  [[nodiscard]] bool queue(std::string_view bytes) noexcept;
 
-  /// Without a thread: the descriptor that takes what is pending; -1 when nothing is. When poll(2)
-  /// says that it is writable, write_some() writes as much as does not block.
-  [[nodiscard]] int waits_for() const noexcept { return is_pending() ? to_ : -1; }
+  /// Without a thread: the descriptor to which something is pending; -1: nothing is. When poll(2)
+  /// reports that it is writable, write_some() writes as much as does not block.
+  [[nodiscard]] int pending_descriptor() const noexcept { return is_pending() ? to_ : -1; }
   void write_some() noexcept;
 
-  /// No more will come. Returns at once.
+  /// There is no more output. Does not wait for anything.
   void finish() noexcept;
-  /// Whether all has been written, or dropped; after finish().
+  /// After finish(): whether everything has been written or discarded.
   [[nodiscard]] bool is_done() const {
-    return !started_ || (alone_ ? !is_pending() : done_.load());
+    return !started_ || (has_no_thread_ ? !is_pending() : done_.load());
   }
 
-  /// Becomes readable when relayed() or is_done() has become true; take_notice() ends that.
+  /// Becomes readable when relayed() or is_done() has become true, until clear_notice().
   [[nodiscard]] int notice_descriptor() const { return notice_.get(); }
-  void take_notice() const noexcept;
+  void clear_notice() const noexcept;
 
-  /// Where goes what comes after finish(): -1, nowhere, unless all that came before has been
-  /// written.
+  /// Where output after finish() may go: -1, nowhere, unless everything before it has been written.
   [[nodiscard]] int destination() const { return held_ || !is_done() ? -1 : to_; }
-  [[nodiscard]] bool reader_left() const { return is_done() && gave_up_ && error_ == 0; }
+  [[nodiscard]] bool reader_left() const { return is_done() && is_discarding_ && error_ == 0; }
 
-  /// When it is done: why not all of it could be passed on; 0 for none, also when the reader has
+  /// When it is done: the errno for which not everything could be written; 0 also if the reader has
   /// left.
   [[nodiscard]] int error() const { return error_; }
 
  private:
   OutputForwarder(std::shared_ptr<Spool> spool, Stream stream, int to);
   void start() noexcept;
-  void work() noexcept;
+  void run_thread() noexcept;
   [[nodiscard]] bool is_pending() const noexcept {
-    return alone_ && !gave_up_ && (available_ > written_ || !passing_.empty());
+    return has_no_thread_ && !is_discarding_ && (available_ > written_ || !queued_.empty());
   }
   void write_spooled(uint64_t upto) noexcept;
-  void pass_on() noexcept;
+  void relay_pipe() noexcept;
   void await_pipe() const noexcept;
-  void note(int error) noexcept;
+  void note_result(int error) noexcept;
 
   std::shared_ptr<Spool> spool_;
   Stream stream_;
   int to_;
   Descriptor wake_;    // wakes the thread
-  Descriptor notice_;  // says that it has done something
+  Descriptor notice_;  // tells the owner that the thread has done something
 
-  // Set by the caller's thread, in this order.
+  // Set by the owner's thread, in this order.
   std::atomic<uint64_t> available_ = 0;
   std::atomic<bool> handed_over_ = false;  // `next_` and `pipe_`
   std::atomic<bool> stop_relay_ = false;
@@ -113,12 +111,12 @@ class OutputForwarder : public std::enable_shared_from_this<OutputForwarder> {
   bool held_ = false;
   uint64_t held_back_ = 0;
   bool started_ = false;
-  bool alone_ = false;        // no thread could be started
-  std::string_view passing_;  // then: what comes when the spool is drained
+  bool has_no_thread_ = false;  // it could not be started
+  std::string_view queued_;     // then: what is to be written after the spool's content
 
-  // Of the thread alone until it is done, or of the caller's when there is none.
+  // Used by the thread until it is done; by the owner's thread if there is none.
   uint64_t written_ = 0;
-  bool gave_up_ = false;
+  bool is_discarding_ = false;
   int error_ = 0;
   std::atomic<bool> relayed_ = false;
   std::atomic<bool> done_ = false;

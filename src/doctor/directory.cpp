@@ -30,30 +30,31 @@ namespace {
 
 using Level = Finding::Level;
 
-/// A folder of our own in `parent`, which goes with this, and its files with it.
-class Scratch {
+/// A new directory in `parent`. The destructor removes it with its files.
+class ScratchDirectory {
  public:
-  explicit Scratch(int parent) : parent_(parent), name_('.' + std::string(scratch_prefix)) {
+  explicit ScratchDirectory(int parent)
+      : parent_(parent), name_('.' + std::string(scratch_prefix)) {
     name_ += random_name();
-    error_ = make_folder(parent_, name_);
+    error_ = make_directory(parent_, name_);
     if (error_ != 0) return;
-    folder_ = open_folder(parent_, name_);
-    if (!folder_) error_ = errno;
+    directory_ = open_directory(parent_, name_);
+    if (!directory_) error_ = errno;
   }
-  ~Scratch() {
+  ~ScratchDirectory() {
     for (const char* const file : {a, b, fifo})
-      if (folder_) unlinkat(folder_.get(), file, 0);
+      if (directory_) unlinkat(directory_.get(), file, 0);
     unlinkat(parent_, name_.c_str(), AT_REMOVEDIR);
   }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
+  ScratchDirectory(const ScratchDirectory&) = delete;
+  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
 
-  /// 0, or the errno of making it.
+  /// The errno of creating it; 0: it was created.
   [[nodiscard]] int error() const { return error_; }
-  [[nodiscard]] int folder() const { return folder_.get(); }
-  /// Opens one of its files, making it; empty, with errno set.
+  [[nodiscard]] int descriptor() const { return directory_.get(); }
+  /// Opens one of its files, and creates it if it is missing. Empty, with errno set, on failure.
   [[nodiscard]] Descriptor open_file(const char* name) const {
-    return make_file(folder(), name, O_RDWR);
+    return make_file(descriptor(), name, O_RDWR);
   }
 
   static constexpr const char* a = "a";
@@ -63,14 +64,14 @@ class Scratch {
  private:
   int parent_;
   std::string name_;
-  Descriptor folder_;
+  Descriptor directory_;
   int error_ = 0;
 };
 
-/// What is wrong with the locks of this file system; empty: nothing.
-std::string fault_of_locks(const Scratch& scratch) {
-  const Descriptor holder = scratch.open_file(Scratch::a);
-  const Descriptor other = scratch.open_file(Scratch::a);
+/// Why locks of this file system do not work; empty: they do.
+std::string fault_of_locks(const ScratchDirectory& scratch) {
+  const Descriptor holder = scratch.open_file(ScratchDirectory::a);
+  const Descriptor other = scratch.open_file(ScratchDirectory::a);
   if (!holder || !other) return error_in_sentence(errno);
   if (const int error = try_lock_file(holder.get())) return error_in_sentence(error);
   const int refused = try_lock_file(other.get());
@@ -78,54 +79,57 @@ std::string fault_of_locks(const Scratch& scratch) {
   return holds ? "" : "a lock keeps nobody out";
 }
 
-std::string fault_of_fifo(const Scratch& scratch) {
-  if (const int error = make_fifo_file(scratch.folder(), Scratch::fifo))
+std::string fault_of_fifo(const ScratchDirectory& scratch) {
+  if (const int error = make_fifo_file(scratch.descriptor(), ScratchDirectory::fifo))
     return error_in_sentence(error);
   constexpr int flags = O_RDWR | O_NONBLOCK | O_CLOEXEC;
-  const Descriptor fifo(openat(scratch.folder(), Scratch::fifo, flags));
+  const Descriptor fifo(openat(scratch.descriptor(), ScratchDirectory::fifo, flags));
   return fifo ? "" : error_in_sentence(errno);
 }
 
-/// What is tried in place of what a file system lacks.
-struct Instead {
-  bool does_it = false;
-  std::string words;  ///< how, or why not
+/// What the store uses instead of a feature that a file system lacks.
+struct Substitute {
+  bool works = false;
+  std::string description;  ///< what it is, or why it does not work
 };
 
-Instead fifo_elsewhere(const Scratch& scratch) {
+Substitute try_substitute_fifo(const ScratchDirectory& scratch) {
   Descriptor fifo;
-  const auto make = [&] { fifo = make_fifo(scratch.folder(), Scratch::fifo, "the store"); };
+  const auto make = [&] {
+    fifo = make_fifo(scratch.descriptor(), ScratchDirectory::fifo, "the store");
+  };
   if (auto failure = failure_of(make)) return {false, std::move(*failure)};
-  remove_named_fifo(scratch.folder(), Scratch::fifo, fifo.get());
+  remove_if_same_fifo(scratch.descriptor(), ScratchDirectory::fifo, fifo.get());
   return {true, "this file system has none; those that wake waiters are in " + fifo_directory()};
 }
 
-std::string fault_of_rename(const Scratch& scratch) {
-  if (!scratch.open_file(Scratch::a) || !scratch.open_file(Scratch::b))
+std::string fault_of_rename(const ScratchDirectory& scratch) {
+  if (!scratch.open_file(ScratchDirectory::a) || !scratch.open_file(ScratchDirectory::b))
     return error_in_sentence(errno);
-  if (renameat(scratch.folder(), Scratch::a, scratch.folder(), Scratch::b) != 0)
+  if (renameat(scratch.descriptor(), ScratchDirectory::a, scratch.descriptor(),
+               ScratchDirectory::b) != 0)
     return error_in_sentence(errno);
   return "";
 }
 
-std::string fault_of_writing(const Scratch& scratch) {
-  const Descriptor file = scratch.open_file(Scratch::a);
+std::string fault_of_writing(const ScratchDirectory& scratch) {
+  const Descriptor file = scratch.open_file(ScratchDirectory::a);
   if (!file) return error_in_sentence(errno);
   const int error = write_all_at(file.get(), std::string(4096, 'x'), 0);
   return error == 0 ? "" : error_in_sentence(error);
 }
 
-std::string fault_of_nameless_files(const Scratch& scratch) {
-  return anonymous_file(scratch.folder()) ? "" : error_in_sentence(errno);
+std::string fault_of_anonymous_files(const ScratchDirectory& scratch) {
+  return anonymous_file(scratch.descriptor()) ? "" : error_in_sentence(errno);
 }
 
 struct Probe {
   const char* subject;
-  const char* words;  ///< when all is well
-  std::string (*fault)(const Scratch&);
+  const char* description;  ///< when there is no fault
+  std::string (*fault)(const ScratchDirectory&);
   const char* remedy;
-  /// Tried where there is a fault; null: nothing is.
-  Instead (*instead)(const Scratch&) = nullptr;
+  /// Tried if there is a fault; null: there is no substitute.
+  Substitute (*try_substitute)(const ScratchDirectory&) = nullptr;
 };
 
 constexpr const char* elsewhere = "put the store on another file system, with MEMOLOCK_CACHE_DIR";
@@ -134,13 +138,13 @@ constexpr std::array<Probe, 5> probes{{
     {"writes", "files can be made and filled", fault_of_writing,
      "make room on the disk or in the quota, or see why the file system takes nothing"},
     {"locks", "held by the kernel for their holder's life", fault_of_locks, elsewhere},
-    {"fifo", "waiters are woken at once", fault_of_fifo, elsewhere, fifo_elsewhere},
+    {"fifo", "waiters are woken at once", fault_of_fifo, elsewhere, try_substitute_fifo},
     {"rename", "entries are replaced in one step", fault_of_rename, elsewhere},
-    {"spool", "outputs can lie in nameless files", fault_of_nameless_files, elsewhere},
+    {"spool", "outputs can lie in nameless files", fault_of_anonymous_files, elsewhere},
 }};
 
-// The name of a file system whose files other machines may see, or that another program makes.
-// From magic.h and, where that has none, from what the kernel's own modules say of themselves.
+// File systems whose files other machines may see, or that another program provides. The numbers
+// are those of magic.h or, if it has none, of the kernel module.
 constexpr std::array<std::pair<unsigned long, const char*>, 9> shared_file_systems{{
     {NFS_SUPER_MAGIC, "NFS"},
     {SMB_SUPER_MAGIC, "SMB"},
@@ -166,30 +170,30 @@ class DirectoryExamination {
   }
   [[nodiscard]] Descriptor find();
   [[nodiscard]] Descriptor find_parent();
-  [[nodiscard]] bool judge_owner(int folder);
-  void judge_space(int folder);
-  void judge_file_system(int folder);
-  void try_out(int folder);
+  [[nodiscard]] bool examine_owner(int directory);
+  void examine_space(int directory);
+  void examine_file_system(int directory);
+  void run_probes(int directory);
 
   const std::string& directory_;
   std::vector<Finding> findings_;
 };
 
 void DirectoryExamination::run() {
-  const Descriptor folder = find();
-  if (!folder) return;
-  judge_space(folder.get());
-  judge_file_system(folder.get());
-  try_out(folder.get());
+  const Descriptor directory = find();
+  if (!directory) return;
+  examine_space(directory.get());
+  examine_file_system(directory.get());
+  run_probes(directory.get());
 }
 
-/// The directory, or the one in which it would be made; empty when it will not do.
+/// Opens the directory, or the one in which it would be created; empty when that is unfit.
 Descriptor DirectoryExamination::find() {
-  // What lies behind a link is the store too.
-  Descriptor folder(open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (folder) {
+  // A symbolic link to the store is followed.
+  Descriptor directory(open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory) {
     add(Level::ok, "directory", directory_);
-    return judge_owner(folder.get()) ? std::move(folder) : Descriptor();
+    return examine_owner(directory.get()) ? std::move(directory) : Descriptor();
   }
   if (errno == ENOENT) return find_parent();
   const int error = errno;
@@ -199,33 +203,33 @@ Descriptor DirectoryExamination::find() {
 }
 
 Descriptor DirectoryExamination::find_parent() {
-  const Place place = find_place(directory_);
-  Descriptor folder;
-  int error = place.error;
-  if (place.folder) {
-    if (faccessat(AT_FDCWD, place.path.c_str(), W_OK | X_OK, AT_EACCESS) == 0)
-      folder = open_folder(AT_FDCWD, place.path);
-    error = folder ? 0 : errno;
+  const NearestParent parent = find_nearest_parent(directory_);
+  Descriptor directory;
+  int error = parent.error;
+  if (parent.directory) {
+    if (faccessat(AT_FDCWD, parent.path.c_str(), W_OK | X_OK, AT_EACCESS) == 0)
+      directory = open_directory(AT_FDCWD, parent.path);
+    error = directory ? 0 : errno;
   }
-  if (!place.fault.empty()) {
-    add(Level::fail, "directory", fmt::format("{} cannot be made: {}", directory_, place.fault),
-        place.remedy);
+  if (!parent.fault.empty()) {
+    add(Level::fail, "directory", fmt::format("{} cannot be made: {}", directory_, parent.fault),
+        parent.remedy);
     return {};
   }
-  if (folder) {
+  if (directory) {
     add(Level::ok, "directory", directory_ + " will be made when it is needed");
-    return folder;
+    return directory;
   }
   add(Level::fail, "directory",
-      fmt::format("{} cannot be made: {}: {}", directory_, place.path, error_in_sentence(error)),
+      fmt::format("{} cannot be made: {}: {}", directory_, parent.path, error_in_sentence(error)),
       choose_another);
   return {};
 }
 
-/// Whether it is this user's alone.
-bool DirectoryExamination::judge_owner(int folder) {
+/// Whether it belongs to this user and nobody else may write there.
+bool DirectoryExamination::examine_owner(int directory) {
   struct stat info {};
-  if (fstat(folder, &info) != 0) {
+  if (fstat(directory, &info) != 0) {
     add(Level::fail, "owner", error_in_sentence(errno), choose_another);
     return false;
   }
@@ -249,10 +253,10 @@ bool DirectoryExamination::judge_owner(int folder) {
   return true;
 }
 
-void DirectoryExamination::judge_space(int folder) {
+void DirectoryExamination::examine_space(int directory) {
   constexpr uint64_t little = 100U << 20;
   struct statvfs info {};
-  if (fstatvfs(folder, &info) != 0)
+  if (fstatvfs(directory, &info) != 0)
     return add(Level::advice, "space", "not told: " + error_in_sentence(errno),
                "make sure that the disk has room");
   const uint64_t left = uint64_t{info.f_bavail} * info.f_frsize;
@@ -264,9 +268,9 @@ void DirectoryExamination::judge_space(int folder) {
   add(Level::ok, "space", words);
 }
 
-void DirectoryExamination::judge_file_system(int folder) {
+void DirectoryExamination::examine_file_system(int directory) {
   struct statfs info {};
-  if (fstatfs(folder, &info) != 0)
+  if (fstatfs(directory, &info) != 0)
     return add(Level::advice, "network", "not told: " + error_in_sentence(errno), elsewhere);
   const auto type = static_cast<unsigned long>(info.f_type) & 0xffffffffUL;
   const auto* const found = std::find_if(shared_file_systems.begin(), shared_file_systems.end(),
@@ -279,24 +283,26 @@ void DirectoryExamination::judge_file_system(int folder) {
       "use a directory of this machine, or a Redis server to share entries and runs");
 }
 
-/// What the store does with its files, done with others.
-void DirectoryExamination::try_out(int folder) {
-  const Scratch scratch(folder);
+/// Does with scratch files what the store does with its own.
+void DirectoryExamination::run_probes(int directory) {
+  const ScratchDirectory scratch(directory);
   if (scratch.error() != 0)
     return add(Level::fail, "writes",
-               "no folder can be made there: " + error_in_sentence(scratch.error()),
+               "no directory can be made there: " + error_in_sentence(scratch.error()),
                choose_another);
   for (const Probe& probe : probes) {
     const std::string fault = probe.fault(scratch);
     if (fault.empty()) {
-      add(Level::ok, probe.subject, probe.words);
+      add(Level::ok, probe.subject, probe.description);
       continue;
     }
-    const Instead instead = probe.instead != nullptr ? probe.instead(scratch) : Instead{};
-    if (instead.does_it) {
-      add(Level::advice, probe.subject, instead.words, "have all callers use the same /tmp");
+    const Substitute substitute = probe.try_substitute != nullptr ? probe.try_substitute(scratch)
+                                                                  : Substitute{};
+    if (substitute.works) {
+      add(Level::advice, probe.subject, substitute.description,
+          "have all callers use the same /tmp");
     } else {
-      const std::string& why = instead.words;
+      const std::string& why = substitute.description;
       add(Level::fail, probe.subject,
           why.empty() ? fault : fmt::format("{}; in its place: {}", fault, why), probe.remedy);
     }

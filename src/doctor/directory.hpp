@@ -1,4 +1,4 @@
-// Whether a directory is fit to be the local store.
+// Checks whether a directory is fit to be a local store.
 #pragma once
 
 #include <string>
@@ -7,9 +7,9 @@
 
 namespace memolock {
 
-/// Looks at `directory`, an absolute path, without making it, and tries out what the store needs of
-/// its file system in a folder that is removed again: there, or in the directory in which it would
-/// be made.
+/// Examines `directory`, an absolute path, without creating it. Tries what the store needs from its
+/// file system in a scratch directory, which is removed again: below `directory`, or in the
+/// existing directory above it if it is missing.
 [[nodiscard]] Examination examine_directory(const std::string& directory);
 
 }  // namespace memolock

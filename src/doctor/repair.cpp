@@ -20,99 +20,102 @@ namespace {
 
 using Level = Finding::Level;
 
-constexpr mode_t mode_of_folders = S_IRWXU;
+constexpr mode_t mode_of_directories = S_IRWXU;
 constexpr mode_t mode_of_files = S_IRUSR | S_IWUSR;
 constexpr mode_t permissions = S_IRWXU | S_IRWXG | S_IRWXO;
 
-/// Something of this user's, opened without a right to it (O_PATH), and not through a link.
-struct Own {
-  Descriptor place;
+/// A file or directory of this user, opened with O_PATH, which needs no permission.
+struct OwnedPath {
+  Descriptor descriptor;
   struct stat info {};
 
-  explicit operator bool() const { return static_cast<bool>(place); }
-  [[nodiscard]] bool is_folder() const { return S_ISDIR(info.st_mode); }
-  /// A second name may lie elsewhere, and be another's doing.
+  explicit operator bool() const { return static_cast<bool>(descriptor); }
+  [[nodiscard]] bool is_directory() const { return S_ISDIR(info.st_mode); }
+  /// Of a file with several names, another user may have created one.
   [[nodiscard]] bool is_file() const {
     return (S_ISREG(info.st_mode) || S_ISFIFO(info.st_mode)) && info.st_nlink == 1;
   }
 };
 
-Own open_own_thing(int folder, const std::string& name, int follow) {
-  Own own;
-  own.place.reset(openat(folder, name.c_str(), O_PATH | O_CLOEXEC | follow));
-  if (!own.place || fstat(own.place.get(), &own.info) != 0 || own.info.st_uid != own_user())
-    own.place.reset();
+/// Empty on failure, and when it belongs to another user.
+OwnedPath open_owned_path(int parent, const std::string& name, int follow) {
+  OwnedPath own;
+  own.descriptor.reset(openat(parent, name.c_str(), O_PATH | O_CLOEXEC | follow));
+  if (!own.descriptor || fstat(own.descriptor.get(), &own.info) != 0 ||
+      own.info.st_uid != own_user())
+    own.descriptor.reset();
   return own;
 }
 
 /// Returns 0 or an errno.
-int change_mode(const Own& own, mode_t mode) {
-  // No call takes a descriptor without a right to the file, before Linux 6.6.
-  const std::string path = fmt::format("/proc/self/fd/{}", own.place.get());
+int change_mode(const OwnedPath& own, mode_t mode) {
+  // Before Linux 6.6, no system call changes the mode through an O_PATH descriptor.
+  const std::string path = fmt::format("/proc/self/fd/{}", own.descriptor.get());
   return chmod(path.c_str(), mode & ~mode_t{S_IFMT}) == 0 ? 0 : errno;
 }
 
-/// Whether a file system gives this name itself: to a file of NFS that was removed while it was
-/// open, or to the folder of what was found when the file system was checked.
-bool is_of_system(std::string_view name) {
+/// Whether the file system itself creates this name: for a file that was removed from NFS while it
+/// was open, or the directory of what fsck has found.
+bool is_of_file_system(std::string_view name) {
   return name.starts_with(".nfs") || name == "lost+found";
 }
 
-/// Whether it is a folder of a store's whose name no other program would give.
-bool is_known_folder(std::string_view name) {
-  return name == counters_folder || name == clusters_folder ||
+/// Whether a directory of this name can only be part of a store.
+bool is_known_directory(std::string_view name) {
+  return name == counters_directory || name == clusters_directory ||
          name.starts_with('.' + std::string(scratch_prefix));
 }
 
-/// What a directory holds, and whether that is a store's and nothing else.
-class Contents {
+/// Examines whether everything that a directory contains is part of a store.
+class ContentCheck {
  public:
-  explicit Contents(const Own& root) {
-    each_name(root.place.get(), ".", Hidden::show,
-              [&](const std::string& name) { judge(root.place.get(), name); });
+  explicit ContentCheck(const OwnedPath& root) {
+    for_each_name(root.descriptor.get(), ".", Hidden::show,
+                  [&](const std::string& name) { examine(root.descriptor.get(), name); });
   }
 
-  /// What is no store's, in words that follow the directory's name; empty: nothing.
+  /// Why it is not a store, to follow the directory's name; empty: it is one.
   [[nodiscard]] std::string fault() const {
     if (!foreign_.empty()) return "holds " + foreign_ + ", which is not memolock's";
-    if (!mark_.empty() || doubtful_.empty()) return "";
+    if (!proof_.empty() || doubtful_.empty()) return "";
     return "holds " + doubtful_ + ", and nothing that only memolock has";
   }
 
  private:
-  void judge(int root, const std::string& name) {
-    if (!foreign_.empty() || is_of_system(name)) return;
-    const Own own = open_own_thing(root, name, O_NOFOLLOW);
-    if (own && own.is_folder() && !is_known_folder(name) && name.front() != '.')
-      return judge_folder(own, name);
-    if (own && (is_known_folder(name) ? own.is_folder() : name == gc_stamp && own.is_file())) {
-      mark_ = name;
+  void examine(int root, const std::string& name) {
+    if (!foreign_.empty() || is_of_file_system(name)) return;
+    const OwnedPath own = open_owned_path(root, name, O_NOFOLLOW);
+    if (own && own.is_directory() && !is_known_directory(name) && name.front() != '.')
+      return examine_directory(own, name);
+    if (own &&
+        (is_known_directory(name) ? own.is_directory() : name == gc_stamp && own.is_file())) {
+      proof_ = name;
     } else {
       foreign_ = name;
     }
   }
 
-  /// One that may be a tag's. Without an entry it is that only beside what is memolock's.
-  void judge_folder(const Own& folder, const std::string& name) {
-    // Its names cannot be read without these.
-    const mode_t readable = folder.info.st_mode | mode_of_folders;
-    if (readable != folder.info.st_mode) (void)change_mode(folder, readable);
+  /// It may be that of a tag. Without an entry it is only if something else proves the store.
+  void examine_directory(const OwnedPath& directory, const std::string& name) {
+    // Its names cannot be read without these permissions.
+    const mode_t readable = directory.info.st_mode | mode_of_directories;
+    if (readable != directory.info.st_mode) (void)change_mode(directory, readable);
     bool has_entry = false;
-    each_name(folder.place.get(), ".", Hidden::show, [&](const std::string& file) {
-      if (is_of_system(file)) return;
+    for_each_name(directory.descriptor.get(), ".", Hidden::show, [&](const std::string& file) {
+      if (is_of_file_system(file)) return;
       const FileKind kind = kind_of_file(file);
       if (kind == FileKind::foreign && foreign_.empty()) foreign_ = name + '/' + file;
-      // The other endings are those of other programs' files too.
+      // Other programs use the other endings, too.
       has_entry = has_entry || kind == FileKind::entry || kind == FileKind::failed ||
                   kind == FileKind::mark;
     });
-    (has_entry ? mark_ : doubtful_) = name;
-    if (readable != folder.info.st_mode) (void)change_mode(folder, folder.info.st_mode);
+    (has_entry ? proof_ : doubtful_) = name;
+    if (readable != directory.info.st_mode) (void)change_mode(directory, directory.info.st_mode);
   }
 
-  std::string foreign_;   // the first name of another program's
-  std::string doubtful_;  // a folder without an entry
-  std::string mark_;      // what only a store has
+  std::string foreign_;   // the first name that is not part of a store
+  std::string doubtful_;  // a directory without an entry
+  std::string proof_;     // something that only a store contains
 };
 
 class Repair {
@@ -121,30 +124,30 @@ class Repair {
 
   void run() {
     const int follow = may_follow(directory_) ? 0 : O_NOFOLLOW;
-    const Own root = open_own_thing(AT_FDCWD, directory_, follow);
-    if (!root || !root.is_folder())  // why, the examination tells
+    const OwnedPath root = open_owned_path(AT_FDCWD, directory_, follow);
+    if (!root || !root.is_directory())  // the examination reports why
       return add(Level::ok, "nothing: there is no store of this user's");
     std::string fault = fault_of_repair(root.info);
     if (fault.empty()) {
-      // Its names cannot be read without these.
-      const mode_t readable = root.info.st_mode | mode_of_folders;
+      // Its names cannot be read without these permissions.
+      const mode_t readable = root.info.st_mode | mode_of_directories;
       const bool was_opened = readable != root.info.st_mode && change_mode(root, readable) == 0;
-      fault = Contents(root).fault();
+      fault = ContentCheck(root).fault();
       if (was_opened && !fault.empty()) (void)change_mode(root, root.info.st_mode);
     }
     if (!fault.empty())
       return add(Level::fail, fmt::format("{} {}, and is left alone", directory_, fault),
                  choose_another);
-    set_mode(root, mode_of_folders, directory_);
-    each_name(root.place.get(), ".", Hidden::show,
-              [&](const std::string& name) { repair(root.place.get(), name); });
+    set_mode(root, mode_of_directories, directory_);
+    for_each_name(root.descriptor.get(), ".", Hidden::show,
+                  [&](const std::string& name) { repair(root.descriptor.get(), name); });
   }
 
   [[nodiscard]] std::vector<Finding> take_findings() {
     constexpr size_t most_lines = 10;
-    if (folders_ + files_ > most_lines) {
+    if (directories_ + files_ > most_lines) {
       findings_.clear();
-      add(Level::ok, fmt::format("modes of {} folders and {} files", folders_, files_));
+      add(Level::ok, fmt::format("modes of {} directories and {} files", directories_, files_));
     } else if (findings_.empty() && failures_.empty()) {
       add(Level::ok, "nothing: no mode was wrong");
     }
@@ -160,41 +163,41 @@ class Repair {
 
   void repair(int root, const std::string& name) {
     const std::string path = directory_ + '/' + name;
-    const Own own = open_own_thing(root, name, O_NOFOLLOW);
+    const OwnedPath own = open_owned_path(root, name, O_NOFOLLOW);
     if (!own) return;
     if (name == gc_stamp && own.is_file()) return set_mode(own, mode_of_files, path);
-    if (own.is_folder() && !is_of_system(name)) repair_folder(own, path);
+    if (own.is_directory() && !is_of_file_system(name)) repair_directory(own, path);
   }
 
-  void repair_folder(const Own& folder, const std::string& path) {
-    set_mode(folder, mode_of_folders, path);
-    each_name(folder.place.get(), ".", Hidden::show, [&](const std::string& name) {
-      const Own own = open_own_thing(folder.place.get(), name, O_NOFOLLOW);
+  void repair_directory(const OwnedPath& directory, const std::string& path) {
+    set_mode(directory, mode_of_directories, path);
+    for_each_name(directory.descriptor.get(), ".", Hidden::show, [&](const std::string& name) {
+      const OwnedPath own = open_owned_path(directory.descriptor.get(), name, O_NOFOLLOW);
       if (own && own.is_file()) set_mode(own, mode_of_files, path + '/' + name);
     });
   }
 
-  void set_mode(const Own& own, mode_t mode, const std::string& path) {
+  void set_mode(const OwnedPath& own, mode_t mode, const std::string& path) {
     const mode_t before = own.info.st_mode & permissions;
     if (before == mode) return;
     if (const int error = change_mode(own, mode))
       return add(Level::fail, fmt::format("not {}: {}", path, error_in_sentence(error)),
                  choose_another);
     struct stat now {};
-    // Some file systems take another mode, and keep the one there was.
-    if (fstat(own.place.get(), &now) != 0 || (now.st_mode & permissions) != mode)
+    // Some file systems accept another mode and keep the old one.
+    if (fstat(own.descriptor.get(), &now) != 0 || (now.st_mode & permissions) != mode)
       return add(
           Level::fail,
           fmt::format("not {}: the file system keeps mode {:04o}", path, now.st_mode & permissions),
           choose_another);
-    ++(own.is_folder() ? folders_ : files_);
+    ++(own.is_directory() ? directories_ : files_);
     add(Level::ok, fmt::format("{}: mode {:04o}, was {:04o}", path, mode, before));
   }
 
   const std::string& directory_;
   std::vector<Finding> findings_;
   std::vector<Finding> failures_;
-  size_t folders_ = 0;
+  size_t directories_ = 0;
   size_t files_ = 0;
 };
 

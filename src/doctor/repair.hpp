@@ -1,5 +1,5 @@
-// The modes of a local store, put right: those of a directory that a volume or an unpacked archive
-// has given its files, or an umask has taken from them.
+// Repairs the modes in a local store, which a volume, an unpacked archive or an umask may have
+// changed.
 #pragma once
 
 #include <string>
@@ -9,11 +9,11 @@
 
 namespace memolock {
 
-/// Gives the store in `directory` and what memolock has made in it the modes that it makes them
-/// with: 0700 and 0600. A directory that fault_of_repair() has a word for, or that holds what is no
-/// store's, is left alone as a whole. Only what belongs to this user is changed, no link is
-/// followed, and a file with several names is left as it is. Returns what was done, of many things
-/// how many.
+/// Gives the store in `directory` and what memolock has created in it the modes with which it
+/// creates them: 0700 and 0600. Changes nothing if fault_of_repair() is not empty or the directory
+/// contains something that is not part of a store. Changes only what belongs to this user, follows
+/// no link, and skips files with several names. Returns what was done; only the numbers if that is
+/// much.
 [[nodiscard]] std::vector<Finding> repair_modes(const std::string& directory);
 
 }  // namespace memolock

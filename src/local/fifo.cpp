@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <string_view>
@@ -13,172 +12,172 @@
 
 #include <fmt/format.h>
 
-#include "src/store/entry_file.hpp"
 #include "src/system/directory.hpp"
 #include "src/system/error.hpp"
+#include "src/system/owned_file.hpp"
 #include "src/system/random.hpp"
 
 namespace memolock {
 namespace {
 
-constexpr mode_t folder_mode = 0700;
+constexpr mode_t directory_mode = 0700;
 constexpr int always = O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
-// Longer than it takes to make a FIFO and open it.
+// Longer than it takes to create a FIFO and open it.
 constexpr std::chrono::minutes settling{1};
 
-/// What the name of one elsewhere begins with: a token.
+// The name of a substitute is a token of so many characters and the ending of the name in the
+// store, such as ".wake".
 constexpr size_t token_size = 32;
-/// The rest of that name: what the one in the store ends in, as ".wake".
 std::string_view ending_of(std::string_view name) {
   return name.substr(std::min(name.rfind('.'), name.size()));
 }
 
-/// Whether that is a name that make_elsewhere() gives.
-bool is_name_elsewhere(std::string_view text, std::string_view ending) {
+bool is_substitute_name(std::string_view text, std::string_view ending) {
   return text.size() == token_size + ending.size() && text.ends_with(ending) &&
          text.substr(0, token_size).find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-/// Whether a file system that answers so has no FIFOs.
-bool means_no_fifos(int error) {
+/// Whether a file system on which mkfifo(2) or open(2) fails so has no FIFOs.
+bool has_no_fifos(int error) {
   return error == EPERM || error == EACCES || error == EOPNOTSUPP || error == ENOSYS ||
          error == EINVAL || error == ENXIO;
 }
 
-Descriptor open_own_fifo(int folder, const char* name, int flags) {
-  Descriptor fifo(openat(folder, name, flags | always));
-  struct stat info {};
-  if (!fifo || fstat(fifo.get(), &info) != 0) return {};
-  if (S_ISFIFO(info.st_mode) && info.st_uid == own_user()) return fifo;
-  errno = EPERM;
-  return {};
+/// Opens `name` and fills `info`; empty, with errno set, on failure.
+Descriptor open_and_stat(int directory, const char* name, int flags, struct stat& info) noexcept {
+  Descriptor opened(openat(directory, name, flags | always));
+  if (!opened || fstat(opened.get(), &info) != 0) return {};
+  return opened;
 }
 
-/// Both ends of a new FIFO; empty, with errno set, when it cannot be had, and then it has no name
-/// either.
-Descriptor try_make(int folder, const char* name) {
-  if (const int error = make_fifo_file(folder, name)) {
+/// Both ends of a new FIFO; empty, with errno set, on failure, and then the name is free.
+Descriptor try_make(int directory, const char* name) {
+  if (const int error = make_fifo_file(directory, name)) {
     errno = error;
     return {};
   }
-  Descriptor fifo(openat(folder, name, O_RDWR | always));
+  Descriptor fifo(openat(directory, name, O_RDWR | always));
   if (fifo) return fifo;
   const int error = errno;
-  unlinkat(folder, name, 0);
+  unlinkat(directory, name, 0);
   errno = error;
   return {};
 }
 
-/// The path of the FIFO of which the file `name` tells; empty: it is no such file. Throws
-/// Error(store) where the directory is not this user's.
-std::string path_elsewhere(int folder, const std::string& name) {
-  const OwnedFile place = open_owned(folder, name, O_RDONLY);
+/// The path of the substitute that the file `name` refers to; empty when it refers to none. Throws
+/// Error(store) when the directory of substitutes is not private to this user.
+std::string read_substitute_path(int directory, const std::string& name) {
+  const OwnedFile reference = open_owned_file(directory, name, O_RDONLY);
   const std::string_view ending = ending_of(name);
-  if (!place || place.size != token_size + ending.size()) return "";
-  std::string text(place.size, '\0');
-  const ssize_t got = read_all_at(place.get(), text.data(), text.size(), 0);
-  if (got != static_cast<ssize_t>(text.size()) || !is_name_elsewhere(text, ending)) return "";
-  const std::string directory = fifo_directory();
-  return open_own_directory(directory) ? directory + '/' + text : "";
+  if (!reference || reference.size != token_size + ending.size()) return "";
+  std::string text(reference.size, '\0');
+  const ssize_t got = read_all_at(reference.get(), text.data(), text.size(), 0);
+  if (got != static_cast<ssize_t>(text.size()) || !is_substitute_name(text, ending)) return "";
+  const std::string substitutes = fifo_directory();
+  return open_private_directory(substitutes) ? substitutes + '/' + text : "";
 }
 
-/// The same where nothing may be thrown; empty also when the directory is not this user's.
-std::string find_elsewhere(int folder, const std::string& name) noexcept {
+/// The same, but empty when it would throw.
+std::string substitute_path(int directory, const std::string& name) noexcept {
   std::string path;
-  (void)failure_of([&] { path = path_elsewhere(folder, name); });
+  (void)failure_of([&] { path = read_substitute_path(directory, name); });
   return path;
 }
 
-/// Makes a FIFO in /tmp, and in its place the file that tells where it is.
-Descriptor make_elsewhere(int folder, const std::string& name, const std::string& shown) {
-  const std::string directory = fifo_directory();
-  (void)make_own_directory(directory, folder_mode);
+/// Creates a substitute, and in the store the file that refers to it.
+Descriptor make_substitute(int directory, const std::string& name, const std::string& path) {
+  const std::string substitutes = fifo_directory();
+  (void)make_private_directory(substitutes, directory_mode);
   const std::string text = random_name() + std::string(ending_of(name));
-  const std::string path = directory + '/' + text;
-  Descriptor fifo = try_make(AT_FDCWD, path.c_str());
-  if (!fifo) throw system_error("cannot make " + path, errno);
-  const Descriptor place = make_file(folder, name, O_EXCL | O_WRONLY);
-  const int error = place ? write_all_at(place.get(), text, 0) : errno;
+  const std::string substitute = substitutes + '/' + text;
+  Descriptor fifo = try_make(AT_FDCWD, substitute.c_str());
+  if (!fifo) throw system_error("cannot make " + substitute, errno);
+  const Descriptor reference = make_file(directory, name, O_EXCL | O_WRONLY);
+  const int error = reference ? write_all_at(reference.get(), text, 0) : errno;
   if (error == 0) return fifo;
-  unlink(path.c_str());
-  if (place) unlinkat(folder, name.c_str(), 0);
-  throw system_error("cannot write " + shown + '/' + name, error);
+  unlink(substitute.c_str());
+  if (reference) unlinkat(directory, name.c_str(), 0);
+  throw system_error("cannot write " + path + '/' + name, error);
 }
 
-bool is_same(const struct stat& a, const struct stat& b) {
-  return a.st_ino == b.st_ino && a.st_dev == b.st_dev;
-}
+enum class Location { none, store, substitute };
 
-/// Where the open FIFO has a name.
-enum class Named { nowhere, here, elsewhere };
-
-/// `path`: of the name elsewhere.
-Named where_named(int folder, const std::string& name, int fifo, std::string& path) noexcept {
-  struct stat mine {};
+/// Where the open FIFO is that `name` stands for; `none` when it stands for another one or nothing.
+/// Fills `path` for a substitute.
+Location location_of(int directory, const std::string& name, int fifo, std::string& path) noexcept {
+  struct stat open_fifo {};
   struct stat named {};
-  if (fstat(fifo, &mine) != 0 || fstatat(folder, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0)
-    return Named::nowhere;
-  if (is_same(mine, named)) return Named::here;
-  if (!S_ISREG(named.st_mode)) return Named::nowhere;
-  path = find_elsewhere(folder, name);
-  const bool found = !path.empty() && lstat(path.c_str(), &named) == 0 && is_same(mine, named);
-  return found ? Named::elsewhere : Named::nowhere;
+  if (fstat(fifo, &open_fifo) != 0 ||
+      fstatat(directory, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0)
+    return Location::none;
+  if (is_same_file(open_fifo, named)) return Location::store;
+  if (!S_ISREG(named.st_mode)) return Location::none;
+  path = substitute_path(directory, name);
+  const bool is_same = !path.empty() && lstat(path.c_str(), &named) == 0 &&
+                       is_same_file(open_fifo, named);
+  return is_same ? Location::substitute : Location::none;
+}
+
+/// Whether `name` in the directory of substitutes is one whose holder has died. A holder has both
+/// ends open, so that there would be a reader.
+bool is_stale(int substitutes, const std::string& name) {
+  struct stat info {};
+  if (!is_substitute_name(name, ending_of(name)) ||
+      fstatat(substitutes, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+      !S_ISFIFO(info.st_mode) || !is_older(info, settling))
+    return false;
+  const Descriptor fifo(openat(substitutes, name.c_str(), O_WRONLY | always));
+  return !fifo && errno == ENXIO;
 }
 
 }  // namespace
 
 std::string fifo_directory() { return fmt::format("/tmp/memolock-fifo-{}", geteuid()); }
 
-Descriptor make_fifo(int folder, const std::string& name, const std::string& shown) {
-  Descriptor fifo = try_make(folder, name.c_str());
+Descriptor make_fifo(int directory, const std::string& name, const std::string& path) {
+  Descriptor fifo = try_make(directory, name.c_str());
   if (fifo) return fifo;
-  if (means_no_fifos(errno)) return make_elsewhere(folder, name, shown);
-  throw system_error("cannot write " + shown + '/' + name, errno);
+  if (has_no_fifos(errno)) return make_substitute(directory, name, path);
+  throw system_error("cannot write " + path + '/' + name, errno);
 }
 
-Descriptor open_fifo(int folder, const std::string& name, int flags) noexcept {
-  Descriptor fifo(openat(folder, name.c_str(), flags | always));
+Descriptor open_fifo(int directory, const std::string& name, int flags) noexcept {
   struct stat info {};
-  if (!fifo || fstat(fifo.get(), &info) != 0) return {};
-  if (S_ISFIFO(info.st_mode) && info.st_uid == own_user()) return fifo;
-  const std::string path = S_ISREG(info.st_mode) ? find_elsewhere(folder, name) : "";
-  if (!path.empty()) return open_own_fifo(AT_FDCWD, path.c_str(), flags);
+  Descriptor opened = open_and_stat(directory, name.c_str(), flags, info);
+  if (opened && S_ISREG(info.st_mode)) {
+    const std::string path = substitute_path(directory, name);
+    if (!path.empty()) opened = open_and_stat(AT_FDCWD, path.c_str(), flags, info);
+  }
+  if (!opened || (S_ISFIFO(info.st_mode) && info.st_uid == own_user())) return opened;
   errno = EPERM;
   return {};
 }
 
-bool is_fifo_named(int folder, const std::string& name, int fifo) noexcept {
+bool is_same_fifo(int directory, const std::string& name, int fifo) noexcept {
   std::string path;
-  return where_named(folder, name, fifo, path) != Named::nowhere;
+  return location_of(directory, name, fifo, path) != Location::none;
 }
 
-void remove_named_fifo(int folder, const std::string& name, int fifo) noexcept {
+void remove_if_same_fifo(int directory, const std::string& name, int fifo) noexcept {
   std::string path;
-  const Named named = where_named(folder, name, fifo, path);
-  if (named == Named::nowhere) return;
-  unlinkat(folder, name.c_str(), 0);
-  if (named == Named::elsewhere) unlink(path.c_str());
+  const Location location = location_of(directory, name, fifo, path);
+  if (location == Location::none) return;
+  unlinkat(directory, name.c_str(), 0);
+  if (location == Location::substitute) unlink(path.c_str());
 }
 
-void remove_fifo(int folder, const std::string& name) noexcept {
-  const std::string path = find_elsewhere(folder, name);
-  unlinkat(folder, name.c_str(), 0);
+void remove_fifo(int directory, const std::string& name) noexcept {
+  const std::string path = substitute_path(directory, name);
+  unlinkat(directory, name.c_str(), 0);
   if (!path.empty()) unlink(path.c_str());
 }
 
 void remove_stale_fifos() noexcept {
   (void)failure_of([] {
-    const Descriptor folder = open_own_directory(fifo_directory());
-    if (!folder) return;
-    each_name(folder.get(), ".", Hidden::show, [&](const std::string& name) {
-      struct stat info {};
-      if (!is_name_elsewhere(name, ending_of(name)) ||
-          fstatat(folder.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 ||
-          !S_ISFIFO(info.st_mode) || !is_older(info, settling))
-        return;
-      // Its holder has both ends open, and would be the reader.
-      const Descriptor fifo(openat(folder.get(), name.c_str(), O_WRONLY | always));
-      if (!fifo && errno == ENXIO) unlinkat(folder.get(), name.c_str(), 0);
+    const Descriptor substitutes = open_private_directory(fifo_directory());
+    if (!substitutes) return;
+    for_each_name(substitutes.get(), ".", Hidden::show, [&](const std::string& name) {
+      if (is_stale(substitutes.get(), name)) unlinkat(substitutes.get(), name.c_str(), 0);
     });
   });
 }

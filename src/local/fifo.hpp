@@ -1,10 +1,13 @@
-// The FIFOs of the local store: how those who wait for a run are woken, and the mailbox of a
+// The FIFOs of the local store: one wakes the callers that wait for a run, one is the mailbox of a
 // promise.
 //
 // Some file systems cannot hold FIFOs: vfat, and some of those that FUSE or a virtual machine
-// provides. There the store has a regular file instead, which contains the name of the FIFO in
-// /tmp/memolock-fifo-UID, so that every process that shares the store can find it. A process with a
-// different /tmp does not find it, and sees no run, as on another machine.
+// provides. There the store has a regular file instead, which contains the name of a substitute
+// FIFO in /tmp/memolock-fifo-UID, so that every process that shares the store can find it. A
+// process with a different /tmp does not find it, and sees no run, as on another machine.
+//
+// The functions below hide that difference. `directory` is the open directory of a tag and `name`
+// a name in it. Any thread may call them.
 #pragma once
 
 #include <string>
@@ -13,27 +16,30 @@
 
 namespace memolock {
 
-/// Makes the FIFO `name` in `folder`, and opens both ends: for writing alone it could not be opened
-/// before it has a reader. `shown` is the folder for people. Throws Error(store).
-[[nodiscard]] Descriptor make_fifo(int folder, const std::string& name, const std::string& shown);
+/// Creates the FIFO `name` and opens it for reading and writing: for writing alone it could not be
+/// opened before it has a reader. `path` is the directory's path, for messages. Throws
+/// Error(store).
+[[nodiscard]] Descriptor make_fifo(int directory, const std::string& name, const std::string& path);
 
-/// As open_owned() (store/entry_file.hpp), of a FIFO, which is opened and used without blocking.
-/// For writing it opens only while somebody reads it.
-[[nodiscard]] Descriptor open_fifo(int folder, const std::string& name, int flags) noexcept;
+/// Opens a FIFO of this user with `flags` as of open(2), and O_NONBLOCK. Empty, with errno set, on
+/// failure: ENXIO when it is to be opened for writing and nobody reads it, EPERM or ELOOP when the
+/// name is not a FIFO of this user.
+[[nodiscard]] Descriptor open_fifo(int directory, const std::string& name, int flags) noexcept;
 
-/// As is_same_file() of a FIFO.
-[[nodiscard]] bool is_fifo_named(int folder, const std::string& name, int fifo) noexcept;
+/// Whether `name` is the FIFO that is open as `fifo`.
+[[nodiscard]] bool is_same_fifo(int directory, const std::string& name, int fifo) noexcept;
 
-/// As remove_if_same() of a FIFO.
-void remove_named_fifo(int folder, const std::string& name, int fifo) noexcept;
+/// Removes `name` if it is the FIFO that is open as `fifo`. Requires the run lock, which keeps
+/// others from creating or removing the name.
+void remove_if_same_fifo(int directory, const std::string& name, int fifo) noexcept;
 
-/// Unlinks the FIFO `name`, which a dead holder has left.
-void remove_fifo(int folder, const std::string& name) noexcept;
+/// Removes the FIFO `name`, whose holder has died. Requires the run lock.
+void remove_fifo(int directory, const std::string& name) noexcept;
 
-/// Where they are that a file system cannot have.
+/// The directory of substitute FIFOs.
 [[nodiscard]] std::string fifo_directory();
 
-/// Removes FIFOs in /tmp whose holder has died.
+/// Removes the substitute FIFOs whose holders have died.
 void remove_stale_fifos() noexcept;
 
 }  // namespace memolock

@@ -1,50 +1,51 @@
-// Keeping a local store small, while others work in it.
+// Garbage collection in a local store while others use it.
 //
-// What goes: entries and failures that nobody can be given any more, damaged ones, what dead
-// processes have left, and then the least recently used entries, until the rest is small enough.
-// Foreign files stay. Who has a file open reads it to its end.
+// Removed are entries and failures that can no longer answer anybody, damaged ones, files of dead
+// processes, and then the least recently used entries until the rest is small enough
+// (store/eviction.hpp). Foreign files stay. A process that has a file open reads it to its end.
 //
-// An entry is removed while its run lock is barred (system/file_lock.hpp), so that nobody can
-// replace it in the moment between the last look at it and its removal; nor is anything removed
-// whose lock is held. Who wants the lock in that moment tries again: a bar is not a holder, also
-// not to --wait 0.
+// Nothing is removed whose run lock is held. While an entry is removed, `gc` keeps others from
+// taking its run lock (try_share_file() in system/file_lock.hpp), so that nobody can replace it
+// between the last look at it and its removal. A process that wants the lock in that moment tries
+// again: it does not take `gc` for a holder, not even with --wait 0.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "src/stats/counters.hpp"
 #include "src/system/descriptor.hpp"
 
 namespace memolock {
 
-/// The right to sweep a store: one process at a time has it.
-class GcTurn {
+/// The right to collect garbage in a store, which one process at a time has, as long as this lives.
+class GcLock {
  public:
-  /// Waits for it. `root`: the store's directory. Throws Error(store).
-  [[nodiscard]] static GcTurn wait_for(int root);
-  /// Takes it if the last sweep of the store in `directory` is longer ago than an hour and nobody
-  /// else takes it; with the first call the hour begins. One system call, where it is not due.
-  /// Throws Error(store) where the directory is unfit.
-  [[nodiscard]] static std::optional<GcTurn> take_if_due(const std::string& directory);
+  /// Waits until it is free. `root`: the store's open directory. Throws Error(store).
+  [[nodiscard]] static GcLock acquire(int root);
+  /// Takes it if it is free and was last taken longer than an hour ago; in a store in which nobody
+  /// has taken it, the hour begins with this call. One system call when it is not due. Throws
+  /// Error(store) when the directory is unfit to be a store.
+  [[nodiscard]] static std::optional<GcLock> acquire_if_due(const std::string& directory);
 
  private:
-  explicit GcTurn(Descriptor stamp) : stamp_(std::move(stamp)) {}
+  explicit GcLock(Descriptor stamp) : stamp_(std::move(stamp)) {}
   void note_time() const;
 
-  Descriptor stamp_;  // locked
+  Descriptor stamp_;  // locked; its modification time is that of the last collection
 };
 
 struct GcResult {
-  size_t entries = 0;    ///< entries and failures that went
-  size_t leftovers = 0;  ///< files of dead processes
-  uint64_t bytes = 0;    ///< what both had on the disk
+  size_t entries = 0;    ///< entries and failures that were removed
+  size_t leftovers = 0;  ///< files of dead processes that were removed
+  uint64_t bytes = 0;    ///< what both occupied on the disk
   size_t kept = 0;       ///< entries and failures that stay
   uint64_t kept_bytes = 0;
 
-  /// Adds what another sweep did away with; what stays there is its own affair.
+  /// Adds what was removed elsewhere, but not what was kept there.
   GcResult& operator+=(const GcResult& other) {
     entries += other.entries;
     leftovers += other.leftovers;
@@ -53,12 +54,14 @@ struct GcResult {
   }
 };
 
-/// Sweeps the store in the open directory `root`, down to `max_size` bytes of entries and failures
-/// on the disk. What fails stays for the next time.
+/// Collects garbage in the store whose directory is open as `root`, until entries and failures
+/// occupy at most `max_size` bytes on the disk. What cannot be removed stays. Requires a GcLock,
+/// unless `mode` is dry_run.
 [[nodiscard]] GcResult collect_garbage(int root, uint64_t max_size, GcMode mode);
 
-/// Sweeps each of the stores in the open directory `folder`, which has nothing else: of those in
-/// which nothing lasts. One that has long been empty goes.
-[[nodiscard]] GcResult collect_garbage_in_all(int folder, GcMode mode);
+/// The same in each of the stores below the open directory `parent`, which contains nothing else:
+/// those that are used when the chosen store cannot be. Removes stores that have been empty for
+/// long.
+[[nodiscard]] GcResult collect_garbage_in_all(int parent, GcMode mode);
 
 }  // namespace memolock

@@ -1,25 +1,27 @@
-// A run in the local store: its lock and its FIFO (why both: local/store.hpp), held by the one who
-// runs the command. Those who wait: local/watch.hpp.
+// The run lock of the local store: the right to run an entry's command, and what its holder does
+// with the entry's files (local/store.hpp describes them). Callers that wait for a run:
+// local/watch.hpp. Runs whose outcome others deliver: local/promise.hpp.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <string>
 
-#include "src/store/entry_file.hpp"
 #include "src/store/file_names.hpp"
 #include "src/store/store.hpp"
+#include "src/system/descriptor.hpp"
 
 namespace memolock {
 
-/// Takes the run lock of the entry whose files these are, in the tag's folder `folder`, whose path
-/// is `path`. Null when somebody holds it; nothing when the folder has been removed. Throws
-/// Error(store).
+/// Tries to take the run lock of the entry with these files in the open directory of its tag, whose
+/// path is `path`. Waits for `gc` for up to half a second, for a holder not at all. Null when
+/// somebody holds the lock; nothing when the directory has been removed. Throws Error(store).
 [[nodiscard]] std::optional<std::unique_ptr<Lock>> try_lock(const std::string& path,
                                                             const EntryFileNames& files,
-                                                            Descriptor folder);
+                                                            Descriptor directory);
 
-/// Removes what a dead holder has left of a run. Throws Error(store).
-void remove_dead_run(const std::string& path, const EntryFileNames& files, int folder);
+/// Removes the files of a run whose holder has died, unless another holds the lock by now. Throws
+/// Error(store).
+void remove_dead_run(const std::string& path, const EntryFileNames& files, int directory);
 
 }  // namespace memolock

@@ -2,37 +2,38 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "src/local/fifo.hpp"
 #include "src/system/error.hpp"
+#include "src/system/owned_file.hpp"
 
 namespace memolock {
 namespace {
 
-constexpr std::string_view word_look = "look\n";
-constexpr std::string_view word_renew = "renew";
+constexpr std::string_view notification = "look\n";
+constexpr std::string_view renew_word = "renew";
 
-std::string renewal(std::optional<Nanoseconds> life) {
+std::string format_renewal(std::optional<Nanoseconds> life) {
   using std::chrono::milliseconds;
-  if (!life) return fmt::format("{}\n", word_renew);
-  return fmt::format("{} {}\n", word_renew,
+  if (!life) return fmt::format("{}\n", renew_word);
+  return fmt::format("{} {}\n", renew_word,
                      std::chrono::duration_cast<milliseconds>(*life).count());
 }
 
-/// For how long the line has the promise live; nothing: it is not a renewal.
-std::optional<Nanoseconds> life_in(std::string_view line, Nanoseconds lease) noexcept {
-  if (!line.starts_with(word_renew)) return std::nullopt;
-  line.remove_prefix(word_renew.size());
+/// How long the record has the promise live; nothing when it is not a renewal.
+std::optional<Nanoseconds> parse_renewal(std::string_view line, Nanoseconds lease) noexcept {
+  if (!line.starts_with(renew_word)) return std::nullopt;
+  line.remove_prefix(renew_word.size());
   if (line.empty()) return lease;
   constexpr int64_t most = std::chrono::duration_cast<std::chrono::milliseconds>(forever).count();
   const char* const end = line.data() + line.size();
@@ -43,28 +44,28 @@ std::optional<Nanoseconds> life_in(std::string_view line, Nanoseconds lease) noe
   return std::chrono::milliseconds(count);
 }
 
-/// How many bytes a FIFO holds.
-size_t size_of(int fifo) noexcept {
+/// Bytes that a FIFO can hold.
+size_t capacity_of(int fifo) noexcept {
   const int size = fcntl(fifo, F_GETPIPE_SZ);
   return static_cast<size_t>(std::max(size, PIPE_BUF));
 }
 
 }  // namespace
 
-Mailbox::Mailbox(Descriptor fifo)
+MailboxReceiver::MailboxReceiver(Descriptor fifo)
     : fifo_(std::move(fifo)),
-      capacity_(size_of(fifo_.get()) + PIPE_BUF),
+      capacity_(capacity_of(fifo_.get()) + PIPE_BUF),
       buffer_(std::make_unique_for_overwrite<char[]>(capacity_)) {}
 
-std::optional<Nanoseconds> Mailbox::read(Nanoseconds lease) noexcept {
-  // Bytes without a line feed that are longer than any record are dropped.
+std::optional<Nanoseconds> MailboxReceiver::read(Nanoseconds lease) noexcept {
+  // Bytes without a line feed that are longer than any record are discarded.
   if (kept_ > PIPE_BUF) kept_ = 0;
   const ssize_t got = ::read(fifo_.get(), buffer_.get() + kept_, capacity_ - kept_);
   if (got <= 0) return std::nullopt;
   std::string_view text(buffer_.get(), kept_ + static_cast<size_t>(got));
   std::optional<Nanoseconds> life;
   for (size_t end = 0; (end = text.find('\n')) != std::string_view::npos;) {
-    life = std::max(life, life_in(text.substr(0, end), lease));
+    life = std::max(life, parse_renewal(text.substr(0, end), lease));
     text.remove_prefix(end + 1);
   }
   kept_ = text.size();
@@ -72,51 +73,48 @@ std::optional<Nanoseconds> Mailbox::read(Nanoseconds lease) noexcept {
   return life;
 }
 
-MailboxSender MailboxSender::open(int folder, std::string name) {
+MailboxSender MailboxSender::open(int directory, std::string name) {
   MailboxSender sender;
-  sender.folder_.reset(fcntl(folder, F_DUPFD_CLOEXEC, 3));
+  sender.directory_.reset(fcntl(directory, F_DUPFD_CLOEXEC, 3));
   sender.name_ = std::move(name);
-  sender.fifo_ = open_fifo(folder, sender.name_, O_WRONLY);
+  sender.fifo_ = open_fifo(directory, sender.name_, O_WRONLY);
   return sender;
 }
 
-/// What is left still has the holder look, and the last renewal in it stays: this process may end
-/// before it has written its own. The end for reading is closed again before that, or there would
-/// seem to be a reader.
+/// Discards the oldest PIPE_BUF bytes of the mailbox, as much as a write may need; the rest of a
+/// line is not a valid record. False: the mailbox is gone. The last renewal in it stays, because
+/// this process may end before it has written its own. The end for reading is closed before that
+/// write, or this process would be taken for a reader.
 bool MailboxSender::make_room() const {
-  const Descriptor reader = open_fifo(folder_.get(), name_, O_RDONLY);
-  struct stat mine {};
-  struct stat its {};
-  if (!reader || fstat(fifo_.get(), &mine) != 0 || fstat(reader.get(), &its) != 0) return false;
-  if (mine.st_ino != its.st_ino || mine.st_dev != its.st_dev) return false;  // another run's
-  // As much as a write may need; the rest of a line is not taken for one.
+  const Descriptor reader = open_fifo(directory_.get(), name_, O_RDONLY);
+  if (!reader || !is_same_file(fifo_.get(), reader.get())) return false;  // it is another run's
   std::array<char, PIPE_BUF> oldest{};
   (void)!::read(reader.get(), oldest.data(), oldest.size());
   return true;
 }
 
 bool MailboxSender::is_open() const noexcept {
-  return fifo_ && is_fifo_named(folder_.get(), name_, fifo_.get());
+  return fifo_ && is_same_fifo(directory_.get(), name_, fifo_.get());
 }
 
-bool MailboxSender::look() const noexcept {
+bool MailboxSender::notify() const noexcept {
   if (!fifo_) return false;
-  const int error = try_write(fifo_.get(), word_look);
-  return error == 0 || error == EAGAIN;  // its reader looks at whatever it holds
+  const int error = try_write(fifo_.get(), notification);
+  return error == 0 || error == EAGAIN;  // any record that it holds makes the holder look
 }
 
 bool MailboxSender::renew(std::optional<Nanoseconds> life) const {
   constexpr int most_tries = 100;
   if (!fifo_) return false;
-  const std::string line = renewal(life);
+  const std::string line = format_renewal(life);
   for (int tries = 0; tries < most_tries; ++tries) {
     const int error = try_write(fifo_.get(), line);
     if (error != EAGAIN) return error == 0;
-    // Its holder does not read while the command runs. The oldest in it are not needed: renewals,
-    // which later ones replace, and words that have the holder look, as all the others do, too.
+    // The holder does not read while the command runs. The oldest records are not needed: this
+    // renewal replaces earlier ones, and any record makes the holder look for an answer.
     if (!make_room()) return false;
   }
-  throw store_error("cannot renew the promise: its mailbox is full again and again");
+  throw store_error("cannot renew the promise: its mailbox stays full");
 }
 
 }  // namespace memolock

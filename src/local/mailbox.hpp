@@ -1,66 +1,64 @@
-// The mailbox of a promise in the local store: a FIFO, ID.promise, which the holder of the run
-// reads once its command has exited, and what others write to it.
+// The mailbox of a promise in the local store: a FIFO, ID.promise, through which other processes
+// tell the holder of the run that there is an answer or that the promise is to live longer. The
+// protocol of promises as a whole: local/promise.hpp.
 //
 // A record is a line. "look": there may be an answer. "renew MILLISECONDS": the promise is to live
 // for so long from now on; "renew": for the lease that it was made with. Of several renewals the
-// last counts. No record is longer than PIPE_BUF, so lines of several writers do not mix.
+// longest counts. No record is longer than PIPE_BUF, so lines of several writers do not mix.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "src/system/clock.hpp"
 #include "src/system/descriptor.hpp"
 
 namespace memolock {
 
-/// The end that the holder has.
-class Mailbox {
+/// The holder's end, which is read once the command has exited. One thread may use it.
+class MailboxReceiver {
  public:
-  Mailbox() = default;
-  /// Takes over a new FIFO, opened for reading and writing without blocking. What read() needs is
-  /// allocated here.
-  explicit Mailbox(Descriptor fifo);
+  /// Takes over a new FIFO, open for reading and writing without blocking. Allocates what read()
+  /// needs.
+  explicit MailboxReceiver(Descriptor fifo);
 
-  [[nodiscard]] int get() const { return fifo_.get(); }
-  explicit operator bool() const { return static_cast<bool>(fifo_); }
-  void close() { fifo_.reset(); }
+  /// The FIFO; readable when a record has come.
+  [[nodiscard]] int descriptor() const { return fifo_.get(); }
 
-  /// Takes all that has come. Returns for how long the promise is to live at least from now on,
-  /// where `lease` is what it was made with; nothing: it is not renewed.
+  /// Reads all records that have come; never blocks. Returns how long the promise is to live from
+  /// now on, where `lease` is what it was made with; nothing when no record renews it.
   [[nodiscard]] std::optional<Nanoseconds> read(Nanoseconds lease) noexcept;
 
  private:
   Descriptor fifo_;
-  size_t capacity_ = 0;
+  size_t capacity_;
   std::unique_ptr<char[]> buffer_;
-  size_t kept_ = 0;  // bytes of a record whose end has not come yet, at the buffer's front
+  size_t kept_ = 0;  // bytes of a record whose end has not come yet, at the front of the buffer
 };
 
-/// The end that the others have. None of its calls waits for the holder. They return false when
-/// nobody reads it any more; but while another sender makes room in a full mailbox, that one seems
-/// to read it.
+/// The end of the other processes. No call waits for the holder. Calls return false when nobody
+/// reads the mailbox any more. While another sender makes room in a full mailbox, that one is taken
+/// for a reader: check is_open() as well.
 class MailboxSender {
  public:
-  /// The mailbox `name` in `folder`; empty when the run has none, or nobody reads it.
-  [[nodiscard]] static MailboxSender open(int folder, std::string name);
+  /// Opens the mailbox `name` in `directory`; empty when the run has none or nobody reads it.
+  [[nodiscard]] static MailboxSender open(int directory, std::string name);
 
   explicit operator bool() const { return static_cast<bool>(fifo_); }
-  /// Whether the holder has not ended the promise. Of one that was killed this is not known.
+  /// Whether the holder has not ended the promise. True also when the holder was killed.
   [[nodiscard]] bool is_open() const noexcept;
 
-  [[nodiscard]] bool look() const noexcept;
-  /// Nothing: for the lease that the promise was made with. Into a full mailbox goes this renewal
-  /// in place of the oldest in it. Throws Error(store) when that cannot be done.
+  /// Tells the holder that there may be an answer.
+  [[nodiscard]] bool notify() const noexcept;
+  /// Has the promise live for `life` from now on; nothing: for the lease that it was made with. In
+  /// a full mailbox this renewal replaces the oldest records. Throws Error(store) when it cannot.
   [[nodiscard]] bool renew(std::optional<Nanoseconds> life) const;
 
  private:
-  /// Takes the oldest PIPE_BUF bytes that are in it. False: it is gone.
   [[nodiscard]] bool make_room() const;
 
-  Descriptor folder_;
+  Descriptor directory_;
   std::string name_;
   Descriptor fifo_;
 };

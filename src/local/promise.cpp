@@ -2,155 +2,207 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
 
 #include "src/entry/token.hpp"
-#include "src/local/mailbox.hpp"
+#include "src/local/fifo.hpp"
 #include "src/local/watch.hpp"
-#include "src/store/entry_file.hpp"
-#include "src/store/file_names.hpp"
+#include "src/store/entry_writer.hpp"
 #include "src/system/directory.hpp"
 #include "src/system/error.hpp"
 #include "src/system/file_lock.hpp"
 #include "src/system/random.hpp"
 
 namespace memolock {
+
+HeldPromise::HeldPromise(int directory, const std::string& path, const EntryFileNames& files,
+                         const std::string& token)
+    : directory_(directory),
+      mailbox_name_(files.promise),
+      answer_name_(files.answer(token)),
+      entry_name_(files.entry) {
+  const auto previous = EntryFile::open_at(directory_, entry_name_);
+  if (previous) previous_entry_ = previous->record().token;
+  mailbox_.emplace(make_fifo(directory_, mailbox_name_, path));
+}
+
+HeldPromise::~HeldPromise() {
+  remove_if_same_fifo(directory_, mailbox_name_, mailbox_->descriptor());
+  // Before the answer's name is removed: who links an answer later learns that nobody reads it.
+  mailbox_.reset();
+  unlinkat(directory_, answer_name_.c_str(), 0);
+}
+
+HeldPromise::Result HeldPromise::await(Nanoseconds life, int interrupt, WaitObserver& observer) {
+  Nanoseconds deadline = after(boot_now(), life);
+  const auto read_mailbox = [&] {
+    if (const auto renewed = mailbox_->read(life))
+      deadline = std::max(deadline, after(boot_now(), *renewed));
+  };
+  read_mailbox();
+  for (;;) {
+    if (auto answer = find_answer()) return {WakeReason::answered, std::move(answer)};
+    const Ready ready = await_readable(mailbox_->descriptor(), interrupt,
+                                       std::min(deadline, observer.next_notice()));
+    if (ready == Ready::interrupted) return {WakeReason::interrupted, nullptr};
+    if (ready == Ready::readable) read_mailbox();
+    if (boot_now() < deadline) {
+      if (ready == Ready::timed_out) observer.still_waiting();
+      continue;
+    }
+    // When the name exists already, either an answer has just come, or the file is damaged.
+    auto answer = refuse_answers() ? nullptr : find_answer();
+    const WakeReason reason = answer ? WakeReason::answered : WakeReason::timed_out;
+    return {reason, std::move(answer)};
+  }
+}
+
+/// Null when there is none yet.
+std::unique_ptr<EntryFile> HeldPromise::find_answer() const {
+  auto answer = EntryFile::open_at(directory_, answer_name_);
+  if (!answer) {
+    answer = EntryFile::open_at(directory_, entry_name_);
+    if (answer && answer->record().token == previous_entry_) return nullptr;
+  }
+  if (!answer || !answer->is_intact()) return nullptr;
+  return answer;
+}
+
+/// Creates the name that an answer would get. False: it exists already.
+bool HeldPromise::refuse_answers() const {
+  const auto file = make_file(directory_, answer_name_, O_WRONLY | O_EXCL);
+  return file || errno != EEXIST;
+}
+
 namespace {
 
 class LocalPromise final : public Promise {
  public:
-  /// `live` and `mailbox` are empty where there is no run; the latter, too, where the run is its
-  /// holder's own affair.
-  LocalPromise(std::string path, EntryFileNames files, Descriptor folder, Record run, LiveRun live,
-               MailboxSender mailbox)
+  /// `live` is empty when there is no run, `mailbox` also when the run is not a promise.
+  LocalPromise(std::string path, EntryFileNames files, Descriptor directory, Record run,
+               LiveRun live, MailboxSender mailbox)
       : path_(std::move(path)),
         files_(std::move(files)),
-        folder_(std::move(folder)),
+        directory_(std::move(directory)),
         run_(std::move(run)),
         live_(std::move(live)),
         mailbox_(std::move(mailbox)),
-        draft_(files_.answer(random_name())) {}
-  ~LocalPromise() override { remove(draft_); }
+        draft_name_(files_.answer(random_name())) {}
+  ~LocalPromise() override { remove(draft_name_); }
   LocalPromise(const LocalPromise&) = delete;
   LocalPromise& operator=(const LocalPromise&) = delete;
 
   [[nodiscard]] const Record& run() const override { return run_; }
 
   [[nodiscard]] std::shared_ptr<Spool> spool() override {
-    if (spool_) return spool_;
-    Descriptor file;
-    for (;;) {
-      file = make_file(folder_.get(), draft_, O_RDWR | O_EXCL);
-      if (file) break;
-      const int error = errno;
-      // `gc` may have removed the folder while it was empty.
-      if (error != ENOENT || make_folder(AT_FDCWD, path_) != 0)
-        throw system_error("cannot write " + path_ + '/' + draft_, error);
-      folder_ = open_folder(AT_FDCWD, path_);
+    if (!draft_) {
+      Descriptor file = make_draft();
+      (void)try_lock_file(file.get());  // tells `gc` that it is being written
+      draft_.emplace(std::move(file), directory_.get(), path_, draft_name_, run_);
     }
-    (void)try_lock_file(file.get());  // so that `gc` sees that somebody writes it
-    return spool_ = std::make_shared<Spool>(std::move(file), encode(run_).size(), folder_.get());
+    return draft_->spool();
   }
 
   [[nodiscard]] bool complete(const Record& record) override {
     spool()->join();
-    if (const int error = write_all_at(spool()->file(Stream::out), encode(record), 0))
-      throw system_error("cannot write " + path_ + '/' + draft_, error);
-    if (live_ && mailbox_) return hand_in(record);
-    // There is nobody to hand it to. What his run leaves, the holder stores over it.
-    if (renameat(folder_.get(), draft_.c_str(), folder_.get(), files_.entry.c_str()) != 0)
-      throw system_error("cannot write " + path_ + '/' + files_.entry, errno);
-    (void)mailbox_.look();
-    announce_entry(folder_.get(), files_);
+    draft_->write_head(record);
+    if (live_ && mailbox_) return submit(record);
+    // Nobody awaits an answer. A run in progress replaces this entry with its own outcome.
+    draft_->rename_to(files_.entry);
+    (void)mailbox_.notify();
+    announce_entry(directory_.get(), files_);
     return true;
   }
 
   [[nodiscard]] bool renew(std::optional<Nanoseconds> life) override {
     // Without a mailbox the lock lives as long as its holder.
-    return mailbox_ ? mailbox_.renew(life) && is_going_on() : static_cast<bool>(live_);
+    return mailbox_ ? mailbox_.renew(life) && is_running() : static_cast<bool>(live_);
   }
 
  private:
-  bool hand_in(const Record& record) {
-    const std::string answer = files_.answer(run_.token);
-    if (!give_name(answer)) {
-      if (errno == EEXIST) return false;
-      throw system_error("cannot write " + path_ + '/' + answer, errno);
+  [[nodiscard]] Descriptor make_draft() {
+    for (;;) {
+      Descriptor file = make_file(directory_.get(), draft_name_, O_RDWR | O_EXCL);
+      if (file) return file;
+      const int error = errno;
+      // `gc` may have removed the directory while it was empty.
+      if (error != ENOENT || make_directory(AT_FDCWD, path_) != 0)
+        throw system_error("cannot write " + path_ + '/' + draft_name_, error);
+      directory_ = open_directory(AT_FDCWD, path_);
     }
-    if ((mailbox_.look() && is_going_on()) || is_taken(record)) return true;
+  }
+
+  [[nodiscard]] bool submit(const Record& record) const {
+    const std::string answer = files_.answer(run_.token);
+    if (!draft_->link_as(answer)) return false;
+    if ((mailbox_.notify() && is_running()) || has_ended_with(record)) return true;
     remove(answer);
     return false;
   }
 
-  /// Gives the draft a name that nobody else has taken. False, with errno set: it cannot.
-  [[nodiscard]] bool give_name(const std::string& name) const {
-    const int folder = folder_.get();
-    if (linkat(folder, draft_.c_str(), folder, name.c_str(), 0) == 0) return true;
-    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK) return false;
-    // A file system without hard links. The name is taken first; what has it until the draft does
-    // is no answer yet.
-    constexpr int flags = O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
-    const Descriptor taken(openat(folder, name.c_str(), flags, 0600));
-    return taken && renameat(folder, draft_.c_str(), folder, name.c_str()) == 0;
-  }
-
-  /// Whether the holder lives, and has not ended the promise. Asked after it was told something, of
-  /// which another sender may be the only reader.
-  [[nodiscard]] bool is_going_on() const noexcept {
+  /// Whether the holder lives and has not ended the promise. To be checked after notify() and
+  /// renew(), which another sender may have received.
+  [[nodiscard]] bool is_running() const noexcept {
     std::array<pollfd, 1> wake{{{.fd = live_.wake.get(), .events = 0, .revents = 0}}};
     return mailbox_.is_open() && poll_for(wake, Nanoseconds(0)) == 0;
   }
 
-  /// Whether the run that is over has ended with this answer.
-  [[nodiscard]] bool is_taken(const Record& record) const {
+  [[nodiscard]] bool has_ended_with(const Record& answer) const {
     const auto run = EntryFile::open(live_.file.duplicate());
     return run && run->record().disposition != Disposition::running &&
-           run->record().ended == record.ended;
+           run->record().ended == answer.ended;
   }
 
-  void remove(const std::string& name) const { unlinkat(folder_.get(), name.c_str(), 0); }
+  void remove(const std::string& name) const { unlinkat(directory_.get(), name.c_str(), 0); }
 
   std::string path_;
   EntryFileNames files_;
-  Descriptor folder_;
+  Descriptor directory_;
   Record run_;
   LiveRun live_;
   MailboxSender mailbox_;
-  std::string draft_;
-  std::shared_ptr<Spool> spool_;
+  std::string draft_name_;
+  std::optional<EntryWriter> draft_;
 };
+
+/// What stands for the run of an outcome that is stored without one.
+Record record_without_run(const Key& key) {
+  Record run;
+  run.key = key;
+  run.token = random_name();
+  run.producer = Producer::external;
+  run.holder = this_process();
+  run.begun = wall_now();
+  return run;
+}
 
 }  // namespace
 
-std::unique_ptr<Promise> local_promise(const std::string& directory, int root, const Key& key,
-                                       const std::string& token) {
+std::unique_ptr<Promise> open_promise(const std::string& store_path, int root, const Key& key,
+                                      const std::string& token) {
   EntryFileNames files(key);
-  std::string path = directory + '/' + files.folder;
+  std::string path = store_path + '/' + files.directory;
   Record run;
-  run.key = key;
   LiveRun live;
   if (token.empty()) {
-    if (const int error = make_folder(root, files.folder); error != 0 && error != EEXIST)
+    if (const int error = make_directory(root, files.directory); error != 0 && error != EEXIST)
       throw system_error("cannot make " + path, error);
-    run.token = random_name();
-    run.producer = Producer::external;
-    run.holder = this_process();
-    run.begun = wall_now();
+    run = record_without_run(key);
   } else {
     live = open_run(root, files, O_RDONLY);
     const auto seen = live ? EntryFile::open(live.file.duplicate()) : nullptr;
     if (!seen || seen->record().key != key || seen->record().token != token) return nullptr;
     run = seen->record();
   }
-  Descriptor folder = open_folder(root, files.folder);
-  if (!folder) throw system_error("cannot open " + path, errno);
-  MailboxSender mailbox = MailboxSender::open(folder.get(), files.promise);
-  return std::make_unique<LocalPromise>(std::move(path), std::move(files), std::move(folder),
+  Descriptor directory = open_directory(root, files.directory);
+  if (!directory) throw system_error("cannot open " + path, errno);
+  MailboxSender mailbox = MailboxSender::open(directory.get(), files.promise);
+  return std::make_unique<LocalPromise>(std::move(path), std::move(files), std::move(directory),
                                         std::move(run), std::move(live), std::move(mailbox));
 }
 

@@ -1,20 +1,60 @@
-// How other processes keep a promise in the local store (--external).
+// A run of the local store whose outcome other processes deliver (--external), seen from both
+// sides.
 //
-// The run's holder has a mailbox (local/mailbox.hpp). An outcome comes as an entry file under the
-// name ID.TOKEN.answer, which is linked there complete: who makes the name first has ended the run,
-// and the holder makes it when the promise's life is over.
+// The holder of the run lock creates a mailbox (local/mailbox.hpp), starts the command and then
+// sleeps until there is an answer or the promise has expired. An answer is an entry file that is
+// linked to the name ID.TOKEN.answer when it is complete. Whoever creates that name first has ended
+// the run; the holder creates it when the promise has expired. Without a token, or without a
+// mailbox, an outcome is stored as the entry itself, which is an answer too when it has come since
+// the run began.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "src/entry/key.hpp"
+#include "src/local/mailbox.hpp"
+#include "src/store/entry_file.hpp"
+#include "src/store/file_names.hpp"
 #include "src/store/store.hpp"
 
 namespace memolock {
 
-/// As Store::promise, for the store whose open folder is `root` and whose path is `directory`.
-[[nodiscard]] std::unique_ptr<Promise> local_promise(const std::string& directory, int root,
-                                                     const Key& key, const std::string& token);
+/// The holder's side. Requires the run lock as long as it lives, and one thread.
+class HeldPromise {
+ public:
+  /// Creates the mailbox of the run with this token in `directory`, which must stay open; `path` is
+  /// its path, for messages. Throws Error(store).
+  HeldPromise(int directory, const std::string& path, const EntryFileNames& files,
+              const std::string& token);
+  /// Removes the mailbox and the answer.
+  ~HeldPromise();
+  HeldPromise(const HeldPromise&) = delete;
+  HeldPromise& operator=(const HeldPromise&) = delete;
+
+  struct Result {
+    WakeReason reason;
+    std::unique_ptr<EntryFile> answer;  ///< intact; null unless answered
+  };
+  /// As Lock::await_promise, but leaves the run to the caller, who publishes the answer.
+  [[nodiscard]] Result await(Nanoseconds life, int interrupt, WaitObserver& observer);
+
+ private:
+  [[nodiscard]] std::unique_ptr<EntryFile> find_answer() const;
+  [[nodiscard]] bool refuse_answers() const;
+
+  int directory_;
+  std::string mailbox_name_;
+  std::string answer_name_;
+  std::string entry_name_;
+  std::string previous_entry_;  // the token of the entry that was there when the run began
+  std::optional<MailboxReceiver> mailbox_;
+};
+
+/// The side of the other processes: Store::promise, for the store whose directory is open as `root`
+/// and has the path `store_path`. Throws Error(store).
+[[nodiscard]] std::unique_ptr<Promise> open_promise(const std::string& store_path, int root,
+                                                    const Key& key, const std::string& token);
 
 }  // namespace memolock

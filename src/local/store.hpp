@@ -1,27 +1,30 @@
-// The store that needs no server: a directory of one user's on one machine.
+// The store in a directory of one user on one machine. It needs no server.
 //
-// Files, below a folder for each tag (names: entry/key.hpp; bytes: entry/record.hpp):
+// Files, in a directory for each tag (names: store/file_names.hpp; format: entry/record.hpp):
 //
-// - ID.entry: what the last kept run left. Replaced by rename, read without any lock.
-// - ID.failed: the same of a failure. Older than the entry, it says nothing.
-// - ID.mark: that `once` has run, and when; a file like the others, without output.
-// - ID.lock: the run lock. Exclusive, only ever tried, never waited for. Who holds it may run the
-//   command and owns every other name of the entry. Unlinked by its holder, or by a `gc` that bars
-//   it (system/file_lock.hpp); its new holder checks that the path still names that file. An
-//   open-file-description lock: the kernel drops it when the holder dies, and probing it with
-//   F_OFD_GETLK disturbs nobody.
-// - ID.run: the run in progress, stdout as it comes.
-// - ID.wake: a FIFO (local/fifo.hpp), one for each run, which its holder has open until the run has
-//   ended. Somebody has it open for writing: the run is going on, and ID.run is whole enough to be
-//   watched. Waiters open it, then ID.run, and sleep in a poll until it hangs up, which the kernel
-//   sees to when the holder dies. Awake, they read the run's fixed part through the descriptor they
-//   have. Finished: it is their answer, stored or not (what is not kept has lost its name, so
-//   nobody finds it later). Unfinished: its holder died, and one of them gets the run lock.
+// - ID.entry: the last run that was kept. Replaced by rename, read without a lock.
+// - ID.failed: the last failure that was kept. Ignored when it is older than the entry.
+// - ID.mark: when `once` last ran the command. A file of the same format without output.
+// - ID.lock: the run lock, exclusive. A process tries to lock it and never waits for it. Its holder
+//   may run the command and owns every other name of the entry. Removed by its holder, or by `gc`
+//   while it keeps others from taking it (system/file_lock.hpp); a new holder checks that the name
+//   still is that of the file it has locked. An open-file-description lock: the kernel releases it
+//   when the holder dies, and F_OFD_GETLK tests it without affecting anybody.
+// - ID.run: the run in progress; stdout is appended as it comes.
+// - ID.wake: a FIFO (local/fifo.hpp), one for each run, which its holder keeps open until the run
+//   has ended. If somebody has it open for writing, the run is in progress and the record in ID.run
+//   is complete. Waiters open it, then ID.run, and sleep in poll(2) until it hangs up; the kernel
+//   sees to that when the holder dies. Then they read the head of the run file through the
+//   descriptor that they have. A finished run answers them, stored or not: one that is not stored
+//   has lost its name, so nobody finds it later. An unfinished one means that its holder has died,
+//   and one of them takes the run lock.
+// - ID.promise and ID.TOKEN.answer: see local/promise.hpp.
 //
-// Two things and not the lock alone, because who waits for a lock cannot wait for a signal or a
-// moment as well, and waiters who wake in a shared lock keep each other out of an exclusive one and
-// look like a holder to newcomers. A FIFO is one machine's: where others share the directory, their
-// callers see the lock taken but no run, and try again and again.
+// The lock and the FIFO are separate for two reasons. A process that waits for a lock cannot wait
+// for a signal or a deadline as well. And waiters that wake with a shared lock keep each other from
+// taking an exclusive one, and look like a holder to newcomers. A FIFO works on one machine only:
+// where machines share the directory, callers on another one find the lock held and no run, and try
+// again until the lock is free.
 #pragma once
 
 #include <functional>
@@ -38,15 +41,16 @@ namespace memolock {
 
 class LocalStore final : public Store {
  public:
-  /// Opens `directory`, an absolute path. Where it is missing nothing is stored; it is made (0700)
-  /// with what leads to it by the first lock or promise. Throws Error(store), as these do, when it
-  /// cannot, when the directory belongs to another user or when others may write in it; with
-  /// DirectoryLink::refuse the same goes for the directory around it. Keeps a reference to `log`.
+  /// Opens `directory`, an absolute path. If it is missing, nothing is stored, and the first lock
+  /// or promise creates it (0700) and those above it. The constructor and those two throw
+  /// Error(store) when that fails, when the directory belongs to another user or when others may
+  /// write in it; with DirectoryLink::refuse also when that is so of the directory above it. Keeps
+  /// a reference to `log`.
   LocalStore(const std::string& directory, DirectoryLink link, const Log& log);
 
   [[nodiscard]] Nanoseconds now() override { return wall_now(); }
-  void include_artifacts() override {}  // they lie in the entry's own file
-  void end_wait_limit() override {}     // nothing is
+  void include_artifacts() override {}  // they are in the entry's file
+  void end_wait_limit() override {}     // no call waits
   [[nodiscard]] std::unique_ptr<Entry> look_up(const Key& key) override;
   [[nodiscard]] std::unique_ptr<Entry> failure(const Key& key) override;
   [[nodiscard]] std::optional<Record> mark(const Key& key) override;
@@ -58,14 +62,15 @@ class LocalStore final : public Store {
   bool forget(const Key& key) override;
   size_t forget_all(const std::string& tag, Ownership ownership) override;
   bool break_lock(const Key&) override { return false; }
-  void on_progress(Progress say) override { say_progress_ = std::move(say); }
+  void on_progress(Progress report) override { report_progress_ = std::move(report); }
   void list(const std::optional<std::string>& tag,
             const std::function<void(const Listing&)>& each) override;
 
  private:
-  void open_root(Missing missing);
-  [[nodiscard]] std::unique_ptr<Entry> open_kept(const Key& key, const EntryFileNames& files,
-                                                 const std::string& name, Disposition disposition);
+  void open_root(IfMissing missing);
+  [[nodiscard]] std::unique_ptr<Entry> open_stored(const Key& key, const EntryFileNames& files,
+                                                   const std::string& name,
+                                                   Disposition disposition);
   bool forget_files(const EntryFileNames& files);
   [[nodiscard]] bool is_foreign(const std::string& path) const;
 
@@ -73,8 +78,8 @@ class LocalStore final : public Store {
   DirectoryLink link_;
   OnceLog once_;
   Descriptor root_;  // empty: the directory is missing
-  Progress say_progress_ = [](std::string_view, size_t) {};
-  Descriptor ended_;  // the FIFO of the run that was last waited for
+  Progress report_progress_ = [](std::string_view, size_t) {};
+  Descriptor ended_;  // the FIFO of the run that was last waited for (watch_run())
 };
 
 }  // namespace memolock

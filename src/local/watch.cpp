@@ -11,34 +11,34 @@
 #include <utility>
 
 #include "src/local/fifo.hpp"
-#include "src/store/file_names.hpp"
 
 namespace memolock {
 namespace {
 
-constexpr std::string_view news = "!";
+constexpr std::string_view entry_stored = "!";
 
-/// A FIFO that is full has enough.
-void put_news(const Descriptor& fifo) { (void)try_write(fifo.get(), news); }
+/// A full FIFO needs no further byte.
+void notify_waiters(const Descriptor& fifo) { (void)try_write(fifo.get(), entry_stored); }
 
-/// Opens the FIFO `name` for its hang-up; empty when nobody has it open for writing.
-Descriptor open_wake(int folder, const std::string& name) {
-  Descriptor wake = open_fifo(folder, name, O_RDONLY);
+/// Opens the FIFO `name` to wait for its hang-up; empty when nobody has it open for writing.
+Descriptor open_wake_fifo(int directory, const std::string& name) {
+  Descriptor wake = open_fifo(directory, name, O_RDONLY);
   if (!wake) return {};
-  // poll reports a hang-up only to who has had the FIFO open together with a writer. Whether there
-  // is one is what read says of an empty FIFO, and one who leaves after that is seen by poll, so
-  // that none is missed.
-  std::array<char, 64> taken{};
+  // poll(2) reports a hang-up only to a reader that had the FIFO open together with a writer.
+  // Whether there is a writer follows from how read(2) fails on an empty FIFO. If the writer leaves
+  // after that, poll(2) reports it.
+  std::array<char, 64> discarded{};
   ssize_t got = 0;
-  bool may_have_changed = false;
-  while ((got = read(wake.get(), taken.data(), taken.size())) > 0) may_have_changed = true;
+  bool was_notified = false;
+  while ((got = read(wake.get(), discarded.data(), discarded.size())) > 0) was_notified = true;
   const bool has_writer = got < 0 && errno == EAGAIN;
-  if (may_have_changed && has_writer)
-    put_news(open_fifo(folder, name, O_WRONLY));  // others have yet to see it
+  if (was_notified && has_writer)
+    notify_waiters(open_fifo(directory, name, O_WRONLY));  // other waiters have yet to see it
   return has_writer ? std::move(wake) : Descriptor();
 }
 
-OwnedFile measured(Descriptor file) {
+/// The same open file with its present size and times.
+OwnedFile updated(Descriptor file) {
   struct stat info {};
   if (fstat(file.get(), &info) != 0) return {};
   return owned_file(std::move(file), info);
@@ -73,7 +73,7 @@ class LocalWatch final : public Watch {
       if ((waiting[0].revents & (POLLHUP | POLLERR)) != 0) return ended();
       if (auto entry = look_up_(); entry && entry->record().ended >= since_)
         return {WakeReason::answered, std::move(entry)};
-      // It was there before; the byte stays, and from now on only the end counts.
+      // That entry is too old. The byte stays in the FIFO, so from now on only wait for the end.
       waiting[0].events = 0;
     }
   }
@@ -81,7 +81,7 @@ class LocalWatch final : public Watch {
  private:
   WaitResult ended() {
     ended_ = std::move(live_.wake);
-    auto entry = EntryFile::open(measured(std::move(live_.file.descriptor)));
+    auto entry = EntryFile::open(updated(std::move(live_.file.descriptor)));
     const Disposition disposition = entry ? entry->record().disposition : Disposition::running;
     if (disposition == Disposition::running || disposition == Disposition::marked)
       return {WakeReason::gone, nullptr};
@@ -98,19 +98,20 @@ class LocalWatch final : public Watch {
 }  // namespace
 
 LiveRun open_run(int root, const EntryFileNames& files, int flags) {
-  const std::string wake_name = files.folder + '/' + files.wake;
-  Descriptor wake = open_wake(root, wake_name);
+  const std::string wake_name = files.directory + '/' + files.wake;
+  Descriptor wake = open_wake_fifo(root, wake_name);
   if (!wake) return {};
-  OwnedFile file = open_owned(root, files.folder + '/' + files.run, flags);
-  // A run file comes when no FIFO has the name, so while this one has it, the file is of its run.
-  if (!file || !is_fifo_named(root, wake_name, wake.get())) return {};
+  OwnedFile file = open_owned_file(root, files.directory + '/' + files.run, flags);
+  // A run file is created while no FIFO has the name. So as long as this FIFO has it, the file is
+  // that of its run.
+  if (!file || !is_same_fifo(root, wake_name, wake.get())) return {};
   return {std::move(wake), std::move(file)};
 }
 
 std::unique_ptr<Watch> watch_run(int root, const Key& key, Descriptor& ended,
                                  std::function<std::unique_ptr<Entry>()> look_up) {
   const EntryFileNames files(key);
-  if (ended && is_fifo_named(root, files.folder + '/' + files.wake, ended.get())) return nullptr;
+  if (ended && is_same_fifo(root, files.directory + '/' + files.wake, ended.get())) return nullptr;
   LiveRun live = open_run(root, files, O_RDONLY);
   if (!live) return nullptr;
   const auto run = EntryFile::open(live.file.duplicate());
@@ -118,8 +119,8 @@ std::unique_ptr<Watch> watch_run(int root, const Key& key, Descriptor& ended,
   return std::make_unique<LocalWatch>(std::move(live), run->record(), ended, std::move(look_up));
 }
 
-void announce_entry(int folder, const EntryFileNames& files) {
-  put_news(open_fifo(folder, files.wake, O_WRONLY));
+void announce_entry(int directory, const EntryFileNames& files) {
+  notify_waiters(open_fifo(directory, files.wake, O_WRONLY));
 }
 
 }  // namespace memolock

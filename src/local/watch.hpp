@@ -1,7 +1,8 @@
-// A run in progress in the local store, seen by those who wait for it.
+// A run in progress in the local store, as the callers see it that wait for it.
 //
-// Its FIFO hangs up when it ends. A byte in it says that somebody has stored an entry meanwhile:
-// each waiter looks once. Whoever takes it out to see whether there is a writer puts it back.
+// The FIFO of the run hangs up when the run ends. A byte in it says that another process has stored
+// an entry meanwhile: each waiter then looks once. A waiter that reads the byte to find out whether
+// there is a writer writes it back.
 #pragma once
 
 #include <functional>
@@ -14,7 +15,7 @@
 
 namespace memolock {
 
-/// A run in progress, open.
+/// The open files of a run in progress.
 struct LiveRun {
   Descriptor wake;  ///< the FIFO
   OwnedFile file;
@@ -22,18 +23,19 @@ struct LiveRun {
   explicit operator bool() const { return static_cast<bool>(file); }
 };
 
-/// Opens the run in progress of the entry whose files these are, below the store's folder `root`,
-/// its file with `flags`. Empty when nobody is at work on it. Disturbs nobody.
+/// Opens the run in progress of the entry with these files, below the store's directory `root`: its
+/// file with `flags` as of open(2). Empty when there is none. Does not affect the run.
 [[nodiscard]] LiveRun open_run(int root, const EntryFileNames& files, int flags);
 
-/// A watch on the run of `key` in progress; `look_up` is the store's. Null when nobody is at work
-/// on it. A FIFO that has hung up goes into `ended`, from one watch to the next: whoever closes it
-/// makes the kernel walk through all who have not yet left their poll, at the cost of the one who
-/// takes over.
+/// A watch on the run of `key` in progress, already subscribed; null when there is none. `look_up`
+/// is the store's. A watch keeps the FIFO of a run that has ended open in `ended`, which lives
+/// longer than it, until the next run has ended: closing it makes the kernel walk the list of all
+/// waiters that have not yet left their poll, which would delay the next holder.
 [[nodiscard]] std::unique_ptr<Watch> watch_run(int root, const Key& key, Descriptor& ended,
                                                std::function<std::unique_ptr<Entry>()> look_up);
 
-/// Tells those who wait for the run in progress, if there is one, that an entry has been stored.
-void announce_entry(int folder, const EntryFileNames& files);
+/// Tells the waiters of the run in progress, if there is one, that an entry has been stored.
+/// `directory` is that of the entry's tag.
+void announce_entry(int directory, const EntryFileNames& files);
 
 }  // namespace memolock

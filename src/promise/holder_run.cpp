@@ -107,7 +107,7 @@ HolderRun::Answer HolderRun::share(Lock& lock, Record& record, const RunResult& 
     return Answer::output;
   }
   if (record.disposition == Disposition::unstored) return Answer::output;
-  complete(record, ending, spool, control_.take());
+  complete(record, ending, spool, control_.read_and_remove());
   if (!pack_artifacts(lock, record, spool, outcome)) return Answer::output_of_interrupted;
   if (!publish(lock, record, outcome)) return Answer::output_of_interrupted;
   const bool instead = fallback != nullptr && failed(ending) && restore_fallback(*fallback);
@@ -182,7 +182,7 @@ Outcome HolderRun::keep_promise(Lock& lock, Record& record, Command& command) no
     return with_deferred_messages(std::move(outcome));
   }
   auto failure = failure_of([&] {
-    complete(record, ending, *lock.spool(), control_.take());
+    complete(record, ending, *lock.spool(), control_.read_and_remove());
     note_failure(ending, record, outcome);
     outcome = until_interrupted(signals_, [&] { return await_promise(lock, record, outcome); });
   });
@@ -374,7 +374,7 @@ Outcome HolderRun::deliver_output(Command& command, const RunResult& ending,
 /// on. Where none is available it is done here, unless this call was to end by a signal.
 void HolderRun::forward_late_output(Command& command, const Outcome& outcome) noexcept {
   LateOutput late = command.late_output();
-  if (late.is_over() || late.leave_to_process()) return;
+  if (late.is_over() || late.hand_over_to_process()) return;
   const bool interrupted = outcome.kind == OutcomeKind::interrupted || outcome.signal != 0;
   if (!interrupted) late.pass_on(signals_.descriptor());
 }

@@ -29,7 +29,7 @@ std::string head_of(const RedisCluster& cluster) {
 }
 
 void drop_unused(int folder) {
-  each_name(folder, ".", Hidden::show, [&](const std::string& name) {
+  for_each_name(folder, ".", Hidden::show, [&](const std::string& name) {
     struct stat info {};
     if (fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
         is_older(std::chrono::seconds(info.st_mtim.tv_sec), unused_for, wall_now()))
@@ -38,7 +38,7 @@ void drop_unused(int folder) {
 }
 
 std::string read_own(int folder, const std::string& name) {
-  const OwnedFile file = open_owned(folder, name, O_RDONLY);
+  const OwnedFile file = open_owned_file(folder, name, O_RDONLY);
   if (!file || file.size > largest_file) return "";
   std::string text(file.size, '\0');
   const ssize_t got = read_all_at(file.get(), text.data(), text.size(), 0);
@@ -51,7 +51,7 @@ SlotMap read_cached_slots(const RedisCluster& cluster) {
   if (cluster.memory.empty()) return {};
   try {
     const Descriptor root = open_store_directory(cluster.memory, DirectoryLink::follow);
-    const Descriptor folder = root ? open_folder(root.get(), std::string(clusters_folder))
+    const Descriptor folder = root ? open_directory(root.get(), std::string(clusters_directory))
                                    : Descriptor();
     if (!folder) return {};
     const std::string text = read_own(folder.get(), slots_file(shown_hosts(cluster.hosts)));
@@ -67,9 +67,9 @@ void cache_slots(const RedisCluster& cluster, const SlotMap& map) {
   if (cluster.memory.empty()) return;
   try {
     const Descriptor root = make_store_directory(cluster.memory, DirectoryLink::follow);
-    const std::string inside(clusters_folder);
-    if (const int error = make_folder(root.get(), inside); error != 0 && error != EEXIST) return;
-    const Descriptor folder = open_folder(root.get(), inside);
+    const std::string inside(clusters_directory);
+    if (const int error = make_directory(root.get(), inside); error != 0 && error != EEXIST) return;
+    const Descriptor folder = open_directory(root.get(), inside);
     if (!folder) return;
     drop_unused(folder.get());
     const std::string draft = random_name();

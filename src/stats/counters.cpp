@@ -29,7 +29,7 @@ constexpr std::string_view file_magic = "memostat";
 constexpr uint32_t file_version = 1;
 constexpr size_t page_size = 4096;
 
-/// What is counted, in the order of the file.
+/// The counters, in the order of the file.
 enum Counter : size_t { hits, misses, waits, stale, failures, saved, bytes, counters };
 
 /// The file, in this machine's byte order.
@@ -46,10 +46,10 @@ static_assert(sizeof(Page) <= page_size);
 
 constexpr int open_flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 constexpr std::chrono::days unused_for{90};
-// A process that has not given a file its name by then never will.
-constexpr std::chrono::minutes making_takes{10};
+// Longer than any process takes to create a file and give it its name.
+constexpr std::chrono::minutes creation_time{10};
 
-/// An open file's page, or null when it is none of ours.
+/// Maps an open file. Null when it is not a valid file of counters of this user.
 Page* map_page(int file) {
   struct stat info {};
   if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != own_user() ||
@@ -57,8 +57,8 @@ Page* map_page(int file) {
     return nullptr;
   void* const mapped = mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   if (mapped == MAP_FAILED) return nullptr;
-  // Where a full disk cannot take the page this says so; a write to it would be a SIGBUS. A kernel
-  // before 5.14 does not know the question.
+  // Fails when a full disk has no room for the page, so that a later write cannot raise SIGBUS.
+  // Kernels before 5.14 do not support it.
   Page* const page = static_cast<Page*>(mapped);
   const bool writable = madvise(mapped, page_size, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;
   if (writable && std::string_view(page->magic.data(), page->magic.size()) == file_magic &&
@@ -97,8 +97,8 @@ void add_call(Page& page, const Outcome& outcome) {
   std::atomic_ref(page.last_used).store(wall_now().count(), std::memory_order_relaxed);
 }
 
-/// Writes a file of zeros for `tag`, with its block on the disk.
-bool fill(int file, std::string_view tag) {
+/// Writes a file for `tag` whose counters are 0, and allocates its block.
+bool write_page(int file, std::string_view tag) {
   Page page{};
   std::copy(file_magic.begin(), file_magic.end(), page.magic.begin());
   page.version = file_version;
@@ -110,93 +110,101 @@ bool fill(int file, std::string_view tag) {
   return posix_fallocate(file, 0, page_size) == 0 && write_all_at(file, bytes, 0) == 0;
 }
 
-/// Opens the file though it may lie below a directory of another user's: no link of his is
-/// followed. A kernel before 5.6 cannot, and where a link of the caller's own leads there it may
-/// not.
-int open_directly(const std::string& path) {
+/// Opens the file without examining the directories above it, which may be another user's: follows
+/// no symbolic link. Fails on kernels before 5.6, and when the path contains a link, which may be
+/// a valid one.
+int open_without_links(const std::string& path) {
   open_how mode{};
   mode.flags = open_flags;
   mode.resolve = RESOLVE_NO_SYMLINKS;
   return static_cast<int>(syscall(SYS_openat2, AT_FDCWD, path.c_str(), &mode, sizeof(mode)));
 }
 
-/// The same with a look whose directory it is; the file is made if it is missing, whole before it
-/// has its name. Throws Error(store).
-int open_or_make(const std::string& directory, const std::string& tag, Missing missing) {
-  const auto open = missing == Missing::make ? make_store_directory : open_store_directory;
+/// Opens the file after an examination of the store's directory, and creates it if it is missing.
+/// Throws Error(store).
+int open_or_make(const std::string& directory, const std::string& tag, IfMissing missing) {
+  const auto open = missing == IfMissing::make ? make_store_directory : open_store_directory;
   const Descriptor root = open(directory, DirectoryLink::follow);
   if (!root) return -1;
-  const std::string inside(counters_folder);
-  if (const int error = make_folder(root.get(), inside); error != 0 && error != EEXIST) return -1;
-  const Descriptor folder = open_folder(root.get(), inside);
-  if (!folder) return -1;
+  const std::string subdirectory(counters_directory);
+  const int error = make_directory(root.get(), subdirectory);
+  if (error != 0 && error != EEXIST) return -1;
+  const Descriptor parent = open_directory(root.get(), subdirectory);
+  if (!parent) return -1;
   const std::string name = counters_file(tag);
-  const int found = openat(folder.get(), name.c_str(), open_flags);
+  const int found = openat(parent.get(), name.c_str(), open_flags);
   if (found >= 0 || errno != ENOENT) return found;
   const std::string draft = random_name();
-  const Descriptor file = make_file(folder.get(), draft, open_flags | O_EXCL);
+  const Descriptor file = make_file(parent.get(), draft, open_flags | O_EXCL);
   if (!file) return -1;
-  // One that has come meanwhile stays.
-  if (fill(file.get(), tag))
-    (void)!linkat(folder.get(), draft.c_str(), folder.get(), name.c_str(), 0);
-  unlinkat(folder.get(), draft.c_str(), 0);
-  return openat(folder.get(), name.c_str(), open_flags);
+  // If another process has created it meanwhile, that one stays.
+  if (write_page(file.get(), tag))
+    (void)!linkat(parent.get(), draft.c_str(), parent.get(), name.c_str(), 0);
+  unlinkat(parent.get(), draft.c_str(), 0);
+  return openat(parent.get(), name.c_str(), open_flags);
 }
 
-/// A page that is mapped for a while.
-using Mapped = std::unique_ptr<Page, decltype([](Page* page) { munmap(page, page_size); })>;
+/// A mapped page, unmapped by the destructor.
+using MappedPage = std::unique_ptr<Page, decltype([](Page* page) { munmap(page, page_size); })>;
 
-Mapped open_page(int folder, const std::string& name) {
-  const Descriptor file(openat(folder, name.c_str(), open_flags));
-  Mapped page(file ? map_page(file.get()) : nullptr);
+MappedPage open_page(int directory, const std::string& name) {
+  const Descriptor file(openat(directory, name.c_str(), open_flags));
+  MappedPage page(file ? map_page(file.get()) : nullptr);
   if (page && counters_file({page->tag.data(), page->tag_size}) == name) return page;
   return nullptr;
 }
 
-TagCounts read_page(Page& page, After after) {
-  const auto take = [&](Counter which) {
-    return after == After::reset ? counter(page, which).exchange(0) : counter(page, which).load();
+TagCounts read_page(Page& page, AfterRead after) {
+  const auto read = [&](Counter which) {
+    return after == AfterRead::reset ? counter(page, which).exchange(0)
+                                     : counter(page, which).load();
   };
-  TagCounts of;
-  of.tag.assign(page.tag.data(), page.tag_size);
+  TagCounts result;
+  result.tag.assign(page.tag.data(), page.tag_size);
   const std::atomic_ref since(page.since);
   const Nanoseconds now = wall_now();
-  // Not the future, where the clock has been set back.
-  of.since = std::min(
-      now, Nanoseconds(after == After::reset ? since.exchange(now.count()) : since.load()));
-  of.counts = {take(hits),  take(misses),   take(waits),
-               take(stale), take(failures), Nanoseconds(static_cast<int64_t>(take(saved))),
-               take(bytes)};
-  return of;
+  // Not in the future, even if the clock was set back.
+  result.since = std::min(
+      now, Nanoseconds(after == AfterRead::reset ? since.exchange(now.count()) : since.load()));
+  result.counts = {read(hits),  read(misses),   read(waits),
+                   read(stale), read(failures), Nanoseconds(static_cast<int64_t>(read(saved))),
+                   read(bytes)};
+  return result;
 }
 
-/// Whether it is of use to nobody any more.
-bool is_unused(int folder, const std::string& name) {
-  if (const Mapped page = open_page(folder, name))
+/// Whether the file is unused, incomplete or damaged, so that it can be removed.
+bool is_removable(int directory, const std::string& name) {
+  if (const MappedPage page = open_page(directory, name))
     return is_older(Nanoseconds(page->last_used), unused_for, wall_now());
-  const Descriptor file(openat(folder, name.c_str(), open_flags));
+  const Descriptor file(openat(directory, name.c_str(), open_flags));
   struct stat info {};
   if (!file || fstat(file.get(), &info) != 0) return false;
   const bool is_draft = name.find('.') == std::string::npos;
   if (is_draft)
-    return is_older(std::chrono::seconds(info.st_mtim.tv_sec), making_takes, wall_now());
-  // Damaged, so that no call can be counted there. Another version's is left to that.
+    return is_older(std::chrono::seconds(info.st_mtim.tv_sec), creation_time, wall_now());
+  // Without the magic it is damaged, and no call can be counted there. With it, it may be another
+  // version's.
   std::array<char, file_magic.size()> front{};
   const ssize_t got = read_all_at(file.get(), front.data(), front.size(), 0);
   return got >= 0 && std::string_view(front.data(), front.size()) != file_magic;
 }
 
+/// The directory of the counters of a local store; empty when there is none.
+Descriptor open_counters(const std::string& store) {
+  return open_directory(AT_FDCWD, store + '/' + std::string(counters_directory));
+}
+
 }  // namespace
 
 void count_call(const std::string& directory, const std::string& tag, const Outcome& outcome,
-                Missing missing) {
+                IfMissing missing) {
   const OutcomeKind kind = outcome.kind;
   if (kind == OutcomeKind::bypass || kind == OutcomeKind::interrupted ||
       kind == OutcomeKind::background)
     return;
-  const std::string path = directory + '/' + std::string(counters_folder) + '/' +
+  const std::string path = directory + '/' + std::string(counters_directory) + '/' +
                            counters_file(tag);
-  int file = open_directly(path);
+  int file = open_without_links(path);
   if (file < 0) {
     try {
       file = open_or_make(directory, tag, missing);
@@ -209,17 +217,18 @@ void count_call(const std::string& directory, const std::string& tag, const Outc
 }
 
 std::vector<TagCounts> read_counts(const std::string& directory,
-                                   const std::optional<std::string>& tag, After after) {
+                                   const std::optional<std::string>& tag, AfterRead after) {
   std::vector<TagCounts> all;
-  const Descriptor folder = open_folder(AT_FDCWD, directory + '/' + std::string(counters_folder));
-  if (!folder) return all;
+  const Descriptor opened = open_counters(directory);
+  if (!opened) return all;
   const auto read = [&](const std::string& name) {
-    if (const Mapped page = open_page(folder.get(), name)) all.push_back(read_page(*page, after));
+    if (const MappedPage page = open_page(opened.get(), name))
+      all.push_back(read_page(*page, after));
   };
   if (tag) {
     read(counters_file(*tag));
   } else {
-    each_name(folder.get(), ".", Hidden::skip, read);
+    for_each_name(opened.get(), ".", Hidden::skip, read);
   }
   std::sort(all.begin(), all.end(),
             [](const TagCounts& a, const TagCounts& b) { return a.tag < b.tag; });
@@ -227,10 +236,10 @@ std::vector<TagCounts> read_counts(const std::string& directory,
 }
 
 void restore_counts(const std::string& directory, const std::vector<TagCounts>& all) {
-  const Descriptor folder = open_folder(AT_FDCWD, directory + '/' + std::string(counters_folder));
-  if (!folder) return;
+  const Descriptor opened = open_counters(directory);
+  if (!opened) return;
   for (const auto& [tag, counts, since] : all) {
-    const Mapped page = open_page(folder.get(), counters_file(tag));
+    const MappedPage page = open_page(opened.get(), counters_file(tag));
     if (!page) continue;
     add(*page, hits, counts.hits);
     add(*page, misses, counts.misses);
@@ -243,13 +252,13 @@ void restore_counts(const std::string& directory, const std::vector<TagCounts>& 
   }
 }
 
-uint64_t drop_unused_counts(int directory, GcMode mode) {
+uint64_t remove_unused_counters(int directory, GcMode mode) {
   uint64_t freed = 0;
-  const Descriptor folder = open_folder(directory, std::string(counters_folder));
-  if (!folder) return freed;
-  each_name(folder.get(), ".", Hidden::skip, [&](const std::string& name) {
-    if (is_unused(folder.get(), name) &&
-        (mode == GcMode::dry_run || unlinkat(folder.get(), name.c_str(), 0) == 0))
+  const Descriptor opened = open_directory(directory, std::string(counters_directory));
+  if (!opened) return freed;
+  for_each_name(opened.get(), ".", Hidden::skip, [&](const std::string& name) {
+    if (is_removable(opened.get(), name) &&
+        (mode == GcMode::dry_run || unlinkat(opened.get(), name.c_str(), 0) == 0))
       freed += page_size;
   });
   return freed;

@@ -1,9 +1,9 @@
-// What the calls of this user on this machine came to: counters for each tag.
+// Counters of the calls of this user on this machine, for each tag.
 //
-// Each tag has a file (names: entry/key.hpp) of one page, which who counts maps into memory and
-// adds to, so that no count is lost however many do so, and nobody waits. The file is made whole,
-// with its block on the disk, and then gets its name. Counting is no reason for anything to fail:
-// where it is not possible it is left out without a word.
+// Each tag has a file of one page (names: store/file_names.hpp), which is mapped into memory and
+// updated with atomic additions, so that concurrent processes lose no count and never wait. A file
+// gets its name when it is complete and its block is allocated. Counting never fails a call: when
+// it is not possible, the call is silently not counted.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "src/entry/request.hpp"
+#include "src/store/eviction.hpp"
 #include "src/system/clock.hpp"
 #include "src/system/directory.hpp"
 
@@ -20,12 +21,12 @@ namespace memolock {
 struct Counts {
   uint64_t hits = 0;
   uint64_t misses = 0;  ///< the command was run, or a look-up found nothing
-  uint64_t waits = 0;   ///< another's run was waited for, and its output taken
-  uint64_t stale = 0;   ///< an old entry was served, be it in place of a failed run
-  /// The call's own run failed (a miss, too), a time limit passed, or the store refused.
+  uint64_t waits = 0;   ///< the call waited for another's run and got its output
+  uint64_t stale = 0;   ///< a stale entry was served, also in place of a failed run
+  /// The call's own run failed (also counted as a miss), a time limit passed, or the store failed.
   uint64_t failures = 0;
-  Nanoseconds saved{0};  ///< run time of the commands that were not run
-  uint64_t bytes = 0;    ///< of output that was served and not made
+  Nanoseconds saved{0};  ///< run time of the commands that did not have to be run
+  uint64_t bytes = 0;    ///< of output that was served from the store
 };
 
 struct TagCounts {
@@ -34,31 +35,27 @@ struct TagCounts {
   Nanoseconds since{0};  ///< wall clock: when counting began
 };
 
-/// Adds a call to the counters of `tag` below `directory`, a local store's. Where the directory is
-/// missing it is made, or the call is not counted. The last thing that a process does: what it
-/// opens, it leaves open.
+/// Adds a call to the counters of `tag` in the local store `directory`. If that is missing, it is
+/// created or the call is not counted. To be called at the end of the process: leaves its file
+/// open and mapped.
 void count_call(const std::string& directory, const std::string& tag, const Outcome& outcome,
-                Missing missing);
+                IfMissing missing);
 
-enum class After { keep, reset };
+/// What happens to counters that are read.
+enum class AfterRead { keep, reset };
 
-/// The counters below `directory`, of all tags or of one, by name. With `reset` they are zero from
-/// the moment on when they were read.
+/// The counters in the local store `directory`, of all tags or of one, sorted by tag. With `reset`,
+/// reading and resetting a counter is one atomic step.
 [[nodiscard]] std::vector<TagCounts> read_counts(const std::string& directory,
                                                  const std::optional<std::string>& tag,
-                                                 After after);
+                                                 AfterRead after);
 
-/// Adds what was read with `reset`, since it was of no use. As far as that is possible.
+/// Undoes a reset: adds what was read, for a caller that could not use it. Does nothing for a file
+/// that is gone.
 void restore_counts(const std::string& directory, const std::vector<TagCounts>& all);
 
-/// What is done with files that are of no use any more.
-enum class GcMode {
-  remove,
-  dry_run,  ///< they are only counted
-};
-
-/// Removes the files of counters below the open `directory` that nobody has added to for 90 days,
-/// and what was left of making one. Returns how many bytes that frees.
-uint64_t drop_unused_counts(int directory, GcMode mode);
+/// Removes the counters in the local store that is open as `directory` to which nothing was added
+/// for 90 days, and incomplete files of dead processes. Returns how many bytes that frees.
+uint64_t remove_unused_counters(int directory, GcMode mode);
 
 }  // namespace memolock

@@ -16,6 +16,7 @@
 
 #include "src/system/directory.hpp"
 #include "src/system/error.hpp"
+#include "src/system/owned_file.hpp"
 #include "src/system/percent.hpp"
 #include "src/system/shell_word.hpp"
 #include "src/system/text.hpp"
@@ -24,16 +25,16 @@ namespace memolock {
 namespace {
 
 constexpr const char* cache_variable = "MEMOLOCK_CACHE_DIR";
-constexpr std::string_view anothers = " belongs to another user";
+constexpr std::string_view owned_by_another = " belongs to another user";
 constexpr mode_t others_write = S_IWGRP | S_IWOTH;
 
-/// The value of a variable that is to hold an absolute path; empty: it has none.
+/// The value of a variable if it is an absolute path; otherwise empty.
 std::string absolute_path_in(const char* name) {
   const char* const value = getenv(name);
   return value != nullptr && *value == '/' ? value : "";
 }
 
-/// Empty, with errno set, where `path` is no link.
+/// Opens what a symbolic link refers to. Empty, with errno set, also when `path` is not a link.
 Descriptor follow(const std::string& path) {
   struct stat info {};
   if (lstat(path.c_str(), &info) != 0 || !S_ISLNK(info.st_mode)) return {};
@@ -50,13 +51,12 @@ bool lacks_home(const std::string& directory) {
   return access(home.c_str(), F_OK) != 0 && errno == ENOENT;
 }
 
-bool is_same(const struct stat& info, const std::string& path) {
+bool is_at(const std::string& path, const struct stat& info) {
   struct stat other {};
-  return !path.empty() && stat(path.c_str(), &other) == 0 && other.st_dev == info.st_dev &&
-         other.st_ino == info.st_ino;
+  return !path.empty() && stat(path.c_str(), &other) == 0 && is_same_file(info, other);
 }
 
-/// The normal form of default_store_directory(); empty: there is none.
+/// default_store_directory(), normalized; empty when there is none.
 std::string usual_directory() {
   try {
     return std::filesystem::path(default_store_directory()).lexically_normal();
@@ -65,38 +65,39 @@ std::string usual_directory() {
   }
 }
 
-/// A group of the user's own number is taken for the private group that systems give each user.
+/// A group whose id is that of the user is taken for the private group that systems give each user.
 bool is_private_group(gid_t group) { return group == getegid() && group == own_user(); }
 
-/// Whether others can put something else in the place of what is made in this folder.
+/// Whether others can replace what is created in this directory.
 bool others_can_replace(const struct stat& info) {
   if ((info.st_mode & S_ISVTX) != 0) return false;
   return (info.st_mode & S_IWOTH) != 0 ||
          ((info.st_mode & S_IWGRP) != 0 && !is_private_group(info.st_gid));
 }
 
-/// Whether this user or root is the owner, or who owns `/`, and so controls all that is below it:
-/// in a user namespace without the machine's root, that is whom root's files seem to belong to.
+/// Whether the owner is this user, root, or the owner of `/`, who controls everything below it: in
+/// a user namespace to which root is not mapped, root's files seem to belong to another user.
 bool is_trusted(uid_t owner) {
   if (owner == own_user() || owner == 0) return true;
   struct stat top {};
   return stat("/", &top) == 0 && owner == top.st_uid;
 }
 
-void judge(Place& place) {
+/// Sets fault and remedy.
+void examine(NearestParent& parent) {
   struct stat info {};
-  place.remedy = choose_another;
-  if (fstat(place.folder.get(), &info) != 0) {
-    place.fault = place.path + ": " + error_in_sentence(errno);
+  parent.remedy = choose_another;
+  if (fstat(parent.directory.get(), &info) != 0) {
+    parent.fault = parent.path + ": " + error_in_sentence(errno);
   } else if (!is_trusted(info.st_uid)) {
-    place.fault = place.path + std::string(anothers);
+    parent.fault = parent.path + std::string(owned_by_another);
     if (own_user() == 0 && getenv("SUDO_UID") != nullptr)
-      place.remedy = fmt::format("use 'sudo -H', or {}", choose_another);
+      parent.remedy = fmt::format("use 'sudo -H', or {}", choose_another);
   } else if (others_can_replace(info)) {
-    place.fault = "others may write in " + place.path;
-    // What all may write in is meant to be so.
+    parent.fault = "others may write in " + parent.path;
+    // A directory in which all may write is meant to be so.
     if (info.st_uid == own_user() && (info.st_mode & S_IWOTH) == 0)
-      place.remedy = "run: chmod go-w " + shell_word(place.path);
+      parent.remedy = "run: chmod go-w " + shell_word(parent.path);
   }
 }
 
@@ -104,7 +105,7 @@ void judge(Place& place) {
 
 std::string remedy_of_opening(const std::string& directory, int error) {
   struct stat info {};
-  // Of this user's own, the mode is the reason.
+  // If it belongs to this user, the reason is its mode.
   const bool by_mode = error == EACCES && stat(directory.c_str(), &info) == 0 &&
                        S_ISDIR(info.st_mode) && info.st_uid == own_user();
   return by_mode ? mode_remedy(directory) : choose_another;
@@ -117,8 +118,8 @@ bool may_follow(const std::string& directory) {
 
 std::string fault_of_repair(const struct stat& info) {
   if ((info.st_mode & S_ISVTX) != 0) return "is a directory that users share (sticky)";
-  if (is_same(info, "/")) return "is the root directory";
-  if (is_same(info, absolute_path_in("HOME"))) return "is the home directory";
+  if (is_at("/", info)) return "is the root directory";
+  if (is_at(absolute_path_in("HOME"), info)) return "is the home directory";
   return "";
 }
 
@@ -142,7 +143,7 @@ std::string default_store_directory() {
     throw usage_error(
         fmt::format("{}: '{}' is not an absolute path", cache_variable, escape_controls(path)));
   }
-  // The base directory specification: a relative path there is to be ignored.
+  // According to the XDG Base Directory Specification, a relative path is ignored.
   if (const auto cache = absolute_path_in("XDG_CACHE_HOME"); !cache.empty())
     return cache + "/memolock";
   if (const auto home = absolute_path_in("HOME"); !home.empty()) return home + "/.cache/memolock";
@@ -161,7 +162,7 @@ std::string mode_remedy(const std::string& directory) {
   struct stat info {};
   if (stat(directory.c_str(), &info) != 0 || !fault_of_repair(info).empty()) return choose_another;
   std::string remedy = "run: memolock doctor --fix";
-  // The shell in which it is pasted may have other variables.
+  // The shell into which it is pasted may have other variables.
   constexpr std::array variables{"MEMOLOCK_STORE", cache_variable, "XDG_CACHE_HOME"};
   const bool is_usual = std::none_of(variables.begin(), variables.end(),
                                      [](const char* name) { return getenv(name) != nullptr; }) &&
@@ -171,7 +172,7 @@ std::string mode_remedy(const std::string& directory) {
 }
 
 Descriptor open_store_directory(const std::string& directory, DirectoryLink link) {
-  Descriptor root = open_folder(AT_FDCWD, directory);
+  Descriptor root = open_directory(AT_FDCWD, directory);
   if (!root && errno != ENOENT && link == DirectoryLink::follow) root = follow(directory);
   if (!root && errno == ENOENT) return root;
   struct stat info {};
@@ -181,7 +182,7 @@ Descriptor open_store_directory(const std::string& directory, DirectoryLink link
                       remedy_of_opening(directory, error));
   }
   if (info.st_uid != own_user())
-    throw store_error("the store " + directory + std::string(anothers));
+    throw store_error("the store " + directory + std::string(owned_by_another));
   if ((info.st_mode & others_write) != 0)
     throw store_error("others may write in the store " + directory + "; " + mode_remedy(directory));
   return root;
@@ -190,40 +191,40 @@ Descriptor open_store_directory(const std::string& directory, DirectoryLink link
 Descriptor make_store_directory(const std::string& directory, DirectoryLink link) {
   Descriptor root = open_store_directory(directory, link);
   if (root) return root;
-  if (const Place place = find_place(directory); !place.fault.empty())
-    throw store_error("cannot make the store " + directory + ": " + place.fault + "; " +
-                      place.remedy);
+  if (const NearestParent parent = find_nearest_parent(directory); !parent.fault.empty())
+    throw store_error("cannot make the store " + directory + ": " + parent.fault + "; " +
+                      parent.remedy);
   make_directories(directory);
   root = open_store_directory(directory, link);
   if (!root) throw system_error("cannot open the store " + directory, ENOENT);
   return root;
 }
 
-Place find_place(const std::string& directory) {
-  Place place;
-  place.path = directory;
-  place.error = ENOENT;
-  while (!place.folder && place.error == ENOENT && place.path != "/") {
-    // A link to nowhere: what it names can neither be opened nor made.
-    if (faccessat(AT_FDCWD, place.path.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) break;
-    place.path.resize(std::max<size_t>(place.path.rfind('/'), 1));
-    place.folder.reset(open(place.path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    place.error = place.folder ? 0 : errno;
+NearestParent find_nearest_parent(const std::string& directory) {
+  NearestParent parent;
+  parent.path = directory;
+  parent.error = ENOENT;
+  while (!parent.directory && parent.error == ENOENT && parent.path != "/") {
+    // A dangling symbolic link can neither be opened nor created.
+    if (faccessat(AT_FDCWD, parent.path.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) break;
+    parent.path.resize(std::max<size_t>(parent.path.rfind('/'), 1));
+    parent.directory.reset(open(parent.path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    parent.error = parent.directory ? 0 : errno;
   }
   if (lacks_home(directory)) {
-    place.fault = "the home directory does not exist";
-    place.remedy = choose_another;
-  } else if (place.folder) {
-    judge(place);
+    parent.fault = "the home directory does not exist";
+    parent.remedy = choose_another;
+  } else if (parent.directory) {
+    examine(parent);
   }
-  return place;
+  return parent;
 }
 
 bool is_private_directory(const std::string& path) {
   if (!path.starts_with('/')) return false;
-  const Descriptor folder(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const Descriptor opened(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   struct stat info {};
-  return folder && fstat(folder.get(), &info) == 0 && info.st_uid == own_user() &&
+  return opened && fstat(opened.get(), &info) == 0 && info.st_uid == own_user() &&
          (info.st_mode & others_write) == 0;
 }
 

@@ -1,5 +1,5 @@
-// The directory of a local store: where it is when nobody names one, whether it is fit, and how it
-// is made.
+// The directory of a local store: its default path, whether it is fit to be used, and how it is
+// created. Any thread may call these functions.
 #pragma once
 
 #include <optional>
@@ -11,61 +11,63 @@ struct stat;
 
 namespace memolock {
 
-/// A path whose leading "~" or "~/" stands for the home directory, as a shell would expand it.
-/// Throws Error(usage) where there is no home.
+/// Expands a leading "~" or "~/" to the home directory, as a shell does. Throws Error(usage) when
+/// HOME is not set.
 [[nodiscard]] std::string expand_home(const std::string& path);
 
-/// The words of a remedy.
+/// A remedy.
 inline constexpr const char* choose_another = "choose another directory with MEMOLOCK_CACHE_DIR";
 
-/// The store's directory by MEMOLOCK_CACHE_DIR, XDG_CACHE_HOME or HOME. Throws Error(usage) for a
-/// relative MEMOLOCK_CACHE_DIR, Error(store) when none of them is set.
+/// The path of the store according to MEMOLOCK_CACHE_DIR, XDG_CACHE_HOME or HOME. Throws
+/// Error(usage) for a relative MEMOLOCK_CACHE_DIR, Error(store) when none of them is set.
 [[nodiscard]] std::string default_store_directory();
 
-/// file:///DIR, without a character that a shell would not leave as it is.
+/// file:///DIR, with every character escaped that is special to a shell.
 [[nodiscard]] std::string url_of_directory(const std::string& directory);
 
-/// What to do where only modes are wrong in an own store: words that begin with "run: " and can be
-/// pasted into any shell, or choose_another where fault_of_repair() says something.
+/// The remedy when only modes are wrong in a store of this user: "run: " and a command that can be
+/// pasted into any shell, or choose_another when fault_of_repair() is not empty.
 [[nodiscard]] std::string mode_remedy(const std::string& directory);
 
-/// What to do where only the directory's own name is a symbolic link.
+/// What to do when the last component of the path is a symbolic link.
 enum class DirectoryLink { follow, refuse };
 
-/// What to do where the directory cannot be opened.
+/// The remedy when opening the directory has failed with `error`.
 [[nodiscard]] std::string remedy_of_opening(const std::string& directory, int error);
 
-/// Whether what this name is a link to is taken for the store: unless another user than root, or
-/// the owner of `/`, has made the link, who must not choose where the store is.
+/// Whether the path is a symbolic link that this user, root or the owner of `/` has created. Others
+/// must not determine where the store is.
 [[nodiscard]] bool may_follow(const std::string& directory);
 
-/// Why the modes of a store there are not to be repaired, whatever is in it, in words that follow
-/// its name: it is sticky, the root directory or the user's home. Empty: they may be.
+/// Why the modes in this directory are not to be repaired, whatever it contains, to follow its
+/// name: it is sticky, the root directory or the home directory. Empty: they may be.
 [[nodiscard]] std::string fault_of_repair(const struct stat& info);
 
-/// The directory of a local store; empty when there is none. Throws Error(store) when it cannot be
-/// opened, belongs to another user, or others may write in it. A link of another user's but root's
-/// is not followed.
+/// Opens the directory of a local store; empty when there is none. Throws Error(store) when it
+/// cannot be opened, belongs to another user, others may write in it, or it is a link that
+/// may_follow() rejects.
 [[nodiscard]] Descriptor open_store_directory(const std::string& directory, DirectoryLink link);
 
-/// The same, made (0700) with what leads to it if there is none, unless find_place() has a fault.
+/// The same, but creates it (0700) and the directories above it if they are missing. Throws
+/// Error(store) also when find_nearest_parent() has a fault.
 [[nodiscard]] Descriptor make_store_directory(const std::string& directory, DirectoryLink link);
 
-/// Where a directory that is missing would be made.
-struct Place {
-  Descriptor folder;  ///< the nearest existing one above it (O_PATH); empty, with errno in `error`
+/// The nearest existing directory above one that is missing.
+struct NearestParent {
+  Descriptor directory;  ///< O_PATH; empty, with `error` set, when it cannot be opened
   std::string path;
   int error = 0;
-  std::string fault;   ///< why nothing is to be made there; empty: it may be
+  std::string fault;   ///< why nothing is to be created there; empty: it may be
   std::string remedy;  ///< what to do about the fault
 };
 
-/// The place of `directory`, which is missing. One will do that is this user's, root's or that of
-/// the owner of `/`, and in which nobody else can write or, as in /tmp, replace what others have
-/// made; the home directory is never made.
-[[nodiscard]] Place find_place(const std::string& directory);
+/// Finds that of `directory`, which is missing. It has no fault if it belongs to this user, root or
+/// the owner of `/`, and nobody else can write there or, as in /tmp, replace what others have
+/// created. A missing home directory is a fault: it is never created.
+[[nodiscard]] NearestParent find_nearest_parent(const std::string& directory);
 
-/// Whether the path is absolute, and a directory of this user's own in which nobody else may write.
+/// Whether the path is absolute and that of a directory of this user in which nobody else may
+/// write.
 [[nodiscard]] bool is_private_directory(const std::string& path);
 
 }  // namespace memolock

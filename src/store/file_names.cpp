@@ -13,8 +13,8 @@
 namespace memolock {
 namespace {
 
-// A file name has 255 bytes; the longest ending and the mark of a hash must fit beside this.
-constexpr size_t longest_stem = 200;
+// A file name has at most 255 bytes: the stem and the longest ending, with a token, must fit.
+constexpr size_t max_stem_size = 200;
 constexpr size_t hash_bytes = 16;
 constexpr size_t digest_bytes = 32;
 
@@ -22,7 +22,7 @@ struct Ending {
   FileKind kind;
   std::string_view text;
 };
-// A dot in an id stays as it is, so a name's kind is told by its last ending alone.
+// A dot in an id is not escaped, so only the last ending of a name tells its kind.
 constexpr auto endings = std::to_array<Ending>({
     {FileKind::entry, ".entry"},
     {FileKind::failed, ".failed"},
@@ -35,8 +35,8 @@ constexpr auto endings = std::to_array<Ending>({
     {FileKind::spool, anonymous_ending},
 });
 constexpr std::string_view counters_ending = ".counts";
-// Of a token in the name of a file.
-constexpr size_t token_length = 32;
+// Bytes of a token in a file name.
+constexpr size_t token_size = 32;
 
 std::string_view ending_of(FileKind kind) {
   const auto* found = std::find_if(endings.begin(), endings.end(),
@@ -44,47 +44,46 @@ std::string_view ending_of(FileKind kind) {
   return found->text;
 }
 
-/// A file name's part: escaped, never hidden, "." or "..", and hashed past its length ('~' is
-/// escaped elsewhere).
+/// A tag or an id as part of a file name: escaped; never hidden, "." or ".."; and, if it is too
+/// long, cut, with '~' and a hash, which cannot be confused with other text because '~' is escaped.
 std::string file_stem(std::string_view text) {
   std::string stem = percent_escape(text);
   if (stem.front() == '.') stem.replace(0, 1, "%2e");
-  if (stem.size() <= longest_stem) return stem;
+  if (stem.size() <= max_stem_size) return stem;
   Hash hash(hash_bytes);
   hash.add(text);
-  return stem.substr(0, longest_stem - 2 * hash_bytes - 1) + '~' + hash.finish();
+  return stem.substr(0, max_stem_size - 2 * hash_bytes - 1) + '~' + hash.finish();
 }
 
-/// What a file's name has before its ending, and before the token of a run that it may have.
+/// A file's name without its ending, and without the token of a run that an answer's has.
 std::string stem_of(std::string_view name) {
   const FileKind kind = kind_of_file(name);
   name.remove_suffix(ending_of(kind).size());
-  if (kind == FileKind::answer && name.size() > token_length + 1)
-    name.remove_suffix(token_length + 1);
+  if (kind == FileKind::answer && name.size() > token_size + 1) name.remove_suffix(token_size + 1);
   return std::string(name);
 }
 
 }  // namespace
 
 EntryFileNames::EntryFileNames(const Key& key)
-    : folder(file_stem(key.tag)), stem_(file_stem(key.id)) {
-  name_all();
+    : directory(file_stem(key.tag)), stem_(file_stem(key.id)) {
+  set_names();
 }
 
-EntryFileNames::EntryFileNames(std::string in, std::string_view name)
-    : folder(std::move(in)), stem_(stem_of(name)) {
-  name_all();
+EntryFileNames::EntryFileNames(std::string in_directory, std::string_view name)
+    : directory(std::move(in_directory)), stem_(stem_of(name)) {
+  set_names();
 }
 
-void EntryFileNames::name_all() {
-  const auto named = [&](FileKind kind) { return stem_ + std::string(ending_of(kind)); };
-  entry = named(FileKind::entry);
-  failed = named(FileKind::failed);
-  mark = named(FileKind::mark);
-  lock = named(FileKind::lock);
-  run = named(FileKind::run);
-  wake = named(FileKind::wake);
-  promise = named(FileKind::promise);
+void EntryFileNames::set_names() {
+  const auto with_ending = [&](FileKind kind) { return stem_ + std::string(ending_of(kind)); };
+  entry = with_ending(FileKind::entry);
+  failed = with_ending(FileKind::failed);
+  mark = with_ending(FileKind::mark);
+  lock = with_ending(FileKind::lock);
+  run = with_ending(FileKind::run);
+  wake = with_ending(FileKind::wake);
+  promise = with_ending(FileKind::promise);
 }
 
 std::string EntryFileNames::answer(std::string_view token) const {

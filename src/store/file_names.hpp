@@ -8,47 +8,48 @@
 
 namespace memolock {
 
-/// What lies in a local store's directory beside the folders of tags, none of which begins so: the
-/// folder of the counters, the file that says by its time when `gc` last ran, and the folder of
-/// what is known of clusters.
-inline constexpr std::string_view counters_folder = ".stats";
+/// What a local store's directory contains beside the directories of tags, whose names never begin
+/// with a dot: the directory of the counters, the file whose modification time says when `gc` last
+/// ran, and the directory of the slots of clusters.
+inline constexpr std::string_view counters_directory = ".stats";
 inline constexpr const char* gc_stamp = ".gc";
-inline constexpr std::string_view clusters_folder = ".clusters";
+inline constexpr std::string_view clusters_directory = ".clusters";
 
-/// The file of a tag's counters in their folder.
+/// The name of a tag's file in the directory of the counters.
 [[nodiscard]] std::string counters_file(std::string_view tag);
 
-/// The file of a cluster's slots in their folder; `nodes`: those that its URL names.
+/// The name of a cluster's file in the directory of the slots; `nodes`: those that its URL names.
 [[nodiscard]] std::string slots_file(std::string_view nodes);
 
-/// The files of one entry below a local store's directory. Tag and id stand in them readably,
-/// percent-escaped; one that is too long for a file name is cut and carries a hash instead.
+/// The names of the files of one entry. They contain tag and id in readable form, percent-escaped;
+/// one that is too long for a file name is cut and ends with a hash of the whole.
 struct EntryFileNames {
   explicit EntryFileNames(const Key& key);
-  /// Of the entry to which `name`, found in `folder`, belongs; it is neither foreign nor a spool.
-  EntryFileNames(std::string folder, std::string_view name);
+  /// Of the entry to which the file `name` in `directory` belongs. Its kind must be neither foreign
+  /// nor spool.
+  EntryFileNames(std::string directory, std::string_view name);
 
-  std::string folder;   ///< of the tag
-  std::string entry;    ///< what the last kept run left
-  std::string failed;   ///< the same of a failure
-  std::string mark;     ///< that `once` has run, and when
-  std::string lock;     ///< the run lock
-  std::string run;      ///< the run in progress
-  std::string wake;     ///< the FIFO on which its waiters sleep
-  std::string promise;  ///< the FIFO by which others tell the holder of a promise
+  std::string directory;  ///< of the tag, below that of the store
+  std::string entry;      ///< the last run that was kept
+  std::string failed;     ///< the last failure that was kept
+  std::string mark;       ///< when `once` last ran the command, and its status
+  std::string lock;       ///< the run lock
+  std::string run;        ///< the run in progress
+  std::string wake;       ///< the FIFO on which its waiters sleep
+  std::string promise;    ///< the FIFO that is the mailbox of a promise
 
-  /// The outcome of the run with this token, made by others.
+  /// The outcome that others have delivered for the run with this token.
   [[nodiscard]] std::string answer(std::string_view token) const;
 
  private:
-  void name_all();
+  void set_names();
 
   std::string stem_;
 };
 
 enum class FileKind { entry, failed, mark, lock, run, wake, promise, answer, spool, foreign };
 
-/// What a name found in a tag's folder is.
+/// What a file with this name in the directory of a tag is. Decided by the ending alone.
 [[nodiscard]] FileKind kind_of_file(std::string_view name);
 
 }  // namespace memolock

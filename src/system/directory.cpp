@@ -1,6 +1,5 @@
 #include "src/system/directory.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/auxv.h>
@@ -8,7 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <memory>
+#include <cstring>
 #include <utility>
 
 #include "src/system/error.hpp"
@@ -19,31 +18,32 @@ namespace {
 constexpr mode_t owner_all = S_IRWXU;
 constexpr mode_t owner_read_write = S_IRUSR | S_IWUSR;
 
-/// Whether the umask has taken from an own file what its user needs.
+/// Whether the umask has removed permissions that this user needs from a file of this user.
 bool lacks(const struct stat& info, mode_t mode) {
   return info.st_uid == own_user() && (info.st_mode & mode) != mode;
 }
 
-/// Gives the name that this user has just made the mode that it was to have. Returns 0 or an errno.
-int complete_mode(int folder, const std::string& name, mode_t mode) {
+/// Gives what this user has just created the intended mode. Returns 0 or an errno.
+int complete_mode(int parent, const std::string& name, mode_t mode) {
   struct stat info {};
-  if (fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return errno;
+  if (fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return errno;
   if (!lacks(info, mode) || S_ISLNK(info.st_mode)) return 0;
-  return fchmodat(folder, name.c_str(), mode, 0) == 0 ? 0 : errno;
+  return fchmodat(parent, name.c_str(), mode, 0) == 0 ? 0 : errno;
 }
 
-/// As the function of that name; `info`: what it is then.
-Descriptor open_own_directory(const std::string& path, struct stat& info) {
-  Descriptor folder = open_folder(AT_FDCWD, path);
-  if (!folder && errno == ENOENT) return folder;
+/// As the function of that name; fills `info`.
+Descriptor open_private_directory(const std::string& path, struct stat& info) {
+  Descriptor directory = open_directory(AT_FDCWD, path);
+  if (!directory && errno == ENOENT) return directory;
   const int error = errno;
-  const int failed = folder ? fstat(folder.get(), &info) : lstat(path.c_str(), &info);
+  const int failed = directory ? fstat(directory.get(), &info) : lstat(path.c_str(), &info);
   if (failed == 0 && info.st_uid != own_user())
     throw store_error(path + " belongs to another user");
-  if (!folder || failed != 0) throw system_error("cannot open " + path, folder ? errno : error);
+  if (!directory || failed != 0)
+    throw system_error("cannot open " + path, directory ? errno : error);
   if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
     throw store_error("others may write in " + path + "; run: chmod go-w " + path);
-  return folder;
+  return directory;
 }
 
 }  // namespace
@@ -53,20 +53,20 @@ uid_t own_user() {
   return static_cast<uid_t>(getauxval(AT_EUID));
 }
 
-int make_folder(int folder, const std::string& name) {
-  if (mkdirat(folder, name.c_str(), owner_all) != 0) return errno;
-  return complete_mode(folder, name, owner_all);
+int make_directory(int parent, const std::string& name) {
+  if (mkdirat(parent, name.c_str(), owner_all) != 0) return errno;
+  return complete_mode(parent, name, owner_all);
 }
 
-int make_fifo_file(int folder, const std::string& name) {
-  if (mkfifoat(folder, name.c_str(), owner_read_write) != 0) return errno;
-  return complete_mode(folder, name, owner_read_write);
+int make_fifo_file(int parent, const std::string& name) {
+  if (mkfifoat(parent, name.c_str(), owner_read_write) != 0) return errno;
+  return complete_mode(parent, name, owner_read_write);
 }
 
-Descriptor make_file(int folder, const std::string& name, int flags) {
+Descriptor make_file(int parent, const std::string& name, int flags) {
   constexpr int always = O_CLOEXEC | O_NOFOLLOW;
   const int create = (flags & O_TMPFILE) == O_TMPFILE ? 0 : O_CREAT;
-  Descriptor file(openat(folder, name.c_str(), flags | always | create, owner_read_write));
+  Descriptor file(openat(parent, name.c_str(), flags | always | create, owner_read_write));
   struct stat info {};
   if (file && fstat(file.get(), &info) == 0 && lacks(info, owner_read_write))
     (void)fchmod(file.get(), owner_read_write);
@@ -76,30 +76,30 @@ Descriptor make_file(int folder, const std::string& name, int flags) {
 void make_directories(const std::string& path) {
   for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
     const std::string part = path.substr(0, slash);
-    if (const int error = make_folder(AT_FDCWD, part); error != 0 && error != EEXIST)
+    if (const int error = make_directory(AT_FDCWD, part); error != 0 && error != EEXIST)
       throw system_error("cannot make " + part, error);
     if (slash == std::string::npos) return;
   }
 }
 
-Descriptor open_own_directory(const std::string& path) {
+Descriptor open_private_directory(const std::string& path) {
   struct stat info {};
-  return open_own_directory(path, info);
+  return open_private_directory(path, info);
 }
 
-Descriptor make_own_directory(const std::string& path, mode_t mode) {
+Descriptor make_private_directory(const std::string& path, mode_t mode) {
   constexpr mode_t all_mode_bits = 07777;
   struct stat info {};
-  Descriptor folder = open_own_directory(path, info);
-  if (!folder) {
-    if (const int error = make_folder(AT_FDCWD, path); error != 0 && error != EEXIST)
+  Descriptor directory = open_private_directory(path, info);
+  if (!directory) {
+    if (const int error = make_directory(AT_FDCWD, path); error != 0 && error != EEXIST)
       throw system_error("cannot make " + path, error);
-    folder = open_own_directory(path, info);
-    if (!folder) throw system_error("cannot open " + path, ENOENT);
+    directory = open_private_directory(path, info);
+    if (!directory) throw system_error("cannot open " + path, ENOENT);
   }
-  if ((info.st_mode & all_mode_bits) != mode && fchmod(folder.get(), mode) != 0)
+  if ((info.st_mode & all_mode_bits) != mode && fchmod(directory.get(), mode) != 0)
     throw system_error("cannot change the mode of " + path, errno);
-  return folder;
+  return directory;
 }
 
 bool is_older(const struct stat& info, Nanoseconds age) {
@@ -108,15 +108,15 @@ bool is_older(const struct stat& info, Nanoseconds age) {
   return is_older(changed, age, wall_now());
 }
 
-Descriptor open_folder(int folder, const std::string& name) {
+Descriptor open_directory(int parent, const std::string& name) {
   constexpr int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
-  return Descriptor(openat(folder, name.c_str(), flags));
+  return Descriptor(openat(parent, name.c_str(), flags));
 }
 
 Descriptor open_path(std::string_view path, int flags) {
-  Descriptor folder;  // empty: where the path begins
+  Descriptor reached;  // empty: where the path begins
   const auto open_at = [&](std::string_view part, int how) {
-    const int at = folder ? folder.get() : AT_FDCWD;
+    const int at = reached ? reached.get() : AT_FDCWD;
     return Descriptor(openat(at, std::string(part).c_str(), how | O_CLOEXEC));
   };
   while (path.size() >= PATH_MAX) {
@@ -124,27 +124,44 @@ Descriptor open_path(std::string_view path, int flags) {
     if (slash == std::string_view::npos || slash == 0) break;  // openat says that it is too long
     Descriptor next = open_at(path.substr(0, slash), O_PATH | O_DIRECTORY);
     if (!next) return next;
-    folder = std::move(next);
+    reached = std::move(next);
     const size_t rest = path.find_first_not_of('/', slash);
     path = rest == std::string_view::npos ? "." : path.substr(rest);
   }
   return open_at(path, flags);
 }
 
-void each_name(int folder, const std::string& name, Hidden hidden,
-               const std::function<void(const std::string&)>& each) {
-  struct Close {
-    void operator()(DIR* directory) const { closedir(directory); }
-  };
-  Descriptor opened = open_folder(folder, name);
-  const std::unique_ptr<DIR, Close> directory(opened ? fdopendir(opened.get()) : nullptr);
-  if (!directory) return;
-  (void)opened.release();
-  while (const dirent* found = readdir(directory.get())) {  // NOLINT(concurrency-mt-unsafe)
-    const std::string is = found->d_name;
-    if (is == "." || is == ".." || (hidden == Hidden::skip && is.front() == '.')) continue;
-    each(is);
+DirectoryReader::DirectoryReader(Descriptor directory) noexcept
+    : stream_(directory ? fdopendir(directory.get()) : nullptr) {
+  if (stream_ == nullptr) {
+    error_ = errno;
+  } else {
+    (void)directory.release();
   }
+}
+
+DirectoryReader::~DirectoryReader() {
+  if (stream_ != nullptr) closedir(stream_);
+}
+
+int DirectoryReader::descriptor() const noexcept { return dirfd(stream_); }
+
+const char* DirectoryReader::next() noexcept {
+  if (stream_ == nullptr) return nullptr;
+  errno = 0;
+  while (const dirent* const found = readdir(stream_)) {  // NOLINT(concurrency-mt-unsafe)
+    const char* const name = &found->d_name[0];
+    if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0) return name;
+  }
+  error_ = errno;
+  return nullptr;
+}
+
+void for_each_name(int parent, const std::string& name, Hidden hidden,
+                   const std::function<void(const std::string&)>& each) {
+  DirectoryReader reader(open_directory(parent, name));
+  while (const char* const found = reader.next())
+    if (hidden == Hidden::show || *found != '.') each(found);
 }
 
 }  // namespace memolock

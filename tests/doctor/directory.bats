@@ -216,7 +216,7 @@ loosened() {
   for i in {1..12}; do memolock get --tag t --id "$i" --ttl 1h -- true; done
   chmod 664 store/t/*
   examined 0 doctor --fix
-  found ok repaired 'modes of 0 folders and 12 files'
+  found ok repaired 'modes of 0 directories and 12 files'
   equal 1 "$(grep -c repaired <<<"$output")"
   equal '' "$(find store -type f ! -perm 600)"
 }

@@ -9,7 +9,7 @@ namespace {
 
 void look_at(const EntryFileNames& files, const std::string& name, FileKind kind) {
   require(kind_of_file(name) == kind, "a file's name tells its kind");
-  require(EntryFileNames(files.folder, name).entry == files.entry, "and its entry");
+  require(EntryFileNames(files.directory, name).entry == files.entry, "and its entry");
   require(name.size() <= 255 && name.find('/') == std::string::npos && name.front() != '.',
           "and is one of a visible file");
   require_printable(name);

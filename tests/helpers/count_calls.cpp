@@ -17,13 +17,13 @@ void count(const char* directory, int calls) {
   memolock::Outcome hit = memolock::ended(memolock::OutcomeKind::hit, 0);
   hit.bytes = 3;
   for (int i = 0; i < calls; ++i)
-    memolock::count_call(directory, "t", hit, memolock::Missing::make);
+    memolock::count_call(directory, "t", hit, memolock::IfMissing::make);
   _exit(0);
 }
 
 /// What was counted since the last time.
 Counts take(const char* directory) {
-  const auto all = memolock::read_counts(directory, "t", memolock::After::reset);
+  const auto all = memolock::read_counts(directory, "t", memolock::AfterRead::reset);
   return all.empty() ? Counts{} : all.front().counts;
 }
 

@@ -192,7 +192,7 @@ promise() {
   contains "$output" damaged
   head -c 50 good >"$entry"
   run -1 memolock get -v --tag t --id x
-  contains "$output" 'counts as absent'
+  contains "$output" 'treated as a miss'
 }
 
 @test "damage is reported once, and what is damaged is named" {
@@ -213,7 +213,7 @@ promise() {
   equal 1 "$(grep -c 'the stored failure is damaged' err)"
   ln -sf good "$entry"
   run --separate-stderr -0 get -v -- true
-  equal 1 "$(grep -c "the stored entry is no file of this user's" <<<"$stderr")"
+  equal 1 "$(grep -c "the stored entry is not a regular file of this user" <<<"$stderr")"
 }
 
 @test "ls and del do not stumble over foreign files" {

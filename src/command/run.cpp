@@ -1,0 +1,244 @@
+#include "src/command/run.hpp"
+
+#define BOOST_PROCESS_V2_HEADER_ONLY 1
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include <boost/process/v2/process.hpp>  // exit_code.hpp alone does not compile in 1.81
+
+#include "src/command/poll_events.hpp"
+#include "src/system/error.hpp"
+#include "src/system/retry_syscall.hpp"
+
+namespace memolock {
+namespace {
+
+// When a run counts as a long one (CommandSpec::on_long_run).
+constexpr std::chrono::milliseconds long_run{20};
+constexpr int status_of_timeout = 124;
+// Of a command whose own cannot be known.
+constexpr int status_of_unknown = 125;
+
+/// A duplicate that stays open as long as it is needed. Throws Error(store).
+Descriptor duplicate(int fd) {
+  Descriptor copy(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy) throw system_error("cannot watch a command", errno);
+  return copy;
+}
+
+/// Boost.Process decodes the status of a process. Its launchers and handles are not used: they need
+/// an event loop that allocates, and so may fail, once the command has started.
+void set_exit(RunResult& result, int native_status) {
+  const bool is_signaled = WIFSIGNALED(native_status);
+  result.exit_kind = is_signaled ? ExitKind::signaled : ExitKind::exited;
+  result.status = (is_signaled ? 128 : 0) + boost::process::v2::evaluate_exit_code(native_status);
+}
+
+void set_signaled(RunResult& result, int signal) noexcept {
+  result.exit_kind = ExitKind::signaled;
+  result.status = 128 + signal;
+}
+
+}  // namespace
+
+Run::Run(Signals& signals, int stop_descriptor)
+    : signals_(signals),
+      children_(signals.watch_children()),
+      stop_descriptor_(stop_descriptor < 0 ? Descriptor() : duplicate(stop_descriptor)),
+      output_([this] { stop_sharing(); }) {}
+
+void Run::run_to_end(Child& child, const CommandSpec& spec, const std::function<void()>& refused,
+                     RunResult& result) noexcept {
+  child_ = &child;
+  termination_.set_child(child);
+  refused_ = &refused;
+  output_.close_write_ends();
+  // Older kernels, and some containers, have no pidfd: there SIGCHLD has to do.
+  process_.reset(static_cast<int>(syscall(SYS_pidfd_open, child.pid(), 0)));
+  const Nanoseconds now = awake_now();
+  drain_ = spec.drain;
+  if (spec.max_runtime) runtime_deadline_ = after(now, *spec.max_runtime);
+  if (spec.on_long_run) long_run_at_ = now + long_run;
+  while (!is_over()) {
+    handle_events();
+    handle_deadlines(spec);
+  }
+  describe_end(result);
+}
+
+bool Run::is_over() const noexcept {
+  return termination_.has_given_up() ||
+         (exited_ && output_.open_count() == 0 && !termination_.is_active());
+}
+
+Termination::RunState Run::state() const noexcept {
+  return {.has_exited = exited_,
+          .open_pipes = output_.open_count(),
+          .relayed_pipes = output_.relayed_count(),
+          .is_progressing = false};
+}
+
+void Run::describe_end(RunResult& result) noexcept {
+  set_exit(result, native_status_);
+  result.unknown = status_unknown_;
+  if (status_unknown_) result.status = status_of_unknown;
+  result.interrupted = signal_;
+  result.stopped = stopped_;
+  result.left_running = termination_.take_remaining();
+  result.cut_short = signal_ != 0 || ((timed_out_ || stopped_) && output_.relayed_count() > 0);
+  // A command that could not be killed has the status of the signal that was to end it.
+  if (!exited_ && signal_ == 0) set_signaled(result, SIGTERM);
+  const bool has_own_status = exited_ && !was_output_cut_off_ && !is_signal_fatal_;
+  if (signal_ != 0 && !has_own_status) set_signaled(result, signal_);
+  if (timed_out_ && !is_signal_fatal_) {
+    result.exit_kind = ExitKind::timed_out;
+    result.status = status_of_timeout;
+  }
+}
+
+/// Sleeps until something has happened, and handles it. If the kernel could not report what has
+/// happened, or could not do something, everything is tried soon: nothing here blocks.
+void Run::handle_events() noexcept {
+  std::array<pollfd, 8> waiting{readable(signals_.descriptor()),  readable(children_.get()),
+                                readable(process_.get()),         readable(stop_descriptor_.get()),
+                                output_.source(Stream::out),      output_.source(Stream::err),
+                                output_.destination(Stream::out), output_.destination(Stream::err)};
+  const bool retry = output_.take_retry() || must_retry_;
+  must_retry_ = false;
+  if (retry) pause_briefly();
+  const int ready = poll_for(waiting, retry ? Nanoseconds(0) : time_until_next_deadline());
+  const bool failed = ready < 0 && errno != EINTR;
+  if (failed) pause_briefly();
+  const auto is_ready = [&](size_t which) { return ready > 0 && waiting.at(which).revents != 0; };
+  const auto may_be_ready = [&](size_t which) { return retry || failed || is_ready(which); };
+  const int open_before = output_.open_count();
+  if (may_be_ready(0)) handle_signals();
+  if (is_ready(3)) stop_on_request();
+  if (is_ready(6)) output_.write(Stream::out);
+  if (is_ready(7)) output_.write(Stream::err);
+  if (may_be_ready(4)) output_.read(Stream::out);
+  if (may_be_ready(5)) output_.read(Stream::err);
+  if (output_.open_count() < open_before) termination_.check_soon();
+  if (may_be_ready(1) || may_be_ready(2)) reap_children();
+}
+
+/// The deadlines of the pipes do not count while what is left of the command is being stopped.
+Nanoseconds Run::time_until_next_deadline() const noexcept {
+  const Nanoseconds output = termination_.is_active() ? forever : output_.next_deadline();
+  const Nanoseconds next = std::min(
+      {runtime_deadline_, long_run_at_, termination_.next_check(), output});
+  return next == forever ? forever : next - awake_now();
+}
+
+void Run::handle_deadlines(const CommandSpec& spec) noexcept {
+  if (is_over()) return;
+  const Nanoseconds now = awake_now();
+  if (now >= long_run_at_) {
+    long_run_at_ = forever;
+    (void)failure_of(spec.on_long_run);
+  }
+  if (now >= runtime_deadline_) {
+    runtime_deadline_ = forever;
+    timed_out_ = true;
+    termination_.stop();
+  }
+  if (now >= termination_.next_check()) {
+    Termination::RunState checked = state();
+    checked.is_progressing = output_.take_progress();
+    termination_.check(checked);
+  }
+  if (!termination_.is_active()) output_.set_aside_overdue(now);
+}
+
+void Run::handle_signals() noexcept {
+  while (const auto signal = signals_.take()) {
+    if (signal->passed_on) {
+      pass_on(*signal);
+    } else {
+      die_with_command(signal->number);
+    }
+  }
+}
+
+void Run::pass_on(const Signals::Received& signal) noexcept {
+  if (signal_ == 0) {
+    signal_ = signal.number;
+    was_output_cut_off_ = exited_;
+  }
+  // The terminal has already sent the signal of a key to the command in the caller's group, and
+  // many programs take a second one for "at once". A terminal that hangs up sends its signal to the
+  // session's leader only.
+  const bool has_got_it = signal.from_terminal && signal.number != SIGHUP && !child_->leads_group();
+  child_->signal_all(signal.number,
+                     has_got_it ? Child::Reach::outside_own_group : Child::Reach::all);
+  if (!has_got_it) child_->signal_all(SIGCONT);
+  if (exited_) termination_.stop_descendants(state());
+  // A command that this process cannot signal may never end because of it.
+  if (!has_got_it && !child_->can_be_signalled()) termination_.kill_after_grace();
+}
+
+/// For a signal that is not for the command. Without a watchdog nothing else would end it.
+void Run::die_with_command(int signal) noexcept {
+  is_signal_fatal_ = true;
+  signal_ = signal;
+  termination_.kill();
+}
+
+void Run::stop_on_request() noexcept {
+  stop_descriptor_.reset();
+  stopped_ = true;
+  termination_.stop();
+}
+
+void Run::reap_children() noexcept {
+  signalfd_siginfo info{};
+  while (read(children_.get(), &info, sizeof info) > 0) {
+  }
+  int status = 0;
+  if (!exited_) {
+    const pid_t reaped = waitpid(child_->pid(), &status, WNOHANG);
+    if (reaped == child_->pid()) note_exit(status);
+    if (reaped < 0) note_lost_child(errno);
+  }
+  child_->reap_orphans();
+  termination_.check_soon();
+}
+
+/// With ECHILD the command is no longer a child of this process: something in this process (a
+/// tracer, a library that waits for any child) has reaped it, and its status is lost.
+void Run::note_lost_child(int error) noexcept {
+  must_retry_ = true;
+  if (error != ECHILD) return;
+  status_unknown_ = true;
+  note_exit(0);
+}
+
+void Run::note_exit(int native_status) noexcept {
+  native_status_ = native_status;
+  exited_ = true;
+  process_.reset();
+  child_->note_reaped();
+  // What the command leaves running in the background goes on, unless all was to be stopped.
+  if (signal_ != 0) termination_.stop_descendants(state());
+  output_.command_exited(std::min(after(awake_now(), drain_), runtime_deadline_));
+  runtime_deadline_ = forever;
+}
+
+/// From now on the output is not shared, so that the loss of the lease does not matter.
+void Run::stop_sharing() noexcept {
+  (void)failure_of(*refused_);
+  stop_descriptor_.reset();
+}
+
+}  // namespace memolock

@@ -1,0 +1,81 @@
+// One run of a command, from the start of the child to its end: the only place with an event loop.
+#pragma once
+
+#include <functional>
+
+#include "src/command/child.hpp"
+#include "src/command/command.hpp"
+#include "src/command/output_pump.hpp"
+#include "src/command/termination.hpp"
+#include "src/system/clock.hpp"
+#include "src/system/descriptor.hpp"
+#include "src/system/signals.hpp"
+
+namespace memolock {
+
+/// Waits for a child, moves its output, passes signals on to it and stops it when its time is over
+/// or the caller asks for it. The run ends when the child has been reaped, its pipes are at their
+/// end or no longer waited for, and nothing is left that must not be left behind.
+///
+/// Everything that a run needs is created by the constructor and OutputPump::add(), before the
+/// child is started. From then on it allocates nothing that it cannot do without, and repeats what
+/// the kernel could not do.
+class Run {
+ public:
+  /// The command is stopped when `stop_descriptor` becomes readable; -1: none. Keeps a reference to
+  /// `signals`. Throws Error(store).
+  Run(Signals& signals, int stop_descriptor);
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  [[nodiscard]] OutputPump& output() noexcept { return output_; }
+
+  /// Waits for the end of `child`, which has just been started, in the thread that has started it.
+  /// Sets all of `result` but its times. `refused`: see Command::finish(). Once.
+  void run_to_end(Child& child, const CommandSpec& spec, const std::function<void()>& refused,
+                  RunResult& result) noexcept;
+
+ private:
+  [[nodiscard]] bool is_over() const noexcept;
+  [[nodiscard]] Termination::RunState state() const noexcept;
+
+  void handle_events() noexcept;
+  [[nodiscard]] Nanoseconds time_until_next_deadline() const noexcept;
+  void handle_deadlines(const CommandSpec& spec) noexcept;
+
+  void handle_signals() noexcept;
+  void pass_on(const Signals::Received& signal) noexcept;
+  void die_with_command(int signal) noexcept;
+  void stop_on_request() noexcept;
+
+  void reap_children() noexcept;
+  void note_lost_child(int error) noexcept;
+  void note_exit(int native_status) noexcept;
+
+  void stop_sharing() noexcept;
+  void describe_end(RunResult& result) noexcept;
+
+  Signals& signals_;
+  Descriptor children_;         // readable when a child has ended
+  Descriptor process_;          // a pidfd of the child; empty where the kernel has none
+  Descriptor stop_descriptor_;  // of CommandSpec, while it counts
+  OutputPump output_;
+  Termination termination_;
+  Child* child_ = nullptr;
+  const std::function<void()>* refused_ = nullptr;
+  Nanoseconds drain_ = forever;
+  // Of awake_now().
+  Nanoseconds runtime_deadline_ = forever;
+  Nanoseconds long_run_at_ = forever;
+  int signal_ = 0;  // the first that has come
+  int native_status_ = 0;
+  bool exited_ = false;
+  bool status_unknown_ = false;
+  bool timed_out_ = false;
+  bool stopped_ = false;
+  bool is_signal_fatal_ = false;     // it was not passed on, but ends memolock
+  bool was_output_cut_off_ = false;  // the signal came after the exit of the command
+  bool must_retry_ = false;
+};
+
+}  // namespace memolock

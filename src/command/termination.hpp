@@ -1,0 +1,68 @@
+// Ends a command together with everything that descends from it.
+#pragma once
+
+#include <string>
+
+#include "src/command/child.hpp"
+#include "src/system/clock.hpp"
+
+namespace memolock {
+
+/// Sends TERM, or leaves that to the caller, and KILL when the grace period of ten seconds has
+/// passed; then waits up to two seconds until all processes are gone. Processes that cannot be
+/// killed, such as those of another user, are given up and named.
+///
+/// For the thread that runs the event loop only: the caller calls check() at next_check(). No call
+/// blocks, throws, or allocates what it cannot do without. It is inactive until one of the calls
+/// that end the command.
+class Termination {
+ public:
+  /// What the caller knows about the run.
+  struct RunState {
+    bool has_exited = false;      ///< the command itself
+    int open_pipes = 0;           ///< not at their end
+    int relayed_pipes = 0;        ///< of them, those that a reader holds up and not a writer
+    bool is_progressing = false;  ///< a relayed pipe has made progress since the last check
+  };
+
+  /// The child to be ended; must outlive this. Before all other calls.
+  void set_child(Child& child) noexcept { child_ = &child; }
+
+  /// Sends TERM and CONT now, KILL after the grace period.
+  void stop() noexcept;
+  /// Sends KILL now.
+  void kill() noexcept;
+  /// Sends KILL after the grace period.
+  void kill_after_grace() noexcept;
+  /// To be called when an interrupted command has exited: its descendants have got the same signal.
+  /// Stops those that are left.
+  void stop_descendants(const RunState& run) noexcept;
+
+  /// Whether the run must not end before this has.
+  [[nodiscard]] bool is_active() const noexcept { return is_active_; }
+  /// Whether the run is over although a process or a reader of its output is left.
+  [[nodiscard]] bool has_given_up() const noexcept { return has_given_up_; }
+
+  /// When check() is to be called; of awake_now(). Forever: not at all.
+  [[nodiscard]] Nanoseconds next_check() const noexcept { return next_check_; }
+  /// A process or a pipe has ended: check soon whether it was the last one.
+  void check_soon() noexcept;
+  void check(const RunState& run) noexcept;
+
+  /// The processes that were given up, as "12 (sudo), 34 (sleep)"; empty: none.
+  [[nodiscard]] std::string take_remaining() noexcept { return std::move(remaining_); }
+
+ private:
+  void kill_after(Nanoseconds grace) noexcept;
+  void check_later(Nanoseconds now) noexcept;
+
+  Child* child_ = nullptr;
+  Nanoseconds next_check_ = forever;
+  Nanoseconds pause_{0};           // between two checks
+  Nanoseconds kill_at_ = forever;  // of boot_now()
+  std::string remaining_;
+  bool is_active_ = false;
+  bool has_given_up_ = false;
+};
+
+}  // namespace memolock

@@ -1,0 +1,50 @@
+// A helper process that kills the command's process group if this process dies.
+#pragma once
+
+#include <sys/types.h>
+
+#include "src/system/descriptor.hpp"
+#include "src/system/scratch_file.hpp"
+
+namespace memolock {
+
+/// The watchdog of one command, which leads a process group. Call start(), start the command, which
+/// writes its process id to lifeline() before the exec, then join(). Used by the thread that starts
+/// the command. No function throws.
+class Watchdog {
+ public:
+  Watchdog() = default;
+  /// Ends and reaps the watchdog.
+  ~Watchdog();
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
+
+  /// Starts it, if a process and descriptors are available. Without it the command still dies with
+  /// this process, but its descendants do not. `scratch` is removed when this process has died.
+  void start(const ScratchFile& scratch) noexcept;
+  [[nodiscard]] bool is_running() const noexcept { return pid_ > 0; }
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+
+  /// Where the leader of the group writes its process id; -1: there is no watchdog.
+  [[nodiscard]] int lifeline() const noexcept { return lifeline_.get(); }
+  /// To be called once the process id has been written, or will not be.
+  void join(pid_t group) noexcept;
+
+  /// Ends the watchdog: from now on the group survives this process.
+  void end() noexcept;
+  [[nodiscard]] bool has_ended() const noexcept { return ended_; }
+
+  /// To be called when it has been reaped: from then on its process id may be another process's.
+  void note_reaped() noexcept {
+    pid_ = -1;
+    ended_ = false;
+  }
+
+ private:
+  pid_t pid_ = -1;
+  bool ended_ = false;
+  Descriptor lifeline_;   // the watchdog sees its other end close when this process dies
+  Descriptor other_end_;  // kept open until it has been written to, in case the watchdog is gone
+};
+
+}  // namespace memolock
