@@ -1,5 +1,5 @@
-// Locks of other programs that outlast any wait: redis-memolock's Go client never deletes its lock,
-// and may give it years.
+// Locks of other programs that last longer than anybody waits: redis-memolock's Go client never
+// deletes its lock, and may give it a lifetime of years.
 #pragma once
 
 #include <string>
@@ -9,10 +9,10 @@
 
 namespace memolock {
 
-/// Whether nobody would wait for the end of a lock that lives for `left` more.
+/// Whether a lock that lasts for `left` more is longer than anybody waits: more than a day.
 [[nodiscard]] bool outlasts_waiting(Nanoseconds left);
 
-/// "t:x is locked by another program for 3650d more"; `left` is `forever`: "without end".
+/// "t:x is locked by another program for 3650d more", or "without end" if `left` is `forever`.
 [[nodiscard]] std::string describe_long_lock(const Key& key, Nanoseconds left);
 
 /// What to do about it.

@@ -11,12 +11,12 @@ namespace memolock {
 bool SeenNames::add(std::string_view name) {
   if (4 * (size_ + 1) > 3 * slots_.size()) grow();
   const uint64_t hash = checksum(name);
-  if (!put(hash == 0 ? 1 : hash)) return false;
+  if (!insert(hash == 0 ? 1 : hash)) return false;
   ++size_;
   return true;
 }
 
-bool SeenNames::put(uint64_t hash) {
+bool SeenNames::insert(uint64_t hash) {
   const size_t mask = slots_.size() - 1;
   for (size_t at = hash & mask;; at = (at + 1) & mask) {
     if (slots_[at] == hash) return false;
@@ -31,7 +31,7 @@ void SeenNames::grow() {
   const auto before = std::exchange(slots_,
                                     std::vector<uint64_t>(std::max(smallest, 2 * slots_.size())));
   for (const uint64_t hash : before)
-    if (hash != 0) (void)put(hash);
+    if (hash != 0) (void)insert(hash);
 }
 
 void KeyList::add(const Key& key, size_t number) {

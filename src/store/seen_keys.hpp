@@ -1,4 +1,4 @@
-// Many entries, in little memory: which have been seen, and a list of them to be sorted.
+// Compact containers for the names of many entries: a set and a list. Not thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -12,29 +12,30 @@
 
 namespace memolock {
 
-/// A set of names that only grows; 11 to 22 bytes each, however long they are. Two that have the
-/// same 64-bit hash are taken for one: of a million, once in 40 million walks.
+/// A set of names that only grows, with 11 to 22 bytes for each, whatever their length. It stores
+/// 64-bit hashes, so two names may be taken for one: with a million names the probability is 1 in
+/// 40 million.
 class SeenNames {
  public:
-  /// Whether it is new.
+  /// Returns whether the name is new.
   [[nodiscard]] bool add(std::string_view name);
   [[nodiscard]] size_t size() const { return size_; }
 
  private:
-  bool put(uint64_t hash);
+  bool insert(uint64_t hash);
   void grow();
 
-  std::vector<uint64_t> slots_;  // 0: free; their number is a power of two
+  std::vector<uint64_t> slots_;  // 0: free; the size is a power of two
   size_t size_ = 0;
 };
 
-/// A key, and a number of the caller's.
+/// A key with a number that means something to the caller.
 struct NumberedKey {
   Key key;
   size_t number = 0;
 };
 
-/// Keys one behind the other.
+/// A list of keys whose text is stored in one string.
 class KeyList {
  public:
   void add(const Key& key, size_t number);
@@ -43,7 +44,7 @@ class KeyList {
   [[nodiscard]] NumberedKey at(size_t index) const;
   /// By tag and id.
   void sort();
-  /// Gives its memory back, too.
+  /// Frees its memory, too.
   void clear() { *this = {}; }
 
  private:

@@ -1,9 +1,9 @@
-// Where entries and locks live: the interface that every store honours in full.
+// The interface of a store, which holds entries and locks. Every store implements all of it.
 //
-// A store is used by one thread. Every call may throw Error(store) when the store is out of reach
-// or unfit. Waiting goes through a Watch that is already subscribed when it is handed out, and
-// storing needs a Lock, so the only order that can be written is the safe one: watch, look up,
-// wait; acquire, look up, run, publish.
+// One thread uses a store and what it returns, unless a function says otherwise. Every call may
+// throw Error(store) when the store cannot be reached or is unfit. A Watch is already subscribed
+// when it is returned, and storing requires a Lock, so that only the safe order can be written:
+// watch, look up, wait; acquire, look up, run, publish.
 #pragma once
 
 #include <functional>
@@ -18,34 +18,34 @@
 
 namespace memolock {
 
-/// A finished run that can be given to a caller: a kept entry, or the outcome that a waiter was
-/// woken with.
+/// A finished run that can be replayed to a caller: a kept entry, or the outcome with which a
+/// waiter was woken.
 class Entry {
  public:
   virtual ~Entry() = default;
   [[nodiscard]] virtual const Record& record() const = 0;
-  /// Whether the bytes are what the record says. Reads all of them; a damaged entry must not be
-  /// replayed.
+  /// Whether the streams match their checksums in the record. Reads all of them. A damaged entry
+  /// must not be replayed.
   [[nodiscard]] virtual bool is_intact() = 0;
-  /// The archive of its artifacts, as long as this lives; nothing when there is none that is what
-  /// the record says. Reads all of it. Of a store that was told to fetch_files().
+  /// The archive of its artifacts, valid as long as this lives; nothing when there is none or it is
+  /// damaged. Reads all of it. Requires Store::include_artifacts().
   [[nodiscard]] virtual std::optional<FilePart> files() = 0;
-  /// Copies the run's stdout or stderr to `to`, blocking at its reader's pace. Returns 0 or the
-  /// errno (perhaps one for reader_has_left). Two threads may each copy one of them. Once each.
+  /// Copies the run's stdout or stderr to `to`; blocks while its reader does not read. Returns 0 or
+  /// the errno (see reader_has_left()). To be called once for each; two threads may do so at once.
   [[nodiscard]] virtual int write(Stream stream, int to) noexcept = 0;
 };
 
-/// What became of an outcome that was handed to the store.
+/// What the store did with an outcome.
 enum class PublishResult {
-  done,         ///< what its fate says
-  forgotten,    ///< `del` came during the run: shared, not stored
-  lost,         ///< the lease was lost and another holds the lock, or something newer is stored
+  done,         ///< stored or shared, according to its disposition
+  forgotten,    ///< `del` was called during the run: shared, not stored
+  lost,         ///< not stored: the lease was lost and another has the lock or has stored since
   interrupted,  ///< a signal came first: nothing is stored, and the lock is released
 };
 
 enum class WakeReason {
-  answered,     ///< the run has ended; its outcome is in `answer`
-  gone,         ///< the holder died or was interrupted: look again, take over
+  answered,     ///< the run has ended, and `answer` has its outcome
+  gone,         ///< the holder has died or was interrupted: look up again and take over
   timed_out,    ///< the deadline has passed
   interrupted,  ///< `interrupt` became readable
 };
@@ -55,79 +55,80 @@ struct WaitResult {
   std::unique_ptr<Entry> answer;
 };
 
-/// Says that a lock is kept alive. Whatever can last while a lock is held asks for it, and nothing
-/// but the lock can give it.
+/// Proof that the lease of a lock is being renewed. A function that may take long while a lock is
+/// held has it as a parameter; only the lock can create it.
 class KeepaliveArmed {
   friend class Lock;
   KeepaliveArmed() = default;
 };
 
-/// The right to run an entry's command. Destroyed unpublished it is abandoned.
+/// The right to run an entry's command. The destructor abandons it if it was not published.
 class Lock {
  public:
   virtual ~Lock() = default;
   [[nodiscard]] virtual const std::string& token() const = 0;
-  /// Whether there may be another kept entry or failure than this store's last look-up found.
+  /// Whether the kept entry or failure may have changed since this store's last look-up.
   [[nodiscard]] virtual bool may_have_changed() const = 0;
-  /// Makes the run visible to waiters and opens its spool; once, before the others below. `record`
-  /// says who runs what.
+  /// Makes the run visible to waiters and opens its spool. Once, before the calls below. `record`
+  /// describes the run.
   virtual void begin(const Record& record) = 0;
-  /// Has the lock live on until it is released: what comes may last longer than a moment. Costs a
-  /// thread where there is a lease, once.
+  /// Renews the lease until the lock is released. To be called before anything that may take long.
+  /// The first call starts a thread if there is a lease.
   KeepaliveArmed arm_keepalive() {
     start_renewal();
     return {};
   }
   /// A descriptor that becomes readable when the lease could not be renewed before its deadline;
-  /// -1 where there is no lease to lose.
+  /// -1 if there is no lease.
   [[nodiscard]] virtual int lost_descriptor() const = 0;
-  /// Where the run's output goes. A slow reader can still be served from it after publish.
+  /// Where the run's output goes. Slow readers may still be served from it after publish().
   [[nodiscard]] virtual std::shared_ptr<Spool> spool() = 0;
-  /// Hands the outcome to the waiters, stores it if its fate is `kept` or `failed`, and releases
-  /// the lock, in any case. One that is `marked` is stored, but answers no waiter: they begin anew.
-  /// Throws Error(store) when it could not be stored.
+  /// Gives the outcome to the waiters, stores it if its disposition is `kept`, `failed` or
+  /// `marked`, and releases the lock, whatever happens. One that is `marked` does not answer
+  /// waiters: they start again. Throws Error(store) when it could not be stored.
   virtual PublishResult publish(const Record& record) = 0;
-  /// For Producer::others, after the command: sleeps until a Promise ends the run, nobody has done
-  /// so for `life` since now or since the last renewal (timed_out: this lock is still to be
-  /// published), or `interrupt` becomes readable; meanwhile tells `observer`.
+  /// For Producer::external, after the command: sleeps until a Promise has completed the run,
+  /// `life` has passed since now or the last renewal (timed_out: the caller must still publish or
+  /// abandon the lock), or `interrupt` becomes readable. Calls `observer` meanwhile.
   [[nodiscard]] virtual WaitResult await_promise(Nanoseconds life, int interrupt,
                                                  WaitObserver& observer) = 0;
-  /// Releases the lock without an outcome: a waiter takes over. After publish() it does nothing.
+  /// Releases the lock without an outcome, so that a waiter takes over. Does nothing after
+  /// publish().
   virtual void abandon() noexcept = 0;
-  /// The same of a holder who was interrupted, within a second.
+  /// The same after an interruption: takes at most a second.
   virtual void give_up() noexcept { abandon(); }
 
  private:
   virtual void start_renewal() = 0;
 };
 
-/// What a process may do for a run that another one began and left to it.
+/// A run whose outcome other processes deliver (Producer::external), as those processes see it.
 class Promise {
  public:
   virtual ~Promise() = default;
-  /// Who began the run, when, and its token.
+  /// The record of the run: its holder, when it began, its token.
   [[nodiscard]] virtual const Record& run() const = 0;
-  /// Where the outcome goes; all of it before complete().
+  /// Where the output goes. All of it must be there before complete().
   [[nodiscard]] virtual std::shared_ptr<Spool> spool() = 0;
-  /// Ends the run with this outcome. False: its lock is no longer held by its token.
+  /// Ends the run with this outcome. False: its token no longer holds the lock.
   [[nodiscard]] virtual bool complete(const Record& record) = 0;
-  /// Has it live for at least `life` from now on; nothing: for the lease that it was made with.
-  /// False: as above.
+  /// Has it live for at least `life` from now on; nothing: for the lease with which it was made.
+  /// False: its token no longer holds the lock.
   [[nodiscard]] virtual bool renew(std::optional<Nanoseconds> life) = 0;
 };
 
-/// A run in progress, seen by one who waits for it.
+/// A run in progress, as a waiter sees it.
 class Watch {
  public:
   virtual ~Watch() = default;
-  /// Who runs it, since when; its token.
+  /// The record of the run: its holder, when it began, its token.
   [[nodiscard]] virtual const Record& run() const = 0;
-  /// Whether `del` came after the run began: its outcome answers only those who waited before.
+  /// Whether `del` was called since the run began: its outcome answers only earlier waiters.
   [[nodiscard]] virtual bool forgotten() const = 0;
-  /// Whether there may be another kept entry than this store's last look-up found.
+  /// Whether the kept entry may have changed since this store's last look-up.
   [[nodiscard]] virtual bool may_have_changed() const = 0;
   /// Sleeps until the run ends, its holder dies, `deadline` (boot clock) passes or the descriptor
-  /// `interrupt` becomes readable; meanwhile tells `observer`. Once.
+  /// `interrupt` becomes readable. Calls `observer` meanwhile. Once.
   [[nodiscard]] virtual WaitResult wait(Nanoseconds deadline, int interrupt,
                                         WaitObserver& observer) = 0;
 };
@@ -137,64 +138,64 @@ struct Listing {
   Record record;
   bool running = false;
   uint64_t size = 0;  ///< bytes of streams and artifacts; of a running one, so far
-  /// How long another program's lock on it lives yet; forever: without end. Beside an entry it is
-  /// one that its holder has not deleted, and not a run.
+  /// How long another program's lock on it will last; forever: without end. With an entry, it is a
+  /// lock that its holder has not deleted, not a run.
   std::optional<Nanoseconds> foreign_lock = std::nullopt;
 };
 
-/// Which entries are meant.
+/// Which entries are deleted.
 enum class Ownership {
-  own,  ///< what memolock has stored
-  any,  ///< what other programs have put under such names, too
+  own,  ///< those that memolock has stored
+  any,  ///< also those that other programs have stored under such names
 };
 
-/// How far a long walk through the store has come: "found", and how many.
+/// Reports the progress of a long operation: "found", and how many.
 using Progress = std::function<void(std::string_view done, size_t count)>;
 
 class Store {
  public:
   virtual ~Store() = default;
-  /// The clock that the times of its records are of; nanoseconds since the epoch.
+  /// The clock of the times in its records; nanoseconds since the epoch.
   [[nodiscard]] virtual Nanoseconds now() = 0;
-  /// From now on the artifacts of an entry come with it. For who will not restore any they would
-  /// be a waste.
+  /// From now on the artifacts of an entry are fetched with it. Wasteful for a caller that does not
+  /// restore any.
   virtual void include_artifacts() = 0;
-  /// The call has its answer: what is still asked is not bounded by --wait.
+  /// From now on --wait does not limit requests: the caller has its answer.
   virtual void end_wait_limit() = 0;
-  /// The kept entry, fresh or not; null when there is none. What is damaged or foreign counts as
-  /// none; `say` of the store is told.
+  /// The kept entry, fresh or not; null when there is none. One that is damaged or foreign is
+  /// treated as a miss and logged.
   [[nodiscard]] virtual std::unique_ptr<Entry> look_up(const Key& key) = 0;
-  /// The failure that is kept beside it or without it, recent or not; null when there is none.
-  /// After look_up of the same key.
+  /// The kept failure, recent or not, with or without an entry; null when there is none. To be
+  /// called after look_up() of the same key.
   [[nodiscard]] virtual std::unique_ptr<Entry> failure(const Key& key) = 0;
-  /// The last run of `once`, as long as it is of use; nothing when there is none.
+  /// The mark of the last run of `once`, until its retention ends; nothing when there is none.
   [[nodiscard]] virtual std::optional<Record> mark(const Key& key) = 0;
-  /// The entry's lock, for a run whose outcome `keeper` makes; null when somebody holds it.
+  /// The entry's lock, for a run whose outcome `producer` delivers; null when somebody holds it.
   [[nodiscard]] virtual std::unique_ptr<Lock> try_acquire(const Key& key, Producer producer) = 0;
-  /// The run in progress; null when there is none (yet, or any more).
+  /// The run in progress; null when there is none, or not yet, or no longer.
   [[nodiscard]] virtual std::unique_ptr<Watch> watch(const Key& key) = 0;
-  /// The run of this token; null when it does not hold the lock now. An empty token stands for no
-  /// run: what is completed then is stored whoever holds the lock, and he stores over it.
+  /// The run of this token; null when the token does not hold the lock now. With an empty token
+  /// there is no run: the outcome is stored whoever holds the lock, and a run in progress replaces
+  /// it later.
   [[nodiscard]] virtual std::unique_ptr<Promise> promise(const Key& key,
                                                          const std::string& token) = 0;
-  /// Whether somebody holds the lock now, though his run may not be there to watch yet. Disturbs
+  /// Whether somebody holds the lock now, although there may be no run to watch yet. Affects
   /// nobody.
   [[nodiscard]] virtual bool is_locked(const Key& key) = 0;
   /// Whether there is an entry, a failure, a mark, or a run in progress that would be stored.
   [[nodiscard]] virtual bool exists(const Key& key) = 0;
-  /// Forgets entry, failure and mark; a run in progress still answers its waiters but is not
-  /// stored. Returns whether there was any.
+  /// Deletes entry, failure and mark. A run in progress still answers its waiters but is not
+  /// stored. Returns whether there was any of these.
   virtual bool forget(const Key& key) = 0;
-  /// Forgets all entries of a tag, likewise. Returns how many.
+  /// Deletes all entries of a tag likewise. Returns their number.
   virtual size_t forget_all(const std::string& tag, Ownership ownership) = 0;
-  /// Takes the lock from its holder, who may be alive. Returns whether there was one that can be
-  /// taken: a lock that the kernel holds for a living process cannot.
+  /// Takes the lock away from its holder, which may still be running. Returns whether there was a
+  /// lock that can be taken away: one that the kernel holds for a living process cannot.
   virtual bool break_lock(const Key& key) = 0;
-  /// Has list and forget_all tell how far they are, again and again.
-  virtual void on_progress(Progress say) = 0;
-  /// Calls `each` for every entry, every run in progress and every mark of `tag`, or of all tags,
-  /// in no order: of a run in progress once and for nothing else of its key, else once for the
-  /// entry or, without one, the failure, and once for the mark.
+  /// Sets a function that list() and forget_all() call repeatedly.
+  virtual void on_progress(Progress report) = 0;
+  /// Calls `each` for the keys of `tag`, or of all tags, in no order: with a run in progress once,
+  /// for the run; otherwise once for the entry or, without one, the failure, and once for the mark.
   virtual void list(const std::optional<std::string>& tag,
                     const std::function<void(const Listing&)>& each) = 0;
 };

@@ -1,16 +1,17 @@
-// Who is told now and then that a wait goes on, so that he can tell the user.
+// Observes a wait, so that it can be reported to the user.
 #pragma once
 
 #include "src/system/clock.hpp"
 
 namespace memolock {
 
+/// Called in the thread that waits.
 class WaitObserver {
  public:
   virtual ~WaitObserver() = default;
-  /// When it wants to be told next, by the boot clock; `forever`: never.
+  /// When still_waiting() is to be called next, by the boot clock; `forever`: never.
   [[nodiscard]] virtual Nanoseconds next_notice() const = 0;
-  /// The wait goes on. Does not block.
+  /// The wait goes on. Must not block.
   virtual void still_waiting() = 0;
 };
 
