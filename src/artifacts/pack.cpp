@@ -1,6 +1,5 @@
 #include "src/artifacts/pack.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -15,8 +14,10 @@
 
 #include "src/artifacts/archive.hpp"
 #include "src/system/descriptor.hpp"
+#include "src/system/directory.hpp"
 #include "src/system/draft_name.hpp"
 #include "src/system/error.hpp"
+#include "src/system/owned_file.hpp"
 #include "src/system/text.hpp"
 
 namespace memolock {
@@ -25,25 +26,18 @@ namespace {
 constexpr mode_t permissions = 0777;  // no set-user-ID and the like
 constexpr size_t piece_size = 256U << 10;
 
-Error unreadable(const std::string& path) {
-  return system_error("cannot read " + escape_controls(path), errno);
+Error unreadable(const std::string& path, int error = errno) {
+  return system_error("cannot read " + escape_controls(path), error);
 }
 
 /// The names in a folder but "." and ".." and what a killed restore has left, in the order of their
 /// bytes.
 std::vector<std::string> names_in(int folder, const std::string& path) {
   std::vector<std::string> names;
-  Descriptor again(openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  const std::unique_ptr<DIR, int (*)(DIR*)> directory(again ? fdopendir(again.get()) : nullptr,
-                                                      closedir);
-  if (!directory) throw unreadable(path);
-  (void)again.release();
-  errno = 0;
-  while (const dirent* found = readdir(directory.get())) {  // NOLINT(concurrency-mt-unsafe)
-    const std::string_view name = found->d_name;
-    if (name != "." && name != ".." && !DraftNames::has(name)) names.emplace_back(name);
-  }
-  if (errno != 0) throw unreadable(path);
+  DirectoryReader reader(Descriptor(openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+  while (const char* const name = reader.next())
+    if (!DraftNames::has(name)) names.emplace_back(name);
+  if (reader.error() != 0) throw unreadable(path, reader.error());
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -168,8 +162,7 @@ class Packer {
     Descriptor opened(openat(folder_.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     struct stat info {};
     if (!opened || fstat(opened.get(), &info) != 0) throw unreadable(above.path);
-    if (info.st_ino != above.info.st_ino || info.st_dev != above.info.st_dev)
-      throw changed(above.path);
+    if (!is_same_file(info, above.info)) throw changed(above.path);
     folder_ = std::move(opened);
   }
 

@@ -1,6 +1,5 @@
 #include "src/inputs/content_hash.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -81,42 +80,28 @@ Item make_file(std::string name, std::string path, int file, const struct stat& 
   return item;
 }
 
-using Folder = std::unique_ptr<DIR, int (*)(DIR*)>;
-
-Folder read_folder(const std::string& path, int flags) {
-  Descriptor opened = open_path(path, O_RDONLY | O_DIRECTORY | flags);
-  DIR* const folder = opened ? fdopendir(opened.get()) : nullptr;
-  if (folder == nullptr) throw cannot_read(path, error_text(errno));
-  (void)opened.release();
-  return {folder, closedir};
-}
-
 /// Adds what lies in one folder of a tree; the folders in it to `deeper`.
 void survey_folder(const std::string& root, const std::string& below, Tree& tree,
                    std::vector<std::string>& deeper) {
   const std::string path = below.empty() ? root : root + '/' + below;
-  const Folder folder = read_folder(path, below.empty() ? 0 : O_NOFOLLOW);
-  while (true) {
-    errno = 0;
-    const dirent* const entry = readdir(folder.get());
-    if (entry == nullptr) break;
-    const std::string_view last = entry->d_name;
-    if (last == "." || last == ".." || DraftNames::has(last)) continue;
+  const int flags = O_RDONLY | O_DIRECTORY | (below.empty() ? 0 : O_NOFOLLOW);
+  DirectoryReader reader(open_path(path, flags));
+  while (const char* const last = reader.next()) {
+    if (DraftNames::has(last)) continue;
     std::string name = below.empty() ? std::string(last) : fmt::format("{}/{}", below, last);
     std::string whole = fmt::format("{}/{}", path, last);
     struct stat info {};
-    if (fstatat(dirfd(folder.get()), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstatat(reader.descriptor(), last, &info, AT_SYMLINK_NOFOLLOW) != 0)
       throw cannot_read(whole, error_text(errno));
     if (S_ISDIR(info.st_mode)) {
       deeper.push_back(std::move(name));
     } else if (S_ISLNK(info.st_mode)) {
-      tree.items.push_back(
-          make_link(dirfd(folder.get()), entry->d_name, std::move(name), std::move(whole)));
+      tree.items.push_back(make_link(reader.descriptor(), last, std::move(name), std::move(whole)));
     } else {
       tree.items.push_back(make_file(std::move(name), std::move(whole), -1, info));
     }
   }
-  if (errno != 0) throw cannot_read(path, error_text(errno));
+  if (reader.error() != 0) throw cannot_read(path, error_text(reader.error()));
 }
 
 Tree survey(const Source& source) {

@@ -1,6 +1,6 @@
 #include "src/redis/tls.hpp"
 
-#include <dirent.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -15,6 +15,7 @@
 #include <openssl/x509v3.h>
 
 #include "src/redis/host_name.hpp"
+#include "src/system/directory.hpp"
 #include "src/system/error.hpp"
 
 #ifdef MEMOLOCK_STATIC
@@ -104,16 +105,14 @@ void refuse_special(const std::string& what, const std::string& path) {
 /// Whether a folder has certificates by the hashes of their names ("002c0b4f.0"), of which only
 /// those needed are read.
 bool is_hashed(const char* path) {
-  DIR* const folder = opendir(path);
-  if (folder == nullptr) return false;
-  bool found = false;
-  while (const dirent* const entry = found ? nullptr : readdir(folder)) {
-    const std::string_view name = entry->d_name;
-    found = name.size() == 10 && name.ends_with(".0") &&
-            name.find_first_not_of("0123456789abcdef") == 8;
+  DirectoryReader directory(Descriptor(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+  while (const char* const found = directory.next()) {
+    const std::string_view name = found;
+    if (name.size() == 10 && name.ends_with(".0") &&
+        name.find_first_not_of("0123456789abcdef") == 8)
+      return true;
   }
-  closedir(folder);
-  return found;
+  return false;
 }
 
 /// The system's certificates: a hashed folder where there is one, since to read a whole bundle

@@ -10,6 +10,7 @@
 
 #include "src/system/descriptor.hpp"
 #include "src/system/error.hpp"
+#include "src/system/owned_file.hpp"
 
 namespace memolock {
 namespace {
@@ -50,9 +51,7 @@ struct Places {
   struct stat err {};
   bool known = false;
 
-  [[nodiscard]] bool may_be_one() const {
-    return !known || (out.st_ino == err.st_ino && out.st_dev == err.st_dev);
-  }
+  [[nodiscard]] bool may_be_one() const { return !known || is_same_file(out, err); }
 };
 
 Places places_of(const StreamWrite& out, const StreamWrite& err) noexcept {

@@ -1,6 +1,5 @@
 #include "src/system/daemonize.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -10,6 +9,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "src/system/directory.hpp"
 #include "src/system/inherited_children.hpp"
 #include "src/system/process.hpp"
 #include "src/system/signals.hpp"
@@ -19,15 +19,13 @@ namespace {
 
 /// Closes what has come from whoever started this process: all of our own is close-on-exec.
 void close_inherited() {
-  DIR* const directory = opendir("/proc/self/fd");
-  if (directory == nullptr) return;
   std::vector<int> inherited;
-  while (const dirent* found = readdir(directory)) {  // NOLINT(concurrency-mt-unsafe)
-    const int fd = atoi(found->d_name);               // NOLINT(cert-err34-c)
+  DirectoryReader descriptors(open_directory(AT_FDCWD, "/proc/self/fd"));
+  while (const char* const name = descriptors.next()) {
+    const int fd = atoi(name);  // NOLINT(cert-err34-c)
     const int flags = fd > STDERR_FILENO ? fcntl(fd, F_GETFD) : -1;
     if (flags >= 0 && (flags & FD_CLOEXEC) == 0) inherited.push_back(fd);
   }
-  closedir(directory);
   for (const int fd : inherited) close(fd);
 }
 
