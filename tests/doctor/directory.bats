@@ -104,19 +104,7 @@ without() {
 }
 
 @test "a directory that its user may not write in, or may not be made in" {
-  # as an ordinary user: root may write anywhere
-  mkdir store
-  chmod 500 store
-  as_user=()
-  if ((EUID == 0)); then
-    uid=$((400000 + RANDOM))
-    chown "$uid" store
-    chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
-    as_user=(setpriv "--reuid=$uid" "--regid=$uid" --clear-groups)
-    cp "$MEMOLOCK_BIN" memolock.copy
-  else
-    ln -s "$MEMOLOCK_BIN" memolock.copy
-  fi
+  read_only_store
   examined 1 "${as_user[@]}" ./memolock.copy doctor
   found FAIL writes 'permission denied' MEMOLOCK_CACHE_DIR
   MEMOLOCK_CACHE_DIR=$PWD/store/below examined 1 "${as_user[@]}" ./memolock.copy doctor

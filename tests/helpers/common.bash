@@ -142,6 +142,23 @@ small_disk() {
   mount -t tmpfs -o "$1,mode=700" tmpfs "$PWD/small" 2>/dev/null || skip 'cannot mount a tmpfs here'
 }
 
+# read_only_store: the directory store, in which its user may not write. "${as_user[@]}" ./memolock.copy is memolock, run
+# by that user: another one than root, who may write anywhere.
+read_only_store() {
+  local uid=$((400000 + RANDOM))
+  mkdir store
+  chmod 500 store
+  as_user=() # shellcheck disable=SC2034
+  if ((EUID == 0)); then
+    chown "$uid" store
+    chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
+    as_user=(setpriv "--reuid=$uid" "--regid=$uid" --clear-groups)
+    cp "$MEMOLOCK_BIN" memolock.copy
+  else
+    ln -s "$MEMOLOCK_BIN" memolock.copy
+  fi
+}
+
 # deep_tree FOLDER N: makes N folders, N a multiple of 50, in each other below it, and a file in the last one. The path
 # may be longer than the kernel takes at once.
 deep_tree() (

@@ -95,19 +95,7 @@ without() {
 }
 
 @test "a store that its user may not write in is unfit" {
-  # as an ordinary user: root may write anywhere
-  mkdir store
-  chmod 500 store
-  as_user=()
-  if ((EUID == 0)); then
-    uid=$((500000 + RANDOM))
-    chown "$uid" store
-    chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
-    as_user=(setpriv "--reuid=$uid" "--regid=$uid" --clear-groups)
-    cp "$MEMOLOCK_BIN" memolock.copy
-  else
-    ln -s "$MEMOLOCK_BIN" memolock.copy
-  fi
+  read_only_store
   run --separate-stderr -7 "${as_user[@]}" ./memolock.copy get --tag t --id "$id" --ttl 1h -- sh -c 'echo output; exit 7'
   equal output "$output"
   one_own_line "$stderr"
