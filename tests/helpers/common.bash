@@ -148,10 +148,12 @@ read_only_store() {
   local uid=$((400000 + RANDOM))
   mkdir store
   chmod 500 store
-  as_user=() # shellcheck disable=SC2034
+  # shellcheck disable=SC2034 # it is for the caller
+  as_user=()
   if ((EUID == 0)); then
     chown "$uid" store
     chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
+    # shellcheck disable=SC2034
     as_user=(setpriv "--reuid=$uid" "--regid=$uid" --clear-groups)
     cp "$MEMOLOCK_BIN" memolock.copy
   else
