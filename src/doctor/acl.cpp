@@ -248,7 +248,7 @@ std::vector<Finding> examine_access(const RedisAddress& address, Nanoseconds tim
   if (reply.type() != RedisReply::Type::status)
     return {{Finding::Level::fail, "commands",
              std::string("without MULTI no other could be tried: ") +
-                 (reply.is_error() ? *reply.error() : misfit_in_words),
+                 (reply.is_error() ? *reply.error() : mismatch_message),
              "allow the user what the ACL rule says"}};
   const std::vector<Probe> all = probes(names, address);
   for (const Probe& probe : all) connection.queue(probe.command);

@@ -18,8 +18,8 @@ Finding judge(const RedisAddress& service, const RedisAddress& sentinel, Nanosec
               std::string& master) {
   const std::string name = sentinel.shown();
   RedisConnection connection(sentinel, timeout, {});
-  connection.queue({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", service.sentinels.master});
-  connection.queue({"SENTINEL", "CKQUORUM", service.sentinels.master});
+  connection.queue({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", service.sentinels.service_name});
+  connection.queue({"SENTINEL", "CKQUORUM", service.sentinels.service_name});
   const RedisReply address = connection.read_reply();
   const RedisReply quorum = connection.read_reply();
   if (address.is_error())
@@ -27,7 +27,7 @@ Finding judge(const RedisAddress& service, const RedisAddress& sentinel, Nanosec
             "see that it is a sentinel, and that --sentinel-user may ask it"};
   if (address.is_nil())
     return {Level::advice, "sentinel",
-            fmt::format("{} knows no primary '{}'", name, service.sentinels.master),
+            fmt::format("{} knows no primary '{}'", name, service.sentinels.service_name),
             "have it monitor that name, or leave it out of the URL"};
   const auto [host, port] = address.array<2>();
   const std::string says = host->text() + ':' + port->text();

@@ -19,7 +19,7 @@
 #include "src/redis/sentinel.hpp"
 #include "src/redis/session.hpp"
 #include "src/redis_store/entry.hpp"
-#include "src/redis_store/outcome.hpp"
+#include "src/redis_store/lock_requests.hpp"
 #include "src/redis_store/scripts.hpp"
 #include "src/store/foreign_lock.hpp"
 #include "src/system/error.hpp"
@@ -92,7 +92,7 @@ class ServerExamination {
   void judge_access();
   void take_a_lock();
   void judge_locks();
-  void note_long_locks(RedisList names);
+  void note_long_locks(RedisArrayView names);
 
   const RedisSettings& settings_;
   const Log& log_;
@@ -109,7 +109,7 @@ void ServerExamination::run() {
   try {
     if (!address_.is_direct()) {
       findings_ = examine_sentinels(address_, settings_.timeout);
-      address_ = find_master(address_, settings_.timeout, {}, log_);
+      address_ = find_primary(address_, settings_.timeout, {}, log_);
     }
     session_.with_context([&] { examine(); });
   } catch (const Error& error) {
@@ -130,7 +130,7 @@ void ServerExamination::examine() {
 /// Whether the server lets itself be talked to. HELLO needs no permission, and is answered by a
 /// server that is loading, too.
 bool ServerExamination::greet() {
-  const RedisReply hello = session_.ask({{"HELLO", "2"}}).next();
+  const RedisReply hello = session_.try_pipeline({{"HELLO", "2"}}).next();
   if (hello.is_error()) {
     // Of others that do not know the command, INFO may say more.
     if (auto known = known_fault(*hello.error(), "server")) {
@@ -161,7 +161,7 @@ void ServerExamination::judge_version(const RedisReply& hello) {
   std::string version = hello_["version"];
   std::string name = hello_["server"];
   if (version.empty()) {
-    const std::string info = words_in(session_.ask({{"INFO", "server"}}).next());
+    const std::string info = words_in(session_.try_pipeline({{"INFO", "server"}}).next());
     // Valkey tells the version of Redis that it is compatible with, too.
     version = value_in(info, "valkey_version");
     name = version.empty() ? "redis" : "valkey";
@@ -203,7 +203,7 @@ void ServerExamination::judge_times() {
   std::string refusal;
   for (int i = 0; i < 3; ++i) {
     const Nanoseconds before = boot_now();
-    const RedisReply time = session_.ask({{"TIME"}}).next();
+    const RedisReply time = session_.try_pipeline({{"TIME"}}).next();
     const Nanoseconds passed = boot_now() - before;
     const Nanoseconds now = wall_now();
     if (time.is_error()) refusal = *time.error();
@@ -230,7 +230,7 @@ void ServerExamination::judge_times() {
 }
 
 void ServerExamination::judge_info() {
-  RedisAnswers answers = session_.ask({{"INFO", "memory"}, {"INFO", "clients"}});
+  RedisReplies answers = session_.try_pipeline({{"INFO", "memory"}, {"INFO", "clients"}});
   judge_memory(words_in(answers.next()));
   judge_clients(words_in(answers.next()));
 }
@@ -279,7 +279,7 @@ void ServerExamination::judge_access() {
 /// Does what a run does first and last.
 void ServerExamination::take_a_lock() {
   trying_ = "writes";
-  const RedisNames names = session_.names(scratch_);
+  const RedisNames names = session_.route_to(scratch_);
   const std::string token = new_token({this_process(), wall_now(), Producer::command});
   const RedisReply taken = session_.run_script(redis_scripts::acquire, names, {token, "1000"});
   release_redis_lock(session_, scratch_, token);
@@ -299,7 +299,7 @@ void ServerExamination::judge_locks() {
   std::string cursor = "0";
   int rounds = 0;
   do {
-    const RedisReply reply = session_.ask({{"SCAN", cursor, "MATCH", pattern, "COUNT", count}})
+    const RedisReply reply = session_.try_pipeline({{"SCAN", cursor, "MATCH", pattern, "COUNT", count}})
                                  .next();
     if (reply.is_error()) return;  // which has been said of the commands
     const auto [next, names] = reply.array<2>();
@@ -319,7 +319,7 @@ void ServerExamination::judge_locks() {
       long_lock_remedy);
 }
 
-void ServerExamination::note_long_locks(RedisList names) {
+void ServerExamination::note_long_locks(RedisArrayView names) {
   const Brace brace = address_.is_cluster() ? Brace::yes : Brace::no;
   std::vector<RedisCommand> commands;
   std::vector<Key> keys;
@@ -332,12 +332,12 @@ void ServerExamination::note_long_locks(RedisList names) {
     keys.push_back(std::move(*key));
   }
   if (commands.empty()) return;
-  RedisAnswers answers = session_.pipeline(commands);
+  RedisReplies answers = session_.pipeline(commands);
   for (const Key& key : keys) {
     const RedisReply lock = answers.next();
-    const Nanoseconds left = lifetime(life_in(answers.next()));
+    const Nanoseconds left = lifetime_of_pttl(pttl_in(answers.next()));
     if (lock.is_error()) continue;
-    const std::string holder = holder_in(lock);
+    const std::string holder = lock_holder_in(lock);
     if (!holder.empty() && run_of_token(key, holder).foreign && outlasts_waiting(left))
       long_locks_.push_back(describe_long_lock(key, left));
   }

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "src/doctor/finding.hpp"
-#include "src/redis_store/store.hpp"
+#include "src/redis_store/settings.hpp"
 #include "src/system/log.hpp"
 
 namespace memolock {

@@ -10,7 +10,7 @@ namespace memolock {
 
 /// What a TLS connection is verified by and shows of itself; empty is unset.
 struct RedisTls {
-  std::string ca;    ///< path of a file of certificates or of a hashed folder; unset: the system's
+  std::string ca;    ///< path of a file of certificates or of a hashed directory; unset: the system's
   std::string cert;  ///< path of this client's certificate chain
   std::string key;   ///< path of its key; unset: in the same file
   std::string server_name;  ///< the name or IP address to ask for and to verify; unset: the host
@@ -29,11 +29,11 @@ struct RedisHost {
   [[nodiscard]] std::string shown() const;
 };
 
-/// The servers that know which of many is the master of a name.
+/// The servers that know which server is the primary of a service.
 struct RedisSentinels {
   std::vector<RedisHost> hosts;  ///< empty: there are none, the address is the server's own
-  std::string master;            ///< the name that they know it by
-  std::string user, password;    ///< of theirs; both empty: no login
+  std::string service_name;      ///< the name by which they know the service
+  std::string user, password;    ///< at the sentinels; both empty: no login
 };
 
 /// Some of the nodes of a cluster, each of which knows which one has which keys.

@@ -101,7 +101,7 @@ void RedisConnection::check_login() {
   for (; logins_ > 0; --logins_) {
     const RedisReply reply = replies_.next();
     if (reply.type() == RedisReply::Type::status) continue;
-    if (!reply.is_error()) socket_->fail(misfit_in_words);
+    if (!reply.is_error()) socket_->fail(mismatch_message);
     std::string text = *reply.error();
     text.resize(std::min(text.find(", with args"), text.size()));
     const std::string shown = escape_controls(password_);

@@ -75,7 +75,7 @@ class RedisConnection {
   /// What ends waits from now on.
   void set_cutoff(const Cutoff& cutoff) { socket_->set_cutoff(cutoff); }
   /// Whether the last request may have taken longer than the timeout, or than the cutoff allowed.
-  [[nodiscard]] bool has_moved_much() const { return socket_->has_moved_much(); }
+  [[nodiscard]] bool was_large_transfer() const { return socket_->was_large_transfer(); }
 
  private:
   struct Piece {  // of what is to be sent: bytes, and a part of a file behind them

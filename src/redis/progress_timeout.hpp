@@ -66,7 +66,7 @@ class ProgressTimeout {
   void check();
 
   /// Whether the request may have taken longer than the timeout, or than the cutoff allowed.
-  [[nodiscard]] bool has_moved_much() const { return window_.is_large; }
+  [[nodiscard]] bool was_large_transfer() const { return window_.is_large; }
 
   [[nodiscard]] Nanoseconds left() const;
   /// "WHAT within 2s", for when it is over.

@@ -51,40 +51,40 @@ bool is_reply_type(char c) {
 
 // ---- reading what is in a reply ----
 
-void UnexpectedReply::throw_named(std::string_view who) const {
-  constexpr size_t enough = 200;
-  const std::string_view words = what();
-  throw store_error(fmt::format("{}: {}", who, escape_controls(words.substr(0, enough))));
+void UnexpectedReply::throw_from(std::string_view server) const {
+  constexpr size_t max_length = 200;
+  const std::string_view message = what();
+  throw store_error(fmt::format("{}: {}", server, escape_controls(message.substr(0, max_length))));
 }
 
-void RedisReply::refuse() const {
-  if (is_error()) throw UnexpectedReply(UnexpectedReply::Kind::refusal, string_.text);
-  throw UnexpectedReply(UnexpectedReply::Kind::misfit, misfit_in_words);
+void RedisReply::throw_unexpected() const {
+  if (is_error()) throw UnexpectedReply(UnexpectedReply::Kind::error, string_.text);
+  throw UnexpectedReply(UnexpectedReply::Kind::mismatch, mismatch_message);
 }
 
 void RedisReply::require_length(bool holds) {
-  if (!holds) RedisReply().refuse();
+  if (!holds) RedisReply().throw_unexpected();
 }
 
 int64_t RedisReply::integer() const {
-  if (type_ != Type::integer) refuse();
+  if (type_ != Type::integer) throw_unexpected();
   return integer_;
 }
 
 uint64_t RedisReply::count() const {
-  if (integer() < 0) refuse();
+  if (integer() < 0) throw_unexpected();
   return static_cast<uint64_t>(integer_);
 }
 
 int64_t RedisReply::number() const {
   if (type_ == Type::integer) return integer_;
   const auto value = whole_number(text());
-  if (!value) refuse();
+  if (!value) throw_unexpected();
   return *value;
 }
 
 const std::string& RedisReply::text() const {
-  if (!has_text()) refuse();
+  if (!has_text()) throw_unexpected();
   return string_.text;
 }
 
@@ -93,12 +93,12 @@ const std::string* RedisReply::text_or_nil() const { return is_nil() ? nullptr :
 const std::string& RedisReply::text_or_empty() const { return is_nil() ? string_.text : text(); }
 
 const std::string& RedisReply::one_of(std::initializer_list<std::string_view> texts) const {
-  if (std::find(texts.begin(), texts.end(), text()) == texts.end()) refuse();
+  if (std::find(texts.begin(), texts.end(), text()) == texts.end()) throw_unexpected();
   return text();
 }
 
 const RedisString& RedisReply::string() const {
-  if (type_ != Type::string) refuse();
+  if (type_ != Type::string) throw_unexpected();
   return string_;
 }
 
@@ -108,9 +108,9 @@ std::optional<RedisString> RedisReply::take_string() {
   return std::move(string_);
 }
 
-RedisList RedisReply::list() const {
-  if (type_ != Type::array && type_ != Type::push) refuse();
-  return RedisList(elements_);
+RedisArrayView RedisReply::list() const {
+  if (type_ != Type::array && type_ != Type::push) throw_unexpected();
+  return RedisArrayView(elements_);
 }
 
 std::vector<std::pair<const RedisReply*, const RedisReply*>> RedisReply::pairs() const {
@@ -122,9 +122,25 @@ std::vector<std::pair<const RedisReply*, const RedisReply*>> RedisReply::pairs()
 }
 
 std::vector<RedisReply> RedisReply::take_elements(size_t count) {
-  if (type_ != Type::array) refuse();
+  if (type_ != Type::array) throw_unexpected();
   require_length(elements_.size() == count);
   return std::move(elements_);
+}
+
+bool RedisReply::is_message() const {
+  if (type_ != Type::push && type_ != Type::array) return false;
+  return elements_.size() == 3 && begins_message();
+}
+
+/// Whether it is a message, by its first element.
+bool RedisReply::begins_message() const {
+  const RedisReply& kind = elements_.front();
+  return kind.is_text("message") || kind.is_text("smessage");
+}
+
+RedisMessage RedisReply::message() const {
+  const auto [kind, channel, payload] = array<3>();
+  return {channel->text(), payload->has_text() ? payload->text() : payload->string().text};
 }
 
 const std::string* first_error(std::span<const RedisReply> replies) {
@@ -133,16 +149,16 @@ const std::string* first_error(std::span<const RedisReply> replies) {
   return found == replies.end() ? nullptr : found->error();
 }
 
-RedisReply RedisAnswers::next() {
-  if (taken_ == replies_.size()) RedisReply().refuse();
+RedisReply RedisReplies::next() {
+  if (taken_ == replies_.size()) RedisReply().throw_unexpected();
   return std::move(replies_[taken_++]);
 }
 
-RedisAnswers RedisAnswers::next(size_t count) {
+RedisReplies RedisReplies::next(size_t count) {
   std::vector<RedisReply> some;
   some.reserve(count);
   while (some.size() < count) some.push_back(next());
-  return RedisAnswers(std::move(some));
+  return RedisReplies(std::move(some));
 }
 
 // ---- reading replies off a connection ----
@@ -251,7 +267,7 @@ RedisReply RedisReplyReader::elements(RedisReply::Type type, size_t count, int d
   reply.elements_.reserve(std::min(count, usual));
   while (reply.elements_.size() < count) {
     reply.elements_.push_back(element(depth + 1));
-    if (depth == 0 && reply.elements_.size() == 1) is_message_ = begins_message(reply);
+    if (depth == 0 && reply.elements_.size() == 1) is_message_ = reply.begins_message();
   }
   return reply;
 }
@@ -270,12 +286,6 @@ RedisReply RedisReplyReader::decoded(size_t size) {
   if (!sound) from_->fail(malformed);
   take(size);
   return reply;
-}
-
-/// Whether it is what a subscriber is told: of its payload it is enough to know that there is one.
-bool RedisReplyReader::begins_message(const RedisReply& reply) {
-  const RedisReply& kind = reply.elements_.front();
-  return kind.is_text("message") || kind.is_text("smessage");
 }
 
 /// A string of the next `size` bytes, without them.

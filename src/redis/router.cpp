@@ -18,8 +18,8 @@ RedisRouter::Route RedisRouter::route(uint16_t slot, const Cutoff& cutoff) {
   Route route;
   if (const auto to = std::exchange(redirection_, std::nullopt)) {
     route.host = to->host;
-    route.is_detour = to->kind == Redirection::Kind::ask;
-    route.wants_slots = !route.is_detour;
+    route.is_for_one_request = to->kind == Redirection::Kind::ask;
+    route.wants_slots = !route.is_for_one_request;
     return route;
   }
   if (suspicion_) {
@@ -106,7 +106,7 @@ void RedisRouter::ask_one_of(const std::vector<RedisHost>& hosts, const Cutoff& 
       const RedisReply answer = connection.read_reply();
       const std::string name = fmt::format("the store at {}", address.shown());
       read_from(name, [&] {
-        if (answer.is_error()) answer.refuse();
+        if (answer.is_error()) answer.throw_unexpected();
         if (SlotMap::from(answer, host).empty()) throw store_error(name + ": it knows of no slots");
         learn(answer, host);
       });

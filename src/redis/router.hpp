@@ -24,7 +24,7 @@ class RedisRouter {
   struct Route {
     RedisHost host;
     std::string id;            ///< whom the node must call itself; empty: not known
-    bool is_detour = false;    ///< for one request, which must begin with ASKING
+    bool is_for_one_request = false;    ///< for one request, which must begin with ASKING
     bool wants_slots = false;  ///< the answer to CLUSTER SLOTS is to be given to learn()
   };
   /// Where to send a request about `slot`. After a suspicion it asks the other nodes first; throws

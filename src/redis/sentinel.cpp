@@ -15,7 +15,7 @@ namespace {
 std::optional<RedisAddress> ask(const RedisAddress& service, const RedisAddress& sentinel,
                                 Nanoseconds timeout, const Cutoff& cutoff) {
   RedisConnection connection(sentinel, timeout, cutoff);
-  connection.queue({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", service.sentinels.master});
+  connection.queue({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", service.sentinels.service_name});
   const RedisReply reply = connection.read_reply();
   const std::string name = fmt::format("the sentinel at {}", sentinel.shown());
   return read_from(name, [&]() -> std::optional<RedisAddress> {
@@ -47,7 +47,7 @@ RedisAddress sentinel_address(const RedisAddress& service, const RedisHost& host
   return sentinel;
 }
 
-RedisAddress find_master(const RedisAddress& service, Nanoseconds timeout, const Cutoff& cutoff,
+RedisAddress find_primary(const RedisAddress& service, Nanoseconds timeout, const Cutoff& cutoff,
                          const Log& log) {
   const auto& hosts = service.sentinels.hosts;
   const Nanoseconds share = timeout / static_cast<int64_t>(hosts.size());

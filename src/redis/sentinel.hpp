@@ -16,7 +16,7 @@ namespace memolock {
 /// there is to verify the server's role. `timeout` bounds it all, each sentinel having its share;
 /// `cutoff` as of RedisConnection. Throws Error(store) "the store at NAME by …: …", and
 /// Error(interrupted).
-[[nodiscard]] RedisAddress find_master(const RedisAddress& service, Nanoseconds timeout,
+[[nodiscard]] RedisAddress find_primary(const RedisAddress& service, Nanoseconds timeout,
                                        const Cutoff& cutoff, const Log& log);
 
 /// The address of one sentinel, to ask it something.

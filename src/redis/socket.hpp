@@ -50,7 +50,7 @@ class RedisSocket {
   [[nodiscard]] int descriptor() const { return socket_.get(); }
   void set_cutoff(const Cutoff& cutoff) { limit_.set_cutoff(cutoff); }
   /// As of ProgressTimeout.
-  [[nodiscard]] bool has_moved_much() const { return limit_.has_moved_much(); }
+  [[nodiscard]] bool was_large_transfer() const { return limit_.was_large_transfer(); }
   /// What is wrong, with the server's name before it.
   [[nodiscard]] std::string worded(std::string_view what) const;
   /// Throws Error(store) with that.
