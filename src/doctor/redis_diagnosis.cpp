@@ -66,7 +66,7 @@ constexpr std::array<Remedy, 34> remedies{{
 
 }  // namespace
 
-std::optional<Finding> known_fault(std::string_view error, std::string_view subject) {
+std::optional<Finding> diagnose_known_error(std::string_view error, std::string_view subject) {
   const auto* const found = std::find_if(remedies.begin(), remedies.end(), [&](const Remedy& it) {
     return error.find(it.sign) != std::string_view::npos;
   });
@@ -76,8 +76,8 @@ std::optional<Finding> known_fault(std::string_view error, std::string_view subj
                  std::string(found->what_to_do)};
 }
 
-Finding fault(std::string_view error, std::string_view subject) {
-  if (auto known = known_fault(error, subject)) return std::move(*known);
+Finding diagnose_error(std::string_view error, std::string_view subject) {
+  if (auto known = diagnose_known_error(error, subject)) return std::move(*known);
   return {Finding::Level::fail, std::string(subject), std::string(error),
           "see the server's log and its documentation"};
 }

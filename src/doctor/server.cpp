@@ -31,7 +31,7 @@ namespace {
 
 using Level = Finding::Level;
 
-std::optional<uint64_t> number_in(std::string_view text) {
+std::optional<uint64_t> leading_number(std::string_view text) {
   uint64_t number = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc()) return std::nullopt;
@@ -39,7 +39,7 @@ std::optional<uint64_t> number_in(std::string_view text) {
 }
 
 /// The value of a line "NAME:VALUE" in an answer to INFO; empty when there is none.
-std::string value_in(std::string_view info, std::string_view name) {
+std::string info_field(std::string_view info, std::string_view name) {
   const std::string start = fmt::format("\n{}:", name);
   const size_t at = info.find(start);
   if (at == std::string_view::npos) return "";
@@ -49,14 +49,14 @@ std::string value_in(std::string_view info, std::string_view name) {
 
 /// Whether "MAJOR.MINOR…" is 6.2 or later.
 bool is_new_enough(std::string_view version) {
-  const auto major = number_in(version);
+  const auto major = leading_number(version);
   const size_t dot = version.find('.');
-  const auto minor = dot == std::string_view::npos ? 0 : number_in(version.substr(dot + 1));
+  const auto minor = dot == std::string_view::npos ? 0 : leading_number(version.substr(dot + 1));
   return major && std::pair(*major, minor.value_or(0)) >= std::pair<uint64_t, uint64_t>(6, 2);
 }
 
 /// What an answer says, be it why it does not.
-std::string words_in(const RedisReply& answer) {
+std::string text_or_error(const RedisReply& answer) {
   return answer.is_error() ? *answer.error() : answer.text();
 }
 
@@ -81,17 +81,17 @@ class ServerExamination {
     findings_.push_back({level, std::string(subject), std::move(words), std::move(remedy)});
   }
   void examine();
-  bool greet();
-  void judge_wire();
-  void judge_version(const RedisReply& hello);
-  void judge_role();
-  void judge_times();
-  void judge_memory(const std::string& info);
-  void judge_clients(const std::string& info);
-  void judge_info();
-  void judge_access();
-  void take_a_lock();
-  void judge_locks();
+  bool check_connection();
+  void check_wire();
+  void check_version(const RedisReply& hello);
+  void check_role();
+  void check_times();
+  void check_memory(const std::string& info);
+  void check_clients(const std::string& info);
+  void check_info();
+  void check_access();
+  void check_writes();
+  void check_locks();
   void note_long_locks(RedisArrayView names);
 
   const RedisSettings& settings_;
@@ -99,10 +99,10 @@ class ServerExamination {
   RedisAddress address_;  // of the server itself
   Key scratch_;
   RedisSession session_;
-  std::map<std::string, std::string> hello_;  // what the server says of itself
+  std::map<std::string, std::string> server_info_;  // what the server says of itself
   std::vector<Finding> findings_;
   std::vector<std::string> long_locks_;  // in words
-  std::string_view trying_ = "server";   // what an error is about
+  std::string_view subject_ = "server";  // what an error is about
 };
 
 void ServerExamination::run() {
@@ -114,41 +114,41 @@ void ServerExamination::run() {
     session_.with_context([&] { examine(); });
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;
-    findings_.push_back(fault(error.what(), trying_));
+    findings_.push_back(diagnose_error(error.what(), subject_));
   }
 }
 
 void ServerExamination::examine() {
-  if (!greet()) return;
-  judge_role();
-  judge_times();
-  judge_info();
-  judge_access();
-  judge_locks();
+  if (!check_connection()) return;
+  check_role();
+  check_times();
+  check_info();
+  check_access();
+  check_locks();
 }
 
 /// Whether the server lets itself be talked to. HELLO needs no permission, and is answered by a
 /// server that is loading, too.
-bool ServerExamination::greet() {
+bool ServerExamination::check_connection() {
   const RedisReply hello = session_.try_pipeline({{"HELLO", "2"}}).next();
   if (hello.is_error()) {
     // Of others that do not know the command, INFO may say more.
-    if (auto known = known_fault(*hello.error(), "server")) {
+    if (auto known = diagnose_known_error(*hello.error(), "server")) {
       findings_.push_back(std::move(*known));
       return false;
     }
   }
   if (!hello.is_error())
     for (const auto& [name, value] : hello.pairs())
-      if (value->has_text()) hello_[name->text()] = value->text();
+      if (value->has_text()) server_info_[name->text()] = value->text();
   add(Level::ok, "server", address_.shown() + " answers");
   add(Level::ok, "login", "as the user " + (address_.user.empty() ? "default" : address_.user));
-  judge_wire();
-  judge_version(hello);
+  check_wire();
+  check_version(hello);
   return true;
 }
 
-void ServerExamination::judge_wire() {
+void ServerExamination::check_wire() {
   const std::string& host = address_.host;
   if (address_.use_tls) return add(Level::ok, "tls", "the server's certificate is valid");
   if (host.empty() || host == "localhost" || host == "::1" || host.starts_with("127."))
@@ -157,15 +157,15 @@ void ServerExamination::judge_wire() {
       "unless nobody can listen there, have the server speak TLS and write rediss://");
 }
 
-void ServerExamination::judge_version(const RedisReply& hello) {
-  std::string version = hello_["version"];
-  std::string name = hello_["server"];
+void ServerExamination::check_version(const RedisReply& hello) {
+  std::string version = server_info_["version"];
+  std::string name = server_info_["server"];
   if (version.empty()) {
-    const std::string info = words_in(session_.try_pipeline({{"INFO", "server"}}).next());
+    const std::string info = text_or_error(session_.try_pipeline({{"INFO", "server"}}).next());
     // Valkey tells the version of Redis that it is compatible with, too.
-    version = value_in(info, "valkey_version");
+    version = info_field(info, "valkey_version");
     name = version.empty() ? "redis" : "valkey";
-    if (version.empty()) version = value_in(info, "redis_version");
+    if (version.empty()) version = info_field(info, "redis_version");
   }
   if (version.empty())
     return add(Level::advice, "version",
@@ -178,10 +178,10 @@ void ServerExamination::judge_version(const RedisReply& hello) {
   add(Level::fail, "version", words, "use Redis 6.2 or later, or Valkey");
 }
 
-void ServerExamination::judge_role() {
-  const std::string& role = hello_["role"];
+void ServerExamination::check_role() {
+  const std::string& role = server_info_["role"];
   if (role.empty()) return;
-  const std::string& mode = hello_["mode"];
+  const std::string& mode = server_info_["mode"];
   if (mode == "sentinel") {
     add(Level::fail, "role", "a Sentinel, which keeps no entries", "name the server it watches");
   } else if (mode == "cluster" && !address_.is_cluster()) {
@@ -195,7 +195,7 @@ void ServerExamination::judge_role() {
 }
 
 /// The way there and back, and the server's clock, by the quickest of several answers.
-void ServerExamination::judge_times() {
+void ServerExamination::check_times() {
   constexpr Nanoseconds slow = std::chrono::milliseconds(100);
   constexpr Nanoseconds skewed = std::chrono::seconds(1);
   Nanoseconds trip = forever;
@@ -229,16 +229,16 @@ void ServerExamination::judge_times() {
       "all times of entries are the server's; set the clock that is wrong");
 }
 
-void ServerExamination::judge_info() {
+void ServerExamination::check_info() {
   RedisReplies answers = session_.try_pipeline({{"INFO", "memory"}, {"INFO", "clients"}});
-  judge_memory(words_in(answers.next()));
-  judge_clients(words_in(answers.next()));
+  check_memory(text_or_error(answers.next()));
+  check_clients(text_or_error(answers.next()));
 }
 
-void ServerExamination::judge_memory(const std::string& info) {
-  const auto used = number_in(value_in(info, "used_memory"));
-  const auto most = number_in(value_in(info, "maxmemory"));
-  const std::string policy = value_in(info, "maxmemory_policy");
+void ServerExamination::check_memory(const std::string& info) {
+  const auto used = leading_number(info_field(info, "used_memory"));
+  const auto most = leading_number(info_field(info, "maxmemory"));
+  const std::string policy = info_field(info, "maxmemory_policy");
   if (!used || !most || policy.empty())
     return add(
         Level::advice, "memory", "the server does not tell: " + info.substr(0, 200),
@@ -260,25 +260,25 @@ void ServerExamination::judge_memory(const std::string& info) {
       "set maxmemory-policy to noeviction, on a server for memolock alone");
 }
 
-void ServerExamination::judge_clients(const std::string& info) {
-  const auto now = number_in(value_in(info, "connected_clients"));
-  const auto most = number_in(value_in(info, "maxclients"));
+void ServerExamination::check_clients(const std::string& info) {
+  const auto now = leading_number(info_field(info, "connected_clients"));
+  const auto most = leading_number(info_field(info, "maxclients"));
   if (!now || !most) return;  // not all servers tell, and it is little that is not known
   const std::string words = fmt::format("{} of {} connections in use", *now, *most);
   if (*now < *most - *most / 10) return add(Level::ok, "clients", words);
   add(Level::advice, "clients", words, "raise maxclients there: each waiter has one");
 }
 
-void ServerExamination::judge_access() {
+void ServerExamination::check_access() {
   const auto is_fail = [](const Finding& finding) { return finding.level == Level::fail; };
   const auto found = examine_access(address_, settings_.timeout, scratch_);
   findings_.insert(findings_.end(), found.begin(), found.end());
-  if (std::none_of(found.begin(), found.end(), is_fail)) take_a_lock();
+  if (std::none_of(found.begin(), found.end(), is_fail)) check_writes();
 }
 
 /// Does what a run does first and last.
-void ServerExamination::take_a_lock() {
-  trying_ = "writes";
+void ServerExamination::check_writes() {
+  subject_ = "writes";
   const RedisNames names = session_.route_to(scratch_);
   const std::string token = new_token({this_process(), wall_now(), Producer::command});
   const RedisReply taken = session_.run_script(redis_scripts::acquire, names, {token, "1000"});
@@ -289,18 +289,18 @@ void ServerExamination::take_a_lock() {
 
 /// Looks for locks of the tag that nobody would outlast, among the first of the server's keys: as
 /// many as can be looked at in a second.
-void ServerExamination::judge_locks() {
+void ServerExamination::check_locks() {
   constexpr int keys_in_round = 1000;  // at least, but in the last
   constexpr int most_rounds = 300;
-  trying_ = "locks";
-  const std::string pattern = RedisNames({glob_of(scratch_.tag), "*"}, Brace::no).lock;
+  subject_ = "locks";
+  const std::string pattern = RedisNames({escape_glob(scratch_.tag), "*"}, Brace::no).lock;
   const std::string count = std::to_string(keys_in_round);
   const Nanoseconds end = after(boot_now(), std::chrono::seconds(1));
   std::string cursor = "0";
   int rounds = 0;
   do {
-    const RedisReply reply = session_.try_pipeline({{"SCAN", cursor, "MATCH", pattern, "COUNT", count}})
-                                 .next();
+    const RedisReply reply =
+        session_.try_pipeline({{"SCAN", cursor, "MATCH", pattern, "COUNT", count}}).next();
     if (reply.is_error()) return;  // which has been said of the commands
     const auto [next, names] = reply.array<2>();
     note_long_locks(names->list());
@@ -325,7 +325,7 @@ void ServerExamination::note_long_locks(RedisArrayView names) {
   std::vector<Key> keys;
   for (const RedisReply& name : names) {
     if (name.string().file) continue;  // longer than any of ours
-    auto key = key_of_redis_name(name.text(), brace);
+    auto key = parse_redis_name(name.text(), brace);
     if (!key) continue;
     commands.push_back({"GET", name.text()});
     commands.push_back({"PTTL", name.text()});
@@ -343,8 +343,8 @@ void ServerExamination::note_long_locks(RedisArrayView names) {
   }
 }
 
-std::vector<Finding> examine_one(const RedisSettings& settings, const RedisAddress& address,
-                                 const Key& scratch, const Log& log) {
+std::vector<Finding> examine_node(const RedisSettings& settings, const RedisAddress& address,
+                                  const Key& scratch, const Log& log) {
   ServerExamination examination(settings, address, scratch, log);
   examination.run();
   return examination.take_findings();
@@ -357,14 +357,14 @@ std::vector<Finding> examine_cluster(const RedisSettings& settings, const std::s
     const SlotMap& map = router.ask_for_slots({});
     std::vector<NodeFindings> nodes;
     for (const RedisNode& node : map.nodes())
-      nodes.push_back({node.host, examine_one(settings, settings.address.at(node.host),
-                                              scratch_at(map, node, tag), log)});
-    std::vector<Finding> all = judge_slots(map);
-    for (Finding& finding : merged(nodes)) all.push_back(std::move(finding));
+      nodes.push_back({node.host, examine_node(settings, settings.address.at(node.host),
+                                               scratch_key_at(map, node, tag), log)});
+    std::vector<Finding> all = check_slots(map);
+    for (Finding& finding : merge_findings(nodes)) all.push_back(std::move(finding));
     return all;
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;
-    return {fault(error.what(), "cluster")};
+    return {diagnose_error(error.what(), "cluster")};
   }
 }
 
@@ -377,7 +377,7 @@ Examination examine_server(const RedisSettings& settings, const std::string& tag
     examination.findings = examine_cluster(settings, tag, log);
   } else {
     const Key scratch{tag, std::string(scratch_prefix) + random_name()};
-    examination.findings = examine_one(settings, address, scratch, log);
+    examination.findings = examine_node(settings, address, scratch, log);
   }
   return examination;
 }

@@ -153,12 +153,13 @@ void read_sentinels(const Parts& parts, RedisAddress& into) {
   refuse_late_at(parts);
   RedisSentinels& sentinels = into.sentinels;
   sentinels.hosts = read_hosts(parts.site, sentinels_port);
-  if (!parts.rest.starts_with('/')) refuse("names no master; that is redis+sentinel://HOSTS/NAME");
+  if (!parts.rest.starts_with('/'))
+    refuse("does not name a primary; write redis+sentinel://HOSTS/NAME");
   const std::string_view path = parts.rest.substr(1);
   const size_t name_end = std::min(path.find_first_of("/?#"), path.size());
   sentinels.service_name = decoded(path.substr(0, name_end));
   if (!is_printable_word(sentinels.service_name))
-    refuse("names no master; that is redis+sentinel://HOSTS/NAME");
+    refuse("does not name a primary; write redis+sentinel://HOSTS/NAME");
   read_database(path.substr(name_end), into);
 }
 

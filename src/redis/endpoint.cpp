@@ -40,7 +40,7 @@ std::vector<RedisAddress> RedisEndpoint::primaries() {
 }
 
 bool RedisEndpoint::report_unreachable(const std::string& error) {
-  if (router_) router_->suspect(host_, error);
+  if (router_) router_->report_unreachable(host_, error);
   return router_ != nullptr;
 }
 
@@ -74,7 +74,7 @@ void RedisEndpoint::connect_to_node() {
   connection_.emplace(address_.at(host_), timeout_, cutoff_);
   is_for_one_request_ = route.is_for_one_request;
   if (!route.id.empty()) handshake_.ask_node_id(*connection_, route.id);
-  if (route.wants_slots) handshake_.ask_slots(*connection_);
+  if (route.should_ask_slots) handshake_.ask_slots(*connection_);
 }
 
 void RedisEndpoint::disconnect() {
@@ -116,11 +116,10 @@ void RedisEndpoint::act_on(RedisHandshake::Outcome outcome, const RedisReply& re
     case RedisHandshake::Outcome::not_primary:
       throw ServerError(ServerError::Reason::busy, error_text("is no longer the primary"));
     case RedisHandshake::Outcome::wrong_node:
-      router_->forget();
-      throw ServerError(ServerError::Reason::wrong_node,
-                        error_text("is not the node that it was"));
+      router_->discard_map();
+      throw ServerError(ServerError::Reason::wrong_node, error_text("is not the node that it was"));
     case RedisHandshake::Outcome::slots_received:
-      return router_->learn(reply, host_);
+      return router_->update_map(reply, host_);
     case RedisHandshake::Outcome::refused:
       throw_error(*reply.error());
   }
@@ -172,11 +171,11 @@ void RedisEndpoint::throw_error(std::string_view error, std::string_view key) co
   const std::string subject = key.empty() ? "" : escape_controls(key) + ": ";
   const std::string text = error_text(subject + shown_error(error));
   if (router_) {
-    if (const auto to = redirection_in(error, host_)) {
+    if (const auto to = parse_redirection(error, host_)) {
       router_->redirect(*to);
       throw ServerError(ServerError::Reason::wrong_node, text);
     }
-    if (is_cut_off_from_cluster(error)) router_->suspect(host_, "");
+    if (is_cut_off_from_cluster(error)) router_->report_unreachable(host_, "");
   }
   throw ServerError(error_reason(error), text);
 }

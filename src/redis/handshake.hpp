@@ -20,11 +20,11 @@ class RedisHandshake {
  public:
   enum class Outcome {
     passed,
-    role_denied,      ///< the user may not ask for the role: whether it is a primary is not known
-    not_primary,      ///< the server is a replica or a sentinel
-    wrong_node,       ///< another node of a cluster is now at this address
-    slots_received,   ///< the reply is the one to CLUSTER SLOTS, as RedisRouter::learn takes it
-    refused,          ///< the reply is an error
+    role_denied,     ///< the user may not ask for the role: whether it is a primary is not known
+    not_primary,     ///< the server is a replica or a sentinel
+    wrong_node,      ///< another node of a cluster is now at this address
+    slots_received,  ///< the reply is the one to CLUSTER SLOTS, as RedisRouter::learn takes it
+    refused,         ///< the reply is an error
   };
 
   /// Each queues one command on `connection`.

@@ -247,18 +247,20 @@ class RedisReplyReader {
   };
   struct Decoder;
 
-  RedisReply element(int depth);
-  RedisReply elements(RedisReply::Type type, size_t count, int depth);
-  RedisReply decoded(size_t size);
-  RedisReply streamed(uint64_t size);
-  RedisReply skipped(uint64_t size);
+  RedisReply read_element(int depth);
+  RedisReply read_elements(RedisReply::Type type, size_t count, int depth);
+  RedisReply decode(size_t size);
+  RedisReply read_to_file(uint64_t size);
+  RedisReply skip_string(uint64_t size);
   void end_string();
-  std::string_view line();
-  void hold(size_t size);
+  std::string_view read_line();
+  void ensure_buffered(size_t size);
   void receive();
-  void take(size_t size);
-  void spend(uint64_t bytes);
-  [[nodiscard]] std::string_view held() const { return {buffer_.get() + begin_, end_ - begin_}; }
+  void consume(size_t size);
+  void charge(uint64_t bytes);
+  [[nodiscard]] std::string_view buffered() const {
+    return {buffer_.get() + begin_, end_ - begin_};
+  }
 
   RedisSocket* from_;
   std::unique_ptr<redisReader, FreeParser> parser_;

@@ -21,9 +21,8 @@ ServerError::Reason error_reason(std::string_view error) {
   // not connected yet.
   static constexpr std::array<std::string_view, 7> busy{
       "LOADING", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "NOREPLICAS", "BUSY"};
-  const bool is_busy = std::any_of(busy.begin(), busy.end(), [&](std::string_view code) {
-    return has_error_code(error, code);
-  });
+  const bool is_busy = std::any_of(
+      busy.begin(), busy.end(), [&](std::string_view code) { return has_error_code(error, code); });
   if (is_busy) return ServerError::Reason::busy;
   return has_error_code(error, "OOM") ? ServerError::Reason::out_of_memory
                                       : ServerError::Reason::refused;

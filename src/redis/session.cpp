@@ -294,8 +294,7 @@ RedisSession::Awaited RedisSession::await_message(Nanoseconds deadline, int inte
 }
 
 Nanoseconds RedisSession::now() {
-  if (!clock_.is_set())
-    (void)with_context([&] { return clock_.set(pipeline({{"TIME"}}).next()); });
+  if (!clock_.is_set()) (void)with_context([&] { return clock_.set(pipeline({{"TIME"}}).next()); });
   return clock_.now();
 }
 

@@ -42,8 +42,8 @@ class Lease {
   [[nodiscard]] int lost_descriptor() const { return lost_.get(); }
 
  private:
-  void work() noexcept;
-  [[nodiscard]] bool is_to_stop(Nanoseconds moment) const noexcept;
+  void run() noexcept;
+  [[nodiscard]] bool wait_for_stop(Nanoseconds moment) const noexcept;
   void set_deadline(Nanoseconds deadline);
 
   Nanoseconds length_;

@@ -114,7 +114,8 @@ void list_batch(RedisStoreContext& context, RedisScan& scan, std::span<const Num
   for (size_t i = 0; i < some.size(); ++i) {
     const Key& key = some[i].key;
     session.with_context(key, [&] {
-      // A node that no longer has the entry answers with a redirection. Any other error comes again.
+      // A node that no longer has the entry answers with a redirection. Any other error comes
+      // again.
       if (replies[i].first_error() != nullptr)
         replies[i] = session.pipeline(listing_commands(session.route_to(key)));
       const auto listing = parse_listing(key, replies[i].next(7));

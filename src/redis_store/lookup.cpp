@@ -22,8 +22,7 @@ std::unique_ptr<Entry> unless_too_large(RedisStoreContext& context, const Key& k
   }
 }
 
-std::optional<RedisString> take_artifacts(const RedisStoreContext& context,
-                                          RedisReplies& replies) {
+std::optional<RedisString> take_artifacts(const RedisStoreContext& context, RedisReplies& replies) {
   return context.includes_artifacts ? replies.next().take_string() : std::nullopt;
 }
 

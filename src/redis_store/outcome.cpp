@@ -11,8 +11,8 @@
 namespace memolock {
 namespace {
 
-// A value up to this size goes through a script and is published whole. A larger one would block the
-// server there, and could have its subscribers disconnected.
+// A value up to this size goes through a script and is published whole. A larger one would block
+// the server there, and could have its subscribers disconnected.
 constexpr uint64_t small_value = 1U << 20;
 
 /// How long it is stored, as scripts take it.
@@ -98,7 +98,8 @@ std::string RedisOutcome::commit(const Record& record) const {
   arguments.insert(arguments.end(), fields.begin(), fields.end());
   arguments.emplace_back("stderr");
   arguments.push_back(argument_of(Stream::err));
-  return run_script(redis_scripts::commit, arguments, {"stored", "lost", "type", "part", "forgotten"});
+  return run_script(redis_scripts::commit, arguments,
+                    {"stored", "lost", "type", "part", "forgotten"});
 }
 
 PublishResult RedisOutcome::mark(const Record& record) const {
@@ -106,7 +107,8 @@ PublishResult RedisOutcome::mark(const Record& record) const {
   const auto fields = record_fields(record);
   std::vector<RedisArgument> arguments{condition_.token, condition_.acquired, life, names_.fail};
   arguments.insert(arguments.end(), fields.begin(), fields.end());
-  const std::string result = run_script(redis_scripts::mark, arguments, {"stored", "forgotten", "lost"});
+  const std::string result = run_script(redis_scripts::mark, arguments,
+                                        {"stored", "forgotten", "lost"});
   if (result == "stored") return PublishResult::done;
   return result == "forgotten" ? PublishResult::forgotten : PublishResult::lost;
 }
@@ -124,8 +126,9 @@ PublishResult RedisOutcome::share(Record record) const {
   const auto fields = record_fields(record);
   std::vector<RedisArgument> arguments{condition_.token, condition_.acquired, life, names_.fail};
   arguments.insert(arguments.end(), fields.begin(), fields.end());
-  arguments.insert(arguments.end(), {"stdout", shared && !is_large() ? argument_of(Stream::out) : "",
-                                     "stderr", shared ? argument_of(Stream::err) : ""});
+  arguments.insert(arguments.end(),
+                   {"stdout", shared && !is_large() ? argument_of(Stream::out) : "", "stderr",
+                    shared ? argument_of(Stream::err) : ""});
   if (shared && is_large()) arguments.insert(arguments.end(), {"part", condition_.token});
   const std::string result = run_script(redis_scripts::share, arguments, {"shared", "lost"});
   return result == "shared" ? PublishResult::done : PublishResult::lost;

@@ -11,7 +11,6 @@ namespace memolock {
 
 /// As Store::promise.
 [[nodiscard]] std::unique_ptr<Promise> open_redis_promise(RedisStoreContext& context,
-                                                          const Key& key,
-                                                          const std::string& token);
+                                                          const Key& key, const std::string& token);
 
 }  // namespace memolock

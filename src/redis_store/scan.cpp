@@ -57,8 +57,8 @@ void RedisScan::each_key(const std::optional<std::string>& tag, const Progress& 
   const Brace brace = context_.settings.address.is_cluster() ? Brace::yes : Brace::no;
   const auto all_nodes = nodes();
   for (size_t node = 0; node < all_nodes.size(); ++node) {
-    scan_node(*all_nodes[node], redis_pattern(tag), [&](const std::string& name) {
-      const auto key = key_of_redis_name(name, brace);
+    scan_node(*all_nodes[node], scan_pattern(tag), [&](const std::string& name) {
+      const auto key = parse_redis_name(name, brace);
       if (!key || (tag && key->tag != *tag) || !seen.add(key->tag + '\0' + key->id)) return false;
       if (seen.size() > max_entries)
         throw store_error(all_nodes[node]->error_text(

@@ -96,12 +96,14 @@ bool RedisStore::forget(const Key& key) {
   return *found;
 }
 
-std::optional<bool> RedisStore::forget_entry(const Key& key, Ownership ownership, ForeignType foreign_type) {
+std::optional<bool> RedisStore::forget_entry(const Key& key, Ownership ownership,
+                                             ForeignType foreign_type) {
   const std::string lease = in_milliseconds(context_.settings.lease);
   return session_.with_context(key, [&]() -> std::optional<bool> {
     const RedisReply reply = session_.run_script(
         redis_scripts::forget, session_.route_to(key),
-        {lease, ownership == Ownership::any ? "1" : "0", foreign_type == ForeignType::forget_too ? "1" : "0"});
+        {lease, ownership == Ownership::any ? "1" : "0",
+         foreign_type == ForeignType::forget_too ? "1" : "0"});
     if (reply.is_text("type")) return std::nullopt;
     return reply.count() > 0;
   });

@@ -105,7 +105,8 @@ WaitResult RedisWatch::sleep(Nanoseconds deadline, int interrupt, WaitObserver& 
     if (awaited.message.channel == names_.notif) {
       was_published_ = true;
       // Most waiters need no more than this: they do not read the rest of the state.
-      if (auto entry = look_up_entry(context_, key_)) return {WakeReason::answered, std::move(entry)};
+      if (auto entry = look_up_entry(context_, key_))
+        return {WakeReason::answered, std::move(entry)};
     }
     if (awaited.message.channel == names_.fail && awaited.message.payload == run_.token)
       holder_has_ended_ = true;
@@ -148,8 +149,9 @@ RedisEntryState RedisWatch::read_state(Nanoseconds retry_for) {
 Nanoseconds RedisWatch::time_to_next_check() const {
   constexpr milliseconds slack(5);
   constexpr std::chrono::minutes longest(1);
-  const Nanoseconds left = state_.holder.empty() ? expires_at_ - boot_now()
-                                                 : state_.lock_lifetime.value_or(context_.settings.lease);
+  const Nanoseconds left = state_.holder.empty()
+                               ? expires_at_ - boot_now()
+                               : state_.lock_lifetime.value_or(context_.settings.lease);
   return std::min<Nanoseconds>(left + slack, longest);
 }
 
@@ -160,7 +162,8 @@ std::optional<WaitResult> RedisWatch::result_of_state() {
   const bool is_new = was_published_ || state_.stored.entry != before_.entry;
   if (is_kept || (state_.stored.entry && is_new)) return answered_by(look_up_entry(context_, key_));
   // A server that came back without the lock: its holder may be alive, and takes it again.
-  const bool may_live = state_.holder.empty() && was_disconnected_ && !was_published_ && boot_now() < expires_at_;
+  const bool may_live = state_.holder.empty() && was_disconnected_ && !was_published_ &&
+                        boot_now() < expires_at_;
   if (may_live && !holder_has_ended_) return std::nullopt;
   if (state_.holder != run_.token) return WaitResult{WakeReason::gone, nullptr};
   if (!holder_has_ended_) return std::nullopt;

@@ -14,7 +14,7 @@ namespace memolock {
 
 /// The state of an entry at one moment.
 struct RedisEntryState {
-  std::string holder;  ///< token; empty: nobody holds the lock
+  std::string holder;                        ///< token; empty: nobody holds the lock
   std::optional<Nanoseconds> lock_lifetime;  ///< nothing: the lock does not expire
   std::string last_run;                      ///< token of the outcome that is not kept
   std::string forgotten;                     ///< token of the run during which `del` was called

@@ -26,7 +26,7 @@ void look_at(const RedisReply& reply) {
   try_to([&] { (void)reply.number(); });
   try_to([&] { (void)pttl_in(reply); });
   try_to([&] {
-    const SlotMap map = SlotMap::from(reply, {"asked", 1});
+    const SlotMap map = SlotMap::parse_reply(reply, {"asked", 1});
     require(SlotMap::parse(map.text()).text() == map.text(), "slots are read as they were written");
     for (const RedisNode& node : map.nodes()) require_printable(node.host.shown());
   });
