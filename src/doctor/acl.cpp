@@ -16,9 +16,9 @@
 namespace memolock {
 namespace {
 
-/// What a command is for, and with it what is lost without it.
+/// What a command is for, and so what does not work without it.
 enum class Purpose {
-  entries,       ///< all that there is to do
+  entries,       ///< everything else
   notification,  ///< waiters wake at once; without it they look once a lease
   listing,       ///< ls, and del of a whole tag
   failover,      ///< a primary that became a replica is noticed before it refuses a write
@@ -29,8 +29,8 @@ struct Probe {
   Purpose purpose = Purpose::entries;
 };
 
-/// Each command that is sent or that a script calls, on each kind of key that it is meant for. The
-/// names must outlive them.
+/// Every command that is sent or that a script calls, on each kind of key that it is used on.
+/// `names` must outlive them.
 std::vector<Probe> probes(const RedisNames& names, const RedisAddress& address) {
   std::vector<Probe> all{{{"TIME"}},
                          {{"EXISTS", names.value}},
@@ -75,14 +75,14 @@ std::vector<Probe> probes(const RedisNames& names, const RedisAddress& address) 
   return all;
 }
 
-/// As an ACL rule names its command.
+/// The command's name in an ACL rule.
 std::string name_of(const Probe& probe) {
   auto name = std::string(probe.command.front().bytes);
   if (name == "CLUSTER") name.append("|").append(probe.command.at(1).bytes);
   return name;
 }
 
-/// Text put together of words.
+/// The words, with `between` between them.
 std::string joined(const std::set<std::string>& words, const std::string& between) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
@@ -100,7 +100,7 @@ std::string grants(const std::set<std::string>& commands) {
 /// The patterns of the keys and of the channels of a tag's entries.
 RedisNames acl_patterns(const std::string& tag) {
   std::string pattern = escape_glob(tag);
-  // No pattern of an ACL can hold a space, and who types one quotes with these.
+  // A pattern in an ACL cannot have a space, and a shell needs quotes around these.
   for (char& c : pattern)
     if (c == ' ' || c == '"' || c == '\'') c = '?';
   return {{pattern, "*"}, Brace::no};
@@ -117,12 +117,12 @@ std::string channel_grants(const std::string& tag) {
   return fmt::format("&{} &{}", names.notif, names.fail);
 }
 
-/// "t/lock:*" for the name "t/lock:x": it is not this entry's alone.
+/// "t/lock:*" for the name "t/lock:x": permissions are not for one entry.
 std::string acl_pattern(std::string_view name) {
   return std::string(name.substr(0, name.find(':'))) + ":*";
 }
 
-/// What the server has said to the trials.
+/// What the replies to the probes say about permissions.
 class AccessReport {
  public:
   AccessReport(std::string user, std::string tag) : user_(std::move(user)), tag_(std::move(tag)) {}
@@ -146,7 +146,7 @@ class AccessReport {
   std::set<std::string> entries_, notification_, listing_,
       failover_;                           // commands refused, by purpose
   std::set<std::string> keys_, channels_;  // the same of names
-  std::optional<Finding> fault_;           // what is no matter of rights
+  std::optional<Finding> fault_;           // the first error that is not about permissions
   bool speaks_resp3_ = true;
 };
 
@@ -154,7 +154,7 @@ void AccessReport::add(const Probe& probe, const RedisReply& reply) {
   if (!reply.is_error()) return;
   const std::string_view error = *reply.error();
   const std::string name = name_of(probe);
-  // Before 7.0 there are no sharded channels, and the others do as well.
+  // Servers before 7.0 have no sharded channels; the other channels are used there.
   const bool is_sharded = name == "SSUBSCRIBE" || name == "SPUBLISH";
   if (is_sharded && error.find("unknown command") != std::string_view::npos) return;
   if (error.find("NOPERM") == std::string_view::npos) {
@@ -167,7 +167,7 @@ void AccessReport::add(const Probe& probe, const RedisReply& reply) {
     refused.insert(name);
   } else if (probe.purpose == Purpose::notification) {
     channels_.insert(acl_pattern(probe.command.at(1).bytes));
-  } else if (name != "EVAL" && name != "RENAME") {  // which do not say which one
+  } else if (name != "EVAL" && name != "RENAME") {  // these errors do not name the key
     keys_.insert(acl_pattern(probe.command.at(1).bytes));
   }
 }
@@ -240,12 +240,12 @@ std::vector<Finding> examine_access(const RedisAddress& address, Nanoseconds tim
     report.add_hello(ask(connection, {"HELLO", "3"}));
     (void)ask(connection, {"HELLO", "2"});
   }
-  // Without a transaction to end, this is an error that does no harm.
+  // Without a transaction, this is an error without consequences.
   RedisReply reply = ask(connection, {"EXEC"});
   if (reply.is_error() && reply.error()->find("NOPERM") != std::string::npos)
     report.add({{"EXEC"}}, reply);
   reply = ask(connection, {"MULTI"});
-  // What follows would be done then, and not only tried.
+  // Otherwise the probes would be executed.
   if (reply.type() != RedisReply::Type::status)
     return {{Finding::Level::fail, "commands",
              std::string("without MULTI no other could be tried: ") +

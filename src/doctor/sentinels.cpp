@@ -13,7 +13,8 @@ namespace {
 
 using Level = Finding::Level;
 
-/// One sentinel's answers, judged; `primary` is what those before it have named.
+/// The finding about one sentinel. `primary`: the one that earlier sentinels have named; set by the
+/// first.
 Finding check_sentinel(const RedisAddress& service, const RedisAddress& sentinel,
                        Nanoseconds timeout, std::string& primary) {
   const std::string name = sentinel.shown();

@@ -55,14 +55,14 @@ bool is_new_enough(std::string_view version) {
   return major && std::pair(*major, minor.value_or(0)) >= std::pair<uint64_t, uint64_t>(6, 2);
 }
 
-/// What an answer says, be it why it does not.
+/// The text of a reply, or of the error that it is.
 std::string text_or_error(const RedisReply& answer) {
   return answer.is_error() ? *answer.error() : answer.text();
 }
 
 class ServerExamination {
  public:
-  /// `scratch` names an entry that nobody has, and that the server would have.
+  /// `scratch`: the key of an entry that does not exist, and whose slot is on this server.
   ServerExamination(const RedisSettings& settings, RedisAddress address, Key scratch,
                     const Log& log)
       : settings_(settings),
@@ -99,7 +99,7 @@ class ServerExamination {
   RedisAddress address_;  // of the server itself
   Key scratch_;
   RedisSession session_;
-  std::map<std::string, std::string> server_info_;  // what the server says of itself
+  std::map<std::string, std::string> server_info_;  // its reply to HELLO
   std::vector<Finding> findings_;
   std::vector<std::string> long_locks_;  // in words
   std::string_view subject_ = "server";  // what an error is about
@@ -127,12 +127,12 @@ void ServerExamination::examine() {
   check_locks();
 }
 
-/// Whether the server lets itself be talked to. HELLO needs no permission, and is answered by a
-/// server that is loading, too.
+/// Whether the server accepts the connection and the login. HELLO needs no permission, and a server
+/// that is loading answers it, too.
 bool ServerExamination::check_connection() {
   const RedisReply hello = session_.try_pipeline({{"HELLO", "2"}}).next();
   if (hello.is_error()) {
-    // Of others that do not know the command, INFO may say more.
+    // A server that does not know the command may answer INFO.
     if (auto known = diagnose_known_error(*hello.error(), "server")) {
       findings_.push_back(std::move(*known));
       return false;
@@ -162,7 +162,7 @@ void ServerExamination::check_version(const RedisReply& hello) {
   std::string name = server_info_["server"];
   if (version.empty()) {
     const std::string info = text_or_error(session_.try_pipeline({{"INFO", "server"}}).next());
-    // Valkey tells the version of Redis that it is compatible with, too.
+    // Valkey also names the version of Redis that it is compatible with.
     version = info_field(info, "valkey_version");
     name = version.empty() ? "redis" : "valkey";
     if (version.empty()) version = info_field(info, "redis_version");
@@ -194,7 +194,7 @@ void ServerExamination::check_role() {
   }
 }
 
-/// The way there and back, and the server's clock, by the quickest of several answers.
+/// The round trip and the server's clock, by the fastest of several replies.
 void ServerExamination::check_times() {
   constexpr Nanoseconds slow = std::chrono::milliseconds(100);
   constexpr Nanoseconds skewed = std::chrono::seconds(1);
@@ -263,7 +263,7 @@ void ServerExamination::check_memory(const std::string& info) {
 void ServerExamination::check_clients(const std::string& info) {
   const auto now = leading_number(info_field(info, "connected_clients"));
   const auto most = leading_number(info_field(info, "maxclients"));
-  if (!now || !most) return;  // not all servers tell, and it is little that is not known
+  if (!now || !most) return;  // not all servers have these fields, and they matter little
   const std::string words = fmt::format("{} of {} connections in use", *now, *most);
   if (*now < *most - *most / 10) return add(Level::ok, "clients", words);
   add(Level::advice, "clients", words, "raise maxclients there: each waiter has one");
@@ -276,7 +276,7 @@ void ServerExamination::check_access() {
   if (std::none_of(found.begin(), found.end(), is_fail)) check_writes();
 }
 
-/// Does what a run does first and last.
+/// Takes and releases a lock, as a run does.
 void ServerExamination::check_writes() {
   subject_ = "writes";
   const RedisNames names = session_.route_to(scratch_);
@@ -287,10 +287,10 @@ void ServerExamination::check_writes() {
   add(Level::ok, "writes", "a lock was taken and released");
 }
 
-/// Looks for locks of the tag that nobody would outlast, among the first of the server's keys: as
-/// many as can be looked at in a second.
+/// Looks for locks of the tag that would outlast every waiter, among as many of the server's keys
+/// as can be scanned in a second.
 void ServerExamination::check_locks() {
-  constexpr int keys_in_round = 1000;  // at least, but in the last
+  constexpr int keys_in_round = 1000;  // at least, except in the last round
   constexpr int most_rounds = 300;
   subject_ = "locks";
   const std::string pattern = RedisNames({escape_glob(scratch_.tag), "*"}, Brace::no).lock;
@@ -301,7 +301,7 @@ void ServerExamination::check_locks() {
   do {
     const RedisReply reply =
         session_.try_pipeline({{"SCAN", cursor, "MATCH", pattern, "COUNT", count}}).next();
-    if (reply.is_error()) return;  // which has been said of the commands
+    if (reply.is_error()) return;  // check_access() has reported it
     const auto [next, names] = reply.array<2>();
     note_long_locks(names->list());
     cursor = next->text();
@@ -324,7 +324,7 @@ void ServerExamination::note_long_locks(RedisArrayView names) {
   std::vector<RedisCommand> commands;
   std::vector<Key> keys;
   for (const RedisReply& name : names) {
-    if (name.string().file) continue;  // longer than any of ours
+    if (name.string().file) continue;  // too long for a key of memolock
     auto key = parse_redis_name(name.text(), brace);
     if (!key) continue;
     commands.push_back({"GET", name.text()});

@@ -78,7 +78,7 @@ void Lease::set_deadline(Nanoseconds deadline) {
 }
 
 void Lease::run() noexcept {
-  // Signals are for the main thread alone, which takes more of them while a command runs.
+  // Only the main thread handles signals: more of them while a command runs.
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
@@ -88,7 +88,7 @@ void Lease::run() noexcept {
   while (!wait_for_stop(next)) {
     const Nanoseconds asked = boot_now();
     Renewal renewal = Renewal::renewed;
-    // Out of memory it may fail, too.
+    // It may also fail for lack of memory.
     if (failure_of([&] { renewal = renew_(give_up_.get()); })) {
       next = boot_now() + retry;
       continue;
@@ -103,7 +103,7 @@ void Lease::run() noexcept {
   signal_event(stopped_);
 }
 
-/// Sleeps until `moment`, unless it is to stop.
+/// Sleeps until `moment`. Returns early, and true, when the thread must end.
 bool Lease::wait_for_stop(Nanoseconds moment) const noexcept {
   Ready ready = Ready::timed_out;
   const auto failure = failure_of([&] { ready = await_readable(-1, stop_.get(), moment); });
