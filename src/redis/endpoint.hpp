@@ -86,7 +86,8 @@ class RedisEndpoint {
   /// error is returned.
   [[nodiscard]] RedisReply next_reply();
   /// The next `count` of them. Throws the first error among them when the connection is lost: a
-  /// client that must log in first, or that is one too many, is told so and then disconnected.
+  /// client that must log in first, or that is one too many, gets an error and is then
+  /// disconnected.
   [[nodiscard]] std::vector<RedisReply> next_replies(size_t count);
 
   /// "the store at HOST:PORT: WHAT".

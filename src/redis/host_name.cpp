@@ -193,7 +193,7 @@ class DnsLookup {
   Nanoseconds head_start_;
   std::vector<std::string> servers_;
   // When process() was called last. Everything that depends on the time depends on this, and so
-  // changes only when poll_timeout() has said so.
+  // changes only when poll_timeout() says.
   Nanoseconds now_;
   size_t attempts_ = 0;
   Nanoseconds next_attempt_{0};

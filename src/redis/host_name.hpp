@@ -28,8 +28,8 @@ struct SocketAddress {
 
 class DnsLookup;
 
-/// The addresses of a host, each as soon as it may be tried. Used by one thread. An IP address needs
-/// no look-up. A name is looked up in /etc/hosts (or $CARES_HOSTS) and the DNS: IPv4 and IPv6
+/// The addresses of a host, each as soon as it may be tried. Used by one thread. An IP address
+/// needs no look-up. A name is looked up in /etc/hosts (or $CARES_HOSTS) and the DNS: IPv4 and IPv6
 /// addresses are asked for at the same time, and when a name server is silent, the next one is
 /// asked, too (RFC 8305).
 ///

@@ -257,7 +257,8 @@ RedisReply RedisReplyReader::read_element(int depth) {
   if (static_cast<uint64_t>(*number) > budget_ / sizeof(RedisReply)) from_->fail(too_large);
   const auto count = static_cast<size_t>(*number);
   if (type == '%') return read_elements(RedisReply::Type::map, 2 * count, depth);
-  return read_elements(type == '>' ? RedisReply::Type::push : RedisReply::Type::array, count, depth);
+  return read_elements(type == '>' ? RedisReply::Type::push : RedisReply::Type::array, count,
+                       depth);
 }
 
 RedisReply RedisReplyReader::read_elements(RedisReply::Type type, size_t count, int depth) {

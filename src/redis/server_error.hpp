@@ -9,7 +9,7 @@
 namespace memolock {
 
 /// A server has answered a command with an error. The message names the server. The connection
-/// stays usable unless whoever throws it has dropped it.
+/// stays usable unless the thrower has dropped it.
 class ServerError : public Error {
  public:
   enum class Reason {

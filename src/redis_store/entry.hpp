@@ -56,17 +56,17 @@ class RedisRecordHash {
   std::vector<RedisReply> values_;
 };
 
-/// How long a key lives, from the answer to PTTL: milliseconds, no more than Nanoseconds can hold;
-/// -1: without end, -2: there is no such key.
-[[nodiscard]] int64_t pttl_in(const RedisReply& answer);
+/// How long a key lives, from the reply to PTTL: milliseconds, at most as many as Nanoseconds can
+/// hold; -1 for a key that does not expire, -2 for one that does not exist.
+[[nodiscard]] int64_t pttl_in(const RedisReply& reply);
 
-/// The same as a length; forever for a key without an end.
-[[nodiscard]] Nanoseconds lifetime_of_pttl(int64_t left);
+/// The same as a length of time; forever for a key that does not expire.
+[[nodiscard]] Nanoseconds lifetime_of_pttl(int64_t pttl);
 
-/// Of a value that another program has stored and that lives so long, as pttl_in has it.
-[[nodiscard]] Record foreign_record(const Key& key, int64_t left);
+/// Of a value that another program has stored, with its pttl_in.
+[[nodiscard]] Record foreign_record(const Key& key, int64_t pttl);
 
-/// Ownership token is in the answer to GET of a lock; empty: nobody's, though the released marker
+/// The token in the reply to GET of a lock. Empty when nobody holds it, though the released marker
 /// may be there.
 [[nodiscard]] std::string lock_holder_in(const RedisReply& lock);
 

@@ -30,7 +30,7 @@ inline constexpr Nanoseconds interrupted_call_limit = std::chrono::milliseconds(
 
 /// What stays in the lock's place when it is released without an outcome: at most one of these.
 struct RedisReleaseOptions {
-  Nanoseconds lock{0};    ///< the lock itself, to say that there is one that could not be stored
+  Nanoseconds lock{0};    ///< the lock itself: there is an outcome, which could not be stored
   Nanoseconds marker{0};  ///< the released marker that was there before, if its value still is
 };
 

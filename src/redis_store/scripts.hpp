@@ -28,19 +28,25 @@ end
 )";
 static_assert(std::string_view(holder).find(released_marker) != std::string_view::npos);
 
-/// is_own: whether the stored value belongs to the meta: it has the length and the expiry in it,
-/// and the hash, which is left out for a large value. The meta outlives the value by a second
-/// (`linger`): expiries shift when a slot moves, and a value that outlives its meta is taken for a
-/// foreign one. newer_than: whether what is stored, a mark included, is newer than `since`
-/// (microseconds). A foreign value is taken to be newer, as its age is not known. lost: the result
-/// of a script that may not store; deletes what was uploaded for it. refuse: from now on, and for
-/// `life` (ms), all requests with `token` are refused, even if the run's hash is written again. The
-/// hash has a field for each such token, with the time when it ends. is_broken: whether requests
-/// with `token` are refused. clear_run: deletes all other fields of the run's hash. have_run_live:
-/// extends the life of the run's hash to at least `life` (ms). may_store: whether an outcome may be
-/// stored while `holder` (false: nobody) has the lock; `since` is the `acquired` of
-/// RedisStoreCondition. A server out of memory allows HSET only after another write in the script:
-/// hence HDEL before it.
+/// What scripts that store share:
+///
+/// - is_own: whether the stored value belongs to the meta: it has the length and the expiry in it,
+///   and the hash, which is left out for a large value. The meta outlives the value by a second
+///   (`linger`): expiries shift when a slot moves, and a value that outlives its meta is taken for
+///   a foreign one.
+/// - newer_than: whether what is stored, a mark included, is newer than `since` (microseconds). A
+///   foreign value is taken to be newer, as its age is not known.
+/// - lost: the result of a script that may not store; deletes what was uploaded for it.
+/// - refuse: from now on, and for `life` (ms), all requests with `token` are refused, even if the
+///   run's hash is written again. The hash has a field for each such token, with the time when that
+///   ends.
+/// - is_broken: whether requests with `token` are refused.
+/// - clear_run: deletes all other fields of the run's hash.
+/// - have_run_live: extends the life of the run's hash to at least `life` (ms).
+/// - may_store: whether an outcome may be stored while `holder` (false: nobody) has the lock;
+///   `since` is the `acquired` of RedisStoreCondition.
+///
+/// A server out of memory allows HSET only after another write in the script: hence HDEL before it.
 inline constexpr const char* rights = R"(
 local linger = 1000
 local function now()
