@@ -1,7 +1,6 @@
 #include "src/doctor/server.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <map>
 #include <optional>

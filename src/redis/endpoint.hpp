@@ -1,6 +1,7 @@
 // The server that requests go to, and the connection to it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>

@@ -1,7 +1,5 @@
 #include "src/redis/names.hpp"
 
-#include <utility>
-
 #include <fmt/format.h>
 
 namespace memolock {

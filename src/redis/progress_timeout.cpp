@@ -4,7 +4,6 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "src/system/units.hpp"
 

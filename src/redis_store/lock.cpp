@@ -4,8 +4,6 @@
 #include <optional>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "src/entry/token.hpp"
 #include "src/redis/names.hpp"
 #include "src/redis_store/entry.hpp"

@@ -1,7 +1,5 @@
 #include "src/redis_store/promise.hpp"
 
-#include <utility>
-
 #include "src/entry/token.hpp"
 #include "src/redis/names.hpp"
 #include "src/redis_store/entry.hpp"
