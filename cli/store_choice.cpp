@@ -286,7 +286,8 @@ StoreChoice server_choice(const Options& options, const Cutoff& cutoff, const Lo
   const RedisAddress& address = settings.address;
   if (!address.password.empty() || !address.sentinels.password.empty() || !address.tls.key.empty())
     leave_no_core();
-  if (settings.address.is_cluster()) settings.address.cluster.memory = cluster_memory(options);
+  if (settings.address.is_cluster())
+    settings.address.cluster.cache_directory = cluster_memory(options);
   // A password goes to the command only by the way that the caller has chosen for it.
   const bool inherited = variable("MEMOLOCK_STORE") == options.store;
   std::string url = inherited ? options.store : address.url();

@@ -16,12 +16,12 @@
 namespace memolock {
 namespace {
 
-/// What a command is for, and with it what is lost without it.
+/// What a command is for, and so what does not work without it.
 enum class Purpose {
-  entries,   ///< all that there is to do
-  waking,    ///< waiters wake at once; without it they look once a lease
-  listing,   ///< ls, and del of a whole tag
-  failover,  ///< a primary that became a replica is noticed before it refuses a write
+  entries,       ///< everything else
+  notification,  ///< waiters wake at once; without it they look once a lease
+  listing,       ///< ls, and del of a whole tag
+  failover,      ///< a primary that became a replica is noticed before it refuses a write
 };
 
 struct Probe {
@@ -29,8 +29,8 @@ struct Probe {
   Purpose purpose = Purpose::entries;
 };
 
-/// Each command that is sent or that a script calls, on each kind of key that it is meant for. The
-/// names must outlive them.
+/// Every command that is sent or that a script calls, on each kind of key that it is used on.
+/// `names` must outlive them.
 std::vector<Probe> probes(const RedisNames& names, const RedisAddress& address) {
   std::vector<Probe> all{{{"TIME"}},
                          {{"EXISTS", names.value}},
@@ -59,30 +59,30 @@ std::vector<Probe> probes(const RedisNames& names, const RedisAddress& address) 
                          {{"DEL", names.files}},
                          {{"EVAL", "return 1", "8", names.value, names.lock, names.meta,
                            names.files, names.run, names.part, names.files_part, names.mark}},
-                         {{"SUBSCRIBE", names.notif}, Purpose::waking},
-                         {{"SUBSCRIBE", names.fail}, Purpose::waking},
-                         {{"PUBLISH", names.notif, ""}, Purpose::waking},
-                         {{"PUBLISH", names.fail, ""}, Purpose::waking},
+                         {{"SUBSCRIBE", names.notif}, Purpose::notification},
+                         {{"SUBSCRIBE", names.fail}, Purpose::notification},
+                         {{"PUBLISH", names.notif, ""}, Purpose::notification},
+                         {{"PUBLISH", names.fail, ""}, Purpose::notification},
                          {{"SCAN", "0"}, Purpose::listing}};
   if (address.has_sentinels()) all.push_back({{"ROLE"}, Purpose::failover});
-  if (!address.is_cluster()) all.push_back({{"UNSUBSCRIBE"}, Purpose::waking});
+  if (!address.is_cluster()) all.push_back({{"UNSUBSCRIBE"}, Purpose::notification});
   if (address.is_cluster())
-    all.insert(all.end(), {{{"SSUBSCRIBE", names.fail}, Purpose::waking},
-                           {{"SPUBLISH", names.fail, ""}, Purpose::waking},
+    all.insert(all.end(), {{{"SSUBSCRIBE", names.fail}, Purpose::notification},
+                           {{"SPUBLISH", names.fail, ""}, Purpose::notification},
                            {{"CLUSTER", "SLOTS"}},
                            {{"CLUSTER", "MYID"}},
                            {{"ASKING"}}});
   return all;
 }
 
-/// As an ACL rule names its command.
+/// The command's name in an ACL rule.
 std::string name_of(const Probe& probe) {
   auto name = std::string(probe.command.front().bytes);
   if (name == "CLUSTER") name.append("|").append(probe.command.at(1).bytes);
   return name;
 }
 
-/// Text put together of words.
+/// The words, with `between` between them.
 std::string joined(const std::set<std::string>& words, const std::string& between) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
@@ -98,37 +98,37 @@ std::string grants(const std::set<std::string>& commands) {
 }
 
 /// The patterns of the keys and of the channels of a tag's entries.
-RedisNames patterns_of(const std::string& tag) {
-  std::string pattern = glob_of(tag);
-  // No pattern of an ACL can hold a space, and who types one quotes with these.
+RedisNames acl_patterns(const std::string& tag) {
+  std::string pattern = escape_glob(tag);
+  // A pattern in an ACL cannot have a space, and a shell needs quotes around these.
   for (char& c : pattern)
     if (c == ' ' || c == '"' || c == '\'') c = '?';
   return {{pattern, "*"}, Brace::no};
 }
 
 std::string key_grants(const std::string& tag) {
-  const RedisNames names = patterns_of(tag);
+  const RedisNames names = acl_patterns(tag);
   return fmt::format("~{} ~{} ~{} ~{} ~{} ~{}", names.value, names.lock, names.meta, names.files,
                      names.run, names.part);
 }
 
 std::string channel_grants(const std::string& tag) {
-  const RedisNames names = patterns_of(tag);
+  const RedisNames names = acl_patterns(tag);
   return fmt::format("&{} &{}", names.notif, names.fail);
 }
 
-/// "t/lock:*" for the name "t/lock:x": it is not this entry's alone.
-std::string pattern_of(std::string_view name) {
+/// "t/lock:*" for the name "t/lock:x": permissions are not for one entry.
+std::string acl_pattern(std::string_view name) {
   return std::string(name.substr(0, name.find(':'))) + ":*";
 }
 
-/// What the server has said to the trials.
-class Verdict {
+/// What the replies to the probes say about permissions.
+class AccessReport {
  public:
-  Verdict(std::string user, std::string tag) : user_(std::move(user)), tag_(std::move(tag)) {}
+  AccessReport(std::string user, std::string tag) : user_(std::move(user)), tag_(std::move(tag)) {}
 
-  void take(const Probe& probe, const RedisReply& reply);
-  void take_hello(const RedisReply& reply) { speaks_resp3_ = !reply.is_error(); }
+  void add(const Probe& probe, const RedisReply& reply);
+  void add_hello(const RedisReply& reply) { speaks_resp3_ = !reply.is_error(); }
   [[nodiscard]] std::vector<Finding> findings() const;
 
  private:
@@ -138,43 +138,44 @@ class Verdict {
   [[nodiscard]] Finding commands() const;
   [[nodiscard]] Finding keys() const;
   [[nodiscard]] Finding channels() const;
-  [[nodiscard]] bool breaks_waiting() const {
-    return waking_.contains("UNSUBSCRIBE") && !waking_.contains("SUBSCRIBE");
+  [[nodiscard]] bool cannot_end_subscription() const {
+    return notification_.contains("UNSUBSCRIBE") && !notification_.contains("SUBSCRIBE");
   }
 
   std::string user_, tag_;
-  std::set<std::string> entries_, waking_, listing_, failover_;  // commands refused, by purpose
-  std::set<std::string> keys_, channels_;                        // the same of names
-  std::optional<Finding> fault_;                                 // what is no matter of rights
+  std::set<std::string> entries_, notification_, listing_,
+      failover_;                           // commands refused, by purpose
+  std::set<std::string> keys_, channels_;  // the same of names
+  std::optional<Finding> fault_;           // the first error that is not about permissions
   bool speaks_resp3_ = true;
 };
 
-void Verdict::take(const Probe& probe, const RedisReply& reply) {
+void AccessReport::add(const Probe& probe, const RedisReply& reply) {
   if (!reply.is_error()) return;
   const std::string_view error = *reply.error();
   const std::string name = name_of(probe);
-  // Before 7.0 there are no sharded channels, and the others do as well.
+  // Servers before 7.0 have no sharded channels; the other channels are used there.
   const bool is_sharded = name == "SSUBSCRIBE" || name == "SPUBLISH";
   if (is_sharded && error.find("unknown command") != std::string_view::npos) return;
   if (error.find("NOPERM") == std::string_view::npos) {
-    if (!fault_) fault_ = fault(error, "writes");
+    if (!fault_) fault_ = diagnose_error(error, "writes");
   } else if (probe.command.size() == 1 || error.find(" to run ") != std::string_view::npos) {
-    auto& refused = probe.purpose == Purpose::waking     ? waking_
-                    : probe.purpose == Purpose::listing  ? listing_
-                    : probe.purpose == Purpose::failover ? failover_
-                                                         : entries_;
+    auto& refused = probe.purpose == Purpose::notification ? notification_
+                    : probe.purpose == Purpose::listing    ? listing_
+                    : probe.purpose == Purpose::failover   ? failover_
+                                                           : entries_;
     refused.insert(name);
-  } else if (probe.purpose == Purpose::waking) {
-    channels_.insert(pattern_of(probe.command.at(1).bytes));
-  } else if (name != "EVAL" && name != "RENAME") {  // which do not say which one
-    keys_.insert(pattern_of(probe.command.at(1).bytes));
+  } else if (probe.purpose == Purpose::notification) {
+    channels_.insert(acl_pattern(probe.command.at(1).bytes));
+  } else if (name != "EVAL" && name != "RENAME") {  // these errors do not name the key
+    keys_.insert(acl_pattern(probe.command.at(1).bytes));
   }
 }
 
-Finding Verdict::commands() const {
+Finding AccessReport::commands() const {
   using enum Finding::Level;
   std::set<std::string> refused = entries_;
-  if (breaks_waiting()) refused.insert("UNSUBSCRIBE");
+  if (cannot_end_subscription()) refused.insert("UNSUBSCRIBE");
   if (!refused.empty())
     return {fail, "commands", "refused: " + joined(refused, ", "), setuser(grants(refused))};
   if (!listing_.empty())
@@ -187,28 +188,28 @@ Finding Verdict::commands() const {
   return {ok, "commands", "all that memolock needs may be run", ""};
 }
 
-Finding Verdict::channels() const {
+Finding AccessReport::channels() const {
   using enum Finding::Level;
   constexpr std::string_view so = "; waiters look once a lease instead of being woken";
   if (!speaks_resp3_)
     return {advice, "channels", fmt::format("HELLO 3 is refused{}", so),
             "connect to the nodes themselves: what is between may know RESP2 alone"};
-  if (!waking_.empty())
-    return {advice, "channels", fmt::format("refused: {}{}", joined(waking_, ", "), so),
-            setuser(grants(waking_) + ' ' + channel_grants(tag_))};
+  if (!notification_.empty())
+    return {advice, "channels", fmt::format("refused: {}{}", joined(notification_, ", "), so),
+            setuser(grants(notification_) + ' ' + channel_grants(tag_))};
   if (!channels_.empty())
     return {advice, "channels", fmt::format("no access to {}{}", joined(channels_, ", "), so),
             setuser(channel_grants(tag_))};
   return {ok, "channels", "waiters are woken by messages", ""};
 }
 
-Finding Verdict::keys() const {
+Finding AccessReport::keys() const {
   using enum Finding::Level;
   if (keys_.empty()) return {ok, "keys", "all of this tag's may be read and written", ""};
   return {fail, "keys", "no access to " + joined(keys_, ", "), setuser(key_grants(tag_))};
 }
 
-std::vector<Finding> Verdict::findings() const {
+std::vector<Finding> AccessReport::findings() const {
   std::vector<Finding> all{commands(), keys(), channels()};
   if (fault_) all.push_back(*fault_);
   return all;
@@ -233,27 +234,27 @@ std::string least_acl_rule(const std::string& tag, const RedisAddress& address) 
 std::vector<Finding> examine_access(const RedisAddress& address, Nanoseconds timeout,
                                     const Key& scratch) {
   const RedisNames names = names_at(address, scratch);
-  Verdict verdict(address.user.empty() ? "default" : address.user, scratch.tag);
+  AccessReport report(address.user.empty() ? "default" : address.user, scratch.tag);
   RedisConnection connection(address, timeout, {});
   if (address.is_cluster()) {
-    verdict.take_hello(ask(connection, {"HELLO", "3"}));
+    report.add_hello(ask(connection, {"HELLO", "3"}));
     (void)ask(connection, {"HELLO", "2"});
   }
-  // Without a transaction to end, this is an error that does no harm.
+  // Without a transaction, this is an error without consequences.
   RedisReply reply = ask(connection, {"EXEC"});
   if (reply.is_error() && reply.error()->find("NOPERM") != std::string::npos)
-    verdict.take({{"EXEC"}}, reply);
+    report.add({{"EXEC"}}, reply);
   reply = ask(connection, {"MULTI"});
-  // What follows would be done then, and not only tried.
+  // Otherwise the probes would be executed.
   if (reply.type() != RedisReply::Type::status)
     return {{Finding::Level::fail, "commands",
              std::string("without MULTI no other could be tried: ") +
-                 (reply.is_error() ? *reply.error() : misfit_in_words),
+                 (reply.is_error() ? *reply.error() : mismatch_message),
              "allow the user what the ACL rule says"}};
   const std::vector<Probe> all = probes(names, address);
   for (const Probe& probe : all) connection.queue(probe.command);
-  for (const Probe& probe : all) verdict.take(probe, connection.read_reply());
-  return verdict.findings();
+  for (const Probe& probe : all) report.add(probe, connection.read_reply());
+  return report.findings();
 }
 
 }  // namespace memolock

@@ -1,4 +1,4 @@
-// What an ACL user must be allowed on a Redis server, and whether that user is.
+// Which permissions memolock needs on a Redis server, and whether a user has them.
 #pragma once
 
 #include <string>
@@ -11,15 +11,15 @@
 
 namespace memolock {
 
-/// The least for the entries of `tag` at `address`: the words of ACL SETUSER behind a user's name
-/// and password.
+/// The least permissions for the entries of `tag` at `address`: the arguments of ACL SETUSER after
+/// the user's name and password.
 [[nodiscard]] std::string least_acl_rule(const std::string& tag, const RedisAddress& address);
 
-/// Whether the user at `address`, which is a server's own, may do all that, and whether the server
-/// takes writes. Asks on a connection of its own, in a transaction that never takes place: a server
-/// checks every command when it is queued, so nothing is written, and no right to ask about rights
-/// is needed. `scratch` names an entry that nobody has. Throws Error(store) when the server cannot
-/// be reached.
+/// Whether the user at `address`, which must name one server, has them, and whether the server
+/// accepts writes. Queues every command in a transaction that is never executed, on a connection of
+/// its own: the server checks permissions when a command is queued. So nothing is written, and no
+/// permission to read ACLs is needed. `scratch`: the key of an entry that does not exist. Throws
+/// Error(store) when the server cannot be reached, and Error(interrupted).
 [[nodiscard]] std::vector<Finding> examine_access(const RedisAddress& address, Nanoseconds timeout,
                                                   const Key& scratch);
 

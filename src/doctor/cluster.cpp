@@ -9,10 +9,10 @@
 
 namespace memolock {
 
-std::vector<Finding> judge_slots(const SlotMap& map) {
+std::vector<Finding> check_slots(const SlotMap& map) {
   using enum Finding::Level;
   std::vector<Finding> findings;
-  if (const int missing = map.missing(); missing > 0) {
+  if (const int missing = map.missing_slots(); missing > 0) {
     findings.push_back({fail, "cluster",
                         fmt::format("{} of {} slots have no node", missing, slot_count),
                         "see to the nodes that had them; redis-cli --cluster check tells which"});
@@ -20,13 +20,13 @@ std::vector<Finding> judge_slots(const SlotMap& map) {
     findings.push_back(
         {ok, "cluster", fmt::format("{} primaries have all slots", map.nodes().size()), ""});
   }
-  if (const auto alone = map.without_replica(); !alone.empty())
+  if (const auto alone = map.hosts_without_replica(); !alone.empty())
     findings.push_back({advice, "cluster", "without a replica: " + shown_hosts(alone),
                         "give them one each: without it nobody takes their slots over"});
   return findings;
 }
 
-Key scratch_at(const SlotMap& map, const RedisNode& node, const std::string& tag) {
+Key scratch_key_at(const SlotMap& map, const RedisNode& node, const std::string& tag) {
   for (;;) {
     Key key{tag, std::string(scratch_prefix) + random_name()};
     const RedisNode* const its = map.node_of(slot_of(RedisNames(key, Brace::yes).value));
@@ -34,7 +34,7 @@ Key scratch_at(const SlotMap& map, const RedisNode& node, const std::string& tag
   }
 }
 
-std::vector<Finding> merged(const std::vector<NodeFindings>& nodes) {
+std::vector<Finding> merge_findings(const std::vector<NodeFindings>& nodes) {
   std::vector<Finding> all;
   const auto is_at = [](const NodeFindings& node, const Finding& finding) {
     return std::find(node.findings.begin(), node.findings.end(), finding) != node.findings.end();
@@ -48,7 +48,7 @@ std::vector<Finding> merged(const std::vector<NodeFindings>& nodes) {
       const std::string name = node.node.shown();
       if (!is_common && !shown.words.starts_with(name)) shown.words = name + ": " + shown.words;
       if (std::find(all.begin(), all.end(), shown) != all.end()) continue;
-      // Behind the last one about the same.
+      // After the last finding about the same subject.
       const auto last = std::find_if(all.rbegin(), all.rend(), [&](const Finding& one) {
         return one.subject == shown.subject;
       });

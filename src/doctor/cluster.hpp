@@ -1,4 +1,4 @@
-// What `doctor` says of a cluster as a whole.
+// What `doctor` checks of a cluster as a whole.
 #pragma once
 
 #include <string>
@@ -12,19 +12,20 @@
 namespace memolock {
 
 /// Whether each slot has a node, and each node a replica.
-[[nodiscard]] std::vector<Finding> judge_slots(const SlotMap& map);
+[[nodiscard]] std::vector<Finding> check_slots(const SlotMap& map);
 
-/// The name of an entry of `tag` that nobody has and whose slot is at `node`.
-[[nodiscard]] Key scratch_at(const SlotMap& map, const RedisNode& node, const std::string& tag);
+/// The key of an entry of `tag` that does not exist, and whose slot is on `node`, which must have
+/// one.
+[[nodiscard]] Key scratch_key_at(const SlotMap& map, const RedisNode& node, const std::string& tag);
 
-/// What was found at one node.
+/// The findings about one node.
 struct NodeFindings {
   RedisHost node;
   std::vector<Finding> findings;
 };
 
-/// All of it in the order of the first node's: what all nodes have said once, the rest with the
-/// node's name.
-[[nodiscard]] std::vector<Finding> merged(const std::vector<NodeFindings>& nodes);
+/// The findings about all nodes, in the order of those about the first one. What is true of all
+/// nodes appears once; everything else with the name of its node.
+[[nodiscard]] std::vector<Finding> merge_findings(const std::vector<NodeFindings>& nodes);
 
 }  // namespace memolock

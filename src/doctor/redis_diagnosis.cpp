@@ -7,12 +7,12 @@ namespace memolock {
 namespace {
 
 struct Remedy {
-  std::string_view sign;     ///< a part of the error
+  std::string_view text;     ///< a part of the error
   std::string_view subject;  ///< what it is about; empty: what was tried
-  std::string_view what_to_do;
+  std::string_view remedy;
 };
 
-// The first whose sign is in the error counts.
+// The first whose text is in the error applies.
 constexpr std::array<Remedy, 34> remedies{{
     {"the sentinel at ", "sentinel", "see to the sentinels, of which more is said above"},
     {"NOAUTH", "login",
@@ -66,18 +66,18 @@ constexpr std::array<Remedy, 34> remedies{{
 
 }  // namespace
 
-std::optional<Finding> known_fault(std::string_view error, std::string_view subject) {
+std::optional<Finding> diagnose_known_error(std::string_view error, std::string_view subject) {
   const auto* const found = std::find_if(remedies.begin(), remedies.end(), [&](const Remedy& it) {
-    return error.find(it.sign) != std::string_view::npos;
+    return error.find(it.text) != std::string_view::npos;
   });
   if (found == remedies.end()) return std::nullopt;
   return Finding{Finding::Level::fail,
                  std::string(found->subject.empty() ? subject : found->subject), std::string(error),
-                 std::string(found->what_to_do)};
+                 std::string(found->remedy)};
 }
 
-Finding fault(std::string_view error, std::string_view subject) {
-  if (auto known = known_fault(error, subject)) return std::move(*known);
+Finding diagnose_error(std::string_view error, std::string_view subject) {
+  if (auto known = diagnose_known_error(error, subject)) return std::move(*known);
   return {Finding::Level::fail, std::string(subject), std::string(error),
           "see the server's log and its documentation"};
 }

@@ -1,4 +1,4 @@
-// What to do about the errors of a Redis server, and of the way to it.
+// What to do about the errors of a Redis server and of connecting to it.
 #pragma once
 
 #include <optional>
@@ -9,12 +9,13 @@
 
 namespace memolock {
 
-/// The finding that `error` is, be it a server's answer or the text of an Error: FAIL, with what to
-/// do. `subject`: what was tried, for errors that may come of anything. Nothing for one that is not
-/// known.
-[[nodiscard]] std::optional<Finding> known_fault(std::string_view error, std::string_view subject);
+/// The finding for `error`, which is an error reply or the message of an Error: a failure, with its
+/// remedy. `subject`: what was tried, for errors that any request may cause. Nothing for an unknown
+/// error.
+[[nodiscard]] std::optional<Finding> diagnose_known_error(std::string_view error,
+                                                          std::string_view subject);
 
-/// The same for any error.
-[[nodiscard]] Finding fault(std::string_view error, std::string_view subject);
+/// The same for any error; an unknown one has a general remedy.
+[[nodiscard]] Finding diagnose_error(std::string_view error, std::string_view subject);
 
 }  // namespace memolock

@@ -13,13 +13,14 @@ namespace {
 
 using Level = Finding::Level;
 
-/// One sentinel's answers, judged; `master` is what those before it have named.
-Finding judge(const RedisAddress& service, const RedisAddress& sentinel, Nanoseconds timeout,
-              std::string& master) {
+/// The finding about one sentinel. `primary`: the one that earlier sentinels have named; set by the
+/// first.
+Finding check_sentinel(const RedisAddress& service, const RedisAddress& sentinel,
+                       Nanoseconds timeout, std::string& primary) {
   const std::string name = sentinel.shown();
   RedisConnection connection(sentinel, timeout, {});
-  connection.queue({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", service.sentinels.master});
-  connection.queue({"SENTINEL", "CKQUORUM", service.sentinels.master});
+  connection.queue({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", service.sentinels.service_name});
+  connection.queue({"SENTINEL", "CKQUORUM", service.sentinels.service_name});
   const RedisReply address = connection.read_reply();
   const RedisReply quorum = connection.read_reply();
   if (address.is_error())
@@ -27,14 +28,14 @@ Finding judge(const RedisAddress& service, const RedisAddress& sentinel, Nanosec
             "see that it is a sentinel, and that --sentinel-user may ask it"};
   if (address.is_nil())
     return {Level::advice, "sentinel",
-            fmt::format("{} knows no primary '{}'", name, service.sentinels.master),
+            fmt::format("{} knows no primary '{}'", name, service.sentinels.service_name),
             "have it monitor that name, or leave it out of the URL"};
   const auto [host, port] = address.array<2>();
   const std::string says = host->text() + ':' + port->text();
-  if (master.empty()) master = says;
-  if (says != master)
+  if (primary.empty()) primary = says;
+  if (says != primary)
     return {Level::advice, "sentinel",
-            fmt::format("{} says that the primary is {}, others say {}", name, says, master),
+            fmt::format("{} says that the primary is {}, others say {}", name, says, primary),
             "a failover may be going on; else see that all of them watch the same service"};
   if (quorum.is_error())
     return {Level::advice, "sentinel", fmt::format("{}: {}", name, *quorum.error()),
@@ -46,15 +47,16 @@ Finding judge(const RedisAddress& service, const RedisAddress& sentinel, Nanosec
 
 std::vector<Finding> examine_sentinels(const RedisAddress& service, Nanoseconds timeout) {
   std::vector<Finding> findings;
-  std::string master;
+  std::string primary;
   for (const auto& host : service.sentinels.hosts) {
     const RedisAddress sentinel = sentinel_address(service, host);
     try {
-      findings.push_back(read_from(fmt::format("the sentinel at {}", sentinel.shown()),
-                                   [&] { return judge(service, sentinel, timeout, master); }));
+      findings.push_back(read_from(fmt::format("the sentinel at {}", sentinel.shown()), [&] {
+        return check_sentinel(service, sentinel, timeout, primary);
+      }));
     } catch (const Error& error) {
       if (error.kind() != Error::Kind::store) throw;
-      const std::string words = of_sentinel(error.what());
+      const std::string words = sentinel_error_text(error.what());
       const bool wants_login = words.find("NOAUTH") != std::string::npos ||
                                words.find("WRONGPASS") != std::string::npos;
       findings.push_back({Finding::Level::advice, "sentinel", words,

@@ -1,4 +1,4 @@
-// Whether the sentinels of a Redis service are fit to be asked.
+// What `doctor` checks of the sentinels of a Redis service.
 #pragma once
 
 #include <vector>
@@ -9,8 +9,8 @@
 
 namespace memolock {
 
-/// What each of them says: whether it is reachable, knows the master, agrees with the others, and
-/// could have a replica take over. `timeout` is for each. Throws Error(interrupted) alone.
+/// Whether each sentinel can be reached, knows the primary, agrees with the others about it, and
+/// could promote a replica. `timeout`: for each of them. Throws only Error(interrupted).
 [[nodiscard]] std::vector<Finding> examine_sentinels(const RedisAddress& service,
                                                      Nanoseconds timeout);
 

@@ -1,7 +1,6 @@
 #include "src/doctor/server.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <map>
 #include <optional>
@@ -19,7 +18,7 @@
 #include "src/redis/sentinel.hpp"
 #include "src/redis/session.hpp"
 #include "src/redis_store/entry.hpp"
-#include "src/redis_store/outcome.hpp"
+#include "src/redis_store/lock_requests.hpp"
 #include "src/redis_store/scripts.hpp"
 #include "src/store/foreign_lock.hpp"
 #include "src/system/error.hpp"
@@ -31,7 +30,7 @@ namespace {
 
 using Level = Finding::Level;
 
-std::optional<uint64_t> number_in(std::string_view text) {
+std::optional<uint64_t> leading_number(std::string_view text) {
   uint64_t number = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc()) return std::nullopt;
@@ -39,7 +38,7 @@ std::optional<uint64_t> number_in(std::string_view text) {
 }
 
 /// The value of a line "NAME:VALUE" in an answer to INFO; empty when there is none.
-std::string value_in(std::string_view info, std::string_view name) {
+std::string info_field(std::string_view info, std::string_view name) {
   const std::string start = fmt::format("\n{}:", name);
   const size_t at = info.find(start);
   if (at == std::string_view::npos) return "";
@@ -49,20 +48,20 @@ std::string value_in(std::string_view info, std::string_view name) {
 
 /// Whether "MAJOR.MINOR…" is 6.2 or later.
 bool is_new_enough(std::string_view version) {
-  const auto major = number_in(version);
+  const auto major = leading_number(version);
   const size_t dot = version.find('.');
-  const auto minor = dot == std::string_view::npos ? 0 : number_in(version.substr(dot + 1));
+  const auto minor = dot == std::string_view::npos ? 0 : leading_number(version.substr(dot + 1));
   return major && std::pair(*major, minor.value_or(0)) >= std::pair<uint64_t, uint64_t>(6, 2);
 }
 
-/// What an answer says, be it why it does not.
-std::string words_in(const RedisReply& answer) {
+/// The text of a reply, or of the error that it is.
+std::string text_or_error(const RedisReply& answer) {
   return answer.is_error() ? *answer.error() : answer.text();
 }
 
 class ServerExamination {
  public:
-  /// `scratch` names an entry that nobody has, and that the server would have.
+  /// `scratch`: the key of an entry that does not exist, and whose slot is on this server.
   ServerExamination(const RedisSettings& settings, RedisAddress address, Key scratch,
                     const Log& log)
       : settings_(settings),
@@ -81,74 +80,74 @@ class ServerExamination {
     findings_.push_back({level, std::string(subject), std::move(words), std::move(remedy)});
   }
   void examine();
-  bool greet();
-  void judge_wire();
-  void judge_version(const RedisReply& hello);
-  void judge_role();
-  void judge_times();
-  void judge_memory(const std::string& info);
-  void judge_clients(const std::string& info);
-  void judge_info();
-  void judge_access();
-  void take_a_lock();
-  void judge_locks();
-  void note_long_locks(RedisList names);
+  bool check_connection();
+  void check_wire();
+  void check_version(const RedisReply& hello);
+  void check_role();
+  void check_times();
+  void check_memory(const std::string& info);
+  void check_clients(const std::string& info);
+  void check_info();
+  void check_access();
+  void check_writes();
+  void check_locks();
+  void note_long_locks(RedisArrayView names);
 
   const RedisSettings& settings_;
   const Log& log_;
   RedisAddress address_;  // of the server itself
   Key scratch_;
   RedisSession session_;
-  std::map<std::string, std::string> hello_;  // what the server says of itself
+  std::map<std::string, std::string> server_info_;  // its reply to HELLO
   std::vector<Finding> findings_;
   std::vector<std::string> long_locks_;  // in words
-  std::string_view trying_ = "server";   // what an error is about
+  std::string_view subject_ = "server";  // what an error is about
 };
 
 void ServerExamination::run() {
   try {
     if (!address_.is_direct()) {
       findings_ = examine_sentinels(address_, settings_.timeout);
-      address_ = find_master(address_, settings_.timeout, {}, log_);
+      address_ = find_primary(address_, settings_.timeout, {}, log_);
     }
     session_.with_context([&] { examine(); });
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;
-    findings_.push_back(fault(error.what(), trying_));
+    findings_.push_back(diagnose_error(error.what(), subject_));
   }
 }
 
 void ServerExamination::examine() {
-  if (!greet()) return;
-  judge_role();
-  judge_times();
-  judge_info();
-  judge_access();
-  judge_locks();
+  if (!check_connection()) return;
+  check_role();
+  check_times();
+  check_info();
+  check_access();
+  check_locks();
 }
 
-/// Whether the server lets itself be talked to. HELLO needs no permission, and is answered by a
-/// server that is loading, too.
-bool ServerExamination::greet() {
-  const RedisReply hello = session_.ask({{"HELLO", "2"}}).next();
+/// Whether the server accepts the connection and the login. HELLO needs no permission, and a server
+/// that is loading answers it, too.
+bool ServerExamination::check_connection() {
+  const RedisReply hello = session_.try_pipeline({{"HELLO", "2"}}).next();
   if (hello.is_error()) {
-    // Of others that do not know the command, INFO may say more.
-    if (auto known = known_fault(*hello.error(), "server")) {
+    // A server that does not know the command may answer INFO.
+    if (auto known = diagnose_known_error(*hello.error(), "server")) {
       findings_.push_back(std::move(*known));
       return false;
     }
   }
   if (!hello.is_error())
     for (const auto& [name, value] : hello.pairs())
-      if (value->has_text()) hello_[name->text()] = value->text();
+      if (value->has_text()) server_info_[name->text()] = value->text();
   add(Level::ok, "server", address_.shown() + " answers");
   add(Level::ok, "login", "as the user " + (address_.user.empty() ? "default" : address_.user));
-  judge_wire();
-  judge_version(hello);
+  check_wire();
+  check_version(hello);
   return true;
 }
 
-void ServerExamination::judge_wire() {
+void ServerExamination::check_wire() {
   const std::string& host = address_.host;
   if (address_.use_tls) return add(Level::ok, "tls", "the server's certificate is valid");
   if (host.empty() || host == "localhost" || host == "::1" || host.starts_with("127."))
@@ -157,15 +156,15 @@ void ServerExamination::judge_wire() {
       "unless nobody can listen there, have the server speak TLS and write rediss://");
 }
 
-void ServerExamination::judge_version(const RedisReply& hello) {
-  std::string version = hello_["version"];
-  std::string name = hello_["server"];
+void ServerExamination::check_version(const RedisReply& hello) {
+  std::string version = server_info_["version"];
+  std::string name = server_info_["server"];
   if (version.empty()) {
-    const std::string info = words_in(session_.ask({{"INFO", "server"}}).next());
-    // Valkey tells the version of Redis that it is compatible with, too.
-    version = value_in(info, "valkey_version");
+    const std::string info = text_or_error(session_.try_pipeline({{"INFO", "server"}}).next());
+    // Valkey also names the version of Redis that it is compatible with.
+    version = info_field(info, "valkey_version");
     name = version.empty() ? "redis" : "valkey";
-    if (version.empty()) version = value_in(info, "redis_version");
+    if (version.empty()) version = info_field(info, "redis_version");
   }
   if (version.empty())
     return add(Level::advice, "version",
@@ -178,10 +177,10 @@ void ServerExamination::judge_version(const RedisReply& hello) {
   add(Level::fail, "version", words, "use Redis 6.2 or later, or Valkey");
 }
 
-void ServerExamination::judge_role() {
-  const std::string& role = hello_["role"];
+void ServerExamination::check_role() {
+  const std::string& role = server_info_["role"];
   if (role.empty()) return;
-  const std::string& mode = hello_["mode"];
+  const std::string& mode = server_info_["mode"];
   if (mode == "sentinel") {
     add(Level::fail, "role", "a Sentinel, which keeps no entries", "name the server it watches");
   } else if (mode == "cluster" && !address_.is_cluster()) {
@@ -194,8 +193,8 @@ void ServerExamination::judge_role() {
   }
 }
 
-/// The way there and back, and the server's clock, by the quickest of several answers.
-void ServerExamination::judge_times() {
+/// The round trip and the server's clock, by the fastest of several replies.
+void ServerExamination::check_times() {
   constexpr Nanoseconds slow = std::chrono::milliseconds(100);
   constexpr Nanoseconds skewed = std::chrono::seconds(1);
   Nanoseconds trip = forever;
@@ -203,7 +202,7 @@ void ServerExamination::judge_times() {
   std::string refusal;
   for (int i = 0; i < 3; ++i) {
     const Nanoseconds before = boot_now();
-    const RedisReply time = session_.ask({{"TIME"}}).next();
+    const RedisReply time = session_.try_pipeline({{"TIME"}}).next();
     const Nanoseconds passed = boot_now() - before;
     const Nanoseconds now = wall_now();
     if (time.is_error()) refusal = *time.error();
@@ -229,16 +228,16 @@ void ServerExamination::judge_times() {
       "all times of entries are the server's; set the clock that is wrong");
 }
 
-void ServerExamination::judge_info() {
-  RedisAnswers answers = session_.ask({{"INFO", "memory"}, {"INFO", "clients"}});
-  judge_memory(words_in(answers.next()));
-  judge_clients(words_in(answers.next()));
+void ServerExamination::check_info() {
+  RedisReplies answers = session_.try_pipeline({{"INFO", "memory"}, {"INFO", "clients"}});
+  check_memory(text_or_error(answers.next()));
+  check_clients(text_or_error(answers.next()));
 }
 
-void ServerExamination::judge_memory(const std::string& info) {
-  const auto used = number_in(value_in(info, "used_memory"));
-  const auto most = number_in(value_in(info, "maxmemory"));
-  const std::string policy = value_in(info, "maxmemory_policy");
+void ServerExamination::check_memory(const std::string& info) {
+  const auto used = leading_number(info_field(info, "used_memory"));
+  const auto most = leading_number(info_field(info, "maxmemory"));
+  const std::string policy = info_field(info, "maxmemory_policy");
   if (!used || !most || policy.empty())
     return add(
         Level::advice, "memory", "the server does not tell: " + info.substr(0, 200),
@@ -260,26 +259,26 @@ void ServerExamination::judge_memory(const std::string& info) {
       "set maxmemory-policy to noeviction, on a server for memolock alone");
 }
 
-void ServerExamination::judge_clients(const std::string& info) {
-  const auto now = number_in(value_in(info, "connected_clients"));
-  const auto most = number_in(value_in(info, "maxclients"));
-  if (!now || !most) return;  // not all servers tell, and it is little that is not known
+void ServerExamination::check_clients(const std::string& info) {
+  const auto now = leading_number(info_field(info, "connected_clients"));
+  const auto most = leading_number(info_field(info, "maxclients"));
+  if (!now || !most) return;  // not all servers have these fields, and they matter little
   const std::string words = fmt::format("{} of {} connections in use", *now, *most);
   if (*now < *most - *most / 10) return add(Level::ok, "clients", words);
   add(Level::advice, "clients", words, "raise maxclients there: each waiter has one");
 }
 
-void ServerExamination::judge_access() {
+void ServerExamination::check_access() {
   const auto is_fail = [](const Finding& finding) { return finding.level == Level::fail; };
   const auto found = examine_access(address_, settings_.timeout, scratch_);
   findings_.insert(findings_.end(), found.begin(), found.end());
-  if (std::none_of(found.begin(), found.end(), is_fail)) take_a_lock();
+  if (std::none_of(found.begin(), found.end(), is_fail)) check_writes();
 }
 
-/// Does what a run does first and last.
-void ServerExamination::take_a_lock() {
-  trying_ = "writes";
-  const RedisNames names = session_.names(scratch_);
+/// Takes and releases a lock, as a run does.
+void ServerExamination::check_writes() {
+  subject_ = "writes";
+  const RedisNames names = session_.route_to(scratch_);
   const std::string token = new_token({this_process(), wall_now(), Producer::command});
   const RedisReply taken = session_.run_script(redis_scripts::acquire, names, {token, "1000"});
   release_redis_lock(session_, scratch_, token);
@@ -287,21 +286,21 @@ void ServerExamination::take_a_lock() {
   add(Level::ok, "writes", "a lock was taken and released");
 }
 
-/// Looks for locks of the tag that nobody would outlast, among the first of the server's keys: as
-/// many as can be looked at in a second.
-void ServerExamination::judge_locks() {
-  constexpr int keys_in_round = 1000;  // at least, but in the last
+/// Looks for locks of the tag that would outlast every waiter, among as many of the server's keys
+/// as can be scanned in a second.
+void ServerExamination::check_locks() {
+  constexpr int keys_in_round = 1000;  // at least, except in the last round
   constexpr int most_rounds = 300;
-  trying_ = "locks";
-  const std::string pattern = RedisNames({glob_of(scratch_.tag), "*"}, Brace::no).lock;
+  subject_ = "locks";
+  const std::string pattern = RedisNames({escape_glob(scratch_.tag), "*"}, Brace::no).lock;
   const std::string count = std::to_string(keys_in_round);
   const Nanoseconds end = after(boot_now(), std::chrono::seconds(1));
   std::string cursor = "0";
   int rounds = 0;
   do {
-    const RedisReply reply = session_.ask({{"SCAN", cursor, "MATCH", pattern, "COUNT", count}})
-                                 .next();
-    if (reply.is_error()) return;  // which has been said of the commands
+    const RedisReply reply =
+        session_.try_pipeline({{"SCAN", cursor, "MATCH", pattern, "COUNT", count}}).next();
+    if (reply.is_error()) return;  // check_access() has reported it
     const auto [next, names] = reply.array<2>();
     note_long_locks(names->list());
     cursor = next->text();
@@ -319,32 +318,32 @@ void ServerExamination::judge_locks() {
       long_lock_remedy);
 }
 
-void ServerExamination::note_long_locks(RedisList names) {
+void ServerExamination::note_long_locks(RedisArrayView names) {
   const Brace brace = address_.is_cluster() ? Brace::yes : Brace::no;
   std::vector<RedisCommand> commands;
   std::vector<Key> keys;
   for (const RedisReply& name : names) {
-    if (name.string().file) continue;  // longer than any of ours
-    auto key = key_of_redis_name(name.text(), brace);
+    if (name.string().file) continue;  // too long for a key of memolock
+    auto key = parse_redis_name(name.text(), brace);
     if (!key) continue;
     commands.push_back({"GET", name.text()});
     commands.push_back({"PTTL", name.text()});
     keys.push_back(std::move(*key));
   }
   if (commands.empty()) return;
-  RedisAnswers answers = session_.pipeline(commands);
+  RedisReplies answers = session_.pipeline(commands);
   for (const Key& key : keys) {
     const RedisReply lock = answers.next();
-    const Nanoseconds left = lifetime(life_in(answers.next()));
+    const Nanoseconds left = lifetime_of_pttl(pttl_in(answers.next()));
     if (lock.is_error()) continue;
-    const std::string holder = holder_in(lock);
+    const std::string holder = lock_holder_in(lock);
     if (!holder.empty() && run_of_token(key, holder).foreign && outlasts_waiting(left))
       long_locks_.push_back(describe_long_lock(key, left));
   }
 }
 
-std::vector<Finding> examine_one(const RedisSettings& settings, const RedisAddress& address,
-                                 const Key& scratch, const Log& log) {
+std::vector<Finding> examine_node(const RedisSettings& settings, const RedisAddress& address,
+                                  const Key& scratch, const Log& log) {
   ServerExamination examination(settings, address, scratch, log);
   examination.run();
   return examination.take_findings();
@@ -357,14 +356,14 @@ std::vector<Finding> examine_cluster(const RedisSettings& settings, const std::s
     const SlotMap& map = router.ask_for_slots({});
     std::vector<NodeFindings> nodes;
     for (const RedisNode& node : map.nodes())
-      nodes.push_back({node.host, examine_one(settings, settings.address.at(node.host),
-                                              scratch_at(map, node, tag), log)});
-    std::vector<Finding> all = judge_slots(map);
-    for (Finding& finding : merged(nodes)) all.push_back(std::move(finding));
+      nodes.push_back({node.host, examine_node(settings, settings.address.at(node.host),
+                                               scratch_key_at(map, node, tag), log)});
+    std::vector<Finding> all = check_slots(map);
+    for (Finding& finding : merge_findings(nodes)) all.push_back(std::move(finding));
     return all;
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;
-    return {fault(error.what(), "cluster")};
+    return {diagnose_error(error.what(), "cluster")};
   }
 }
 
@@ -377,7 +376,7 @@ Examination examine_server(const RedisSettings& settings, const std::string& tag
     examination.findings = examine_cluster(settings, tag, log);
   } else {
     const Key scratch{tag, std::string(scratch_prefix) + random_name()};
-    examination.findings = examine_one(settings, address, scratch, log);
+    examination.findings = examine_node(settings, address, scratch, log);
   }
   return examination;
 }

@@ -1,17 +1,18 @@
-// Whether a Redis server is reachable and fit to be a store.
+// What `doctor` checks of a Redis server.
 #pragma once
 
 #include <string>
 
 #include "src/doctor/finding.hpp"
-#include "src/redis_store/store.hpp"
+#include "src/redis_store/settings.hpp"
 #include "src/system/log.hpp"
 
 namespace memolock {
 
-/// Tries the server out for the entries of `tag`. A server that is out of reach, or that refuses
-/// something, is a finding and no error. Takes and releases a lock that nobody else wants, which
-/// would expire within a second; leaves nothing behind. Keeps a reference to `log` while it works.
+/// Whether the server at the settings' address can be reached and used as a store for the entries
+/// of `tag`; of a cluster, each node. A server that cannot be reached, or that refuses something,
+/// is a finding and not an error. Takes and releases a lock that no other process uses, which would
+/// expire within a second; leaves nothing on the server. Throws Error(interrupted).
 [[nodiscard]] Examination examine_server(const RedisSettings& settings, const std::string& tag,
                                          const Log& log);
 

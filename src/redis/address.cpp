@@ -153,12 +153,13 @@ void read_sentinels(const Parts& parts, RedisAddress& into) {
   refuse_late_at(parts);
   RedisSentinels& sentinels = into.sentinels;
   sentinels.hosts = read_hosts(parts.site, sentinels_port);
-  if (!parts.rest.starts_with('/')) refuse("names no master; that is redis+sentinel://HOSTS/NAME");
+  if (!parts.rest.starts_with('/'))
+    refuse("does not name a primary; write redis+sentinel://HOSTS/NAME");
   const std::string_view path = parts.rest.substr(1);
   const size_t name_end = std::min(path.find_first_of("/?#"), path.size());
-  sentinels.master = decoded(path.substr(0, name_end));
-  if (!is_printable_word(sentinels.master))
-    refuse("names no master; that is redis+sentinel://HOSTS/NAME");
+  sentinels.service_name = decoded(path.substr(0, name_end));
+  if (!is_printable_word(sentinels.service_name))
+    refuse("does not name a primary; write redis+sentinel://HOSTS/NAME");
   read_database(path.substr(name_end), into);
 }
 
@@ -237,7 +238,7 @@ std::string RedisAddress::shown() const {
   if (!host.empty()) return RedisHost{host, port}.shown();
   if (is_cluster()) return "cluster " + shown_hosts(cluster.hosts);
   if (!has_sentinels()) return escape_controls(path);
-  return sentinels.master + " by " + shown_hosts(sentinels.hosts);
+  return sentinels.service_name + " by " + shown_hosts(sentinels.hosts);
 }
 
 std::string RedisAddress::url() const {
@@ -248,7 +249,7 @@ std::string RedisAddress::url() const {
   if (!user.empty() && user != "default") text += in_url(user, "") + '@';
   if (is_cluster()) return text + in_url(cluster.hosts, default_redis_port);
   if (has_sentinels()) {
-    text += in_url(sentinels.hosts, sentinels_port) + '/' + in_url(sentinels.master, "");
+    text += in_url(sentinels.hosts, sentinels_port) + '/' + in_url(sentinels.service_name, "");
   } else if (host.empty()) {
     text += in_url(path, "/");
     return database == 0 ? text : fmt::format("{}?db={}", text, database);

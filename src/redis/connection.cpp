@@ -60,15 +60,15 @@ void RedisConnection::flush() {
   auto pieces = std::exchange(unsent_, {});
   if (pieces.empty()) return;
   const bool is_large = size_of(pieces) > 64U << 10;
-  if (logins_ > 0 && is_large) {
-    // Before the request, whose rate would not be known if it began in the middle.
+  if (pending_logins_ > 0 && is_large) {
+    // Before the request: the rate of a transfer that begins in its middle would not be known.
     std::string& front = pieces.front().bytes;
     if (!socket_->send(front.substr(0, login_size_), RedisSocket::Then::nothing)) return;
     front.erase(0, login_size_);
     check_login();
   }
-  // The login belongs to connecting; what is sent with it begins when that is done.
-  if (logins_ == 0) socket_->begin_request();
+  // The login counts as connecting: a request sent with it begins when the login is answered.
+  if (pending_logins_ == 0) socket_->begin_request();
   if (is_large) socket_->expect_upload();
   for (const Piece& piece : pieces) {
     const bool more = piece.file >= 0;
@@ -86,22 +86,22 @@ void RedisConnection::log_in(const RedisAddress& address) {
   } else if (!address.password.empty()) {
     queue({"AUTH", address.password});
   }
-  if (!unsent_.empty()) ++logins_;
+  if (!unsent_.empty()) ++pending_logins_;
   if (address.database != 0) {
     const std::string database = std::to_string(address.database);
     queue({"SELECT", database});
-    ++logins_;
+    ++pending_logins_;
   }
-  if (logins_ > 0) login_size_ = unsent_.front().bytes.size();
+  if (pending_logins_ > 0) login_size_ = unsent_.front().bytes.size();
 }
 
-/// A server that does not know AUTH quotes its arguments.
+/// The error is shown without the password: a server that does not know AUTH quotes its arguments.
 void RedisConnection::check_login() {
-  if (logins_ == 0) return;
-  for (; logins_ > 0; --logins_) {
+  if (pending_logins_ == 0) return;
+  for (; pending_logins_ > 0; --pending_logins_) {
     const RedisReply reply = replies_.next();
     if (reply.type() == RedisReply::Type::status) continue;
-    if (!reply.is_error()) socket_->fail(misfit_in_words);
+    if (!reply.is_error()) socket_->fail(mismatch_message);
     std::string text = *reply.error();
     text.resize(std::min(text.find(", with args"), text.size()));
     const std::string shown = escape_controls(password_);
@@ -133,7 +133,7 @@ Ready RedisConnection::await_reply(int interrupt, Nanoseconds deadline) {
   while (!has_reply_buffered()) {
     const Ready ready = await_readable(descriptor(), interrupt, deadline);
     if (ready != Ready::readable) return ready;
-    // TLS has messages of its own, which are no reply
+    // TLS has messages of its own, which are no reply.
     if (socket_->is_readable()) break;
     if (boot_now() >= deadline) return Ready::timed_out;
   }

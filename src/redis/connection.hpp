@@ -17,55 +17,56 @@
 
 namespace memolock {
 
-/// One word of a command: bytes at hand, which must stay until they are copied when it is queued;
-/// or a part of an open file, which is read when it is sent and must stay open until then.
+/// One word of a command: bytes, which must stay valid until the command is queued, when they are
+/// copied; or a part of an open file, which is read when it is sent and must stay open until then.
 struct RedisArgument {
   RedisArgument(std::string_view text) : bytes(text) {}
   RedisArgument(const std::string& text) : bytes(text) {}
-  RedisArgument(std::string&&) = delete;  // no copy is made of it
+  RedisArgument(std::string&&) = delete;  // it would not stay valid
   RedisArgument(const char* text) : bytes(text) {}
   [[nodiscard]] static RedisArgument of_file(int file, uint64_t offset, uint64_t size);
 
   std::string_view bytes;
-  int file = -1;  ///< -1: the bytes; else `size` bytes of it from `offset`
+  int file = -1;  ///< -1: `bytes`; otherwise `size` bytes of the file from `offset`
   uint64_t offset = 0;
   uint64_t size = 0;
 };
 
-/// Used by one thread. After an Error the connection is of no more use: replies and commands may be
-/// cut in their middle.
+/// A connection that is logged in. Used by one thread. After an Error it is of no more use:
+/// commands and replies may be incomplete. Every member that sends or receives throws Error(store)
+/// "the store at HOST:PORT: …", and Error(interrupted).
 class RedisConnection {
  public:
   /// Connects and negotiates TLS. Login and database are sent with the first command and checked
   /// with the first reply, so they cost no round trip. `timeout` bounds connecting (name look-up,
   /// all addresses of the name, TLS and login together) and each request; see ProgressTimeout, also
-  /// for `cutoff`. Throws Error(store) "the store at HOST:PORT: …", as all that follows.
+  /// for `cutoff`.
   RedisConnection(const RedisAddress& address, Nanoseconds timeout, const Cutoff& cutoff);
 
-  /// Adds a command to what the next flush sends.
+  /// Adds a command to those that the next flush sends.
   void queue(std::span<const RedisArgument> command);
   void queue(std::initializer_list<RedisArgument> command) {
     queue(std::span(command.begin(), command.size()));
   }
 
-  /// Sends all that is queued, in one write where it fits: a request begins, and all replies until
-  /// the next one share its time. A server that stops taking it is not an error here: the next
-  /// reply says why.
+  /// Sends all that is queued, in one write where it fits. This begins a request: all replies until
+  /// the next one share its time. It is no error when the server stops taking it: the next reply
+  /// has the reason.
   void flush();
 
-  /// The next reply, messages of subscriptions included; flushes first. What the server calls an
-  /// error is returned. Error(store) when the connection is lost, its time is over, the login was
-  /// refused, or the reply is malformed or too large.
+  /// The next reply, or message of a subscription; flushes first. An error reply is returned.
+  /// Throws when the connection is lost, the time is over, the login was refused, or the reply is
+  /// malformed or too large.
   [[nodiscard]] RedisReply read_reply();
-  /// The last reply was one that was asked for, and not one of any number of messages: a request
-  /// that such replies make longer than 64 KiB has more time.
+  /// The last reply was that of a command, and no message: its bytes count as progress of the
+  /// request.
   void count_reply() { socket_->count_reply(); }
 
-  /// Whether bytes are at hand, so that read_reply would not, at first, wait for the server.
+  /// Whether part of a reply has been received, so that read_reply would not wait for its start.
   [[nodiscard]] bool has_reply_buffered() const;
 
-  /// Sleeps until read_reply would find something, `interrupt` is readable or `deadline` (boot
-  /// clock) has passed; flushes first. What it finds has the time of an answer to come in full.
+  /// Sleeps until part of a reply arrives, `interrupt` is readable or `deadline` (boot clock) has
+  /// passed; flushes first. The rest of the reply then has the time of a request.
   [[nodiscard]] Ready await_reply(int interrupt, Nanoseconds deadline);
 
   /// As of RedisReplyReader.
@@ -74,11 +75,11 @@ class RedisConnection {
   [[nodiscard]] int descriptor() const { return socket_->descriptor(); }
   /// What ends waits from now on.
   void set_cutoff(const Cutoff& cutoff) { socket_->set_cutoff(cutoff); }
-  /// Whether the last request may have taken longer than the timeout, or than the cutoff allowed.
-  [[nodiscard]] bool has_moved_much() const { return socket_->has_moved_much(); }
+  /// Whether the last request may have taken longer than the timeout or the cutoff.
+  [[nodiscard]] bool was_large_transfer() const { return socket_->was_large_transfer(); }
 
  private:
-  struct Piece {  // of what is to be sent: bytes, and a part of a file behind them
+  struct Piece {  // to be sent: bytes, and then a part of a file
     std::string bytes;
     int file = -1;
     uint64_t offset = 0;
@@ -92,9 +93,9 @@ class RedisConnection {
   std::unique_ptr<RedisSocket> socket_;
   RedisReplyReader replies_;
   std::vector<Piece> unsent_;
-  int logins_ = 0;         // how many commands of the login have not been answered
-  size_t login_size_ = 0;  // their bytes, in front of what is sent first
-  std::string password_;   // so that no message shows it
+  int pending_logins_ = 0;  // commands of the login without a reply
+  size_t login_size_ = 0;   // their bytes, in front of the first request
+  std::string password_;    // to be hidden in messages
 };
 
 }  // namespace memolock

@@ -20,10 +20,10 @@
 namespace memolock {
 namespace {
 
-// How long an address may be silent before the next one is tried beside it.
-constexpr Nanoseconds head_start = std::chrono::milliseconds(150);
-// How soon to knock again at a unix socket whose queue is full; the kernel has no event for it.
-constexpr Nanoseconds next_knock = std::chrono::milliseconds(10);
+// How long an address may be silent before the next one is tried, too.
+constexpr Nanoseconds attempt_delay = std::chrono::milliseconds(150);
+// The pause before trying a unix socket whose queue is full again; the kernel has no event for it.
+constexpr Nanoseconds queue_retry_pause = std::chrono::milliseconds(10);
 
 [[noreturn]] void fail_with(int error) { throw store_error(error_in_sentence(error)); }
 
@@ -31,87 +31,88 @@ Descriptor stream_socket(int family) {
   return Descriptor(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
-/// The attempts at connecting that are under way, side by side, while more addresses may come.
-class HappyEyeballs {
+/// Attempts to connect to the addresses of a host in parallel ("Happy Eyeballs"), while more of
+/// them may come from the name servers.
+class TcpDialer {
  public:
-  HappyEyeballs(const std::string& host, uint16_t port, ProgressTimeout& limit)
+  TcpDialer(const std::string& host, uint16_t port, ProgressTimeout& limit)
       : addresses_(host, port, limit.left()), limit_(limit) {}
 
   Descriptor run();
 
  private:
   void start_next();
-  Descriptor winner(std::span<const pollfd> polled);
+  Descriptor take_connected(std::span<const pollfd> polled);
   [[nodiscard]] bool await(std::vector<pollfd>& polled);
 
   HostAddresses addresses_;
   ProgressTimeout& limit_;
-  std::vector<Descriptor> runners_;
+  std::vector<Descriptor> attempts_;
   Nanoseconds next_start_{0};  // boot clock
   bool has_address_ = false;
-  int error_ = 0;  // of the last that fell out
+  int error_ = 0;  // of the last attempt that failed
 };
 
-/// Starts the next one, unless it fails at once.
-void HappyEyeballs::start_next() {
+/// Starts the next attempt, unless it fails at once.
+void TcpDialer::start_next() {
   const SocketAddress address = addresses_.next();
   has_address_ = true;
-  next_start_ = after(boot_now(), head_start);
-  Descriptor runner = stream_socket(address.bytes.ss_family);
+  next_start_ = after(boot_now(), attempt_delay);
+  Descriptor attempt = stream_socket(address.bytes.ss_family);
   const auto* const bytes = reinterpret_cast<const sockaddr*>(&address.bytes);
-  if (runner && (connect(runner.get(), bytes, address.size) == 0 || errno == EINPROGRESS)) {
-    runners_.push_back(std::move(runner));
+  if (attempt && (connect(attempt.get(), bytes, address.size) == 0 || errno == EINPROGRESS)) {
+    attempts_.push_back(std::move(attempt));
   } else {
     error_ = errno;
   }
 }
 
-/// The first that is connected; those that were refused fall out, and the next one need not wait.
-Descriptor HappyEyeballs::winner(std::span<const pollfd> polled) {
-  for (size_t i = runners_.size(); i-- > 0;) {
+/// The first attempt that has connected. Removes those that failed; the next one may then start.
+Descriptor TcpDialer::take_connected(std::span<const pollfd> polled) {
+  for (size_t i = attempts_.size(); i-- > 0;) {
     if (polled[i].revents == 0) continue;
     int error = 0;
     socklen_t size = sizeof(error);
     getsockopt(polled[i].fd, SOL_SOCKET, SO_ERROR, &error, &size);
-    Descriptor runner = std::move(runners_[i]);
-    runners_.erase(runners_.begin() + static_cast<std::ptrdiff_t>(i));
-    if (error == 0) return runner;
+    Descriptor attempt = std::move(attempts_[i]);
+    attempts_.erase(attempts_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (error == 0) return attempt;
     error_ = error;
     next_start_ = Nanoseconds(0);
   }
   return {};
 }
 
-/// Until something has happened, or is to be done.
-bool HappyEyeballs::await(std::vector<pollfd>& polled) {
-  Nanoseconds wait = addresses_.wait();
+/// Waits for an event, or for the time to start the next attempt.
+bool TcpDialer::await(std::vector<pollfd>& polled) {
+  Nanoseconds wait = addresses_.poll_timeout();
   if (addresses_.has_next())
     wait = std::min(wait, std::max(next_start_ - boot_now(), Nanoseconds(0)));
   try {
     return limit_.await(polled, wait);
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store || limit_.left() > Nanoseconds(0)) throw;
-    if (!has_address_) throw limit_.over("cannot resolve the name");
-    if (runners_.empty()) fail_with(error_);
+    if (!has_address_) throw limit_.timeout_error("cannot resolve the name");
+    if (attempts_.empty()) fail_with(error_);
     throw;
   }
 }
 
-Descriptor HappyEyeballs::run() {
+Descriptor TcpDialer::run() {
   for (;;) {
-    while (addresses_.has_next() && (runners_.empty() || boot_now() >= next_start_)) start_next();
-    if (runners_.empty() && addresses_.is_complete()) {
+    while (addresses_.has_next() && (attempts_.empty() || boot_now() >= next_start_)) start_next();
+    if (attempts_.empty() && addresses_.is_complete()) {
       if (!has_address_) throw store_error("cannot resolve the name");
       fail_with(error_);
     }
     std::vector<pollfd> polled;
-    for (const Descriptor& runner : runners_)
-      polled.push_back({.fd = runner.get(), .events = POLLOUT, .revents = 0});
-    const std::vector<pollfd> asked = addresses_.watched();
+    for (const Descriptor& attempt : attempts_)
+      polled.push_back({.fd = attempt.get(), .events = POLLOUT, .revents = 0});
+    const std::vector<pollfd> asked = addresses_.poll_descriptors();
     polled.insert(polled.end(), asked.begin(), asked.end());
-    const size_t running = runners_.size();
+    const size_t running = attempts_.size();
     if (await(polled)) {
-      if (Descriptor found = winner(std::span(polled).first(running))) return found;
+      if (Descriptor found = take_connected(std::span(polled).first(running))) return found;
     }
     addresses_.process(std::span(polled).subspan(running));
   }
@@ -120,8 +121,8 @@ Descriptor HappyEyeballs::run() {
 }  // namespace
 
 Descriptor dial_tcp(const std::string& host, uint16_t port, ProgressTimeout& limit) {
-  Descriptor socket = HappyEyeballs(host, port, limit).run();
-  // a request goes out whole, in one write
+  Descriptor socket = TcpDialer(host, port, limit).run();
+  // A request is sent in one write.
   const int on = 1;
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   return socket;
@@ -137,7 +138,7 @@ Descriptor dial_unix(const std::string& path, ProgressTimeout& limit) {
   while (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
     if (errno != EAGAIN) fail_with(errno);
     std::vector<pollfd> nothing;
-    (void)limit.await(nothing, next_knock);
+    (void)limit.await(nothing, queue_retry_pause);
   }
   return socket;
 }

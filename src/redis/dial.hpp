@@ -1,4 +1,4 @@
-// Connecting to a server by its name, its address or the path of its socket.
+// Connecting to a server by its host name or address, or by the path of its unix socket.
 #pragma once
 
 #include <cstdint>
@@ -9,13 +9,14 @@
 
 namespace memolock {
 
-/// A connected stream socket, non-blocking and close-on-exec. All addresses of a name are tried,
-/// the next one as soon as one refuses or has been silent for a moment; the first to answer is
-/// taken. `limit` bounds it all, the name's look-up included. Throws Error(store), worded to
-/// follow the server's name ("connection refused"), and Error(interrupted).
+/// A connected stream socket, non-blocking and close-on-exec. All addresses of a name are tried in
+/// parallel (RFC 8305): the next one as soon as one refuses or has been silent for a moment. The
+/// first that accepts is used. `limit` bounds everything, the look-up of the name included. Throws
+/// Error(store), with a message to follow the server's name ("connection refused"), and
+/// Error(interrupted).
 [[nodiscard]] Descriptor dial_tcp(const std::string& host, uint16_t port, ProgressTimeout& limit);
 
-/// The same for a unix socket. Throws likewise.
+/// The same for a unix socket.
 [[nodiscard]] Descriptor dial_unix(const std::string& path, ProgressTimeout& limit);
 
 }  // namespace memolock

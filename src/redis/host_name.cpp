@@ -29,23 +29,23 @@ SocketAddress socket_address(const Address& address) {
   return made;
 }
 
-// How long a name server may be silent before the next one is asked beside it; in each round of
-// them twice as long.
+// How long a name server may be silent before the next one is asked, too; twice as long in each
+// round of them.
 constexpr Nanoseconds longest_head_start = std::chrono::milliseconds(300);
 constexpr Nanoseconds shortest_head_start = std::chrono::milliseconds(50);
 constexpr size_t rounds = 4;
-// How many of them there are where each fails without delay. A machine limits how many questions it
-// refuses within a second, and says nothing to the rest.
+// The number of rounds when each query fails at once. A machine limits how many packets it refuses
+// within a second, and does not answer the rest.
 constexpr size_t rounds_of_failures = 2;
 // How long IPv4 addresses wait for IPv6 ones (RFC 8305, 3).
 constexpr Nanoseconds resolution_delay = std::chrono::milliseconds(50);
 
 enum class Source { hosts_file, name_servers };
 
-/// A channel of c-ares, which asks its user to watch its sockets. Each question is asked once.
+/// A channel of c-ares, whose sockets the user polls. It sends each query once.
 class Channel {
  public:
-  /// `watched`: the list of sockets to keep.
+  /// `watched`: the list of sockets to poll, which the channel updates.
   Channel(std::vector<pollfd>& watched, Nanoseconds limit, Source source);
 
   [[nodiscard]] ares_channel get() const { return channel_.get(); }
@@ -71,7 +71,7 @@ Channel::Channel(std::vector<pollfd>& watched, Nanoseconds limit, Source source)
   ares_options options{};
   options.sock_state_cb = watch;
   options.sock_state_cb_data = &watched;
-  // Asking again is LookUp's: an answer to the first question may still come meanwhile.
+  // DnsLookup repeats queries: the answer to the first one may still arrive meanwhile.
   options.tries = 1;
   const Nanoseconds longest = std::clamp<Nanoseconds>(limit, longest_head_start,
                                                       std::chrono::hours(1));
@@ -124,13 +124,13 @@ void ask(const Channel& channel, const std::string& host, int family, ares_addri
   ares_addrinfo_hints hints{};
   hints.ai_family = family;
   hints.ai_socktype = SOCK_STREAM;
-  // with the flag and without the variable c-ares 1.34 reads no file at all
+  // With the flag and without the variable, c-ares 1.34 reads no file at all.
   if (getenv("CARES_HOSTS") != nullptr) hints.ai_flags = ARES_AI_ENVHOSTS;
-  // without a service, whose look-up would be the C library's
+  // Without a service, which the C library would look up.
   ares_getaddrinfo(channel.get(), host.c_str(), nullptr, &hints, answer, self);
 }
 
-void take(ares_addrinfo* found, std::deque<SocketAddress>& into) {
+void add_addresses(ares_addrinfo* found, std::deque<SocketAddress>& into) {
   for (const auto* node = found->nodes; node != nullptr; node = node->ai_next) {
     SocketAddress address;
     address.size = std::min<socklen_t>(node->ai_addrlen, sizeof(address.bytes));
@@ -140,50 +140,48 @@ void take(ares_addrinfo* found, std::deque<SocketAddress>& into) {
   ares_freeaddrinfo(found);
 }
 
-void take_from_file(void* into, int status, int /*timeouts*/, ares_addrinfo* found) {
-  if (status == ARES_SUCCESS) take(found, *static_cast<std::deque<SocketAddress>*>(into));
+void take_hosts_file_answer(void* into, int status, int /*timeouts*/, ares_addrinfo* found) {
+  if (status == ARES_SUCCESS) add_addresses(found, *static_cast<std::deque<SocketAddress>*>(into));
 }
 
-/// What /etc/hosts says, at once and of both families: of a name that is there the DNS is not
-/// asked.
-std::deque<SocketAddress> in_file(const std::string& host, Nanoseconds limit) {
+/// The addresses of both families in /etc/hosts. A name that is there is not looked up in the DNS.
+std::deque<SocketAddress> addresses_in_hosts_file(const std::string& host, Nanoseconds limit) {
   std::deque<SocketAddress> found;
   std::vector<pollfd> none;
   const Channel channel(none, limit, Source::hosts_file);
-  ask(channel, host, AF_UNSPEC, take_from_file, &found);
+  ask(channel, host, AF_UNSPEC, take_hosts_file_answer, &found);
   return found;
 }
 
 }  // namespace
 
-/// A look-up of one name. Each attempt asks one name server for all that it takes, search domains
-/// included; the next one asks the next server, and those before it are still listened to. So
-/// whichever answers is the one that is asked on.
-class LookUp {
+/// The look-up of one name in the DNS. Each attempt sends all queries, search domains included, to
+/// one name server. The next attempt asks the next server, while the earlier ones may still answer.
+class DnsLookup {
  public:
-  LookUp(std::string host, Nanoseconds limit);
+  DnsLookup(std::string host, Nanoseconds limit);
 
   [[nodiscard]] bool has_next() const { return is_ready(ipv6_) || is_ready(ipv4_); }
   SocketAddress next();
   [[nodiscard]] bool is_complete() const;
-  [[nodiscard]] const std::vector<pollfd>& watched() const { return watched_; }
-  [[nodiscard]] Nanoseconds wait() const;
+  [[nodiscard]] const std::vector<pollfd>& poll_descriptors() const { return watched_; }
+  [[nodiscard]] Nanoseconds poll_timeout() const;
   void process(std::span<const pollfd> polled);
 
  private:
   /// One of the two kinds of addresses.
   struct Family {
     int number;
-    size_t asked = 0;  // questions that are not answered yet
+    size_t unanswered = 0;  // queries
     bool is_done = false;
-    bool has_no_name = false;  // there is no such name, not only no such address
+    bool has_no_name = false;  // the name does not exist, not only an address of this kind
     std::deque<SocketAddress> found{};
-    Nanoseconds came = forever;
+    Nanoseconds answered_at = forever;
   };
 
   static void answer(void* self, int status, int timeouts, ares_addrinfo* found);
   [[nodiscard]] bool is_ready(const Family& family) const;
-  [[nodiscard]] bool has_waited(const Family& family) const;
+  [[nodiscard]] bool has_delay_passed(const Family& family) const;
   [[nodiscard]] bool is_answered() const;
   [[nodiscard]] bool is_overdue() const;
   Channel& add_channel();
@@ -194,19 +192,19 @@ class LookUp {
   Nanoseconds limit_;
   Nanoseconds head_start_;
   std::vector<std::string> servers_;
-  // When process() was called last. All that depends on the time does so as of then, and changes
-  // at no other moment than wait() told.
+  // When process() was called last. Everything that depends on the time depends on this, and so
+  // changes only when poll_timeout() says.
   Nanoseconds now_;
   size_t attempts_ = 0;
   Nanoseconds next_attempt_{0};
   Family ipv6_{.number = AF_INET6}, ipv4_{.number = AF_INET};
-  const Family* last_ = nullptr;  // that an address was taken of
+  const Family* last_ = nullptr;  // of which next() returned an address
   std::vector<pollfd> watched_;
-  // the last member: what ends with them still calls back
+  // The last member: when they are destroyed, they call answer().
   std::deque<Channel> channels_;
 };
 
-LookUp::LookUp(std::string host, Nanoseconds limit)
+DnsLookup::DnsLookup(std::string host, Nanoseconds limit)
     : host_(std::move(host)),
       limit_(limit),
       head_start_(std::clamp(limit / 4, shortest_head_start, longest_head_start)),
@@ -215,75 +213,76 @@ LookUp::LookUp(std::string host, Nanoseconds limit)
   ask_others();
 }
 
-void LookUp::answer(void* self, int status, int /*timeouts*/, ares_addrinfo* found) {
+void DnsLookup::answer(void* self, int status, int /*timeouts*/, ares_addrinfo* found) {
   auto& family = *static_cast<Family*>(self);
-  --family.asked;
+  --family.unanswered;
   if (family.is_done) return ares_freeaddrinfo(found);
-  if (status == ARES_SUCCESS) take(found, family.found);
-  // Anything else is a fault of the server or of the way to it.
+  if (status == ARES_SUCCESS) add_addresses(found, family.found);
+  // Anything else is an error of the server or the network.
   if (status != ARES_SUCCESS && status != ARES_ENOTFOUND && status != ARES_ENODATA) return;
   family.is_done = true;
   family.has_no_name = status == ARES_ENOTFOUND;
-  family.came = boot_now();
+  family.answered_at = boot_now();
 }
 
-/// Asks one more server when the last one has been silent for too long, or all that were asked for
-/// something have failed.
-void LookUp::ask_others() {
+/// Asks the next server when the last one has been silent for too long, or all queries for one kind
+/// of address have failed.
+void DnsLookup::ask_others() {
   const auto lacks = [&](const Family& family) {
     if (family.is_done) return false;
-    if (family.asked == 0) return attempts_ < rounds_of_failures * servers_.size();
+    if (family.unanswered == 0) return attempts_ < rounds_of_failures * servers_.size();
     return attempts_ < rounds * servers_.size() && now_ >= next_attempt_;
   };
   while (lacks(ipv6_) || lacks(ipv4_)) ask_next();
   for (Family* const family : {&ipv6_, &ipv4_})
-    if (family->asked == 0) family->is_done = true;
+    if (family->unanswered == 0) family->is_done = true;
 }
 
-Channel& LookUp::add_channel() {
+Channel& DnsLookup::add_channel() {
   return channels_.emplace_back(watched_, limit_, Source::name_servers);
 }
 
-void LookUp::ask_next() {
+void DnsLookup::ask_next() {
   Channel& channel = attempts_ == 0 ? channels_.front() : add_channel();
   if (servers_.size() > 1) channel.use_server(servers_[attempts_ % servers_.size()]);
   next_attempt_ = after(boot_now(), head_start_ * (1U << (attempts_ / servers_.size())));
   ++attempts_;
   for (Family* const family : {&ipv4_, &ipv6_}) {
     if (family->is_done) continue;
-    const size_t before = family->asked++;
+    const size_t before = family->unanswered++;
     ask(channel, host_, family->number, answer, family);
-    // An error that is there at once is the socket's, which has reported it once: of the question
-    // before it, sent there as well, nothing more would be heard.
-    if (family->asked == before && !family->is_done) return ares_cancel(channel.get());
+    // An error at once is the socket's, which reports it once: the query before this one, on the
+    // same socket, would never end.
+    if (family->unanswered == before && !family->is_done) return ares_cancel(channel.get());
   }
 }
 
-/// Whether the other family has had its time since this one is done.
-bool LookUp::has_waited(const Family& family) const {
-  return family.is_done && now_ >= after(family.came, resolution_delay);
+/// Whether the other family has had its time to arrive since this one is complete.
+bool DnsLookup::has_delay_passed(const Family& family) const {
+  return family.is_done && now_ >= after(family.answered_at, resolution_delay);
 }
 
-bool LookUp::is_ready(const Family& family) const {
+bool DnsLookup::is_ready(const Family& family) const {
   if (family.found.empty()) return false;
-  return &family == &ipv6_ || ipv6_.is_done || has_waited(family);
+  return &family == &ipv6_ || ipv6_.is_done || has_delay_passed(family);
 }
 
-/// A server may say of a name with IPv4 addresses alone that there is none when it is asked for
-/// IPv6; but not the other way round.
-bool LookUp::is_answered() const {
-  return ipv4_.is_done && (ipv6_.is_done || (ipv4_.has_no_name && has_waited(ipv4_)));
+/// A server may answer the query for IPv6 that a name does not exist, though it has IPv4 addresses;
+/// but not the other way round.
+bool DnsLookup::is_answered() const {
+  return ipv4_.is_done && (ipv6_.is_done || (ipv4_.has_no_name && has_delay_passed(ipv4_)));
 }
 
-/// Whether addresses have come and been taken, and those of the other kind have not, though every
-/// name server had its time to tell them.
-bool LookUp::is_overdue() const {
-  return last_ != nullptr && attempts_ > servers_.size() && now_ >= after(last_->came, head_start_);
+/// Whether next() has returned addresses of one kind, and none of the other kind have arrived
+/// though every name server had its time to answer.
+bool DnsLookup::is_overdue() const {
+  return last_ != nullptr && attempts_ > servers_.size() &&
+         now_ >= after(last_->answered_at, head_start_);
 }
 
-bool LookUp::is_complete() const { return is_answered() || is_overdue(); }
+bool DnsLookup::is_complete() const { return is_answered() || is_overdue(); }
 
-SocketAddress LookUp::next() {
+SocketAddress DnsLookup::next() {
   Family& family = is_ready(ipv6_) && (last_ != &ipv6_ || !is_ready(ipv4_)) ? ipv6_ : ipv4_;
   last_ = &family;
   const SocketAddress address = family.found.front();
@@ -291,19 +290,19 @@ SocketAddress LookUp::next() {
   return address;
 }
 
-Nanoseconds LookUp::wait() const {
+Nanoseconds DnsLookup::poll_timeout() const {
   if (is_answered()) return forever;
   Nanoseconds moment = forever;
   const auto wake_at = [&](Nanoseconds next) {
     if (next > now_) moment = std::min(moment, next);
   };
   if (attempts_ < rounds * servers_.size()) wake_at(next_attempt_);
-  wake_at(after(ipv4_.came, resolution_delay));
-  if (last_ != nullptr) wake_at(after(last_->came, head_start_));
+  wake_at(after(ipv4_.answered_at, resolution_delay));
+  if (last_ != nullptr) wake_at(after(last_->answered_at, head_start_));
   return moment == forever ? forever : std::max(moment - boot_now(), Nanoseconds(0));
 }
 
-void LookUp::process(std::span<const pollfd> polled) {
+void DnsLookup::process(std::span<const pollfd> polled) {
   now_ = boot_now();
   for (const pollfd& one : polled) {
     const auto fd_if = [&](int events) {
@@ -341,7 +340,7 @@ std::optional<SocketAddress> ip_address(const std::string& host) {
   return std::nullopt;
 }
 
-/// This machine, whatever files and servers say (RFC 6761), in the order of Redis's own clients.
+/// This machine, regardless of files and servers (RFC 6761), in the order of Redis's own clients.
 std::deque<SocketAddress> loopback() { return {*ip_address("127.0.0.1"), *ip_address("::1")}; }
 
 }  // namespace
@@ -358,20 +357,18 @@ HostAddresses::HostAddresses(const std::string& host, uint16_t port, Nanoseconds
     known_ = loopback();
     return;
   }
-  known_ = in_file(host, limit);
-  if (known_.empty()) look_up_ = std::make_unique<LookUp>(host, limit);
+  known_ = addresses_in_hosts_file(host, limit);
+  if (known_.empty()) lookup_ = std::make_unique<DnsLookup>(host, limit);
 }
 
 HostAddresses::~HostAddresses() = default;
 
-bool HostAddresses::has_next() const {
-  return !known_.empty() || (look_up_ && look_up_->has_next());
-}
+bool HostAddresses::has_next() const { return !known_.empty() || (lookup_ && lookup_->has_next()); }
 
 SocketAddress HostAddresses::next() {
   SocketAddress address;
   if (known_.empty()) {
-    address = look_up_->next();
+    address = lookup_->next();
   } else {
     address = known_.front();
     known_.pop_front();
@@ -380,16 +377,18 @@ SocketAddress HostAddresses::next() {
   return address;
 }
 
-bool HostAddresses::is_complete() const { return !look_up_ || look_up_->is_complete(); }
+bool HostAddresses::is_complete() const { return !lookup_ || lookup_->is_complete(); }
 
-std::vector<pollfd> HostAddresses::watched() const {
-  return look_up_ ? look_up_->watched() : std::vector<pollfd>();
+std::vector<pollfd> HostAddresses::poll_descriptors() const {
+  return lookup_ ? lookup_->poll_descriptors() : std::vector<pollfd>();
 }
 
-Nanoseconds HostAddresses::wait() const { return look_up_ ? look_up_->wait() : forever; }
+Nanoseconds HostAddresses::poll_timeout() const {
+  return lookup_ ? lookup_->poll_timeout() : forever;
+}
 
 void HostAddresses::process(std::span<const pollfd> polled) {
-  if (look_up_) look_up_->process(polled);
+  if (lookup_) lookup_->process(polled);
 }
 
 }  // namespace memolock

@@ -1,7 +1,5 @@
 #include "src/redis/names.hpp"
 
-#include <utility>
-
 #include <fmt/format.h>
 
 namespace memolock {
@@ -10,11 +8,11 @@ namespace {
 constexpr std::string_view mark_ending("\0mark", 5);
 
 std::string braced(const std::string& id) {
-  const bool has_own = hashed_part(id).size() < id.size();
+  const bool has_own = hash_tag_of(id).size() < id.size();
   return has_own ? id : '{' + id + '}';
 }
 
-/// The id that one of a cluster stands for.
+/// The inverse of braced().
 std::string unbraced(const std::string& id) {
   if (!id.starts_with('{') || !id.ends_with('}') || id.size() < 3) return id;
   std::string inner = id.substr(1, id.size() - 2);
@@ -23,7 +21,7 @@ std::string unbraced(const std::string& id) {
 
 }  // namespace
 
-std::string_view hashed_part(std::string_view name) {
+std::string_view hash_tag_of(std::string_view name) {
   const size_t open = name.find('{');
   if (open == std::string_view::npos) return name;
   const size_t close = name.find('}', open);
@@ -48,14 +46,14 @@ RedisNames::RedisNames(const Key& key, Brace brace) {
   files = named(tag_ending::files);
   run = named(tag_ending::run);
   part = named(tag_ending::part);
-  // An id holds no NUL, so these are no other entry's names; but they are of the same slot of a
-  // cluster, and an ACL that allows the one allows the other.
+  // An id has no NUL, so no other entry has these names. They are in the same slot of a cluster,
+  // and an ACL that allows one allows the other.
   files_part = part + '\0' + "files";
   mark = run + std::string(mark_ending);
   fail = named(tag_ending::fail);
 }
 
-std::string glob_of(std::string_view tag) {
+std::string escape_glob(std::string_view tag) {
   std::string pattern;
   for (const char c : tag) {
     if (std::string_view("*?[]\\").find(c) != std::string_view::npos) pattern += '\\';
@@ -64,12 +62,12 @@ std::string glob_of(std::string_view tag) {
   return pattern;
 }
 
-std::string redis_pattern(const std::optional<std::string>& tag) {
+std::string scan_pattern(const std::optional<std::string>& tag) {
   if (!tag) return "*/[mlr][eou][tcn]*:*";
-  return glob_of(*tag) + "[:/]*";
+  return escape_glob(*tag) + "[:/]*";
 }
 
-std::optional<Key> key_of_redis_name(std::string_view name, Brace brace) {
+std::optional<Key> parse_redis_name(std::string_view name, Brace brace) {
   const size_t colon = name.find(':');
   if (colon == std::string_view::npos) return std::nullopt;
   if (name.ends_with(mark_ending)) name.remove_suffix(mark_ending.size());

@@ -1,4 +1,4 @@
-// The names of all keys and channels of an entry in Redis. Nothing else in the project spells one.
+// The names of all keys and channels of an entry in Redis. No other file spells one.
 #pragma once
 
 #include <optional>
@@ -9,41 +9,41 @@
 
 namespace memolock {
 
-/// Whether an id is braced, as on a cluster, where the keys of one entry must be in one slot. One
-/// with a hash tag of its own never is: there `x` and `{x}` are one entry.
+/// Whether an id is put in braces, as on a cluster, where the keys of one entry must be in one
+/// slot. An id with a hash tag of its own never is: on a cluster `x` and `{x}` are one entry.
 enum class Brace { no, yes };
 
-/// What is wrong with an id on a cluster, in words that follow "--id: ".
+/// Why an id cannot be used on a cluster, to follow "--id: "; nothing when it can.
 [[nodiscard]] std::optional<std::string> check_id_in_cluster(std::string_view id);
 
-/// The keys and channels of one entry in Redis: the scheme of redis-memolock, and more of ours.
+/// The keys and channels of one entry: those of redis-memolock, and more of memolock.
 struct RedisNames {
   RedisNames(const Key& key, Brace brace);
 
-  std::string value;       ///< stdout of what the last kept run left
+  std::string value;       ///< stdout of the last kept run
   std::string lock;        ///< the holder's token
-  std::string notif;       ///< channel: the value, as it is stored
-  std::string meta;        ///< what else is known of that run
+  std::string notif;       ///< channel: the value, when it is stored
+  std::string meta;        ///< hash: everything else about that run
   std::string files;       ///< its artifacts
-  std::string run;         ///< what the last run left that was not kept
-  std::string part;        ///< a large value on its way in
-  std::string files_part;  ///< the same of its artifacts
-  std::string mark;        ///< that `once` has run, and when
-  std::string fail;        ///< channel: a token, "look again"
+  std::string run;         ///< hash: the outcome of the last run, if it was not kept
+  std::string part;        ///< a large value that is being uploaded
+  std::string files_part;  ///< artifacts that are being uploaded
+  std::string mark;        ///< hash: that and when `once` has run
+  std::string fail;        ///< channel: a token, when waiters should read the state again
 };
 
-/// The glob-style pattern of Redis that matches this tag alone.
-[[nodiscard]] std::string glob_of(std::string_view tag);
+/// The glob-style pattern of Redis that matches only this tag.
+[[nodiscard]] std::string escape_glob(std::string_view tag);
 
-/// A pattern for SCAN that matches all keys of a tag's entries, and some others; of every tag
-/// without one.
-[[nodiscard]] std::string redis_pattern(const std::optional<std::string>& tag);
+/// A pattern for SCAN that matches all keys of a tag's entries and some others; without a tag, of
+/// all tags.
+[[nodiscard]] std::string scan_pattern(const std::optional<std::string>& tag);
 
-/// The entry to which the Redis key `name` belongs, if its value, meta, lock or run has such a
-/// name.
-[[nodiscard]] std::optional<Key> key_of_redis_name(std::string_view name, Brace brace);
+/// The entry whose value, meta, lock, run or mark has the name `name`; nothing when it is not such
+/// a name.
+[[nodiscard]] std::optional<Key> parse_redis_name(std::string_view name, Brace brace);
 
-/// Of a key's name that by which a cluster chooses its slot: its hash tag, or all of it.
-[[nodiscard]] std::string_view hashed_part(std::string_view name);
+/// The part of a key's name that determines its slot: its hash tag, or the whole name.
+[[nodiscard]] std::string_view hash_tag_of(std::string_view name);
 
 }  // namespace memolock

@@ -4,15 +4,15 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "src/system/units.hpp"
 
 namespace memolock {
 namespace {
 
-// A request that moves more than this may take longer than the timeout, at this much in each span.
-constexpr uint64_t much = 64U << 10;
+// A request that transfers more than this may take longer than the timeout, if it transfers as much
+// in each span.
+constexpr uint64_t large_transfer = 64U << 10;
 constexpr Nanoseconds shortest_span = std::chrono::seconds(2);
 
 }  // namespace
@@ -33,19 +33,19 @@ void ProgressTimeout::begin_request() {
 
 void ProgressTimeout::begin() {
   const Nanoseconds now = boot_now();
-  looked_ = now;
+  interrupt_checked_ = now;
   sent_ = 0;
   is_counted_ = true;
   window_ = {};
   window_.span = timeout_;
   window_.end = std::min(after(now, timeout_), cutoff_.until);
   window_.is_cut = window_.end == cutoff_.until;
-  if (now >= window_.end) throw over("no answer");
+  if (now >= window_.end) throw timeout_error("no answer");
 }
 
 Nanoseconds ProgressTimeout::rate_span() const { return std::max(timeout_, shortest_span); }
 
-void ProgressTimeout::expect_much() {
+void ProgressTimeout::expect_large_transfer() {
   window_.span = rate_span();
   window_.end = after(boot_now(), window_.span);
   window_.has_rate = true;
@@ -53,12 +53,12 @@ void ProgressTimeout::expect_much() {
   window_.is_large = true;
 }
 
-/// Not of what is sent while one connects, which is no answer to anything.
+/// Not while connecting: bytes that arrive then are no reply.
 void ProgressTimeout::expect_download() {
-  if (is_request_) expect_much();
+  if (is_request_) expect_large_transfer();
 }
 
-void ProgressTimeout::await_reason() {
+void ProgressTimeout::await_final_reply() {
   if (!window_.is_cut) window_.end = after(boot_now(), timeout_);
 }
 
@@ -73,7 +73,7 @@ void ProgressTimeout::begin_reply() {
 
 void ProgressTimeout::add_sent(size_t bytes) {
   sent_ += bytes;
-  look_for_interrupt(boot_now());
+  check_interrupt(boot_now());
 }
 
 void ProgressTimeout::add_read(size_t bytes) {
@@ -85,28 +85,28 @@ Nanoseconds ProgressTimeout::left() const {
   return std::max(window_.end - boot_now(), Nanoseconds(0));
 }
 
-Error ProgressTimeout::over(const std::string& what) const {
+Error ProgressTimeout::timeout_error(const std::string& what) const {
   if (window_.is_cut) return store_error(what + " in time");
   const std::string fault = window_.has_rate ? "less than 64 KiB moved" : what;
   return store_error(fault + " within " + format_duration(window_.span));
 }
 
-/// How much the peer has of a request that is more than a little.
+/// How many bytes of a large request the peer has acknowledged.
 uint64_t ProgressTimeout::acknowledged() const {
-  if (sent_ <= much) return 0;
+  if (sent_ <= large_transfer) return 0;
   int waiting = 0;
   if (socket_ < 0 || ioctl(socket_, SIOCOUTQ, &waiting) != 0) return sent_;
-  // Of a unix socket it is the memory that they take, which is more.
+  // On a unix socket it is the memory that the bytes take, which is more.
   return sent_ - std::min(sent_, static_cast<uint64_t>(std::max(waiting, 0)));
 }
 
-/// At the end of the window: whether enough has been moved for another one to begin.
+/// At the end of the window: whether enough was transferred for the next one to begin.
 bool ProgressTimeout::extend() {
   const uint64_t acknowledged = std::max(this->acknowledged(), window_.acknowledged);
   const uint64_t moved = window_.received + acknowledged;
-  // The last of it may be less, and is yet to be answered.
+  // The last part of the request may be smaller, and the reply is still to come.
   const bool has_arrived = acknowledged > window_.acknowledged && acknowledged == sent_;
-  const bool has_rate = moved >= window_.moved + much;
+  const bool has_rate = moved >= window_.moved + large_transfer;
   if (!has_rate && !has_arrived) return false;
   const Nanoseconds span = rate_span();
   window_ = {.end = after(boot_now(), span),
@@ -122,17 +122,17 @@ bool ProgressTimeout::extend() {
 void ProgressTimeout::check() {
   constexpr Nanoseconds grace = std::chrono::milliseconds(100);
   const Nanoseconds now = boot_now();
-  look_for_interrupt(now);
+  check_interrupt(now);
   if (now < window_.end || extend()) return;
   if (window_.grace_end == forever) window_.grace_end = after(now, grace);
-  if (now >= window_.grace_end) throw over("no answer");
+  if (now >= window_.grace_end) throw timeout_error("no answer");
 }
 
-/// A peer that always has something to say, or takes all that it is sent, is never waited for.
-void ProgressTimeout::look_for_interrupt(Nanoseconds now) {
+/// A wait would see the interrupt; but if the peer always sends or takes something, there is none.
+void ProgressTimeout::check_interrupt(Nanoseconds now) {
   constexpr Nanoseconds pause = std::chrono::milliseconds(50);
-  if (cutoff_.interrupt < 0 || now < looked_ + pause) return;
-  looked_ = now;
+  if (cutoff_.interrupt < 0 || now < interrupt_checked_ + pause) return;
+  interrupt_checked_ = now;
   if (await_readable(-1, cutoff_.interrupt, now) == Ready::interrupted) throw interruption();
 }
 
@@ -142,7 +142,8 @@ bool ProgressTimeout::await(std::vector<pollfd>& waiting, Nanoseconds at_most) {
   waiting.pop_back();
   if (ready == Ready::interrupted) throw interruption();
   if (ready == Ready::readable) check();
-  if (ready == Ready::timed_out && left() == Nanoseconds(0) && !extend()) throw over("no answer");
+  if (ready == Ready::timed_out && left() == Nanoseconds(0) && !extend())
+    throw timeout_error("no answer");
   return ready == Ready::readable;
 }
 

@@ -1,4 +1,4 @@
-// How long a server may take to be connected and to answer, and what ends a wait before that.
+// How long connecting to a server and a request may take, and what ends a wait before that.
 #pragma once
 
 #include <poll.h>
@@ -23,91 +23,93 @@ struct Cutoff {
   [[nodiscard]] Cutoff within(Nanoseconds length) const;
 };
 
-/// Bounds every wait of one connection. Connecting has `timeout` in all, and so has each request,
-/// from begin_request() to the last byte of its answer; neither begins anew with what comes in
-/// between. Only a request that moves more than 64 KiB may take longer: while the peer has taken or
-/// sent at least 64 KiB in each max(timeout, 2s). What was sent counts when the peer has
-/// acknowledged it; what was received counts when it is part of a reply that was awaited.
+/// Bounds every wait of one connection. Used by one thread. Connecting has `timeout` in all, and so
+/// has each request, from begin_request() to the last byte of its reply; bytes that arrive in
+/// between do not extend it. Only a request that transfers more than 64 KiB may take longer: as
+/// long as the peer takes or sends at least 64 KiB in each max(timeout, 2s). Bytes sent count when
+/// the peer has acknowledged them; bytes received count when they are part of a reply that was
+/// awaited.
 ///
-/// A request that begins after the cutoff fails at once, and one under way when it comes; but not
-/// an answer of more than 64 KiB that is arriving. All errors are Error(store), worded to follow
-/// the server's name, and Error(interrupted).
+/// At the cutoff, a request in progress fails, and a later one fails at once; but not a reply of
+/// more than 64 KiB that is arriving. All errors are Error(store), with a message to follow the
+/// server's name, and Error(interrupted).
 class ProgressTimeout {
  public:
-  /// begin_connecting() must follow.
+  /// Requires begin_connecting() before all else.
   ProgressTimeout(Nanoseconds timeout, const Cutoff& cutoff);
 
-  /// Of the next request on; the interrupt at once.
+  /// Applies to the next request; its interrupt at once.
   void set_cutoff(const Cutoff& cutoff) { cutoff_ = cutoff; }
 
   void begin_connecting();
-  /// The connected socket, which is asked how much of what was sent has arrived.
+  /// The connected socket, which knows how many of the bytes sent have been acknowledged.
   void set_socket(int socket) { socket_ = socket; }
   void begin_request();
-  /// More than 64 KiB are about to be sent, or are announced by the reply that is being read.
-  void expect_upload() { expect_much(); }
+  /// More than 64 KiB are about to be sent, or are announced in the reply that is being read.
+  void expect_upload() { expect_large_transfer(); }
   void expect_download();
 
-  /// The peer takes no more: it has the time of an answer to say why.
-  void await_reason();
+  /// The peer takes no more: it is given the time of a reply to send the reason.
+  void await_final_reply();
 
-  /// The next reply is about to be read. Until count_reply() its bytes are no lasting progress: it
+  /// The next reply is about to be read. Its bytes count as progress only after count_reply(): it
   /// may be a message, of which there can be any number. Throws when the time is over.
   void begin_reply();
-  /// It was awaited.
+  /// That reply was awaited.
   void count_reply() { is_counted_ = true; }
 
-  /// Throws when an interrupt has come: a peer that always takes more is never waited for.
+  /// `bytes` more were sent. Throws when there is an interrupt: if the peer takes all that it is
+  /// sent, there is no wait that would see it.
   void add_sent(size_t bytes);
-  /// So much of the reply has been read. What has been received behind it may be no reply.
+  /// `bytes` more of the reply were read; not those that were received behind it.
   void add_read(size_t bytes);
-  /// After each step: throws when the time is over, or an interrupt has come, however much there is
-  /// to read. But what came while this process was stopped is taken.
+  /// Required after each read: throws when the time is over, or there is an interrupt, however much
+  /// there is to read. What arrived while this process was stopped may still be read.
   void check();
 
-  /// Whether the request may have taken longer than the timeout, or than the cutoff allowed.
-  [[nodiscard]] bool has_moved_much() const { return window_.is_large; }
+  /// Whether the request may have taken longer than the timeout or the cutoff.
+  [[nodiscard]] bool was_large_transfer() const { return window_.is_large; }
 
   [[nodiscard]] Nanoseconds left() const;
-  /// "WHAT within 2s", for when it is over.
-  [[nodiscard]] Error over(const std::string& what) const;
+  /// The error for when the time is over: "WHAT within 2s".
+  [[nodiscard]] Error timeout_error(const std::string& what) const;
 
-  /// Sleeps until one of `waiting` has an event of its own. Returns false when `at_most` has passed
-  /// first. Throws "no answer within 2s" when the time is over, however much there is to read.
+  /// Sleeps until one of `waiting` has an event. Returns false when `at_most` has passed first.
+  /// Throws "no answer within 2s" when the time is over, however much there is to read.
   bool await(std::vector<pollfd>& waiting, Nanoseconds at_most);
-  /// The same for `events` of one descriptor and as long as it takes.
+  /// The same for `events` of one descriptor, without a limit of its own.
   void await(int fd, short events);
 
  private:
-  /// A span of time that something must be moved in.
+  /// A span of time in which bytes must be transferred.
   struct Window {
     Nanoseconds end{0};               // boot clock
-    Nanoseconds span{0};              // how long it is, unless it is cut
-    uint64_t received = 0;            // as far as it counts
-    uint64_t moved = 0;               // either way, when the window began
-    uint64_t acknowledged = 0;        // of what was sent, then
-    bool has_rate = false;            // less than 64 KiB is too little, not only no answer
-    bool is_cut = false;              // it ends with the cutoff
-    bool is_large = false;            // more than 64 KiB are moved
-    Nanoseconds grace_end = forever;  // of what was there when it had ended
+    Nanoseconds span{0};              // its length, unless is_cut
+    uint64_t received = 0;            // bytes that count
+    uint64_t moved = 0;               // bytes in both directions, when the window began
+    uint64_t acknowledged = 0;        // bytes sent, likewise
+    bool has_rate = false;            // at least 64 KiB are required, not only any reply
+    bool is_cut = false;              // ends with the cutoff
+    bool is_large = false;            // more than 64 KiB are transferred
+    Nanoseconds grace_end = forever;  // until when what arrived in time may still be read
   };
 
   void begin();
-  void look_for_interrupt(Nanoseconds now);
-  void expect_much();
+  void check_interrupt(Nanoseconds now);
+  void expect_large_transfer();
   bool extend();
   [[nodiscard]] Nanoseconds rate_span() const;
   [[nodiscard]] uint64_t acknowledged() const;
 
   Nanoseconds timeout_;
   Cutoff cutoff_;
-  Nanoseconds looked_{0};  // for an interrupt; boot clock
+  Nanoseconds interrupt_checked_{0};  // when that was, boot clock
   int socket_ = -1;
-  uint64_t sent_ = 0;  // of the request
+  uint64_t sent_ = 0;  // bytes of the request
   bool is_request_ = false;
   Window window_;
   Window before_reply_;
-  bool is_counted_ = true;  // the last reply
+  bool is_counted_ = true;  // the last reply was awaited
 };
 
 }  // namespace memolock

@@ -51,40 +51,40 @@ bool is_reply_type(char c) {
 
 // ---- reading what is in a reply ----
 
-void UnexpectedReply::throw_named(std::string_view who) const {
-  constexpr size_t enough = 200;
-  const std::string_view words = what();
-  throw store_error(fmt::format("{}: {}", who, escape_controls(words.substr(0, enough))));
+void UnexpectedReply::throw_from(std::string_view server) const {
+  constexpr size_t max_length = 200;
+  const std::string_view message = what();
+  throw store_error(fmt::format("{}: {}", server, escape_controls(message.substr(0, max_length))));
 }
 
-void RedisReply::refuse() const {
-  if (is_error()) throw UnexpectedReply(UnexpectedReply::Kind::refusal, string_.text);
-  throw UnexpectedReply(UnexpectedReply::Kind::misfit, misfit_in_words);
+void RedisReply::throw_unexpected() const {
+  if (is_error()) throw UnexpectedReply(UnexpectedReply::Kind::error, string_.text);
+  throw UnexpectedReply(UnexpectedReply::Kind::mismatch, mismatch_message);
 }
 
 void RedisReply::require_length(bool holds) {
-  if (!holds) RedisReply().refuse();
+  if (!holds) RedisReply().throw_unexpected();
 }
 
 int64_t RedisReply::integer() const {
-  if (type_ != Type::integer) refuse();
+  if (type_ != Type::integer) throw_unexpected();
   return integer_;
 }
 
 uint64_t RedisReply::count() const {
-  if (integer() < 0) refuse();
+  if (integer() < 0) throw_unexpected();
   return static_cast<uint64_t>(integer_);
 }
 
 int64_t RedisReply::number() const {
   if (type_ == Type::integer) return integer_;
   const auto value = whole_number(text());
-  if (!value) refuse();
+  if (!value) throw_unexpected();
   return *value;
 }
 
 const std::string& RedisReply::text() const {
-  if (!has_text()) refuse();
+  if (!has_text()) throw_unexpected();
   return string_.text;
 }
 
@@ -93,12 +93,12 @@ const std::string* RedisReply::text_or_nil() const { return is_nil() ? nullptr :
 const std::string& RedisReply::text_or_empty() const { return is_nil() ? string_.text : text(); }
 
 const std::string& RedisReply::one_of(std::initializer_list<std::string_view> texts) const {
-  if (std::find(texts.begin(), texts.end(), text()) == texts.end()) refuse();
+  if (std::find(texts.begin(), texts.end(), text()) == texts.end()) throw_unexpected();
   return text();
 }
 
 const RedisString& RedisReply::string() const {
-  if (type_ != Type::string) refuse();
+  if (type_ != Type::string) throw_unexpected();
   return string_;
 }
 
@@ -108,9 +108,9 @@ std::optional<RedisString> RedisReply::take_string() {
   return std::move(string_);
 }
 
-RedisList RedisReply::list() const {
-  if (type_ != Type::array && type_ != Type::push) refuse();
-  return RedisList(elements_);
+RedisArrayView RedisReply::list() const {
+  if (type_ != Type::array && type_ != Type::push) throw_unexpected();
+  return RedisArrayView(elements_);
 }
 
 std::vector<std::pair<const RedisReply*, const RedisReply*>> RedisReply::pairs() const {
@@ -122,9 +122,25 @@ std::vector<std::pair<const RedisReply*, const RedisReply*>> RedisReply::pairs()
 }
 
 std::vector<RedisReply> RedisReply::take_elements(size_t count) {
-  if (type_ != Type::array) refuse();
+  if (type_ != Type::array) throw_unexpected();
   require_length(elements_.size() == count);
   return std::move(elements_);
+}
+
+bool RedisReply::is_message() const {
+  if (type_ != Type::push && type_ != Type::array) return false;
+  return elements_.size() == 3 && begins_message();
+}
+
+/// Whether it is a message, by its first element.
+bool RedisReply::begins_message() const {
+  const RedisReply& kind = elements_.front();
+  return kind.is_text("message") || kind.is_text("smessage");
+}
+
+RedisMessage RedisReply::message() const {
+  const auto [kind, channel, payload] = array<3>();
+  return {channel->text(), payload->has_text() ? payload->text() : payload->string().text};
 }
 
 const std::string* first_error(std::span<const RedisReply> replies) {
@@ -133,16 +149,16 @@ const std::string* first_error(std::span<const RedisReply> replies) {
   return found == replies.end() ? nullptr : found->error();
 }
 
-RedisReply RedisAnswers::next() {
-  if (taken_ == replies_.size()) RedisReply().refuse();
+RedisReply RedisReplies::next() {
+  if (taken_ == replies_.size()) RedisReply().throw_unexpected();
   return std::move(replies_[taken_++]);
 }
 
-RedisAnswers RedisAnswers::next(size_t count) {
+RedisReplies RedisReplies::next(size_t count) {
   std::vector<RedisReply> some;
   some.reserve(count);
   while (some.size() < count) some.push_back(next());
-  return RedisAnswers(std::move(some));
+  return RedisReplies(std::move(some));
 }
 
 // ---- reading replies off a connection ----
@@ -211,56 +227,57 @@ RedisReply RedisReplyReader::next() {
   string_budget_ = largest_strings_;
   is_message_ = false;
   from_->begin_reply();
-  return element(0);
+  return read_element(0);
 }
 
-RedisReply RedisReplyReader::element(int depth) {
-  spend(sizeof(RedisReply));
-  const std::string_view head = line();
-  if (head[0] == '+' || head[0] == '-' || head[0] == ':') return decoded(head.size());
+RedisReply RedisReplyReader::read_element(int depth) {
+  charge(sizeof(RedisReply));
+  const std::string_view head = read_line();
+  if (head[0] == '+' || head[0] == '-' || head[0] == ':') return decode(head.size());
   // hiredis knows no RESP3
   if (head[0] == '_') {
     if (head.size() != 3) from_->fail(malformed);
-    take(head.size());
+    consume(head.size());
     return {};
   }
   const char type = head[0];
   const auto number = number_in(head);
   if (!number) from_->fail(malformed);
   if (type == '$') {
-    if (*number < 0) return decoded(head.size());
+    if (*number < 0) return decode(head.size());
     const auto size = static_cast<uint64_t>(*number);
-    if (size <= largest_text) return decoded(head.size() + size + 2);
-    take(head.size());
-    return streamed(size);
+    if (size <= largest_text) return decode(head.size() + size + 2);
+    consume(head.size());
+    return read_to_file(size);
   }
-  take(head.size());
+  consume(head.size());
   if (*number < 0) return {};
   if (depth == deepest) from_->fail(malformed);
   // more than this reply may still take in memory, and less than what twice of it would overflow
   if (static_cast<uint64_t>(*number) > budget_ / sizeof(RedisReply)) from_->fail(too_large);
   const auto count = static_cast<size_t>(*number);
-  if (type == '%') return elements(RedisReply::Type::map, 2 * count, depth);
-  return elements(type == '>' ? RedisReply::Type::push : RedisReply::Type::array, count, depth);
+  if (type == '%') return read_elements(RedisReply::Type::map, 2 * count, depth);
+  return read_elements(type == '>' ? RedisReply::Type::push : RedisReply::Type::array, count,
+                       depth);
 }
 
-RedisReply RedisReplyReader::elements(RedisReply::Type type, size_t count, int depth) {
+RedisReply RedisReplyReader::read_elements(RedisReply::Type type, size_t count, int depth) {
   RedisReply reply;
   reply.type_ = type;
   constexpr size_t usual = 32;  // the count is but a claim
   reply.elements_.reserve(std::min(count, usual));
   while (reply.elements_.size() < count) {
-    reply.elements_.push_back(element(depth + 1));
-    if (depth == 0 && reply.elements_.size() == 1) is_message_ = begins_message(reply);
+    reply.elements_.push_back(read_element(depth + 1));
+    if (depth == 0 && reply.elements_.size() == 1) is_message_ = reply.begins_message();
   }
   return reply;
 }
 
 /// The reply that the next `size` bytes are.
-RedisReply RedisReplyReader::decoded(size_t size) {
-  spend(size);
-  hold(size);
-  const std::string_view bytes = held().substr(0, size);
+RedisReply RedisReplyReader::decode(size_t size) {
+  charge(size);
+  ensure_buffered(size);
+  const std::string_view bytes = buffered().substr(0, size);
   RedisReply reply;
   void* made = nullptr;
   parser_->privdata = &reply;
@@ -268,43 +285,37 @@ RedisReply RedisReplyReader::decoded(size_t size) {
                      redisReaderFeed(parser_.get(), bytes.data(), size) == REDIS_OK &&
                      redisReaderGetReply(parser_.get(), &made) == REDIS_OK && made == &reply;
   if (!sound) from_->fail(malformed);
-  take(size);
+  consume(size);
   return reply;
 }
 
-/// Whether it is what a subscriber is told: of its payload it is enough to know that there is one.
-bool RedisReplyReader::begins_message(const RedisReply& reply) {
-  const RedisReply& kind = reply.elements_.front();
-  return kind.is_text("message") || kind.is_text("smessage");
-}
-
 /// A string of the next `size` bytes, without them.
-RedisReply RedisReplyReader::skipped(uint64_t size) {
+RedisReply RedisReplyReader::skip_string(uint64_t size) {
   from_->expect_download();
   RedisReply reply;
   reply.type_ = RedisReply::Type::string;
   reply.string_.size = size;
   for (uint64_t left = size; left > 0;) {
-    if (held().empty()) receive();
-    const size_t part = std::min<uint64_t>(held().size(), left);
+    if (buffered().empty()) receive();
+    const size_t part = std::min<uint64_t>(buffered().size(), left);
     left -= part;
-    take(part);
+    consume(part);
   }
   end_string();
   return reply;
 }
 
 void RedisReplyReader::end_string() {
-  hold(2);
-  if (!held().starts_with("\r\n")) from_->fail(malformed);
-  take(2);
+  ensure_buffered(2);
+  if (!buffered().starts_with("\r\n")) from_->fail(malformed);
+  consume(2);
 }
 
 /// A string of the next `size` bytes, which go to a file as they come.
-RedisReply RedisReplyReader::streamed(uint64_t size) {
-  if (is_message_) return skipped(size);
+RedisReply RedisReplyReader::read_to_file(uint64_t size) {
+  if (is_message_) return skip_string(size);
   if (size > string_budget_)
-    throw OversizedReply(from_->worded(
+    throw OversizedReply(from_->error_message(
         fmt::format("sent more than {} in one answer", format_size(largest_strings_))));
   string_budget_ -= size;
   from_->expect_download();
@@ -317,14 +328,14 @@ RedisReply RedisReplyReader::streamed(uint64_t size) {
     from_->fail("cannot make a temporary file in TMPDIR, /tmp or memory: " + error_text(errno));
   Checksum hash;
   for (uint64_t done = 0; done < size;) {
-    if (held().empty()) receive();
-    const std::string_view part = held().substr(0, size - done);
+    if (buffered().empty()) receive();
+    const std::string_view part = buffered().substr(0, size - done);
     if (const int error = write_all_at(string.file.get(), part, done))
       from_->fail("cannot keep a value in a temporary file in TMPDIR or /tmp: " +
                   error_text(error));
     hash.add(part);
     done += part.size();
-    take(part.size());
+    consume(part.size());
   }
   end_string();
   string.hash = hash.value();
@@ -332,20 +343,20 @@ RedisReply RedisReplyReader::streamed(uint64_t size) {
 }
 
 /// The next line with its end; stays held.
-std::string_view RedisReplyReader::line() {
+std::string_view RedisReplyReader::read_line() {
   for (size_t seen = 0;;) {
-    if (!held().empty() && !is_reply_type(held()[0])) from_->fail(malformed);
-    const size_t end = held().find("\r\n", seen);
-    if (end != std::string_view::npos) return held().substr(0, end + 2);
-    seen = held().empty() ? 0 : held().size() - 1;
+    if (!buffered().empty() && !is_reply_type(buffered()[0])) from_->fail(malformed);
+    const size_t end = buffered().find("\r\n", seen);
+    if (end != std::string_view::npos) return buffered().substr(0, end + 2);
+    seen = buffered().empty() ? 0 : buffered().size() - 1;
     if (seen > largest_text) from_->fail(malformed);
     receive();
   }
 }
 
 /// Receives until at least `size` bytes are held.
-void RedisReplyReader::hold(size_t size) {
-  while (held().size() < size) receive();
+void RedisReplyReader::ensure_buffered(size_t size) {
+  while (buffered().size() < size) receive();
 }
 
 /// Adds at least one byte to what is held.
@@ -361,13 +372,13 @@ void RedisReplyReader::receive() {
 }
 
 /// So many bytes of what is held have been read.
-void RedisReplyReader::take(size_t size) {
+void RedisReplyReader::consume(size_t size) {
   begin_ += size;
   from_->add_read(size);
 }
 
 /// Takes so much off what this reply may occupy.
-void RedisReplyReader::spend(uint64_t bytes) {
+void RedisReplyReader::charge(uint64_t bytes) {
   if (bytes > budget_) from_->fail(too_large);
   budget_ -= bytes;
 }

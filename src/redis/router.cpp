@@ -18,21 +18,21 @@ RedisRouter::Route RedisRouter::route(uint16_t slot, const Cutoff& cutoff) {
   Route route;
   if (const auto to = std::exchange(redirection_, std::nullopt)) {
     route.host = to->host;
-    route.is_detour = to->kind == Redirection::Kind::ask;
-    route.wants_slots = !route.is_detour;
+    route.is_for_one_request = to->kind == Redirection::Kind::ask;
+    route.should_ask_slots = !route.is_for_one_request;
     return route;
   }
-  if (suspicion_) {
-    look_elsewhere(slot, cutoff);
-  } else if (!std::exchange(has_recalled_, true)) {
+  if (unreachable_) {
+    ask_other_hosts(slot, cutoff);
+  } else if (!std::exchange(has_read_cache_, true)) {
     map_ = read_cached_slots(cluster_.cluster);
   }
   if (const RedisNode* const node = map_.node_of(slot)) {
     route.host = node->host;
-    if (is_remembered_) route.id = node->id;
+    if (is_cached_) route.id = node->id;
   } else {
     route.host = cluster_.cluster.hosts.front();
-    route.wants_slots = std::exchange(wants_slots_, false);
+    route.should_ask_slots = std::exchange(should_ask_slots_, false);
   }
   return route;
 }
@@ -47,35 +47,35 @@ void RedisRouter::redirect(const Redirection& to) {
   redirection_ = to;
 }
 
-void RedisRouter::suspect(const RedisHost& host, const std::string& why) {
-  suspicion_ = {host, why};
+void RedisRouter::report_unreachable(const RedisHost& host, const std::string& error) {
+  unreachable_ = {host, error};
 }
 
-void RedisRouter::forget() {
+void RedisRouter::discard_map() {
   map_ = {};
-  wants_slots_ = true;
+  should_ask_slots_ = true;
 }
 
-void RedisRouter::learn(const RedisReply& answer, const RedisHost& asked) {
-  SlotMap map = SlotMap::from(answer, asked);
+void RedisRouter::update_map(const RedisReply& reply, const RedisHost& asked) {
+  SlotMap map = SlotMap::parse_reply(reply, asked);
   if (map.empty()) {
     log_.debug("{} does not tell which node has which slots", asked.shown());
     return;
   }
   map_ = std::move(map);
-  is_remembered_ = false;
-  has_recalled_ = true;
+  is_cached_ = false;
+  has_read_cache_ = true;
   cache_slots(cluster_.cluster, map_);
 }
 
 const SlotMap& RedisRouter::ask_for_slots(const Cutoff& cutoff) {
-  if (!std::exchange(has_recalled_, true)) map_ = read_cached_slots(cluster_.cluster);
-  ask_one_of(others({}), cutoff, [] { return true; });
+  if (!std::exchange(has_read_cache_, true)) map_ = read_cached_slots(cluster_.cluster);
+  ask_hosts(hosts_except({}), cutoff, [] { return true; });
   return map_;
 }
 
-/// All nodes that are known but one: those of the map first, which are more likely to be there.
-std::vector<RedisHost> RedisRouter::others(const RedisHost& than) const {
+/// All known nodes but one: those of the map first, which are more likely to be there.
+std::vector<RedisHost> RedisRouter::hosts_except(const RedisHost& than) const {
   std::vector<RedisHost> hosts;
   const auto add = [&](const RedisHost& host) {
     if (host != than && std::find(hosts.begin(), hosts.end(), host) == hosts.end())
@@ -86,11 +86,11 @@ std::vector<RedisHost> RedisRouter::others(const RedisHost& than) const {
   return hosts;
 }
 
-/// Takes the word of the first whose answer is enough, else of the last that has one.
-void RedisRouter::ask_one_of(const std::vector<RedisHost>& hosts, const Cutoff& cutoff,
-                             const std::function<bool()>& is_enough) {
-  // Each has a share of the time to connect and as long to answer, but enough for a node that is
-  // far. A map may name any number of them.
+/// Asks the hosts in turn until `is_enough` holds for the map.
+void RedisRouter::ask_hosts(const std::vector<RedisHost>& hosts, const Cutoff& cutoff,
+                            const std::function<bool()>& is_enough) {
+  // Each has a share of the time to connect and as long to reply, but enough for a distant node. A
+  // map may name any number of nodes.
   constexpr int64_t enough = 6;
   constexpr Nanoseconds least = std::chrono::milliseconds(300);
   const auto count = static_cast<int64_t>(std::max<size_t>(hosts.size(), 1));
@@ -106,9 +106,10 @@ void RedisRouter::ask_one_of(const std::vector<RedisHost>& hosts, const Cutoff& 
       const RedisReply answer = connection.read_reply();
       const std::string name = fmt::format("the store at {}", address.shown());
       read_from(name, [&] {
-        if (answer.is_error()) answer.refuse();
-        if (SlotMap::from(answer, host).empty()) throw store_error(name + ": it knows of no slots");
-        learn(answer, host);
+        if (answer.is_error()) answer.throw_unexpected();
+        if (SlotMap::parse_reply(answer, host).empty())
+          throw store_error(name + ": it knows of no slots");
+        update_map(answer, host);
       });
       has_learned = true;
       if (is_enough()) return;
@@ -121,19 +122,19 @@ void RedisRouter::ask_one_of(const std::vector<RedisHost>& hosts, const Cutoff& 
   if (!has_learned) throw store_error(last_fault);
 }
 
-void RedisRouter::look_elsewhere(uint16_t slot, const Cutoff& cutoff) {
-  const Suspicion suspicion = *std::exchange(suspicion_, std::nullopt);
+void RedisRouter::ask_other_hosts(uint16_t slot, const Cutoff& cutoff) {
+  const UnreachableHost unreachable = *std::exchange(unreachable_, std::nullopt);
   const auto names_another = [&] {
     const RedisNode* const node = map_.node_of(slot);
-    return node == nullptr || node->host != suspicion.host;
+    return node == nullptr || node->host != unreachable.host;
   };
   try {
-    ask_one_of(others(suspicion.host), cutoff, names_another);
+    ask_hosts(hosts_except(unreachable.host), cutoff, names_another);
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;
-    if (!suspicion.why.empty()) throw store_error(suspicion.why);
+    if (!unreachable.error.empty()) throw store_error(unreachable.error);
   }
-  if (!suspicion.why.empty() && !names_another()) throw store_error(suspicion.why);
+  if (!unreachable.error.empty() && !names_another()) throw store_error(unreachable.error);
 }
 
 }  // namespace memolock

@@ -1,4 +1,4 @@
-// Which node of a cluster a request goes to: what is known of the slots, and who is asked for more.
+// Which node of a cluster a request goes to.
 #pragma once
 
 #include <functional>
@@ -14,58 +14,60 @@
 
 namespace memolock {
 
-/// Knows at first what an earlier process has remembered, which may be out of date, or nothing:
-/// then the first node of the URL is as good as any. A node that has not the slot says who has.
+/// Knows which node has which slots: at first from the cache that an earlier process has left,
+/// which may be out of date. Without a cache, requests go to the first node of the URL. A node that
+/// does not have the slot redirects to the one that has. Used by one thread.
 class RedisRouter {
  public:
-  /// `timeout` bounds a question to all nodes. Keeps references to cluster and log.
+  /// `timeout` bounds asking all nodes for their slots. Keeps references to `cluster` and `log`.
   RedisRouter(const RedisAddress& cluster, Nanoseconds timeout, const Log& log);
 
   struct Route {
     RedisHost host;
-    std::string id;            ///< whom the node must call itself; empty: not known
-    bool is_detour = false;    ///< for one request, which must begin with ASKING
-    bool wants_slots = false;  ///< the answer to CLUSTER SLOTS is to be given to learn()
+    std::string id;                   ///< that the node must have; empty: not known
+    bool is_for_one_request = false;  ///< which must begin with ASKING
+    bool should_ask_slots = false;    ///< pass the reply to CLUSTER SLOTS to update_map()
   };
-  /// Where to send a request about `slot`. After a suspicion it asks the other nodes first; throws
-  /// Error(store) when they name the suspect again. `cutoff` as of RedisConnection.
+  /// Where to send a request about `slot`. After report_unreachable() it asks the other nodes
+  /// first, and throws Error(store) when they name the same node again. `cutoff`: as of
+  /// RedisConnection.
   [[nodiscard]] Route route(uint16_t slot, const Cutoff& cutoff);
 
   /// Whether a request about `slot` may go to `host`, as far as is known.
   [[nodiscard]] bool may_be_at(uint16_t slot, const RedisHost& host) const;
 
-  /// The next route, told by a node.
+  /// The next route, named by a node.
   void redirect(const Redirection& to);
-  /// `host` cannot be reached, or is cut off from the rest; `why`: the error when it is named
-  /// again, empty: none, it is to be tried again.
-  void suspect(const RedisHost& host, const std::string& why);
-  /// Nothing of what is known is right.
-  void forget();
-  /// From the answer to CLUSTER SLOTS of `asked`. Throws UnexpectedReply.
-  void learn(const RedisReply& answer, const RedisHost& asked);
+  /// `host` cannot be reached, or is cut off from the other nodes. `error`: what route() throws
+  /// when they name it again; empty: it may be tried again.
+  void report_unreachable(const RedisHost& host, const std::string& error);
+  /// The map was wrong about a node.
+  void discard_map();
+  /// Takes the reply of `asked` to CLUSTER SLOTS. Throws UnexpectedReply.
+  void update_map(const RedisReply& reply, const RedisHost& asked);
 
-  /// Asks what the slots are now. Throws Error(store).
+  /// Asks the nodes which slots they have now. Throws Error(store).
   const SlotMap& ask_for_slots(const Cutoff& cutoff);
 
  private:
-  struct Suspicion {
+  struct UnreachableHost {
     RedisHost host;
-    std::string why;
+    std::string error;
   };
-  [[nodiscard]] std::vector<RedisHost> others(const RedisHost& than) const;
-  void ask_one_of(const std::vector<RedisHost>& hosts, const Cutoff& cutoff,
-                  const std::function<bool()>& is_enough);
-  void look_elsewhere(uint16_t slot, const Cutoff& cutoff);
+  [[nodiscard]] std::vector<RedisHost> hosts_except(const RedisHost& than) const;
+  void ask_hosts(const std::vector<RedisHost>& hosts, const Cutoff& cutoff,
+                 const std::function<bool()>& is_enough);
+  void ask_other_hosts(uint16_t slot, const Cutoff& cutoff);
 
   const RedisAddress& cluster_;
   Nanoseconds timeout_;
   const Log& log_;
   SlotMap map_;
-  bool is_remembered_ = true;  // the map is of an earlier process
-  bool has_recalled_ = false;
-  bool wants_slots_ = false;  // from the node of the next route
+  bool is_cached_ = true;  // the map is that of an earlier process
+  bool has_read_cache_ = false;
+  bool should_ask_slots_ = false;  // the node of the next route
   std::optional<Redirection> redirection_;
-  std::optional<Suspicion> suspicion_;
+  std::optional<UnreachableHost> unreachable_;
 };
 
 }  // namespace memolock

@@ -1,18 +1,18 @@
-// Scripts that a server runs in one step.
+// Lua scripts, which a server runs atomically.
 #pragma once
 
 #include <array>
 
 namespace memolock {
 
-/// The text of a script, in parts, for RedisSession::run_script. Its first three keys are the
-/// entry's value, lock and meta, in the order of RedisNames; `wake` is there for it.
+/// The text of a script, in parts, for RedisSession::run_script, which passes the keys of an entry:
+/// value, lock, meta, files, run, part, files_part and mark. The script may call `wake` (below).
 struct RedisScript {
   std::array<const char*, 3> parts;
 };
 
-/// What stands for a transaction that only reads: the answers to commands, each of which is in ARGV
-/// behind the count of its words. No keys: it is for no entry in particular.
+/// In place of a transaction that only reads: returns the replies to commands, each of which is in
+/// ARGV behind the number of its words. Takes no keys.
 inline constexpr const char* read_script = R"(
 local replies, at = {}, 1
 while ARGV[at] do
@@ -22,8 +22,8 @@ end
 return replies
 )";
 
-/// wake: how all scripts tell the waiters to look again. Those of a cluster listen within the
-/// shard, as far as its servers can.
+/// wake: how scripts tell the waiters to read the state again. On a cluster, waiters subscribe
+/// within the shard if its servers support that.
 inline constexpr const char* wake_all = R"(
 local function wake(channel, token) redis.pcall('PUBLISH', channel, token) end
 )";

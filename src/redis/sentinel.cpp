@@ -11,11 +11,12 @@
 namespace memolock {
 namespace {
 
-/// What one sentinel says; nothing: it does not know the name. Throws Error.
-std::optional<RedisAddress> ask(const RedisAddress& service, const RedisAddress& sentinel,
-                                Nanoseconds timeout, const Cutoff& cutoff) {
+/// The primary that one sentinel names; nothing when it does not know the service. Throws Error.
+std::optional<RedisAddress> ask_for_primary(const RedisAddress& service,
+                                            const RedisAddress& sentinel, Nanoseconds timeout,
+                                            const Cutoff& cutoff) {
   RedisConnection connection(sentinel, timeout, cutoff);
-  connection.queue({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", service.sentinels.master});
+  connection.queue({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", service.sentinels.service_name});
   const RedisReply reply = connection.read_reply();
   const std::string name = fmt::format("the sentinel at {}", sentinel.shown());
   return read_from(name, [&]() -> std::optional<RedisAddress> {
@@ -23,14 +24,14 @@ std::optional<RedisAddress> ask(const RedisAddress& service, const RedisAddress&
     const auto [host, digits] = reply.array<2>();
     const auto port = parse_number(digits->text(), 1, UINT16_MAX);
     if (!port || !is_printable_word(host->text()))
-      throw store_error(name + ": the answer is no address");
+      throw store_error(name + ": the reply is not an address");
     return service.at({host->text(), static_cast<uint16_t>(*port)});
   });
 }
 
 }  // namespace
 
-std::string of_sentinel(std::string_view error) {
+std::string sentinel_error_text(std::string_view error) {
   constexpr std::string_view of_store = "the store at ";
   if (!error.starts_with(of_store)) return std::string(error);
   return "the sentinel at " + std::string(error.substr(of_store.size()));
@@ -47,23 +48,23 @@ RedisAddress sentinel_address(const RedisAddress& service, const RedisHost& host
   return sentinel;
 }
 
-RedisAddress find_master(const RedisAddress& service, Nanoseconds timeout, const Cutoff& cutoff,
-                         const Log& log) {
+RedisAddress find_primary(const RedisAddress& service, Nanoseconds timeout, const Cutoff& cutoff,
+                          const Log& log) {
   const auto& hosts = service.sentinels.hosts;
   const Nanoseconds share = timeout / static_cast<int64_t>(hosts.size());
-  std::string last_fault = "no sentinel knows a master of that name";
+  std::string last_fault = "no sentinel knows a primary of that name";
   for (const auto& host : hosts) {
     try {
-      // to connect to it, and as long to ask
-      const auto master = ask(service, sentinel_address(service, host), share,
-                              cutoff.within(2 * share));
-      if (master) {
-        log.debug("the master is {}, says {}", master->shown(), host.name);
-        return *master;
+      // To connect to it, and as long to ask.
+      const auto primary = ask_for_primary(service, sentinel_address(service, host), share,
+                                           cutoff.within(2 * share));
+      if (primary) {
+        log.debug("the primary is {}, says {}", primary->shown(), host.name);
+        return *primary;
       }
     } catch (const Error& error) {
       if (error.kind() != Error::Kind::store) throw;
-      last_fault = of_sentinel(error.what());
+      last_fault = sentinel_error_text(error.what());
       log.debug("{}; asking the next one", last_fault);
     }
   }

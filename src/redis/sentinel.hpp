@@ -1,4 +1,4 @@
-// Which server is the master: what sentinels say.
+// Asking sentinels which server is the primary.
 #pragma once
 
 #include <string>
@@ -11,18 +11,19 @@
 
 namespace memolock {
 
-/// The address of the server that the sentinels of `service` call its master now; everything else
-/// is the service's. They are asked in turn, and the first to know is believed: whoever connects
-/// there is to verify the server's role. `timeout` bounds it all, each sentinel having its share;
-/// `cutoff` as of RedisConnection. Throws Error(store) "the store at NAME by …: …", and
-/// Error(interrupted).
-[[nodiscard]] RedisAddress find_master(const RedisAddress& service, Nanoseconds timeout,
-                                       const Cutoff& cutoff, const Log& log);
+/// The address of the server that the sentinels of `service` call its primary now; everything but
+/// host and port is that of the service. They are asked in turn, and the first that knows the
+/// service is believed: the caller must verify the server's role. `timeout` bounds it all, in equal
+/// shares for the sentinels; `cutoff`: as of RedisConnection. Throws Error(store) "the store at
+/// NAME by …: …", and Error(interrupted).
+[[nodiscard]] RedisAddress find_primary(const RedisAddress& service, Nanoseconds timeout,
+                                        const Cutoff& cutoff, const Log& log);
 
-/// The address of one sentinel, to ask it something.
+/// The address of one sentinel, with the login and TLS settings for it.
 [[nodiscard]] RedisAddress sentinel_address(const RedisAddress& service, const RedisHost& host);
 
-/// What was said of a connection to one, "the store at …", worded for it.
-[[nodiscard]] std::string of_sentinel(std::string_view error);
+/// The message of an error on a connection to a sentinel: "the sentinel at …" in place of "the
+/// store at …".
+[[nodiscard]] std::string sentinel_error_text(std::string_view error);
 
 }  // namespace memolock

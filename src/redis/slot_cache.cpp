@@ -23,22 +23,22 @@ constexpr std::string_view first_line = "memolock-slots 1\n";
 constexpr size_t largest_file = 1U << 20;
 constexpr std::chrono::days unused_for{90};
 
-/// What a file begins with; its name is but a hash of the nodes.
+/// The lines that a file begins with. They name the nodes, of which the file's name is only a hash.
 std::string head_of(const RedisCluster& cluster) {
   return std::string(first_line) + shown_hosts(cluster.hosts) + '\n';
 }
 
-void drop_unused(int folder) {
-  for_each_name(folder, ".", Hidden::show, [&](const std::string& name) {
+void drop_unused(int directory) {
+  for_each_name(directory, ".", Hidden::show, [&](const std::string& name) {
     struct stat info {};
-    if (fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+    if (fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
         is_older(std::chrono::seconds(info.st_mtim.tv_sec), unused_for, wall_now()))
-      unlinkat(folder, name.c_str(), 0);
+      unlinkat(directory, name.c_str(), 0);
   });
 }
 
-std::string read_own(int folder, const std::string& name) {
-  const OwnedFile file = open_owned_file(folder, name, O_RDONLY);
+std::string read_own(int directory, const std::string& name) {
+  const OwnedFile file = open_owned_file(directory, name, O_RDONLY);
   if (!file || file.size > largest_file) return "";
   std::string text(file.size, '\0');
   const ssize_t got = read_all_at(file.get(), text.data(), text.size(), 0);
@@ -48,13 +48,13 @@ std::string read_own(int folder, const std::string& name) {
 }  // namespace
 
 SlotMap read_cached_slots(const RedisCluster& cluster) {
-  if (cluster.memory.empty()) return {};
+  if (cluster.cache_directory.empty()) return {};
   try {
-    const Descriptor root = open_store_directory(cluster.memory, DirectoryLink::follow);
-    const Descriptor folder = root ? open_directory(root.get(), std::string(clusters_directory))
-                                   : Descriptor();
-    if (!folder) return {};
-    const std::string text = read_own(folder.get(), slots_file(shown_hosts(cluster.hosts)));
+    const Descriptor root = open_store_directory(cluster.cache_directory, DirectoryLink::follow);
+    const Descriptor directory = root ? open_directory(root.get(), std::string(clusters_directory))
+                                      : Descriptor();
+    if (!directory) return {};
+    const std::string text = read_own(directory.get(), slots_file(shown_hosts(cluster.hosts)));
     const std::string head = head_of(cluster);
     return text.starts_with(head) ? SlotMap::parse(std::string_view(text).substr(head.size()))
                                   : SlotMap();
@@ -64,23 +64,23 @@ SlotMap read_cached_slots(const RedisCluster& cluster) {
 }
 
 void cache_slots(const RedisCluster& cluster, const SlotMap& map) {
-  if (cluster.memory.empty()) return;
+  if (cluster.cache_directory.empty()) return;
   try {
-    const Descriptor root = make_store_directory(cluster.memory, DirectoryLink::follow);
+    const Descriptor root = make_store_directory(cluster.cache_directory, DirectoryLink::follow);
     const std::string inside(clusters_directory);
     if (const int error = make_directory(root.get(), inside); error != 0 && error != EEXIST) return;
-    const Descriptor folder = open_directory(root.get(), inside);
-    if (!folder) return;
-    drop_unused(folder.get());
+    const Descriptor directory = open_directory(root.get(), inside);
+    if (!directory) return;
+    drop_unused(directory.get());
     const std::string draft = random_name();
-    const Descriptor file = make_file(folder.get(), draft, O_WRONLY | O_EXCL);
+    const Descriptor file = make_file(directory.get(), draft, O_WRONLY | O_EXCL);
     if (!file) return;
     const std::string name = slots_file(shown_hosts(cluster.hosts));
     const bool written = write_all_at(file.get(), head_of(cluster) + map.text(), 0) == 0;
-    if (!written || renameat(folder.get(), draft.c_str(), folder.get(), name.c_str()) != 0)
-      unlinkat(folder.get(), draft.c_str(), 0);
+    if (!written || renameat(directory.get(), draft.c_str(), directory.get(), name.c_str()) != 0)
+      unlinkat(directory.get(), draft.c_str(), 0);
   } catch (const Error&) {
-    // The next process learns it anew.
+    // The next process asks the cluster again.
   }
 }
 

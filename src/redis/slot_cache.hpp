@@ -1,5 +1,5 @@
-// What one process has learned of a Redis cluster, for the next one on this machine: a file beside
-// the local store.
+// The slots of a Redis cluster in a file beside the local store, for the next process on this
+// machine.
 #pragma once
 
 #include "src/redis/address.hpp"
@@ -7,11 +7,11 @@
 
 namespace memolock {
 
-/// What was remembered of it last; empty: nothing, or nothing that this user has written. The
-/// cluster may have changed since, and the node that is there now be another one.
+/// What was cached last. Empty when there is nothing, or another user has written it. The cluster
+/// may have changed since, and another node may have the address of one in the map. Never throws.
 [[nodiscard]] SlotMap read_cached_slots(const RedisCluster& cluster);
 
-/// Remembers it, if it can. What was not used for months is forgotten.
+/// Caches `map`, if that is possible, and removes what was not used for months. Never throws.
 void cache_slots(const RedisCluster& cluster, const SlotMap& map);
 
 }  // namespace memolock

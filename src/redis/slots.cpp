@@ -11,7 +11,7 @@
 namespace memolock {
 namespace {
 
-/// What a node calls itself or another: one that does not know its own name is where it was asked.
+/// The host that a node names. One that does not know its own name is where it was asked.
 RedisHost host_named(std::string_view name, uint16_t port, const RedisHost& asked) {
   const bool is_unknown = name.empty() || name == "?";
   return {is_unknown ? asked.name : std::string(name), port};
@@ -30,8 +30,8 @@ std::optional<uint16_t> slot_in(std::string_view text) {
 
 std::optional<uint16_t> port_in(std::string_view text) { return short_number(text, 1, UINT16_MAX); }
 
-std::optional<SlotMap::Range> range_from(const RedisReply& answer, const RedisHost& asked) {
-  const auto [from, to, node] = answer.first<3>();
+std::optional<SlotMap::Range> parse_range(const RedisReply& reply, const RedisHost& asked) {
+  const auto [from, to, node] = reply.first<3>();
   const auto [name, its_port] = node->first<2>();
   const int64_t first = from->integer();
   const int64_t last = to->integer();
@@ -41,14 +41,14 @@ std::optional<SlotMap::Range> range_from(const RedisReply& answer, const RedisHo
   SlotMap::Range range{static_cast<uint16_t>(first),
                        static_cast<uint16_t>(last),
                        {host_named(name->text_or_empty(), static_cast<uint16_t>(port), asked), ""},
-                       answer.list().size() > 3};
+                       reply.list().size() > 3};
   if (node->list().size() > 2) range.node.id = node->first<3>().back()->text_or_empty();
   if (!is_printable_word(range.node.host.name)) return std::nullopt;
   if (!is_printable_word(range.node.id)) range.node.id.clear();
   return range;
 }
 
-/// Takes the next word of a line off it.
+/// The next word of a line, which is removed from it.
 std::string_view next_word(std::string_view& line) {
   const size_t end = std::min(line.find(' '), line.size());
   const std::string_view word = line.substr(0, end);
@@ -56,7 +56,7 @@ std::string_view next_word(std::string_view& line) {
   return word;
 }
 
-std::optional<SlotMap::Range> range_in(std::string_view line) {
+std::optional<SlotMap::Range> parse_range(std::string_view line) {
   const auto first = slot_in(next_word(line));
   const auto last = slot_in(next_word(line));
   const std::string_view id = next_word(line);
@@ -69,19 +69,18 @@ std::optional<SlotMap::Range> range_in(std::string_view line) {
 }  // namespace
 
 uint16_t slot_of(std::string_view key) {
-  const std::string_view part = hashed_part(key);
+  const std::string_view part = hash_tag_of(key);
   boost::crc_optimal<16, 0x1021, 0, 0, false, false> crc;  // CRC-16/XMODEM
   crc.process_bytes(part.data(), part.size());
   return static_cast<uint16_t>(crc.checksum() % slot_count);
 }
 
-SlotMap SlotMap::from(const RedisReply& answer, const RedisHost& asked) {
+SlotMap SlotMap::parse_reply(const RedisReply& reply, const RedisHost& asked) {
   SlotMap map;
-  if (answer.is_error()) return map;
-  for (const RedisReply& element : answer.list()) {
-    auto range = range_from(element, asked);
-    // A slot has one node; the first that is named.
-    if (range && map.is_free(*range)) map.ranges_.push_back(std::move(*range));
+  if (reply.is_error()) return map;
+  for (const RedisReply& element : reply.list()) {
+    auto range = parse_range(element, asked);
+    if (range && map.is_unassigned(*range)) map.ranges_.push_back(std::move(*range));
   }
   return map;
 }
@@ -98,8 +97,8 @@ SlotMap SlotMap::parse(std::string_view text) {
   SlotMap map;
   while (!text.empty()) {
     const size_t end = text.find('\n');
-    auto range = range_in(text.substr(0, end));
-    if (!range || end == std::string_view::npos || !map.is_free(*range)) return {};
+    auto range = parse_range(text.substr(0, end));
+    if (!range || end == std::string_view::npos || !map.is_unassigned(*range)) return {};
     if (range->node.id == "-") range->node.id.clear();
     map.ranges_.push_back(std::move(*range));
     text.remove_prefix(end + 1);
@@ -107,7 +106,7 @@ SlotMap SlotMap::parse(std::string_view text) {
   return map;
 }
 
-bool SlotMap::is_free(const Range& range) const {
+bool SlotMap::is_unassigned(const Range& range) const {
   return std::none_of(ranges_.begin(), ranges_.end(), [&](const Range& other) {
     return other.first <= range.last && range.first <= other.last;
   });
@@ -127,7 +126,7 @@ std::vector<RedisNode> SlotMap::nodes() const {
   return nodes;
 }
 
-std::vector<RedisHost> SlotMap::without_replica() const {
+std::vector<RedisHost> SlotMap::hosts_without_replica() const {
   std::vector<RedisHost> hosts;
   for (const Range& range : ranges_)
     if (!range.has_replica && std::find(hosts.begin(), hosts.end(), range.node.host) == hosts.end())
@@ -135,13 +134,13 @@ std::vector<RedisHost> SlotMap::without_replica() const {
   return hosts;
 }
 
-int SlotMap::missing() const {
+int SlotMap::missing_slots() const {
   int missing = slot_count;
   for (const Range& range : ranges_) missing -= range.last - range.first + 1;
   return std::max(missing, 0);
 }
 
-std::optional<Redirection> redirection_in(std::string_view error, const RedisHost& asked) {
+std::optional<Redirection> parse_redirection(std::string_view error, const RedisHost& asked) {
   Redirection found;
   const std::string_view word = next_word(error);
   if (word == "ASK") {

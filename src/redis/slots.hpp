@@ -1,4 +1,4 @@
-// Which node of a Redis cluster has which keys.
+// The slots of a Redis cluster: which node has which keys.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +20,13 @@ inline constexpr int slot_count = 16384;
 /// A node that holds slots.
 struct RedisNode {
   RedisHost host;
-  std::string id;  ///< by which the cluster knows it, wherever it is; empty: not known
+  std::string id;  ///< that the cluster gives it, whatever its address; empty: not known
 
   bool operator==(const RedisNode&) const = default;
 };
 
+/// Which node has each slot. No two ranges overlap: where a source names two nodes for a slot, the
+/// first one has it.
 class SlotMap {
  public:
   struct Range {
@@ -33,44 +35,43 @@ class SlotMap {
     bool has_replica = false;
   };
 
-  /// Of the answer to CLUSTER SLOTS that `asked` has given; empty when it is an error. Throws
-  /// UnexpectedReply.
-  [[nodiscard]] static SlotMap from(const RedisReply& answer, const RedisHost& asked);
+  /// From the reply of `asked` to CLUSTER SLOTS; empty when it is an error. Throws UnexpectedReply.
+  [[nodiscard]] static SlotMap parse_reply(const RedisReply& reply, const RedisHost& asked);
 
-  /// A line "FIRST LAST ID PORT HOST" for each range, and back: empty when a line is anything else.
-  /// Replicas are not in it.
+  /// A line "FIRST LAST ID PORT HOST" for each range, without replicas; and the map from such
+  /// lines, empty when one of them is malformed.
   [[nodiscard]] std::string text() const;
   [[nodiscard]] static SlotMap parse(std::string_view text);
 
   [[nodiscard]] bool empty() const { return ranges_.empty(); }
-  /// The node that has `slot`; null when none has.
+  /// The node that has `slot`; null when no node has it.
   [[nodiscard]] const RedisNode* node_of(uint16_t slot) const;
   /// Each node once.
   [[nodiscard]] std::vector<RedisNode> nodes() const;
-  /// Of those, the ones that nobody could replace.
-  [[nodiscard]] std::vector<RedisHost> without_replica() const;
-  /// How many slots no node has.
-  [[nodiscard]] int missing() const;
+  /// The nodes that have no replica to take over their slots.
+  [[nodiscard]] std::vector<RedisHost> hosts_without_replica() const;
+  /// How many slots have no node.
+  [[nodiscard]] int missing_slots() const;
 
  private:
-  [[nodiscard]] bool is_free(const Range& range) const;
+  [[nodiscard]] bool is_unassigned(const Range& range) const;
 
-  std::vector<Range> ranges_;  // none of which overlap
+  std::vector<Range> ranges_;
 };
 
-/// Where a server's error says that a key is.
+/// Where a node says that a key is.
 struct Redirection {
   enum class Kind {
-    moved,  ///< for good
-    ask,    ///< while it moves, for one request that begins with ASKING
+    moved,  ///< from now on
+    ask,    ///< while its slot moves: for one request, which must begin with ASKING
   };
   Kind kind = Kind::moved;
   RedisHost host;
 };
 
-/// From "MOVED SLOT HOST:PORT" or "ASK SLOT HOST:PORT", said by `asked`; nothing for any other
+/// From the error "MOVED SLOT HOST:PORT" or "ASK SLOT HOST:PORT" of `asked`; nothing for any other
 /// error.
-[[nodiscard]] std::optional<Redirection> redirection_in(std::string_view error,
-                                                        const RedisHost& asked);
+[[nodiscard]] std::optional<Redirection> parse_redirection(std::string_view error,
+                                                           const RedisHost& asked);
 
 }  // namespace memolock

@@ -20,10 +20,10 @@ Descriptor dial(const RedisAddress& address, ProgressTimeout& limit) {
   return dial_tcp(address.host, address.port, limit);
 }
 
-/// What a system call on the socket came to; `waits_for`: what it lacked if it would have blocked.
-Step step_of(ssize_t result, Step::End waits_for) {
-  if (result > 0) return {Step::End::moved, static_cast<size_t>(result)};
-  if (result == 0 || errno == EPIPE || errno == ECONNRESET) return {Step::End::closed};
+/// The result of a system call on the socket; `waits_for`: the status if it would have blocked.
+IoResult io_result_of(ssize_t result, IoResult::Status waits_for) {
+  if (result > 0) return {IoResult::Status::moved, static_cast<size_t>(result)};
+  if (result == 0 || errno == EPIPE || errno == ECONNRESET) return {IoResult::Status::closed};
   if (errno == EAGAIN || errno == EINTR) return {waits_for};
   throw store_error(error_in_sentence(errno));
 }
@@ -32,34 +32,34 @@ Step step_of(ssize_t result, Step::End waits_for) {
 
 RedisSocket::RedisSocket(const RedisAddress& address, Nanoseconds timeout, const Cutoff& cutoff)
     : limit_(timeout, cutoff), shown_(address.shown()) {
-  named([&] {
+  with_server_name([&] {
     limit_.begin_connecting();
     socket_ = dial(address, limit_);
     limit_.set_socket(socket_.get());
     if (!address.use_tls) return;
     tls_ = std::make_unique<Tls>(socket_.get(), address.tls, address.host);
-    if (move([&] { return tls_->handshake(); }).end == Step::End::closed)
+    if (transfer([&] { return tls_->handshake(); }).status == IoResult::Status::closed)
       throw store_error("closed the connection");
   });
 }
 
 void RedisSocket::begin_request() {
-  named([&] { limit_.begin_request(); });
+  with_server_name([&] { limit_.begin_request(); });
 }
 
 void RedisSocket::begin_reply() {
-  named([&] { limit_.begin_reply(); });
+  with_server_name([&] { limit_.begin_reply(); });
 }
 
 bool RedisSocket::send(std::string_view bytes, Then then) {
   const int flags = MSG_NOSIGNAL | (then == Then::more ? MSG_MORE : 0);
   while (!bytes.empty()) {
-    const Step sent = put([&] {
+    const IoResult sent = transfer_out([&] {
       if (tls_) return tls_->write(bytes);
-      return step_of(::send(socket_.get(), bytes.data(), bytes.size(), flags),
-                     Step::End::wants_output);
+      return io_result_of(::send(socket_.get(), bytes.data(), bytes.size(), flags),
+                          IoResult::Status::wants_output);
     });
-    if (sent.end == Step::End::closed) return false;
+    if (sent.status == IoResult::Status::closed) return false;
     bytes.remove_prefix(sent.bytes);
   }
   return true;
@@ -71,14 +71,14 @@ bool RedisSocket::send_file(int file, uint64_t offset, uint64_t size) {
   while (size > 0) {
     constexpr uint64_t largest_step = 16U << 20;
     bool at_end = false;
-    const Step sent = put([&] {
+    const IoResult sent = transfer_out([&] {
       const ssize_t result = sendfile64(socket_.get(), file, &position,
                                         std::min(size, largest_step));
       at_end = result == 0;
-      return step_of(result, Step::End::wants_output);
+      return io_result_of(result, IoResult::Status::wants_output);
     });
     if (at_end) fail("the value's file ends too soon");
-    if (sent.end == Step::End::closed) return false;
+    if (sent.status == IoResult::Status::closed) return false;
     size -= sent.bytes;
   }
   return true;
@@ -100,10 +100,10 @@ bool RedisSocket::send_copies(int file, uint64_t offset, uint64_t size) {
 }
 
 size_t RedisSocket::receive(char* into, size_t size) {
-  return named([&] {
-    const Step received = move([&] {
+  return with_server_name([&] {
+    const IoResult received = transfer([&] {
       if (tls_) return tls_->read(into, size);
-      return step_of(recv(socket_.get(), into, size, 0), Step::End::wants_input);
+      return io_result_of(recv(socket_.get(), into, size, 0), IoResult::Status::wants_input);
     });
     limit_.check();
     return received.bytes;
@@ -113,59 +113,60 @@ size_t RedisSocket::receive(char* into, size_t size) {
 bool RedisSocket::has_pending() const { return tls_ && tls_->has_pending(); }
 
 bool RedisSocket::is_readable() {
-  return named([&] { return has_input(); });
+  return with_server_name([&] { return has_input(); });
 }
 
 bool RedisSocket::has_input() {
   char first = 0;
-  const Step step = tls_
-                        ? tls_->peek()
-                        : step_of(recv(socket_.get(), &first, 1, MSG_PEEK), Step::End::wants_input);
-  return step.end == Step::End::moved || step.end == Step::End::closed;
+  const IoResult step = tls_ ? tls_->peek()
+                             : io_result_of(recv(socket_.get(), &first, 1, MSG_PEEK),
+                                            IoResult::Status::wants_input);
+  return step.status == IoResult::Status::moved || step.status == IoResult::Status::closed;
 }
 
-std::string RedisSocket::worded(std::string_view what) const {
+std::string RedisSocket::error_message(std::string_view what) const {
   return fmt::format("the store at {}: {}", shown_, what);
 }
 
-void RedisSocket::fail(std::string_view what) const { throw store_error(worded(what)); }
+void RedisSocket::fail(std::string_view what) const { throw store_error(error_message(what)); }
 
-/// What was interrupted is not to be done: the kernel would go on to send what it has of it.
+/// After an interrupt: the kernel would otherwise go on to send what it has of the request.
 void RedisSocket::discard_unsent() {
   const linger at_once{.l_onoff = 1, .l_linger = 0};
   if (socket_) setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 }
 
-/// Attempts until something has moved, or the peer has closed.
+/// Attempts until bytes have moved, or the peer has closed.
 template <typename Attempt>
-Step RedisSocket::move(Attempt attempt) {
+IoResult RedisSocket::transfer(Attempt attempt) {
   for (;;) {
-    const Step step = attempt();
-    if (step.end == Step::End::moved || step.end == Step::End::closed) return step;
-    limit_.await(socket_.get(), step.end == Step::End::wants_input ? POLLIN : POLLOUT);
+    const IoResult step = attempt();
+    if (step.status == IoResult::Status::moved || step.status == IoResult::Status::closed)
+      return step;
+    limit_.await(socket_.get(), step.status == IoResult::Status::wants_input ? POLLIN : POLLOUT);
   }
 }
 
-/// The same for sending. A server that has said something and takes no more may well have said why:
-/// it has the time of an answer to say the rest.
+/// The same for sending. A server that takes no more, but has sent something, has probably sent the
+/// reason: it is given the time of a reply for the rest.
 template <typename Attempt>
-Step RedisSocket::put(Attempt attempt) {
-  return named([&] {
+IoResult RedisSocket::transfer_out(Attempt attempt) {
+  return with_server_name([&] {
     try {
-      const Step sent = move(attempt);
+      const IoResult sent = transfer(attempt);
       limit_.add_sent(sent.bytes);
       return sent;
     } catch (const Error& error) {
       if (error.kind() != Error::Kind::store || !has_input()) throw;
-      limit_.await_reason();
-      return Step{Step::End::closed};
+      limit_.await_final_reply();
+      return IoResult{IoResult::Status::closed};
     }
   });
 }
 
-/// Puts the server's name before what an error says.
+/// Puts the server's name in front of error messages.
 template <typename Action>
-auto RedisSocket::named(Action action) -> decltype(action()) {
+auto RedisSocket::with_server_name(Action action) -> decltype(action()) {
   try {
     return action();
   } catch (const Error& error) {

@@ -13,16 +13,16 @@
 
 namespace memolock {
 
-/// A connected stream. Every wait is bounded as of ProgressTimeout: connecting, and what is sent
-/// and received from one begin_request() to the next. Every function but the simple queries throws
-/// Error(store) "the store at HOST:PORT: …", or Error(interrupted). SIGPIPE must be blocked or
-/// ignored: sendfile knows no MSG_NOSIGNAL.
+/// A connected stream. Used by one thread. Every wait is bounded as of ProgressTimeout: connecting,
+/// and everything from one begin_request() to the next. Every function that waits, sends or
+/// receives throws Error(store) "the store at HOST:PORT: …", or Error(interrupted). Requires that
+/// SIGPIPE is blocked or ignored: sendfile does not know MSG_NOSIGNAL.
 class RedisSocket {
  public:
   /// Connects and negotiates TLS.
   RedisSocket(const RedisAddress& address, Nanoseconds timeout, const Cutoff& cutoff);
 
-  /// A request is about to be sent, or a message that has begun to arrive to be received.
+  /// Required before a request is sent, and before a message that has begun to arrive is received.
   void begin_request();
   /// As of ProgressTimeout.
   void expect_upload() { limit_.expect_upload(); }
@@ -31,38 +31,38 @@ class RedisSocket {
   void count_reply() { limit_.count_reply(); }
   void add_read(size_t bytes) { limit_.add_read(bytes); }
 
-  /// What follows a sent part: so that a command's front and its file leave together.
+  /// What follows the bytes that are sent: `more` keeps a command and the file in it in one packet.
   enum class Then { nothing, more };
 
-  /// Sends all of `bytes`, or `size` bytes of `file` from `offset`. False: the server takes no
-  /// more; what it said before may still be received.
+  /// Sends all of `bytes`, or `size` bytes of `file` from `offset`. False when the server takes no
+  /// more; what it has sent before may still be received.
   [[nodiscard]] bool send(std::string_view bytes, Then then);
   [[nodiscard]] bool send_file(int file, uint64_t offset, uint64_t size);
 
-  /// Receives 1 to `size` bytes. 0: the server has closed the connection.
+  /// Receives 1 to `size` bytes. Returns 0 when the server has closed the connection.
   [[nodiscard]] size_t receive(char* into, size_t size);
 
-  /// Whether bytes have been received from the kernel that `receive` has not handed out.
+  /// Whether `receive` has bytes that it would return without asking the kernel.
   [[nodiscard]] bool has_pending() const;
-  /// Whether `receive` would hand out something now, if only the end; never waits.
+  /// Whether `receive` would return now, if only the end of the stream. Does not wait.
   [[nodiscard]] bool is_readable();
 
   [[nodiscard]] int descriptor() const { return socket_.get(); }
   void set_cutoff(const Cutoff& cutoff) { limit_.set_cutoff(cutoff); }
   /// As of ProgressTimeout.
-  [[nodiscard]] bool has_moved_much() const { return limit_.has_moved_much(); }
-  /// What is wrong, with the server's name before it.
-  [[nodiscard]] std::string worded(std::string_view what) const;
+  [[nodiscard]] bool was_large_transfer() const { return limit_.was_large_transfer(); }
+  /// "the store at HOST:PORT: WHAT".
+  [[nodiscard]] std::string error_message(std::string_view what) const;
   /// Throws Error(store) with that.
   [[noreturn]] void fail(std::string_view what) const;
 
  private:
   template <typename Action>
-  auto named(Action action) -> decltype(action());
+  auto with_server_name(Action action) -> decltype(action());
   template <typename Attempt>
-  Step move(Attempt attempt);
+  IoResult transfer(Attempt attempt);
   template <typename Attempt>
-  Step put(Attempt attempt);
+  IoResult transfer_out(Attempt attempt);
   bool has_input();
   void discard_unsent();
   bool send_copies(int file, uint64_t offset, uint64_t size);

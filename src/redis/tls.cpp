@@ -19,8 +19,9 @@
 #include "src/system/error.hpp"
 
 #ifdef MEMOLOCK_STATIC
-// The static library asks for the processor's features before main, which takes 26 µs on a virtual
-// machine; a hit needs no TLS. The linker takes the first of these for it, the second is it.
+// The static library detects the processor's features before main, which takes 26 µs on a virtual
+// machine, though a hit needs no TLS. The linker replaces it by the first of these; the second is
+// the library's.
 extern "C" void skip_cpuid_setup() __asm__("__wrap_OPENSSL_cpuid_setup");
 extern "C" void skip_cpuid_setup() {}
 extern "C" void cpuid_setup() __asm__("__real_OPENSSL_cpuid_setup");
@@ -31,10 +32,11 @@ static void cpuid_setup() {}
 namespace memolock {
 namespace {
 
-// The verdict on a certificate that has at most a common name, which means no host (RFC 9525).
+// The result for a certificate without a subject alternative name. A common name is no host name
+// (RFC 9525).
 constexpr int no_alternative_name = X509_V_ERR_APPLICATION_VERIFICATION;
 
-/// The library's first reason for a failure: what it says on top of that is less exact.
+/// The first error in the library's queue, which is the most exact one.
 std::string reason() {
   const unsigned long error = ERR_peek_error();
   if (ERR_SYSTEM_ERROR(error)) return error_in_sentence(ERR_GET_REASON(error));
@@ -42,7 +44,7 @@ std::string reason() {
   return text != nullptr ? text : "TLS fails";
 }
 
-// ---- a BIO whose writes raise no SIGPIPE, which the library's own for sockets do ----
+// ---- a BIO whose writes do not raise SIGPIPE, unlike the library's own for sockets ----
 
 int socket_of(BIO* bio) { return static_cast<int>(reinterpret_cast<intptr_t>(BIO_get_data(bio))); }
 
@@ -82,28 +84,28 @@ BIO* bio_of(int socket) {
   return bio;
 }
 
-// ---- whom to trust ----
+// ---- certificate authorities ----
 
-// Bundles of distributions that keep no hashed folder where this library looks.
+// Bundles of distributions that have no hashed directory where this library looks.
 constexpr std::array<const char*, 4> bundles{"/etc/ssl/certs/ca-certificates.crt",
                                              "/etc/pki/tls/certs/ca-bundle.crt",
                                              "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
 
-bool is_folder(const char* path) {
+bool is_directory(const char* path) {
   struct stat info {};
   return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-/// The library would wait for the writer of a FIFO, whatever signals come, and each connection
-/// reads anew.
+/// The library would wait for the writer of a FIFO, without regard to signals; and each connection
+/// reads the file again.
 void refuse_special(const std::string& what, const std::string& path) {
   struct stat info {};
   if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
     throw store_error(fmt::format("{} {}: not a regular file", what, path));
 }
 
-/// Whether a folder has certificates by the hashes of their names ("002c0b4f.0"), of which only
-/// those needed are read.
+/// Whether a directory has certificates under the hashes of their subjects ("002c0b4f.0"): only
+/// those that are needed are read.
 bool is_hashed(const char* path) {
   DirectoryReader directory(Descriptor(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
   while (const char* const found = directory.next()) {
@@ -115,19 +117,19 @@ bool is_hashed(const char* path) {
   return false;
 }
 
-/// The system's certificates: a hashed folder where there is one, since to read a whole bundle
+/// The system's certificates: a hashed directory where there is one, since reading a whole bundle
 /// takes 16 ms.
 void trust_system(SSL_CTX* context) {
   const char* const file = getenv(X509_get_default_cert_file_env());
-  const char* const folders = getenv(X509_get_default_cert_dir_env());
+  const char* const directories = getenv(X509_get_default_cert_dir_env());
   if (file != nullptr) {
     refuse_special("cannot read certificates in", file);
     SSL_CTX_load_verify_file(context, file);
   }
-  if (folders != nullptr) SSL_CTX_load_verify_dir(context, folders);
-  if (file != nullptr || folders != nullptr) return;
-  for (const char* const folder : {X509_get_default_cert_dir(), "/etc/ssl/certs"})
-    if (is_hashed(folder) && SSL_CTX_load_verify_dir(context, folder) == 1) return;
+  if (directories != nullptr) SSL_CTX_load_verify_dir(context, directories);
+  if (file != nullptr || directories != nullptr) return;
+  for (const char* const directory : {X509_get_default_cert_dir(), "/etc/ssl/certs"})
+    if (is_hashed(directory) && SSL_CTX_load_verify_dir(context, directory) == 1) return;
   if (SSL_CTX_load_verify_file(context, X509_get_default_cert_file()) == 1) return;
   for (const char* const bundle : bundles)
     if (SSL_CTX_load_verify_file(context, bundle) == 1) return;
@@ -136,14 +138,14 @@ void trust_system(SSL_CTX* context) {
 void trust(SSL_CTX* context, const std::string& ca) {
   if (ca.empty()) return trust_system(context);
   refuse_special("cannot read certificates in", ca);
-  const bool read = is_folder(ca.c_str()) ? SSL_CTX_load_verify_dir(context, ca.c_str()) == 1
-                                          : SSL_CTX_load_verify_file(context, ca.c_str()) == 1;
+  const bool read = is_directory(ca.c_str()) ? SSL_CTX_load_verify_dir(context, ca.c_str()) == 1
+                                             : SSL_CTX_load_verify_file(context, ca.c_str()) == 1;
   if (!read) throw store_error(fmt::format("cannot read certificates in {}: {}", ca, reason()));
 }
 
-// ---- who one is ----
+// ---- the client's certificate ----
 
-/// Nobody is asked for a passphrase.
+/// Encrypted keys are not supported: the library would ask on the terminal.
 int no_passphrase(char* /*into*/, int /*size*/, int /*writing*/, void* /*data*/) { return 0; }
 
 void identify(SSL_CTX* context, const RedisTls& settings) {
@@ -162,7 +164,7 @@ struct FreeContext {
   void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
 };
 
-/// That there is no name to compare says more than that none is the right one.
+/// Reports that there is no name to compare with, which says more than a mismatch.
 int explain_mismatch(int is_good, X509_STORE_CTX* verification) {
   const int error = X509_STORE_CTX_get_error(verification);
   if (error != X509_V_ERR_HOSTNAME_MISMATCH && error != X509_V_ERR_IP_ADDRESS_MISMATCH)
@@ -183,18 +185,18 @@ std::unique_ptr<SSL_CTX, FreeContext> context_for(const RedisTls& settings) {
   if (!context) throw store_error(reason());
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, explain_mismatch);
-  // a write that would have blocked is tried again with what is left, from another place
+  // A write that would have blocked is tried again with what is left, at another address.
   SSL_CTX_set_mode(context.get(),
                    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  // One record at a time: a peer that sends nothing but messages of TLS is left to the time limit.
+  // One record at a time: the time limit applies to a peer that only sends messages of TLS itself.
   SSL_CTX_clear_mode(context.get(), SSL_MODE_AUTO_RETRY);
   trust(context.get(), settings.ca);
   identify(context.get(), settings);
   return context;
 }
 
-/// Makes `name` what the server's certificate must be for.
-bool expect(SSL* session, const std::string& name) {
+/// Has the session verify that the server's certificate is for `name`.
+bool expect_name(SSL* session, const std::string& name) {
   if (is_ip_address(name)) {
     const std::string plain = name.substr(0, name.find('%'));
     return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), plain.c_str()) == 1;
@@ -207,24 +209,24 @@ bool expect(SSL* session, const std::string& name) {
          SSL_set1_host(session, name.c_str()) == 1;
 }
 
-/// What an operation that did not succeed came to; `result` is its.
-Step stopped(SSL* session, int result) {
+/// The result of an operation that returned `result`, which is not success.
+IoResult failure_result(SSL* session, int result) {
   const int error = errno;
   switch (SSL_get_error(session, result)) {
     case SSL_ERROR_WANT_READ:
-      return {Step::End::wants_input};
+      return {IoResult::Status::wants_input};
     case SSL_ERROR_WANT_WRITE:
-      return {Step::End::wants_output};
+      return {IoResult::Status::wants_output};
     case SSL_ERROR_ZERO_RETURN:
-      return {Step::End::closed};
+      return {IoResult::Status::closed};
     case SSL_ERROR_SYSCALL:
-      if (error == 0 || error == EPIPE || error == ECONNRESET) return {Step::End::closed};
+      if (error == 0 || error == EPIPE || error == ECONNRESET) return {IoResult::Status::closed};
       throw store_error(error_in_sentence(error));
     default:
       break;
   }
   if (ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
-    return {Step::End::closed};
+    return {IoResult::Status::closed};
   const long verdict = SSL_get_verify_result(session);
   if (verdict == no_alternative_name)
     throw store_error("certificate: no subject alternative name; a common name is not enough");
@@ -233,14 +235,14 @@ Step stopped(SSL* session, int result) {
   throw store_error("TLS: " + reason());
 }
 
-/// Calls the library; `operation` returns its result and sets the count of bytes.
+/// Calls the library: `operation` returns its result and sets the number of bytes.
 template <typename Operation>
-Step attempt(SSL* session, Operation operation) {
+IoResult attempt(SSL* session, Operation operation) {
   ERR_clear_error();
   errno = 0;
   size_t bytes = 0;
   const int result = operation(bytes);
-  return result == 1 ? Step{Step::End::moved, bytes} : stopped(session, result);
+  return result == 1 ? IoResult{IoResult::Status::moved, bytes} : failure_result(session, result);
 }
 
 }  // namespace
@@ -253,26 +255,26 @@ Tls::Tls(int socket, const RedisTls& settings, const std::string& host) {
   if (!session_) throw store_error(reason());
   BIO* const bio = bio_of(socket);
   SSL_set_bio(session_.get(), bio, bio);
-  if (!expect(session_.get(), settings.server_name.empty() ? host : settings.server_name))
+  if (!expect_name(session_.get(), settings.server_name.empty() ? host : settings.server_name))
     throw store_error("its name cannot be that of a certificate");
 }
 
-Step Tls::handshake() {
+IoResult Tls::handshake() {
   return attempt(session_.get(), [&](size_t&) { return SSL_connect(session_.get()); });
 }
 
-Step Tls::read(char* into, size_t size) {
+IoResult Tls::read(char* into, size_t size) {
   return attempt(session_.get(),
                  [&](size_t& count) { return SSL_read_ex(session_.get(), into, size, &count); });
 }
 
-Step Tls::write(std::string_view bytes) {
+IoResult Tls::write(std::string_view bytes) {
   return attempt(session_.get(), [&](size_t& count) {
     return SSL_write_ex(session_.get(), bytes.data(), bytes.size(), &count);
   });
 }
 
-Step Tls::peek() {
+IoResult Tls::peek() {
   return attempt(session_.get(), [&](size_t& count) {
     char first = 0;
     return SSL_peek_ex(session_.get(), &first, 1, &count);

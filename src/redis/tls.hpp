@@ -12,35 +12,35 @@ struct ssl_st;
 
 namespace memolock {
 
-/// What one attempt at moving bytes over a non-blocking stream came to.
-struct Step {
-  enum class End {
-    moved,         ///< so many bytes, at least one
+/// The result of one attempt to read or write on a non-blocking stream.
+struct IoResult {
+  enum class Status {
+    moved,         ///< `bytes` bytes, at least one
     closed,        ///< the peer takes or sends no more
-    wants_input,   ///< nothing: wait until the socket is readable
-    wants_output,  ///< nothing: wait until it is writable
+    wants_input,   ///< no bytes: wait until the socket is readable
+    wants_output,  ///< no bytes: wait until it is writable
   };
-  End end = End::moved;
+  Status status = Status::moved;
   size_t bytes = 0;
 };
 
-/// The client's side of one TLS session, 1.2 or later. The server's certificate must be valid, for
-/// its name too; there is no way to turn that off.
+/// The client's side of one TLS session, 1.2 or later. Used by one thread. The server's certificate
+/// must be valid, also for its name; there is no way to turn that off. Every member throws
+/// Error(store) with a message to follow the server's name.
 class Tls {
  public:
-  /// For a non-blocking `socket`, which stays the caller's and must outlive this. `host`: what the
-  /// certificate must be for, unless the settings name it. Throws Error(store), as all that
-  /// follows, worded to follow the server's name.
+  /// `socket`: non-blocking; belongs to the caller and must outlive this. `host`: the name or
+  /// address that the certificate must have, unless the settings have one.
   Tls(int socket, const RedisTls& settings, const std::string& host);
 
-  /// Until it says `moved`.
-  [[nodiscard]] Step handshake();
+  /// To be called until it returns `moved`. Required before the others.
+  [[nodiscard]] IoResult handshake();
   /// As recv and send.
-  [[nodiscard]] Step read(char* into, size_t size);
-  [[nodiscard]] Step write(std::string_view bytes);
-  /// As read, but leaves the bytes.
-  [[nodiscard]] Step peek();
-  /// Whether read would hand out bytes without looking at the socket.
+  [[nodiscard]] IoResult read(char* into, size_t size);
+  [[nodiscard]] IoResult write(std::string_view bytes);
+  /// As read, but does not consume the bytes.
+  [[nodiscard]] IoResult peek();
+  /// Whether read would return bytes without reading from the socket.
   [[nodiscard]] bool has_pending() const;
 
  private:

@@ -51,18 +51,18 @@ constexpr std::array<const char*, 24> names{
     "host",    "pid",      "length",    "hash",         "err_length", "err_hash",
     "fate",    "troubles", "artifacts", "files_length", "files_hash", "stderr"};
 
-/// Reads the values of a hash, and remembers whether all were sound.
-class Values {
+/// Decodes the values of a hash, and remembers whether all of them were valid.
+class ValueReader {
  public:
-  explicit Values(std::span<const RedisReply, at_stderr> values) : values_(values) {}
+  explicit ValueReader(std::span<const RedisReply, at_stderr> values) : values_(values) {}
 
-  /// Empty when there is none, or one that is too long to be sound.
+  /// Empty when there is none, or one that is too long to be valid.
   const std::string& text(Field field) {
     static const std::string none;
     const RedisReply& value = values_[field];
     if (value.has_text() || value.is_nil()) return value.text_or_empty();
     (void)value.string();
-    sound_ = false;
+    is_valid_ = false;
     return none;
   }
 
@@ -72,30 +72,30 @@ class Values {
     Number value{};
     const char* const end = digits.data() + digits.size();
     const auto [rest, error] = std::from_chars(digits.data(), end, value, base);
-    sound_ = sound_ && error == std::errc() && rest == end;
+    is_valid_ = is_valid_ && error == std::errc() && rest == end;
     return value;
   }
 
   Nanoseconds time(Field field) {
     const auto value = number<int64_t>(field);
     constexpr int64_t most = std::chrono::duration_cast<std::chrono::microseconds>(forever).count();
-    sound_ = sound_ && value >= -1 && value <= most;
-    return value == -1 ? forever : std::chrono::microseconds(sound_ ? value : 0);
+    is_valid_ = is_valid_ && value >= -1 && value <= most;
+    return value == -1 ? forever : std::chrono::microseconds(is_valid_ ? value : 0);
   }
 
   /// A number of an enum that ends with `last`.
   template <typename Enum>
   Enum choice(Field field, Enum last) {
     const auto value = number<unsigned>(field);
-    sound_ = sound_ && value <= static_cast<unsigned>(last);
-    return static_cast<Enum>(sound_ ? value : 0);
+    is_valid_ = is_valid_ && value <= static_cast<unsigned>(last);
+    return static_cast<Enum>(is_valid_ ? value : 0);
   }
 
-  [[nodiscard]] bool sound() const { return sound_; }
+  [[nodiscard]] bool is_valid() const { return is_valid_; }
 
  private:
   std::span<const RedisReply, at_stderr> values_;
-  bool sound_ = true;
+  bool is_valid_ = true;
 };
 
 bool is(const RedisString& bytes, uint64_t size, uint64_t hash) {
@@ -124,7 +124,7 @@ std::string describe_foreign_type(const Key& key) {
   return "a key of " + key.shown() + " holds a type that memolock does not store";
 }
 
-std::string disposition_in_hash(Disposition disposition) {
+std::string disposition_field(Disposition disposition) {
   return std::to_string(static_cast<unsigned>(disposition));
 }
 
@@ -151,7 +151,7 @@ std::vector<std::string> record_fields(const Record& record) {
   add(at_hash, fmt::format("{:016x}", record.out_hash));
   add(at_err_length, std::to_string(record.err_size));
   add(at_err_hash, fmt::format("{:016x}", record.err_hash));
-  add(at_fate, disposition_in_hash(record.disposition));
+  add(at_fate, disposition_field(record.disposition));
   add(at_troubles, std::to_string(record.transient_failures));
   if (record.files_size == 0) return fields;
   add(at_artifacts, in_one_text(record.artifacts));
@@ -167,15 +167,15 @@ std::vector<RedisArgument> read_record_command(const std::string& name, WithStde
   return command;
 }
 
-RedisHash::RedisHash(RedisReply answer, WithStderr with)
-    : values_(answer.take_elements(with == WithStderr::yes ? at_stderr + 1 : at_stderr)) {}
+RedisRecordHash::RedisRecordHash(RedisReply reply, WithStderr with)
+    : values_(reply.take_elements(with == WithStderr::yes ? at_stderr + 1 : at_stderr)) {}
 
-const std::string& RedisHash::token() const { return values_[at_token].text_or_empty(); }
+const std::string& RedisRecordHash::token() const { return values_[at_token].text_or_empty(); }
 
-std::optional<RedisString> RedisHash::take_err() { return values_.back().take_string(); }
+std::optional<RedisString> RedisRecordHash::take_err() { return values_.back().take_string(); }
 
-std::optional<Record> RedisHash::record(const Key& key) const {
-  Values from{std::span<const RedisReply>(values_).first<at_stderr>()};
+std::optional<Record> RedisRecordHash::record(const Key& key) const {
+  ValueReader from{std::span<const RedisReply>(values_).first<at_stderr>()};
   if (from.text(at_version) != version) return std::nullopt;
   Record record;
   record.key = key;
@@ -203,30 +203,32 @@ std::optional<Record> RedisHash::record(const Key& key) const {
     record.files_size = from.number<uint64_t>(at_files_length);
     record.files_hash = from.number<uint64_t>(at_files_hash, hexadecimal);
   }
-  if (!from.sound()) return std::nullopt;
+  if (!from.is_valid()) return std::nullopt;
   return record;
 }
 
-int64_t life_in(const RedisReply& answer) {
+int64_t pttl_in(const RedisReply& reply) {
   constexpr int64_t most = std::chrono::duration_cast<std::chrono::milliseconds>(forever).count();
-  if (answer.integer() < -2) answer.refuse();
-  return std::min(answer.integer(), most);
+  if (reply.integer() < -2) reply.throw_unexpected();
+  return std::min(reply.integer(), most);
 }
 
-Nanoseconds lifetime(int64_t left) { return left < 0 ? forever : std::chrono::milliseconds(left); }
+Nanoseconds lifetime_of_pttl(int64_t pttl) {
+  return pttl < 0 ? forever : std::chrono::milliseconds(pttl);
+}
 
-Record foreign_record(const Key& key, int64_t left) {
+Record foreign_record(const Key& key, int64_t pttl) {
   Record record;
   record.disposition = Disposition::kept;
   record.foreign = true;
   record.key = key;
-  record.ttl = record.retained = lifetime(left);
+  record.ttl = record.retained = lifetime_of_pttl(pttl);
   return record;
 }
 
-std::string holder_in(const RedisReply& lock) {
+std::string lock_holder_in(const RedisReply& lock) {
   if (lock.is_nil() || lock.is_text(redis_scripts::released_marker)) return "";
-  // What is too long for a token is told from others by its hash.
+  // A foreign lock may be too long for a token; its hash identifies it.
   return lock.has_text() ? lock.text() : fmt::format("{:016x}", lock.string().hash);
 }
 
@@ -244,7 +246,13 @@ Record run_of_token(const Key& key, const std::string& token) {
   return run;
 }
 
-std::unique_ptr<RedisEntry> RedisEntry::own(const Key& key, RedisHash& hash, RedisString& out,
+void StoredVersion::note_failure(const RedisReply& outcome) {
+  const auto [token, disposition] = outcome.array<2>();
+  if (disposition->text_or_empty() == disposition_field(Disposition::failed))
+    failure = token->text_or_empty();
+}
+
+std::unique_ptr<RedisEntry> RedisEntry::own(const Key& key, RedisRecordHash& hash, RedisString& out,
                                             RedisString files) {
   auto record = hash.record(key);
   if (!record || !is(out, record->out_size, record->out_hash)) return nullptr;

@@ -1,4 +1,4 @@
-// What a run left, as it lies in Redis: a string with its stdout, and a hash with all else.
+// What a run left, as Redis stores it: a string with its stdout, and a hash with everything else.
 //
 // The fields of the hash: version (1), token, end (of enum ExitKind), status, stderr, begun, ended,
 // run, ttl, stale and retained (microseconds, the first two of the server's clock; -1: forever),
@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "src/redis/connection.hpp"
@@ -19,18 +20,18 @@
 
 namespace memolock {
 
-/// A time as the hash has it, and as Redis's own commands take it: never 0, which there means
-/// forever.
+/// A time as the hash has it; -1 for forever.
 [[nodiscard]] std::string in_microseconds(Nanoseconds length);
+/// A length of time as the commands of Redis take it: at least 1, as 0 is an error there.
 [[nodiscard]] std::string in_milliseconds(Nanoseconds length);
 
-/// What is wrong where a key of an entry is neither a string nor a hash as it should be.
+/// The error for an entry of which one key has another type than memolock stores there.
 [[nodiscard]] std::string describe_foreign_type(const Key& key);
 
-/// How the hash has it.
-[[nodiscard]] std::string disposition_in_hash(Disposition disposition);
+/// As the field "fate" of the hash has it.
+[[nodiscard]] std::string disposition_field(Disposition disposition);
 
-/// Fields and values of a record but for stdout, stderr and ended, which a script adds.
+/// Fields and values of a record, without stdout, stderr and ended, which scripts add.
 [[nodiscard]] std::vector<std::string> record_fields(const Record& record);
 
 enum class WithStderr { no, yes };
@@ -39,38 +40,49 @@ enum class WithStderr { no, yes };
 [[nodiscard]] std::vector<RedisArgument> read_record_command(const std::string& name,
                                                              WithStderr with = WithStderr::yes);
 
-/// What a hash answers to it, taken apart. What reads it throws UnexpectedReply.
-class RedisHash {
+/// The reply to it. Every member throws UnexpectedReply when a value has the wrong type.
+class RedisRecordHash {
  public:
-  RedisHash(RedisReply answer, WithStderr with = WithStderr::yes);
+  RedisRecordHash(RedisReply reply, WithStderr with = WithStderr::yes);
 
   /// Empty when there is none.
   [[nodiscard]] const std::string& token() const;
   /// Nothing when it is absent, damaged or of another version.
   [[nodiscard]] std::optional<Record> record(const Key& key) const;
-  /// Nothing when it is absent; only once, and only with it.
+  /// stderr, moved out of the hash; nothing when it is absent. Requires WithStderr::yes.
   [[nodiscard]] std::optional<RedisString> take_err();
 
  private:
   std::vector<RedisReply> values_;
 };
 
-/// How long a key lives, from the answer to PTTL: milliseconds, no more than Nanoseconds can hold;
-/// -1: without end, -2: there is no such key.
-[[nodiscard]] int64_t life_in(const RedisReply& answer);
+/// How long a key lives, from the reply to PTTL: milliseconds, at most as many as Nanoseconds can
+/// hold; -1 for a key that does not expire, -2 for one that does not exist.
+[[nodiscard]] int64_t pttl_in(const RedisReply& reply);
 
-/// The same as a length; forever for a key without an end.
-[[nodiscard]] Nanoseconds lifetime(int64_t left);
+/// The same as a length of time; forever for a key that does not expire.
+[[nodiscard]] Nanoseconds lifetime_of_pttl(int64_t pttl);
 
-/// Of a value that another program has stored and that lives so long, as life_in has it.
-[[nodiscard]] Record foreign_record(const Key& key, int64_t left);
+/// Of a value that another program has stored, with its pttl_in.
+[[nodiscard]] Record foreign_record(const Key& key, int64_t pttl);
 
-/// Ownership token is in the answer to GET of a lock; empty: nobody's, though the released marker
+/// The token in the reply to GET of a lock. Empty when nobody holds it, though the released marker
 /// may be there.
-[[nodiscard]] std::string holder_in(const RedisReply& lock);
+[[nodiscard]] std::string lock_holder_in(const RedisReply& lock);
 
 /// What is known of the run whose lock holds `token`.
 [[nodiscard]] Record run_of_token(const Key& key, const std::string& token);
+
+/// Tells what is stored for an entry from what was stored before, without reading it.
+struct StoredVersion {
+  std::optional<std::pair<std::string, uint64_t>> entry;  ///< its token, and the value's length
+  std::string failure;                                    ///< its token; empty: none
+  bool operator==(const StoredVersion&) const = default;
+
+  /// Takes the failure, if it is one, from the reply for token and fate of the last outcome that is
+  /// not an entry. Throws UnexpectedReply.
+  void note_failure(const RedisReply& outcome);
+};
 
 class RedisEntry final : public Entry {
  public:
@@ -80,13 +92,12 @@ class RedisEntry final : public Entry {
         err_(std::move(err)),
         files_(std::move(files)) {}
 
-  /// From a hash, the string with stdout, and that with the artifacts if it was asked for. Null
-  /// when there is no record in the hash, or when it does not belong to that string, which is left
-  /// alone then.
-  [[nodiscard]] static std::unique_ptr<RedisEntry> own(const Key& key, RedisHash& hash,
+  /// From a hash, the string with stdout, and the one with the artifacts if they were asked for.
+  /// Null when the hash has no record, or not the one of that string; `out` is unchanged then.
+  [[nodiscard]] static std::unique_ptr<RedisEntry> own(const Key& key, RedisRecordHash& hash,
                                                        RedisString& out, RedisString files = {});
   [[nodiscard]] const Record& record() const override { return record_; }
-  /// Always: own() has seen to it.
+  /// Always true: own() has verified it.
   [[nodiscard]] bool is_intact() override { return true; }
   [[nodiscard]] std::optional<FilePart> files() override;
   [[nodiscard]] int write(Stream stream, int to) noexcept override;

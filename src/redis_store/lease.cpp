@@ -23,9 +23,9 @@ Descriptor checked(int descriptor) {
   return Descriptor(descriptor);
 }
 
-Descriptor event() { return checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+Descriptor make_event() { return checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
 
-void tell(const Descriptor& event) noexcept {
+void signal_event(const Descriptor& event) noexcept {
   const uint64_t one = 1;
   retry_syscall([&] { return write(event.get(), &one, sizeof one); });
 }
@@ -36,16 +36,16 @@ Lease::Lease(Nanoseconds length, Nanoseconds acquired, Renew renew)
     : length_(length),
       renew_(std::move(renew)),
       lost_(checked(timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK))),
-      stop_(event()) {
+      stop_(make_event()) {
   set_deadline(after(acquired, length));
 }
 
 void Lease::start() {
   if (thread_.joinable()) return;
-  give_up_ = event();
-  stopped_ = event();
+  give_up_ = make_event();
+  stopped_ = make_event();
   try {
-    thread_ = std::thread([this] { work(); });
+    thread_ = std::thread([this] { run(); });
   } catch (const std::system_error& error) {
     throw system_error("cannot keep a lease", error.code().value());
   }
@@ -55,16 +55,16 @@ Lease::~Lease() { stop(-1); }
 
 void Lease::stop(int interrupt) noexcept {
   if (!thread_.joinable()) return;
-  tell(stop_);
+  signal_event(stop_);
   Ready ready = Ready::readable;
   if (interrupt >= 0)
     (void)failure_of([&] { ready = await_readable(stopped_.get(), interrupt, forever); });
-  if (ready == Ready::interrupted) tell(give_up_);
+  if (ready == Ready::interrupted) signal_event(give_up_);
   thread_.join();
 }
 
 void Lease::stop_now() noexcept {
-  if (thread_.joinable()) tell(give_up_);
+  if (thread_.joinable()) signal_event(give_up_);
   stop(-1);
 }
 
@@ -77,18 +77,18 @@ void Lease::set_deadline(Nanoseconds deadline) {
   timerfd_settime(lost_.get(), TFD_TIMER_ABSTIME, &at, nullptr);
 }
 
-void Lease::work() noexcept {
-  // Signals are for the main thread alone, which takes more of them while a command runs.
+void Lease::run() noexcept {
+  // Only the main thread handles signals: more of them while a command runs.
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   const Nanoseconds retry = std::clamp<Nanoseconds>(length_ / 20, milliseconds(20),
                                                     milliseconds(1000));
   Nanoseconds next = deadline_ - length_ * 2 / 3;
-  while (!is_to_stop(next)) {
+  while (!wait_for_stop(next)) {
     const Nanoseconds asked = boot_now();
     Renewal renewal = Renewal::renewed;
-    // Out of memory it may fail, too.
+    // It may also fail for lack of memory.
     if (failure_of([&] { renewal = renew_(give_up_.get()); })) {
       next = boot_now() + retry;
       continue;
@@ -100,11 +100,11 @@ void Lease::work() noexcept {
     set_deadline(after(asked, length_));
     next = asked + length_ / 3;
   }
-  tell(stopped_);
+  signal_event(stopped_);
 }
 
-/// Sleeps until `moment`, unless it is to stop.
-bool Lease::is_to_stop(Nanoseconds moment) const noexcept {
+/// Sleeps until `moment`. Returns early, and true, when the thread must end.
+bool Lease::wait_for_stop(Nanoseconds moment) const noexcept {
   Ready ready = Ready::timed_out;
   const auto failure = failure_of([&] { ready = await_readable(-1, stop_.get(), moment); });
   uint64_t count = 0;

@@ -1,4 +1,4 @@
-// A held lock that lives only as long as it is renewed.
+// The lease of a lock that is held.
 #pragma once
 
 #include <functional>
@@ -11,48 +11,50 @@ namespace memolock {
 
 enum class Renewal {
   renewed,
-  stolen,  ///< somebody else holds the lock, or has stored something newer
+  stolen,  ///< another process holds the lock, or has stored something newer
 };
 
-/// Renews a lock each third of its lease, once start() was called, from a thread of its own: a
-/// reader who blocks the main one must not cost the lease.
+/// Renews a lock every third of its lease, in a thread of its own: a reader that blocks the main
+/// thread must not cost the lease. All members are for the thread that owns this.
 class Lease {
  public:
-  /// `acquired` is the boot clock before the request that took the lock; the lock surely lives
-  /// until `length` later. `renew` is called from the lease's thread; it may throw Error, and is
-  /// tried again then. It is to end when the descriptor `give_up` becomes readable.
+  /// Called in the lease's thread. Must return soon after the descriptor `give_up` becomes
+  /// readable. When it throws Error, the renewal is tried again.
   using Renew = std::function<Renewal(int give_up)>;
+  /// `acquired`: when the request that took the lock was sent, boot clock. The lock lives for at
+  /// least `length` from then.
   Lease(Nanoseconds length, Nanoseconds acquired, Renew renew);
-  /// Begins to renew, unless that has begun. Throws Error(store).
+  /// Starts the thread, unless it runs. Throws Error(store).
   void start();
-  /// Ends the thread, when a renewal under way has ended: the lock is about to be released, and
-  /// must not be taken by a renewal that comes after that.
+  /// Ends the thread, after waiting for a renewal in progress: the lock is about to be released,
+  /// and a renewal that arrives later could take it again.
   ~Lease();
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
 
-  /// Ends the thread as the destructor does, but a renewal under way is given up when the
-  /// descriptor `interrupt` becomes readable, or at once.
+  /// Ends the thread as the destructor does, but a renewal in progress is given up when the
+  /// descriptor `interrupt` becomes readable.
   void stop(int interrupt) noexcept;
+  /// The same, but it is given up at once.
   void stop_now() noexcept;
 
-  /// Becomes readable when the lock was stolen, and when it could not be renewed before it may have
-  /// expired, however long a renewal under way takes. The latter may mend later: a lock that has
-  /// only vanished can be taken again.
+  /// Becomes readable when the lock was stolen, and when it may have expired because no renewal has
+  /// succeeded, even while one is in progress. In the latter case it may become unreadable again: a
+  /// lock that has only vanished can be taken again.
   [[nodiscard]] int lost_descriptor() const { return lost_.get(); }
 
  private:
-  void work() noexcept;
-  [[nodiscard]] bool is_to_stop(Nanoseconds moment) const noexcept;
+  void run() noexcept;
+  [[nodiscard]] bool wait_for_stop(Nanoseconds moment) const noexcept;
   void set_deadline(Nanoseconds deadline);
 
   Nanoseconds length_;
   Nanoseconds deadline_{0};
   Renew renew_;
-  Descriptor lost_;  // a timer that ends at the deadline
-  Descriptor stop_;
-  Descriptor give_up_;  // readable: a renewal under way is to end
-  Descriptor stopped_;  // readable: the thread ends
+  Descriptor lost_;     // a timer that expires at the deadline
+  Descriptor stop_;     // readable: the thread must end
+  Descriptor give_up_;  // readable: a renewal in progress must end
+  Descriptor stopped_;  // readable: the thread is about to end
   std::thread thread_;
 };
 

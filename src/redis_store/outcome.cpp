@@ -4,48 +4,30 @@
 
 #include "src/redis/names.hpp"
 #include "src/redis_store/entry.hpp"
+#include "src/redis_store/lock_requests.hpp"
 #include "src/redis_store/scripts.hpp"
 #include "src/system/error.hpp"
 
 namespace memolock {
 namespace {
 
-// A value up to here is announced whole, and goes through a script; a larger one would hold up the
-// server there, and be cut off on the channel.
+// A value up to this size goes through a script and is published whole. A larger one would block
+// the server there, and could have its subscribers disconnected.
 constexpr uint64_t small_value = 1U << 20;
 
-/// As scripts take it that do nothing with 0.
-std::string life_of(Nanoseconds length) {
-  return length > Nanoseconds(0) ? in_milliseconds(length) : "0";
-}
-
 /// How long it is stored, as scripts take it.
-std::string life_of(const Record& record) {
+std::string retention_of(const Record& record) {
   return record.retained == forever ? "0" : in_milliseconds(record.retained);
 }
 
-std::string_view word_of(MayHaveStored stored) {
-  switch (stored) {
-    case MayHaveStored::entry:
-      return "entry";
-    case MayHaveStored::outcome:
-      return "outcome";
-    case MayHaveStored::nothing:
-      break;
-  }
-  return "nothing";
-}
-
 }  // namespace
-
-Nanoseconds max_time_in_flight(Nanoseconds lease) { return after(lease, std::chrono::minutes(1)); }
 
 RedisOutcome::RedisOutcome(RedisSession& session, const Key& key,
                            const RedisStoreCondition& condition, const Spool& spool,
                            Nanoseconds lease, Nanoseconds retry_for)
     : session_(session),
       key_(key),
-      names_(session.names(key)),
+      names_(session.route_to(key)),
       condition_(condition),
       spool_(spool),
       lease_(lease),
@@ -58,57 +40,56 @@ bool RedisOutcome::may_take_long() const {
   return has_files() || spool_.size(Stream::out) + spool_.size(Stream::err) > quick;
 }
 
-RedisArgument RedisOutcome::stream(Stream stream) const {
+RedisArgument RedisOutcome::argument_of(Stream stream) const {
   const uint64_t size = spool_.size(stream);
   if (size == 0) return "";
   return RedisArgument::of_file(spool_.file(stream), spool_.base(stream), size);
 }
 
-/// Says whose it is, too: two holders may write there when one has lost its lease.
+/// Notes whose upload it is: two holders may write there when one of them has lost its lease.
 void RedisOutcome::upload() const {
   if (!needs_upload()) return;
-  // It should outlive the steps between, and no longer.
   const std::string life = in_milliseconds(max_time_in_flight(lease_));
-  // GET has it refuse to overwrite another type.
+  // With GET, it does not overwrite a key of another type.
   std::vector<RedisCommand> commands{{"HSET", names_.run, "part", condition_.token},
                                      {"PEXPIRE", names_.run, life}};
   const auto add = [&](const std::string& name, Stream of) {
-    commands.push_back({"SET", name, stream(of), "PX", life, "GET"});
+    commands.push_back({"SET", name, argument_of(of), "PX", life, "GET"});
   };
   if (is_large()) add(names_.part, Stream::out);
   if (has_files()) add(names_.files_part, Stream::files);
-  const RedisAnswers answers = session_.transact(commands, retry_for_);
+  const RedisReplies answers = session_.transact(commands, retry_for_);
   const std::string* const error = answers.first_error();
   if (error == nullptr) return;
-  // What lies there may be another's; nobody is to take it for this run's.
+  // What is there may be another run's: it must not be taken for the upload of this one.
   (void)session_.transact({{"HDEL", names_.run, "part"}}, retry_for_);
-  throw store_error(session_.error_text_of(key_.shown() + ": " + *error));
+  throw store_error(session_.error_text(key_.shown() + ": " + *error));
 }
 
 PublishResult RedisOutcome::keep(const Record& record) const {
-  constexpr int most_uploads = 3;
-  std::string answer = commit(record);
-  for (int uploads = 1; answer == "part"; ++uploads) {
-    if (uploads == most_uploads)
+  constexpr int max_uploads = 3;
+  std::string result = commit(record);
+  for (int uploads = 1; result == "part"; ++uploads) {
+    if (uploads == max_uploads)
       throw store_error(
-          session_.error_text_of(key_.shown() + ": what was uploaded is gone each time"));
+          session_.error_text(key_.shown() + ": what was uploaded is gone each time"));
     upload();
-    answer = commit(record);
+    result = commit(record);
   }
-  if (answer == "stored") return PublishResult::done;
-  if (answer == "lost") return PublishResult::lost;
-  if (answer == "type") throw store_error(session_.error_text_of(describe_foreign_type(key_)));
+  if (result == "stored") return PublishResult::done;
+  if (result == "lost") return PublishResult::lost;
+  if (result == "type") throw store_error(session_.error_text(describe_foreign_type(key_)));
   Record shared = record;
   shared.disposition = Disposition::shared;
   return share(shared) == PublishResult::lost ? PublishResult::lost : PublishResult::forgotten;
 }
 
 std::string RedisOutcome::commit(const Record& record) const {
-  const std::string life = life_of(record);
+  const std::string life = retention_of(record);
   const auto fields = record_fields(record);
   std::vector<RedisArgument> arguments{condition_.token, condition_.acquired, life};
   arguments.emplace_back(is_large() ? "part" : "here");
-  arguments.push_back(is_large() ? "" : stream(Stream::out));
+  arguments.push_back(is_large() ? "" : argument_of(Stream::out));
   arguments.emplace_back(names_.notif);
   arguments.emplace_back(names_.fail);
   arguments.emplace_back(has_files() ? "files" : "");
@@ -116,18 +97,20 @@ std::string RedisOutcome::commit(const Record& record) const {
   arguments.emplace_back(run_ended);
   arguments.insert(arguments.end(), fields.begin(), fields.end());
   arguments.emplace_back("stderr");
-  arguments.push_back(stream(Stream::err));
-  return answer(redis_scripts::commit, arguments, {"stored", "lost", "type", "part", "forgotten"});
+  arguments.push_back(argument_of(Stream::err));
+  return run_script(redis_scripts::commit, arguments,
+                    {"stored", "lost", "type", "part", "forgotten"});
 }
 
 PublishResult RedisOutcome::mark(const Record& record) const {
-  const std::string life = life_of(record);
+  const std::string life = retention_of(record);
   const auto fields = record_fields(record);
   std::vector<RedisArgument> arguments{condition_.token, condition_.acquired, life, names_.fail};
   arguments.insert(arguments.end(), fields.begin(), fields.end());
-  const std::string said = answer(redis_scripts::mark, arguments, {"stored", "forgotten", "lost"});
-  if (said == "stored") return PublishResult::done;
-  return said == "forgotten" ? PublishResult::forgotten : PublishResult::lost;
+  const std::string result = run_script(redis_scripts::mark, arguments,
+                                        {"stored", "forgotten", "lost"});
+  if (result == "stored") return PublishResult::done;
+  return result == "forgotten" ? PublishResult::forgotten : PublishResult::lost;
 }
 
 PublishResult RedisOutcome::share(Record record) const {
@@ -143,50 +126,20 @@ PublishResult RedisOutcome::share(Record record) const {
   const auto fields = record_fields(record);
   std::vector<RedisArgument> arguments{condition_.token, condition_.acquired, life, names_.fail};
   arguments.insert(arguments.end(), fields.begin(), fields.end());
-  arguments.insert(arguments.end(), {"stdout", shared && !is_large() ? stream(Stream::out) : "",
-                                     "stderr", shared ? stream(Stream::err) : ""});
+  arguments.insert(arguments.end(),
+                   {"stdout", shared && !is_large() ? argument_of(Stream::out) : "", "stderr",
+                    shared ? argument_of(Stream::err) : ""});
   if (shared && is_large()) arguments.insert(arguments.end(), {"part", condition_.token});
-  const std::string said = answer(redis_scripts::share, arguments, {"shared", "lost"});
-  return said == "shared" ? PublishResult::done : PublishResult::lost;
+  const std::string result = run_script(redis_scripts::share, arguments, {"shared", "lost"});
+  return result == "shared" ? PublishResult::done : PublishResult::lost;
 }
 
-/// What a script has said, which must be one of its words.
-std::string RedisOutcome::answer(const RedisScript& script,
-                                 const std::vector<RedisArgument>& arguments,
-                                 std::initializer_list<std::string_view> words) const {
+/// What a script returns, which must be one of `results`.
+std::string RedisOutcome::run_script(const RedisScript& script,
+                                     const std::vector<RedisArgument>& arguments,
+                                     std::initializer_list<std::string_view> results) const {
   return session_.with_context(key_, [&] {
-    return session_.run_script(script, names_, arguments, retry_for_).one_of(words);
-  });
-}
-
-void release_redis_lock(RedisSession& session, const Key& key, const std::string& token,
-                        const RedisReleaseOptions& options) {
-  const std::string lock = life_of(options.lock);
-  const std::string marker = life_of(options.marker);
-  const RedisNames names = session.names(key);
-  session.with_context(key, [&] {
-    (void)session.run_script(redis_scripts::release, names, {token, names.fail, lock, marker})
-        .count();
-  });
-}
-
-void withdraw_redis_run(RedisSession& session, const Key& key, const std::string& token,
-                        MayHaveStored stored, Nanoseconds lease, Nanoseconds marker) {
-  const std::string life = in_milliseconds(max_time_in_flight(lease));
-  const std::string marked = life_of(marker);
-  const RedisNames names = session.names(key);
-  session.with_context(key, [&] {
-    (void)session
-        .run_script(redis_scripts::withdraw, names,
-                    {token, names.fail, life, marked, word_of(stored)})
-        .count();
-  });
-}
-
-void discard_redis_upload(RedisSession& session, const Key& key, const std::string& token) {
-  const RedisNames names = session.names(key);
-  session.with_context(key, [&] {
-    (void)session.run_script(redis_scripts::discard, names, {token}).one_of({"lost"});
+    return session_.run_script(script, names_, arguments, retry_for_).one_of(results);
   });
 }
 

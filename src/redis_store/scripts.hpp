@@ -1,9 +1,9 @@
-// What the Redis store does in one step on the server.
+// The Lua scripts of the Redis store: what it does atomically on the server.
 //
-// All scripts take the same keys: value, lock, meta, files, run, part, files_part,
-// mark. They are sent whole each time: a kilobyte costs less than a request that fails because the
-// server has forgotten the script. None depends on the one before, and each may be sent twice: the
-// answer to the first may have been lost.
+// All scripts take the same keys: value, lock, meta, files, run, part, files_part, mark. Each is
+// sent with its whole text: a kilobyte costs less than a request that fails because the server no
+// longer has the script. None requires another one before it. Each may be sent twice, as the first
+// reply may have been lost.
 #pragma once
 
 #include <string_view>
@@ -12,13 +12,13 @@
 
 namespace memolock::redis_scripts {
 
-/// What a commit leaves in the lock for a moment, in place of deleting it. A client of
-/// redis-memolock looks for a value, finds none and then takes the lock, without another look: the
-/// run that it did not see may have ended between the two. To such a client the lock is still
-/// taken; to memolock it is free.
+/// The content of the lock for a moment after a commit, which does not delete it. A client of
+/// redis-memolock looks for a value, finds none and then takes the lock without looking again,
+/// though a run may have ended in between. To such a client the lock is still taken; to memolock it
+/// is free.
 inline constexpr const char* released_marker = "released";
 
-/// holder: the token of who holds the lock; false when nobody does.
+/// holder: the token in the lock; false when nobody holds it.
 inline constexpr const char* holder = R"(
 local released = 'released'
 local function holder()
@@ -28,20 +28,25 @@ end
 )";
 static_assert(std::string_view(holder).find(released_marker) != std::string_view::npos);
 
-/// is_own: whether the value that is stored belongs to the meta: it has its length, its expiry, and
-/// its hash, which a large one lacks. The meta outlives the value by a second (`linger`), or a
-/// value that outlived it would be taken for a foreign one: expiries shift when a slot moves.
-/// newer_than: whether what is stored, a mark too, is newer than `since` (microseconds). Of a
-/// foreign value that cannot be known: it is.
-/// lost: what a script returns that may not store; what it had on its way in goes.
-/// refuse: has all that `token` asks for within `life` (ms) refused, even if the run's hash is
-/// written anew. Each token has a field there, with the time until which it counts.
-/// is_broken: whether that is so.
-/// clear_run: leaves nothing but that in the run's hash.
-/// have_run_live: the run's hash, for at least so long.
-/// may_store: whether an outcome may be stored while `holder` (false: nobody) has the lock; `since`
-/// is of RedisStoreCondition.
-/// A server out of memory takes HSET only behind another write: hence HDEL before it.
+/// What scripts that store share:
+///
+/// - is_own: whether the stored value belongs to the meta: it has the length and the expiry in it,
+///   and the hash, which is left out for a large value. The meta outlives the value by a second
+///   (`linger`): expiries shift when a slot moves, and a value that outlives its meta is taken for
+///   a foreign one.
+/// - newer_than: whether what is stored, a mark included, is newer than `since` (microseconds). A
+///   foreign value is taken to be newer, as its age is not known.
+/// - lost: the result of a script that may not store; deletes what was uploaded for it.
+/// - refuse: from now on, and for `life` (ms), all requests with `token` are refused, even if the
+///   run's hash is written again. The hash has a field for each such token, with the time when that
+///   ends.
+/// - is_broken: whether requests with `token` are refused.
+/// - clear_run: deletes all other fields of the run's hash.
+/// - have_run_live: extends the life of the run's hash to at least `life` (ms).
+/// - may_store: whether an outcome may be stored while `holder` (false: nobody) has the lock;
+///   `since` is the `acquired` of RedisStoreCondition.
+///
+/// A server out of memory allows HSET only after another write in the script: hence HDEL before it.
 inline constexpr const char* rights = R"(
 local linger = 1000
 local function now()
@@ -104,10 +109,10 @@ local function may_store(holder, token, since)
 end
 )";
 
-/// ARGV: token, lease in ms. Takes the lock if nobody holds it. Returns 0, or what is stored now:
-/// {seconds, microseconds, token of the meta, length of the value, {token, fate} of the last
-/// outcome that is no entry}, false where there is none; and how long in ms the released marker
-/// would have been there.
+/// ARGV: token, lease in ms. Takes the lock. Returns 0 when somebody else holds it; otherwise what
+/// is stored now: {seconds, microseconds, token of the meta, length of the value, {token, fate} of
+/// the last outcome that is not an entry, remaining life in ms of the released marker that was
+/// there}, with false for what does not exist.
 inline constexpr RedisScript acquire{holder, "", R"(
 local held_by = holder()
 if held_by and held_by ~= ARGV[1] then return 0 end
@@ -123,13 +128,13 @@ return {time[1], time[2], redis.call('HGET', KEYS[3], 'token'), size, not run.er
   marked}
 )"};
 
-/// ARGV: token, lease in ms, when the lock was acquired and until when this request may take a lock
-/// that has vanished (evicted, server restarted), both in microseconds. Not for a run that has left
-/// its outcome or mark, also if the value has expired since, nor beside the released marker: a
-/// renewal may arrive after the run's end. A lock that lives longer already, as of a promise that
-/// others have renewed, is left so.
-/// Returns "renewed", "lost", "broken" when the run is refused all it asks for, or, for a request
-/// that has come too late to take the lock, {seconds, microseconds}.
+/// ARGV: token, lease in ms, when the lock was acquired, and until when this request may take a
+/// lock that has vanished (evicted, server restarted), both in microseconds. It does not take it
+/// when the run has stored its outcome or mark, even if the value has expired since, nor in place
+/// of the released marker: a renewal may arrive after the end of the run. A lock that already lives
+/// longer, such as that of a promise that others have renewed, is left unchanged. Returns
+/// "renewed", "lost", "broken" when requests with the token are refused, or {seconds, microseconds}
+/// when the request came too late to take the lock.
 inline constexpr RedisScript renew{holder, rights, R"(
 local held_by = holder()
 if is_broken(ARGV[1]) then return 'broken' end
@@ -153,8 +158,8 @@ end
 return 'renewed'
 )"};
 
-/// ARGV: token, life in ms. Has the lock live for at least so long from now on. Returns 1, or 0
-/// when it is lost.
+/// ARGV: token, life in ms. Extends the life of the lock to at least that, from now. Returns 1, or
+/// 0 when the lock is lost.
 inline constexpr RedisScript extend{holder, "", R"(
 if holder() ~= ARGV[1] then return 0 end
 local left = redis.call('PTTL', KEYS[2])
@@ -162,15 +167,15 @@ if left < 0 or left >= tonumber(ARGV[2]) then return 1 end
 return redis.call('PEXPIRE', KEYS[2], ARGV[2])
 )"};
 
-/// ARGV: token, when the lock was acquired in microseconds, how long to keep it in ms (0: for
-/// good), where the value is ("here" or "part"), the value, the channels notif and fail, whether
-/// there are artifacts ("files" or ""), when the run ended in microseconds, then fields and values
-/// of the meta. Stores the value, releases the lock, tells the waiters. The released marker goes no
-/// later than the value, or a client of redis-memolock would wait for the message of a run that is
-/// over. What comes late, since the server was out of reach, is as old as it is, but stays for a
-/// moment, for those who wait. Returns "stored", or why it did nothing: "lost", "forgotten", "part"
-/// (another holder has written where large values and artifacts come in), "type" (a foreign type of
-/// key).
+/// ARGV: token, when the lock was acquired in microseconds, how long to keep the value in ms (0:
+/// without expiry), where the value is ("here" or "part"), the value, the channels notif and fail,
+/// whether there are artifacts ("files" or ""), when the run ended in microseconds, then fields and
+/// values of the meta. Stores the value, releases the lock, and notifies the waiters. The released
+/// marker expires no later than the value: otherwise a client of redis-memolock would wait for the
+/// message of a run that is over. When the request arrives late, the time since the end of the run
+/// counts against the value's life, but it is kept for at least a second, for the waiters. Returns
+/// "stored", or why it did nothing: "lost", "forgotten", "part" (the upload is missing, or another
+/// holder has written over it), "type" (a key has a foreign type).
 inline constexpr RedisScript commit{holder, rights, R"(
 local held_by = holder()
 local function is_fit(key, type)
@@ -218,8 +223,9 @@ return 'stored'
 )"};
 
 /// ARGV: token, when the lock was acquired in microseconds, lease in ms, the channel fail, then
-/// fields and values of the run. Leaves the outcome for those who wait for it, for a lease or as
-/// long as the lock would have lived, releases the lock, tells them. Returns "shared", or "lost".
+/// fields and values of the run. Stores the outcome for those who wait for it, for a lease or as
+/// long as the lock would have lived, releases the lock, and notifies them. Returns "shared", or
+/// "lost".
 inline constexpr RedisScript share{holder, rights, R"(
 local held_by = holder()
 if redis.call('HGET', KEYS[5], 'token') == ARGV[1] then return 'shared' end
@@ -238,11 +244,11 @@ wake(ARGV[4], ARGV[1])
 return 'shared'
 )"};
 
-/// ARGV: token, when the lock was acquired in microseconds, how long to keep it in ms (0: for
-/// good), the channel fail, then fields and values of the mark. Leaves the mark of a run, releases
-/// the lock, tells the waiters. A lock that has vanished is no matter unless a newer run has left
-/// its mark. A server out of memory stores it all the same, as DEL comes first. Returns "stored",
-/// "lost" or "forgotten".
+/// ARGV: token, when the lock was acquired in microseconds, how long to keep the mark in ms (0:
+/// without expiry), the channel fail, then fields and values of the mark. Stores the mark of a run,
+/// releases the lock, and notifies the waiters. A lock that has vanished does not matter unless a
+/// newer run has stored its mark. A server out of memory stores the mark, too, as DEL comes first.
+/// Returns "stored", "lost" or "forgotten".
 inline constexpr RedisScript mark{holder, rights, R"(
 local held_by = holder()
 if redis.call('HGET', KEYS[8], 'token') == ARGV[1] then return 'stored' end
@@ -263,11 +269,10 @@ wake(ARGV[4], ARGV[1])
 return answer
 )"};
 
-/// ARGV: token, the channel fail, how long the lock stays in ms (0: it goes), how long the released
-/// marker is to be there in its place, if the value still is (0: not). Ends a run without an
-/// outcome. Gone, the lock means that a waiter takes over. Still there after this message, it means
-/// that the outcome could not be stored and that no other will: even a server out of memory can say
-/// that much.
+/// ARGV: token, the channel fail, how long the lock stays in ms (0: it is deleted), how long the
+/// released marker takes its place in ms, if there is a value (0: it does not). Ends a run without
+/// an outcome. If the lock is deleted, a waiter takes over. If it is still there after the message,
+/// the outcome could not be stored and will not be: even a server out of memory can do that much.
 inline constexpr RedisScript release{holder, "", R"(
 if holder() ~= ARGV[1] then return 0 end
 if ARGV[3] ~= '0' then
@@ -282,11 +287,11 @@ wake(ARGV[2], ARGV[1])
 return 1
 )"};
 
-/// ARGV: token, the channel fail, for how long in ms a request of this run may still be on its way,
-/// how long the released marker is to be there, as of let_go, and what the holder may have stored:
-/// "entry", "outcome" (that, or a mark) or "nothing". Ends the run of a holder who was interrupted
-/// while a request was under way: takes back what it may have stored, none of what others have with
-/// its token, and what it has brought in, and has refused what it asked for and comes later.
+/// ARGV: token, the channel fail, for how long in ms a request of this run may still be in flight,
+/// how long the released marker takes the lock's place, as in `release`, and what the holder may
+/// have stored: "entry", "outcome" (that, or a mark) or "nothing". Ends the run of a holder that
+/// was interrupted during a request: deletes what the holder may have stored, but not what others
+/// have stored with its token, and its upload; and refuses its requests that arrive later.
 /// Returns 1.
 inline constexpr RedisScript withdraw{holder, rights, R"(
 if holder() == ARGV[1] then
@@ -309,16 +314,16 @@ wake(ARGV[2], ARGV[1])
 return 1
 )"};
 
-/// ARGV: token. Deletes what this run has on its way in.
+/// ARGV: token. Deletes what was uploaded for this run. Returns "lost".
 inline constexpr RedisScript discard{holder, rights, R"(
 return lost()
 )"};
 
-/// ARGV: lease in ms, whether foreign values are meant too ("1"), and keys of types that are not
-/// memolock's ("1"). The released marker goes before the value, for the reason said at `commit`,
-/// and stays beside a value that stays. Forgets the entry, a failure that is kept (fate 4, see
-/// Disposition) and a mark, and has a run in progress not stored. Returns 1, 0 when there was none
-/// of them, or "type" when it did nothing since there is such a key.
+/// ARGV: lease in ms, whether to delete foreign values, too ("1"), and keys of types that memolock
+/// does not store there ("1"). Deletes the entry, a failure that is kept (fate 4, see Disposition)
+/// and a mark, and notes that a run in progress must not be stored. The released marker is deleted
+/// before the value, for the reason given at `commit`, and stays with a value that stays. Returns
+/// 1, 0 when there was none of them, or "type" when it did nothing because of a key of such a type.
 inline constexpr RedisScript forget{holder, rights, R"(
 local found = 0
 local types = {'string', 'string', 'hash', 'string', 'hash', [8] = 'hash'}
@@ -348,9 +353,9 @@ end
 return math.min(found, 1)
 )"};
 
-/// ARGV: the channel fail, for how long in ms a request of the holder may still be on its way when
-/// the lock would have expired. Takes the lock from whoever holds it; that holder is told at its
-/// next renewal or at its run's end. Returns 1, or 0 when nobody holds it.
+/// ARGV: the channel fail, for how long in ms a request of the holder may still be in flight after
+/// the lock would have expired. Takes the lock from its holder, which learns of it at its next
+/// renewal or at the end of its run. Returns 1, or 0 when nobody holds the lock.
 inline constexpr RedisScript break_lock{holder, rights, R"(
 local held_by = holder()
 if not held_by then return 0 end

@@ -1,65 +1,74 @@
-// A run in the Redis store, seen by one who waits for it.
+// Waiting for a run in the Redis store.
 #pragma once
 
 #include <optional>
 #include <string>
 
 #include "src/redis/names.hpp"
-#include "src/redis_store/store.hpp"
+#include "src/redis/session.hpp"
+#include "src/redis_store/context.hpp"
+#include "src/redis_store/entry.hpp"
 #include "src/store/store.hpp"
 
 namespace memolock {
 
-/// The state of an entry at one instant.
-struct RedisState {
-  std::string holder;               ///< token; empty: nobody
-  std::optional<Nanoseconds> left;  ///< of the lock's life; none: it never expires
-  std::string last_run;             ///< token of the outcome that is not kept
-  std::string forgotten;            ///< token of the run that `del` came upon
+/// The state of an entry at one moment.
+struct RedisEntryState {
+  std::string holder;                        ///< token; empty: nobody holds the lock
+  std::optional<Nanoseconds> lock_lifetime;  ///< nothing: the lock does not expire
+  std::string last_run;                      ///< token of the outcome that is not kept
+  std::string forgotten;                     ///< token of the run during which `del` was called
   StoredVersion stored;
 };
 
+/// As Watch. Messages may get lost: whenever the lock may have expired, the state is read again.
 class RedisWatch final : public Watch {
  public:
-  /// Subscribes to what happens to `key`, and reads its state. Throws Error(store).
-  RedisWatch(RedisStore& store, Key key);
-  /// The same for the run of `token`, which may have ended: what is stored counts as its outcome
-  /// unless it was there `before`.
-  RedisWatch(RedisStore& store, Key key, const std::string& token, StoredVersion before);
+  /// Subscribes to the channels of `key` and reads its state. Throws Error(store).
+  RedisWatch(RedisStoreContext& context, Key key);
+  /// The same for the run of `token`, which may have ended: what is stored is taken for its outcome
+  /// unless it is `before`.
+  RedisWatch(RedisStoreContext& context, Key key, const std::string& token, StoredVersion before);
 
-  [[nodiscard]] bool is_on() const { return !state_.holder.empty(); }
+  /// Whether there is a run.
+  [[nodiscard]] bool is_running() const { return !state_.holder.empty(); }
   [[nodiscard]] const Record& run() const override { return run_; }
   [[nodiscard]] bool forgotten() const override { return state_.forgotten == run_.token; }
-  [[nodiscard]] bool may_have_changed() const override { return !(state_.stored == store_.seen()); }
+  [[nodiscard]] bool may_have_changed() const override {
+    return state_.stored != context_.last_seen;
+  }
   [[nodiscard]] WaitResult wait(Nanoseconds deadline, int interrupt,
                                 WaitObserver& observer) override;
 
-  /// How long the lock lives unless it is renewed, as of the last look.
-  [[nodiscard]] Nanoseconds left() const { return state_.left.value_or(Nanoseconds(0)); }
-  /// Looks again. Tries to reconnect for as long as a waiter may, but not beyond `deadline`.
+  /// How long the lock lived from when the state was last read, unless it is renewed; 0 if it does
+  /// not expire.
+  [[nodiscard]] Nanoseconds lock_lifetime() const {
+    return state_.lock_lifetime.value_or(Nanoseconds(0));
+  }
+  /// Reads the state again. Tries to reconnect for a lease and a half, but not beyond `deadline`.
   void refresh(Nanoseconds deadline = forever);
 
  private:
-  [[nodiscard]] RedisState read_state(Nanoseconds retry_for);
-  void note_lock();
+  [[nodiscard]] RedisEntryState read_state(Nanoseconds retry_for);
+  void note_expiry();
   [[nodiscard]] WaitResult sleep(Nanoseconds deadline, int interrupt, WaitObserver& observer);
   [[nodiscard]] RedisSession::Awaited await_message(Nanoseconds until, int interrupt,
                                                     WaitObserver& observer);
-  [[nodiscard]] Nanoseconds next_check() const;
-  [[nodiscard]] std::optional<WaitResult> judge();
+  [[nodiscard]] Nanoseconds time_to_next_check() const;
+  [[nodiscard]] std::optional<WaitResult> result_of_state();
 
-  RedisStore& store_;
+  RedisStoreContext& context_;
   RedisSession& session_;
   Key key_;
   RedisNames names_;
-  RedisState state_;
-  Nanoseconds looked_{0};   // when that was, boot clock
-  Nanoseconds expires_{0};  // when the run's lock ends unless it was renewed since it was last seen
-  StoredVersion before_;    // what was stored when this watch began
+  RedisEntryState state_;
+  Nanoseconds read_at_{0};     // when the state was read, boot clock
+  Nanoseconds expires_at_{0};  // of the run's lock, as last seen, boot clock
+  StoredVersion before_;       // what was stored when this watch began
   Record run_;
-  bool cut_off_ = false;    // the connection was lost since the run's lock was seen
-  bool announced_ = false;  // something was stored since
-  bool ended_ = false;      // the holder said so
+  bool was_disconnected_ = false;  // since the run's lock was last seen
+  bool was_published_ = false;     // an entry was, since this watch began
+  bool holder_has_ended_ = false;  // it has published that it has
 };
 
 }  // namespace memolock

@@ -10,7 +10,7 @@ namespace {
 void look_at(const Key& key, Brace brace) {
   const RedisNames names(key, brace);
   for (const std::string& name : {names.value, names.lock, names.meta, names.run, names.mark}) {
-    const auto back = key_of_redis_name(name, brace);
+    const auto back = parse_redis_name(name, brace);
     require(back && back->tag == key.tag, "a key's name tells its tag");
     require(RedisNames(*back, brace).value == names.value, "and its entry");
     require(brace == Brace::yes || back->id == key.id, "and, unbraced, its very id");
@@ -20,8 +20,8 @@ void look_at(const Key& key, Brace brace) {
 
 /// TAG:ID, or any name of a server's.
 const Harness key_names("key_names", [](std::string_view text) {
-  (void)key_of_redis_name(text, Brace::yes);
-  const auto key = key_of_redis_name(text, Brace::no);
+  (void)parse_redis_name(text, Brace::yes);
+  const auto key = parse_redis_name(text, Brace::no);
   if (!key || key->id.find('\0') != std::string::npos) return;
   look_at(*key, Brace::no);
   if (!check_id_in_cluster(key->id)) look_at(*key, Brace::yes);

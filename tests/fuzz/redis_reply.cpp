@@ -24,9 +24,9 @@ void look_at(const RedisReply& reply) {
     require(string.file || string.size == string.text.size(), "sizes are true");
   });
   try_to([&] { (void)reply.number(); });
-  try_to([&] { (void)life_in(reply); });
+  try_to([&] { (void)pttl_in(reply); });
   try_to([&] {
-    const SlotMap map = SlotMap::from(reply, {"asked", 1});
+    const SlotMap map = SlotMap::parse_reply(reply, {"asked", 1});
     require(SlotMap::parse(map.text()).text() == map.text(), "slots are read as they were written");
     for (const RedisNode& node : map.nodes()) require_printable(node.host.shown());
   });
@@ -39,7 +39,7 @@ void look_at(const RedisReply& reply) {
 void take(RedisReply reply) {
   look_at(reply);
   try_to([&] {
-    const RedisHash hash(std::move(reply));
+    const RedisRecordHash hash(std::move(reply));
     if (const auto record = hash.record({"t", "x"}))
       require(record->status >= 0 && record->status <= 255, "a status is one");
   });

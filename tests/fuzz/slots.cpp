@@ -13,11 +13,11 @@ const Harness slots("slots", [](std::string_view text) {
     require_printable(node.host.shown());
     require(node.host.port != 0, "a node has a port");
   }
-  require(map.missing() >= 0 && map.missing() <= slot_count, "no more is missing than there is");
+  require(map.missing_slots() >= 0 && map.missing_slots() <= slot_count, "no more is missing than there is");
 });
 
 const Harness redirection("redirection", [](std::string_view error) {
-  const auto found = redirection_in(error, {"asked", 1});
+  const auto found = parse_redirection(error, {"asked", 1});
   if (!found) return;
   require(!found->host.name.empty() && found->host.port != 0, "it leads somewhere");
   require_printable(found->host.shown());

@@ -53,8 +53,8 @@ no_url() {
   means 'rediss+sentinel://[::1]:7,b/main' 'main by [::1]:7,b:26379'
   means redis+sentinel://alice:secret@a,b/main 'main by a:26379,b:26379' redis+sentinel://alice@a,b/main
   no_url redis+sentinel:///main 'names no host'
-  no_url redis+sentinel://nowhere 'names no master'
-  no_url redis+sentinel://nowhere/ 'names no master'
+  no_url redis+sentinel://nowhere 'does not name a primary'
+  no_url redis+sentinel://nowhere/ 'does not name a primary'
   no_url redis+sentinel://nowhere,/main 'names no host'
   no_url redis+sentinel://nowhere:x/main 'has a port'
   no_url redis+sentinel://nowhere/main/x 'has a database'

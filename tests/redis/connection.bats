@@ -412,14 +412,14 @@ large_both_ways() {
     "rediss://localhost:$REDIS_TLS_PORT" PING
 }
 
-@test "authorities lie in a folder, or where the system's variables say" {
+@test "authorities are in a directory, or where the system's variables say" {
   start_redis_tls "$tls"
-  mkdir folder
-  cp "$tls/ca.pem" folder
-  openssl rehash folder
+  mkdir ca.d
+  cp "$tls/ca.pem" ca.d
+  openssl rehash ca.d
   url=rediss://localhost:$REDIS_TLS_PORT
-  says +PONG --tls-ca folder "$url" PING
-  SSL_CERT_DIR=/nowhere:$PWD/folder says +PONG "$url" PING
+  says +PONG --tls-ca ca.d "$url" PING
+  SSL_CERT_DIR=/nowhere:$PWD/ca.d says +PONG "$url" PING
   SSL_CERT_FILE=$tls/ca.pem says +PONG "$url" PING
   SSL_CERT_FILE=$tls/stranger.pem fails \
     "localhost:$REDIS_TLS_PORT: certificate: self-signed certificate in certificate chain" "$url" PING

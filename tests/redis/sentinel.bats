@@ -60,7 +60,7 @@ use_service() {
   sentinel 0 sentinel remove main >/dev/null
   sentinel 0 sentinel monitor main 127.0.0.1 "${ports[1]}" 3 >/dev/null
   run -125 --separate-stderr memolock get --tag t --id new --on-store-error fail --store-timeout 300ms --ttl 1h -- counted true
-  contains "$stderr" "127.0.0.1:${ports[1]}: is no master any more"
+  contains "$stderr" "127.0.0.1:${ports[1]}: is no longer the primary"
 }
 
 # fails_over I HOW: while a holder works, a waiter waits and the primary is gone.
@@ -142,7 +142,7 @@ stop_primary() { kill -STOP "${pids[0]}"; }
 @test "no sentinel that knows the name: an error that says so" {
   use_service
   export MEMOLOCK_STORE=redis+sentinel://127.0.0.1:${sentinel_ports[0]}/other
-  refused 'no sentinel knows a master of that name' get --on-store-error fail -- true
+  refused 'no sentinel knows a primary of that name' get --on-store-error fail -- true
 }
 
 @test "doctor says what each sentinel says, and the rest of the primary" {

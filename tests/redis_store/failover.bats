@@ -146,17 +146,23 @@ go_to_machine() {
   sentinel() { within "$1" redis-cli -p "${sentinel_ports[$1]}" "${@:2}"; }
 }
 
-@test "sentinels: the primary and its sentinel are cut off from all others, and come back" {
+# primary_is_cut_off I: a server and a sentinel on each of three machines, the callers on machine I; another server
+# becomes the primary.
+primary_is_cut_off() {
   make_network 4
   go_to_machine
   # shellcheck disable=SC2034 # the helpers'
-  sentinel_extra=('protected-mode no' 'bind * -::*') load_within=(ip netns exec "$network.3")
+  sentinel_extra=('protected-mode no' 'bind * -::*') load_within=(ip netns exec "$network.$1")
   use_service --bind '* -::*' --protected-mode no
   begin_load --faults
   part 1 4
   fault failover
   unplug 0
   await has_moved_from 0
+}
+
+@test "sentinels: the primary and its sentinel are cut off from all others, and come back" {
+  primary_is_cut_off 3
   heal
   part 1 4
   # Until the other sentinels tell them, both believe that they are what they were, and so do callers.
@@ -168,16 +174,7 @@ go_to_machine() {
 }
 
 @test "sentinels: the callers and the primary are cut off from all others, and come back" {
-  make_network 4
-  go_to_machine
-  # shellcheck disable=SC2034
-  sentinel_extra=('protected-mode no' 'bind * -::*') load_within=(ip netns exec "$network.0")
-  use_service --bind '* -::*' --protected-mode no
-  begin_load --faults
-  part 1 4
-  fault failover
-  unplug 0
-  await has_moved_from 0
+  primary_is_cut_off 0
   part 1 4
   plug 0
   await in_step

@@ -107,7 +107,7 @@ refuses_promises() {
   refused READONLY memolock set --tag t --id "$id" --ttl 1h /dev/null
 }
 
-@test "a replica that has lost its master and says so" {
+@test "a replica that has lost its primary and says so" {
   use_own_store --replicaof 127.0.0.1 1 --replica-serve-stale-data no
   refuses MASTERDOWN
   refuses_look_ups MASTERDOWN

@@ -120,14 +120,14 @@ say_at_port() {
 }
 listens_at() { [[ -n $(ss -tlnH "src $1") ]]; }
 
-@test "what a sentinel says is no address when it has no fit host or port" {
+@test "a sentinel's reply is not an address when it has no fit host or port" {
   export MEMOLOCK_STORE_TIMEOUT=300ms
   local -a hosts=("$evil" 'two words' '' host host host host) ports=(6379 6379 6379 99999 -1 1x '')
   for i in "${!hosts[@]}"; do
     host=${hosts[i]} port=${ports[i]}
     say_at_port "$(printf '*2\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n' "$(printf %s "$host" | wc -c)" "$host" ${#port} "$port")"$'\n'
     run --separate-stderr -125 memolock get -vv --store "redis+sentinel://$at/main" --tag t --id x --on-store-error fail
-    contains "$stderr" 'the answer is no address'
+    contains "$stderr" 'the reply is not an address'
     is_harmless "$stderr"
   done
 }

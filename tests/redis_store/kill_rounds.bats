@@ -43,6 +43,13 @@ ten_have() {
   done
 }
 
+# all_is_well ROUND: ten_have, and the entry is stored.
+all_is_well() {
+  ten_have "$1"
+  equal "$(expected "$1")" "$(memolock get --tag t --id "$id.$1" --on-store-error fail 2>/dev/null)"
+  store_is_clean
+}
+
 # finds_whole ROUND: the entry, if it is there.
 finds_whole() {
   run memolock get --tag t --id "$id.$1" --on-store-error fail 2>/dev/null
@@ -82,9 +89,7 @@ finds_whole() {
       redis client kill skipme yes type normal >/dev/null
       redis client kill type pubsub >/dev/null
     done
-    ten_have "$round"
-    equal "$(expected "$round")" "$(memolock get --tag t --id "$id.$round" --on-store-error fail 2>/dev/null)"
-    store_is_clean
+    all_is_well "$round"
   done
   nothing_is_left_here
 }
@@ -98,9 +103,7 @@ finds_whole() {
       sleep "0.0$((RANDOM % 10))"
       kill -CONT "$REDIS_PID"
     done
-    ten_have "$round"
-    equal "$(expected "$round")" "$(memolock get --tag t --id "$id.$round" --on-store-error fail 2>/dev/null)"
-    store_is_clean
+    all_is_well "$round"
   done
   nothing_is_left_here
 }

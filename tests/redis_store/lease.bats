@@ -330,16 +330,21 @@ vanished() {
   equal held "$(memolock get --tag t --id x)"
 }
 
-# newer_value VALUE-COMMAND…: what stores another value while the lock is gone.
-newer_value() {
-  redis del t/lock:x >/dev/null
-  "$@" >/dev/null
+# ends_unstored: the holder ends as its command does, and says in one line that its result is not stored.
+ends_unstored() {
   release a
   finish $holder
   equal 0 "$status"
   equal held "$(<holder.out)"
   one_own_line "$(<holder.err)"
   contains "$(<holder.err)" 'not stored'
+}
+
+# newer_value VALUE-COMMAND…: what stores another value while the lock is gone.
+newer_value() {
+  redis del t/lock:x >/dev/null
+  "$@" >/dev/null
+  ends_unstored
   await nobody_is_connected
   equal '' "$(holder)"
 }
@@ -408,12 +413,7 @@ others_lock_is_whole() {
   hold --lease 300ms
   stolen
   await renewed 1
-  release a
-  finish $holder
-  equal 0 "$status"
-  equal held "$(<holder.out)"
-  one_own_line "$(<holder.err)"
-  contains "$(<holder.err)" 'not stored'
+  ends_unstored
   equal 0 "$(redis exists t:x t/meta:x t/run:x)"
   others_lock_is_whole
 }

@@ -1,0 +1,63 @@
+#include "src/redis/retry.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "src/system/descriptor.hpp"
+#include "src/system/error.hpp"
+
+namespace memolock {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr Nanoseconds first_pause = milliseconds(20);
+constexpr Nanoseconds longest_pause = milliseconds(500);
+// While nodes disagree, they could redirect each other's clients for ever.
+constexpr int max_redirections = 5;
+
+}  // namespace
+
+RedisRetry::RedisRetry(Nanoseconds timeout, Nanoseconds retry_for, const Cutoff& cutoff)
+    : timeout_(timeout),
+      retry_for_(retry_for),
+      cutoff_(cutoff),
+      begun_(boot_now()),
+      pause_(first_pause) {}
+
+Nanoseconds RedisRetry::deadline_in(Nanoseconds length) const {
+  return std::min(after(begun_, length), cutoff_.until);
+}
+
+RedisRetry::Next RedisRetry::pause_until(Nanoseconds deadline) {
+  deadline_ = deadline;
+  return boot_now() < deadline ? Next::after_pause : Next::give_up;
+}
+
+RedisRetry::Next RedisRetry::after_redirection() {
+  // Connecting to the first node and asking it may each have taken the timeout.
+  const Nanoseconds last = deadline_in(std::max(after(timeout_, timeout_), retry_for_));
+  if (++redirections_ <= max_redirections && boot_now() < last) return Next::at_once;
+  redirections_ = 0;
+  return after_busy();
+}
+
+RedisRetry::Next RedisRetry::after_busy() {
+  return pause_until(deadline_in(std::max(timeout_, retry_for_)));
+}
+
+RedisRetry::Next RedisRetry::after_lost_node() {
+  return std::exchange(has_tried_other_nodes_, true) ? after_lost_connection() : Next::at_once;
+}
+
+RedisRetry::Next RedisRetry::after_lost_connection() {
+  return pause_until(deadline_in(retry_for_));
+}
+
+void RedisRetry::pause() {
+  const Nanoseconds end = std::min(boot_now() + pause_, deadline_);
+  if (await_readable(-1, cutoff_.interrupt, end) == Ready::interrupted) throw interruption();
+  pause_ = std::min(2 * pause_, longest_pause);
+}
+
+}  // namespace memolock

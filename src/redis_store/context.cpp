@@ -1,0 +1,17 @@
+#include "src/redis_store/context.hpp"
+
+#include <utility>
+
+namespace memolock {
+
+RedisStoreContext::RedisStoreContext(RedisSettings its_settings, const Cutoff& cutoff,
+                                     const Log& its_log)
+    : settings(std::move(its_settings)),
+      log(its_log),
+      once_log(its_log),
+      session(settings.address, settings.timeout, cutoff, its_log) {
+  session.limit_strings(settings.max_entry);
+  log.debug("the store is {}", settings.address.shown());
+}
+
+}  // namespace memolock

@@ -1,0 +1,25 @@
+// What the parts of one Redis store share.
+#pragma once
+
+#include "src/redis/session.hpp"
+#include "src/redis_store/entry.hpp"
+#include "src/redis_store/settings.hpp"
+#include "src/system/log.hpp"
+
+namespace memolock {
+
+/// Owned by RedisStore and passed to its locks, watches and promises, none of which may outlive it.
+/// Used by the store's thread alone: a renewal has a connection of its own.
+struct RedisStoreContext {
+  /// `cutoff`: what ends a request, until a run begins. Keeps a reference to `log`.
+  RedisStoreContext(RedisSettings its_settings, const Cutoff& cutoff, const Log& its_log);
+
+  const RedisSettings settings;
+  const Log& log;
+  OnceLog once_log;
+  RedisSession session;
+  bool includes_artifacts = false;  ///< an entry is read with its artifacts
+  StoredVersion last_seen;          ///< what the last look-up has found
+};
+
+}  // namespace memolock

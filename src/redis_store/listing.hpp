@@ -1,0 +1,20 @@
+// What `ls` shows of a Redis store.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "src/redis_store/context.hpp"
+#include "src/redis_store/scan.hpp"
+#include "src/store/store.hpp"
+
+namespace memolock {
+
+/// As Store::list: entries in the order of tag and id up to 100 000 of them, in the order of SCAN
+/// beyond that. Asks each node about many entries in one round trip. Throws Error(store).
+void list_entries(RedisStoreContext& context, RedisScan& scan,
+                  const std::optional<std::string>& tag, const Progress& on_progress,
+                  const std::function<void(const Listing&)>& each);
+
+}  // namespace memolock

@@ -1,0 +1,46 @@
+// The request that renews a lock.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "src/entry/key.hpp"
+#include "src/redis/names.hpp"
+#include "src/redis/session.hpp"
+#include "src/redis_store/lease.hpp"
+#include "src/redis_store/outcome.hpp"
+#include "src/redis_store/settings.hpp"
+#include "src/system/log.hpp"
+
+namespace memolock {
+
+/// Renews a lock on a connection of its own, so that neither the store's requests nor a renewal
+/// wait for each other. renew() is called by one thread at a time, the lease's; the queries by any.
+class RedisRenewer {
+ public:
+  /// `ahead`: how far the server's clock is ahead of the boot clock. Keeps a reference to `log`.
+  RedisRenewer(const RedisSettings& settings, Key key, RedisNames names,
+               RedisStoreCondition condition, Nanoseconds ahead, const Log& log);
+
+  /// Renews the lock for the lease, or takes it again if it has vanished. Ends when the descriptor
+  /// `give_up` becomes readable. Throws Error.
+  [[nodiscard]] Renewal renew(int give_up);
+
+  /// Whether the lock was taken from its holder for good, by `del --lock`.
+  [[nodiscard]] bool is_lock_broken() const noexcept { return is_lock_broken_; }
+  /// Whether the last renewal got no reply: it may still reach the server.
+  [[nodiscard]] bool is_unanswered() const noexcept { return is_unanswered_; }
+
+ private:
+  Key key_;
+  RedisNames names_;
+  RedisStoreCondition condition_;
+  std::string lease_;    // milliseconds
+  Nanoseconds timeout_;  // of an attempt to connect, and of the request
+  Nanoseconds ahead_;
+  RedisSession session_;
+  std::atomic<bool> is_lock_broken_ = false;
+  std::atomic<bool> is_unanswered_ = false;
+};
+
+}  // namespace memolock

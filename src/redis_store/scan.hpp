@@ -1,0 +1,43 @@
+// Finding all entries on a server or in a cluster.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/entry/key.hpp"
+#include "src/redis/session.hpp"
+#include "src/redis_store/context.hpp"
+#include "src/store/store.hpp"
+
+namespace memolock {
+
+/// Visits the names of entries with SCAN, on each node of a cluster. Used by the store's thread;
+/// may throw Error(store) anywhere.
+class RedisScan {
+ public:
+  /// Keeps a reference to `context`. `cutoff`: of requests to the nodes of a cluster.
+  RedisScan(RedisStoreContext& context, const Cutoff& cutoff)
+      : context_(context), cutoff_(cutoff) {}
+
+  /// A session for each server that has keys: those of a cluster are asked for the first time.
+  [[nodiscard]] std::vector<RedisSession*> nodes();
+
+  /// Calls `visit` with each entry and lock of `tag`, or of all tags, once, and with the index in
+  /// nodes() of the node that has it. Calls `on_progress` after each node. A server whose SCAN does
+  /// not end, or that names millions of entries, is an error.
+  void each_key(const std::optional<std::string>& tag, const Progress& on_progress,
+                const std::function<void(const Key&, size_t node)>& visit);
+
+ private:
+  void scan_node(RedisSession& node, const std::string& pattern,
+                 const std::function<bool(const std::string& name)>& is_new) const;
+
+  RedisStoreContext& context_;
+  Cutoff cutoff_;
+  std::vector<std::unique_ptr<RedisSession>> cluster_nodes_;
+};
+
+}  // namespace memolock
