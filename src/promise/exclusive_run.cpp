@@ -111,7 +111,7 @@ class ExclusiveCall {
     const std::string why = describe_timeout(call_.request, notice_);
     if (call_.request.on_timeout == OnTimeout::run) {
       call_.log.warn("{}: {}; running without the lock", name(), why);
-      return run_uncached(call_.request, call_.signals, call_.log);
+      return run_uncached(call_.request, call_.signals, call_.log, call_.launcher);
     }
     call_.log.warn("{}: {}", name(), why);
     return ended(OutcomeKind::timeout, 124);

@@ -223,7 +223,8 @@ class GetCall {
   std::optional<Outcome> serve_answer(Entry& answer) {
     const Record& record = answer.record();
     if (record.disposition == Disposition::unstored) {
-      call_.log.info("{}: the result could not be shared; running uncached", name());
+      call_.log.info("{}: the result could not be shared{}", name(),
+                     look_up_only() ? "" : "; running uncached");
       if (look_up_only()) return ended(OutcomeKind::absent, 1);
       return run_uncached(call_.request, call_.signals, call_.log, call_.launcher);
     }
