@@ -7,6 +7,7 @@
 
 #include <signal.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -91,7 +92,7 @@ inline Record parse_record(const std::string& words) {
   record.ttl = record.retained = seconds(60);
   record.token = "token-of-" + words;
   record.holder = {"host", 7};
-  record.out_size = 3;
+  record.out_size = record.err_size = 3;
   for (const std::string& word : split(words, '+')) {
     const std::string value = word.substr(std::min(word.find(':') + 1, word.size()));
     if (word == "fresh" || word == "damaged" || word == "no-archive" || word == "bad-archive") {
@@ -142,7 +143,9 @@ class MemoryEntry final : public Entry {
     return has("bad-archive") ? std::optional(FilePart{archive_->file, 1, 20}) : archive_;
   }
   int write(Stream stream, int /*to*/) noexcept override {
-    if (stream == Stream::out) print("replay " + words_);
+    // Two threads may write the two streams, so that only the end of both has a place in the order.
+    (stream == Stream::out ? out_written_ : err_written_) = true;
+    if (++written_ == 2 && out_written_ && err_written_) print("replay " + words_);
     return 0;
   }
 
@@ -152,6 +155,9 @@ class MemoryEntry final : public Entry {
   std::string words_;
   Record record_;
   std::optional<FilePart> archive_;
+  std::atomic<bool> out_written_ = false;
+  std::atomic<bool> err_written_ = false;
+  std::atomic<int> written_ = 0;
 };
 
 /// What the parts of the store share.
