@@ -1072,6 +1072,12 @@ END
   equal 17 "$(grep -c 'watch: none' <<<"$output")"
 }
 
+@test "that time begins anew with each run that it sees" {
+  run -0 "$HELPERS/protocol_branches" get --look-up --wait=1m watch=fresh,none,none,none,none,none,none,none,none,none,none,fresh,none wait=gone
+  equal "absent 1" "${lines[-1]}"
+  equal 27 "$(grep -c 'watch: none' <<<"$output")"
+}
+
 # ---- timeouts ----
 
 @test "a wait that times out ends with 124" {
