@@ -11,6 +11,7 @@
 #include "src/command/control_file.hpp"
 #include "src/promise/holder_run.hpp"
 #include "src/promise/lookup.hpp"
+#include "src/promise/replay.hpp"
 #include "src/promise/run.hpp"
 #include "src/promise/run_messages.hpp"
 #include "src/promise/wait_notice.hpp"

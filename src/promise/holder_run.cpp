@@ -8,7 +8,7 @@
 
 #include "src/artifacts/pack.hpp"
 #include "src/entry/freshness.hpp"
-#include "src/promise/lookup.hpp"
+#include "src/promise/replay.hpp"
 #include "src/promise/run.hpp"
 #include "src/promise/run_messages.hpp"
 #include "src/promise/wait_notice.hpp"
@@ -44,8 +44,8 @@ Outcome HolderRun::run(Lock& lock, uint32_t transient_failures, std::unique_ptr<
   spec.defer_stdout = fallback != nullptr;
   if (external) {
     spec.out = STDERR_FILENO;  // its own output is not part of the result
-    spec.stop_descriptor =
-        -1;  // stopping the command would not stop the work, which is done elsewhere
+    // Stopping the command would not stop the work, which is done elsewhere.
+    spec.stop_descriptor = -1;
   }
   const auto command = call_.launcher.prepare(std::move(spec), call_.signals);
   if (external) {

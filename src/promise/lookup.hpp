@@ -2,7 +2,6 @@
 // are those of entry/freshness.hpp; this applies them and says with -v what was rejected, and why.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,7 +10,6 @@
 #include "src/entry/request.hpp"
 #include "src/store/store.hpp"
 #include "src/system/log.hpp"
-#include "src/system/signals.hpp"
 
 namespace memolock {
 
@@ -78,18 +76,5 @@ class Lookup {
   bool rejects_artifacts_ = false;
   bool early_decided_ = false;  // the random choice is made once a call
 };
-
-/// "3m old", "dated in the future", or "another program's".
-[[nodiscard]] std::string describe_age(const Record& record, Nanoseconds now);
-
-/// Restores the artifacts that the request asks for; a failed run has none. Call before replay(),
-/// so that a reader of the output finds the files. Throws as restore() does.
-void restore_artifacts(const Request& request, Entry& entry, const Signals& signals);
-
-/// Writes the output of a run to this process's stdout and stderr, at the pace of their readers.
-/// The last step of a call: it unblocks the signals, so one may end this process, and nothing may
-/// be held. `before_err` writes what goes to stderr first, and returns 0 or the errno.
-[[nodiscard]] Outcome replay(Entry& entry, OutcomeKind kind, Store& store, const Signals& signals,
-                             const std::function<int()>& before_err = nullptr) noexcept;
 
 }  // namespace memolock

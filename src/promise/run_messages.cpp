@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "src/entry/freshness.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {
@@ -44,6 +45,12 @@ std::string describe_failure(const Record& record) {
   return record.exit_kind == ExitKind::signaled
              ? describe_signal(record.status)
              : fmt::format("failed with status {}", record.status);
+}
+
+std::string describe_age(const Record& record, Nanoseconds now) {
+  if (record.foreign) return "another program's";
+  const auto age = age_of(record, now);
+  return age ? format_duration(*age) + " old" : "dated in the future";
 }
 
 }  // namespace memolock

@@ -1,4 +1,5 @@
-// The words for how a run ended, for messages. None of them contains the name of the entry.
+// The words for how a run ended and how old its entry is, for messages. None of them contains the
+// name of the entry.
 #pragma once
 
 #include <string>
@@ -22,5 +23,8 @@ namespace memolock {
 /// How the run of a stored or shared failure ended, to follow "the command": "failed with status
 /// 3" or "was ended by signal 9 (KILL)".
 [[nodiscard]] std::string describe_failure(const Record& record);
+
+/// "3m old", "dated in the future", or "another program's".
+[[nodiscard]] std::string describe_age(const Record& record, Nanoseconds now);
 
 }  // namespace memolock
