@@ -179,12 +179,13 @@ struct Memory {
   std::unique_ptr<Entry> entry(const std::string& words) const {
     return words == "none" ? nullptr : std::make_unique<MemoryEntry>(words, archive);
   }
-  /// "gone", "timed-out", "interrupted", "slow", or the record of the answer.
-  WaitResult wait(const std::string& question) {
+  /// "gone", "timed-out", "interrupted", "slow" (gone when the deadline has passed), or the record
+  /// of the answer.
+  WaitResult wait(const std::string& question, Nanoseconds deadline) {
     const std::string words = answer(question, "gone");
     if (words == "interrupted") raise(SIGTERM);
     if (words == "slow") {
-      (void)await_readable(-1, -1, boot_now() + std::chrono::milliseconds(60));
+      (void)await_readable(-1, -1, deadline);
       return {WakeReason::gone, nullptr};
     }
     if (words == "gone") return {WakeReason::gone, nullptr};
@@ -247,7 +248,7 @@ class MemoryLock final : public Lock {
   WaitResult await_promise(Nanoseconds life, int /*interrupt*/,
                            WaitObserver& /*observer*/) override {
     print("await promise for " + format_duration(life));
-    return memory_.wait("promise");
+    return memory_.wait("promise", forever);
   }
   void abandon() noexcept override {
     if (std::exchange(held_, false)) print("abandon");
@@ -278,11 +279,8 @@ class MemoryWatch final : public Watch {
   [[nodiscard]] bool may_have_changed() const override {
     return memory_.script.next("changed-since-look-up", "no") == "yes";
   }
-  WaitResult wait(Nanoseconds /*deadline*/, int /*interrupt*/, WaitObserver& observer) override {
-    if (memory_.script.has("notice")) {
-      observer.still_waiting();
-    }
-    return memory_.wait("wait");
+  WaitResult wait(Nanoseconds deadline, int /*interrupt*/, WaitObserver& /*observer*/) override {
+    return memory_.wait("wait", deadline);
   }
 
  private:

@@ -1152,15 +1152,16 @@ waited 0
 END
 }
 
+# bats test_tags=slow
 @test "a deadline that passes between two attempts ends the wait" {
-  steps get lock=held watch=fresh --wait=50ms wait=slow <<'END'
+  steps get lock=held watch=fresh --wait=1s wait=slow <<'END'
 look up: none
 acquire: held
 watch: fresh
 > t:x: waiting for host:7, at work for 12s
 wait: slow
 > t:x: the holder is gone
-> t:x: timed out after 50ms of waiting for host:7
+> t:x: timed out after 1s of waiting for host:7
 timeout 124
 END
 }
@@ -2284,13 +2285,14 @@ timeout 124
 END
 }
 
+# bats test_tags=slow
 @test "lock ends at a deadline that passes between two attempts" {
-  steps lock lock=held watch=fresh wait=slow --wait=50ms <<'END'
+  steps lock lock=held watch=fresh wait=slow --wait=1s <<'END'
 acquire: held
 watch: fresh
 > t:x: waiting for host:7, at work for 12s
 wait: slow
-> t:x: timed out after 50ms of waiting for host:7
+> t:x: timed out after 1s of waiting for host:7
 timeout 124
 END
 }
