@@ -83,7 +83,7 @@ Json json_of(const Finding& finding) {
   Json json;
   json.set("level", name_of(finding.level, Reader::program));
   json.set("subject", finding.subject);
-  json.set("words", finding.words);
+  json.set("message", finding.words);
   json.set("remedy", finding.remedy.empty() ? Json() : Json(finding.remedy));
   return json;
 }
@@ -94,7 +94,7 @@ std::string document_of(const Visit& visit, const std::string& tag) {
   Json json;
   json.set("store", visit.store);
   json.set("tag", tag);
-  json.set("fit", is_fit(visit.examination));
+  json.set("usable", is_fit(visit.examination));
   json.set("findings", std::move(findings));
   const std::string& rule = visit.examination.acl_rule;
   json.set("acl_rule", rule.empty() ? Json() : Json(rule));

@@ -172,7 +172,7 @@ Json json_of(const std::optional<Record>& record, Nanoseconds now) {
     json.set("stdout", record->out_size);
     return json;
   }
-  json.set("begun", seconds(record->begun));
+  json.set("began", seconds(record->begun));
   if (!running) set_result(json, *record);
   json.set("host", record->holder.host);
   json.set("pid", record->holder.pid);

@@ -10,6 +10,7 @@
 
 #include "src/entry/freshness.hpp"
 #include "src/promise/run.hpp"
+#include "src/promise/run_messages.hpp"
 #include "src/promise/wait_notice.hpp"
 #include "src/promise/waiting.hpp"
 #include "src/system/error.hpp"
@@ -20,34 +21,33 @@ namespace {
 
 class ExclusiveCall {
  public:
-  ExclusiveCall(const Request& request, Store& store, Signals& signals, const Log& log)
-      : request_(request),
-        store_(store),
-        signals_(signals),
-        log_(log),
-        notice_(request.key, log, bound_of(request)) {}
+  explicit ExclusiveCall(const CallContext& context)
+      : call_(context), notice_(context.request.key, context.log, bound_of(context.request)) {}
 
   Outcome lock() {
-    const Nanoseconds deadline = deadline_of(request_);
+    const Nanoseconds deadline = deadline_of(call_.request);
     for (bool again = false;; again = true) {
-      // Or the store would have no more time to answer.
+      // After the deadline the store is not given any time to answer.
       if (again && boot_now() >= deadline) return time_out();
-      if (const auto lock = try_acquire()) return run(*lock, Mark::none);
-      const auto watch = store_.watch(request_.key);
-      if (watch) refuse_deadlock(request_, watch->run());
+      if (const auto lock = try_acquire()) return run(*lock, MarkPolicy::none);
+      const auto watch = call_.store.watch(call_.request.key);
+      if (watch) reject_deadlock(call_.request, watch->run());
       if (boot_now() >= deadline) {
-        notice_.see(watch.get());
+        notice_.record_holder(watch.get());
         return time_out();
       }
       if (!watch) {
-        if (!notice_.pause(backoff_, signals_.descriptor())) return end_by_signal(signals_);
+        if (!notice_.pause(backoff_, call_.signals.descriptor()))
+          return end_by_signal(call_.signals);
         continue;
       }
       backoff_.reset();
-      const WakeReason reason =
-          notice_.sleep(*watch, store_.now(), std::nullopt, deadline, signals_.descriptor()).reason;
+      const WakeReason reason = notice_
+                                    .wait(*watch, call_.store.now(), std::nullopt, deadline,
+                                          call_.signals.descriptor())
+                                    .reason;
       if (reason == WakeReason::timed_out) return time_out();
-      if (reason == WakeReason::interrupted) return end_by_signal(signals_);
+      if (reason == WakeReason::interrupted) return end_by_signal(call_.signals);
     }
   }
 
@@ -56,160 +56,166 @@ class ExclusiveCall {
       if (const auto mark = recent_mark()) return skip(*mark);
       if (const auto lock = try_acquire()) {
         const auto mark = recent_mark();
-        return mark ? skip(*mark) : run(*lock, request_.keep ? Mark::kept : Mark::none);
+        return mark ? skip(*mark)
+                    : run(*lock, call_.request.keep ? MarkPolicy::store : MarkPolicy::none);
       }
-      const auto watch = store_.watch(request_.key);
-      if (watch || backoff_.is_long()) return skip_since_running(watch.get());
-      // The last holder may have ended since, and whether that was a run is yet to be seen.
-      if (!backoff_.pause(signals_.descriptor())) return end_by_signal(signals_);
+      const auto watch = call_.store.watch(call_.request.key);
+      if (watch || backoff_.is_exhausted()) return skip_while_running(watch.get());
+      // The holder may have just ended; its mark, if any, is seen in the next round.
+      if (!backoff_.pause(call_.signals.descriptor())) return end_by_signal(call_.signals);
     }
   }
 
  private:
-  enum class Mark { none, kept };
+  enum class MarkPolicy { none, store };
 
-  [[nodiscard]] std::string name() const { return request_.key.shown(); }
+  [[nodiscard]] std::string name() const { return call_.request.key.shown(); }
   std::unique_ptr<Lock> try_acquire() {
-    return store_.try_acquire(request_.key, Producer::command);
+    return call_.store.try_acquire(call_.request.key, Producer::command);
   }
 
-  /// The mark that says that there is no need to run; nothing: there is none.
+  /// The mark of a run that is recent enough to skip this one; nothing if there is none.
   std::optional<Record> recent_mark() {
-    if (!request_.keep) return std::nullopt;
-    auto mark = store_.mark(request_.key);
+    if (!call_.request.keep) return std::nullopt;
+    auto mark = call_.store.mark(call_.request.key);
     if (!mark) return std::nullopt;
-    const Nanoseconds now = store_.now();
-    if (!age_of(*mark, now) && !std::exchange(told_of_future_, true))
-      log_.info("{}: the mark is dated in the future; it counts as absent", name());
-    if (!is_recent_run(*mark, *request_.ttl, now)) return std::nullopt;
-    if (request_.on_failure == OnFailure::retry && !mark->succeeded()) return std::nullopt;
+    const Nanoseconds now = call_.store.now();
+    if (!age_of(*mark, now) && !std::exchange(reported_future_mark_, true))
+      call_.log.info("{}: the mark is dated in the future; treated as absent", name());
+    if (!is_recent_run(*mark, *call_.request.ttl, now)) return std::nullopt;
+    if (call_.request.on_failure == OnFailure::retry && !mark->succeeded()) return std::nullopt;
     return mark;
   }
 
   Outcome skip(const Record& mark) {
-    Outcome outcome = ended(OutcomeKind::skipped, request_.skip_status);
-    outcome.age = store_.now() - begin_of(mark);
+    Outcome outcome = ended(OutcomeKind::skipped, call_.request.skip_status);
+    outcome.age = call_.store.now() - begin_of(mark);
     outcome.run_time = mark.run_time;
-    log_.info("{}: skipped; {} began a run {} ago, status {}", name(), describe_holder(mark),
-              format_duration(*outcome.age), mark.status);
+    call_.log.info("{}: skipped; {} began a run {} ago, status {}", name(), describe_holder(mark),
+                   format_duration(*outcome.age), mark.status);
     return outcome;
   }
 
-  /// To a run that is going on; null: somebody has the lock, but no run that could be seen.
-  Outcome skip_since_running(const Watch* watch) {
-    if (watch != nullptr && is_inside(request_, watch->run()))
+  /// `watch`: the run in progress; null if the lock is held and no run is visible.
+  Outcome skip_while_running(const Watch* watch) {
+    if (watch != nullptr && is_inside_run(call_.request, watch->run()))
       throw usage_error("this command runs inside the run of " + name() +
                         ", for which it would always be skipped");
-    log_.info("{}: skipped; {}", name(),
-              watch == nullptr ? "the lock is held" : describe_run(watch->run(), store_.now()));
-    return ended(OutcomeKind::skipped, request_.skip_status);
+    call_.log.info(
+        "{}: skipped; {}", name(),
+        watch == nullptr ? "the lock is held" : describe_run(watch->run(), call_.store.now()));
+    return ended(OutcomeKind::skipped, call_.request.skip_status);
   }
 
   Outcome time_out() {
-    const std::string why = describe_timeout(request_, notice_);
-    if (request_.on_timeout == OnTimeout::run) {
-      log_.warn("{}: {}; running without the lock", name(), why);
-      return run_uncached(request_, signals_, log_);
+    const std::string why = describe_timeout(call_.request, notice_);
+    if (call_.request.on_timeout == OnTimeout::run) {
+      call_.log.warn("{}: {}; running without the lock", name(), why);
+      return run_uncached(call_.request, call_.signals, call_.log, call_.launcher);
     }
-    log_.warn("{}: {}", name(), why);
+    call_.log.warn("{}: {}", name(), why);
     return ended(OutcomeKind::timeout, 124);
   }
 
-  Outcome run(Lock& lock, Mark mark) {
-    Record record = record_of_run(request_, lock, store_.now());
+  Outcome run(Lock& lock, MarkPolicy mark) {
+    Record record = record_of_run(call_.request, lock, call_.store.now());
     lock.begin(record);
-    // Without the store it has been said.
-    if (request_.keep) log_.info("{}: running the command", name());
-    Command command(command_spec(request_, lock, "/dev/null"), signals_);
-    command.start_plain();
-    return run_to_end(command, lock, record, mark);
+    // Otherwise a message has said that the store is not used.
+    if (call_.request.keep) call_.log.info("{}: running the command", name());
+    const auto command = call_.launcher.prepare(command_spec(call_.request, lock, "/dev/null"),
+                                                call_.signals);
+    command->start_plain();
+    return finish_run(*command, lock, record, mark);
   }
 
-  /// Of a command that has started.
-  Outcome run_to_end(Command& command, Lock& lock, Record& record, Mark mark) noexcept {
-    const RunResult ending = command.finish();
+  /// The command has started: nothing may throw.
+  Outcome finish_run(CommandRun& command, Lock& lock, Record& record, MarkPolicy mark) noexcept {
+    const RunResult ending = command.finish(nullptr);
     Outcome outcome = ended(OutcomeKind::ran, ending.status);
     outcome.run_time = ending.run_time;
-    note_interruption(outcome, ending);
+    apply_interruption(outcome, ending);
     const bool whole = ending.interrupted == 0 && !ending.stopped;
-    if (mark == Mark::kept && whole && ending.exit_kind != ExitKind::not_started) {
-      leave_mark(lock, record, ending, outcome);
+    if (mark == MarkPolicy::store && whole && ending.exit_kind != ExitKind::not_started) {
+      store_mark(lock, record, ending, outcome);
     } else if (ending.interrupted != 0) {
       lock.give_up();
     } else {
       lock.abandon();
     }
-    signals_.unblock();
+    call_.signals.unblock();
     (void)failure_of([&] {
-      for (const std::string& warning : warnings_about(request_, ending)) say(Level::warn, warning);
+      for (const std::string& warning : describe_warnings(call_.request, ending))
+        log_line(Level::warn, warning);
     });
     (void)failure_of([&] {
       if (const std::string failure = describe_failure(ending); !failure.empty())
-        say(Level::info, failure);
+        log_line(Level::info, failure);
     });
-    if (ending.interrupted != 0) say(Level::info, "interrupted");
+    if (ending.interrupted != 0) log_line(Level::info, "interrupted");
     return outcome;
   }
 
-  /// Where nothing may be thrown any more.
-  void say(Level level, std::string_view what) noexcept {
-    (void)failure_of([&] { log_.line(level, fmt::format("{}: {}", name(), what)); });
+  void log_line(Level level, std::string_view what) noexcept {
+    (void)failure_of([&] { call_.log.line(level, fmt::format("{}: {}", name(), what)); });
   }
 
-  /// Releases the lock too. A store that fails now costs the mark, never the status.
-  void leave_mark(Lock& lock, Record& record, const RunResult& ending, Outcome& outcome) noexcept {
+  /// Also releases the lock. A store that fails now costs the mark, not the exit status.
+  void store_mark(Lock& lock, Record& record, const RunResult& ending, Outcome& outcome) noexcept {
     record.disposition = Disposition::marked;
     record.exit_kind = ending.exit_kind;
     record.status = ending.status;
-    // No finer than a server keeps them, so that both together are the ttl that was given.
+    // In microseconds, as a server keeps it, so that run_time + ttl is exactly the given ttl.
     record.run_time = std::chrono::floor<std::chrono::microseconds>(ending.run_time);
     record.out_hash = record.err_hash = checksum("");
-    // Counted from the run's begin; so a long run may leave nothing worth a mark.
-    record.ttl = *request_.ttl == forever ? forever : *request_.ttl - record.run_time;
+    // The ttl counts from the begin of the run, so after a long run none of it may be left.
+    record.ttl = *call_.request.ttl == forever ? forever : *call_.request.ttl - record.run_time;
     record.retained = record.ttl;
     if (record.ttl <= Nanoseconds(0)) return lock.abandon();
     PublishResult published = PublishResult::lost;
     if (auto failure = failure_of([&] {
-          record.ended = store_.now();
+          record.ended = call_.store.now();
           published = lock.publish(record);
         })) {
       lock.abandon();
       outcome.store_error = std::move(*failure);
-      const auto line = [&] { log_.warn("{}: no mark is kept: {}", name(), outcome.store_error); };
+      const auto line = [&] {
+        call_.log.warn("{}: no mark is kept: {}", name(), outcome.store_error);
+      };
       (void)failure_of(line);
       return;
     }
     switch (published) {
       case PublishResult::interrupted:
-        outcome = end_by_signal(signals_);
+        outcome = end_by_signal(call_.signals);
         outcome.run_time = ending.run_time;
-        return say(Level::info, "interrupted; no mark is kept");
+        return log_line(Level::info, "interrupted; no mark is kept");
       case PublishResult::forgotten:
-        return say(Level::info, "no mark is kept: it was deleted during the run");
+        return log_line(Level::info, "no mark is kept: it was deleted during the run");
       case PublishResult::lost:
-        return say(Level::warn, "no mark is kept: the lease was lost to another holder");
+        return log_line(Level::warn, "no mark is kept: the lease was lost to another holder");
       case PublishResult::done:
         outcome.stored = true;
     }
   }
 
-  const Request& request_;
-  Store& store_;
-  Signals& signals_;
-  const Log& log_;
+  const CallContext call_;
   Backoff backoff_;
   WaitNotice notice_;
-  bool told_of_future_ = false;
+  bool reported_future_mark_ = false;
 };
 
 }  // namespace
 
+Outcome lock(const CallContext& context) { return ExclusiveCall(context).lock(); }
+
 Outcome lock(const Request& request, Store& store, Signals& signals, const Log& log) {
-  return ExclusiveCall(request, store, signals, log).lock();
+  return lock({request, store, signals, log, process_launcher()});
 }
 
+Outcome once(const CallContext& context) { return ExclusiveCall(context).once(); }
+
 Outcome once(const Request& request, Store& store, Signals& signals, const Log& log) {
-  return ExclusiveCall(request, store, signals, log).once();
+  return once({request, store, signals, log, process_launcher()});
 }
 
 }  // namespace memolock

@@ -1,26 +1,31 @@
-// A command that runs under the lock of its entry, and of whose output nothing is kept: it passes
-// straight through. The lock is that of `get` too, and whoever waits for such a run begins anew
-// when it has ended.
+// The protocols of `lock` and `once`: run a command under the lock of its entry, without keeping
+// its output, which goes straight to the caller. The lock is the one that `get` uses. A `get` that
+// waits for such a run starts again when the run has ended.
 //
-// `lock` waits for its turn, and runs.
+// `lock` waits until it has the lock, then runs the command.
 //
-// `once` never waits. It runs unless the lock is held, or the mark of the last run says that this
-// began too short a time ago: it looks for a mark, takes the lock, looks again (a run may have
-// ended between the two), runs, and leaves a mark of its own. A run that was interrupted, or lost
-// its lock, or could not be started, leaves none; so another host's turn comes all the sooner.
+// `once` never waits. It skips the command if the lock is held, or if the mark of the last run says
+// that this run began less than the ttl ago. Otherwise it acquires the lock, looks for the mark
+// once more, because another run may have ended in between, runs the command and stores a mark. A
+// run that was interrupted, lost its lock or could not be started stores no mark, so that the next
+// host that calls `once` runs the command.
 #pragma once
 
 #include "src/entry/request.hpp"
+#include "src/promise/call.hpp"
 #include "src/store/store.hpp"
 #include "src/system/log.hpp"
 #include "src/system/signals.hpp"
 
 namespace memolock {
 
-/// Each throws Error(store) and Error(interrupted) only before the command has started,
-/// Error(usage) for a request from inside the run that is in its way.
+/// Both throw Error(store) and Error(interrupted) only before the command has started, and
+/// Error(usage) for a request from inside the run that holds the lock.
 [[nodiscard]] Outcome lock(const Request& request, Store& store, Signals& signals, const Log& log);
-/// With Request::keep false it neither looks for a mark nor leaves one.
+[[nodiscard]] Outcome lock(const CallContext& context);
+/// With Request::keep false it neither looks for a mark nor stores one. Requires Request::ttl
+/// otherwise.
 [[nodiscard]] Outcome once(const Request& request, Store& store, Signals& signals, const Log& log);
+[[nodiscard]] Outcome once(const CallContext& context);
 
 }  // namespace memolock

@@ -11,32 +11,33 @@
 #include "src/command/control_file.hpp"
 #include "src/promise/holder_run.hpp"
 #include "src/promise/lookup.hpp"
+#include "src/promise/replay.hpp"
 #include "src/promise/run.hpp"
+#include "src/promise/run_messages.hpp"
 #include "src/promise/wait_notice.hpp"
 #include "src/promise/waiting.hpp"
-#include "src/system/daemonize.hpp"
 #include "src/system/error.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {
 namespace {
 
-const char* how_in_words(OutcomeKind kind) {
+const char* source_name(OutcomeKind kind) {
   if (kind == OutcomeKind::waited) return "waited";
   return kind == OutcomeKind::stale ? "stale" : "hit";
 }
 
-/// What is said of a failure that is replayed; of anything else nothing.
-std::string kept_failure_in_words(const Record& record, Nanoseconds now) {
+/// The end of the message for a replayed failure; empty for a success.
+std::string describe_kept_failure(const Record& record, Nanoseconds now) {
   if (record.succeeded()) return "";
   return fmt::format("; a failure with status {}, kept for {} more", record.status,
                      format_duration(std::max(time_left(record, now), Nanoseconds(0))));
 }
 
-/// Whether a word has `folder` and then the number of a descriptor that is no standard stream.
-bool has_descriptor_of(std::string_view word, std::string_view folder) {
-  for (size_t at = 0; (at = word.find(folder, at)) != std::string_view::npos;) {
-    at += folder.size();
+/// Whether a word contains `directory` followed by the number of a descriptor above 2.
+bool names_descriptor_below(std::string_view word, std::string_view directory) {
+  for (size_t at = 0; (at = word.find(directory, at)) != std::string_view::npos;) {
+    at += directory.size();
     int fd = -1;
     std::from_chars(word.data() + at, word.data() + word.size(), fd);
     if (fd > STDERR_FILENO) return true;
@@ -44,226 +45,242 @@ bool has_descriptor_of(std::string_view word, std::string_view folder) {
   return false;
 }
 
-/// Whether a word of the command names a descriptor of this process, as `<(…)` does.
-bool names_descriptor(const std::vector<std::string>& command) {
+/// Whether a word of the command refers to a descriptor of this process, as `<(…)` does.
+bool refers_to_descriptor(const std::vector<std::string>& command) {
   return std::any_of(command.begin(), command.end(), [](const std::string& word) {
-    return has_descriptor_of(word, "/dev/fd/") || has_descriptor_of(word, "/proc/self/fd/");
+    return names_descriptor_below(word, "/dev/fd/") ||
+           names_descriptor_below(word, "/proc/self/fd/");
   });
 }
 
-class Call {
+class GetCall {
  public:
-  Call(const Request& request, Store& store, Signals& signals, const Log& log)
-      : request_(request),
-        store_(store),
-        signals_(signals),
-        log_(log),
-        deadline_(deadline_of(request)),
-        lookup_(request, store, log),
-        notice_(request.key, log, bound_of(request)) {}
+  explicit GetCall(const CallContext& context)
+      : call_(context),
+        deadline_(deadline_of(context.request)),
+        lookup_(context.request, context.store, context.log),
+        notice_(context.request.key, context.log, bound_of(context.request)) {}
 
-  Outcome carry_out() {
-    if (request_.refresh) lookup_.require_newer();
+  Outcome run() {
+    if (call_.request.refresh) lookup_.reject_earlier_runs();
     for (bool again = false;;) {
       try {
-        // Or the store would have no more time to answer.
+        // After the deadline the store is not given any time to answer.
         if (again && boot_now() >= deadline_) return time_out();
-        if (auto outcome = try_once()) return *outcome;
+        if (auto outcome = attempt()) return *outcome;
         again = true;
       } catch (const RefusedArchive& refused) {
-        log_.info("{}: {}; treated as a miss", name(), refused.what());
-        lookup_.refuse_artifacts();
+        call_.log.info("{}: {}; treated as a miss", name(), refused.what());
+        lookup_.reject_artifacts();
       }
     }
   }
 
  private:
-  /// Nothing: begin anew.
-  std::optional<Outcome> try_once() {
-    if (auto outcome = take(lookup_.look())) return outcome;
+  /// Steps 1 to 3 of the protocol, once. Returns nothing to start again at step 1.
+  std::optional<Outcome> attempt() {
+    if (auto outcome = serve_result(lookup_.look_up())) return outcome;
     if (!look_up_only()) {
-      if (auto lock = store_.try_acquire(request_.key, request_.producer)) {
-        LookupResult found = lock->may_have_changed() ? look_under(lock->arm_keepalive())
+      if (auto lock = call_.store.try_acquire(call_.request.key, call_.request.producer)) {
+        LookupResult found = lock->may_have_changed() ? look_up_under_lock(lock->arm_keepalive())
                                                       : LookupResult{};
         if (found.kind != LookupResult::Kind::fresh && found.kind != LookupResult::Kind::stale)
           return holder_run(ProcessRole::caller)
               .run(*lock, transient_failures_, lookup_.take_fallback());
-        // Not under the lock: its reader may take their time.
+        // Served without the lock: the reader of the output may be slow.
         lock.reset();
-        return take(std::move(found));
+        return serve_result(std::move(found));
       }
-      // Somebody else is refreshing it.
-      if (const auto entry = lookup_.take_due_early()) return serve(*entry, OutcomeKind::hit);
+      // Another caller is refreshing it.
+      if (const auto entry = lookup_.take_entry_due_early())
+        return serve_entry(*entry, OutcomeKind::hit);
     }
     return wait_for_holder();
   }
 
-  [[nodiscard]] bool look_up_only() const { return request_.command.empty(); }
-  [[nodiscard]] std::string name() const { return request_.key.shown(); }
+  [[nodiscard]] bool look_up_only() const { return call_.request.command.empty(); }
+  [[nodiscard]] std::string name() const { return call_.request.key.shown(); }
 
-  Outcome serve(Entry& entry, OutcomeKind kind) {
-    restore_artifacts(request_, entry, signals_);
+  Outcome serve_entry(Entry& entry, OutcomeKind kind) {
+    restore_artifacts(call_.request, entry, call_.signals);
     return serve_output(entry, kind);
   }
 
   Outcome serve_output(Entry& entry, OutcomeKind kind) {
-    log_.info("{}: {}, {}, took {}{}", name(), how_in_words(kind),
-              describe_age(entry.record(), store_.now()), format_duration(entry.record().run_time),
-              kept_failure_in_words(entry.record(), store_.now()));
-    return replay(entry, kind, store_, signals_);
+    call_.log.info("{}: {}, {}, took {}{}", name(), source_name(kind),
+                   describe_age(entry.record(), call_.store.now()),
+                   format_duration(entry.record().run_time),
+                   describe_kept_failure(entry.record(), call_.store.now()));
+    return replay(entry, kind, call_.store, call_.signals);
   }
 
-  /// What it finds may be large.
-  LookupResult look_under(KeepaliveArmed) { return lookup_.look(); }
+  /// Reading what it finds may take longer than a lease.
+  LookupResult look_up_under_lock(KeepaliveArmed) { return lookup_.look_up(); }
 
-  /// Serves what was found if it answers; nothing: run the command, or wait.
-  std::optional<Outcome> take(LookupResult found) {
+  /// Serves the entry of a look-up. Returns nothing if there is no answer in it.
+  std::optional<Outcome> serve_result(LookupResult found) {
     if (found.kind == LookupResult::Kind::none) return std::nullopt;
     if (found.kind == LookupResult::Kind::fresh)
-      return serve(*found.entry, waited_ ? OutcomeKind::waited : OutcomeKind::hit);
+      return serve_entry(*found.entry, waited_ ? OutcomeKind::waited : OutcomeKind::hit);
     if (found.kind == LookupResult::Kind::stale_and_refresh && !look_up_only()) {
-      // A copy of this process could not give the command what such a word names.
-      if (names_descriptor(request_.command)) return std::nullopt;
-      store_.end_wait_limit();
-      // Before the run in the background makes new ones.
-      restore_artifacts(request_, *found.entry, signals_);
-      if (nobody_refreshes() && can_be_kept() && daemonize() == ProcessRole::background)
+      // The background process would not have the descriptor that such a word refers to.
+      if (refers_to_descriptor(call_.request.command)) return std::nullopt;
+      call_.store.end_wait_limit();
+      // Before the run in the background overwrites the files.
+      restore_artifacts(call_.request, *found.entry, call_.signals);
+      if (is_not_locked() && can_store_result() &&
+          call_.launcher.daemonize() == ProcessRole::background)
         return refresh();
       return serve_output(*found.entry, OutcomeKind::stale);
     }
-    return serve(*found.entry, OutcomeKind::stale);
+    return serve_entry(*found.entry, OutcomeKind::stale);
   }
 
-  /// With an answer in hand a store that fails now is not worth a word.
-  bool nobody_refreshes() {
+  /// Whether no run is in progress. The call already has its answer, so a store that fails now is
+  /// reported with -v only.
+  bool is_not_locked() {
     try {
-      return !store_.is_locked(request_.key);
+      return !call_.store.is_locked(call_.request.key);
     } catch (const Error& error) {
       if (error.kind() != Error::Kind::store) throw;
-      log_.info("{}", error.what());
+      call_.log.info("{}", error.what());
       return false;
     }
   }
 
-  /// Whether a run in the background would be of use: there, nobody would be told.
-  bool can_be_kept() {
-    if (!request_.keep || *request_.ttl == Nanoseconds(0)) return true;
+  /// Whether the result of a background run could be stored. Checked before, because that run
+  /// cannot report anything.
+  bool can_store_result() {
+    if (!call_.request.keep || *call_.request.ttl == Nanoseconds(0)) return true;
     const std::string fault = fault_of_control_files();
-    if (!fault.empty()) log_.warn("{}: not refreshed: {}", name(), fault);
+    if (!fault.empty()) call_.log.warn("{}: not refreshed: {}", name(), fault);
     return fault.empty();
   }
 
-  /// In the background: runs the command, unless somebody else does or has just done so.
+  /// In the background process: runs the command, unless another process is running it or has
+  /// just stored a result.
   Outcome refresh() {
-    // Nobody is there to be told of a failure; the next caller tries again.
+    // There is nobody to report a failure to; the next caller tries again.
     (void)failure_of([&] {
-      const auto lock = store_.try_acquire(request_.key, request_.producer);
-      if (lock && (!lock->may_have_changed() ||
-                   look_under(lock->arm_keepalive()).kind == LookupResult::Kind::stale_and_refresh))
+      const auto lock = call_.store.try_acquire(call_.request.key, call_.request.producer);
+      if (lock && (!lock->may_have_changed() || look_up_under_lock(lock->arm_keepalive()).kind ==
+                                                    LookupResult::Kind::stale_and_refresh))
         (void)holder_run(ProcessRole::background).run(*lock, 0, nullptr);
     });
     return ended(OutcomeKind::background, 0);
   }
 
-  /// Nothing: begin anew.
+  /// Step 3 of the protocol. Returns nothing to start again at step 1.
   std::optional<Outcome> wait_for_holder() {
-    const auto watch = store_.watch(request_.key);
-    if (look_up_only() && (!request_.wait || (!watch && !is_about_to_begin()))) {
-      log_.info("{}: absent", name());
+    const auto watch = call_.store.watch(call_.request.key);
+    if (look_up_only() && (!call_.request.wait || (!watch && !is_run_about_to_begin()))) {
+      call_.log.info("{}: absent", name());
       return ended(OutcomeKind::absent, 1);
     }
-    if (watch) refuse_deadlock(request_, watch->run());
+    if (watch) reject_deadlock(call_.request, watch->run());
     if (boot_now() >= deadline_) {
-      notice_.see(watch.get());
+      notice_.record_holder(watch.get());
       return time_out();
     }
     if (!watch) {
-      log_.debug("{}: the lock is held, but there is no run to wait for; trying again", name());
-      if (!notice_.pause(backoff_, signals_.descriptor())) return end_by_signal(signals_);
+      call_.log.debug("{}: the lock is held, but there is no run to wait for; trying again",
+                      name());
+      if (!notice_.pause(backoff_, call_.signals.descriptor())) return end_by_signal(call_.signals);
       return std::nullopt;
     }
     backoff_.reset();
     const bool forgotten = watch->forgotten();
     waited_ = true;
     if (watch->may_have_changed())
-      if (auto outcome = take(lookup_.look())) return outcome;
-    const WaitResult woken = notice_.sleep(*watch, store_.now(), lookup_.last_run_time(), deadline_,
-                                           signals_.descriptor());
+      if (auto outcome = serve_result(lookup_.look_up())) return outcome;
+    const WaitResult woken = notice_.wait(*watch, call_.store.now(), lookup_.last_run_time(),
+                                          deadline_, call_.signals.descriptor());
+    if (woken.reason == WakeReason::answered && forgotten) return std::nullopt;
+    return end_wait(woken);
+  }
+
+  std::optional<Outcome> end_wait(const WaitResult& woken) {
     switch (woken.reason) {
       case WakeReason::timed_out:
         return time_out();
       case WakeReason::interrupted:
-        return end_by_signal(signals_);
+        return end_by_signal(call_.signals);
       case WakeReason::gone:
-        log_.info("{}: the holder is gone", name());
+        call_.log.info("{}: the holder is gone", name());
         return std::nullopt;
       case WakeReason::answered:
         break;
     }
-    return forgotten ? std::nullopt : take_answer(*woken.answer);
+    return serve_answer(*woken.answer);
   }
 
-  /// For a look-up that waits: whether a holder is at work whose run is not there to watch yet, or
-  /// one may be about to take over from a dead one.
-  bool is_about_to_begin() {
-    return store_.is_locked(request_.key) || (waited_ && !backoff_.is_long());
+  /// For a look-up that waits and sees no run: whether the lock is held, so that a run is about to
+  /// become visible, or a waiter may be about to take over from a dead holder.
+  bool is_run_about_to_begin() {
+    return call_.store.is_locked(call_.request.key) || (waited_ && !backoff_.is_exhausted());
   }
 
-  std::optional<Outcome> take_answer(Entry& answer) {
+  /// Serves the result that woke this waiter. Returns nothing if it does not answer the request.
+  std::optional<Outcome> serve_answer(Entry& answer) {
     const Record& record = answer.record();
     if (record.disposition == Disposition::unstored) {
-      log_.info("{}: the result could not be shared; running uncached", name());
+      call_.log.info("{}: the result could not be shared{}", name(),
+                     look_up_only() ? "" : "; running uncached");
       if (look_up_only()) return ended(OutcomeKind::absent, 1);
-      return run_uncached(request_, signals_, log_);
+      return run_uncached(call_.request, call_.signals, call_.log, call_.launcher);
     }
     if (!answers_waiter(record, lookup_.policy())) return std::nullopt;
     if (!record.succeeded()) {
-      if (record.is_transient_failure() && record.transient_failures < 2 && !look_up_only()) {
-        transient_failures_ = record.transient_failures;
-        return std::nullopt;
-      }
-      if (request_.on_failure == OnFailure::retry) return std::nullopt;
-      if (const auto old = lookup_.take_fallback()) {
-        log_.warn("{}: the command {}; serving the entry that is {}", name(),
-                  describe_failure(record), describe_age(old->record(), store_.now()));
-        restore_artifacts(request_, *old, signals_);
-        return replay(*old, OutcomeKind::stale, store_, signals_);
-      }
+      if (must_retry(record)) return std::nullopt;
+      if (const auto old = lookup_.take_fallback()) return serve_instead_of(record, *old);
     }
-    if (!lookup_.is_whole(answer)) return std::nullopt;
-    restore_artifacts(request_, answer, signals_);
-    log_.info("{}: waited; the run took {}, status {}", name(), format_duration(record.run_time),
-              record.status);
-    return replay(answer, OutcomeKind::waited, store_, signals_);
+    if (!lookup_.is_servable(answer)) return std::nullopt;
+    restore_artifacts(call_.request, answer, call_.signals);
+    call_.log.info("{}: waited; the run took {}, status {}", name(),
+                   format_duration(record.run_time), record.status);
+    return replay(answer, OutcomeKind::waited, call_.store, call_.signals);
   }
 
-  Outcome serve_for(const std::string& why, Entry& entry) {
-    log_.info("{}: {}", name(), why);
-    return serve(entry, OutcomeKind::stale);
+  /// Whether this waiter is to run the command again after the failure of another holder.
+  bool must_retry(const Record& failure) {
+    if (failure.is_transient_failure() && failure.transient_failures < 2 && !look_up_only()) {
+      transient_failures_ = failure.transient_failures;
+      return true;
+    }
+    return call_.request.on_failure == OnFailure::retry;
+  }
+
+  Outcome serve_instead_of(const Record& failure, Entry& fallback) {
+    call_.log.warn("{}: the command {}; serving the entry that is {}", name(),
+                   describe_failure(failure), describe_age(fallback.record(), call_.store.now()));
+    restore_artifacts(call_.request, fallback, call_.signals);
+    return replay(fallback, OutcomeKind::stale, call_.store, call_.signals);
+  }
+
+  Outcome serve_stale(const std::string& why, Entry& entry) {
+    call_.log.info("{}: {}", name(), why);
+    return serve_entry(entry, OutcomeKind::stale);
   }
 
   Outcome time_out() {
-    const std::string why = describe_timeout(request_, notice_);
-    if (const auto old = lookup_.take_fallback()) return serve_for(why, *old);
-    if (request_.on_timeout == OnTimeout::run && !look_up_only()) {
-      log_.info("{}: {}; running the command without the store", name(), why);
-      return run_uncached(request_, signals_, log_);
+    const std::string why = describe_timeout(call_.request, notice_);
+    if (const auto old = lookup_.take_fallback()) return serve_stale(why, *old);
+    if (call_.request.on_timeout == OnTimeout::run && !look_up_only()) {
+      call_.log.info("{}: {}; running the command without the store", name(), why);
+      return run_uncached(call_.request, call_.signals, call_.log, call_.launcher);
     }
-    if (request_.on_timeout == OnTimeout::stale) {
+    if (call_.request.on_timeout == OnTimeout::stale) {
       const auto entry = lookup_.take_expired();
-      if (entry && lookup_.is_whole(*entry)) return serve_for(why, *entry);
+      if (entry && lookup_.is_servable(*entry)) return serve_stale(why, *entry);
     }
-    log_.warn("{}: {}", name(), why);
+    call_.log.warn("{}: {}", name(), why);
     return ended(OutcomeKind::timeout, 124);
   }
 
-  HolderRun holder_run(ProcessRole role) { return {request_, store_, signals_, log_, role}; }
+  HolderRun holder_run(ProcessRole role) { return {call_, role}; }
 
-  const Request& request_;
-  Store& store_;
-  Signals& signals_;
-  const Log& log_;
-  Nanoseconds deadline_;
+  const CallContext call_;
+  const Nanoseconds deadline_;  // of the wait; boot clock
   Lookup lookup_;
   WaitNotice notice_;
   Backoff backoff_;
@@ -273,8 +290,10 @@ class Call {
 
 }  // namespace
 
+Outcome get(const CallContext& context) { return GetCall(context).run(); }
+
 Outcome get(const Request& request, Store& store, Signals& signals, const Log& log) {
-  return Call(request, store, signals, log).carry_out();
+  return get({request, store, signals, log, process_launcher()});
 }
 
 }  // namespace memolock

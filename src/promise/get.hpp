@@ -1,51 +1,60 @@
-// The promise protocol, stated once.
+// The protocol of `get`.
 //
-// Of all callers who want an entry, one runs the command; the others take what it leaves:
+// Many callers may ask for the same entry at the same time. One of them runs the command; the
+// others use its result:
 //
-// 1. Look up. A fresh entry is replayed, and that is all.
-// 2. Else try to take the lock. Who gets it looks up once more (the last holder may have stored
-//    between the two steps), runs the command, stores what it left, wakes the waiters and releases
-//    the lock.
-// 3. Else watch the run in progress, look up once more (it may have ended before the watch began),
-//    and sleep. WaitResult with an outcome, take it if it answers; woken without one, the holder
-//    has died: begin anew, and perhaps take over.
+// 1. Look up the entry. If it is fresh, replay it and end.
+// 2. Otherwise try to acquire the lock. The caller that gets it, the holder, looks up once more,
+//    because the previous holder may have stored its result between steps 1 and 2. It then runs
+//    the command, stores the result, wakes the waiters and releases the lock.
+// 3. A caller that does not get the lock, a waiter, subscribes to the run in progress, looks up
+//    once more, because the run may have ended before the subscription, and sleeps. If it is woken
+//    with a result, it uses that result if it answers the request. If it is woken without one, the
+//    holder has died or was interrupted: it starts again at step 1 and may become the holder.
 //
-// What a waiter makes of an outcome:
+// What a waiter does with the result of the run that it waited for:
 //
-// - success: take it. With --refresh only if the run began after this call, else begin anew.
-// - failure: take it, status and all. With --on-failure retry begin anew.
-// - not started, or killed by a signal: it may be that machine's trouble, so begin anew; but take
-//   the second such end in a row.
-// - too large or not storable: run the command at once, uncached.
-// - holder interrupted or dead, or one of `lock` or `once`: begin anew.
+// - Success: use it. With --refresh only if the run began after this call; otherwise start again.
+// - Failure: use it, with its exit status. With --on-failure retry start again.
+// - Not started, or killed by a signal: the cause may be the holder's machine, so start again. If
+//   this happens in two runs in a row, use the second result.
+// - Too large, or could not be stored: run the command at once, without the store.
+// - Holder interrupted or dead, or the run was one of `lock` or `once`: start again.
 //
-// With --external the command only starts the work. Its holder keeps the lock when it has exited,
-// and waits like the others for the outcome, which some process stores by the run's token; but not
-// for longer than one lease since the last renewal: then the promise has failed.
+// With --external the command only starts the work. After the command has exited, the holder keeps
+// the lock and waits, like the waiters, for a result that another process stores under the run's
+// token: the run is a promise. If one lease passes without a renewal, the promise has expired; this
+// is a failure with status 124, for the waiters too.
 //
-// What is stored may be served though it is not fresh: with --stale at once, while one process in
-// the background refreshes it under the lock; with --stale-if-error when the command fails or the
-// wait is over. A failure that is kept (--cache-failures, and that of a run in the background) says
-// how long nobody is to try again. With --early a caller may refresh an entry before it expires;
-// all others take it meanwhile.
+// Some entries are served although they are not fresh: with --stale at once, while one process in
+// the background refreshes the entry under the lock; with --stale-if-error when the command fails
+// or the wait times out. A stored failure (--cache-failures, or a failed refresh) says for how long
+// nobody tries again. With --early one caller may refresh an entry before it expires, while the
+// others still use it.
 //
-// Files that the command makes (--artifact) are packed after a successful run and are part of its
-// outcome, so an entry without them is none for a caller who asks for them. Before the output is
-// replayed they are restored.
+// Files that the command makes (--artifact) are packed after a successful run and belong to its
+// result. For a caller that asks for artifacts, an entry without them is a miss. They are restored
+// before the output is replayed.
 //
-// Nobody stores without the lock, and the command's output reaches its caller whatever the store
-// does.
+// Two rules hold at every step: a result is stored only by the process that holds the lock, and the
+// output of a command that has started reaches its caller whatever the store does.
 #pragma once
 
 #include "src/entry/request.hpp"
+#include "src/promise/call.hpp"
 #include "src/store/store.hpp"
 #include "src/system/log.hpp"
 #include "src/system/signals.hpp"
 
 namespace memolock {
 
-/// Carries out `request`. Throws Error(store) and Error(interrupted) only before the command has
-/// started, Error(usage) for a request that would wait for itself.
+/// Carries out `request`, with a command or as a look-up only. Call from the main thread, while it
+/// is the only one. Requires Request::ttl if there is a command. Every expected end is an Outcome;
+/// its `store_error` says what the store refused after the command had started. Throws Error(store)
+/// and Error(interrupted) only before the command has started, Error(usage) for a request that
+/// would wait for itself.
 [[nodiscard]] Outcome get(const Request& request, Store& store, Signals& signals, const Log& log);
+/// The same, with processes started by the launcher of the context.
+[[nodiscard]] Outcome get(const CallContext& context);
 
 }  // namespace memolock

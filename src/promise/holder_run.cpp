@@ -8,20 +8,20 @@
 
 #include "src/artifacts/pack.hpp"
 #include "src/entry/freshness.hpp"
-#include "src/promise/lookup.hpp"
+#include "src/promise/replay.hpp"
 #include "src/promise/run.hpp"
+#include "src/promise/run_messages.hpp"
 #include "src/promise/wait_notice.hpp"
-#include "src/system/error.hpp"
 #include "src/system/random.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {
 namespace {
 
-// How long the readers of a command that was stopped have to take the rest of its output.
-constexpr std::chrono::seconds last_words{2};
+// How long the output of a command that was stopped is delivered before it is dropped.
+constexpr std::chrono::seconds drain_after_stop{2};
 
-std::string promise_in_words(const Record& record) {
+std::string describe_promise(const Record& record) {
   return record.succeeded() ? "was kept" : fmt::format("failed with status {}", record.status);
 }
 
@@ -31,110 +31,107 @@ bool failed(const RunResult& ending) {
 
 }  // namespace
 
-HolderRun::HolderRun(const Request& request, Store& store, Signals& signals, const Log& log,
-                     ProcessRole role)
-    : request_(request), store_(store), signals_(signals), log_(log), role_(role) {}
-
 Outcome HolderRun::run(Lock& lock, uint32_t transient_failures, std::unique_ptr<Entry> fallback) {
-  Record record = record_of_run(request_, lock, store_.now());
+  Record record = record_of_run(call_.request, lock, call_.store.now());
   record.transient_failures = transient_failures;
   lock.begin(record);
-  // Without the store it has been said.
-  if (request_.keep) log_.info("{}: running the command", request_.key.shown());
-  const std::string control = request_.keep ? control_.make() : "/dev/null";
-  CommandSpec launch = command_spec(request_, lock, control);
-  launch.scratch = control_.scratch();
-  const bool external = request_.producer == Producer::external;
-  launch.defer_stdout = fallback != nullptr;
+  // Otherwise a message has said that the store is not used.
+  if (call_.request.keep) call_.log.info("{}: running the command", call_.request.key.shown());
+  const std::string control = call_.request.keep ? control_.make() : "/dev/null";
+  CommandSpec spec = command_spec(call_.request, lock, control);
+  spec.scratch = control_.scratch();
+  const bool external = call_.request.producer == Producer::external;
+  spec.defer_stdout = fallback != nullptr;
   if (external) {
-    launch.out = STDERR_FILENO;   // its own output is no part of the outcome
-    launch.stop_descriptor = -1;  // the work is done elsewhere, and would not end with this command
+    spec.out = STDERR_FILENO;  // its own output is not part of the result
+    // Stopping the command would not stop the work, which is done elsewhere.
+    spec.stop_descriptor = -1;
   }
-  Command command(std::move(launch), signals_);
+  const auto command = call_.launcher.prepare(std::move(spec), call_.signals);
   if (external) {
-    command.start_plain();
-    return keep_promise(lock, record, command);
+    command->start_plain();
+    return run_external(lock, record, *command);
   }
   const auto spool = lock.spool();
-  spool->limit(request_.max_entry);
-  command.start_spooled(spool);
-  Outcome outcome = run_to_end(lock, record, command, *spool, fallback.get());
-  forward_late_output(command, outcome);
+  spool->limit(call_.request.max_entry);
+  command->start_spooled(spool);
+  Outcome outcome = finish_run(lock, record, *command, *spool, fallback.get());
+  forward_late_output(*command, outcome);
   return outcome;
 }
 
-/// Shares what the command leaves, and gives it to the caller.
-Outcome HolderRun::run_to_end(Lock& lock, Record& record, Command& command, Spool& spool,
+/// Publishes the result of a command that has started, and delivers its output.
+Outcome HolderRun::finish_run(Lock& lock, Record& record, CommandRun& command, Spool& spool,
                               Entry* fallback) noexcept {
   Outcome outcome;
   outcome.kind = OutcomeKind::miss;
   const RunResult ending = command.finish([&] {
     record.disposition = Disposition::unstored;
-    (void)failure_of([&] { note_not_stored(spool.fault(), outcome); });
-    (void)publish(lock, record, outcome);  // the signal is for the command, which still runs
+    (void)failure_of([&] { set_not_stored(spool.fault(), outcome); });
+    (void)publish(lock, record, outcome);  // a signal ends the command, which is still running
   });
   outcome.status = ending.status;
   outcome.run_time = ending.run_time;
-  note_warnings(ending);
-  Answer answer = Answer::output;
+  defer_warnings(ending);
+  CallerOutput source = CallerOutput::command;
   if (auto failure = failure_of(
-          [&] { answer = share(lock, record, ending, spool, fallback, outcome); })) {
+          [&] { source = publish_outcome(lock, record, ending, spool, fallback, outcome); })) {
     lock.abandon();
-    note_not_stored(std::move(*failure), outcome);
+    set_not_stored(std::move(*failure), outcome);
   }
-  if (answer == Answer::output) note_failure(ending, record, outcome);
-  if (answer == Answer::fallback) return serve_fallback(command, ending, *fallback);
-  if (answer == Answer::output_of_interrupted)
-    return end_interrupted(lock, command, ending.run_time);
+  if (source == CallerOutput::command) defer_failure(ending, record, outcome);
+  if (source == CallerOutput::fallback) return serve_fallback(command, ending, *fallback);
+  if (source == CallerOutput::interrupted) return end_interrupted(lock, command, ending.run_time);
   command.release_stdout();
   return deliver_output(command, ending, std::move(outcome));
 }
 
-/// Ends the run for all others.
-HolderRun::Answer HolderRun::share(Lock& lock, Record& record, const RunResult& ending,
-                                   Spool& spool, Entry* fallback, Outcome& outcome) {
+/// Ends the run for the waiters, and releases the lock.
+HolderRun::CallerOutput HolderRun::publish_outcome(Lock& lock, Record& record,
+                                                   const RunResult& ending, Spool& spool,
+                                                   Entry* fallback, Outcome& outcome) {
   if (ending.interrupted != 0) {
     abandon_interrupted(lock);
-    return Answer::output;
+    return CallerOutput::command;
   }
   if (ending.stopped) {
     lock.abandon();
-    return Answer::output;
+    return CallerOutput::command;
   }
   if (ending.unknown) {
     lock.abandon();
     defer_message(Level::warn, "not stored: the exit status of the command is not known");
-    return Answer::output;
+    return CallerOutput::command;
   }
-  if (record.disposition == Disposition::unstored) return Answer::output;
-  complete(record, ending, spool, control_.read_and_remove());
-  if (!pack_artifacts(lock, record, spool, outcome)) return Answer::output_of_interrupted;
-  if (!publish(lock, record, outcome)) return Answer::output_of_interrupted;
+  if (record.disposition == Disposition::unstored) return CallerOutput::command;
+  complete_record(record, ending, spool, control_.read_and_remove());
+  if (!pack_artifacts(lock, record, spool, outcome)) return CallerOutput::interrupted;
+  if (!publish(lock, record, outcome)) return CallerOutput::interrupted;
   const bool instead = fallback != nullptr && failed(ending) && restore_fallback(*fallback);
-  return instead ? Answer::fallback : Answer::output;
+  return instead ? CallerOutput::fallback : CallerOutput::command;
 }
 
-void HolderRun::note_warnings(const RunResult& ending) noexcept {
+void HolderRun::defer_warnings(const RunResult& ending) noexcept {
   (void)failure_of([&] {
-    for (std::string& warning : warnings_about(request_, ending))
+    for (std::string& warning : describe_warnings(call_.request, ending))
       deferred_messages_.emplace_back(Level::warn, std::move(warning));
   });
 }
 
-/// Why it was not stored has been said where that is not the failure.
-void HolderRun::note_failure(const RunResult& ending, const Record& record,
-                             const Outcome& outcome) noexcept {
-  if (!log_.says(Level::info)) return;
+/// Reports a failed command with -v; why it was not stored only if no other message says so.
+void HolderRun::defer_failure(const RunResult& ending, const Record& record,
+                              const Outcome& outcome) noexcept {
+  if (!call_.log.says(Level::info)) return;
   (void)failure_of([&] {
     const std::string failure = describe_failure(ending);
     if (failure.empty()) return;
     if (outcome.stored) {
       defer_message(Level::info, "{}; kept for {}", failure, format_duration(record.ttl));
     } else {
-      const bool said = std::any_of(
+      const bool reported = std::any_of(
           deferred_messages_.begin(), deferred_messages_.end(),
-          [](const auto& remark) { return remark.second.starts_with("not stored"); });
-      defer_message(Level::info, "{}{}", failure, said ? "" : "; not stored");
+          [](const auto& message) { return message.second.starts_with("not stored"); });
+      defer_message(Level::info, "{}{}", failure, reported ? "" : "; not stored");
     }
   });
 }
@@ -144,113 +141,115 @@ void HolderRun::abandon_interrupted(Lock& lock) noexcept {
   defer_message(Level::info, "interrupted; nothing is stored");
 }
 
-/// The command has ended, but what it made was still being packed or stored.
-Outcome HolderRun::end_interrupted(Lock& lock, Command& command, Nanoseconds run_time) noexcept {
+/// The command has ended, but a signal came while its result was packed or stored.
+Outcome HolderRun::end_interrupted(Lock& lock, CommandRun& command, Nanoseconds run_time) noexcept {
   abandon_interrupted(lock);
   command.release_stdout();
-  Outcome outcome = end_by_signal(signals_);
+  Outcome outcome = end_by_signal(call_.signals);
   outcome.run_time = run_time;
-  outcome.output_error = command.drain(last_words).error;
-  return with_deferred_messages(std::move(outcome));
+  outcome.output_error = command.drain(drain_after_stop).error;
+  return log_deferred_messages(std::move(outcome));
 }
 
-/// Serves an old entry in place of what a failed command has written to stdout; its stderr is the
-/// caller's all the same, and comes first.
-Outcome HolderRun::serve_fallback(Command& command, const RunResult& ending,
+/// Serves an older entry in place of the stdout of a failed command. The stderr of the command is
+/// delivered too, and comes first.
+Outcome HolderRun::serve_fallback(CommandRun& command, const RunResult& ending,
                                   Entry& fallback) noexcept {
-  const auto age = [&] { return describe_age(fallback.record(), store_.now()); };
+  const auto age = [&] { return describe_age(fallback.record(), call_.store.now()); };
   (void)failure_of([&] {
-    const std::string failure = describe_failure(ending);  // empty: it has been said
+    const std::string failure = describe_failure(ending);  // empty: a warning says it
     defer_message(Level::warn, "{}{}served the entry that is {}", failure,
                   failure.empty() ? "" : "; ", age());
   });
-  Outcome outcome = replay(fallback, OutcomeKind::stale, store_, signals_,
+  Outcome outcome = replay(fallback, OutcomeKind::stale, call_.store, call_.signals,
                            [&] { return command.drain(forever).error; });
   outcome.fell_back_to_stale = true;
-  return with_deferred_messages(std::move(outcome));
+  return log_deferred_messages(std::move(outcome));
 }
 
-/// The command has others do the work; waits for them.
-Outcome HolderRun::keep_promise(Lock& lock, Record& record, Command& command) noexcept {
-  const RunResult ending = command.finish();
+/// Runs a command that only starts the work, and waits for the result.
+Outcome HolderRun::run_external(Lock& lock, Record& record, CommandRun& command) noexcept {
+  const RunResult ending = command.finish(nullptr);
   Outcome outcome = ended(OutcomeKind::miss, ending.status);
   outcome.run_time = ending.run_time;
-  note_warnings(ending);
+  defer_warnings(ending);
   if (ending.interrupted != 0) {
     abandon_interrupted(lock);
-    note_interruption(outcome, ending);
-    return with_deferred_messages(std::move(outcome));
+    apply_interruption(outcome, ending);
+    return log_deferred_messages(std::move(outcome));
   }
   auto failure = failure_of([&] {
-    complete(record, ending, *lock.spool(), control_.read_and_remove());
-    note_failure(ending, record, outcome);
-    outcome = until_interrupted(signals_, [&] { return await_promise(lock, record, outcome); });
+    complete_record(record, ending, *lock.spool(), control_.read_and_remove());
+    defer_failure(ending, record, outcome);
+    outcome = until_interrupted(call_.signals,
+                                [&] { return await_external(lock, record, outcome); });
   });
   if (outcome.kind == OutcomeKind::interrupted) {
     lock.give_up();
     defer_message(Level::info, "interrupted; the promise is given up");
-    return with_deferred_messages(std::move(outcome));
+    return log_deferred_messages(std::move(outcome));
   }
   if (!failure) return outcome;
-  // The work has been started, and must not be once more; but its result cannot be had.
+  // The work has been started and must not be started again, but its result is out of reach.
   lock.abandon();
   outcome.kind = OutcomeKind::error;
   if (outcome.status == 0) outcome.status = 125;
   defer_message(Level::warn, "lost the promise: {}", *failure);
   outcome.store_error = std::move(*failure);
-  return with_deferred_messages(std::move(outcome));
+  return log_deferred_messages(std::move(outcome));
 }
 
-/// Ends with the work, unless the command has failed. Throws Error(store) when it cannot be seen.
-Outcome HolderRun::await_promise(Lock& lock, Record& record, Outcome outcome) {
+/// Waits until the promise is completed or expires; a command that has failed ends the run at once.
+/// Throws Error(store).
+Outcome HolderRun::await_external(Lock& lock, Record& record, Outcome outcome) {
   record.disposition = Disposition::shared;
   if (!record.succeeded()) {
-    if (!publish(lock, record, outcome)) return end_by_signal(signals_);
-    return with_deferred_messages(std::move(outcome));
+    if (!publish(lock, record, outcome)) return end_by_signal(call_.signals);
+    return log_deferred_messages(std::move(outcome));
   }
-  log_.info("{}: started; waiting for the promise to be kept", request_.key.shown());
+  call_.log.info("{}: started; waiting for the promise to be kept", call_.request.key.shown());
   WaitResult woken;
   {
-    // Its line goes before the output comes. The lease is a bound.
-    WaitNotice notice(request_.key, log_, WaitNotice::Bounded::yes);
-    notice.begin(record, store_.now(), std::nullopt);
-    woken = lock.await_promise(request_.lease, signals_.descriptor(), notice);
+    // Destroyed before the output is replayed, to clear its line. The lease bounds the wait.
+    WaitNotice notice(call_.request.key, call_.log, WaitNotice::Bounded::yes);
+    notice.begin(record, call_.store.now(), std::nullopt);
+    woken = lock.await_promise(call_.request.lease, call_.signals.descriptor(), notice);
   }
   switch (woken.reason) {
     case WakeReason::interrupted:
-      return end_by_signal(signals_);
+      return end_by_signal(call_.signals);
     case WakeReason::answered:
       lock.abandon();
       (void)failure_of([&] {
-        log_.info("{}: the promise {}", request_.key.shown(),
-                  promise_in_words(woken.answer->record()));
+        call_.log.info("{}: the promise {}", call_.request.key.shown(),
+                       describe_promise(woken.answer->record()));
       });
-      return replay(*woken.answer, OutcomeKind::miss, store_, signals_);
+      return replay(*woken.answer, OutcomeKind::miss, call_.store, call_.signals);
     case WakeReason::gone:
     case WakeReason::timed_out:
       break;
   }
-  return break_promise(lock, record, std::move(outcome));
+  return expire_promise(lock, record, std::move(outcome));
 }
 
-/// Nobody has kept it in time: a failure, for the waiters too.
-Outcome HolderRun::break_promise(Lock& lock, Record& record, Outcome outcome) noexcept {
+/// The promise was not completed in time: a failure, for the waiters too.
+Outcome HolderRun::expire_promise(Lock& lock, Record& record, Outcome outcome) noexcept {
   record.exit_kind = ExitKind::timed_out;
   record.status = outcome.status = 124;
-  (void)failure_of([&] { record.ended = store_.now(); });
+  (void)failure_of([&] { record.ended = call_.store.now(); });
   record.run_time = record.ended - record.begun;
   outcome.kind = OutcomeKind::timeout;
-  if (!publish(lock, record, outcome)) return end_by_signal(signals_);
+  if (!publish(lock, record, outcome)) return end_by_signal(call_.signals);
   (void)failure_of([&] {
-    log_.warn("{}: nobody has kept the promise within {}", request_.key.shown(),
-              format_duration(request_.lease));
+    call_.log.warn("{}: nobody has kept the promise within {}", call_.request.key.shown(),
+                   format_duration(call_.request.lease));
   });
-  return with_deferred_messages(std::move(outcome));
+  return log_deferred_messages(std::move(outcome));
 }
 
-/// Fills in what is known after the run.
-void HolderRun::complete(Record& record, const RunResult& ending, const Spool& spool,
-                         const Control& control) {
+/// Sets the fields that are known after the run.
+void HolderRun::complete_record(Record& record, const RunResult& ending, const Spool& spool,
+                                const Control& control) {
   record.exit_kind = ending.exit_kind;
   record.status = ending.status;
   record.begun = ending.begun;
@@ -267,31 +266,32 @@ void HolderRun::complete(Record& record, const RunResult& ending, const Spool& s
   if (!control.fault.empty()) defer_message(Level::warn, "not stored: {}", control.fault);
   decide_disposition(record, control);
   if (control.missing.empty() || record.disposition == Disposition::shared) return;
-  // The command might have said that it is not to be kept.
+  // Without the control file the command could not say that its result must not be stored.
   record.disposition = Disposition::shared;
-  if (request_.producer == Producer::command)
+  if (call_.request.producer == Producer::command)
     defer_message(Level::warn, "not stored: {}", control.missing);
 }
 
-/// Without the files that it is to have, an outcome is none: waiters run the command themselves.
-/// Returns false when it was interrupted.
+/// If the artifacts cannot be packed, the result is not shared: waiters run the command themselves.
+/// Returns false if a signal came.
 bool HolderRun::pack_artifacts(Lock& lock, Record& record, Spool& spool, Outcome& outcome) {
-  if (request_.artifacts.empty() || !record.succeeded()) return true;
-  const auto fault = pack(request_.artifacts, spool, signals_.descriptor(), lock.arm_keepalive());
+  if (call_.request.artifacts.empty() || !record.succeeded()) return true;
+  const auto fault = pack(call_.request.artifacts, spool, call_.signals.descriptor(),
+                          lock.arm_keepalive());
   if (!fault) return false;
   record.files_size = spool.size(Stream::files);
   record.files_hash = spool.hash(Stream::files);
   if (fault->empty()) return true;
   record.disposition = Disposition::unstored;
-  note_not_stored(*fault, outcome);
+  set_not_stored(*fault, outcome);
   return true;
 }
 
-/// Without its files the old entry is not served in place of a failure.
+/// Returns false if the artifacts cannot be restored; the entry is not served then.
 bool HolderRun::restore_fallback(Entry& fallback) noexcept {
   const auto failure = failure_of([&] {
     try {
-      restore_artifacts(request_, fallback, signals_);
+      restore_artifacts(call_.request, fallback, call_.signals);
     } catch (const Error& error) {
       if (error.kind() == Error::Kind::store) defer_message(Level::warn, "{}", error.what());
       throw;
@@ -300,30 +300,32 @@ bool HolderRun::restore_fallback(Entry& fallback) noexcept {
   return !failure;
 }
 
-/// Whether it is kept, and for how long.
+/// Whether the result is stored, and for how long.
 void HolderRun::decide_disposition(Record& record, const Control& control) {
-  const bool may_keep = request_.keep && control.cache && control.fault.empty();
+  const bool may_keep = call_.request.keep && control.cache && control.fault.empty();
   record.disposition = Disposition::shared;
   if (record.succeeded()) {
-    record.ttl = control.ttl.value_or(*request_.ttl);
-    if (request_.jitter > 0) record.ttl = with_jitter(record.ttl, request_.jitter, random_unit());
-    const Nanoseconds stale = record.stale_by_command ? record.stale : request_.stale;
-    record.retained = after(record.ttl, std::max(stale, request_.stale_if_error));
+    record.ttl = control.ttl.value_or(*call_.request.ttl);
+    if (call_.request.jitter > 0)
+      record.ttl = with_jitter(record.ttl, call_.request.jitter, random_unit());
+    const Nanoseconds stale = record.stale_by_command ? record.stale : call_.request.stale;
+    record.retained = after(record.ttl, std::max(stale, call_.request.stale_if_error));
     if (may_keep && record.ttl > Nanoseconds(0)) record.disposition = Disposition::kept;
     return;
   }
-  record.ttl = record.retained = request_.cache_failures.value_or(Nanoseconds(0));
-  // Or every caller to come would try again in the background.
-  if (role_ == ProcessRole::background) record.retained = std::max(record.retained, request_.lease);
+  record.ttl = record.retained = call_.request.cache_failures.value_or(Nanoseconds(0));
+  // Otherwise every caller would start a refresh again.
+  if (role_ == ProcessRole::background)
+    record.retained = std::max(record.retained, call_.request.lease);
   if (may_keep && record.retained > Nanoseconds(0)) record.disposition = Disposition::failed;
 }
 
-/// A store that fails now costs the entry, never the output.
+/// A store that fails now costs the entry, not the output. Returns false if a signal came.
 bool HolderRun::publish(Lock& lock, const Record& record, Outcome& outcome) noexcept {
   PublishResult published = PublishResult::lost;
   if (auto failure = failure_of([&] { published = lock.publish(record); })) {
     lock.abandon();
-    note_not_stored(std::move(*failure), outcome);
+    set_not_stored(std::move(*failure), outcome);
     return true;
   }
   switch (published) {
@@ -348,40 +350,41 @@ bool HolderRun::publish(Lock& lock, const Record& record, Outcome& outcome) noex
   return true;
 }
 
-/// The run ends as it would have; of several reasons the first is said.
-void HolderRun::note_not_stored(std::string why, Outcome& outcome) noexcept {
+/// The run still ends with its own status. Only the first of several reasons is reported.
+void HolderRun::set_not_stored(std::string why, Outcome& outcome) noexcept {
   if (!outcome.store_error.empty()) return;
   defer_message(Level::warn, "not stored: {}", why);
   outcome.store_error = std::move(why);
 }
 
-/// Waits until the caller has got all of the output; the lock is released by now.
-Outcome HolderRun::deliver_output(Command& command, const RunResult& ending,
+/// Waits until the readers have taken all of the output. The lock has been released.
+Outcome HolderRun::deliver_output(CommandRun& command, const RunResult& ending,
                                   Outcome outcome) noexcept {
-  const Command::Drained drained = command.drain(ending.cut_short ? last_words : forever);
+  const Command::Drained drained = command.drain(ending.cut_short ? drain_after_stop : forever);
   outcome.output_error = drained.error;
-  note_interruption(outcome, ending);
+  apply_interruption(outcome, ending);
   if (ending.interrupted == 0 && drained.interrupted != 0) {
     outcome.signal = drained.interrupted;
     outcome.status = 128 + drained.interrupted;
     return outcome;
   }
-  signals_.unblock();
-  return with_deferred_messages(std::move(outcome));
+  call_.signals.unblock();
+  return log_deferred_messages(std::move(outcome));
 }
 
-/// What the command has left in the background may write for long: a process of its own passes that
-/// on. Where none is available it is done here, unless this call was to end by a signal.
-void HolderRun::forward_late_output(Command& command, const Outcome& outcome) noexcept {
+/// Processes that the command has left in the background may go on writing: a helper process
+/// forwards their output. If none can be started this process does, unless a signal ends the call.
+void HolderRun::forward_late_output(CommandRun& command, const Outcome& outcome) noexcept {
   LateOutput late = command.late_output();
   if (late.is_over() || late.hand_over_to_process()) return;
   const bool interrupted = outcome.kind == OutcomeKind::interrupted || outcome.signal != 0;
-  if (!interrupted) late.pass_on(signals_.descriptor());
+  if (!interrupted) late.pass_on(call_.signals.descriptor());
 }
 
-Outcome HolderRun::with_deferred_messages(Outcome outcome) noexcept {
-  for (const auto& remark : deferred_messages_) {
-    (void)failure_of([&] { log_.line(remark.first, request_.key.shown() + ": " + remark.second); });
+Outcome HolderRun::log_deferred_messages(Outcome outcome) noexcept {
+  for (const auto& message : deferred_messages_) {
+    (void)failure_of(
+        [&] { call_.log.line(message.first, call_.request.key.shown() + ": " + message.second); });
   }
   return outcome;
 }

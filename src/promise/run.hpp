@@ -1,11 +1,11 @@
-// What all runs of a command have in common, whichever verb is asked for.
+// How `get`, `once` and `lock` start a command, and how a run that was interrupted ends.
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "src/command/command.hpp"
 #include "src/entry/request.hpp"
+#include "src/promise/launcher.hpp"
 #include "src/store/store.hpp"
 #include "src/system/error.hpp"
 #include "src/system/log.hpp"
@@ -13,38 +13,27 @@
 
 namespace memolock {
 
-/// The record of the request's run that begins now under `lock`; `now` is the store's clock.
+/// The record of a run of the request's command that begins at `now` (store's clock) under `lock`.
 [[nodiscard]] Record record_of_run(const Request& request, const Lock& lock, Nanoseconds now);
 
-/// What starts its command and keeps the lock alive, of which it keeps a reference. `control`: the
-/// command's MEMOLOCK_CONTROL.
+/// How to start the request's command under `lock`. Keeps a reference to the lock: a run that lasts
+/// starts to renew it. `control`: the path in MEMOLOCK_CONTROL.
 [[nodiscard]] CommandSpec command_spec(const Request& request, Lock& lock,
                                        const std::string& control);
 
-/// Runs the request's command with no store at all. Throws Error(store) when it has not been
-/// started.
-[[nodiscard]] Outcome run_uncached(const Request& request, Signals& signals, const Log& log);
+/// Runs the request's command without a store. Throws Error(store) if it could not be started.
+[[nodiscard]] Outcome run_uncached(const Request& request, Signals& signals, const Log& log,
+                                   Launcher& launcher = process_launcher());
 
-/// What the caller is to be warned of about how the run ended: what stopped the command, and what
-/// could not be stopped. A line each, without the entry's name.
-[[nodiscard]] std::vector<std::string> warnings_about(const Request& request,
-                                                      const RunResult& ending);
+/// If the run was interrupted, marks the outcome as interrupted. The call then ends by the signal
+/// that ended the command, if one did.
+void apply_interruption(Outcome& outcome, const RunResult& ending) noexcept;
 
-/// What -v says of a command that has failed by itself: its status, or the signal; empty where
-/// there is nothing to say, or something else has said it.
-[[nodiscard]] std::string describe_failure(const RunResult& ending);
-
-/// How the run of a record failed, in words that follow "the command".
-[[nodiscard]] std::string describe_failure(const Record& record);
-
-/// What becomes of a call whose own command was interrupted, if it was: it ends by the same signal
-/// if the command did.
-void note_interruption(Outcome& outcome, const RunResult& ending) noexcept;
-
-/// What becomes of a call that got a signal: it ends by it.
+/// The outcome of a call that is ended by the signal that is pending in `signals`.
 [[nodiscard]] Outcome end_by_signal(Signals& signals) noexcept;
 
-/// What `work` returns; a signal that comes during its request to the store ends the call.
+/// Returns what `work` returns. A signal that interrupts a request of `work` to the store ends the
+/// call instead.
 template <typename Work>
 [[nodiscard]] Outcome until_interrupted(Signals& signals, const Work& work) {
   try {

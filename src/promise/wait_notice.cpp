@@ -15,20 +15,19 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-// A shorter wait is over before anybody has read the line.
+// A shorter wait is over before the line could be read.
 constexpr milliseconds terminal_delay(500);
 constexpr seconds terminal_period(1);
-// Many a CI system stops what has been silent for 10 minutes.
+// Many CI systems stop a job that has been silent for 10 minutes.
 constexpr seconds log_delay(60);
-// Longer than most commands take: it may be a deadlock.
+// Longer than most commands take, so it may be a deadlock.
 constexpr seconds advice_delay(60);
 constexpr minutes log_period(5);
 
 }  // namespace
 
-WaitResult WaitNotice::sleep(Watch& watch, Nanoseconds now,
-                             std::optional<Nanoseconds> last_run_time, Nanoseconds deadline,
-                             int interrupt) {
+WaitResult WaitNotice::wait(Watch& watch, Nanoseconds now, std::optional<Nanoseconds> last_run_time,
+                            Nanoseconds deadline, int interrupt) {
   log_.info("{}: waiting for {}", key_.shown(), describe_run(watch.run(), now));
   begin(watch.run(), now, last_run_time);
   WaitResult woken = watch.wait(deadline, interrupt, *this);
@@ -36,35 +35,35 @@ WaitResult WaitNotice::sleep(Watch& watch, Nanoseconds now,
   return woken;
 }
 
-void WaitNotice::see(const Watch* watch) {
-  is_seen_ = watch != nullptr;
-  if (is_seen_ && log_.says(Level::warn)) run_ = watch->run();
+void WaitNotice::record_holder(const Watch* watch) {
+  holder_known_ = watch != nullptr;
+  if (holder_known_ && log_.says(Level::warn)) run_ = watch->run();
 }
 
-std::string WaitNotice::awaited() const {
-  if (!is_seen_) return "an unknown process";
+std::string WaitNotice::holder() const {
+  if (!holder_known_) return "an unknown process";
   const bool is_promise = !run_.foreign && run_.producer == Producer::external;
   return (is_promise ? "the promise of " : "") + describe_holder(run_);
 }
 
 bool WaitNotice::pause(Backoff& backoff, int interrupt) {
-  is_seen_ = false;
+  holder_known_ = false;
   const Nanoseconds now = boot_now();
-  since_ = std::min(since_, now);
-  if (unseen_due_ == forever) unseen_due_ = now + log_delay;
-  if (now >= unseen_due_) {
+  began_ = std::min(began_, now);
+  if (unknown_holder_due_ == forever) unknown_holder_due_ = now + log_delay;
+  if (now >= unknown_holder_due_) {
     log_.warn("still waiting for {}: locked by an unknown process{}", key_.shown(), advice(now));
-    unseen_due_ = now + log_period;
+    unknown_holder_due_ = now + log_period;
   }
   return backoff.pause(interrupt);
 }
 
 void WaitNotice::begin(const Record& run, Nanoseconds now,
                        std::optional<Nanoseconds> last_run_time) {
-  unseen_due_ = forever;
-  is_seen_ = true;
+  unknown_holder_due_ = forever;
+  holder_known_ = true;
   if (!log_.says(Level::warn)) return;
-  since_ = std::min(since_, boot_now());
+  began_ = std::min(began_, boot_now());
   run_ = run;
   clock_offset_ = now - boot_now();
   last_run_time_ = last_run_time;
@@ -103,23 +102,23 @@ std::string WaitNotice::text(Nanoseconds now) const {
 }
 
 std::string_view WaitNotice::advice(Nanoseconds now) const {
-  const bool is_due = bounded_ == Bounded::no && now - since_ >= advice_delay;
+  const bool is_due = bounded_ == Bounded::no && now - began_ >= advice_delay;
   return is_due ? " (use --wait to limit the wait)" : "";
 }
 
-/// How far the run is if it takes as long as the last one did.
+/// The progress of the run if it takes as long as the last one did.
 std::string WaitNotice::bar(Nanoseconds now) const {
   constexpr int width = 10;
   if (!last_run_time_ || *last_run_time_ < terminal_period) return "";
-  const auto share = std::chrono::duration<double>(now + clock_offset_ - run_.begun) /
-                     std::chrono::duration<double>(*last_run_time_);
-  const int done = static_cast<int>(std::clamp(share, 0.0, 1.0) * width);
+  const auto fraction = std::chrono::duration<double>(now + clock_offset_ - run_.begun) /
+                        std::chrono::duration<double>(*last_run_time_);
+  const int done = static_cast<int>(std::clamp(fraction, 0.0, 1.0) * width);
   return fmt::format("[{:#<{}}{:-<{}}] ", "", done, "", width - done);
 }
 
 std::string describe_timeout(const Request& request, const WaitNotice& notice) {
   return fmt::format("timed out after {} of waiting for {}", format_duration(*request.wait),
-                     notice.awaited());
+                     notice.holder());
 }
 
 }  // namespace memolock

@@ -1,4 +1,4 @@
-// What a waiter says of its wait: on a terminal one live line, elsewhere a line now and then.
+// The messages of a waiter: one live line on a terminal, elsewhere a warning now and then.
 #pragma once
 
 #include <optional>
@@ -14,32 +14,34 @@
 
 namespace memolock {
 
-/// One caller's waits, one after the other. Nothing is said with Level::quiet.
+/// The waits of one call, one after the other. Used by one thread. Writes nothing with
+/// Level::quiet.
 class WaitNotice : public WaitObserver {
  public:
   enum class Bounded : bool { no, yes };
 
-  /// Keeps references to both. Whoever waits for long without a bound is told how to set one.
+  /// Keeps references to both. After a long wait without a bound, the messages mention --wait.
   WaitNotice(const Key& key, const Log& log, Bounded bounded)
       : key_(key), log_(log), bounded_(bounded) {}
 
-  /// What holds the lock, where that is not waited for: null: no run that could be seen.
-  void see(const Watch* watch);
-  /// Who was waited for last: "host:1234", "the promise of host:1234", "another program".
-  [[nodiscard]] std::string awaited() const;
+  /// Remembers who holds the lock, where that run is not waited for. Null: no run is visible.
+  void record_holder(const Watch* watch);
+  /// The holder of the last wait: "HOST:PID", "the promise of HOST:PID", "another program" or "an
+  /// unknown process".
+  [[nodiscard]] std::string holder() const;
 
-  /// Watch::wait, told of by this. The rest as of begin().
-  [[nodiscard]] WaitResult sleep(Watch& watch, Nanoseconds now,
-                                 std::optional<Nanoseconds> last_run_time, Nanoseconds deadline,
-                                 int interrupt);
+  /// Watch::wait() with these messages; `now` and `last_run_time` as for begin().
+  [[nodiscard]] WaitResult wait(Watch& watch, Nanoseconds now,
+                                std::optional<Nanoseconds> last_run_time, Nanoseconds deadline,
+                                int interrupt);
 
-  /// Backoff::pause, told of by this: the lock is held, and there is no run to wait for.
+  /// Backoff::pause() with these messages: the lock is held, and no run is visible.
   [[nodiscard]] bool pause(Backoff& backoff, int interrupt);
 
-  /// A wait for this run begins. `now` is of the clock that its times are of; `last_run_time` is
-  /// how long the entry's last run took, as far as it is known.
+  /// Begins a wait for `run`. `now`: the clock of the times in `run`. `last_run_time`: how long the
+  /// last run of the entry took, if that is known.
   void begin(const Record& run, Nanoseconds now, std::optional<Nanoseconds> last_run_time);
-  /// The wait has ended; the line goes.
+  /// Ends the wait, and clears the live line.
   void end();
 
   [[nodiscard]] Nanoseconds next_notice() const override { return due_; }
@@ -55,19 +57,19 @@ class WaitNotice : public WaitObserver {
   const Log& log_;
   Bounded bounded_;
   std::optional<LiveLine> line_;
-  Nanoseconds due_ = forever;
-  Nanoseconds unseen_due_ = forever;  // of a holder that is not known
-  Nanoseconds since_ = forever;       // the first wait began, by the boot clock
-  Nanoseconds clock_offset_{0};       // of its clock to the boot clock
+  Nanoseconds due_ = forever;                 // of the next message; boot clock, as the next two
+  Nanoseconds unknown_holder_due_ = forever;  // of the next message about an unknown holder
+  Nanoseconds began_ = forever;               // when the first wait began
+  Nanoseconds clock_offset_{0};               // of the clock of run_ to the boot clock
   std::optional<Nanoseconds> last_run_time_;
-  bool is_seen_ = false;
+  bool holder_known_ = false;
   Record run_;
 };
 
-/// What is said where the wait that `notice` has told of has passed.
+/// "timed out after 5s of waiting for HOST:PID". Requires Request::wait.
 [[nodiscard]] std::string describe_timeout(const Request& request, const WaitNotice& notice);
 
-/// Whether the caller has set a bound.
+/// Whether the request limits its wait.
 [[nodiscard]] inline WaitNotice::Bounded bound_of(const Request& request) {
   return request.wait ? WaitNotice::Bounded::yes : WaitNotice::Bounded::no;
 }

@@ -15,7 +15,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// Without the tenths that would flicker.
+/// Whole seconds: tenths would flicker on the live line.
 Nanoseconds rounded(Nanoseconds length) {
   return length < seconds(1) ? length : std::chrono::floor<seconds>(length);
 }
@@ -24,14 +24,14 @@ Nanoseconds rounded(Nanoseconds length) {
 
 bool Backoff::pause(int interrupt) {
   const Ready ready = await_readable(-1, interrupt, boot_now() + next_);
-  ++tries_;
-  next_ = std::min<Nanoseconds>(2 * next_, tries_ < 100 ? milliseconds(20) : milliseconds(100));
+  ++pauses_;
+  next_ = std::min<Nanoseconds>(2 * next_, pauses_ < 100 ? milliseconds(20) : milliseconds(100));
   return ready != Ready::interrupted;
 }
 
-bool Backoff::is_long() const {
+bool Backoff::is_exhausted() const {
   constexpr int many = 16;
-  return tries_ >= many;
+  return pauses_ >= many;
 }
 
 Nanoseconds deadline_of(const Request& request) {
@@ -50,15 +50,15 @@ std::string describe_run(const Record& run, Nanoseconds now) {
                      run.producer == Producer::external ? "promised for" : "at work for", since);
 }
 
-bool is_inside(const Request& request, const Record& run) {
-  // Not by the key, which on a cluster may be spelled in two ways.
+bool is_inside_run(const Request& request, const Record& run) {
+  // Compares tokens: on a cluster a key may have two spellings.
   return std::any_of(request.held.begin(), request.held.end(), [&](const HeldLock& held) {
     return !held.token.empty() && held.token == run.token;
   });
 }
 
-void refuse_deadlock(const Request& request, const Record& run) {
-  if (is_inside(request, run))
+void reject_deadlock(const Request& request, const Record& run) {
+  if (is_inside_run(request, run))
     throw usage_error("deadlock: this command runs inside the run of " + request.key.shown() +
                       " that it would wait for");
 }

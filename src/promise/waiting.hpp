@@ -1,4 +1,5 @@
-// What all who wait for the run of another have in common, whichever verb is asked for.
+// What `get`, `once` and `lock` have in common when another process holds the lock: pauses, the
+// deadline, the words for a holder, and the check for a deadlock.
 #pragma once
 
 #include <string>
@@ -9,35 +10,38 @@
 
 namespace memolock {
 
-/// The pauses of one who finds the lock taken but no run to wait for: the holder is about to begin
-/// or to end.
+/// The pauses between attempts while the lock is held but no run is visible: the holder is about to
+/// begin its run, or to release the lock. Used by one thread.
 class Backoff {
  public:
-  /// Sleeps, each time longer. False: `interrupt` became readable.
+  /// Sleeps: 1 ms at first, twice as long each time, up to 20 ms, and 100 ms after 100 pauses.
+  /// Returns false if the descriptor `interrupt` became readable.
   [[nodiscard]] bool pause(int interrupt);
+  /// Starts again with the shortest pause.
   void reset() { *this = {}; }
-  /// Whether it has gone on for longer than a holder needs for that, or a waiter to take over from
-  /// a dead one.
-  [[nodiscard]] bool is_long() const;
+  /// Whether this has gone on for longer than a holder needs to begin its run, or a waiter to take
+  /// over from a dead one: 16 pauses.
+  [[nodiscard]] bool is_exhausted() const;
 
  private:
-  // Not shorter: of many, the tries would take the processor from the one they wait for.
+  // Not shorter: the attempts of many waiters would take processor time from the holder.
   Nanoseconds next_ = std::chrono::milliseconds(1);
-  int tries_ = 0;
+  int pauses_ = 0;
 };
 
-/// When the request's patience with other holders ends; boot clock.
+/// When the request stops waiting for other holders (--wait); boot clock, `forever` without a
+/// bound.
 [[nodiscard]] Nanoseconds deadline_of(const Request& request);
 
 /// "HOST:PID", or "another program".
 [[nodiscard]] std::string describe_holder(const Record& run);
 
-/// "HOST:PID, at work for 12s", or what else is known of a run. `now` is the store's clock.
+/// "HOST:PID, at work for 12s", or "HOST:PID, promised for 12s". `now`: the store's clock.
 [[nodiscard]] std::string describe_run(const Record& run, Nanoseconds now);
 
-/// Whether this process belongs to that run.
-[[nodiscard]] bool is_inside(const Request& request, const Record& run);
-/// Throws Error(usage) when it does, and would wait for it.
-void refuse_deadlock(const Request& request, const Record& run);
+/// Whether this process was started, directly or not, by the command of that run.
+[[nodiscard]] bool is_inside_run(const Request& request, const Record& run);
+/// Throws Error(usage) if it was: waiting for that run would never end.
+void reject_deadlock(const Request& request, const Record& run);
 
 }  // namespace memolock

@@ -42,7 +42,7 @@ field() { memolock show --tag t --id x --json | jq -c "$1"; }
   equal '["t","x",null,null]' "$(field '[.tag, .id, .failure, .run]')"
   equal '["fresh",false,0,"exited",3600,90000,5,0,[],0,false,null]' "$(field '.entry |
     [.state, .foreign, .status, .end, .ttl, .retained, .stdout, .stderr, .artifacts, .artifacts_size, .ttl_by_command, .stale_by_command]')"
-  equal true "$(field '.entry | .age >= 0 and .left > 3000 and .left <= 3600 and .run_time > 0 and .ended >= .begun and .pid > 0')"
+  equal true "$(field '.entry | .age >= 0 and .left > 3000 and .left <= 3600 and .run_time > 0 and .ended >= .began and .pid > 0')"
   equal "\"$(uname -n)\"" "$(field .entry.host)"
   # a shell can calculate with it, whatever version jq has
   contains "$(memolock show --tag t --id x --json)" '"ttl":3600,'

@@ -52,13 +52,13 @@ without() {
 
 @test "the local doctor prints JSON too, without an ACL rule" {
   examined 0 doctor --json --tag t
-  contains "$output" "{\"store\":\"file://$PWD/store\",\"tag\":\"t\",\"fit\":true,\"findings\":[{\"level\":\"ok\",\"subject\":\"directory\","
+  contains "$output" "{\"store\":\"file://$PWD/store\",\"tag\":\"t\",\"usable\":true,\"findings\":[{\"level\":\"ok\",\"subject\":\"directory\","
   contains "$output" '"acl_rule":null}'
   equal 1 "$(wc -l <<<"$output")"
   chmod 770 . && mkdir -m 770 store
   examined 1 doctor --json
-  contains "$output" '"fit":false,'
-  contains "$output" '{"level":"fail","subject":"mode","words":"0770, so others may write there","remedy":"run: memolock doctor --fix --store file://'"$PWD/store"'"'
+  contains "$output" '"usable":false,'
+  contains "$output" '{"level":"fail","subject":"mode","message":"0770, so others may write there","remedy":"run: memolock doctor --fix --store file://'"$PWD/store"'"'
 }
 
 @test "a directory of another user" {

@@ -94,18 +94,18 @@ on_read_only() {
 @test "doctor prints JSON too" {
   start_redis --maxmemory 100mb --maxmemory-policy allkeys-lru
   string='"([^"\\]|\\["\\/bfnrt]|\\u[0-9a-f]{4})*"'
-  finding="\{\"level\":\"(ok|advice|fail)\",\"subject\":$string,\"words\":$string,\"remedy\":($string|null)\}"
-  document="\{\"store\":$string,\"tag\":$string,\"fit\":(true|false),\"findings\":\[$finding(,$finding)*\],\"acl_rule\":($string|null)\}"
+  finding="\{\"level\":\"(ok|advice|fail)\",\"subject\":$string,\"message\":$string,\"remedy\":($string|null)\}"
+  document="\{\"store\":$string,\"tag\":$string,\"usable\":(true|false),\"findings\":\[$finding(,$finding)*\],\"acl_rule\":($string|null)\}"
   is_document() { LC_ALL=C.UTF-8 grep -qxE "$document" <<<"$output" || fail "not it: $output"; }
   examined 0 --json --store "$(here)"
   is_document
-  contains "$output" "{\"store\":\"$(here)\",\"tag\":\"t\",\"fit\":true,"
-  contains "$output" '{"level":"advice","subject":"eviction","words":"allkeys-lru may drop'
+  contains "$output" "{\"store\":\"$(here)\",\"tag\":\"t\",\"usable\":true,"
+  contains "$output" '{"level":"advice","subject":"eviction","message":"allkeys-lru may drop'
   contains "$output" '"acl_rule":"resetkeys ~t:* '
   end "$REDIS_PID"
   examined 1 --json --store "$(here :sesame@)"
   is_document
-  contains "$output" '"fit":false,"findings":[{"level":"fail","subject":"server",'
+  contains "$output" '"usable":false,"findings":[{"level":"fail","subject":"server",'
   lacks "$output" sesame
   MEMOLOCK_STORE=$(here :sesame@) examined 1 --json
   contains "$output" "{\"store\":\"$(here)\","
@@ -449,7 +449,7 @@ keys_looked_at() {
   serve say "$(hello $'7.0\e[2J\xff"')"$'\n' read 9999
   examined 1 --json --store-timeout 300ms --store "redis+unix://$fake"
   lacks "$output" $'\e'
-  contains "$output" '"words":"Redis 7.0\u001b[2J'
+  contains "$output" '"message":"Redis 7.0\u001b[2J'
 }
 
 @test "bad answers are findings" {

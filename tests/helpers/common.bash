@@ -250,9 +250,15 @@ birth_of() {
 }
 
 # finish_all: waits for all that was spawned; fails unless all ended with 0.
-finish_all() {
+finish_all() { ended_well "${spawned[@]}"; }
+
+# finish_waiters: the same of all but the first, the holder.
+finish_waiters() { ended_well "${spawned[@]:1}"; }
+
+# ended_well PID…
+ended_well() {
   local pid
-  for pid in "${spawned[@]}"; do
+  for pid; do
     finish "$pid"
     ((status == 0)) || fail "process $pid ended with $status"
   done

@@ -141,7 +141,7 @@ is_made_anew() {
   "$HELPERS/redate" "$MEMOLOCK_CACHE_DIR/t/f.failed" 3600
   run --separate-stderr -0 memolock get -v --tag t --id f --ttl 1h -- echo output
   equal output "$output"
-  equal 1 "$(grep -c 'the stored failure is dated in the future; it counts as absent' <<<"$stderr")"
+  equal 1 "$(grep -c 'the stored failure is dated in the future; treated as absent' <<<"$stderr")"
 }
 
 @test "an entry from the past is as old as it is" {

@@ -58,7 +58,7 @@ mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
   once -- true
   "$HELPERS/redate" "$(mark)" 3600
   run --separate-stderr -0 once -v -- counted true
-  equal 1 "$(grep -c 'the mark is dated in the future; it counts as absent' <<<"$stderr")"
+  equal 1 "$(grep -c 'the mark is dated in the future; treated as absent' <<<"$stderr")"
   ran_times 1
 }
 

@@ -38,10 +38,7 @@ hold() {
   await test -e b.started
   await began_to_wait 39 'err.*'
   release b
-  for pid in "${spawned[@]:1}"; do
-    finish "$pid"
-    equal 0 "$status"
-  done
+  finish_waiters
   equal 20 "$(cat out.* | grep -c mine)"
   ran_times 2
 }

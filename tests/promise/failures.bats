@@ -82,10 +82,7 @@ nth='held "a$(wc -l <"$RUNS")"'
   await test -e b.started
   await began_to_wait 9 'err.*'
   release b
-  for pid in "${spawned[@]:1}"; do
-    finish "$pid"
-    equal 0 "$status"
-  done
+  finish_waiters
   equal 5 "$(cat waiter.* | grep -c mine)"
   ran_times 2
 }
@@ -151,10 +148,7 @@ second_such_end_is_shared() {
   await test -e b.started
   await began_to_wait 5 'err.*'
   release b
-  for pid in "${spawned[@]:1}"; do
-    finish "$pid"
-    equal 0 "$status"
-  done
+  finish_waiters
   equal 3 "$(cat out.* | grep -c mine)"
   ran_times 2
 }

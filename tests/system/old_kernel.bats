@@ -51,10 +51,7 @@ os.pidfd_open(os.getpid()) if '$call' == 'pidfd_open' else os.copy_file_range(a,
   end "${spawned[0]}"
   await test -e b.started
   release b
-  for pid in "${spawned[@]:1}"; do
-    finish "$pid"
-    equal 0 "$status"
-  done
+  finish_waiters
   equal 20 "$(cat out.* | grep -c second)"
   ran_times 2
   store_is_clean

@@ -1,0 +1,22 @@
+// What one call of `get`, `lock` or `once` works with.
+#pragma once
+
+#include "src/entry/request.hpp"
+#include "src/promise/launcher.hpp"
+#include "src/store/store.hpp"
+#include "src/system/log.hpp"
+#include "src/system/signals.hpp"
+
+namespace memolock {
+
+/// References to what the caller owns. All of it must outlive the call, and is used by the calling
+/// thread only.
+struct CallContext {
+  const Request& request;
+  Store& store;
+  Signals& signals;
+  const Log& log;
+  Launcher& launcher;
+};
+
+}  // namespace memolock

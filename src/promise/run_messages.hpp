@@ -1,0 +1,30 @@
+// The words for how a run ended and how old its entry is, for messages. None of them contains the
+// name of the entry.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "src/command/command.hpp"
+#include "src/entry/record.hpp"
+#include "src/entry/request.hpp"
+
+namespace memolock {
+
+/// The warnings about how a run ended, a line each: what stopped the command, and which processes
+/// could not be stopped.
+[[nodiscard]] std::vector<std::string> describe_warnings(const Request& request,
+                                                         const RunResult& ending);
+
+/// "the command exited with status 3" or "the command was ended by signal 9 (KILL)". Empty if it
+/// succeeded, or if describe_warnings() or an error message says why it failed.
+[[nodiscard]] std::string describe_failure(const RunResult& ending);
+
+/// How the run of a stored or shared failure ended, to follow "the command": "failed with status
+/// 3" or "was ended by signal 9 (KILL)".
+[[nodiscard]] std::string describe_failure(const Record& record);
+
+/// "3m old", "dated in the future", or "another program's".
+[[nodiscard]] std::string describe_age(const Record& record, Nanoseconds now);
+
+}  // namespace memolock
