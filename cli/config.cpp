@@ -32,8 +32,8 @@ namespace {
 constexpr const char* system_file = "/etc/memolock/config.toml";
 
 std::string user_file() {
-  const char* folder = getenv("XDG_CONFIG_HOME");
-  if (folder != nullptr && *folder == '/') return std::string(folder) + "/memolock/config.toml";
+  const char* base = getenv("XDG_CONFIG_HOME");
+  if (base != nullptr && *base == '/') return std::string(base) + "/memolock/config.toml";
   const char* home = getenv("HOME");
   return home != nullptr && *home != '\0' ? std::string(home) + "/.config/memolock/config.toml"
                                           : "";
@@ -56,7 +56,7 @@ std::string remedy_of(int file, const std::string& path) {
                 : "keep the password in a file of its own, which password-file names";
 }
 
-/// Whether a folder on the way to the file keeps this user from knowing whether it is there, as
+/// Whether a directory on the way to the file keeps this user from knowing whether it is there, as
 /// another user's home does whose variables this process has inherited.
 bool is_out_of_reach(const std::string& path) {
   return faccessat(AT_FDCWD, path.c_str(), F_OK, AT_EACCESS) != 0 && errno == EACCES;

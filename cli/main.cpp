@@ -10,6 +10,7 @@
 #include <string>
 #include <system_error>
 
+#include "cli/option_rules.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "cli/verbs/verbs.hpp"
@@ -17,14 +18,14 @@
 #include "src/system/daemonize.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/error.hpp"
+#include "src/system/exit_status.hpp"
 #include "src/system/inherited_children.hpp"
+#include "src/system/message.hpp"
 #include "src/system/signals.hpp"
 #include "src/system/text.hpp"
 
 namespace memolock {
 namespace {
-
-constexpr int own_error = 125;
 
 /// Whoever worded it, and whatever it quotes: one line, which moves no cursor.
 void print_line(std::string_view line) {
@@ -61,9 +62,10 @@ bool runs_command(Verb verb) {
 }
 
 Exit run_verb(const Options& options, const Log& log) {
-  if (runs_command(options.verb) && !options.command.empty()) leave_inherited_children();
+  if (runs_command(options.verb) && !options.words.empty()) leave_inherited_children();
   for (const std::string& warning : options.warnings) log.warn("{}", warning);
   for (const std::string& remark : options.remarks) log.info("{}", remark);
+  check_combination(options);
   switch (options.verb) {
     case Verb::get:
       return run_get(options, log);
@@ -94,7 +96,7 @@ Exit run_verb(const Options& options, const Log& log) {
     case Verb::completion:
       return run_completion(options, log);
   }
-  return {own_error};
+  return {exit_status::own_error};
 }
 
 /// What people are told of an exception. What a library says of itself would help nobody.
@@ -120,7 +122,7 @@ void print_error(const std::exception& exception) noexcept {
   } catch (const std::exception& exception) {
     print_error(exception);
   }
-  _exit(own_error);
+  _exit(exit_status::own_error);
 }
 
 /// The one place where errors end, and exit statuses of memolock's own begin.
@@ -134,7 +136,7 @@ Exit run(int argc, char** argv) {
     return {};
   } catch (const std::exception& error) {
     if (options.log != Level::quiet) print_error(error);
-    return {own_error};
+    return {exit_status::own_error};
   }
 }
 
@@ -146,7 +148,7 @@ int main(int argc, char** argv) {
   // they do.
   mallopt(M_ARENA_MAX, 1);
   std::set_terminate(memolock::end_uncaught);
-  memolock::block_signals_of_writes();
+  memolock::block_write_signals();
   memolock::occupy_closed_streams();
   const memolock::Exit exit = memolock::run(argc, argv);
   memolock::await_background();

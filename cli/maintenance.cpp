@@ -77,7 +77,7 @@ void maintain(const Options& options, const StoreChoice& choice, const Outcome& 
   const auto directory = local_directory(choice);
   if (!directory) return;
   count_call(*directory, options.tag, outcome,
-             options.command.empty() ? Missing::leave : Missing::make);
+             options.words.empty() ? Missing::leave : Missing::make);
   if (!outcome.stored) return;
   const auto turn = turn_if_due(*directory);
   if (!turn || daemonize() == ProcessRole::caller) return;

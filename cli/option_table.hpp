@@ -28,12 +28,12 @@ struct OptionSpec {
 };
 
 /// What may follow a verb's options.
-enum class Words { none, any };
+enum class WordsAllowed { none, any };
 
 struct VerbSpec {
   Verb verb;
   unsigned bit;  ///< its options have it in OptionSpec::verbs
-  Words words;
+  WordsAllowed words;
   const char* name;
   const char* usage;
   const char* help;

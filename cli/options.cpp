@@ -107,7 +107,7 @@ class Reader {
  public:
   Reader(const VerbSpec& verb, Options& options) : verb_(verb), options_(options) {
     app_.set_help_flag(help_names);
-    if (verb.words == Words::any) app_.prefix_command();
+    if (verb.words == WordsAllowed::any) app_.prefix_command();
   }
 
   void read(const Line& words) {
@@ -166,7 +166,7 @@ class Reader {
     if (rest.front() != "--" && rest.front().size() > 1 && rest.front().front() == '-')
       throw usage_error("unknown option '" + shown(rest.front()) + "'" + hint());
     // Taken from the line itself: CLI11 was given other words for some.
-    auto& command = options_.command;
+    auto& command = options_.words;
     command.assign(words.end() - static_cast<std::ptrdiff_t>(rest.size()), words.end());
     if (command.front() == "--") command.erase(command.begin());
     if (!command.empty() && command.front().empty())

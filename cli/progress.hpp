@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "src/system/clock.hpp"
-#include "src/system/live_line.hpp"
 #include "src/system/log.hpp"
+#include "src/system/status_line.hpp"
 
 namespace memolock {
 
@@ -26,8 +26,8 @@ class ProgressLine {
 
  private:
   bool on_;
-  std::optional<LiveLine> line_;  // there when something was shown
-  Nanoseconds next_;              // boot clock
+  std::optional<StatusLine> line_;  // there when something was shown
+  Nanoseconds next_;                // boot clock
 };
 
 }  // namespace memolock

@@ -179,7 +179,7 @@ std::string trimmed(std::string password) {
 /// Says that others can read the open file with a secret that `option` has named.
 void warn_if_exposed(std::string_view option, const std::string& path, int file, const Log& log) {
   if (!is_exposed(file)) return;
-  if (const auto name = lasting_name(path, file))
+  if (const auto name = reopenable_path(path, file))
     log.warn("{}: others can read {}; {}", option, *name, exposure_remedy(*name));
   else
     log.warn("{}: others can read {}", option, path);
@@ -199,7 +199,7 @@ std::string first_line_of(std::string_view option, const std::string& file, cons
     if (text.size() == buffer.size()) throw cannot("its first line is longer than 4095 bytes");
     // Before each read: of a FIFO that nobody has opened for writing yet, that would find the end.
     const Ready ready = await_readable(opened.get(), cutoff.interrupt, cutoff.until);
-    if (ready == Ready::interrupted) throw interruption();
+    if (ready == Ready::interrupted) throw interrupted_error();
     if (ready == Ready::timed_out) throw cannot("nothing was written to it in time");
     const size_t room = buffer.size() - text.size();
     const ssize_t got = read(opened.get(), buffer.data() + text.size(), room);
@@ -253,17 +253,15 @@ std::optional<std::string> default_place() { return local_place(""); }
 /// for it.
 std::string cluster_memory(const Options& options) {
   const std::string place = default_place().value_or("");
-  return options.command.empty() && access(place.c_str(), F_OK) != 0 ? "" : place;
+  return options.words.empty() && access(place.c_str(), F_OK) != 0 ? "" : place;
 }
 
 // Of --max-entry.
 constexpr uint64_t default_of_servers = 64ULL << 20;
 
 StoreChoice server_choice(const Options& options, const Cutoff& cutoff, const Log& log) {
-  if (!options.tls.key.empty() && options.tls.cert.empty())
-    throw usage_error("--tls-key needs --tls-cert");
   RedisSettings settings;
-  settings.lease = options.lease;
+  settings.lease = options.policy.lease;
   settings.timeout = options.store_timeout;
   settings.max_entry = options.max_entry.value_or(default_of_servers);
   try {
@@ -285,7 +283,7 @@ StoreChoice server_choice(const Options& options, const Cutoff& cutoff, const Lo
   }
   const RedisAddress& address = settings.address;
   if (!address.password.empty() || !address.sentinels.password.empty() || !address.tls.key.empty())
-    leave_no_core();
+    disable_core_dumps();
   if (settings.address.is_cluster()) settings.address.cluster.memory = cluster_memory(options);
   // A password goes to the command only by the way that the caller has chosen for it.
   const bool inherited = variable("MEMOLOCK_STORE") == options.store;
@@ -353,7 +351,7 @@ StoreChoice fallback_choice(const Options& options) {
 }
 
 std::unique_ptr<Store> open_fallback(const StoreChoice& fallback, const Log& log) {
-  // Anybody may put a link, or a folder of his own, there.
+  // Any user may put a symbolic link or a directory there.
   return std::make_unique<LocalStore>(std::get<std::string>(fallback.place), DirectoryLink::refuse,
                                       log);
 }

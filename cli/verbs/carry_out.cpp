@@ -15,6 +15,7 @@
 #include "cli/store_choice.hpp"
 #include "src/promise/run.hpp"
 #include "src/system/error.hpp"
+#include "src/system/exit_status.hpp"
 
 namespace memolock {
 namespace {
@@ -33,7 +34,7 @@ std::string fault_before_start(const std::exception& error) {
   const auto* const known = dynamic_cast<const Error*>(&error);
   const bool of_memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
   if (!of_memory && (known == nullptr || known->kind() != Error::Kind::store)) throw;
-  return caught_text();
+  return current_exception_text();
 }
 
 /// With the store out of reach, `why`: the callers on this machine share a run by a local lock, and
@@ -46,7 +47,7 @@ Outcome work_without_store(const Options& options, Request request, Work work, S
   };
   if (absent) {
     warn();
-    return ended(OutcomeKind::absent, 1);
+    return make_outcome(OutcomeKind::absent, exit_status::absent);
   }
   const StoreChoice fallback = fallback_choice(options);
   const bool external = request.producer == Producer::external;
@@ -77,7 +78,7 @@ Outcome work_without_store(const Options& options, Request request, Work work, S
 /// request is to have its time.
 Nanoseconds end_of_requests(const Options& options, const Request& request) {
   if (!request.wait) return forever;
-  return after(request.asked, std::max(*request.wait, options.store_timeout));
+  return after(request.asked_at, std::max(*request.wait, options.store_timeout));
 }
 
 /// `chosen` becomes the store that was asked for, also where it cannot be had; nothing when the
@@ -108,24 +109,15 @@ Outcome outcome_of(const Options& options, const Request& request, Work work, co
   if (!request.uncached)
     return until_interrupted(
         signals, [&] { return work_in_store(options, request, work, signals, log, chosen); });
-  if (request.command.empty()) return ended(OutcomeKind::absent, 1);
+  if (request.command.empty()) return make_outcome(OutcomeKind::absent, exit_status::absent);
   return run_uncached(request, signals, log);
 }
 
 }  // namespace
 
 Request request_of(const Options& options, Key key) {
-  Request request;
-  request.key = std::move(key);
-  request.command = options.command;
+  Request request{options.policy, std::move(key), options.words};
   request.uncached = options.bypass;
-  request.ttl = options.ttl;
-  request.wait = options.wait;
-  request.on_timeout = options.on_timeout;
-  request.on_failure = options.on_failure;
-  request.max_runtime = options.max_runtime;
-  request.on_lost_lease = options.on_lost_lease;
-  request.lease = options.lease;
   if (const char* held = getenv("MEMOLOCK_HELD")) request.held = parse_held(held);
   return request;
 }
@@ -140,7 +132,7 @@ Exit carry_out(const Options& options, const Request& request, Work work, const 
     outcome = outcome_of(options, request, work, log, chosen);
   } catch (const Error& error) {
     outcome.kind = OutcomeKind::error;
-    outcome.status = 125;
+    outcome.status = exit_status::own_error;
     const bool of_store = error.kind() == Error::Kind::store;
     if (of_store) outcome.store_error = error.what();
     (void)failure_of([&] { report(outcome); });
@@ -154,7 +146,7 @@ Exit carry_out(const Options& options, const Request& request, Work work, const 
     (void)failure_of(
         [&] { log.warn("cannot write the output: {}", error_text(outcome.output_error)); });
     // The command's own failure says more; but a success whose output is lost is none.
-    if (outcome.status == 0) outcome.status = 125;
+    if (outcome.status == 0) outcome.status = exit_status::own_error;
   }
   if (const auto failure = failure_of([&] { report(outcome); }))
     (void)failure_of([&] { log.warn("cannot write the report: {}", *failure); });

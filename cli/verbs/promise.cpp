@@ -17,6 +17,7 @@
 #include "src/promise/run.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/error.hpp"
+#include "src/system/exit_status.hpp"
 #include "src/system/signals.hpp"
 #include "src/system/text.hpp"
 #include "src/system/units.hpp"
@@ -24,7 +25,7 @@
 namespace memolock {
 namespace {
 
-constexpr Exit lost{1};
+constexpr Exit lost{exit_status::absent};
 constexpr uint64_t largest_message = 1U << 20;
 
 std::string variable(const char* name) {
@@ -81,7 +82,7 @@ Filled fill(Spool& spool, Stream stream, int from, int interrupt, uint64_t most 
   constexpr size_t step = 256U << 10;
   const auto buffer = std::make_unique_for_overwrite<char[]>(step);
   for (;;) {
-    if (await_readable(from, interrupt, forever) == Ready::interrupted) throw interruption();
+    if (await_readable(from, interrupt, forever) == Ready::interrupted) throw interrupted_error();
     const ssize_t got = read_some(from, buffer.get(), step);
     if (got < 0) return {true, errno};
     if (got == 0) return {};
@@ -138,8 +139,8 @@ Exit until_signal(const Work& work) {
   try {
     const Exit exit = work(signals.descriptor());
     if (exit.status == 0) return exit;  // it is stored
-    const auto received = signals.take();
-    return received ? Exit{128 + received->number, received->number} : exit;
+    const auto received = signals.next();
+    return received ? Exit{exit_status::of_signal(received->number), received->number} : exit;
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::interrupted) throw;
     const Outcome outcome = end_by_signal(signals);
@@ -150,13 +151,12 @@ Exit until_signal(const Work& work) {
 Exit set(const Options& options, int interrupt, const Log& log) {
   const Cutoff cutoff{interrupt};
   const Target target = target_of(options, cutoff, log);
-  if (!options.ttl) throw usage_error("--ttl is required");
-  const bool keep = *options.ttl > Nanoseconds(0);
+  const bool keep = *options.policy.ttl > Nanoseconds(0);
   if (!keep && target.token.empty())
     throw usage_error("--ttl 0 needs a --token: nobody would see it");
-  if (options.command.size() > 1) throw usage_error("give one FILE, or none for stdin");
+  if (options.words.size() > 1) throw usage_error("give one FILE, or none for stdin");
   Descriptor file;
-  const std::string name = options.command.empty() ? "-" : options.command.front();
+  const std::string name = options.words.empty() ? "-" : options.words.front();
   if (name != "-") {
     file.reset(open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
     if (!file)
@@ -174,8 +174,9 @@ Exit set(const Options& options, int interrupt, const Log& log) {
                                   name == "-" ? "stdin" : escape_controls(name),
                                   read_error_text(filled.error)));
   Record record = finished(*promise, *spool, store->now());
-  record.ttl = *options.ttl;
-  record.retained = after(record.ttl, std::max(options.stale, options.stale_if_error));
+  record.ttl = *options.policy.ttl;
+  record.retained = after(record.ttl,
+                          std::max(options.policy.stale, options.policy.stale_if_error));
   record.disposition = keep ? Disposition::kept : Disposition::shared;
   if (!promise->complete(record)) return say_lost(target, log);
   say_done(target, keep ? "stored for " + format_duration(record.ttl) : "given to its waiters",
@@ -228,7 +229,8 @@ Exit run_renew(const Options& options, const Log& log) {
   if (target.token.empty()) throw usage_error("give the run's --token");
   const auto store = open_store(target.place, {}, log);
   const auto promise = store->promise(target.key, target.token);
-  const auto life = options.lease_on_command_line ? std::optional(options.lease) : std::nullopt;
+  const auto life = options.lease_on_command_line ? std::optional(options.policy.lease)
+                                                  : std::nullopt;
   return promise && promise->renew(life) ? Exit{} : say_lost(target, log);
 }
 

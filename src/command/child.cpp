@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "src/system/error.hpp"
+#include "src/system/exit_status.hpp"
 #include "src/system/helper_process.hpp"
 #include "src/system/inherited_children.hpp"
 #include "src/system/process.hpp"
@@ -55,14 +56,15 @@ bool redirect(int from, int stream) noexcept {
   const pid_t self = getpid();
   if (plan.lifeline >= 0) retry_syscall([&] { return write(plan.lifeline, &self, sizeof self); });
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (!is_parent(plan.parent)) _exit(128 + SIGKILL);  // it died before the line above took hold
+  if (!is_parent(plan.parent))
+    _exit(exit_status::of_signal(SIGKILL));  // it died before the line above took hold
   if (redirect(plan.in, STDIN_FILENO) && redirect(plan.out, STDOUT_FILENO) &&
       redirect(plan.err, STDERR_FILENO)) {
     plan.signals->restore();
     execvpe(plan.argv[0], plan.argv, plan.environment);
   }
   error = errno;
-  _exit(127);
+  _exit(exit_status::not_found);
 }
 
 /// vfork: a copy-on-write copy of this process would cost more the larger it is, and this stops the
@@ -107,9 +109,9 @@ void watch_over(void* argument) {
   }
 }
 
-pid_t start_watchdog(int lifeline, const ScratchFile& scratch) {
+pid_t start_watchdog(int lifeline, const CleanupPath& scratch) {
   const std::array kept{lifeline};
-  Watch watch{lifeline, scratch.path.c_str(), scratch.folder.c_str()};
+  Watch watch{lifeline, scratch.path.c_str(), scratch.directory.c_str()};
   return start_helper_process(watch_over, &watch, kept);
 }
 
@@ -160,7 +162,7 @@ int replace_process(const ChildStart& start, const Signals& signals) {
   const std::vector<char*> argv = pointers(start.argv);
   const std::vector<char*> environment = pointers(start.environment);
   if (redirect(start.in, STDIN_FILENO)) {
-    signals.drop_signals_of_writes();
+    signals.discard_write_signals();
     signals.restore();
     execvpe(argv[0], argv.data(), environment.data());
   }
@@ -172,7 +174,7 @@ Watchdog::~Watchdog() {
   if (ended_) retry_syscall([&] { return waitpid(pid_, nullptr, 0); });
 }
 
-void Watchdog::start(const ScratchFile& scratch) noexcept {
+void Watchdog::start(const CleanupPath& scratch) noexcept {
   std::array<int, 2> lifeline{};
   if (pipe2(lifeline.data(), O_CLOEXEC) != 0) return;
   other_end_.reset(lifeline[0]);
@@ -191,7 +193,8 @@ void Watchdog::end() noexcept {
   if (is_there() && !ended_) ended_ = retry_syscall([&] { return kill(pid_, SIGKILL); }) == 0;
 }
 
-Child::Child(const ChildStart& start, Signals& signals) : leads_group_(!has_terminal()) {
+Child::Child(const ChildStart& start, Signals& signals)
+    : leads_group_(!has_controlling_terminal()) {
   if (has_inherited_children()) throw system_error("cannot start a process", EAGAIN);
   // Orphaned descendants come to this process, not to init, so that a signal can still find them.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -199,7 +202,7 @@ Child::Child(const ChildStart& start, Signals& signals) : leads_group_(!has_term
   const std::vector<char*> environment = pointers(start.environment);
   // Here, for it copies this process's memory, which is still small.
   if (leads_group_ && !next_process_begins_namespace()) watchdog_.start(start.scratch);
-  if (!watchdog_.is_there()) signals.take_all_deadly();
+  if (!watchdog_.is_there()) signals.take_all_fatal();
   const Plan plan{argv.data(),  environment.data(),   start.in, start.out, start.err,
                   leads_group_, watchdog_.lifeline(), getpid(), &signals};
   volatile int error = 0;

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "src/system/cleanup_path.hpp"
 #include "src/system/descriptor.hpp"
-#include "src/system/scratch_file.hpp"
 #include "src/system/signals.hpp"
 
 namespace memolock {
@@ -20,7 +20,7 @@ struct ChildStart {
   int in;
   int out;
   int err;
-  const ScratchFile& scratch;  ///< as CommandSpec::scratch
+  const CleanupPath& scratch;  ///< as CommandSpec::scratch
 };
 
 /// Becomes the command, with `start.in` and else this process's own streams. Returns only when that
@@ -39,7 +39,7 @@ class Watchdog {
   /// Where no descriptor or no process is available there is none: the command still dies with this
   /// process then, only its descendants do not.
   /// `scratch`: what it removes when this process has died.
-  void start(const ScratchFile& scratch) noexcept;
+  void start(const CleanupPath& scratch) noexcept;
   [[nodiscard]] bool is_there() const noexcept { return pid_ > 0; }
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
 

@@ -21,6 +21,8 @@
 
 #include "src/command/child.hpp"
 #include "src/system/error.hpp"
+#include "src/system/exit_status.hpp"
+#include "src/system/message.hpp"
 #include "src/system/retry_syscall.hpp"
 #include "src/system/text.hpp"
 
@@ -44,17 +46,17 @@ constexpr size_t first_read_size = 32U << 10;
 constexpr size_t large_read_size = 256U << 10;
 constexpr int large_pipe = 1 << 20;
 
-// Of a command whose own cannot be had.
-constexpr int status_unknown = 125;
-
-int status_not_started(int error) { return error == ENOENT ? 127 : 126; }
+int status_not_started(int error) {
+  return error == ENOENT ? exit_status::not_found : exit_status::cannot_run;
+}
 
 /// Boost.Process says what the status of a process means. Its launchers and handles are not used:
 /// they need an event loop that allocates, and so may fail, once the command has started.
 void set_outcome(RunResult& ending, int native_status) {
   const bool is_signaled = WIFSIGNALED(native_status);
   ending.exit_kind = is_signaled ? ExitKind::signaled : ExitKind::exited;
-  ending.status = (is_signaled ? 128 : 0) + boost::process::v2::evaluate_exit_code(native_status);
+  const int code = boost::process::v2::evaluate_exit_code(native_status);
+  ending.status = is_signaled ? exit_status::of_signal(code) : code;
 }
 
 constexpr std::string_view line_of_unknown =
@@ -166,7 +168,7 @@ class Run {
     }
     set_outcome(ending, native_status_);
     ending.unknown = unknown_;
-    if (unknown_) ending.status = status_unknown;
+    if (unknown_) ending.status = exit_status::own_error;
     ending.interrupted = interrupted_;
     ending.stopped = stopped_;
     ending.left_running = std::move(left_running_);
@@ -177,7 +179,7 @@ class Run {
     if (interrupted_ != 0 && !has_own_status) end_by(interrupted_, ending);
     if (timed_out_ && !fatal_) {
       ending.exit_kind = ExitKind::timed_out;
-      ending.status = 124;
+      ending.status = exit_status::timed_out;
     }
   }
 
@@ -200,7 +202,7 @@ class Run {
 
   static void end_by(int signal, RunResult& ending) noexcept {
     ending.exit_kind = ExitKind::signaled;
-    ending.status = 128 + signal;
+    ending.status = exit_status::of_signal(signal);
   }
 
   [[nodiscard]] bool is_over() const {
@@ -295,7 +297,8 @@ class Run {
 
   /// One read more than what was there sees the end.
   void read_what_is_there(Pump& pump) noexcept {
-    for (ssize_t left = bytes_in(pump.pipe.read_end.get()); pump.pipe.read_end && left >= 0;) {
+    for (ssize_t left = bytes_available(pump.pipe.read_end.get());
+         pump.pipe.read_end && left >= 0;) {
       const ssize_t got = read_from(pump);
       if (got < 0 || pump.is_passing) return;
       left -= got;
@@ -396,7 +399,7 @@ class Run {
   }
 
   void take_signals() noexcept {
-    while (const auto received = signals_.take()) interrupt(*received);
+    while (const auto received = signals_.next()) interrupt(*received);
   }
 
   void obey_stop() noexcept {
@@ -443,7 +446,7 @@ class Run {
   }
 
   void interrupt(const Signals::Received& received) noexcept {
-    if (!received.passed_on) return die_with_command(received.number);
+    if (!received.is_forwarded) return die_with_command(received.number);
     if (interrupted_ == 0) {
       interrupted_ = received.number;
       cut_off_ = exited_;
@@ -564,7 +567,7 @@ class Run {
 
 Command::Command(CommandSpec launch, Signals& signals)
     : spec_(std::move(launch)), signals_(signals) {
-  if (is_message_dropped()) throw interruption();
+  if (is_message_dropped()) throw interrupted_error();
 }
 Command::~Command() = default;
 
@@ -651,7 +654,7 @@ Command::Drained Command::drain(Nanoseconds patience) noexcept {
       if (ready > 0 && waiting[3].revents != 0) forwarders_[1]->write_some();
       forwarder->take_notice();
       if (forwarder->is_done()) break;
-      if (const auto received = signals_.take()) {
+      if (const auto received = signals_.next()) {
         drained.interrupted = received->number;
         return drained;
       }

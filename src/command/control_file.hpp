@@ -10,8 +10,8 @@
 #include <string>
 
 #include "src/command/environment.hpp"
+#include "src/system/cleanup_path.hpp"
 #include "src/system/descriptor.hpp"
-#include "src/system/scratch_file.hpp"
 
 namespace memolock {
 
@@ -32,7 +32,7 @@ class ControlFile {
   /// Why it has a directory of its own; empty: it has none.
   [[nodiscard]] const std::string& refusal() const noexcept { return refusal_; }
 
-  [[nodiscard]] const ScratchFile& scratch() const noexcept { return scratch_; }
+  [[nodiscard]] const CleanupPath& scratch() const noexcept { return scratch_; }
   /// What was written there, once: removes it.
   [[nodiscard]] Control take();
 
@@ -43,7 +43,7 @@ class ControlFile {
   [[nodiscard]] Descriptor make_folder(std::string& path);
   void make_file();
 
-  ScratchFile scratch_;
+  CleanupPath scratch_;
   Descriptor file_;  // locked, which tells it from one that a killed process has left
   std::string fault_;
   std::string remedy_;

@@ -33,7 +33,7 @@ using Level = Finding::Level;
 /// A folder of our own in `parent`, which goes with this, and its files with it.
 class Scratch {
  public:
-  explicit Scratch(int parent) : parent_(parent), name_('.' + std::string(scratch_prefix)) {
+  explicit Scratch(int parent) : parent_(parent), name_('.' + std::string(probe_prefix)) {
     name_ += random_name();
     error_ = make_folder(parent_, name_);
     if (error_ != 0) return;
@@ -71,8 +71,8 @@ class Scratch {
 std::string fault_of_locks(const Scratch& scratch) {
   const Descriptor holder = scratch.open_file(Scratch::a);
   const Descriptor other = scratch.open_file(Scratch::a);
-  if (!holder || !other) return error_in_sentence(errno);
-  if (const int error = try_lock_file(holder.get())) return error_in_sentence(error);
+  if (!holder || !other) return lowercase_error_text(errno);
+  if (const int error = try_lock_file(holder.get())) return lowercase_error_text(error);
   const int refused = try_lock_file(other.get());
   const bool holds = (refused == EAGAIN || refused == EACCES) && is_file_locked(other.get());
   return holds ? "" : "a lock keeps nobody out";
@@ -80,10 +80,10 @@ std::string fault_of_locks(const Scratch& scratch) {
 
 std::string fault_of_fifo(const Scratch& scratch) {
   if (const int error = make_fifo_file(scratch.folder(), Scratch::fifo))
-    return error_in_sentence(error);
+    return lowercase_error_text(error);
   constexpr int flags = O_RDWR | O_NONBLOCK | O_CLOEXEC;
   const Descriptor fifo(openat(scratch.folder(), Scratch::fifo, flags));
-  return fifo ? "" : error_in_sentence(errno);
+  return fifo ? "" : lowercase_error_text(errno);
 }
 
 /// What is tried in place of what a file system lacks.
@@ -102,21 +102,21 @@ Instead fifo_elsewhere(const Scratch& scratch) {
 
 std::string fault_of_rename(const Scratch& scratch) {
   if (!scratch.open_file(Scratch::a) || !scratch.open_file(Scratch::b))
-    return error_in_sentence(errno);
+    return lowercase_error_text(errno);
   if (renameat(scratch.folder(), Scratch::a, scratch.folder(), Scratch::b) != 0)
-    return error_in_sentence(errno);
+    return lowercase_error_text(errno);
   return "";
 }
 
 std::string fault_of_writing(const Scratch& scratch) {
   const Descriptor file = scratch.open_file(Scratch::a);
-  if (!file) return error_in_sentence(errno);
+  if (!file) return lowercase_error_text(errno);
   const int error = write_all_at(file.get(), std::string(4096, 'x'), 0);
-  return error == 0 ? "" : error_in_sentence(error);
+  return error == 0 ? "" : lowercase_error_text(error);
 }
 
 std::string fault_of_nameless_files(const Scratch& scratch) {
-  return anonymous_file(scratch.folder()) ? "" : error_in_sentence(errno);
+  return anonymous_file(scratch.folder()) ? "" : lowercase_error_text(errno);
 }
 
 struct Probe {
@@ -193,7 +193,7 @@ Descriptor DirectoryExamination::find() {
   }
   if (errno == ENOENT) return find_parent();
   const int error = errno;
-  add(Level::fail, "directory", directory_ + ": " + error_in_sentence(error),
+  add(Level::fail, "directory", directory_ + ": " + lowercase_error_text(error),
       remedy_of_opening(directory_, error));
   return {};
 }
@@ -217,7 +217,7 @@ Descriptor DirectoryExamination::find_parent() {
     return folder;
   }
   add(Level::fail, "directory",
-      fmt::format("{} cannot be made: {}: {}", directory_, place.path, error_in_sentence(error)),
+      fmt::format("{} cannot be made: {}: {}", directory_, place.path, lowercase_error_text(error)),
       choose_another);
   return {};
 }
@@ -226,7 +226,7 @@ Descriptor DirectoryExamination::find_parent() {
 bool DirectoryExamination::judge_owner(int folder) {
   struct stat info {};
   if (fstat(folder, &info) != 0) {
-    add(Level::fail, "owner", error_in_sentence(errno), choose_another);
+    add(Level::fail, "owner", lowercase_error_text(errno), choose_another);
     return false;
   }
   if (info.st_uid != own_user()) {
@@ -253,7 +253,7 @@ void DirectoryExamination::judge_space(int folder) {
   constexpr uint64_t little = 100U << 20;
   struct statvfs info {};
   if (fstatvfs(folder, &info) != 0)
-    return add(Level::advice, "space", "not told: " + error_in_sentence(errno),
+    return add(Level::advice, "space", "not told: " + lowercase_error_text(errno),
                "make sure that the disk has room");
   const uint64_t left = uint64_t{info.f_bavail} * info.f_frsize;
   const std::string words = format_size(left) + " free";
@@ -267,7 +267,7 @@ void DirectoryExamination::judge_space(int folder) {
 void DirectoryExamination::judge_file_system(int folder) {
   struct statfs info {};
   if (fstatfs(folder, &info) != 0)
-    return add(Level::advice, "network", "not told: " + error_in_sentence(errno), elsewhere);
+    return add(Level::advice, "network", "not told: " + lowercase_error_text(errno), elsewhere);
   const auto type = static_cast<unsigned long>(info.f_type) & 0xffffffffUL;
   const auto* const found = std::find_if(shared_file_systems.begin(), shared_file_systems.end(),
                                          [&](const auto& it) { return it.first == type; });
@@ -284,7 +284,7 @@ void DirectoryExamination::try_out(int folder) {
   const Scratch scratch(folder);
   if (scratch.error() != 0)
     return add(Level::fail, "writes",
-               "no folder can be made there: " + error_in_sentence(scratch.error()),
+               "no folder can be made there: " + lowercase_error_text(scratch.error()),
                choose_another);
   for (const Probe& probe : probes) {
     const std::string fault = probe.fault(scratch);

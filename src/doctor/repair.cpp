@@ -61,7 +61,7 @@ bool is_of_system(std::string_view name) {
 /// Whether it is a folder of a store's whose name no other program would give.
 bool is_known_folder(std::string_view name) {
   return name == counters_folder || name == clusters_folder ||
-         name.starts_with('.' + std::string(scratch_prefix));
+         name.starts_with('.' + std::string(probe_prefix));
 }
 
 /// What a directory holds, and whether that is a store's and nothing else.
@@ -178,7 +178,7 @@ class Repair {
     const mode_t before = own.info.st_mode & permissions;
     if (before == mode) return;
     if (const int error = change_mode(own, mode))
-      return add(Level::fail, fmt::format("not {}: {}", path, error_in_sentence(error)),
+      return add(Level::fail, fmt::format("not {}: {}", path, lowercase_error_text(error)),
                  choose_another);
     struct stat now {};
     // Some file systems take another mode, and keep the one there was.

@@ -56,7 +56,7 @@ bool is_new_enough(std::string_view version) {
 }
 
 /// What an answer says, be it why it does not.
-std::string words_in(const RedisReply& answer) {
+std::string split_at_nul(const RedisReply& answer) {
   return answer.is_error() ? *answer.error() : answer.text();
 }
 
@@ -161,7 +161,7 @@ void ServerExamination::judge_version(const RedisReply& hello) {
   std::string version = hello_["version"];
   std::string name = hello_["server"];
   if (version.empty()) {
-    const std::string info = words_in(session_.ask({{"INFO", "server"}}).next());
+    const std::string info = split_at_nul(session_.ask({{"INFO", "server"}}).next());
     // Valkey tells the version of Redis that it is compatible with, too.
     version = value_in(info, "valkey_version");
     name = version.empty() ? "redis" : "valkey";
@@ -231,8 +231,8 @@ void ServerExamination::judge_times() {
 
 void ServerExamination::judge_info() {
   RedisAnswers answers = session_.ask({{"INFO", "memory"}, {"INFO", "clients"}});
-  judge_memory(words_in(answers.next()));
-  judge_clients(words_in(answers.next()));
+  judge_memory(split_at_nul(answers.next()));
+  judge_clients(split_at_nul(answers.next()));
 }
 
 void ServerExamination::judge_memory(const std::string& info) {
@@ -376,7 +376,7 @@ Examination examine_server(const RedisSettings& settings, const std::string& tag
   if (address.is_cluster()) {
     examination.findings = examine_cluster(settings, tag, log);
   } else {
-    const Key scratch{tag, std::string(scratch_prefix) + random_name()};
+    const Key scratch{tag, std::string(probe_prefix) + random_name()};
     examination.findings = examine_one(settings, address, scratch, log);
   }
   return examination;

@@ -37,7 +37,7 @@ class SharedLock {
   SharedLock(int folder, const std::string& name, Missing missing) : folder_(folder), name_(name) {
     for (;;) {
       file_ = open_lock(missing);
-      if (file_ && try_share_file(file_.get()) != 0) file_.reset();
+      if (file_ && try_reserve_file(file_.get()) != 0) file_.reset();
       // Its last owner may have unlinked it between the two calls.
       if (!file_ || is_same_file(folder_, name_, file_.get())) return;
     }
@@ -64,7 +64,7 @@ class SharedLock {
 
 /// When an entry was last used; long ago, where that is not known.
 Nanoseconds use_of(const OwnedFile& file) {
-  return is_ahead(file.last_used, wall_now()) ? Nanoseconds(0) : file.last_used;
+  return is_in_future(file.last_used, wall_now()) ? Nanoseconds(0) : file.last_used;
 }
 
 /// When entries were last used, and their sizes: which must go so that the rest is small enough.
@@ -160,7 +160,7 @@ class TagDirectory {
       return false;
     const Nanoseconds now = wall_now();
     const auto age = age_of(record, now);
-    return age ? *age < record.retained : !is_ahead(record.ended, now);
+    return age ? *age < record.retained : !is_in_future(record.ended, now);
   }
 
   static bool is_of_another_version(const OwnedFile& file) {
@@ -241,7 +241,7 @@ void remove_scratch(int root, const std::string& name, GcResult& result, GcMode 
 }
 
 void sweep_folders(int root, GcMode mode, GcResult& result, LruCandidates& candidates) {
-  const std::string scratch = '.' + std::string(scratch_prefix);
+  const std::string scratch = '.' + std::string(probe_prefix);
   each_name(root, ".", Hidden::show, [&](const std::string& name) {
     if (name.starts_with(scratch)) return remove_scratch(root, name, result, mode);
     if (name.front() == '.') return;

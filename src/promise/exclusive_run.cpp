@@ -13,6 +13,7 @@
 #include "src/promise/wait_notice.hpp"
 #include "src/promise/waiting.hpp"
 #include "src/system/error.hpp"
+#include "src/system/exit_status.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {
@@ -87,8 +88,8 @@ class ExclusiveCall {
   }
 
   Outcome skip(const Record& mark) {
-    Outcome outcome = ended(OutcomeKind::skipped, request_.skip_status);
-    outcome.age = store_.now() - begin_of(mark);
+    Outcome outcome = make_outcome(OutcomeKind::skipped, request_.skip_status);
+    outcome.age = store_.now() - began_at(mark);
     outcome.run_time = mark.run_time;
     log_.info("{}: skipped; {} began a run {} ago, status {}", name(), describe_holder(mark),
               format_duration(*outcome.age), mark.status);
@@ -102,7 +103,7 @@ class ExclusiveCall {
                         ", for which it would always be skipped");
     log_.info("{}: skipped; {}", name(),
               watch == nullptr ? "the lock is held" : describe_run(watch->run(), store_.now()));
-    return ended(OutcomeKind::skipped, request_.skip_status);
+    return make_outcome(OutcomeKind::skipped, request_.skip_status);
   }
 
   Outcome time_out() {
@@ -112,7 +113,7 @@ class ExclusiveCall {
       return run_uncached(request_, signals_, log_);
     }
     log_.warn("{}: {}", name(), why);
-    return ended(OutcomeKind::timeout, 124);
+    return make_outcome(OutcomeKind::timeout, exit_status::timed_out);
   }
 
   Outcome run(Lock& lock, Mark mark) {
@@ -128,7 +129,7 @@ class ExclusiveCall {
   /// Of a command that has started.
   Outcome run_to_end(Command& command, Lock& lock, Record& record, Mark mark) noexcept {
     const RunResult ending = command.finish();
-    Outcome outcome = ended(OutcomeKind::ran, ending.status);
+    Outcome outcome = make_outcome(OutcomeKind::ran, ending.status);
     outcome.run_time = ending.run_time;
     note_interruption(outcome, ending);
     const bool whole = ending.interrupted == 0 && !ending.stopped;

@@ -16,6 +16,7 @@
 #include "src/promise/waiting.hpp"
 #include "src/system/daemonize.hpp"
 #include "src/system/error.hpp"
+#include "src/system/exit_status.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {
@@ -162,7 +163,7 @@ class Call {
                    look_under(lock->arm_keepalive()).kind == LookupResult::Kind::stale_and_refresh))
         (void)holder_run(ProcessRole::background).run(*lock, 0, nullptr);
     });
-    return ended(OutcomeKind::background, 0);
+    return make_outcome(OutcomeKind::background, 0);
   }
 
   /// Nothing: begin anew.
@@ -170,7 +171,7 @@ class Call {
     const auto watch = store_.watch(request_.key);
     if (look_up_only() && (!request_.wait || (!watch && !is_about_to_begin()))) {
       log_.info("{}: absent", name());
-      return ended(OutcomeKind::absent, 1);
+      return make_outcome(OutcomeKind::absent, exit_status::absent);
     }
     if (watch) refuse_deadlock(request_, watch->run());
     if (boot_now() >= deadline_) {
@@ -213,7 +214,7 @@ class Call {
     const Record& record = answer.record();
     if (record.disposition == Disposition::unstored) {
       log_.info("{}: the result could not be shared; running uncached", name());
-      if (look_up_only()) return ended(OutcomeKind::absent, 1);
+      if (look_up_only()) return make_outcome(OutcomeKind::absent, exit_status::absent);
       return run_uncached(request_, signals_, log_);
     }
     if (!answers_waiter(record, lookup_.policy())) return std::nullopt;
@@ -254,7 +255,7 @@ class Call {
       if (entry && lookup_.is_whole(*entry)) return serve_for(why, *entry);
     }
     log_.warn("{}: {}", name(), why);
-    return ended(OutcomeKind::timeout, 124);
+    return make_outcome(OutcomeKind::timeout, exit_status::timed_out);
   }
 
   HolderRun holder_run(ProcessRole role) { return {request_, store_, signals_, log_, role}; }

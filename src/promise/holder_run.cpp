@@ -12,6 +12,7 @@
 #include "src/promise/run.hpp"
 #include "src/promise/wait_notice.hpp"
 #include "src/system/error.hpp"
+#include "src/system/exit_status.hpp"
 #include "src/system/random.hpp"
 #include "src/system/units.hpp"
 
@@ -124,7 +125,7 @@ void HolderRun::note_warnings(const RunResult& ending) noexcept {
 /// Why it was not stored has been said where that is not the failure.
 void HolderRun::note_failure(const RunResult& ending, const Record& record,
                              const Outcome& outcome) noexcept {
-  if (!log_.says(Level::info)) return;
+  if (!log_.is_enabled(Level::info)) return;
   (void)failure_of([&] {
     const std::string failure = describe_failure(ending);
     if (failure.empty()) return;
@@ -173,7 +174,7 @@ Outcome HolderRun::serve_fallback(Command& command, const RunResult& ending,
 /// The command has others do the work; waits for them.
 Outcome HolderRun::keep_promise(Lock& lock, Record& record, Command& command) noexcept {
   const RunResult ending = command.finish();
-  Outcome outcome = ended(OutcomeKind::miss, ending.status);
+  Outcome outcome = make_outcome(OutcomeKind::miss, ending.status);
   outcome.run_time = ending.run_time;
   note_warnings(ending);
   if (ending.interrupted != 0) {
@@ -195,7 +196,7 @@ Outcome HolderRun::keep_promise(Lock& lock, Record& record, Command& command) no
   // The work has been started, and must not be once more; but its result cannot be had.
   lock.abandon();
   outcome.kind = OutcomeKind::error;
-  if (outcome.status == 0) outcome.status = 125;
+  if (outcome.status == 0) outcome.status = exit_status::own_error;
   defer_message(Level::warn, "lost the promise: {}", *failure);
   outcome.store_error = std::move(*failure);
   return with_deferred_messages(std::move(outcome));
@@ -236,7 +237,7 @@ Outcome HolderRun::await_promise(Lock& lock, Record& record, Outcome outcome) {
 /// Nobody has kept it in time: a failure, for the waiters too.
 Outcome HolderRun::break_promise(Lock& lock, Record& record, Outcome outcome) noexcept {
   record.exit_kind = ExitKind::timed_out;
-  record.status = outcome.status = 124;
+  record.status = outcome.status = exit_status::timed_out;
   (void)failure_of([&] { record.ended = store_.now(); });
   record.run_time = record.ended - record.begun;
   outcome.kind = OutcomeKind::timeout;
@@ -363,7 +364,7 @@ Outcome HolderRun::deliver_output(Command& command, const RunResult& ending,
   note_interruption(outcome, ending);
   if (ending.interrupted == 0 && drained.interrupted != 0) {
     outcome.signal = drained.interrupted;
-    outcome.status = 128 + drained.interrupted;
+    outcome.status = exit_status::of_signal(drained.interrupted);
     return outcome;
   }
   signals_.unblock();

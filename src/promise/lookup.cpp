@@ -9,11 +9,11 @@
 
 #include "src/artifacts/restore.hpp"
 #include "src/promise/run.hpp"
-#include "src/system/both_streams.hpp"
 #include "src/system/error.hpp"
 #include "src/system/random.hpp"
 #include "src/system/text.hpp"
 #include "src/system/units.hpp"
+#include "src/system/write_streams.hpp"
 
 namespace memolock {
 
@@ -77,12 +77,12 @@ LookupResult Lookup::judge_expired(std::unique_ptr<Entry> entry, Nanoseconds now
       once_.info("{}: the stored failure is dated in the future; it counts as absent",
                  request_.key.shown());
     const Record* const beside = entry ? &entry->record() : nullptr;
-    if (usable && is_too_soon(failure->record(), *beside, policy_, now)) {
+    if (usable && is_retry_too_soon(failure->record(), *beside, policy_, now)) {
       once_.info("{}: too soon to run the command again: it {}", request_.key.shown(),
                  describe_failure(failure->record()));
       return {LookupResult::Kind::stale, std::move(entry)};
     }
-    if (failure_answers(failure->record(), beside, policy_, now))
+    if (is_failure_usable(failure->record(), beside, policy_, now))
       return {LookupResult::Kind::fresh, std::move(failure)};
   }
   if (!usable) {
@@ -156,7 +156,7 @@ void restore_artifacts(const Request& request, Entry& entry, const Signals& sign
 Outcome replay(Entry& entry, OutcomeKind kind, Store& store, const Signals& signals,
                const std::function<int()>& before_err) noexcept {
   const Record& record = entry.record();
-  Outcome outcome = ended(kind, record.status);
+  Outcome outcome = make_outcome(kind, record.status);
   (void)failure_of([&] { outcome.age = age_of(record, store.now()); });
   outcome.run_time = record.run_time;
   outcome.bytes = record.out_size + record.err_size;
@@ -166,10 +166,10 @@ Outcome replay(Entry& entry, OutcomeKind kind, Store& store, const Signals& sign
     const int other = entry.write(Stream::err, STDERR_FILENO);
     return error != 0 ? error : other;
   };
-  outcome.output_error = write_both_streams(
+  outcome.output_error = write_streams(
       {STDOUT_FILENO, record.out_size,
        [&entry] { return entry.write(Stream::out, STDOUT_FILENO); }},
-      {STDERR_FILENO, before_err ? size_not_known : record.err_size, std::ref(write_err)});
+      {STDERR_FILENO, before_err ? size_unknown : record.err_size, std::ref(write_err)});
   return outcome;
 }
 

@@ -60,7 +60,7 @@ class Lookup {
   const Request& request_;
   Store& store_;
   const Log& log_;
-  OnceLog once_;
+  DedupLog once_;
   std::optional<Nanoseconds>
       reported_expiry_;  // when the entry ended of which it was said that it is old
   FreshnessPolicy policy_;

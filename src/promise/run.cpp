@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "src/command/environment.hpp"
+#include "src/system/exit_status.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {
@@ -12,7 +13,7 @@ namespace {
 
 /// `status` as a shell gives it.
 std::string signal_in_words(int status) {
-  const int signal = status - 128;
+  const int signal = exit_status::signal_of(status);
   const char* const name = sigabbrev_np(signal);
   return name == nullptr ? fmt::format("was ended by signal {}", signal)
                          : fmt::format("was ended by signal {} ({})", name, signal);
@@ -50,13 +51,13 @@ Outcome run_uncached(const Request& request, Signals& signals, const Log& log) {
       signals);
   command.start_plain();
   const RunResult ending = command.finish();
-  Outcome outcome = ended(OutcomeKind::bypass, ending.status);
+  Outcome outcome = make_outcome(OutcomeKind::bypass, ending.status);
   outcome.run_time = ending.run_time;
   note_interruption(outcome, ending);
   (void)failure_of([&] {
     for (const std::string& warning : warnings_about(request, ending))
       log.warn("{}: {}", request.key.shown(), warning);
-    if (log.says(Level::info))
+    if (log.is_enabled(Level::info))
       if (const std::string failure = describe_failure(ending); !failure.empty())
         log.info("{}: {}", request.key.shown(), failure);
     if (ending.interrupted != 0) log.info("{}: interrupted", request.key.shown());
@@ -94,14 +95,15 @@ std::string describe_failure(const Record& record) {
 void note_interruption(Outcome& outcome, const RunResult& ending) noexcept {
   if (ending.interrupted == 0) return;
   outcome.kind = OutcomeKind::interrupted;
-  if (ending.exit_kind == ExitKind::signaled && ending.status == 128 + ending.interrupted)
+  if (ending.exit_kind == ExitKind::signaled &&
+      ending.status == exit_status::of_signal(ending.interrupted))
     outcome.signal = ending.interrupted;
 }
 
 Outcome end_by_signal(Signals& signals) noexcept {
-  const auto received = signals.take();
+  const auto received = signals.next();
   const int signal = received ? received->number : 0;
-  return ended(OutcomeKind::interrupted, 128 + signal, signal);
+  return make_outcome(OutcomeKind::interrupted, exit_status::of_signal(signal), signal);
 }
 
 }  // namespace memolock

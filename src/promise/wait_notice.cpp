@@ -38,7 +38,7 @@ WaitResult WaitNotice::sleep(Watch& watch, Nanoseconds now,
 
 void WaitNotice::see(const Watch* watch) {
   is_seen_ = watch != nullptr;
-  if (is_seen_ && log_.says(Level::warn)) run_ = watch->run();
+  if (is_seen_ && log_.is_enabled(Level::warn)) run_ = watch->run();
 }
 
 std::string WaitNotice::awaited() const {
@@ -63,12 +63,12 @@ void WaitNotice::begin(const Record& run, Nanoseconds now,
                        std::optional<Nanoseconds> last_run_time) {
   unseen_due_ = forever;
   is_seen_ = true;
-  if (!log_.says(Level::warn)) return;
+  if (!log_.is_enabled(Level::warn)) return;
   since_ = std::min(since_, boot_now());
   run_ = run;
   clock_offset_ = now - boot_now();
   last_run_time_ = last_run_time;
-  if (LiveLine::is_possible(STDERR_FILENO)) {
+  if (StatusLine::is_supported(STDERR_FILENO)) {
     line_.emplace(STDERR_FILENO);
     due_ = boot_now() + terminal_delay;
   } else if (due_ == forever) {

@@ -9,8 +9,8 @@
 #include "src/promise/waiting.hpp"
 #include "src/store/store.hpp"
 #include "src/store/wait_observer.hpp"
-#include "src/system/live_line.hpp"
 #include "src/system/log.hpp"
+#include "src/system/status_line.hpp"
 
 namespace memolock {
 
@@ -54,7 +54,7 @@ class WaitNotice : public WaitObserver {
   const Key& key_;
   const Log& log_;
   Bounded bounded_;
-  std::optional<LiveLine> line_;
+  std::optional<StatusLine> line_;
   Nanoseconds due_ = forever;
   Nanoseconds unseen_due_ = forever;  // of a holder that is not known
   Nanoseconds since_ = forever;       // the first wait began, by the boot clock

@@ -25,7 +25,7 @@ constexpr Nanoseconds head_start = std::chrono::milliseconds(150);
 // How soon to knock again at a unix socket whose queue is full; the kernel has no event for it.
 constexpr Nanoseconds next_knock = std::chrono::milliseconds(10);
 
-[[noreturn]] void fail_with(int error) { throw store_error(error_in_sentence(error)); }
+[[noreturn]] void fail_with(int error) { throw store_error(lowercase_error_text(error)); }
 
 Descriptor stream_socket(int family) {
   return Descriptor(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));

@@ -317,7 +317,7 @@ auto RedisSession::with_retry(Nanoseconds retry_for, const Request& request) {
     }
     if (await_readable(-1, cutoff_.interrupt, std::min(boot_now() + pause, enough)) ==
         Ready::interrupted)
-      throw interruption();
+      throw interrupted_error();
     pause = std::min<Nanoseconds>(2 * pause, milliseconds(500));
   }
 }

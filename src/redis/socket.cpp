@@ -25,7 +25,7 @@ Step step_of(ssize_t result, Step::End waits_for) {
   if (result > 0) return {Step::End::moved, static_cast<size_t>(result)};
   if (result == 0 || errno == EPIPE || errno == ECONNRESET) return {Step::End::closed};
   if (errno == EAGAIN || errno == EINTR) return {waits_for};
-  throw store_error(error_in_sentence(errno));
+  throw store_error(lowercase_error_text(errno));
 }
 
 }  // namespace

@@ -87,7 +87,8 @@ class RedisLock final : public Lock {
     // Before the moment is over after which a run lasts, a short lease might be; and whoever reads
     // what is said of the run may stall.
     constexpr std::chrono::seconds long_enough(1);
-    if (store_.settings().lease < long_enough || store_.log().says(Level::info)) start_renewal();
+    if (store_.settings().lease < long_enough || store_.log().is_enabled(Level::info))
+      start_renewal();
     session_.set_cutoff({interrupt_});  // --wait is over
   }
 

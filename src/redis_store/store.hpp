@@ -102,7 +102,7 @@ class RedisStore final : public Store {
 
   RedisSettings settings_;
   const Log& log_;
-  OnceLog once_;
+  DedupLog once_;
   Cutoff cutoff_;
   RedisSession session_;
   std::vector<std::unique_ptr<RedisSession>> nodes_;  // of a cluster, once they are asked

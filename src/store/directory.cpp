@@ -17,7 +17,6 @@
 #include "src/system/directory.hpp"
 #include "src/system/error.hpp"
 #include "src/system/percent.hpp"
-#include "src/system/shell_word.hpp"
 #include "src/system/text.hpp"
 
 namespace memolock {
@@ -87,7 +86,7 @@ void judge(Place& place) {
   struct stat info {};
   place.remedy = choose_another;
   if (fstat(place.folder.get(), &info) != 0) {
-    place.fault = place.path + ": " + error_in_sentence(errno);
+    place.fault = place.path + ": " + lowercase_error_text(errno);
   } else if (!is_trusted(info.st_uid)) {
     place.fault = place.path + std::string(anothers);
     if (own_user() == 0 && getenv("SUDO_UID") != nullptr)
@@ -96,7 +95,7 @@ void judge(Place& place) {
     place.fault = "others may write in " + place.path;
     // What all may write in is meant to be so.
     if (info.st_uid == own_user() && (info.st_mode & S_IWOTH) == 0)
-      place.remedy = "run: chmod go-w " + shell_word(place.path);
+      place.remedy = "run: chmod go-w " + quote_for_shell(place.path);
   }
 }
 

@@ -29,7 +29,7 @@ class Entry {
   [[nodiscard]] virtual bool is_intact() = 0;
   /// The archive of its artifacts, as long as this lives; nothing when there is none that is what
   /// the record says. Reads all of it. Of a store that was told to fetch_files().
-  [[nodiscard]] virtual std::optional<FilePart> files() = 0;
+  [[nodiscard]] virtual std::optional<FileRange> files() = 0;
   /// Copies the run's stdout or stderr to `to`, blocking at its reader's pace. Returns 0 or the
   /// errno (perhaps one for reader_has_left). Two threads may each copy one of them. Once each.
   [[nodiscard]] virtual int write(Stream stream, int to) noexcept = 0;
