@@ -41,7 +41,7 @@ void set_on_timeout(Options& options, const std::string& text) {
   options.policy.on_timeout = choice(text, timeouts);
 }
 
-// It keeps nothing that could be served.
+// `lock` stores nothing that could be served.
 constexpr Choices<OnTimeout, 2> timeouts_of_lock{
     {{"fail", OnTimeout::fail}, {"run", OnTimeout::run}}};
 
@@ -65,8 +65,8 @@ void set_skip_status(Options& options, const std::string& text) {
   options.policy.skip_status = exit_status(text, 0);
 }
 
-// A job for one host at a time is not to run on all of them because none reaches the store; and its
-// lease is to outlive more than that of a query for whose output others wait.
+// A job for one host at a time must not run on all of them because none reaches the store; and its
+// lease must survive longer pauses than that of a query for whose output others wait.
 void set_defaults_of_once(Options& options) {
   options.policy.lease = std::chrono::minutes(1);
   options.on_store_error = OnStoreError::fail;
@@ -92,46 +92,48 @@ void set_on_store_error(Options& options, const std::string& text) {
 }
 
 void set_tag(Options& options, const std::string& text) {
-  if (const auto wrong = check_tag(text)) throw fault(text, *wrong);
+  if (const auto wrong = check_tag(text)) throw value_error(text, *wrong);
   options.tag = text;
 }
 
 void add_id(Options& options, const std::string& text) {
-  if (const auto wrong = check_id(text)) throw fault(text, *wrong);
+  if (const auto wrong = check_id(text)) throw value_error(text, *wrong);
   // del takes several; elsewhere the last one counts, as with any option.
   if (options.verb != Verb::del) options.ids.clear();
   options.ids.push_back(text);
 }
 
 void set_token(Options& options, const std::string& text) {
-  if (text.empty()) throw fault(text, "is no token");
+  if (text.empty()) throw value_error(text, "is not a token");
   options.token = text;
 }
 
 void set_jitter(Options& options, const std::string& text) {
-  constexpr std::string_view what = "is no percentage (write 10 or 10%)";
+  constexpr std::string_view what = "is not a percentage (write 10 or 10%)";
   std::string_view digits = text;
   if (digits.ends_with('%')) digits.remove_suffix(1);
   options.policy.jitter = number(digits, what);
-  if (options.policy.jitter > 100) throw fault(text, what);
+  if (options.policy.jitter > 100) throw value_error(text, what);
 }
 
-// A flag, or the beta of the rule.
+// A flag, or the beta of the XFetch rule.
 void set_early(Options& options, const std::string& text) {
   options.policy.early.reset();
-  const auto wanted = boolean_of(text);
+  const auto wanted = parse_boolean(text);
   const double beta = wanted ? static_cast<double>(*wanted)
-                             : number(text, "is no number (write 1, 0.5 or 2)");
+                             : number(text, "is not a number (write 1, 0.5 or 2)");
   if (beta > 0) options.policy.early = beta;
 }
 
-void set_lease(Options& options, const std::string& text) { options.policy.lease = positive(text); }
+void set_lease(Options& options, const std::string& text) {
+  options.policy.lease = lease_or_timeout(text);
+}
 
 void set_wait(Options& options, const std::string& text) {
   options.policy.wait = duration_or_forever(text);
 }
 
-// As with timeout, 0 is no limit.
+// As with timeout(1), 0 means no limit.
 void set_max_runtime(Options& options, const std::string& text) {
   const Nanoseconds length = duration(text);
   options.policy.max_runtime.reset();
@@ -144,7 +146,7 @@ void add_key_file(Options& options, const std::string& text) {
 
 void add_key_env(Options& options, const std::string& text) {
   if (text.empty() || text.find('=') != std::string::npos)
-    throw fault(text, "is no name of a variable");
+    throw value_error(text, "is not the name of a variable");
   options.key.variables.push_back(text);
 }
 
@@ -254,7 +256,7 @@ constexpr auto options = std::to_array<OptionSpec>({
      set_on_lost_lease},
     {"store-timeout", "DURATION", everywhere, env,
      "how long a server may take to connect, and for each request (default: 2s)",
-     [](Options& o, const std::string& v) { o.store_timeout = positive(v); }},
+     [](Options& o, const std::string& v) { o.store_timeout = lease_or_timeout(v); }},
     {"password-file", "FILE", everywhere, env, "the server's password is the first line of FILE",
      [](Options& o, const std::string& v) { o.password_file = optional_path(v, from_stdin); }},
     {"sentinel-user", "USER", everywhere, env, "the user to log in to sentinels as",
@@ -315,9 +317,9 @@ constexpr auto verbs = std::to_array<VerbSpec>({
      set_defaults_of_once},
     {Verb::lock, in_lock, WordsAllowed::any, "lock",
      "memolock lock [OPTION]... --id ID [--] COMMAND [ARG]...",
-     "Run COMMAND while it alone holds the lock; a second caller waits for his turn.",
+     "Run COMMAND while it alone holds the lock; other callers wait for their turn.",
      set_defaults_of_lock},
-    // The same options, so that a get becomes a key by that one word.
+    // It has the options of get, so that "get" can be replaced by "key" on any command line.
     {Verb::key, in_get, WordsAllowed::any, "key",
      "memolock key [OPTION]... [--] [COMMAND [ARG]...]",
      "Print the id that get with the same options would use; -v: what it is made of."},

@@ -1,4 +1,5 @@
-// The command line, the MEMOLOCK_ variables and the configuration files, read into one struct.
+// The options of a call, from the command line, the MEMOLOCK_ variables and the configuration
+// files.
 #pragma once
 
 #include <map>
