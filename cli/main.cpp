@@ -27,13 +27,13 @@
 namespace memolock {
 namespace {
 
-/// Whoever worded it, and whatever it quotes: one line, which moves no cursor.
+/// Prints one line, escaped: a message may quote text from anywhere.
 void print_line(std::string_view line) {
   write_message("memolock: " + escape_controls(line) + "\n");
 }
 
-/// Where a caller has closed one of the three streams, a file opened here must not end up in its
-/// place. What is opened instead fails as the closed one would.
+/// Replaces standard streams that the caller has closed, so that no file opened later takes their
+/// place. Their replacements fail as the closed ones would.
 void occupy_closed_streams() {
   std::array<pollfd, 3> streams{
       {{STDIN_FILENO, 0, 0}, {STDOUT_FILENO, 0, 0}, {STDERR_FILENO, 0, 0}}};
@@ -43,8 +43,8 @@ void occupy_closed_streams() {
       (void)open("/dev/null", stream.fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-/// Takes the passwords of store URLs out of what a process list shows of this process. The words
-/// have been read.
+/// Removes the passwords of store URLs from this process's line in a process list. Call it once the
+/// command line has been read.
 void hide_passwords(int argc, char** argv) {
   constexpr std::string_view option = "--store=";
   for (int i = 1; i < argc; ++i) {
@@ -99,8 +99,8 @@ Exit run_verb(const Options& options, const Log& log) {
   return {exit_status::own_error};
 }
 
-/// What people are told of an exception. What a library says of itself would help nobody.
-std::string in_words(const std::exception& exception) {
+/// The message for an exception. Those of libraries would not help a user.
+std::string message_of(const std::exception& exception) {
   if (const auto* const error = dynamic_cast<const Error*>(&exception)) return error->what();
   if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr) return "out of memory";
   if (const auto* const error = dynamic_cast<const std::system_error*>(&exception))
@@ -108,14 +108,14 @@ std::string in_words(const std::exception& exception) {
   return "a fault of memolock's own; please report it, with the command line";
 }
 
-/// With what it takes of memory, and without where there is none.
+/// Needs no memory if there is none.
 void print_error(const std::exception& exception) noexcept {
-  if (failure_of([&] { print_line(in_words(exception)); }))
+  if (failure_of([&] { print_line(message_of(exception)); }))
     write_message("memolock: out of memory\n");
 }
 
-/// The end of an exception that nobody could catch, as in a thread: the C++ library has words, and
-/// a signal, of its own for it.
+/// Ends the process for an exception that was not caught, as in a thread. The default handler would
+/// print a message of its own and abort.
 [[noreturn]] void end_uncaught() {
   try {
     if (const auto exception = std::current_exception()) std::rethrow_exception(exception);
@@ -125,7 +125,7 @@ void print_error(const std::exception& exception) noexcept {
   _exit(exit_status::own_error);
 }
 
-/// The one place where errors end, and exit statuses of memolock's own begin.
+/// The one place that catches errors and turns them into memolock's own exit status.
 Exit run(int argc, char** argv) {
   Options options;
   try {
@@ -144,8 +144,8 @@ Exit run(int argc, char** argv) {
 }  // namespace memolock
 
 int main(int argc, char** argv) {
-  // The threads here allocate next to nothing; an arena for each would cost more than all else that
-  // they do.
+  // The threads here allocate next to nothing; an arena for each would cost more than all the rest
+  // of their work.
   mallopt(M_ARENA_MAX, 1);
   std::set_terminate(memolock::end_uncaught);
   memolock::block_write_signals();
@@ -153,7 +153,7 @@ int main(int argc, char** argv) {
   const memolock::Exit exit = memolock::run(argc, argv);
   memolock::await_background();
   if (exit.signal != 0) memolock::terminate_by_signal(exit.signal);
-  // A thread may still be blocked in a write to a reader who has stalled; nothing is left that a
-  // destructor must do.
+  // A thread may still be blocked in a write to a stalled reader; no destructor has anything left
+  // to do.
   _exit(exit.status);
 }
