@@ -1,4 +1,4 @@
-// The completion scripts, which are the files of completions/.
+// The shell completion scripts: the files of completions/, embedded at build time.
 #pragma once
 
 #include <array>

@@ -12,11 +12,11 @@
 
 #include <fmt/format.h>
 
-// The library asserts, too, what a malformed file breaks, before it says what is wrong with it.
+// The library has assertions that a malformed file breaks, although it also reports the error.
 #define TOML_ASSERT(condition) static_assert(true)
 #define TOML_EXCEPTIONS 1
 #define TOML_HEADER_ONLY 1
-// It recurses for each, and the stack may be small.
+// The library recurses for each level, and the stack may be small.
 #define TOML_MAX_NESTED_VALUES 16
 #include <toml++/toml.h>
 
@@ -32,8 +32,8 @@ namespace {
 constexpr const char* system_file = "/etc/memolock/config.toml";
 
 std::string user_file() {
-  const char* folder = getenv("XDG_CONFIG_HOME");
-  if (folder != nullptr && *folder == '/') return std::string(folder) + "/memolock/config.toml";
+  const char* base = getenv("XDG_CONFIG_HOME");
+  if (base != nullptr && *base == '/') return std::string(base) + "/memolock/config.toml";
   const char* home = getenv("HOME");
   return home != nullptr && *home != '\0' ? std::string(home) + "/.config/memolock/config.toml"
                                           : "";
@@ -46,32 +46,32 @@ struct Text {
   std::string exposure_remedy;
 };
 
-/// What to do about a secret in the open file; empty: it is one.
+/// How to protect a secret in the open file; "" if others cannot read it.
 std::string remedy_of(int file, const std::string& path) {
   struct stat info {};
   if (!is_exposed(file)) return "";
-  // Others are to read the machine's, and only its owner can change the mode.
+  // The system-wide file is meant to be readable, and only the owner can change a mode.
   const bool is_own = path != system_file && fstat(file, &info) == 0 && info.st_uid == own_user();
   return is_own ? exposure_remedy(path)
                 : "keep the password in a file of its own, which password-file names";
 }
 
-/// Whether a folder on the way to the file keeps this user from knowing whether it is there, as
-/// another user's home does whose variables this process has inherited.
-bool is_out_of_reach(const std::string& path) {
+/// Whether this user may not even know whether the file exists, because of a directory on the way:
+/// for example the home of another user whose variables this process has inherited.
+bool is_hidden(const std::string& path) {
   return faccessat(AT_FDCWD, path.c_str(), F_OK, AT_EACCESS) != 0 && errno == EACCES;
 }
 
-/// Says in `config` that this user may not read the file.
+/// Adds to `config` the message that this user may not read the file.
 void note_refusal(const std::string& path, int error, Config& config) {
-  const bool is_unseen = error == EACCES && is_out_of_reach(path);
+  const bool is_unseen = error == EACCES && is_hidden(path);
   auto& lines = is_unseen && path != system_file ? config.remarks : config.warnings;
   lines.push_back(fmt::format("cannot {} {}: {}; going on without it",
                               is_unseen ? "look for" : "read", escape_controls(path),
                               error_text(error)));
 }
 
-/// Nothing when there is no such file, or none that this user may read.
+/// Nothing if the file does not exist or this user may not read it.
 std::optional<Text> read_text(const std::string& path, Config& config) {
   const auto cannot = [&](const std::string& why) {
     return usage_error("cannot read " + path + ": " + why);
@@ -102,7 +102,7 @@ std::optional<Text> read_text(const std::string& path, Config& config) {
   }
 }
 
-/// Behind the string that begins at `at`. One that does not end is for the library to refuse: it
+/// The position after the string that begins at `at`. The library refuses an unterminated one, and
 /// reads nothing after it.
 size_t end_of_string(std::string_view text, size_t at) {
   const char quote = text[at];
@@ -121,9 +121,8 @@ size_t end_of_string(std::string_view text, size_t at) {
   return text.size();
 }
 
-/// The library makes a table for each part of a dotted key, one in the other, and recurses to
-/// destroy them. No key of memolock's has that many parts. Dots in strings and comments are not
-/// counted.
+/// The library nests a table for each part of a dotted key, and recurses to destroy them. No key of
+/// memolock has that many parts. Dots in strings and comments do not count.
 void refuse_deep_keys(std::string_view text, const std::string& path) {
   constexpr size_t most_dots = 100;
   size_t dots = 0;

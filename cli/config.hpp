@@ -1,4 +1,4 @@
-// The configuration files.
+// Reads the configuration files.
 #pragma once
 
 #include <optional>
@@ -8,25 +8,26 @@
 
 namespace memolock {
 
-/// One key of a file.
+/// A key of a file and its values.
 struct ConfigEntry {
   std::string key;
-  std::vector<std::string> values;  ///< as on the command line; of an array all, else one
+  std::vector<std::string> values;  ///< as on the command line; several for an array
   std::string file;                 ///< for messages
-  bool is_fit = true;               ///< false: it holds something that no option can be
-  /// What to do if it holds a secret, for others can read the file; empty: they cannot.
+  bool is_fit = true;               ///< false: its value has a type that no option has
+  /// How to fix the mode of the file if this is a secret, since others can read it; "": they
+  /// cannot.
   std::string exposure_remedy = "";
 };
 
 struct Config {
-  std::vector<ConfigEntry> entries;   ///< the user's first; a key stands in it once
+  std::vector<ConfigEntry> entries;   ///< each key once; the user's file wins
   std::vector<std::string> warnings;  ///< of files that this user may not read
   std::vector<std::string> remarks;   ///< of a file that may not be meant for this user
 };
 
-/// What $XDG_CONFIG_HOME/memolock/config.toml and /etc/memolock/config.toml say. Throws
-/// Error(usage) for a file that this user may read and that cannot be read, has more than 1 MiB, or
-/// is no TOML.
+/// Reads $XDG_CONFIG_HOME/memolock/config.toml and /etc/memolock/config.toml; a missing file is not
+/// an error. Throws Error(usage) for a file that cannot be read although this user has permission,
+/// is larger than 1 MiB, or is not TOML.
 [[nodiscard]] Config read_config();
 
 }  // namespace memolock

@@ -13,12 +13,11 @@
 
 namespace memolock {
 
-/// A JSON value. It hides the library, whose header takes seconds to compile, from those who only
-/// fill in fields.
+/// A JSON value. Hides the library, whose header takes seconds to compile.
 class Json {
  public:
   Json();  ///< null
-  // Implicit, so that a field is set to whatever its source has.
+  // Implicit, so that set() takes whatever type a field has.
   Json(bool value);
   Json(double value);
   Json(const char* text);
@@ -36,12 +35,13 @@ class Json {
 
   /// Sets a field; null becomes an object.
   void set(const std::string& name, Json value);
-  /// Sets a field and, if `bytes` is not UTF-8 and so is not whole there, NAME_hex beside it.
+  /// Sets a field; if `bytes` is not UTF-8, which JSON cannot represent, also NAME_hex.
   void set_bytes(const std::string& name, const std::string& bytes);
   /// Adds a value to an array.
   void append(Json value);
 
-  /// In one line, without its end, safe to show on a terminal. What is not UTF-8 becomes U+FFFD.
+  /// One line without its newline, with control characters escaped. What is not UTF-8 becomes
+  /// U+FFFD.
   [[nodiscard]] std::string text() const;
 
  private:
@@ -60,8 +60,8 @@ class Json {
   std::unique_ptr<Value> value_;
 };
 
-/// Seconds; null for nothing. A whole number has no fraction: jq 1.7 prints 3600.0 as it stands,
-/// and then a shell cannot calculate with it.
+/// Seconds; null for nothing. A whole number is written without a fraction: jq 1.7 prints 3600.0 as
+/// it is, which shell arithmetic rejects.
 [[nodiscard]] inline Json seconds(const std::optional<Nanoseconds>& length) {
   if (!length) return {};
   const auto whole = std::chrono::duration_cast<std::chrono::seconds>(*length);

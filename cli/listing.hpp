@@ -1,4 +1,4 @@
-// What there is to say of an entry or a run: the words of `ls` and `show`.
+// How `ls` and `show` describe a record.
 #pragma once
 
 #include <optional>
@@ -12,17 +12,17 @@ namespace memolock {
 /// "fresh", "stale", "failed" or "running".
 [[nodiscard]] const char* state_of(const Record& record, Nanoseconds now);
 
-/// Since the end of the run; of one in progress, and of a mark, since its begin. Nothing where it
-/// is not known.
+/// The time since the end of the run, or since its start if it is in progress or a mark. Nothing if
+/// unknown.
 [[nodiscard]] std::optional<Nanoseconds> age_or_run_time(const Record& record, Nanoseconds now);
 
-/// How long it stays fresh; nothing for what is not, or is a run.
+/// How long it stays fresh; nothing if it is not fresh, or a run in progress.
 [[nodiscard]] std::optional<Nanoseconds> left_of(const Record& record, Nanoseconds now);
 
-/// "host:pid"; "-" where it is not known.
+/// "host:pid"; "-" if unknown.
 [[nodiscard]] std::string holder_of(const Record& record);
 
-/// A time left, for a program: null stands for `forever`, 0 for nothing.
+/// A time left as JSON: null stands for `forever`, 0 for nothing.
 [[nodiscard]] Json seconds_left(const std::optional<Nanoseconds>& left);
 
 }  // namespace memolock

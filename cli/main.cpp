@@ -10,6 +10,7 @@
 #include <string>
 #include <system_error>
 
+#include "cli/option_rules.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "cli/verbs/verbs.hpp"
@@ -17,22 +18,22 @@
 #include "src/system/daemonize.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/error.hpp"
+#include "src/system/exit_status.hpp"
 #include "src/system/inherited_children.hpp"
+#include "src/system/message.hpp"
 #include "src/system/signals.hpp"
 #include "src/system/text.hpp"
 
 namespace memolock {
 namespace {
 
-constexpr int own_error = 125;
-
-/// Whoever worded it, and whatever it quotes: one line, which moves no cursor.
+/// Prints one line, escaped: a message may quote text from anywhere.
 void print_line(std::string_view line) {
   write_message("memolock: " + escape_controls(line) + "\n");
 }
 
-/// Where a caller has closed one of the three streams, a file opened here must not end up in its
-/// place. What is opened instead fails as the closed one would.
+/// Replaces standard streams that the caller has closed, so that no file opened later takes their
+/// place. Their replacements fail as the closed ones would.
 void occupy_closed_streams() {
   std::array<pollfd, 3> streams{
       {{STDIN_FILENO, 0, 0}, {STDOUT_FILENO, 0, 0}, {STDERR_FILENO, 0, 0}}};
@@ -42,8 +43,8 @@ void occupy_closed_streams() {
       (void)open("/dev/null", stream.fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-/// Takes the passwords of store URLs out of what a process list shows of this process. The words
-/// have been read.
+/// Removes the passwords of store URLs from this process's line in a process list. Call it once the
+/// command line has been read.
 void hide_passwords(int argc, char** argv) {
   constexpr std::string_view option = "--store=";
   for (int i = 1; i < argc; ++i) {
@@ -61,9 +62,10 @@ bool runs_command(Verb verb) {
 }
 
 Exit run_verb(const Options& options, const Log& log) {
-  if (runs_command(options.verb) && !options.command.empty()) leave_inherited_children();
+  if (runs_command(options.verb) && !options.words.empty()) leave_inherited_children();
   for (const std::string& warning : options.warnings) log.warn("{}", warning);
   for (const std::string& remark : options.remarks) log.info("{}", remark);
+  check_combination(options);
   switch (options.verb) {
     case Verb::get:
       return run_get(options, log);
@@ -94,11 +96,11 @@ Exit run_verb(const Options& options, const Log& log) {
     case Verb::completion:
       return run_completion(options, log);
   }
-  return {own_error};
+  return {exit_status::own_error};
 }
 
-/// What people are told of an exception. What a library says of itself would help nobody.
-std::string in_words(const std::exception& exception) {
+/// The message for an exception. Those of libraries would not help a user.
+std::string message_of(const std::exception& exception) {
   if (const auto* const error = dynamic_cast<const Error*>(&exception)) return error->what();
   if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr) return "out of memory";
   if (const auto* const error = dynamic_cast<const std::system_error*>(&exception))
@@ -106,24 +108,24 @@ std::string in_words(const std::exception& exception) {
   return "a fault of memolock's own; please report it, with the command line";
 }
 
-/// With what it takes of memory, and without where there is none.
+/// Needs no memory if there is none.
 void print_error(const std::exception& exception) noexcept {
-  if (failure_of([&] { print_line(in_words(exception)); }))
+  if (failure_of([&] { print_line(message_of(exception)); }))
     write_message("memolock: out of memory\n");
 }
 
-/// The end of an exception that nobody could catch, as in a thread: the C++ library has words, and
-/// a signal, of its own for it.
+/// Ends the process for an exception that was not caught, as in a thread. The default handler would
+/// print a message of its own and abort.
 [[noreturn]] void end_uncaught() {
   try {
     if (const auto exception = std::current_exception()) std::rethrow_exception(exception);
   } catch (const std::exception& exception) {
     print_error(exception);
   }
-  _exit(own_error);
+  _exit(exit_status::own_error);
 }
 
-/// The one place where errors end, and exit statuses of memolock's own begin.
+/// The one place that catches errors and turns them into memolock's own exit status.
 Exit run(int argc, char** argv) {
   Options options;
   try {
@@ -134,7 +136,7 @@ Exit run(int argc, char** argv) {
     return {};
   } catch (const std::exception& error) {
     if (options.log != Level::quiet) print_error(error);
-    return {own_error};
+    return {exit_status::own_error};
   }
 }
 
@@ -142,16 +144,16 @@ Exit run(int argc, char** argv) {
 }  // namespace memolock
 
 int main(int argc, char** argv) {
-  // The threads here allocate next to nothing; an arena for each would cost more than all else that
-  // they do.
+  // The threads here allocate next to nothing; an arena for each would cost more than all the rest
+  // of their work.
   mallopt(M_ARENA_MAX, 1);
   std::set_terminate(memolock::end_uncaught);
-  memolock::block_signals_of_writes();
+  memolock::block_write_signals();
   memolock::occupy_closed_streams();
   const memolock::Exit exit = memolock::run(argc, argv);
   memolock::await_background();
   if (exit.signal != 0) memolock::terminate_by_signal(exit.signal);
-  // A thread may still be blocked in a write to a reader who has stalled; nothing is left that a
-  // destructor must do.
+  // A thread may still be blocked in a write to a stalled reader; no destructor has anything left
+  // to do.
   _exit(exit.status);
 }

@@ -17,7 +17,7 @@ namespace {
 
 constexpr uint64_t default_max_size = 5ULL << 30;
 
-/// What is wrong with them is no fault of the chosen store's.
+/// Ignores errors: they are not about the chosen store.
 GcResult sweep_fallbacks_in(const std::string& directory, GcMode mode) {
   try {
     const Descriptor root = open_store_directory(directory, DirectoryLink::refuse);
@@ -27,7 +27,7 @@ GcResult sweep_fallbacks_in(const std::string& directory, GcMode mode) {
   }
 }
 
-/// What callers leave that is in no store of theirs.
+/// Removes what callers have left outside of their stores.
 GcResult sweep_temporary(GcMode mode) {
   if (mode == GcMode::remove) {
     remove_stale_control_files();
@@ -50,7 +50,7 @@ GcResult sweep_all(const Options& options, const StoreChoice& choice, int root, 
   return result;
 }
 
-/// None in a directory that is unfit.
+/// Nothing if it is not due, or the directory is unfit.
 std::optional<GcLock> turn_if_due(const std::string& directory) {
   try {
     return GcLock::acquire_if_due(directory);
@@ -72,12 +72,12 @@ GcResult collect_local_garbage(const Options& options, const StoreChoice& choice
 }
 
 void maintain(const Options& options, const StoreChoice& choice, const Outcome& outcome) {
-  // Only it has --max-size, which the sweep needs.
+  // Only get has --max-size, which the collection needs.
   if (options.verb != Verb::get) return;
   const auto directory = local_directory(choice);
   if (!directory) return;
   count_call(*directory, options.tag, outcome,
-             options.command.empty() ? IfMissing::leave : IfMissing::make);
+             options.words.empty() ? IfMissing::leave : IfMissing::make);
   if (!outcome.stored) return;
   const auto turn = turn_if_due(*directory);
   if (!turn || daemonize() == ProcessRole::caller) return;
@@ -85,7 +85,7 @@ void maintain(const Options& options, const StoreChoice& choice, const Outcome& 
     if (const Descriptor root = open_store_directory(*directory, DirectoryLink::follow))
       (void)sweep_all(options, choice, root.get(), GcMode::remove);
   } catch (const Error&) {
-    // Nobody is there to be told.
+    // A background process has nowhere to report errors.
   }
   _exit(EXIT_SUCCESS);
 }

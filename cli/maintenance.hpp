@@ -1,5 +1,4 @@
-// What is done on this machine beside a call's own work: counting it, and keeping the local files
-// small.
+// Bookkeeping on this machine: counting calls, and removing local files that are not needed.
 #pragma once
 
 #include <string>
@@ -11,15 +10,14 @@
 
 namespace memolock {
 
-/// Sweeps what lies on this machine of the chosen store: the local store, or, beside a server, the
-/// counters; and what is used while a store is out of reach. A real sweep waits for another one to
-/// end. Throws Error(store) when the local store is unfit.
+/// Collects garbage in the directory of the chosen store (for a server, the one with the counters)
+/// and in the fallback directories. Unless `mode` is dry_run, waits for another collection to end.
+/// Throws Error(store) if the local store is unfit.
 [[nodiscard]] GcResult collect_local_garbage(const Options& options, const StoreChoice& choice,
                                              GcMode mode);
 
-/// After a call of `get` that has ended, whose output is where it belongs: counts it, and once an
-/// hour, after one that stored something, has a process in the background do what
-/// sweep_here does.
+/// Call it after a `get` whose output has been written. Counts it and, at most once an hour, after
+/// a call that has stored something, collects garbage in a background process.
 void maintain(const Options& options, const StoreChoice& choice, const Outcome& outcome);
 
 }  // namespace memolock

@@ -38,22 +38,22 @@ constexpr Choices<OnTimeout, 3> timeouts{
     {{"fail", OnTimeout::fail}, {"run", OnTimeout::run}, {"stale", OnTimeout::stale}}};
 
 void set_on_timeout(Options& options, const std::string& text) {
-  options.on_timeout = choice(text, timeouts);
+  options.policy.on_timeout = choice(text, timeouts);
 }
 
-// It keeps nothing that could be served.
+// `lock` stores nothing that could be served.
 constexpr Choices<OnTimeout, 2> timeouts_of_lock{
     {{"fail", OnTimeout::fail}, {"run", OnTimeout::run}}};
 
 void set_on_timeout_of_lock(Options& options, const std::string& text) {
-  options.on_timeout = choice(text, timeouts_of_lock);
+  options.policy.on_timeout = choice(text, timeouts_of_lock);
 }
 
 constexpr Choices<OnFailure, 2> failures{
     {{"share", OnFailure::share}, {"retry", OnFailure::retry}}};
 
 void set_on_failure(Options& options, const std::string& text) {
-  options.on_failure = choice(text, failures);
+  options.policy.on_failure = choice(text, failures);
 }
 
 // A failure with status 0 would be a success.
@@ -62,26 +62,26 @@ void set_status(Options& options, const std::string& text) {
 }
 
 void set_skip_status(Options& options, const std::string& text) {
-  options.skip_status = exit_status(text, 0);
+  options.policy.skip_status = exit_status(text, 0);
 }
 
-// A job for one host at a time is not to run on all of them because none reaches the store; and its
-// lease is to outlive more than that of a query for whose output others wait.
+// A job for one host at a time must not run on all of them because none reaches the store; and its
+// lease must survive longer pauses than that of a query for whose output others wait.
 void set_defaults_of_once(Options& options) {
-  options.lease = std::chrono::minutes(1);
+  options.policy.lease = std::chrono::minutes(1);
   options.on_store_error = OnStoreError::fail;
 }
 
 void set_defaults_of_lock(Options& options) {
   set_defaults_of_once(options);
-  options.on_lost_lease = OnLostLease::kill;
+  options.policy.on_lost_lease = OnLostLease::kill;
 }
 
 constexpr Choices<OnLostLease, 2> lost_leases{
     {{"continue", OnLostLease::keep_running}, {"kill", OnLostLease::kill}}};
 
 void set_on_lost_lease(Options& options, const std::string& text) {
-  options.on_lost_lease = choice(text, lost_leases);
+  options.policy.on_lost_lease = choice(text, lost_leases);
 }
 
 constexpr Choices<OnStoreError, 2> store_errors{
@@ -92,50 +92,52 @@ void set_on_store_error(Options& options, const std::string& text) {
 }
 
 void set_tag(Options& options, const std::string& text) {
-  if (const auto wrong = check_tag(text)) throw fault(text, *wrong);
+  if (const auto wrong = check_tag(text)) throw value_error(text, *wrong);
   options.tag = text;
 }
 
 void add_id(Options& options, const std::string& text) {
-  if (const auto wrong = check_id(text)) throw fault(text, *wrong);
+  if (const auto wrong = check_id(text)) throw value_error(text, *wrong);
   // del takes several; elsewhere the last one counts, as with any option.
   if (options.verb != Verb::del) options.ids.clear();
   options.ids.push_back(text);
 }
 
 void set_token(Options& options, const std::string& text) {
-  if (text.empty()) throw fault(text, "is no token");
+  if (text.empty()) throw value_error(text, "is not a token");
   options.token = text;
 }
 
 void set_jitter(Options& options, const std::string& text) {
-  constexpr std::string_view what = "is no percentage (write 10 or 10%)";
+  constexpr std::string_view what = "is not a percentage (write 10 or 10%)";
   std::string_view digits = text;
   if (digits.ends_with('%')) digits.remove_suffix(1);
-  options.jitter = number(digits, what);
-  if (options.jitter > 100) throw fault(text, what);
+  options.policy.jitter = number(digits, what);
+  if (options.policy.jitter > 100) throw value_error(text, what);
 }
 
-// A flag, or the beta of the rule.
+// A flag, or the beta of the XFetch rule.
 void set_early(Options& options, const std::string& text) {
-  options.early.reset();
-  const auto wanted = boolean_of(text);
+  options.policy.early.reset();
+  const auto wanted = parse_boolean(text);
   const double beta = wanted ? static_cast<double>(*wanted)
-                             : number(text, "is no number (write 1, 0.5 or 2)");
-  if (beta > 0) options.early = beta;
+                             : number(text, "is not a number (write 1, 0.5 or 2)");
+  if (beta > 0) options.policy.early = beta;
 }
 
-void set_lease(Options& options, const std::string& text) { options.lease = positive(text); }
+void set_lease(Options& options, const std::string& text) {
+  options.policy.lease = lease_or_timeout(text);
+}
 
 void set_wait(Options& options, const std::string& text) {
-  options.wait = duration_or_forever(text);
+  options.policy.wait = duration_or_forever(text);
 }
 
-// As with timeout, 0 is no limit.
+// As with timeout(1), 0 means no limit.
 void set_max_runtime(Options& options, const std::string& text) {
   const Nanoseconds length = duration(text);
-  options.max_runtime.reset();
-  if (length > Nanoseconds(0)) options.max_runtime = length;
+  options.policy.max_runtime.reset();
+  if (length > Nanoseconds(0)) options.policy.max_runtime = length;
 }
 
 void add_key_file(Options& options, const std::string& text) {
@@ -144,24 +146,22 @@ void add_key_file(Options& options, const std::string& text) {
 
 void add_key_env(Options& options, const std::string& text) {
   if (text.empty() || text.find('=') != std::string::npos)
-    throw fault(text, "is no name of a variable");
+    throw value_error(text, "is not the name of a variable");
   options.key.variables.push_back(text);
 }
 
 void set_key_cwd(Options& options, const std::string& text) {
-  if (flag(text)) options.key.directory = KeyInputs::Directory::counts;
+  options.key_cwd = flag(text);
+  if (options.key_cwd) options.key.directory = KeyInputs::Directory::counts;
 }
 
-// Comes after the above in the table.
 void set_no_key_cwd(Options& options, const std::string& text) {
-  if (!flag(text)) return;
-  if (options.key.directory == KeyInputs::Directory::counts)
-    throw usage_error("excludes --key-cwd");
-  options.key.directory = KeyInputs::Directory::left_out;
+  options.no_key_cwd = flag(text);
+  if (options.no_key_cwd) options.key.directory = KeyInputs::Directory::left_out;
 }
 
 void add_artifact(Options& options, const std::string& text) {
-  auto& paths = options.artifacts;
+  auto& paths = options.policy.artifacts;
   if (std::find(paths.begin(), paths.end(), path(text)) == paths.end()) paths.push_back(text);
 }
 
@@ -184,12 +184,15 @@ constexpr auto options = std::to_array<OptionSpec>({
     {"id", "ID", in_exclusive | in_show, Also::nowhere, "the resource; required", add_id},
     {"id", "ID", in_del, Also::nowhere, "a resource; repeatable", add_id},
     {"id", "ID", in_promise, Also::nowhere, "the resource (default: MEMOLOCK_RUN_ID)", add_id},
-    {"key-file", "PATH", in_get, env, "the content of a file or folder counts for the id",
+    {"key-file", "PATH", in_get, env, "the content of a file or directory is part of the id",
      add_key_file},
-    {"key-env", "NAME", in_get, env, "the value of a variable counts for the id", add_key_env},
-    {"key-cwd", nullptr, in_get, env, "the working directory counts, beside --id too", set_key_cwd},
-    {"no-key-cwd", nullptr, in_get, env, "the working directory does not count", set_no_key_cwd},
-    {"key-stdin", nullptr, in_get, env, "all of stdin counts, and is then the command's stdin",
+    {"key-env", "NAME", in_get, env, "the value of a variable is part of the id", add_key_env},
+    {"key-cwd", nullptr, in_get, env, "the working directory is part of the id, even beside --id",
+     set_key_cwd},
+    {"no-key-cwd", nullptr, in_get, env, "the working directory is not part of the id",
+     set_no_key_cwd},
+    {"key-stdin", nullptr, in_get, env,
+     "all of stdin is part of the id, and is then the command's stdin",
      [](Options& o, const std::string& v) { o.key.standard_input = flag(v); }},
     {"token", "TOKEN", in_promise, Also::nowhere,
      "act only while it holds the lock (default: MEMOLOCK_RUN_TOKEN)", set_token},
@@ -197,21 +200,21 @@ constexpr auto options = std::to_array<OptionSpec>({
      set_status},
     {"ttl", "DURATION", in_get | in_once | in_set, env,
      "how long the result is fresh, and of once, until the next run; 0: keep nothing; forever",
-     [](Options& o, const std::string& v) { o.ttl = duration_or_forever(v); }},
+     [](Options& o, const std::string& v) { o.policy.ttl = duration_or_forever(v); }},
     {"refresh", nullptr, in_get, env, "take no entry whose run began before this call",
-     [](Options& o, const std::string& v) { o.refresh = flag(v); }},
+     [](Options& o, const std::string& v) { o.policy.refresh = flag(v); }},
     {"stale", "DURATION", in_get | in_set, env,
      "for so long after the ttl serve the old result while one run in the background renews it",
-     [](Options& o, const std::string& v) { o.stale = duration_or_forever(v); }},
+     [](Options& o, const std::string& v) { o.policy.stale = duration_or_forever(v); }},
     {"stale-if-error", "DURATION", in_get | in_set, env,
      "for so long after the ttl serve the old result when the command fails or --wait has passed",
-     [](Options& o, const std::string& v) { o.stale_if_error = duration_or_forever(v); }},
+     [](Options& o, const std::string& v) { o.policy.stale_if_error = duration_or_forever(v); }},
     {"early", nullptr, in_get, env,
      "=BETA: renew a result before it expires, at random, the sooner the longer a run takes",
      set_early},
     {"jitter", "PERCENT", in_get, env, "shorten each ttl by up to so much at random", set_jitter},
     {"cache-failures", "DURATION", in_get, env, "keep a failed result, too, for so long",
-     [](Options& o, const std::string& v) { o.cache_failures = duration_or_forever(v); }},
+     [](Options& o, const std::string& v) { o.policy.cache_failures = duration_or_forever(v); }},
     {"wait", "DURATION", in_get, env,
      "longest wait for another holder and the store (default: forever; without a COMMAND, none)",
      set_wait},
@@ -232,12 +235,14 @@ constexpr auto options = std::to_array<OptionSpec>({
      [](Options& o, const std::string& v) { set_max_runtime(o, v); }},
     {"drain", "DURATION", in_get, env,
      "longest wait for the end of stdout after the command's exit (default: forever)",
-     [](Options& o, const std::string& v) { o.drain = duration_or_forever(v); }},
+     [](Options& o, const std::string& v) { o.policy.drain = duration_or_forever(v); }},
     {"on-store-error", names_of<store_errors>.data(), in_get | in_exclusive, env,
      "when the store is unfit: run without it, or fail (125)", set_on_store_error},
     {"external", nullptr, in_get, env,
      "the command only starts the work; wait for another process to set the result",
-     [](Options& o, const std::string& v) { o.external = flag(v); }},
+     [](Options& o, const std::string& v) {
+       o.policy.producer = flag(v) ? Producer::external : Producer::command;
+     }},
     {"lease", "DURATION", in_get, env,
      "how long a lock on a server, or a promise, lives unless it is renewed (default: 10s)",
      set_lease},
@@ -251,7 +256,7 @@ constexpr auto options = std::to_array<OptionSpec>({
      set_on_lost_lease},
     {"store-timeout", "DURATION", everywhere, env,
      "how long a server may take to connect, and for each request (default: 2s)",
-     [](Options& o, const std::string& v) { o.store_timeout = positive(v); }},
+     [](Options& o, const std::string& v) { o.store_timeout = lease_or_timeout(v); }},
     {"password-file", "FILE", everywhere, env, "the server's password is the first line of FILE",
      [](Options& o, const std::string& v) { o.password_file = optional_path(v, from_stdin); }},
     {"sentinel-user", "USER", everywhere, env, "the user to log in to sentinels as",
@@ -272,7 +277,7 @@ constexpr auto options = std::to_array<OptionSpec>({
      "a larger result passes through and is not stored (default: 1GiB; 64MiB on Redis)",
      [](Options& o, const std::string& v) { o.max_entry = size(v); }},
     {"artifact", "PATH", in_get, env,
-     "keep a file or folder that the command makes, and restore it on a hit; repeatable",
+     "keep a file or directory that the command makes, and restore it on a hit; repeatable",
      add_artifact},
     {"report", "FILE", in_get | in_exclusive, env, "append a JSON line on how this call ended",
      [](Options& o, const std::string& v) {
@@ -303,38 +308,41 @@ constexpr auto options = std::to_array<OptionSpec>({
 });
 
 constexpr auto verbs = std::to_array<VerbSpec>({
-    {Verb::get, in_get, Words::any, "get", "memolock get [OPTION]... [--] [COMMAND [ARG]...]",
+    {Verb::get, in_get, WordsAllowed::any, "get",
+     "memolock get [OPTION]... [--] [COMMAND [ARG]...]",
      "Replay a fresh result, or run COMMAND once for all who ask and keep its result."},
-    {Verb::once, in_once, Words::any, "once",
+    {Verb::once, in_once, WordsAllowed::any, "once",
      "memolock once [OPTION]... --id ID --ttl DURATION [--] COMMAND [ARG]...",
      "Run COMMAND unless a run of it began less than --ttl ago or is going on: for cron.",
      set_defaults_of_once},
-    {Verb::lock, in_lock, Words::any, "lock",
+    {Verb::lock, in_lock, WordsAllowed::any, "lock",
      "memolock lock [OPTION]... --id ID [--] COMMAND [ARG]...",
-     "Run COMMAND while it alone holds the lock; a second caller waits for his turn.",
+     "Run COMMAND while it alone holds the lock; other callers wait for their turn.",
      set_defaults_of_lock},
-    // The same options, so that a get becomes a key by that one word.
-    {Verb::key, in_get, Words::any, "key", "memolock key [OPTION]... [--] [COMMAND [ARG]...]",
+    // It has the options of get, so that "get" can be replaced by "key" on any command line.
+    {Verb::key, in_get, WordsAllowed::any, "key",
+     "memolock key [OPTION]... [--] [COMMAND [ARG]...]",
      "Print the id that get with the same options would use; -v: what it is made of."},
-    {Verb::set, in_set, Words::any, "set", "memolock set [OPTION]... --ttl DURATION [FILE]",
+    {Verb::set, in_set, WordsAllowed::any, "set", "memolock set [OPTION]... --ttl DURATION [FILE]",
      "Store FILE or stdin as the entry, and wake those who wait for it."},
-    {Verb::fail, in_fail, Words::none, "fail", "memolock fail [OPTION]...",
+    {Verb::fail, in_fail, WordsAllowed::none, "fail", "memolock fail [OPTION]...",
      "Tell those who wait for a promise that it failed; the message is read from stdin."},
-    {Verb::renew, in_renew, Words::none, "renew", "memolock renew [OPTION]...",
+    {Verb::renew, in_renew, WordsAllowed::none, "renew", "memolock renew [OPTION]...",
      "Have a promise live for another lease."},
-    {Verb::del, in_del, Words::none, "del", "memolock del [OPTION]... --id ID... | --all --tag TAG",
+    {Verb::del, in_del, WordsAllowed::none, "del",
+     "memolock del [OPTION]... --id ID... | --all --tag TAG",
      "Forget entries, and print how many."},
-    {Verb::ls, in_ls, Words::none, "ls", "memolock ls [OPTION]...",
+    {Verb::ls, in_ls, WordsAllowed::none, "ls", "memolock ls [OPTION]...",
      "List entries and runs: tag, id, state, age, time left, size, holder."},
-    {Verb::show, in_show, Words::none, "show", "memolock show [OPTION]... --id ID",
+    {Verb::show, in_show, WordsAllowed::none, "show", "memolock show [OPTION]... --id ID",
      "Print all that is known of one entry."},
-    {Verb::stats, in_stats, Words::none, "stats", "memolock stats [OPTION]...",
+    {Verb::stats, in_stats, WordsAllowed::none, "stats", "memolock stats [OPTION]...",
      "Print what the calls on this machine came to: hits, misses, seconds saved."},
-    {Verb::gc, in_gc, Words::none, "gc", "memolock gc [OPTION]...",
+    {Verb::gc, in_gc, WordsAllowed::none, "gc", "memolock gc [OPTION]...",
      "Drop what the local store need not keep, while others work in it."},
-    {Verb::doctor, in_doctor, Words::none, "doctor", "memolock doctor [OPTION]...",
+    {Verb::doctor, in_doctor, WordsAllowed::none, "doctor", "memolock doctor [OPTION]...",
      "Say whether the store is reachable and fit, and what to do if it is not."},
-    {Verb::completion, 0, Words::any, "completion", "memolock completion bash|zsh|fish",
+    {Verb::completion, 0, WordsAllowed::any, "completion", "memolock completion bash|zsh|fish",
      "Print the shell's completion script."},
 });
 

@@ -1,5 +1,5 @@
-// Every verb and every option, described once: what --help prints, the reader parses, and the
-// completions offer.
+// Every verb and every option, described once: for --help, for parsing (options.cpp) and for the
+// completions, which read --help.
 #pragma once
 
 #include <span>
@@ -10,34 +10,34 @@
 
 namespace memolock {
 
-/// Where else than on the command line an option can be given; or its variable alone.
+/// Where an option can be set besides the command line. environment_alone: only there.
 enum class Also { nowhere, environment_and_file, environment_alone };
 
-/// One option of any verb: its one description. A null placeholder makes it a flag, set with "1" or
-/// "0".
+/// An option. With a null placeholder it is a flag, whose value is "1" if it is given alone. Verbs
+/// that describe an option of one name differently have a row each.
 struct OptionSpec {
   std::string_view name;
   const char* placeholder;
-  unsigned verbs;  ///< bits of those that have it; 0: none, it is for environment and file
+  unsigned verbs;  ///< bits of the verbs that have it; 0: none, only variable and file
   Also also;
   const char* help;
   void (*set)(Options&, const std::string&);
-  /// A value that the option of this name has with other verbs alone: in a variable or a file,
-  /// which are for all, it changes nothing here.
+  /// A value that the option has with other verbs only. It is ignored in a variable or a file,
+  /// which apply to all verbs.
   const char* of_other_verbs = nullptr;
 };
 
-/// What may follow a verb's options.
-enum class Words { none, any };
+/// Whether words may follow the options of a verb.
+enum class WordsAllowed { none, any };
 
 struct VerbSpec {
   Verb verb;
-  unsigned bit;  ///< its options have it in OptionSpec::verbs
-  Words words;
+  unsigned bit;  ///< in OptionSpec::verbs
+  WordsAllowed words;
   const char* name;
   const char* usage;
   const char* help;
-  /// Where its defaults are others than those in Options.
+  /// Sets defaults that differ from those in Options.
   void (*set_defaults)(Options&) = nullptr;
 };
 

@@ -14,7 +14,7 @@ namespace memolock {
 
 std::string shown(std::string_view word) {
   std::string safe = without_password(word);
-  // Without its scheme a URL may have a password all the same.
+  // A URL without its scheme may have a password too.
   const size_t scheme = safe.find("://");
   const bool has_scheme = scheme != std::string::npos && scheme == safe.find_first_of(":@");
   const size_t colon = safe.find(':', has_scheme ? scheme + 3 : 0);
@@ -23,20 +23,20 @@ std::string shown(std::string_view word) {
   return escape_controls(safe);
 }
 
-Error fault(const std::string& value, std::string_view what) {
+Error value_error(const std::string& value, std::string_view what) {
   return usage_error(fmt::format("'{}' {}", shown(value), what));
 }
 
 Nanoseconds duration(const std::string& text) {
   if (const auto length = parse_duration(text)) return *length;
-  throw fault(text, "is no duration (write 500ms, 5s, 1h30m, 2d)");
+  throw value_error(text, "is not a duration (write 500ms, 5s, 1h30m, 2d)");
 }
 
 Nanoseconds duration_or_forever(const std::string& text) {
   return text == "forever" ? forever : duration(text);
 }
 
-std::optional<bool> boolean_of(std::string_view text) {
+std::optional<bool> parse_boolean(std::string_view text) {
   static constexpr Choices<bool, 8> words{{{"1", true},
                                            {"true", true},
                                            {"yes", true},
@@ -52,19 +52,20 @@ std::optional<bool> boolean_of(std::string_view text) {
 }
 
 bool flag(const std::string& text) {
-  if (const auto value = boolean_of(text)) return *value;
-  throw fault(text, "is not a boolean (write 1, true, yes or on; or 0, false, no or off)");
+  if (const auto value = parse_boolean(text)) return *value;
+  throw value_error(text, "is not a boolean (write 1, true, yes or on; or 0, false, no or off)");
 }
 
 int exit_status(const std::string& text, int least) {
   if (const auto status = parse_number(text, least, 255)) return *status;
-  throw fault(text, fmt::format("is not an exit status from {} to 255", least));
+  throw value_error(text, fmt::format("is not an exit status from {} to 255", least));
 }
 
 std::string path(const std::string& text, std::string_view instead) {
-  if (text.empty()) throw fault(text, "is no path");
+  if (text.empty()) throw value_error(text, "is not a path");
   if (text == "-")
-    throw fault(text, fmt::format("is ambiguous (write {}./- for a file of that name)", instead));
+    throw value_error(text,
+                      fmt::format("is ambiguous (write {}./- for a file of that name)", instead));
   return text;
 }
 
@@ -72,15 +73,16 @@ std::string optional_path(const std::string& text, std::string_view instead) {
   return text.empty() ? text : path(text, instead);
 }
 
-Nanoseconds positive(const std::string& text) {
+Nanoseconds lease_or_timeout(const std::string& text) {
   const Nanoseconds length = duration(text);
-  if (length < std::chrono::milliseconds(10)) throw fault(text, "is too short; at least 10ms");
+  if (length < std::chrono::milliseconds(10))
+    throw value_error(text, "is too short; at least 10ms");
   return length;
 }
 
 uint64_t size(const std::string& text) {
   if (const auto bytes = parse_size(text)) return *bytes;
-  throw fault(text, "is no size (write 64MiB, 10MB, 4096)");
+  throw value_error(text, "is not a size (write 64MiB, 10MB, 4096)");
 }
 
 double number(std::string_view text, std::string_view what) {
@@ -88,7 +90,7 @@ double number(std::string_view text, std::string_view what) {
   const char* const end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc() || rest != end || !(value >= 0) || value > 1e6)
-    throw fault(std::string(text), what);
+    throw value_error(std::string(text), what);
   return value;
 }
 

@@ -1,5 +1,5 @@
-// What the values of options may be. Each throws Error(usage) that says what is wrong with the
-// value, without its source.
+// Parsers for the values of options. Each throws Error(usage) that says what is wrong with the
+// value; the caller adds the name of the option, variable or file.
 #pragma once
 
 #include <algorithm>
@@ -15,36 +15,36 @@
 
 namespace memolock {
 
-/// A word of the caller's as a message may show it: it may be a store's URL.
+/// A word of the caller's for a message: escaped, and without the password if it is a URL.
 [[nodiscard]] std::string shown(std::string_view word);
 
-/// The error that `value` is none of what was wanted: "'VALUE' WHAT".
-[[nodiscard]] Error fault(const std::string& value, std::string_view what);
+/// The error "'VALUE' WHAT".
+[[nodiscard]] Error value_error(const std::string& value, std::string_view what);
 
 [[nodiscard]] Nanoseconds duration(const std::string& text);
 [[nodiscard]] Nanoseconds duration_or_forever(const std::string& text);
-/// At least 10 ms: in less nothing can be renewed or answered.
-[[nodiscard]] Nanoseconds positive(const std::string& text);
-/// Bytes.
+/// At least 10 ms: a shorter lease cannot be renewed, and no server answers in a shorter time.
+[[nodiscard]] Nanoseconds lease_or_timeout(const std::string& text);
+/// In bytes.
 [[nodiscard]] uint64_t size(const std::string& text);
-/// 1, true, yes, on or 0, false, no, off, in any case; nothing for anything else.
-[[nodiscard]] std::optional<bool> boolean_of(std::string_view text);
+/// 1, true, yes, on or 0, false, no, off in upper or lower case; nothing for anything else.
+[[nodiscard]] std::optional<bool> parse_boolean(std::string_view text);
 [[nodiscard]] bool flag(const std::string& text);
 /// From `least` to 255.
 [[nodiscard]] int exit_status(const std::string& text, int least);
-/// Not empty, nor "-", which many programs take for a standard stream. `instead`: what else the
-/// error says to write.
+/// Neither empty nor "-", which other programs take for a standard stream. `instead`: an
+/// alternative for the error message to suggest.
 [[nodiscard]] std::string path(const std::string& text, std::string_view instead = "");
-/// The same, or empty for none.
+/// The same, but may be empty for none.
 [[nodiscard]] std::string optional_path(const std::string& text, std::string_view instead = "");
-/// A number from 0 to a million; `what` says what the error is to say.
+/// A number from 0 to a million; else throws value_error(text, what).
 [[nodiscard]] double number(std::string_view text, std::string_view what);
 
-/// The words that an option takes, and what each means.
+/// The words that an option accepts, and what each means.
 template <typename Value, size_t N>
 using Choices = std::array<std::pair<std::string_view, Value>, N>;
 
-/// Their names as one text that ends with NUL, as in "share|retry".
+/// The words as one text that ends with NUL: "share|retry".
 template <const auto& choices>
 constexpr auto names_of = [] {
   constexpr size_t size = [] {
@@ -61,7 +61,7 @@ constexpr auto names_of = [] {
   return text;
 }();
 
-/// The value of the name that is `text`.
+/// The value of the word `text`.
 template <typename Value, size_t N>
 [[nodiscard]] Value choice(const std::string& text, const Choices<Value, N>& choices) {
   std::string names;
@@ -70,7 +70,7 @@ template <typename Value, size_t N>
     names += names.empty() ? "" : ", ";
     names += name;
   }
-  throw fault(text, "is none of " + names);
+  throw value_error(text, "must be one of " + names);
 }
 
 }  // namespace memolock

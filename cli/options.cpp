@@ -34,7 +34,7 @@ constexpr const char* help_names = "-h,--help";
 constexpr const char* verbose_names = "-v,--verbose";
 constexpr const char* quiet_names = "-q,--quiet";
 
-/// An option and what it does, as a line of help; two lines where the former is long.
+/// An option and its description as a line of help; two lines if the former is long.
 std::string help_line(const std::string& names, std::string_view text) {
   constexpr size_t column = 32;
   std::string line = "  " + names;
@@ -107,7 +107,7 @@ class Reader {
  public:
   Reader(const VerbSpec& verb, Options& options) : verb_(verb), options_(options) {
     app_.set_help_flag(help_names);
-    if (verb.words == Words::any) app_.prefix_command();
+    if (verb.words == WordsAllowed::any) app_.prefix_command();
   }
 
   void read(const Line& words) {
@@ -126,14 +126,14 @@ class Reader {
     } catch (const CLI::ParseError& error) {
       throw usage_error(lowered(escape_controls(error.what())) + hint());
     }
-    take_level();  // of what may be wrong with the rest
-    take_command(words);
-    take_values();
+    read_level();  // for errors in the rest
+    read_words(words);
+    read_values();
   }
 
  private:
-  /// Those of this verb that the line may name: the others would change nothing, and CLI11 takes
-  /// 5 µs for each.
+  /// Registers the options of this verb that the line may name. The others would change nothing,
+  /// and CLI11 takes 5 µs for each.
   void add_options(const Line& words) {
     const auto options = all_options();
     for (size_t i = 0; i < options.size(); ++i)
@@ -151,40 +151,39 @@ class Reader {
         ->take_last();
   }
 
-  /// No word of a command line holds a NUL, so this is nobody's value.
+  /// Stands for an empty value: no word of a command line can hold a NUL.
   static constexpr std::string_view empty_value{"\0", 1};
 
   [[nodiscard]] std::string hint() const {
     return fmt::format("; see 'memolock {} --help'", verb_.name);
   }
 
-  /// The words that are no options of ours. What looks like an option before them is one we do not
-  /// have.
-  void take_command(const Line& words) {
+  /// Takes the words after the options. One that looks like an option before "--" is unknown.
+  void read_words(const Line& words) {
     const Line rest = app_.remaining();
     if (rest.empty()) return;
     if (rest.front() != "--" && rest.front().size() > 1 && rest.front().front() == '-')
       throw usage_error("unknown option '" + shown(rest.front()) + "'" + hint());
-    // Taken from the line itself: CLI11 was given other words for some.
-    auto& command = options_.command;
+    // From the line itself: CLI11 was given different words for empty values.
+    auto& command = options_.words;
     command.assign(words.end() - static_cast<std::ptrdiff_t>(rest.size()), words.end());
     if (command.front() == "--") command.erase(command.begin());
     if (!command.empty() && command.front().empty())
       throw usage_error("the command's name is empty");
     if (rest.front() != "--" && rest.size() < words.size())
-      refuse_value(words[words.size() - rest.size() - 1], rest);
+      refuse_flag_value(words[words.size() - rest.size() - 1], rest);
   }
 
-  /// A flag takes a value behind '=' only. The command after it, which "--" does not introduce, may
-  /// have been meant for one.
-  void refuse_value(std::string_view before, const Line& command) const {
+  /// A flag takes a value after '=' only. If the command follows a flag without "--", its first
+  /// word may have been meant as the value of the flag; throws Error(usage) if it looks so.
+  void refuse_flag_value(std::string_view before, const Line& command) const {
     const std::string& word = command.front();
     const bool is_number = word.find_first_not_of("0123456789.") == std::string::npos;
     if (!is_number && std::find(command.begin(), command.end(), "--") == command.end()) return;
     for (size_t i = 0; i < given_.size(); ++i) {
       const OptionSpec& spec = all_options()[i];
       if (spec.placeholder != nullptr || given_[i] == nullptr || given_[i]->count() == 0) continue;
-      if (before == "--" + std::string(spec.name) && takes(spec, word))
+      if (before == "--" + std::string(spec.name) && accepts(spec, word))
         throw usage_error(
             fmt::format("'{0}' is not taken as the value of {1}; write {1}={0}, or '--' before the "
                         "command",
@@ -192,12 +191,12 @@ class Reader {
     }
   }
 
-  static bool takes(const OptionSpec& spec, const std::string& value) {
+  static bool accepts(const OptionSpec& spec, const std::string& value) {
     Options scratch;
     return !failure_of([&] { spec.set(scratch, value); });
   }
 
-  void take_values() {
+  void read_values() {
     Config read = read_config();
     options_.warnings = std::move(read.warnings);
     options_.remarks = std::move(read.remarks);
@@ -206,33 +205,34 @@ class Reader {
       const OptionSpec& spec = all_options()[i];
       const CLI::Option* given = given_[i];
       if (given != nullptr && given->count() > 0) {
-        take_words(spec, *given);
+        set_from_line(spec, *given);
         if (spec.name == "lease") options_.lease_on_command_line = true;
         if (spec.name == "tag") options_.tag_on_command_line = true;
         if (spec.name == "store") options_.store_on_command_line = true;
       } else if (spec.also != Also::nowhere && (is_of_verb(spec, verb_) || spec.verbs == 0)) {
-        take_elsewhere(spec, config);
+        set_from_environment_or_file(spec, config);
       }
     }
     warn_of_unknown_keys(config);
     warn_of_exposed_passwords(config);
-    take_level();
+    read_level();
   }
 
-  void take_level() {
+  void read_level() {
     if (verbose_->count() > 0) options_.log = verbose_->count() > 1 ? Level::debug : Level::info;
     if (quiet_->count() > 0) options_.log = Level::quiet;
   }
 
-  void take_words(const OptionSpec& spec, const CLI::Option& given) {
+  void set_from_line(const OptionSpec& spec, const CLI::Option& given) {
     const std::string source = "--" + std::string(spec.name);
     for (const std::string& value : given.results())
       set_from(source, spec, options_, value == empty_value ? "" : value);
   }
 
-  void take_elsewhere(const OptionSpec& spec, const std::vector<ConfigEntry>& config) {
+  void set_from_environment_or_file(const OptionSpec& spec,
+                                    const std::vector<ConfigEntry>& config) {
     const std::string variable = variable_of(spec.name);
-    // A variable set to nothing is how many a CI system says "unset".
+    // Many CI systems set a variable to the empty string instead of unsetting it.
     if (const char* value = getenv(variable.c_str()); value != nullptr && *value != '\0') {
       if (!contradicted(spec)) set_from_elsewhere(variable, spec, value);
       return;
@@ -241,24 +241,24 @@ class Reader {
     for (const ConfigEntry& entry : config) {
       if (entry.key != spec.name || contradicted(spec)) continue;
       if (!entry.is_fit)
-        throw usage_error(fmt::format("{}: {}: neither a string nor a number or a boolean",
-                                      entry.file, entry.key));
+        throw usage_error(
+            fmt::format("{}: {}: must be a string, a number or a boolean", entry.file, entry.key));
       for (const std::string& value : entry.values)
         set_from_elsewhere(entry.file + ": " + entry.key, spec, value);
     }
   }
 
-  /// A "~/" at the front of a path is expanded: in a file, and in what starts services and jobs, no
-  /// shell has done so.
+  /// Expands a leading "~/" of a path: no shell has done so for a file, or for the variables of a
+  /// service or a CI job.
   void set_from_elsewhere(const std::string& source, const OptionSpec& spec,
                           const std::string& value) {
     if (spec.of_other_verbs != nullptr && value == spec.of_other_verbs) return;
     set_from(source, spec, options_, is_path(spec) ? expand_home_in(source, value) : value);
-    // What only shows to be wrong when it is used.
+    // Errors of these values are found only when they are used.
     if (is_path(spec) || spec.name == "store") options_.sources[spec.name] = source;
   }
 
-  /// Whether the command line says no to what a variable or a file says, or the reverse.
+  /// Whether the command line has the opposite of a flag that a variable or a file sets.
   [[nodiscard]] bool contradicted(const OptionSpec& spec) const {
     if (spec.placeholder != nullptr) return false;
     const std::string name(spec.name);
@@ -304,8 +304,8 @@ std::string overview() {
   std::string text =
       "Usage: memolock VERB [OPTION]... [--] [COMMAND [ARG]...]\n"
       "\n"
-      "Memoizes a command and protects it from stampedes: of all who ask for an entry one\n"
-      "runs the command, and everybody gets its output.\n"
+      "Memoizes a command and protects it from stampedes: of all callers that ask for an\n"
+      "entry one runs the command, and all get its output.\n"
       "\n"
       "  memolock get --tag q --id x --ttl 5s -- ./expensive-cmd\n"
       "\n"
@@ -322,7 +322,7 @@ std::string overview() {
 }  // namespace
 
 void read_options(int argc, char** argv, Options& options) {
-  // A command line that cannot be read is an error, too, of which it has nothing said.
+  // Also for errors of a command line that cannot be read.
   if (const char* level = getenv("MEMOLOCK_LOG");
       level != nullptr && std::string_view(level) == "quiet")
     options.log = Level::quiet;

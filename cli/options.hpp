@@ -1,4 +1,5 @@
-// The command line, the MEMOLOCK_ variables and the configuration files, read into one struct.
+// The options of a call, from the command line, the MEMOLOCK_ variables and the configuration
+// files.
 #pragma once
 
 #include <map>
@@ -7,9 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "src/entry/token.hpp"
+#include "src/entry/run_policy.hpp"
 #include "src/inputs/key_inputs.hpp"
-#include "src/promise/get.hpp"
 #include "src/redis/address.hpp"
 #include "src/system/log.hpp"
 
@@ -36,13 +36,13 @@ enum class OnStoreError { run, fail };
 struct Options {
   Verb verb = Verb::get;
   Level log = Level::warn;
-  bool bypass = false;  ///< commands run as if there were no memolock
-  /// Where a value is from that is not from the command line, by the option's name.
+  bool bypass = false;  ///< run commands without any store
+  /// The variable, or the file and key, that a value is from, by the option's name; values from the
+  /// command line are not in it.
   std::map<std::string_view, std::string> sources;
   std::string store;
   bool store_on_command_line = false;
   Nanoseconds store_timeout = std::chrono::seconds(2);
-  Nanoseconds lease = default_lease;
   bool lease_on_command_line = false;
   RedisTls tls;
   std::string password_file;
@@ -51,22 +51,10 @@ struct Options {
   bool tag_on_command_line = false;
   std::vector<std::string> ids;
   KeyInputs key;
-  std::optional<Nanoseconds> ttl;
-  std::optional<Nanoseconds> wait;
-  OnTimeout on_timeout = OnTimeout::fail;
-  OnFailure on_failure = OnFailure::share;
+  bool key_cwd = false, no_key_cwd = false;  ///< as given; key.directory follows from them
+  RunPolicy policy;
   OnStoreError on_store_error = OnStoreError::run;
-  OnLostLease on_lost_lease = OnLostLease::keep_running;
-  bool refresh = false;
-  Nanoseconds stale{0};
-  Nanoseconds stale_if_error{0};
-  std::optional<double> early;
-  double jitter = 0;
-  std::optional<Nanoseconds> cache_failures;
-  std::optional<Nanoseconds> max_runtime;
-  Nanoseconds drain = forever;
   std::optional<uint64_t> max_entry;
-  std::vector<std::string> artifacts;
   std::string report;
   bool all = false;
   bool dry_run = false;
@@ -78,20 +66,19 @@ struct Options {
   std::optional<uint64_t> max_size;
   std::string token;
   int status = 1;
-  int skip_status = 0;
-  bool external = false;
-  /// What follows the options: of get its command, of set a file.
-  std::vector<std::string> command;
+  /// The words after the options: the command, or the FILE of `set`, or the shell of `completion`.
+  std::vector<std::string> words;
 
-  /// What was asked for instead of a verb's work: the text of --help or --version.
+  /// The text of --help or --version, to be printed instead of running the verb.
   std::optional<std::string> print;
-  /// About the input, to be said once the log level is known.
+  /// About the input; logged once the log level is known.
   std::vector<std::string> warnings;
   std::vector<std::string> remarks;  ///< with -v
 };
 
-/// Reads everything into `options`. The command line wins over variables, they over files. Throws
-/// Error(usage); the log level is right then, too, as far as it is known.
+/// Reads the command line, the variables and the configuration files into `options`; the first of
+/// these that sets a value wins. Checks each value, but not combinations (option_rules.hpp). Throws
+/// Error(usage); `options.log` is then set as far as it has been read.
 void read_options(int argc, char** argv, Options& options);
 
 }  // namespace memolock

@@ -1,4 +1,4 @@
-// Standard output, for what may be long.
+// Buffered writing to standard output.
 #pragma once
 
 #include <string>
@@ -6,15 +6,15 @@
 
 namespace memolock {
 
-/// Gathers text and writes it in large pieces; of what nobody reads any more, nothing.
+/// Buffers text and writes it in large pieces; discards it once the reader has closed its end.
 class Output {
  public:
-  /// `what` is written, in words that follow "cannot write ".
+  /// `what`: the text, in words that follow "cannot write ".
   explicit Output(const char* what) : what_(what) {}
 
   void write(std::string_view text);
-  /// Writes what is left. Throws Error(store) when something could not be written, but not when its
-  /// reader has left.
+  /// Writes the rest. Throws Error(store) if a write has failed, unless the reader has closed its
+  /// end.
   void finish();
 
  private:
@@ -25,10 +25,10 @@ class Output {
   int error_ = 0;
 };
 
-/// The same for a text that is all at hand.
+/// Writes one text.
 void print(const char* what, std::string_view text);
 
-/// The width of the terminal that is standard output, in columns; 0: it is none.
+/// The width of the terminal on standard output, in columns; 0 if it is not a terminal.
 [[nodiscard]] size_t terminal_width();
 
 }  // namespace memolock

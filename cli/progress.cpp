@@ -16,7 +16,7 @@ constexpr std::array<int, 3> endings{SIGINT, SIGTERM, SIGHUP};
 
 /// Reset by its own flag, so that the signal ends the process the second time.
 void erase_and_end(int signal) {
-  (void)!write(STDERR_FILENO, LiveLine::erasure.data(), LiveLine::erasure.size());
+  (void)!write(STDERR_FILENO, StatusLine::erasure.data(), StatusLine::erasure.size());
   raise(signal);
 }
 
@@ -34,7 +34,7 @@ void set_handlers(void (*handler)(int)) {
 }  // namespace
 
 ProgressLine::ProgressLine(Level level)
-    : on_(level != Level::quiet && LiveLine::is_possible(STDERR_FILENO)),
+    : on_(level != Level::quiet && StatusLine::is_supported(STDERR_FILENO)),
       next_(boot_now() + patience) {}
 
 ProgressLine::~ProgressLine() { end(); }

@@ -1,33 +1,33 @@
-// How far a long walk through a store has come, on a terminal.
+// The progress of a long operation on a store, on a terminal.
 #pragma once
 
 #include <optional>
 #include <string_view>
 
 #include "src/system/clock.hpp"
-#include "src/system/live_line.hpp"
 #include "src/system/log.hpp"
+#include "src/system/status_line.hpp"
 
 namespace memolock {
 
-/// A line on standard error, if that is a terminal, from a second on; erased without a trace, also
-/// when INT, TERM or HUP ends the process. One at a time.
+/// A status line on standard error, if that is a terminal, shown after one second. It is erased at
+/// the end, also when INT, TERM or HUP ends the process. At most one object at a time.
 class ProgressLine {
  public:
-  /// Of a quiet caller nothing is shown.
+  /// Shows nothing at Level::quiet.
   explicit ProgressLine(Level level);
   ~ProgressLine();
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
   void show(std::string_view done, size_t count);
-  /// Ends it, before anything else is written to the terminal.
+  /// Erases it. Call it before anything else is written to the terminal.
   void end();
 
  private:
   bool on_;
-  std::optional<LiveLine> line_;  // there when something was shown
-  Nanoseconds next_;              // boot clock
+  std::optional<StatusLine> line_;  // set once something is shown
+  Nanoseconds next_;                // boot clock
 };
 
 }  // namespace memolock

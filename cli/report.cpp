@@ -51,11 +51,11 @@ const char* name_of(OutcomeKind kind) {
 int descriptor_named(std::string_view file) {
   if (file == "/dev/stdout") return STDOUT_FILENO;
   if (file == "/dev/stderr") return STDERR_FILENO;
-  for (const std::string_view folder : {"/dev/fd/", "/proc/self/fd/"}) {
-    if (!file.starts_with(folder)) continue;
+  for (const std::string_view prefix : {"/dev/fd/", "/proc/self/fd/"}) {
+    if (!file.starts_with(prefix)) continue;
     int number = -1;
     const char* const end = file.data() + file.size();
-    const auto [rest, error] = std::from_chars(file.data() + folder.size(), end, number);
+    const auto [rest, error] = std::from_chars(file.data() + prefix.size(), end, number);
     return error == std::errc() && rest == end ? number : -1;
   }
   return -1;

@@ -1,4 +1,4 @@
-// --report: one line of JSON on how a call ended.
+// --report: a line of JSON about how a call ended.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace memolock {
 
-/// Appends the line to `file`. A report that cannot be written costs a warning and nothing else.
+/// Appends the line to `file`. If that fails, logs a warning; throws nothing else.
 void append_report(const std::string& file, const Key& key, const Outcome& outcome, const Log& log);
 
 }  // namespace memolock

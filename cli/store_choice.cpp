@@ -46,7 +46,7 @@ std::string variable(const char* name) {
   return value != nullptr ? value : "";
 }
 
-/// How many characters of one have to be changed, left out or put in to make it the other.
+/// The edit distance (Levenshtein) of two texts.
 size_t edits_between(std::string_view one, std::string_view other) {
   std::vector<size_t> edits(other.size() + 1);
   std::iota(edits.begin(), edits.end(), size_t{0});
@@ -67,8 +67,8 @@ std::string lowered(std::string text) {
   return text;
 }
 
-/// The form of a store whose scheme is almost this one, or is this one and a prefix; nothing if
-/// there is none.
+/// The form of the store URL whose scheme is closest to this one, or ends with it; "" if none is
+/// close.
 std::string_view closest_form(std::string scheme) {
   static constexpr std::array<std::string_view, 10> forms{"local",
                                                           "file:///DIR",
@@ -95,7 +95,7 @@ std::string_view closest_form(std::string scheme) {
   return closest;
 }
 
-/// HOST:PORT and the like, which lack a scheme, with one; nothing if it is no such thing.
+/// A Redis URL made of a text such as HOST:PORT, which lacks a scheme; nothing for other texts.
 std::optional<std::string> as_redis_url(const std::string& text) {
   const bool is_like_a_host = text.starts_with("localhost") || text.starts_with('[') ||
                               text.find_first_of(".:@") != std::string::npos;
@@ -109,8 +109,8 @@ std::optional<std::string> as_redis_url(const std::string& text) {
   }
 }
 
-/// What there is to say of a URL that lacks a part, as "file:/DIR" does; nothing if its scheme is
-/// not known.
+/// The message about a URL that lacks a part, such as "file:/DIR"; nothing if its scheme is
+/// unknown.
 std::optional<std::string> incomplete(const std::string& text) {
   const std::string scheme = lowered(text.substr(0, text.find_first_of(":@")));
   const bool is_file = scheme == "file";
@@ -131,9 +131,8 @@ std::optional<std::string> incomplete(const std::string& text) {
   return fmt::format("'{0}' is incomplete; write {0}{1}", scheme, form);
 }
 
-/// What there is to say of a text that is no store. Not the whole of it where it may hold a
-/// password.
-std::string no_store(const std::string& text) {
+/// The message about a text that is not a store URL. Leaves out what may be a password.
+std::string invalid_store(const std::string& text) {
   const auto quoted = [](std::string_view part) { return escape_controls(part); };
   const bool has_at = text.find('@') != std::string::npos;
   if (const auto url = as_redis_url(text.substr(text.starts_with("//") ? 2 : 0))) {
@@ -154,20 +153,21 @@ std::string no_store(const std::string& text) {
   return fmt::format("'{}' is neither local, file:///DIR nor redis://HOST", quoted(scheme));
 }
 
-/// Of Options::store. Throws Error(usage) where it is none.
+/// The directory that Options::store names. Throws Error(usage) if it names none.
 std::string directory_of(const std::string& url, const std::string& source) {
   constexpr std::string_view scheme = "file://";
   if (url.empty() || url == "local") return default_store_directory();
   if (strncasecmp(url.c_str(), scheme.data(), scheme.size()) != 0)
-    throw usage_error(source + ": " + no_store(url));
+    throw usage_error(source + ": " + invalid_store(url));
   auto path = percent_unescape(std::string_view(url).substr(scheme.size()));
   if (path) *path = expand_home(*path);
   if (!path || !path->starts_with('/') || path->find('\0') != std::string::npos)
-    throw usage_error(fmt::format("{}: '{}' names no absolute directory", source, shown(url)));
+    throw usage_error(
+        fmt::format("{}: '{}' is not the URL of an absolute directory", source, shown(url)));
   return std::move(*path);
 }
 
-/// A password without the newline that whoever made it has left at its end.
+/// A password without the newline at its end.
 std::string trimmed(std::string password) {
   if (password.ends_with('\n')) {
     password.pop_back();
@@ -176,10 +176,10 @@ std::string trimmed(std::string password) {
   return password;
 }
 
-/// Says that others can read the open file with a secret that `option` has named.
+/// Warns if others can read the open file with a secret that `option` names.
 void warn_if_exposed(std::string_view option, const std::string& path, int file, const Log& log) {
   if (!is_exposed(file)) return;
-  if (const auto name = lasting_name(path, file))
+  if (const auto name = reopenable_path(path, file))
     log.warn("{}: others can read {}; {}", option, *name, exposure_remedy(*name));
   else
     log.warn("{}: others can read {}", option, path);
@@ -197,9 +197,9 @@ std::string first_line_of(std::string_view option, const std::string& file, cons
   std::string_view text;
   while (text.find('\n') == std::string_view::npos) {
     if (text.size() == buffer.size()) throw cannot("its first line is longer than 4095 bytes");
-    // Before each read: of a FIFO that nobody has opened for writing yet, that would find the end.
+    // Before each read: reading a FIFO that has no writer yet would return end of file.
     const Ready ready = await_readable(opened.get(), cutoff.interrupt, cutoff.until);
-    if (ready == Ready::interrupted) throw interruption();
+    if (ready == Ready::interrupted) throw interrupted_error();
     if (ready == Ready::timed_out) throw cannot("nothing was written to it in time");
     const size_t room = buffer.size() - text.size();
     const ssize_t got = read(opened.get(), buffer.data() + text.size(), room);
@@ -249,21 +249,19 @@ std::optional<std::string> local_place(const std::string& url) {
 /// Where this machine's local store is, whatever store is chosen.
 std::optional<std::string> default_place() { return local_place(""); }
 
-/// Where the slots of a cluster are remembered; empty: nowhere. What only reads makes no directory
-/// for it.
+/// The directory in which the slots of a cluster are cached; "": none. Without a command it is not
+/// created for that.
 std::string cluster_memory(const Options& options) {
   const std::string place = default_place().value_or("");
-  return options.command.empty() && access(place.c_str(), F_OK) != 0 ? "" : place;
+  return options.words.empty() && access(place.c_str(), F_OK) != 0 ? "" : place;
 }
 
 // Of --max-entry.
 constexpr uint64_t default_of_servers = 64ULL << 20;
 
 StoreChoice server_choice(const Options& options, const Cutoff& cutoff, const Log& log) {
-  if (!options.tls.key.empty() && options.tls.cert.empty())
-    throw usage_error("--tls-key needs --tls-cert");
   RedisSettings settings;
-  settings.lease = options.lease;
+  settings.lease = options.policy.lease;
   settings.timeout = options.store_timeout;
   settings.max_entry = options.max_entry.value_or(default_of_servers);
   try {
@@ -285,16 +283,16 @@ StoreChoice server_choice(const Options& options, const Cutoff& cutoff, const Lo
   }
   const RedisAddress& address = settings.address;
   if (!address.password.empty() || !address.sentinels.password.empty() || !address.tls.key.empty())
-    leave_no_core();
+    disable_core_dumps();
   if (settings.address.is_cluster())
     settings.address.cluster.cache_directory = cluster_memory(options);
-  // A password goes to the command only by the way that the caller has chosen for it.
+  // The command gets a password only in the way that the caller has chosen.
   const bool inherited = variable("MEMOLOCK_STORE") == options.store;
   std::string url = inherited ? options.store : address.url();
   return {std::move(settings), std::move(url)};
 }
 
-/// What tells it from other stores, also while nobody can reach it.
+/// What distinguishes the store from others, even while it is unreachable.
 std::string name_of_store(const Options& options) {
   if (!is_redis_url(options.store)) return local_place(options.store).value_or("");
   return parse_redis_url(options.store).url();
@@ -354,7 +352,7 @@ StoreChoice fallback_choice(const Options& options) {
 }
 
 std::unique_ptr<Store> open_fallback(const StoreChoice& fallback, const Log& log) {
-  // Anybody may put a link, or a folder of his own, there.
+  // Any user may put a symbolic link or a directory there.
   return std::make_unique<LocalStore>(std::get<std::string>(fallback.place), DirectoryLink::refuse,
                                       log);
 }

@@ -1,10 +1,10 @@
 #include "cli/table.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cstdint>
 #include <numeric>
 #include <utility>
+
+#include "src/system/utf8.hpp"
 
 namespace memolock {
 namespace {
@@ -12,50 +12,19 @@ namespace {
 constexpr std::string_view gap = "  ";
 constexpr std::string_view ellipsis = "..";
 
-struct Range {
-  uint32_t first, last;
-};
-
-// East Asian Width W and F, and emoji, in blocks; what is not assigned there does no harm.
-constexpr std::array<Range, 20> wide{{
-    {0x1100, 0x115f}, {0x231a, 0x231b}, {0x23e9, 0x23ec},   {0x25fd, 0x25fe},   {0x2614, 0x2615},
-    {0x2648, 0x2653}, {0x26a1, 0x26ff}, {0x2705, 0x2797},   {0x2b1b, 0x2b55},   {0x2e80, 0x303e},
-    {0x3041, 0xa4cf}, {0xa960, 0xa97f}, {0xac00, 0xd7a3},   {0xf900, 0xfaff},   {0xfe30, 0xfe6f},
-    {0xff00, 0xff60}, {0xffe0, 0xffe6}, {0x1f000, 0x1faff}, {0x20000, 0x3fffd}, {0x16fe0, 0x18aff},
-}};
-// What is escaped does not get here.
-constexpr std::array<Range, 5> without_width{{
-    {0x0300, 0x036f},
-    {0x0483, 0x0489},
-    {0x1ab0, 0x1aff},
-    {0x1dc0, 0x1dff},
-    {0x20d0, 0x20ff},
-}};
-
-template <size_t N>
-bool is_in(const std::array<Range, N>& ranges, uint32_t c) {
-  return std::any_of(ranges.begin(), ranges.end(),
-                     [c](const Range& range) { return range.first <= c && c <= range.last; });
-}
-
-/// A character of UTF-8: its bytes, and its columns.
 struct Glyph {
   size_t bytes;
   size_t columns;
 };
 
-/// The one at the front of a text, which is not empty.
+/// The character at the front of a text, which is not empty. A byte that is not UTF-8 counts as
+/// one.
 Glyph first_glyph(std::string_view text) {
-  const auto lead = static_cast<unsigned char>(text.front());
-  const size_t length = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  if (length == 1 || text.size() < length) return {1, 1};
-  uint32_t code = lead & (0x7fU >> length);
-  for (size_t i = 1; i < length; ++i)
-    code = (code << 6U) | (static_cast<unsigned char>(text[i]) & 0x3fU);
-  return {length, is_in(without_width, code) ? 0U : is_in(wide, code) ? 2U : 1U};
+  const auto character = first_character(text);
+  return character ? Glyph{character->size, columns_of(character->code)} : Glyph{1, 1};
 }
 
-/// How many bytes at the front take at most so many columns.
+/// The size of the longest prefix that takes at most `columns` columns.
 size_t bytes_within(std::string_view text, size_t columns) {
   size_t bytes = 0;
   while (bytes < text.size()) {
@@ -67,7 +36,7 @@ size_t bytes_within(std::string_view text, size_t columns) {
   return bytes;
 }
 
-/// The front of a text without which the rest takes at most so many columns.
+/// The size of the shortest prefix without which the rest takes at most `columns` columns.
 size_t bytes_before_last(std::string_view text, size_t columns) {
   size_t rest = columns_of(text);
   size_t bytes = 0;
@@ -114,7 +83,7 @@ void Table::finish() {
   if (!settled_ && !first_.empty()) settle();
 }
 
-/// Sets the columns' widths by the lines that there are, and writes these.
+/// Sets the widths of the columns by the buffered lines, and writes these.
 void Table::settle() {
   for (const Column& column : columns_) widths_.push_back(columns_of(column.title));
   for (const auto& line : first_)
@@ -127,7 +96,7 @@ void Table::settle() {
   for (const auto& line : std::exchange(first_, {})) write(line);
 }
 
-/// Takes columns from the widest of those that can be shortened, until all fit.
+/// Narrows the widest of the columns that may be shortened until all fit into the terminal.
 void Table::fit() {
   const size_t gaps = gap.size() * (columns_.size() - 1);
   for (size_t sum = std::accumulate(widths_.begin(), widths_.end(), gaps); sum > width_; --sum) {

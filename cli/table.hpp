@@ -1,4 +1,4 @@
-// Lines of fields: a table for people at a terminal, tabs for programs.
+// Tables: aligned columns on a terminal, fields between tabs otherwise.
 #pragma once
 
 #include <cstddef>
@@ -10,12 +10,10 @@
 
 namespace memolock {
 
-/// How many columns of a terminal a printable text of UTF-8 takes: two for East Asian wide
-/// characters and emoji, none for combining marks.
+/// How many columns of a terminal a printable UTF-8 text takes.
 [[nodiscard]] size_t columns_of(std::string_view text);
 
-/// A text that takes at most so many columns: shortened in its middle, because what tells names
-/// apart stands at either end.
+/// `text` in at most `columns` columns: shortened in the middle, since names differ at their ends.
 [[nodiscard]] std::string shortened(const std::string& text, size_t columns);
 
 class Table {
@@ -24,15 +22,16 @@ class Table {
   struct Column {
     const char* title;
     Side side;
-    size_t least;  ///< it is not shortened below so many columns; 0: not at all
+    size_t least;  ///< the fewest columns that it may be shortened to; 0: it may not be
   };
 
-  /// `width`: of the terminal, which no line exceeds; 0: fields between tabs, and no titles.
+  /// `width`: of the terminal, the most columns of a line; 0: not a terminal, so tabs and no
+  /// titles.
   Table(Output& output, std::vector<Column> columns, size_t width);
 
   /// A line of printable texts, one for each column.
   void add(std::vector<std::string> fields);
-  /// The lines that are still to be written. The titles are not if there is no line.
+  /// Writes the buffered lines. Without any line, no titles are written.
   void finish();
 
  private:
@@ -44,7 +43,7 @@ class Table {
   std::vector<Column> columns_;
   size_t width_;
   std::vector<size_t> widths_;
-  // The first lines, which tell how wide the columns are to be; to the rest it applies.
+  // The first lines, by which the widths of the columns are chosen.
   std::vector<std::vector<std::string>> first_;
   bool settled_ = false;
 };

@@ -15,29 +15,30 @@
 #include "cli/store_choice.hpp"
 #include "src/promise/run.hpp"
 #include "src/system/error.hpp"
+#include "src/system/exit_status.hpp"
 
 namespace memolock {
 namespace {
 
-/// `set` has kept it there.
+/// Removes the result of a promise, which `set` has stored in the fallback.
 void forget_promise(Store& store, const Key& key, const Log& log) noexcept {
   const auto failure = failure_of([&] { store.forget(key); });
   if (failure) (void)failure_of([&] { log.info("{}", *failure); });
 }
 
-/// What --on-store-error is about: the store is out of reach or unfit, or memory is short. All else
-/// is thrown on. Only inside a catch clause.
+/// The message of a failure that --on-store-error is about: the store is unreachable or unfit, or
+/// memory is short. Rethrows anything else. Call it in a catch clause only.
 ///
-/// The command has not started: nothing is thrown from then on.
+/// The command has not started then: nothing is thrown once it has.
 std::string fault_before_start(const std::exception& error) {
   const auto* const known = dynamic_cast<const Error*>(&error);
   const bool of_memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
   if (!of_memory && (known == nullptr || known->kind() != Error::Kind::store)) throw;
-  return caught_text();
+  return current_exception_text();
 }
 
-/// With the store out of reach, `why`: the callers on this machine share a run by a local lock, and
-/// nothing is stored; where even that is not to be had, everybody runs by himself.
+/// With the store unreachable for the reason `why`: the callers on this machine share a run by a
+/// local lock, and nothing is stored. If that lock fails too, each caller runs the command.
 Outcome work_without_store(const Options& options, Request request, Work work, Signals& signals,
                            const Log& log, const std::string& why) {
   const bool absent = request.command.empty();
@@ -46,12 +47,12 @@ Outcome work_without_store(const Options& options, Request request, Work work, S
   };
   if (absent) {
     warn();
-    return ended(OutcomeKind::absent, 1);
+    return make_outcome(OutcomeKind::absent, exit_status::absent);
   }
   const StoreChoice fallback = fallback_choice(options);
   const bool external = request.producer == Producer::external;
   request.keep = false;
-  request.store_url = "";  // the command finds what the caller has set
+  request.store_url = "";  // the command gets the caller's MEMOLOCK_STORE
   if (external) request.promise_url = fallback.url;
   request.ttl = Nanoseconds(0);
   std::unique_ptr<Store> store;
@@ -65,7 +66,7 @@ Outcome work_without_store(const Options& options, Request request, Work work, S
   } catch (const std::exception& error) {
     fault = fault_before_start(error);
   }
-  // The output of a command that only starts the work is not what the caller wants.
+  // The command only starts the work: its output is not the result.
   if (external) throw store_error(fmt::format("{}; no place for the promise here: {}", why, fault));
   if (!store) warn();
   log.info("{}: no local lock either: {}", request.key.shown(), fault);
@@ -73,14 +74,14 @@ Outcome work_without_store(const Options& options, Request request, Work work, S
   return run_uncached(request, signals, log);
 }
 
-/// When the store has no more time to answer before the command starts: --wait counts, but one
-/// request is to have its time.
+/// Until when the store may answer before the command starts: as long as --wait says, but one
+/// request may take its full timeout.
 Nanoseconds end_of_requests(const Options& options, const Request& request) {
   if (!request.wait) return forever;
-  return after(request.asked, std::max(*request.wait, options.store_timeout));
+  return after(request.asked_at, std::max(*request.wait, options.store_timeout));
 }
 
-/// `chosen` becomes the store that was asked for, also where it cannot be had; nothing when the
+/// `chosen` becomes the store of the options, even if it cannot be opened, and nothing if the
 /// command was run without it.
 Outcome work_in_store(const Options& options, Request request, Work work, Signals& signals,
                       const Log& log, std::optional<StoreChoice>& chosen) {
@@ -108,24 +109,15 @@ Outcome outcome_of(const Options& options, const Request& request, Work work, co
   if (!request.uncached)
     return until_interrupted(
         signals, [&] { return work_in_store(options, request, work, signals, log, chosen); });
-  if (request.command.empty()) return ended(OutcomeKind::absent, 1);
+  if (request.command.empty()) return make_outcome(OutcomeKind::absent, exit_status::absent);
   return run_uncached(request, signals, log);
 }
 
 }  // namespace
 
 Request request_of(const Options& options, Key key) {
-  Request request;
-  request.key = std::move(key);
-  request.command = options.command;
+  Request request{options.policy, std::move(key), options.words};
   request.uncached = options.bypass;
-  request.ttl = options.ttl;
-  request.wait = options.wait;
-  request.on_timeout = options.on_timeout;
-  request.on_failure = options.on_failure;
-  request.max_runtime = options.max_runtime;
-  request.on_lost_lease = options.on_lost_lease;
-  request.lease = options.lease;
   if (const char* held = getenv("MEMOLOCK_HELD")) request.held = parse_held(held);
   return request;
 }
@@ -140,21 +132,21 @@ Exit carry_out(const Options& options, const Request& request, Work work, const 
     outcome = outcome_of(options, request, work, log, chosen);
   } catch (const Error& error) {
     outcome.kind = OutcomeKind::error;
-    outcome.status = 125;
+    outcome.status = exit_status::own_error;
     const bool of_store = error.kind() == Error::Kind::store;
     if (of_store) outcome.store_error = error.what();
     (void)failure_of([&] { report(outcome); });
     if (of_store && chosen) maintain(options, *chosen, outcome);
     throw;
   }
-  if (outcome.kind == OutcomeKind::background) return {};  // the caller has had his report
-  // The command may have run: whatever fails from here on, its status stays.
+  if (outcome.kind == OutcomeKind::background) return {};  // the caller has reported already
+  // The command may have run: whatever fails from now on, its status is kept.
   if (chosen) (void)failure_of([&] { maintain(options, *chosen, outcome); });
   if (outcome.output_error != 0) {
     (void)failure_of(
         [&] { log.warn("cannot write the output: {}", error_text(outcome.output_error)); });
-    // The command's own failure says more; but a success whose output is lost is none.
-    if (outcome.status == 0) outcome.status = 125;
+    // The command's own failure is more informative; but a success whose output is lost is not one.
+    if (outcome.status == 0) outcome.status = exit_status::own_error;
   }
   if (const auto failure = failure_of([&] { report(outcome); }))
     (void)failure_of([&] { log.warn("cannot write the report: {}", *failure); });

@@ -1,5 +1,5 @@
-// What the verbs that run a command have in common: the store or what stands in for it, the report,
-// and the exit status.
+// What the verbs that run a command share: the store or its fallback, the report, and the exit
+// status.
 #pragma once
 
 #include "cli/options.hpp"
@@ -11,13 +11,14 @@
 
 namespace memolock {
 
-/// The request for `key` with the options that all these verbs have.
+/// The request for `key` by the options.
 [[nodiscard]] Request request_of(const Options& options, Key key);
 
-/// What a verb does with its store.
+/// What a verb does with its store: get, once or lock.
 using Work = Outcome (*)(const Request& request, Store& store, Signals& signals, const Log& log);
 
-/// Does it with the store of the options, or without, as --on-store-error and the request say.
+/// Does `work` with the store of the options or, as --on-store-error and the request say, without;
+/// counts and reports the outcome. Throws Error, but never once the command has started.
 [[nodiscard]] Exit carry_out(const Options& options, const Request& request, Work work,
                              const Log& log);
 

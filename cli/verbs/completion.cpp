@@ -7,8 +7,8 @@
 namespace memolock {
 
 Exit run_completion(const Options& options, const Log&) {
-  if (options.command.size() != 1) throw usage_error("completion: name one shell");
-  print("the script", choice(options.command.front(), completion_scripts));
+  if (options.words.size() != 1) throw usage_error("completion: name one shell");
+  print("the script", choice(options.words.front(), completion_scripts));
   return {};
 }
 

@@ -30,13 +30,6 @@ bool forget_one(Store& store, const Key& key, const Options& options) {
 }  // namespace
 
 Exit run_del(const Options& options, const Log& log) {
-  if (options.all && !options.ids.empty()) throw usage_error("--all and --id exclude each other");
-  if (options.all && !options.tag_on_command_line)
-    throw usage_error("--all needs a --tag on the command line");
-  if (!options.all && options.ids.empty()) throw usage_error("give --id, or --all and --tag");
-  if (options.foreign && !options.all) throw usage_error("--foreign goes with --all");
-  if (options.lock && options.all) throw usage_error("--lock goes with --id");
-
   const auto store = open_store(choose_store(options, {}, log), {}, log);
   size_t count = 0;
   const Ownership ownership = options.foreign ? Ownership::any : Ownership::own;

@@ -7,7 +7,7 @@
 namespace memolock {
 
 Exit run_key(const Options& options, const Log& log) {
-  const Identity identity = identify(options.ids.empty() ? "" : options.ids.back(), options.command,
+  const Identity identity = identify(options.ids.empty() ? "" : options.ids.back(), options.words,
                                      options.key);
   if (!identity.fault.empty())
     throw usage_error(identity.fault + "; without --no-key-cwd it is part of the id");

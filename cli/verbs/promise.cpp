@@ -17,6 +17,7 @@
 #include "src/promise/run.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/error.hpp"
+#include "src/system/exit_status.hpp"
 #include "src/system/signals.hpp"
 #include "src/system/text.hpp"
 #include "src/system/units.hpp"
@@ -24,7 +25,7 @@
 namespace memolock {
 namespace {
 
-constexpr Exit lost{1};
+constexpr Exit lost{exit_status::absent};
 constexpr uint64_t largest_message = 1U << 20;
 
 std::string variable(const char* name) {
@@ -32,23 +33,24 @@ std::string variable(const char* name) {
   return value != nullptr ? value : "";
 }
 
-/// The run that is meant: what the options say, else the one that this process belongs to.
+/// The run that a call is about: the one that the options name, else the one that this process
+/// belongs to.
 struct Target {
   Key key;
-  std::string token;  ///< empty: none
-  StoreChoice place;
+  std::string token;  ///< "": none
+  StoreChoice store;
 };
 
-/// Options have been looked at before.
+/// Checks a variable; options have been checked when they were read.
 void refuse(const char* name, const std::string& value, const std::optional<std::string>& fault) {
   if (fault) throw usage_error(fmt::format("{}: '{}' {}", name, escape_controls(value), *fault));
 }
 
-/// The chosen store, but for a promise made while that was out of reach.
-StoreChoice place_of(Options options, bool is_own, const Cutoff& cutoff, const Log& log) {
-  const std::string aside = variable("MEMOLOCK_RUN_STORE");
-  if (is_own && !aside.empty() && !options.store_on_command_line) {
-    options.store = aside;
+/// The chosen store, or the fallback that has the promise because that store was unreachable.
+StoreChoice store_of(Options options, bool is_own, const Cutoff& cutoff, const Log& log) {
+  const std::string fallback = variable("MEMOLOCK_RUN_STORE");
+  if (is_own && !fallback.empty() && !options.store_on_command_line) {
+    options.store = fallback;
     options.sources["store"] = "MEMOLOCK_RUN_STORE";
   }
   return choose_store(options, cutoff, log);
@@ -66,22 +68,23 @@ Target target_of(const Options& options, const Cutoff& cutoff, const Log& log) {
   refuse("MEMOLOCK_RUN_ID", key.id, check_id(key.id));
   std::string token = options.token;
   if (token.empty() && key == own) token = variable("MEMOLOCK_RUN_TOKEN");
-  StoreChoice place = place_of(options, key == own, cutoff, log);
-  return {std::move(key), std::move(token), std::move(place)};
+  StoreChoice store = store_of(options, key == own, cutoff, log);
+  return {std::move(key), std::move(token), std::move(store)};
 }
 
-/// How much of an input was taken.
+/// What fill() has read.
 struct Filled {
-  bool whole = true;  ///< all that could be read
+  bool whole = true;  ///< false: there is more than `most` bytes
   int error = 0;      ///< errno of the read that has failed
 };
 
-/// Takes what `from` has, up to `most` bytes. Throws Error(store), and Error(interrupted).
+/// Appends up to `most` bytes of `from` to the spool, until its end or an error. Throws
+/// Error(store) and Error(interrupted).
 Filled fill(Spool& spool, Stream stream, int from, int interrupt, uint64_t most = UINT64_MAX) {
   constexpr size_t step = 256U << 10;
   const auto buffer = std::make_unique_for_overwrite<char[]>(step);
   for (;;) {
-    if (await_readable(from, interrupt, forever) == Ready::interrupted) throw interruption();
+    if (await_readable(from, interrupt, forever) == Ready::interrupted) throw interrupted_error();
     const ssize_t got = read_some(from, buffer.get(), step);
     if (got < 0) return {true, errno};
     if (got == 0) return {};
@@ -103,8 +106,8 @@ Record finished(const Promise& promise, const Spool& spool, Nanoseconds now) {
   return record;
 }
 
-/// The run whose outcome is to be set; null: its token does not hold the lock. Throws Error(usage)
-/// when the outcome is what the run's own command prints.
+/// The promise to complete; null if the token does not hold the lock. Throws Error(usage) if the
+/// result of the run is the output of its command.
 std::unique_ptr<Promise> promise_of(Store& store, const Target& target) {
   auto promise = store.promise(target.key, target.token);
   if (promise && promise->run().producer == Producer::command)
@@ -113,33 +116,34 @@ std::unique_ptr<Promise> promise_of(Store& store, const Target& target) {
   return promise;
 }
 
-Exit say_lost(const Target& target, const Log& log) {
+Exit report_lost(const Target& target, const Log& log) {
   log.warn("{}: {} the lock", target.key.shown(),
            target.token.empty() ? "nobody holds" : "the token does not hold");
   return lost;
 }
 
-/// It has been done: no lack of memory makes it an error now.
-void say_done(const Target& target, const std::string& what, const Log& log) noexcept {
+/// The work is done: lack of memory must not turn it into an error.
+void log_done(const Target& target, const std::string& what, const Log& log) noexcept {
   (void)failure_of([&] { log.info("{}: {}", target.key.shown(), what); });
 }
 
-/// Not a terminal, on which nobody types one, nor a stdin that is closed or cannot be read.
+/// False for a terminal, and for a stdin that is closed or open for writing only.
 bool stdin_has_message() {
   const int flags = fcntl(STDIN_FILENO, F_GETFL);
   return flags >= 0 && (flags & O_ACCMODE) != O_WRONLY && isatty(STDIN_FILENO) == 0;
 }
 
-/// What `work` returns. A signal ends it by the descriptor that it is given, so that what it has
-/// begun to store is removed.
+/// Calls `work` with a descriptor that becomes readable when a signal arrives, so that an
+/// interrupted work can remove what it has begun to store. Returns its result, or how to end by the
+/// signal.
 template <typename Work>
 Exit until_signal(const Work& work) {
   Signals signals;
   try {
     const Exit exit = work(signals.descriptor());
     if (exit.status == 0) return exit;  // it is stored
-    const auto received = signals.take();
-    return received ? Exit{128 + received->number, received->number} : exit;
+    const auto received = signals.next();
+    return received ? Exit{exit_status::of_signal(received->number), received->number} : exit;
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::interrupted) throw;
     const Outcome outcome = end_by_signal(signals);
@@ -150,35 +154,35 @@ Exit until_signal(const Work& work) {
 Exit set(const Options& options, int interrupt, const Log& log) {
   const Cutoff cutoff{interrupt};
   const Target target = target_of(options, cutoff, log);
-  if (!options.ttl) throw usage_error("--ttl is required");
-  const bool keep = *options.ttl > Nanoseconds(0);
+  const bool keep = *options.policy.ttl > Nanoseconds(0);
   if (!keep && target.token.empty())
     throw usage_error("--ttl 0 needs a --token: nobody would see it");
-  if (options.command.size() > 1) throw usage_error("give one FILE, or none for stdin");
+  if (options.words.size() > 1) throw usage_error("give one FILE, or none for stdin");
   Descriptor file;
-  const std::string name = options.command.empty() ? "-" : options.command.front();
+  const std::string name = options.words.empty() ? "-" : options.words.front();
   if (name != "-") {
     file.reset(open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
     if (!file)
       throw usage_error(
           fmt::format("cannot read {}: {}", escape_controls(name), error_text(errno)));
   }
-  const auto store = open_store(target.place, cutoff, log);
+  const auto store = open_store(target.store, cutoff, log);
   const auto promise = promise_of(*store, target);
-  if (!promise) return say_lost(target, log);
+  if (!promise) return report_lost(target, log);
   const auto spool = promise->spool();
-  spool->limit(max_entry(options, target.place));
+  spool->limit(max_entry(options, target.store));
   const Filled filled = fill(*spool, Stream::out, file ? file.get() : STDIN_FILENO, interrupt);
   if (filled.error != 0)
     throw usage_error(fmt::format("cannot read {}: {}",
                                   name == "-" ? "stdin" : escape_controls(name),
                                   read_error_text(filled.error)));
   Record record = finished(*promise, *spool, store->now());
-  record.ttl = *options.ttl;
-  record.retained = after(record.ttl, std::max(options.stale, options.stale_if_error));
+  record.ttl = *options.policy.ttl;
+  record.retained = after(record.ttl,
+                          std::max(options.policy.stale, options.policy.stale_if_error));
   record.disposition = keep ? Disposition::kept : Disposition::shared;
-  if (!promise->complete(record)) return say_lost(target, log);
-  say_done(target, keep ? "stored for " + format_duration(record.ttl) : "given to its waiters",
+  if (!promise->complete(record)) return report_lost(target, log);
+  log_done(target, keep ? "stored for " + format_duration(record.ttl) : "given to its waiters",
            log);
   return {};
 }
@@ -186,16 +190,16 @@ Exit set(const Options& options, int interrupt, const Log& log) {
 Exit fail(const Options& options, int interrupt, const Log& log) {
   const Cutoff cutoff{interrupt};
   Target target = target_of(options, cutoff, log);
-  const auto store = open_store(target.place, cutoff, log);
+  const auto store = open_store(target.store, cutoff, log);
   if (target.token.empty()) {
-    // Whoever holds the lock now is meant.
+    // Without a token: the current holder.
     if (const auto run = store->watch(target.key)) target.token = run->run().token;
-    if (target.token.empty()) return say_lost(target, log);
+    if (target.token.empty()) return report_lost(target, log);
   }
   const auto promise = promise_of(*store, target);
-  if (!promise) return say_lost(target, log);
+  if (!promise) return report_lost(target, log);
   const auto spool = promise->spool();
-  // Its waiters are to learn of the failure, whatever there is to say of it.
+  // Waiters must learn about the failure, whether the message can be read or not.
   if (stdin_has_message()) {
     const Filled filled = fill(*spool, Stream::err, STDIN_FILENO, interrupt, largest_message);
     if (!filled.whole)
@@ -208,8 +212,8 @@ Exit fail(const Options& options, int interrupt, const Log& log) {
   Record record = finished(*promise, *spool, store->now());
   record.status = options.status;
   record.disposition = Disposition::shared;
-  if (!promise->complete(record)) return say_lost(target, log);
-  say_done(target, fmt::format("failed with status {}", record.status), log);
+  if (!promise->complete(record)) return report_lost(target, log);
+  log_done(target, fmt::format("failed with status {}", record.status), log);
   return {};
 }
 
@@ -226,10 +230,11 @@ Exit run_fail(const Options& options, const Log& log) {
 Exit run_renew(const Options& options, const Log& log) {
   const Target target = target_of(options, {}, log);
   if (target.token.empty()) throw usage_error("give the run's --token");
-  const auto store = open_store(target.place, {}, log);
+  const auto store = open_store(target.store, {}, log);
   const auto promise = store->promise(target.key, target.token);
-  const auto life = options.lease_on_command_line ? std::optional(options.lease) : std::nullopt;
-  return promise && promise->renew(life) ? Exit{} : say_lost(target, log);
+  const auto life = options.lease_on_command_line ? std::optional(options.policy.lease)
+                                                  : std::nullopt;
+  return promise && promise->renew(life) ? Exit{} : report_lost(target, log);
 }
 
 }  // namespace memolock

@@ -10,6 +10,7 @@
 #include "cli/store_choice.hpp"
 #include "cli/verbs/verbs.hpp"
 #include "src/system/error.hpp"
+#include "src/system/exit_status.hpp"
 #include "src/system/text.hpp"
 #include "src/system/units.hpp"
 
@@ -194,11 +195,10 @@ std::string document_of(const Key& key, const Found& found, Nanoseconds now) {
 }  // namespace
 
 Exit run_show(const Options& options, const Log& log) {
-  if (options.ids.empty()) throw usage_error("give --id; see 'memolock key' for a derived one");
   const Key key{options.tag, options.ids.back()};
   const auto store = open_store(choose_store(options, {}, log), {}, log);
   const Found found = find(*store, key);
-  if (!found.any()) return {1};
+  if (!found.any()) return {exit_status::absent};
   const Nanoseconds now = store->now();
   print("the entry", options.json ? document_of(key, found, now) : text_of(key, found, now));
   return {};

@@ -1,4 +1,4 @@
-// What each verb does with its options.
+// The implementation of each verb: acts on options that check_combination has accepted.
 #pragma once
 
 #include "cli/options.hpp"
@@ -6,10 +6,10 @@
 
 namespace memolock {
 
-/// How this process is to end.
+/// How this process ends.
 struct Exit {
   int status = 0;
-  int signal = 0;  ///< end by it; 0 for none
+  int signal = 0;  ///< the signal to end by; 0: none
 };
 
 [[nodiscard]] Exit run_get(const Options& options, const Log& log);

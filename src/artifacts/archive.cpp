@@ -23,16 +23,16 @@ constexpr size_t most_depth = 64;
 
 mode_t type_of(MemberKind kind) {
   if (kind == MemberKind::file) return S_IFREG;
-  return kind == MemberKind::folder ? S_IFDIR : S_IFLNK;
+  return kind == MemberKind::directory ? S_IFDIR : S_IFLNK;
 }
 
 std::string text_or_nothing(const char* text) { return text == nullptr ? "" : text; }
 
-/// How many folders a member is in, or is itself.
+/// How many directories a member is below, itself included if it is one.
 size_t depth_of(const Member& member) {
-  const bool marked = member.name.ends_with('/');  // as tar marks a folder
+  const bool marked = member.name.ends_with('/');  // as tar marks a directory
   const auto slashes = std::count(member.name.begin(), member.name.end(), '/') - (marked ? 1 : 0);
-  return static_cast<size_t>(slashes) + (member.kind == MemberKind::folder ? 1 : 0);
+  return static_cast<size_t>(slashes) + (member.kind == MemberKind::directory ? 1 : 0);
 }
 
 RefusedArchive damaged(std::string_view what) {
@@ -52,7 +52,7 @@ void UnpackedSize::add(const Member& member) {
 
 std::string UnpackedSize::excess() const {
   if (members_ > most_members) return fmt::format("more than {} files", most_members);
-  if (depth_ > most_depth) return fmt::format("folders more than {} deep", most_depth);
+  if (depth_ > most_depth) return fmt::format("directories more than {} deep", most_depth);
   return "";
 }
 
@@ -61,22 +61,22 @@ std::string UnpackedSize::excess() const {
 ArchiveWriter::ArchiveWriter(Sink sink)
     : sink_(std::move(sink)), archive_(archive_write_new()), entry_(archive_entry_new()) {
   if (archive_ == nullptr || entry_ == nullptr) throw std::bad_alloc();
-  // Names of any bytes and length; pax would have them in UTF-8.
+  // It takes names of any bytes and length; pax requires UTF-8.
   archive_write_set_format_gnutar(archive_);
   archive_write_add_filter_zstd(archive_);
   archive_write_set_filter_option(archive_, "zstd", "compression-level", "1");
   archive_write_set_bytes_per_block(archive_, piece_size);
   archive_write_set_bytes_in_last_block(archive_, 1);
-  (void)check(archive_write_open2(archive_, this, nullptr, take, nullptr, nullptr));
+  (void)check(archive_write_open2(archive_, this, nullptr, on_write, nullptr, nullptr));
 }
 
 ArchiveWriter::~ArchiveWriter() {
   archive_entry_free(entry_);
-  archive_write_fail(archive_);  // or it would write zeros for what a member still lacks
+  archive_write_fail(archive_);  // else it pads the current member with zeros
   archive_write_free(archive_);
 }
 
-ssize_t ArchiveWriter::take(archive*, void* self, const void* bytes, size_t size) {
+ssize_t ArchiveWriter::on_write(archive*, void* self, const void* bytes, size_t size) {
   auto& writer = *static_cast<ArchiveWriter*>(self);
   writer.refused_ = writer.refused_ || !writer.sink_({static_cast<const char*>(bytes), size});
   return writer.refused_ ? -1 : static_cast<ssize_t>(size);
@@ -107,14 +107,14 @@ bool ArchiveWriter::finish() { return check(archive_write_close(archive_)); }
 
 // ---- reading ----
 
-ArchiveReader::ArchiveReader(const FilePart& part)
-    : rest_(part),
+ArchiveReader::ArchiveReader(const FileRange& range)
+    : rest_(range),
       buffer_(std::make_unique_for_overwrite<char[]>(piece_size)),
       archive_(archive_read_new()) {
   if (archive_ == nullptr) throw std::bad_alloc();
   archive_read_support_format_tar(archive_);
   archive_read_support_filter_zstd(archive_);
-  if (archive_read_open(archive_, this, nullptr, give, nullptr) == ARCHIVE_OK) return;
+  if (archive_read_open(archive_, this, nullptr, on_read, nullptr) == ARCHIVE_OK) return;
   const std::string why = text_or_nothing(archive_error_string(archive_));
   archive_read_free(archive_);
   throw damaged(why);
@@ -122,9 +122,9 @@ ArchiveReader::ArchiveReader(const FilePart& part)
 
 ArchiveReader::~ArchiveReader() { archive_read_free(archive_); }
 
-ssize_t ArchiveReader::give(archive* archive, void* self, const void** bytes) {
+ssize_t ArchiveReader::on_read(archive* archive, void* self, const void** bytes) {
   auto& reader = *static_cast<ArchiveReader*>(self);
-  FilePart& rest = reader.rest_;
+  FileRange& rest = reader.rest_;
   const ssize_t got = read_all_at(rest.file, reader.buffer_.get(),
                                   std::min<uint64_t>(piece_size, rest.size), rest.offset);
   if (got < 0) {
@@ -149,9 +149,9 @@ std::optional<Member> ArchiveReader::next() {
   const mode_t type = archive_entry_filetype(entry);
   if (archive_entry_hardlink(entry) != nullptr ||
       (type != S_IFREG && type != S_IFDIR && type != S_IFLNK))
-    throw damaged(member.name + " is neither file, folder nor symbolic link");
+    throw damaged(member.name + " is neither a file, a directory nor a symbolic link");
   member.kind = type == S_IFREG   ? MemberKind::file
-                : type == S_IFDIR ? MemberKind::folder
+                : type == S_IFDIR ? MemberKind::directory
                                   : MemberKind::link;
   const int64_t size = archive_entry_size(entry);
   if (size < 0) throw damaged(member.name + " has no size");

@@ -1,5 +1,5 @@
-// The archive of an entry's artifacts: tar, compressed with zstd. Its members have no times and no
-// owners, so that the same files give the same bytes.
+// The archive of an entry's artifacts: GNU tar, compressed with zstd. Members have neither times
+// nor owners, so that the same files give the same bytes. The only file that knows libarchive.
 #pragma once
 
 #include <sys/types.h>
@@ -19,24 +19,24 @@ struct archive_entry;
 
 namespace memolock {
 
-enum class MemberKind { file, folder, link };
+enum class MemberKind { file, directory, link };
 
 struct Member {
   MemberKind kind = MemberKind::file;
   std::string name;    ///< any bytes but NUL
-  mode_t mode = 0;     ///< permissions alone, not of a link
+  mode_t mode = 0;     ///< permission bits; not of a link
   uint64_t size = 0;   ///< of a file
   std::string target;  ///< of a link
 };
 
-/// What members take when they are unpacked: of each its size, holes included, and what tar has for
-/// a name. An archive of any size may claim any of it.
+/// The size that members have once they are unpacked: of each its content, holes included, and its
+/// tar header. A small archive may claim any size, so this is checked before anything is written.
 class UnpackedSize {
  public:
   void add(const Member& member);
-  /// UINT64_MAX: as many or more.
+  /// UINT64_MAX stands for that many or more.
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
-  /// What of it no archive may have, in words that follow "the artifacts have "; "": nothing.
+  /// The limit that the members exceed, in words that follow "the artifacts have "; "" for none.
   [[nodiscard]] std::string excess() const;
 
  private:
@@ -51,9 +51,14 @@ class RefusedArchive : public Error {
   explicit RefusedArchive(const std::string& words) : Error(Error::Kind::store, words) {}
 };
 
+/// Writes an archive: begin() for each member, write() for the content of a file, finish() at the
+/// end. Used by one thread.
+///
+/// Each of the three returns false once the sink has; then the archive is incomplete and nothing
+/// more can be written. Throws Error(store) for what the format cannot hold.
 class ArchiveWriter {
  public:
-  /// Takes the archive's bytes as they come. False: it takes no more.
+  /// Called with the archive's bytes in order; returns false to stop.
   using Sink = std::function<bool(std::string_view bytes)>;
 
   explicit ArchiveWriter(Sink sink);
@@ -61,15 +66,13 @@ class ArchiveWriter {
   ArchiveWriter(const ArchiveWriter&) = delete;
   ArchiveWriter& operator=(const ArchiveWriter&) = delete;
 
-  // False from any of them: the sink has refused. Throws Error(store) for what the format cannot
-  // hold.
   [[nodiscard]] bool begin(const Member& member);
-  /// The next bytes of the file that was begun; as many in all as its size says.
+  /// The next bytes of the file that was begun; in all as many as its size says.
   [[nodiscard]] bool write(std::string_view bytes);
   [[nodiscard]] bool finish();
 
  private:
-  static ssize_t take(archive*, void* self, const void* bytes, size_t size);
+  static ssize_t on_write(archive*, void* self, const void* bytes, size_t size);
   [[nodiscard]] bool check(ssize_t result);
 
   Sink sink_;
@@ -78,12 +81,12 @@ class ArchiveWriter {
   bool refused_ = false;
 };
 
-/// Reads an archive that may come from anybody: what is not one throws RefusedArchive. The names in
-/// it are as they are. Decompression uses at most 128 MiB.
+/// Reads an archive from an untrusted source: throws RefusedArchive if it is malformed. Checks no
+/// names (member_place.hpp) and no sizes (UnpackedSize). Decompression uses at most 128 MiB.
 class ArchiveReader {
  public:
-  /// Reads that part of a file, which must stay open.
-  explicit ArchiveReader(const FilePart& part);
+  /// The file must stay open as long as this object.
+  explicit ArchiveReader(const FileRange& range);
   ~ArchiveReader();
   ArchiveReader(const ArchiveReader&) = delete;
   ArchiveReader& operator=(const ArchiveReader&) = delete;
@@ -91,16 +94,16 @@ class ArchiveReader {
   /// The next member; nothing at the end.
   [[nodiscard]] std::optional<Member> next();
   struct Block {
-    std::string_view bytes;  ///< until the next call
-    uint64_t offset = 0;     ///< in the file
+    std::string_view bytes;  ///< valid until the next call
+    uint64_t offset = 0;     ///< in the member; between two blocks there may be a hole
   };
-  /// The next bytes of the file that next() has found; nothing at its end.
+  /// The next bytes of the file that next() has returned; nothing at its end.
   [[nodiscard]] std::optional<Block> next_block();
 
  private:
-  static ssize_t give(archive*, void* self, const void** bytes);
+  static ssize_t on_read(archive*, void* self, const void** bytes);
 
-  FilePart rest_;
+  FileRange rest_;
   std::unique_ptr<char[]> buffer_;
   archive* archive_;
 };

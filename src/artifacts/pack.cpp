@@ -15,9 +15,8 @@
 #include "src/artifacts/archive.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/directory.hpp"
-#include "src/system/draft_name.hpp"
 #include "src/system/error.hpp"
-#include "src/system/owned_file.hpp"
+#include "src/system/staging_name.hpp"
 #include "src/system/text.hpp"
 
 namespace memolock {
@@ -30,13 +29,12 @@ Error unreadable(const std::string& path, int error = errno) {
   return system_error("cannot read " + escape_controls(path), error);
 }
 
-/// The names in a folder but "." and ".." and what a killed restore has left, in the order of their
-/// bytes.
-std::vector<std::string> names_in(int folder, const std::string& path) {
+/// The names in a directory, sorted by their bytes; without those that a killed restore has left.
+std::vector<std::string> names_in(int parent, const std::string& path) {
   std::vector<std::string> names;
-  DirectoryReader reader(Descriptor(openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+  DirectoryReader reader(Descriptor(openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
   while (const char* const name = reader.next())
-    if (!DraftNames::has(name)) names.emplace_back(name);
+    if (!StagingNames::matches(name)) names.emplace_back(name);
   if (reader.error() != 0) throw unreadable(path, reader.error());
   std::sort(names.begin(), names.end());
   return names;
@@ -51,10 +49,10 @@ struct Extent {
   uint64_t begin, end;
 };
 
-/// The first hole of a file at `from` or behind it; an empty one at its end where there is none, or
-/// none that the file system tells of. A file that has room on the disk for all of its bytes is not
-/// asked for holes.
-Extent hole_behind(int file, const struct stat& info, uint64_t from) {
+/// The first hole of a file at `from` or after it; an empty one at its end if there is none, or the
+/// file system does not report holes. A file that occupies as many blocks as its size needs is not
+/// asked.
+Extent next_hole(int file, const struct stat& info, uint64_t from) {
   constexpr uint64_t block = 512;  // of st_blocks
   const auto size = static_cast<uint64_t>(info.st_size);
   const Extent none{size, size};
@@ -67,8 +65,6 @@ Extent hole_behind(int file, const struct stat& info, uint64_t from) {
           end < 0 ? size : std::min(static_cast<uint64_t>(end), size)};
 }
 
-struct Interrupted {};
-
 class Packer {
  public:
   Packer(Spool& spool, int interrupt)
@@ -77,7 +73,7 @@ class Packer {
         buffer_(std::make_unique_for_overwrite<char[]>(piece_size)),
         writer_([&](std::string_view bytes) { return spool_.append(Stream::files, bytes); }) {}
 
-  /// `path`: as the caller named it. These throw Error(store).
+  /// `path`: as the caller has named it. Throws Error(store), and Error(interrupted).
   void add_path(const std::string& path, const std::string& name) {
     struct stat info {};
     if (fstatat(AT_FDCWD, path.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -86,37 +82,37 @@ class Packer {
       throw unreadable(path);
     }
     if (S_ISLNK(info.st_mode))
-      throw store_error(fmt::format("{0} is a symbolic link; to keep a folder, name it {0}/",
+      throw store_error(fmt::format("{0} is a symbolic link; to keep a directory, name it {0}/",
                                     escape_controls(path)));
     add({path, path, name}, info);
     while (!levels_.empty()) {
       Level& level = levels_.back();
       if (level.names.empty()) {
-        leave_folder();
+        leave_directory();
       } else {
         add(take_next(level));
       }
     }
   }
 
-  void finish() { go_on(writer_.finish()); }
+  void finish() { check_progress(writer_.finish()); }
 
  private:
-  /// What is to be packed next, in the current folder.
+  /// What is to be packed next, in the current directory.
   struct Found {
     std::string base;
-    std::string path;  // for people
+    std::string path;  // for messages
     std::string name;  // in the archive
   };
 
-  /// A folder that is being packed; the last one is the current.
+  /// A directory that is being packed; the last one is the current one.
   struct Level {
-    std::vector<std::string> names;  // those that are left, the last one first
+    std::vector<std::string> names;  // those left to pack, in reverse order
     std::string path, name;
     struct stat info;
   };
 
-  [[nodiscard]] int folder() const { return folder_ ? folder_.get() : AT_FDCWD; }
+  [[nodiscard]] int directory() const { return directory_ ? directory_.get() : AT_FDCWD; }
 
   static Found take_next(Level& level) {
     const std::string base = std::move(level.names.back());
@@ -127,7 +123,7 @@ class Packer {
 
   void add(const Found& found) {
     struct stat info {};
-    if (fstatat(folder(), found.base.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstatat(directory(), found.base.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
       throw unreadable(found.path);
     add(found, info);
   }
@@ -136,39 +132,41 @@ class Packer {
     if (S_ISLNK(info.st_mode)) return add_link(found);
     constexpr int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
     if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
-      throw store_error(escape_controls(found.path) + " is neither file, folder nor symbolic link");
-    Descriptor opened(openat(folder(), found.base.c_str(), flags));
+      throw store_error(escape_controls(found.path) +
+                        " is neither a file, a directory nor a symbolic link");
+    Descriptor opened(openat(directory(), found.base.c_str(), flags));
     struct stat now {};
     if (!opened || fstat(opened.get(), &now) != 0) throw unreadable(found.path);
     if ((now.st_mode & S_IFMT) != (info.st_mode & S_IFMT)) throw changed(found.path);
     if (S_ISREG(info.st_mode)) return add_file(opened.get(), now, found.path, found.name);
-    enter_folder(std::move(opened), now, found);
+    enter_directory(std::move(opened), now, found);
   }
 
-  void enter_folder(Descriptor opened, const struct stat& info, const Found& found) {
-    begin({MemberKind::folder, found.name, info.st_mode & permissions, 0, ""});
+  void enter_directory(Descriptor opened, const struct stat& info, const Found& found) {
+    begin({MemberKind::directory, found.name, info.st_mode & permissions, 0, ""});
     std::vector<std::string> names = names_in(opened.get(), found.path);
     if (names.empty()) return;
     std::reverse(names.begin(), names.end());
-    folder_ = std::move(opened);
+    directory_ = std::move(opened);
     levels_.push_back({std::move(names), found.path, found.name, info});
   }
 
-  /// Only the current folder is open, so that the depth costs no descriptors.
-  void leave_folder() {
+  /// Only the current directory is open, so the depth costs no descriptors.
+  void leave_directory() {
     levels_.pop_back();
-    if (levels_.empty()) return folder_.reset();
+    if (levels_.empty()) return directory_.reset();
     const Level& above = levels_.back();
-    Descriptor opened(openat(folder_.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    Descriptor opened(openat(directory_.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     struct stat info {};
     if (!opened || fstat(opened.get(), &info) != 0) throw unreadable(above.path);
-    if (!is_same_file(info, above.info)) throw changed(above.path);
-    folder_ = std::move(opened);
+    if (info.st_ino != above.info.st_ino || info.st_dev != above.info.st_dev)
+      throw changed(above.path);
+    directory_ = std::move(opened);
   }
 
   void add_link(const Found& found) {
     std::array<char, PATH_MAX> target{};
-    const ssize_t size = readlinkat(folder(), found.base.c_str(), target.data(), target.size());
+    const ssize_t size = readlinkat(directory(), found.base.c_str(), target.data(), target.size());
     if (size < 0) throw unreadable(found.path);
     const std::string text(target.data(), static_cast<size_t>(size));
     begin({MemberKind::link, found.name, permissions, 0, text});
@@ -179,7 +177,7 @@ class Packer {
     const auto size = static_cast<uint64_t>(info.st_size);
     begin({MemberKind::file, name, info.st_mode & permissions, size, ""});
     for (uint64_t done = 0; done < size;) {
-      const Extent hole = hole_behind(file, info, done);
+      const Extent hole = next_hole(file, info, done);
       add_data(file, done, hole.begin, path);
       add_zeros(hole.end - hole.begin);
       done = hole.end;
@@ -194,7 +192,7 @@ class Packer {
                                       std::min<uint64_t>(piece_size, end - done), done);
       if (got < 0) throw unreadable(path);
       if (got == 0) throw changed(path);
-      go_on(writer_.write({buffer_.get(), static_cast<size_t>(got)}));
+      check_progress(writer_.write({buffer_.get(), static_cast<size_t>(got)}));
       done += static_cast<uint64_t>(got);
     }
   }
@@ -204,7 +202,7 @@ class Packer {
     std::fill_n(buffer_.get(), std::min<uint64_t>(piece_size, size), '\0');
     while (size > 0) {
       const uint64_t step = std::min<uint64_t>(piece_size, size);
-      go_on(writer_.write({buffer_.get(), step}));
+      check_progress(writer_.write({buffer_.get(), step}));
       size -= step;
     }
   }
@@ -213,12 +211,12 @@ class Packer {
     unpacked_.add(member);
     if (const std::string excess = unpacked_.excess(); !excess.empty())
       throw store_error("the artifacts have " + excess);
-    go_on(spool_.has_room_for_files(unpacked_.bytes()) && writer_.begin(member));
+    check_progress(spool_.has_room_for_files(unpacked_.bytes()) && writer_.begin(member));
   }
 
-  void go_on(bool taken) const {
+  void check_progress(bool taken) const {
     if (!taken) throw store_error(spool_.fault());
-    if (await_readable(-1, interrupt_, boot_now()) == Ready::interrupted) throw Interrupted();
+    throw_if_interrupted(interrupt_);
   }
   static Error changed(const std::string& path) {
     return store_error(escape_controls(path) + " changed while it was read");
@@ -230,7 +228,7 @@ class Packer {
   ArchiveWriter writer_;
   UnpackedSize unpacked_;
   std::vector<Level> levels_;
-  Descriptor folder_;  // the current one; empty: the working directory
+  Descriptor directory_;  // the current one; empty: the working directory
 };
 
 }  // namespace
@@ -242,9 +240,8 @@ std::optional<std::string> pack(const std::vector<std::string>& paths, Spool& sp
     for (size_t i = 0; i < paths.size(); ++i) packer.add_path(paths[i], std::to_string(i));
     packer.finish();
     return "";
-  } catch (const Interrupted&) {
-    return std::nullopt;
   } catch (const Error& error) {
+    if (error.kind() == Error::Kind::interrupted) return std::nullopt;
     return error.what();
   }
 }

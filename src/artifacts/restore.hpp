@@ -1,4 +1,4 @@
-// From an archive (artifacts/pack.hpp) to the paths that the caller named.
+// Restores the paths that --artifact names from an archive (artifacts/pack.hpp).
 #pragma once
 
 #include <cstdint>
@@ -9,15 +9,18 @@
 
 namespace memolock {
 
-/// Restores `wanted`, each of which is among `stored`, the paths of the archive in their order.
-/// Files and links appear under their names when all of them are complete; what else is in a folder
-/// stays. All get the same time, that of now. Nothing is written outside of the wanted paths
-/// whatever the archive says: no link is followed but those in the caller's own words; and no more
-/// than `most` bytes, as UnpackedSize counts all that is in the archive. Throws RefusedArchive,
-/// Error(store) when something cannot be written, and Error(interrupted) when the descriptor
-/// `interrupt` becomes readable; all that was made for it is removed then, unless files are being
-/// put in place already.
-void restore(const FilePart& archive, const std::vector<std::string>& stored,
+/// Restores `wanted`, each of which is one of `stored`, the paths of the archive in its order.
+///
+/// The archive is verified whole before anything is written. Files and links then appear under
+/// their names once all of them are complete, with one modification time, that of now. Whatever
+/// else is in a directory stays. Whatever the archive says, nothing is written outside of the
+/// wanted paths, and no symbolic link is followed except those in the caller's own paths.
+///
+/// Throws RefusedArchive for a malformed archive, or one of more than `most` bytes as UnpackedSize
+/// counts them; Error(store) if something cannot be written; Error(interrupted) if the descriptor
+/// `interrupt` becomes readable. All that was made is removed then, unless files are being moved
+/// into place already.
+void restore(const FileRange& archive, const std::vector<std::string>& stored,
              const std::vector<std::string>& wanted, uint64_t most, int interrupt);
 
 }  // namespace memolock

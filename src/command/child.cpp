@@ -11,6 +11,7 @@
 
 #include "src/command/process_table.hpp"
 #include "src/system/error.hpp"
+#include "src/system/exit_status.hpp"
 #include "src/system/inherited_children.hpp"
 #include "src/system/process.hpp"
 #include "src/system/retry_syscall.hpp"
@@ -56,7 +57,7 @@ bool redirect(int from, int stream) noexcept {
     execvpe(plan.argv[0], plan.argv, plan.environment);
   }
   error = errno;
-  _exit(127);
+  _exit(exit_status::not_found);
 }
 
 /// With vfork, because fork costs more the larger this process is, and vfork suspends the caller
@@ -73,14 +74,15 @@ int replace_process(const ChildStart& start, const Signals& signals) {
   const std::vector<char*> argv = pointers(start.argv);
   const std::vector<char*> environment = pointers(start.environment);
   if (redirect(start.in, STDIN_FILENO)) {
-    signals.drop_signals_of_writes();
+    signals.discard_write_signals();
     signals.restore();
     execvpe(argv[0], argv.data(), environment.data());
   }
   return errno;
 }
 
-Child::Child(const ChildStart& start, Signals& signals) : leads_group_(!has_terminal()) {
+Child::Child(const ChildStart& start, Signals& signals)
+    : leads_group_(!has_controlling_terminal()) {
   if (has_inherited_children()) throw system_error("cannot start a process", EAGAIN);
   // Orphaned descendants become children of this process, not of init, so that it can find them.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -88,7 +90,7 @@ Child::Child(const ChildStart& start, Signals& signals) : leads_group_(!has_term
   const std::vector<char*> environment = pointers(start.environment);
   // Now, because it copies this process's memory, which is still small.
   if (leads_group_ && !next_process_begins_namespace()) watchdog_.start(start.scratch);
-  if (!watchdog_.is_running()) signals.take_all_deadly();
+  if (!watchdog_.is_running()) signals.take_all_fatal();
   const ExecPlan plan{argv.data(),  environment.data(),   start.in, start.out, start.err,
                       leads_group_, watchdog_.lifeline(), getpid(), &signals};
   volatile int error = 0;

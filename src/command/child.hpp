@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "src/command/watchdog.hpp"
-#include "src/system/scratch_file.hpp"
+#include "src/system/cleanup_path.hpp"
 #include "src/system/signals.hpp"
 
 namespace memolock {
@@ -20,7 +20,7 @@ struct ChildStart {
   int in;
   int out;
   int err;
-  const ScratchFile& scratch;  ///< as CommandSpec::scratch
+  const CleanupPath& scratch;  ///< as CommandSpec::scratch
 };
 
 /// Becomes the command, with `start.in` as its stdin and otherwise this process's own streams.

@@ -16,6 +16,8 @@
 #include "src/command/poll_events.hpp"
 #include "src/command/run.hpp"
 #include "src/system/error.hpp"
+#include "src/system/exit_status.hpp"
+#include "src/system/message.hpp"
 #include "src/system/retry_syscall.hpp"
 #include "src/system/text.hpp"
 
@@ -25,7 +27,9 @@ namespace {
 constexpr std::string_view status_unknown_message =
     "memolock: the exit status of the command is not known: another process took it\n";
 
-int status_not_started(int error) { return error == ENOENT ? 127 : 126; }
+int status_not_started(int error) {
+  return error == ENOENT ? exit_status::not_found : exit_status::cannot_run;
+}
 
 /// Whether a pipe is empty and nobody can write to it any more.
 bool is_at_end(const Descriptor& pipe) noexcept {
@@ -36,7 +40,7 @@ bool is_at_end(const Descriptor& pipe) noexcept {
 }  // namespace
 
 Command::Command(CommandSpec spec, Signals& signals) : spec_(std::move(spec)), signals_(signals) {
-  if (is_message_dropped()) throw interruption();
+  if (is_message_dropped()) throw interrupted_error();
 }
 Command::~Command() = default;
 
@@ -124,7 +128,7 @@ Command::Drained Command::drain(Nanoseconds patience) noexcept {
       if (ready > 0 && waiting[3].revents != 0) forwarders_[1]->write_some();
       forwarder->clear_notice();
       if (forwarder->is_done()) break;
-      if (const auto received = signals_.take()) {
+      if (const auto received = signals_.next()) {
         drained.interrupted = received->number;
         return drained;
       }

@@ -12,8 +12,8 @@
 #include "src/command/output_forwarder.hpp"
 #include "src/entry/record.hpp"
 #include "src/entry/spool.hpp"
+#include "src/system/cleanup_path.hpp"
 #include "src/system/clock.hpp"
-#include "src/system/scratch_file.hpp"
 #include "src/system/signals.hpp"
 
 namespace memolock {
@@ -35,7 +35,7 @@ struct CommandSpec {
   /// Called once when the command has run for 20 ms. With it, the command always runs as a child.
   std::function<void()> on_long_run = nullptr;
   /// Removed if this process is killed while the command runs.
-  ScratchFile scratch = {};
+  CleanupPath scratch = {};
 };
 
 /// How a run ended.

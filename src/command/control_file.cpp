@@ -58,7 +58,7 @@ Descriptor ControlFile::open_or_make_directory(std::string& path) {
   if (lstat(path.c_str(), &info) != 0) throw store_error(*refusal);
   path += '-' + random_name();
   directory = make_private_directory(path, directory_mode);
-  scratch_.folder = path;
+  scratch_.directory = path;
   refusal_ = std::move(*refusal);
   return directory;
 }
@@ -117,7 +117,7 @@ Control ControlFile::read() const {
 
 void ControlFile::remove() noexcept {
   if (!scratch_.path.empty()) unlink(scratch_.path.c_str());
-  if (!scratch_.folder.empty()) rmdir(scratch_.folder.c_str());
+  if (!scratch_.directory.empty()) rmdir(scratch_.directory.c_str());
   scratch_ = {};
   file_.reset();
 }

@@ -11,8 +11,8 @@
 #include <string>
 
 #include "src/command/environment.hpp"
+#include "src/system/cleanup_path.hpp"
 #include "src/system/descriptor.hpp"
-#include "src/system/scratch_file.hpp"
 
 namespace memolock {
 
@@ -34,7 +34,7 @@ class ControlFile {
   /// Why it is in a directory of its own; empty: it is not.
   [[nodiscard]] const std::string& refusal() const noexcept { return refusal_; }
 
-  [[nodiscard]] const ScratchFile& scratch() const noexcept { return scratch_; }
+  [[nodiscard]] const CleanupPath& scratch() const noexcept { return scratch_; }
   /// What was written to it. Removes it.
   [[nodiscard]] Control read_and_remove();
 
@@ -45,7 +45,7 @@ class ControlFile {
   [[nodiscard]] Descriptor open_or_make_directory(std::string& path);
   void make_file();
 
-  ScratchFile scratch_;
+  CleanupPath scratch_;
   Descriptor file_;  // locked, unlike one that a killed process has left
   std::string fault_;
   std::string remedy_;

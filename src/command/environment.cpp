@@ -7,6 +7,7 @@
 
 #include "src/system/text.hpp"
 #include "src/system/units.hpp"
+#include "src/system/utf8.hpp"
 
 namespace memolock {
 namespace {
@@ -34,7 +35,7 @@ bool apply_line(Control& control, std::string_view line) {
 
 /// A line, or its beginning, to be quoted in a message.
 std::string quoted(std::string_view line) {
-  const std::string_view beginning = cut_to(line, 100);
+  const std::string_view beginning = truncate_utf8(line, 100);
   return escape_controls(beginning) + (beginning.size() < line.size() ? "..." : "");
 }
 

@@ -137,7 +137,7 @@ void OutputForwarder::relay_pipe() noexcept {
   for (int64_t left = 0; !is_discarding_ && left >= 0;) {
     if (!stopping && stop_relay_) {
       stopping = true;
-      left = bytes_in(pipe_.get());
+      left = bytes_available(pipe_.get());
     }
     const ssize_t got = read_ready(pipe_.get(), next_);
     if (got == nothing_yet && stopping) break;

@@ -137,7 +137,8 @@ void OutputPump::set_aside(Channel& channel) noexcept {
 
 /// Reads once more than what the pipe contains, to see its end.
 void OutputPump::read_available(Channel& channel) noexcept {
-  for (ssize_t left = bytes_in(channel.pipe.read_end.get()); channel.pipe.read_end && left >= 0;) {
+  for (ssize_t left = bytes_available(channel.pipe.read_end.get());
+       channel.pipe.read_end && left >= 0;) {
     const ssize_t got = read_once(channel);
     if (got < 0 || channel.is_queued) return;
     left -= got;

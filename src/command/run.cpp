@@ -19,6 +19,7 @@
 
 #include "src/command/poll_events.hpp"
 #include "src/system/error.hpp"
+#include "src/system/exit_status.hpp"
 #include "src/system/retry_syscall.hpp"
 
 namespace memolock {
@@ -26,9 +27,6 @@ namespace {
 
 // When a run counts as a long one (CommandSpec::on_long_run).
 constexpr std::chrono::milliseconds long_run{20};
-constexpr int status_of_timeout = 124;
-// Of a command whose own cannot be known.
-constexpr int status_of_unknown = 125;
 
 /// A duplicate that stays open as long as it is needed. Throws Error(store).
 Descriptor duplicate(int fd) {
@@ -42,12 +40,13 @@ Descriptor duplicate(int fd) {
 void set_exit(RunResult& result, int native_status) {
   const bool is_signaled = WIFSIGNALED(native_status);
   result.exit_kind = is_signaled ? ExitKind::signaled : ExitKind::exited;
-  result.status = (is_signaled ? 128 : 0) + boost::process::v2::evaluate_exit_code(native_status);
+  const int code = boost::process::v2::evaluate_exit_code(native_status);
+  result.status = is_signaled ? exit_status::of_signal(code) : code;
 }
 
 void set_signaled(RunResult& result, int signal) noexcept {
   result.exit_kind = ExitKind::signaled;
-  result.status = 128 + signal;
+  result.status = exit_status::of_signal(signal);
 }
 
 }  // namespace
@@ -92,7 +91,7 @@ Termination::RunState Run::state() const noexcept {
 void Run::describe_end(RunResult& result) noexcept {
   set_exit(result, native_status_);
   result.unknown = status_unknown_;
-  if (status_unknown_) result.status = status_of_unknown;
+  if (status_unknown_) result.status = exit_status::own_error;
   result.interrupted = signal_;
   result.stopped = stopped_;
   result.left_running = termination_.take_remaining();
@@ -103,7 +102,7 @@ void Run::describe_end(RunResult& result) noexcept {
   if (signal_ != 0 && !has_own_status) set_signaled(result, signal_);
   if (timed_out_ && !is_signal_fatal_) {
     result.exit_kind = ExitKind::timed_out;
-    result.status = status_of_timeout;
+    result.status = exit_status::timed_out;
   }
 }
 
@@ -162,8 +161,8 @@ void Run::handle_deadlines(const CommandSpec& spec) noexcept {
 }
 
 void Run::handle_signals() noexcept {
-  while (const auto signal = signals_.take()) {
-    if (signal->passed_on) {
+  while (const auto signal = signals_.next()) {
+    if (signal->is_forwarded) {
       pass_on(*signal);
     } else {
       die_with_command(signal->number);

@@ -53,13 +53,13 @@ Watchdog::~Watchdog() {
   if (ended_) retry_syscall([&] { return waitpid(pid_, nullptr, 0); });
 }
 
-void Watchdog::start(const ScratchFile& scratch) noexcept {
+void Watchdog::start(const CleanupPath& scratch) noexcept {
   std::array<int, 2> lifeline{};
   if (pipe2(lifeline.data(), O_CLOEXEC) != 0) return;
   other_end_.reset(lifeline[0]);
   lifeline_.reset(lifeline[1]);
   const std::array kept{lifeline[0]};
-  Assignment assignment{lifeline[0], scratch.path.c_str(), scratch.folder.c_str()};
+  Assignment assignment{lifeline[0], scratch.path.c_str(), scratch.directory.c_str()};
   pid_ = start_helper_process(watch, &assignment, kept);
   if (pid_ < 0) lifeline_.reset();
 }

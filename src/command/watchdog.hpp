@@ -3,8 +3,8 @@
 
 #include <sys/types.h>
 
+#include "src/system/cleanup_path.hpp"
 #include "src/system/descriptor.hpp"
-#include "src/system/scratch_file.hpp"
 
 namespace memolock {
 
@@ -21,7 +21,7 @@ class Watchdog {
 
   /// Starts it, if a process and descriptors are available. Without it the command still dies with
   /// this process, but its descendants do not. `scratch` is removed when this process has died.
-  void start(const ScratchFile& scratch) noexcept;
+  void start(const CleanupPath& scratch) noexcept;
   [[nodiscard]] bool is_running() const noexcept { return pid_ > 0; }
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
 

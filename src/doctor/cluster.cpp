@@ -28,7 +28,7 @@ std::vector<Finding> check_slots(const SlotMap& map) {
 
 Key scratch_key_at(const SlotMap& map, const RedisNode& node, const std::string& tag) {
   for (;;) {
-    Key key{tag, std::string(scratch_prefix) + random_name()};
+    Key key{tag, std::string(probe_prefix) + random_name()};
     const RedisNode* const its = map.node_of(slot_of(RedisNames(key, Brace::yes).value));
     if (its != nullptr && *its == node) return key;
   }

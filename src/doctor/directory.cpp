@@ -33,8 +33,7 @@ using Level = Finding::Level;
 /// A new directory in `parent`. The destructor removes it with its files.
 class ScratchDirectory {
  public:
-  explicit ScratchDirectory(int parent)
-      : parent_(parent), name_('.' + std::string(scratch_prefix)) {
+  explicit ScratchDirectory(int parent) : parent_(parent), name_('.' + std::string(probe_prefix)) {
     name_ += random_name();
     error_ = make_directory(parent_, name_);
     if (error_ != 0) return;
@@ -72,8 +71,8 @@ class ScratchDirectory {
 std::string fault_of_locks(const ScratchDirectory& scratch) {
   const Descriptor holder = scratch.open_file(ScratchDirectory::a);
   const Descriptor other = scratch.open_file(ScratchDirectory::a);
-  if (!holder || !other) return error_in_sentence(errno);
-  if (const int error = try_lock_file(holder.get())) return error_in_sentence(error);
+  if (!holder || !other) return lowercase_error_text(errno);
+  if (const int error = try_lock_file(holder.get())) return lowercase_error_text(error);
   const int refused = try_lock_file(other.get());
   const bool holds = (refused == EAGAIN || refused == EACCES) && is_file_locked(other.get());
   return holds ? "" : "a lock keeps nobody out";
@@ -81,10 +80,10 @@ std::string fault_of_locks(const ScratchDirectory& scratch) {
 
 std::string fault_of_fifo(const ScratchDirectory& scratch) {
   if (const int error = make_fifo_file(scratch.descriptor(), ScratchDirectory::fifo))
-    return error_in_sentence(error);
+    return lowercase_error_text(error);
   constexpr int flags = O_RDWR | O_NONBLOCK | O_CLOEXEC;
   const Descriptor fifo(openat(scratch.descriptor(), ScratchDirectory::fifo, flags));
-  return fifo ? "" : error_in_sentence(errno);
+  return fifo ? "" : lowercase_error_text(errno);
 }
 
 /// What the store uses instead of a feature that a file system lacks.
@@ -105,22 +104,22 @@ Substitute try_substitute_fifo(const ScratchDirectory& scratch) {
 
 std::string fault_of_rename(const ScratchDirectory& scratch) {
   if (!scratch.open_file(ScratchDirectory::a) || !scratch.open_file(ScratchDirectory::b))
-    return error_in_sentence(errno);
+    return lowercase_error_text(errno);
   if (renameat(scratch.descriptor(), ScratchDirectory::a, scratch.descriptor(),
                ScratchDirectory::b) != 0)
-    return error_in_sentence(errno);
+    return lowercase_error_text(errno);
   return "";
 }
 
 std::string fault_of_writing(const ScratchDirectory& scratch) {
   const Descriptor file = scratch.open_file(ScratchDirectory::a);
-  if (!file) return error_in_sentence(errno);
+  if (!file) return lowercase_error_text(errno);
   const int error = write_all_at(file.get(), std::string(4096, 'x'), 0);
-  return error == 0 ? "" : error_in_sentence(error);
+  return error == 0 ? "" : lowercase_error_text(error);
 }
 
 std::string fault_of_anonymous_files(const ScratchDirectory& scratch) {
-  return anonymous_file(scratch.descriptor()) ? "" : error_in_sentence(errno);
+  return anonymous_file(scratch.descriptor()) ? "" : lowercase_error_text(errno);
 }
 
 struct Probe {
@@ -197,7 +196,7 @@ Descriptor DirectoryExamination::find() {
   }
   if (errno == ENOENT) return find_parent();
   const int error = errno;
-  add(Level::fail, "directory", directory_ + ": " + error_in_sentence(error),
+  add(Level::fail, "directory", directory_ + ": " + lowercase_error_text(error),
       remedy_of_opening(directory_, error));
   return {};
 }
@@ -221,7 +220,8 @@ Descriptor DirectoryExamination::find_parent() {
     return directory;
   }
   add(Level::fail, "directory",
-      fmt::format("{} cannot be made: {}: {}", directory_, parent.path, error_in_sentence(error)),
+      fmt::format("{} cannot be made: {}: {}", directory_, parent.path,
+                  lowercase_error_text(error)),
       choose_another);
   return {};
 }
@@ -230,7 +230,7 @@ Descriptor DirectoryExamination::find_parent() {
 bool DirectoryExamination::examine_owner(int directory) {
   struct stat info {};
   if (fstat(directory, &info) != 0) {
-    add(Level::fail, "owner", error_in_sentence(errno), choose_another);
+    add(Level::fail, "owner", lowercase_error_text(errno), choose_another);
     return false;
   }
   if (info.st_uid != own_user()) {
@@ -257,7 +257,7 @@ void DirectoryExamination::examine_space(int directory) {
   constexpr uint64_t little = 100U << 20;
   struct statvfs info {};
   if (fstatvfs(directory, &info) != 0)
-    return add(Level::advice, "space", "not told: " + error_in_sentence(errno),
+    return add(Level::advice, "space", "not told: " + lowercase_error_text(errno),
                "make sure that the disk has room");
   const uint64_t left = uint64_t{info.f_bavail} * info.f_frsize;
   const std::string words = format_size(left) + " free";
@@ -271,7 +271,7 @@ void DirectoryExamination::examine_space(int directory) {
 void DirectoryExamination::examine_file_system(int directory) {
   struct statfs info {};
   if (fstatfs(directory, &info) != 0)
-    return add(Level::advice, "network", "not told: " + error_in_sentence(errno), elsewhere);
+    return add(Level::advice, "network", "not told: " + lowercase_error_text(errno), elsewhere);
   const auto type = static_cast<unsigned long>(info.f_type) & 0xffffffffUL;
   const auto* const found = std::find_if(shared_file_systems.begin(), shared_file_systems.end(),
                                          [&](const auto& it) { return it.first == type; });
@@ -288,7 +288,7 @@ void DirectoryExamination::run_probes(int directory) {
   const ScratchDirectory scratch(directory);
   if (scratch.error() != 0)
     return add(Level::fail, "writes",
-               "no directory can be made there: " + error_in_sentence(scratch.error()),
+               "no directory can be made there: " + lowercase_error_text(scratch.error()),
                choose_another);
   for (const Probe& probe : probes) {
     const std::string fault = probe.fault(scratch);

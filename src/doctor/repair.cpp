@@ -63,7 +63,7 @@ bool is_of_file_system(std::string_view name) {
 /// Whether a directory of this name can only be part of a store.
 bool is_known_directory(std::string_view name) {
   return name == counters_directory || name == clusters_directory ||
-         name.starts_with('.' + std::string(scratch_prefix));
+         name.starts_with('.' + std::string(probe_prefix));
 }
 
 /// Examines whether everything that a directory contains is part of a store.
@@ -181,7 +181,7 @@ class Repair {
     const mode_t before = own.info.st_mode & permissions;
     if (before == mode) return;
     if (const int error = change_mode(own, mode))
-      return add(Level::fail, fmt::format("not {}: {}", path, error_in_sentence(error)),
+      return add(Level::fail, fmt::format("not {}: {}", path, lowercase_error_text(error)),
                  choose_another);
     struct stat now {};
     // Some file systems accept another mode and keep the old one.

@@ -375,7 +375,7 @@ Examination examine_server(const RedisSettings& settings, const std::string& tag
   if (address.is_cluster()) {
     examination.findings = examine_cluster(settings, tag, log);
   } else {
-    const Key scratch{tag, std::string(scratch_prefix) + random_name()};
+    const Key scratch{tag, std::string(probe_prefix) + random_name()};
     examination.findings = examine_node(settings, address, scratch, log);
   }
   return examination;

@@ -67,30 +67,30 @@ bool serves_on_error(const Record& record, const FreshnessPolicy& policy, Nanose
   return is_within(policy.stale_if_error, record, policy, now);
 }
 
-bool failure_answers(const Record& failure, const Record* entry, const FreshnessPolicy& policy,
-                     Nanoseconds now) {
+bool is_failure_usable(const Record& failure, const Record* entry, const FreshnessPolicy& policy,
+                       Nanoseconds now) {
   if (!answers_waiter(failure, policy)) return false;
   return is_recent(failure, entry, std::min(failure.ttl, policy.failure_ttl.value_or(forever)),
                    now);
 }
 
-bool is_too_soon(const Record& failure, const Record& entry, const FreshnessPolicy& policy,
-                 Nanoseconds now) {
+bool is_retry_too_soon(const Record& failure, const Record& entry, const FreshnessPolicy& policy,
+                       Nanoseconds now) {
   return answers_waiter(failure, policy) && is_recent(failure, &entry, failure.retained, now);
 }
 
 bool is_recent_run(const Record& mark, Nanoseconds ttl, Nanoseconds now) {
   const auto age = age_of(mark, now);
-  return age && *age < mark.ttl && now - begin_of(mark) < ttl;
+  return age && *age < mark.ttl && now - began_at(mark) < ttl;
 }
 
-Nanoseconds begin_of(const Record& record) {
+Nanoseconds began_at(const Record& record) {
   return std::min(record.begun, record.ended - record.run_time);
 }
 
 bool answers_waiter(const Record& record, const FreshnessPolicy& policy) {
   if (!policy.begun_since) return true;
-  return begin_of(record) >= *policy.begun_since;
+  return began_at(record) >= *policy.begun_since;
 }
 
 Nanoseconds with_jitter(Nanoseconds ttl, double percent, double chance) {

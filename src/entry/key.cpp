@@ -20,7 +20,7 @@ std::optional<std::string> check_tag(std::string_view tag) {
     if (c == ':' || c == '{' || c == '}') return fmt::format("may hold no '{}'", c);
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return "may hold no control characters";
   }
-  for (const std::string_view ending : tag_ending::all)
+  for (const std::string_view ending : tag_suffix::all)
     if (tag.ends_with(ending)) return fmt::format("may not end in '{}'", ending);
   return std::nullopt;
 }

@@ -18,12 +18,12 @@ constexpr uint8_t version = 2;
 
 // Offsets in the fixed part.
 constexpr size_t at_version = 8;
-constexpr size_t at_fate = 9;
-constexpr size_t at_end = 10;
+constexpr size_t at_disposition = 9;
+constexpr size_t at_exit_kind = 10;
 static_assert(forgotten_offset == 11);
 constexpr size_t at_status = 12;
 constexpr size_t at_flags = 14;
-constexpr size_t at_troubles = 16;
+constexpr size_t at_transient_failures = 16;
 constexpr size_t at_names_size = 20;
 constexpr size_t at_begun = 24;
 constexpr size_t at_ended = 32;
@@ -45,7 +45,7 @@ constexpr size_t at_head_hash = at_pid +
 static_assert(at_head_hash + 8 == fixed_part_size);
 
 constexpr uint16_t flag_ttl_by_command = 1;
-constexpr uint16_t flag_kept_by_others = 2;
+constexpr uint16_t flag_external = 2;
 constexpr uint16_t flag_stale_by_command = 4;
 // A command line is bounded by the kernel (2 MiB by default, 6 MiB at the most); tag, id and host
 // add little.
@@ -73,11 +73,10 @@ void put_word(std::string& to, std::string_view word) {
   to += word;
 }
 
-/// Takes the words of the names part off its front; after a fault every word is empty and `sound`
-/// is false.
-class Words {
+/// Reads the names part word by word. After an error every word is empty and `is_valid` is false.
+class WordReader {
  public:
-  explicit Words(std::string_view bytes) : rest_(bytes) {}
+  explicit WordReader(std::string_view bytes) : rest_(bytes) {}
 
   std::string next() {
     if (rest_.size() < 4) return fail();
@@ -87,21 +86,21 @@ class Words {
     rest_.remove_prefix(4 + size);
     return word;
   }
-  [[nodiscard]] bool more() const { return !rest_.empty(); }
-  [[nodiscard]] bool sound() const { return sound_; }
+  [[nodiscard]] bool has_next() const { return !rest_.empty(); }
+  [[nodiscard]] bool is_valid() const { return is_valid_; }
 
  private:
   std::string fail() {
-    sound_ = false;
+    is_valid_ = false;
     rest_ = {};
     return {};
   }
 
   std::string_view rest_;
-  bool sound_ = true;
+  bool is_valid_ = true;
 };
 
-/// The hash of fixed part and names; the forgotten byte counts as 0.
+/// The hash of the fixed part and the names, with the forgotten byte taken as 0.
 uint64_t head_hash(std::string_view head) {
   XXH3_state_t state;
   XXH3_64bits_reset(&state);
@@ -118,13 +117,71 @@ uint64_t head_hash(std::string_view head) {
 uint16_t flags_of(const Record& record) {
   unsigned flags = 0;
   if (record.ttl_by_command) flags |= flag_ttl_by_command;
-  if (record.producer == Producer::external) flags |= flag_kept_by_others;
+  if (record.producer == Producer::external) flags |= flag_external;
   if (record.stale_by_command) flags |= flag_stale_by_command;
   return static_cast<uint16_t>(flags);
 }
 
 Nanoseconds take_time(std::string_view from, size_t at) {
   return Nanoseconds(take<int64_t>(from, at));
+}
+
+// Each of these decodes some fields. Returns false for values that no memolock writes: whoever may
+// write the file can make the hash fit.
+
+bool decode_states(std::string_view head, Record& record) {
+  const auto disposition = take<uint8_t>(head, at_disposition);
+  const auto exit_kind = take<uint8_t>(head, at_exit_kind);
+  const auto flags = take<uint16_t>(head, at_flags);
+  record.disposition = static_cast<Disposition>(disposition);
+  record.exit_kind = static_cast<ExitKind>(exit_kind);
+  record.status = take<uint16_t>(head, at_status);
+  record.ttl_by_command = (flags & flag_ttl_by_command) != 0;
+  record.stale_by_command = (flags & flag_stale_by_command) != 0;
+  if ((flags & flag_external) != 0) record.producer = Producer::external;
+  record.transient_failures = take<uint32_t>(head, at_transient_failures);
+  return disposition <= static_cast<uint8_t>(Disposition::marked) &&
+         exit_kind <= static_cast<uint8_t>(ExitKind::timed_out);
+}
+
+bool decode_times(std::string_view head, Record& record) {
+  record.begun = take_time(head, at_begun);
+  record.ended = take_time(head, at_ended);
+  record.run_time = take_time(head, at_run_time);
+  record.ttl = take_time(head, at_ttl);
+  record.stale = take_time(head, at_stale);
+  record.retained = take_time(head, at_retained);
+  return std::min({record.begun, record.ended, record.run_time, record.ttl, record.stale,
+                   record.retained}) >= Nanoseconds(0);
+}
+
+bool decode_sizes(std::string_view head, Record& record) {
+  // No file is that large, and the sum of several such sizes does not overflow.
+  constexpr uint64_t largest = 1ULL << 60;
+  record.out_size = take<uint64_t>(head, at_out_size);
+  record.err_size = take<uint64_t>(head, at_err_size);
+  record.out_hash = take<uint64_t>(head, at_out_hash);
+  record.err_hash = take<uint64_t>(head, at_err_hash);
+  record.files_size = take<uint64_t>(head, at_files_size);
+  record.files_hash = take<uint64_t>(head, at_files_hash);
+  return std::max({record.out_size, record.err_size, record.files_size}) <= largest;
+}
+
+bool decode_holder(std::string_view head, Record& record) {
+  record.token = head.substr(at_token, token_size);
+  record.holder.pid = take<int64_t>(head, at_pid);
+  // The token becomes part of the names of files.
+  return record.token.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
+}
+
+bool decode_names(std::string_view names, Record& record) {
+  WordReader words(names);
+  record.key.tag = words.next();
+  record.key.id = words.next();
+  record.holder.host = words.next();
+  record.artifacts = split_at_nul(words.next());
+  while (words.has_next()) record.command.push_back(words.next());
+  return words.is_valid();
 }
 
 }  // namespace
@@ -156,13 +213,13 @@ uint64_t Checksum::value() const { return XXH3_64bits_digest(state_); }
 
 uint64_t checksum(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
-std::string in_one_text(const std::vector<std::string>& words) {
+std::string join_with_nul(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) text += word + '\0';
   return text;
 }
 
-std::vector<std::string> words_in(std::string_view text) {
+std::vector<std::string> split_at_nul(std::string_view text) {
   std::vector<std::string> words;
   for (size_t end = 0; (end = text.find('\0')) != std::string_view::npos;) {
     words.emplace_back(text.substr(0, end));
@@ -176,16 +233,16 @@ std::string encode(const Record& record) {
   put_word(head, record.key.tag);
   put_word(head, record.key.id);
   put_word(head, record.holder.host);
-  put_word(head, in_one_text(record.artifacts));
+  put_word(head, join_with_nul(record.artifacts));
   for (const std::string& word : record.command) put_word(head, word);
 
   head.replace(0, magic.size(), magic);
   put(head, at_version, version);
-  put(head, at_fate, static_cast<uint8_t>(record.disposition));
-  put(head, at_end, static_cast<uint8_t>(record.exit_kind));
+  put(head, at_disposition, static_cast<uint8_t>(record.disposition));
+  put(head, at_exit_kind, static_cast<uint8_t>(record.exit_kind));
   put(head, at_status, static_cast<uint16_t>(record.status));
   put(head, at_flags, flags_of(record));
-  put(head, at_troubles, record.transient_failures);
+  put(head, at_transient_failures, record.transient_failures);
   put(head, at_names_size, static_cast<uint32_t>(head.size() - fixed_part_size));
   put(head, at_begun, record.begun.count());
   put(head, at_ended, record.ended.count());
@@ -220,54 +277,10 @@ std::optional<Record> decode(std::string_view bytes) {
   if (!head_size || bytes.size() < *head_size) return std::nullopt;
   const std::string_view head = bytes.substr(0, *head_size);
   if (take<uint64_t>(head, at_head_hash) != head_hash(head)) return std::nullopt;
-
   Record record;
-  const auto disposition = take<uint8_t>(head, at_fate);
-  const auto end = take<uint8_t>(head, at_end);
-  if (disposition > static_cast<uint8_t>(Disposition::marked) ||
-      end > static_cast<uint8_t>(ExitKind::timed_out))
+  if (!decode_states(head, record) || !decode_times(head, record) || !decode_sizes(head, record) ||
+      !decode_holder(head, record) || !decode_names(head.substr(fixed_part_size), record))
     return std::nullopt;
-  record.disposition = static_cast<Disposition>(disposition);
-  record.exit_kind = static_cast<ExitKind>(end);
-  record.status = take<uint16_t>(head, at_status);
-  const auto flags = take<uint16_t>(head, at_flags);
-  record.ttl_by_command = (flags & flag_ttl_by_command) != 0;
-  record.stale_by_command = (flags & flag_stale_by_command) != 0;
-  if ((flags & flag_kept_by_others) != 0) record.producer = Producer::external;
-  record.transient_failures = take<uint32_t>(head, at_troubles);
-  record.begun = take_time(head, at_begun);
-  record.ended = take_time(head, at_ended);
-  record.run_time = take_time(head, at_run_time);
-  record.ttl = take_time(head, at_ttl);
-  record.stale = take_time(head, at_stale);
-  record.retained = take_time(head, at_retained);
-  record.out_size = take<uint64_t>(head, at_out_size);
-  record.err_size = take<uint64_t>(head, at_err_size);
-  record.out_hash = take<uint64_t>(head, at_out_hash);
-  record.err_hash = take<uint64_t>(head, at_err_hash);
-  record.files_size = take<uint64_t>(head, at_files_size);
-  record.files_hash = take<uint64_t>(head, at_files_hash);
-  record.token = head.substr(at_token, token_size);
-  // It becomes part of the names of files.
-  if (record.token.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
-    return std::nullopt;
-  record.holder.pid = take<int64_t>(head, at_pid);
-
-  if (std::min({record.begun, record.ended, record.run_time, record.ttl, record.stale,
-                record.retained}) < Nanoseconds(0))
-    return std::nullopt;
-
-  // No file is that large, and sums of sizes below stay clear of the end of the type.
-  constexpr uint64_t absurd = 1ULL << 60;
-  if (std::max({record.out_size, record.err_size, record.files_size}) > absurd) return std::nullopt;
-
-  Words words(head.substr(fixed_part_size));
-  record.key.tag = words.next();
-  record.key.id = words.next();
-  record.holder.host = words.next();
-  record.artifacts = words_in(words.next());
-  while (words.more()) record.command.push_back(words.next());
-  if (!words.sound()) return std::nullopt;
   return record;
 }
 

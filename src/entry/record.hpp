@@ -1,9 +1,9 @@
-// What a run left: the record of it, and how a record and its bytes lie in a file.
+// The record of a run, and the format of the files that hold it.
 //
-// An entry file is   | fixed part | names | stdout | stderr | artifacts |   and the file of a run
-// in progress is the same thing in the making: fixed part and names are written before the file
-// gets its name, stdout as it comes, the rest and the final fixed part at the end. Integers are
-// little-endian, so that a shared directory serves any machine.
+// An entry file is   | fixed part | names | stdout | stderr | artifacts |   and so is, in the end,
+// the file of a run in progress: fixed part and names are written before the file gets its name,
+// stdout as it arrives, the rest and the final fixed part at the end. Integers are little-endian,
+// so that machines of any kind can share a directory.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,7 @@ namespace memolock {
 
 /// How a command ended.
 enum class ExitKind : uint8_t {
-  exited,       ///< by itself, with a status
+  exited,       ///< with a status of its own
   signaled,     ///< by a signal
   not_started,  ///< it could not be executed (status 126 or 127)
   timed_out,    ///< stopped at --max-runtime (status 124)
@@ -29,57 +29,58 @@ enum class ExitKind : uint8_t {
 
 /// What became of a run.
 enum class Disposition : uint8_t {
-  running,   ///< not finished; where nobody holds its lock, its holder died
-  kept,      ///< stored, for everybody
-  shared,    ///< finished but not stored: for those who waited for it and nobody else
-  unstored,  ///< too large or not storable; its output is not here, and those who waited run the
-             ///< command themselves
-  failed,    ///< a failure, stored for everybody beside what may be kept
-  marked,    ///< nothing but that it was, and how it ended, stored beside all that (`once`)
+  running,   ///< not finished; if nobody holds its lock, its holder has died
+  kept,      ///< stored as the entry
+  shared,    ///< finished but not stored: only its waiters get the result
+  unstored,  ///< too large or not storable: without its output, so its waiters run the command
+  failed,    ///< a failure, stored beside the entry
+  marked,    ///< its times and status only, stored beside the entry (`once`)
 };
 
-/// What a store has of that fate, for people.
+/// What a record with this disposition is, for messages: "the stored entry".
 [[nodiscard]] std::string_view describe_disposition(Disposition disposition);
 
+/// What is known of a run. Times are on the store's clock, as durations since the epoch.
 struct Record {
   Disposition disposition = Disposition::running;
-  bool foreign = false;  ///< stored by another program: nothing is known but stdout and time left
+  bool foreign = false;  ///< stored by another program: only stdout and the time left are known
   ExitKind exit_kind = ExitKind::exited;
   int status = 0;               ///< what memolock exits with: the command's, or 128+N
-  bool ttl_by_command = false;  ///< the command chose its ttl itself (MEMOLOCK_CONTROL)
+  bool ttl_by_command = false;  ///< the command has set its ttl (MEMOLOCK_CONTROL)
   bool stale_by_command = false;
   Producer producer = Producer::command;
-  /// How many runs in a row, this one included, ended in a way that may be one machine's trouble.
+  /// How many runs in a row, this one included, were transient failures.
   uint32_t transient_failures = 0;
-  Nanoseconds begun{0};  ///< the store's clock
-  Nanoseconds ended{0};  ///< the same; an entry's age counts from here
+  Nanoseconds begun{0};
+  Nanoseconds ended{0};  ///< an entry's age counts from here
   Nanoseconds run_time{0};
-  Nanoseconds ttl{0};    ///< how long it is fresh; of a failure: how long it answers everybody
-  Nanoseconds stale{0};  ///< how long after its ttl it may be served while it is refreshed, if the
-                         ///< command has chosen that (MEMOLOCK_CONTROL)
-  Nanoseconds retained{
-      0};  ///< how long it is of use; of a failure: when to try again at the soonest
+  Nanoseconds ttl{0};  ///< how long it is fresh; of a failure: how long it is served
+  /// How long after its ttl it may be served while it is refreshed, if the command has set that
+  /// (MEMOLOCK_CONTROL).
+  Nanoseconds stale{0};
+  /// How long it is kept; of a failure: how long the command is not run again.
+  Nanoseconds retained{0};
   uint64_t out_size = 0, err_size = 0;
   uint64_t out_hash = 0, err_hash = 0;
-  uint64_t files_size = 0;  ///< bytes of the archive of its artifacts; 0: there is none
+  uint64_t files_size = 0;  ///< bytes of the archive of its artifacts; 0: none
   uint64_t files_hash = 0;
-  std::vector<std::string> artifacts;  ///< the paths in it, as the caller named them
+  std::vector<std::string> artifacts;  ///< the paths in it, as the caller has named them
   std::string token;
   Key key;
   Holder holder;
   std::vector<std::string> command;
 
   [[nodiscard]] bool succeeded() const { return exit_kind == ExitKind::exited && status == 0; }
-  /// Whether another machine, or another moment, might well fare better.
+  /// Whether the command might well succeed on another machine or at another time.
   [[nodiscard]] bool is_transient_failure() const {
     return exit_kind == ExitKind::signaled || exit_kind == ExitKind::not_started;
   }
 };
 
-/// What is said of an entry that has more than the `most` bytes that may be read for one.
+/// The message about an entry that is larger than the `most` bytes that may be read.
 [[nodiscard]] std::string describe_too_large(uint64_t most);
 
-/// The hash that tells a damaged payload: XXH3, 64 bits, as the bytes come.
+/// An incremental checksum that detects damaged payloads: XXH3, 64 bits.
 class Checksum {
  public:
   Checksum();
@@ -97,29 +98,29 @@ class Checksum {
   State* state_;
 };
 
-/// The same of bytes that are all at hand.
+/// The checksum of some bytes.
 [[nodiscard]] uint64_t checksum(std::string_view bytes);
 
-/// Fixed part and names of a record.
+/// The fixed part and the names of a record.
 [[nodiscard]] std::string encode(const Record& record);
 
-/// Words as one text, NUL behind each; none of them holds one.
-[[nodiscard]] std::string in_one_text(const std::vector<std::string>& words);
-[[nodiscard]] std::vector<std::string> words_in(std::string_view text);
+/// Words as one text, each followed by NUL; requires words without NUL.
+[[nodiscard]] std::string join_with_nul(const std::vector<std::string>& words);
+[[nodiscard]] std::vector<std::string> split_at_nul(std::string_view text);
 
-/// Where the payload begins in a file that begins with `bytes`; nothing when this is no entry file
-/// of this version. At least `fixed_part_size` bytes are needed.
+/// The offset of the payload in a file that begins with `bytes`, at least `fixed_part_size` of
+/// them; nothing if it is not an entry file of this version.
 inline constexpr size_t fixed_part_size = 168;
 [[nodiscard]] std::optional<uint64_t> payload_offset(std::string_view bytes);
 
-/// Whether a file that begins with `bytes` was written by some version of memolock.
+/// Whether a file that begins with `bytes` was written by any version of memolock.
 [[nodiscard]] bool has_magic(std::string_view bytes);
 
-/// The record at the front of a file; nothing when it is foreign, truncated or damaged.
+/// The record at the start of a file; nothing if it is foreign, truncated or damaged.
 [[nodiscard]] std::optional<Record> decode(std::string_view bytes);
 
-/// The one byte of a file that others than its writer may set (to 1): `del` was asked for while the
-/// run was going on, so it must not be stored. No checksum covers it.
+/// The one byte of a file that processes other than its writer may set (to 1): `del` was called
+/// during the run, so its result must not be stored. No checksum covers it.
 inline constexpr uint64_t forgotten_offset = 11;
 
 }  // namespace memolock

@@ -11,7 +11,7 @@
 #include "src/system/units.hpp"
 
 namespace memolock {
-Spool::Spool(Descriptor file, uint64_t base, int folder) : folder_(folder) {
+Spool::Spool(Descriptor file, uint64_t base, int directory) : directory_(directory) {
   part(Stream::out).file = std::move(file);
   part(Stream::out).base = base;
 }
@@ -49,11 +49,11 @@ void Spool::refuse(Refusal why, int error) noexcept {
   error_ = error;
 }
 
-/// Empty, with errno set, when it cannot.
+/// Empty, with errno set, on failure.
 Descriptor Spool::make_file() const noexcept {
   Descriptor file;
   const auto failure = failure_of(
-      [&] { file = folder_ < 0 ? temporary_file() : anonymous_file(folder_); });
+      [&] { file = directory_ < 0 ? temporary_file() : anonymous_file(directory_); });
   if (failure) errno = ENOMEM;
   return file;
 }
@@ -68,8 +68,8 @@ std::string Spool::fault() const {
       return fmt::format("the output and the artifacts are larger than --max-entry ({})",
                          format_size(limit_));
     case Refusal::unwritable:
-      return (folder_ < 0 ? "cannot write to a temporary file in TMPDIR or /tmp: "
-                          : "cannot write to the store: ") +
+      return (directory_ < 0 ? "cannot write to a temporary file in TMPDIR or /tmp: "
+                             : "cannot write to the store: ") +
              error_text(error_);
     case Refusal::unreadable:
       return "cannot read the command's output: " + error_text(error_);

@@ -1,4 +1,4 @@
-// The output of a run, on disk as it comes.
+// The output of a run, written to disk as it arrives.
 #pragma once
 
 #include <array>
@@ -11,44 +11,46 @@
 
 namespace memolock {
 
-/// What a run leaves: two streams, and the archive of its artifacts.
+/// The parts of a run's output: two streams, and the archive of its artifacts.
 enum class Stream : uint8_t { out, err, files };
 
-/// A part of an open file.
-struct FilePart {
+/// A range of an open file.
+struct FileRange {
   int file = -1;
   uint64_t offset = 0;
   uint64_t size = 0;
 };
 
-/// Growing files, one a stream. Written by one thread; other threads may read what they were
-/// told is there.
+/// Append-only files, one for each stream. One thread writes; others may read the bytes that it has
+/// told them about.
 class Spool {
  public:
-  /// Puts stdout into `file` from offset `base` on and each other into a nameless file of its own
-  /// in the folder `folder`, which must stay open as long as the spool.
-  Spool(Descriptor file, uint64_t base, int folder);
-  /// Puts all into nameless files where temporary ones belong, made when they are needed.
+  /// Writes stdout to `file` from offset `base` on, and each other stream to an anonymous file in
+  /// the open `directory`, which must stay open as long as this object.
+  Spool(Descriptor file, uint64_t base, int directory);
+  /// Writes each stream to an anonymous file in the directory for temporary files, created on
+  /// first use.
   Spool() = default;
 
-  /// The most that all together may hold; bytes.
+  /// The most bytes that all streams together may hold.
   void limit(uint64_t bytes) { limit_ = bytes; }
 
-  /// Adds all of `bytes` or nothing. False: past the limit, or the disk refuses; nothing more is
-  /// taken from then on.
+  /// Appends all of `bytes` or nothing. Returns false if the limit is exceeded or the write fails;
+  /// from then on nothing is accepted.
   [[nodiscard]] bool append(Stream stream, std::string_view bytes) noexcept;
 
-  /// Whether artifacts that are so large when they are unpacked may be beside the streams; bytes.
-  /// False as append.
+  /// Whether artifacts of `unpacked` bytes, once unpacked, are within the limit beside the streams.
+  /// If not, nothing is accepted from then on.
   [[nodiscard]] bool has_room_for_files(uint64_t unpacked) noexcept;
 
-  /// Takes nothing more: what was to come could not be read, for this errno.
+  /// Accepts nothing from now on, because reading the rest has failed with this errno.
   void miss(int error) noexcept { refuse(Refusal::unreadable, error); }
 
-  /// Why append refuses, in words that follow "not stored: "; empty: it does not.
+  /// Why append fails, in words that follow "not stored: "; "" if it does not.
   [[nodiscard]] std::string fault() const;
 
-  /// Copies stderr and the artifacts behind stdout, where an entry has them. Throws Error(store).
+  /// Appends stderr and the artifacts to the file of stdout, the layout of an entry. Throws
+  /// Error(store).
   void join();
 
   [[nodiscard]] int file(Stream stream) const { return part(stream).file.get(); }
@@ -74,10 +76,10 @@ class Spool {
   }
 
   std::array<Part, 3> parts_;
-  int folder_ = -1;
+  int directory_ = -1;
   uint64_t limit_ = UINT64_MAX;
   Refusal refusal_ = Refusal::none;
-  int error_ = 0;  // the errno of the last two
+  int error_ = 0;  // the errno of unwritable and unreadable
 };
 
 }  // namespace memolock

@@ -1,4 +1,4 @@
-// The secret that proves who holds a lock, and what else it tells of him.
+// The token that proves who holds a lock, and what it says about the holder.
 #pragma once
 
 #include <cstdint>
@@ -12,22 +12,22 @@
 
 namespace memolock {
 
-/// Who runs a command, for people to read.
+/// The process that runs a command, to be shown; proves nothing.
 struct Holder {
   std::string host;
   int64_t pid = 0;
 };
 
-/// This one.
+/// This process as a holder.
 [[nodiscard]] Holder this_process();
 
-/// Who produces a run's outcome.
+/// What produces the outcome of a run.
 enum class Producer : uint8_t {
-  command,   ///< it is the command's output
+  command,   ///< the command: its output and status
   external,  ///< any process that has the run's token (--external)
 };
 
-/// What a token tells where the store keeps nothing else of a run in progress.
+/// What a token says, for stores that keep nothing else about a run in progress.
 struct TokenParts {
   Holder holder;
   Nanoseconds begun{0};  ///< since the epoch
@@ -35,18 +35,17 @@ struct TokenParts {
   std::optional<Nanoseconds> lease = std::nullopt;  ///< of the lock
 };
 
-/// The lease of a lock whose token does not say.
+/// The default lease, and that of a lock whose token has none.
 inline constexpr std::chrono::seconds default_lease{10};
 
-/// A token that tells it, behind a random_name() that is its secret:
-/// "SECRET-MILLISECONDS-PID-LEASE@HOST", LEASE being milliseconds, with "-external" before the "@"
-/// where others keep the promise.
+/// A new token: "SECRET-BEGUN-PID-LEASE@HOST", with "-external" before the "@" for an external
+/// producer. SECRET is a random_name(); BEGUN and LEASE are in milliseconds.
 [[nodiscard]] std::string new_token(const TokenParts& parts);
 
-/// What such a token says; nothing when another program made it.
+/// Parses such a token; nothing if another program has made it.
 [[nodiscard]] std::optional<TokenParts> parse_token(std::string_view token);
 
-/// A lock held by an ancestor of this process, as MEMOLOCK_HELD carries it.
+/// A lock that an ancestor of this process holds. MEMOLOCK_HELD is a list of them.
 struct HeldLock {
   Key key;
   std::string token;

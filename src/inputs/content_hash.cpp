@@ -21,9 +21,9 @@
 #include "src/inputs/derived_id.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/directory.hpp"
-#include "src/system/draft_name.hpp"
 #include "src/system/error.hpp"
 #include "src/system/hash.hpp"
+#include "src/system/staging_name.hpp"
 #include "src/system/text.hpp"
 
 namespace memolock {
@@ -38,17 +38,17 @@ constexpr uint64_t cost_of_file = 16U << 10;
 /// A file, or a link, whose content counts.
 struct Item {
   std::string_view kind;
-  std::string name;  ///< from its folder; empty: the source itself
+  std::string name;  ///< from its directory; empty: the source itself
   std::string path;
   int file = -1;
   uint64_t size = 0;
   timespec changed{};
-  std::vector<std::string> pieces{};  ///< their hashes; more than one from the start, or none
+  std::vector<std::string> pieces{};  ///< hashes of the pieces, of a file that has several
   std::string digest{};
 };
 
 struct Tree {
-  bool folder = false;
+  bool is_directory = false;
   std::vector<Item> items;
 };
 
@@ -63,10 +63,10 @@ void note_state(Item& item, const struct stat& info) {
   if (item.size > piece_size) item.pieces.resize((item.size + piece_size - 1) / piece_size);
 }
 
-/// Of the link `base` in `folder`.
-Item make_link(int folder, const char* base, std::string name, std::string path) {
+/// The item for the link `base` in `directory`.
+Item make_link(int directory, const char* base, std::string name, std::string path) {
   std::array<char, PATH_MAX> target{};
-  const ssize_t size = readlinkat(folder, base, target.data(), target.size());
+  const ssize_t size = readlinkat(directory, base, target.data(), target.size());
   if (size < 0) throw cannot_read(path, error_text(errno));
   Item item{"link", std::move(name), std::move(path)};
   item.digest = digest_of({"link", {target.data(), static_cast<size_t>(size)}});
@@ -80,14 +80,14 @@ Item make_file(std::string name, std::string path, int file, const struct stat& 
   return item;
 }
 
-/// Adds what lies in one folder of a tree; the folders in it to `deeper`.
-void survey_folder(const std::string& root, const std::string& below, Tree& tree,
-                   std::vector<std::string>& deeper) {
+/// Adds the files and links of one directory to a tree, and its directories to `deeper`.
+void list_directory(const std::string& root, const std::string& below, Tree& tree,
+                    std::vector<std::string>& deeper) {
   const std::string path = below.empty() ? root : root + '/' + below;
   const int flags = O_RDONLY | O_DIRECTORY | (below.empty() ? 0 : O_NOFOLLOW);
   DirectoryReader reader(open_path(path, flags));
   while (const char* const last = reader.next()) {
-    if (DraftNames::has(last)) continue;
+    if (StagingNames::matches(last)) continue;
     std::string name = below.empty() ? std::string(last) : fmt::format("{}/{}", below, last);
     std::string whole = fmt::format("{}/{}", path, last);
     struct stat info {};
@@ -104,7 +104,7 @@ void survey_folder(const std::string& root, const std::string& below, Tree& tree
   if (reader.error() != 0) throw cannot_read(path, error_text(reader.error()));
 }
 
-Tree survey(const Source& source) {
+Tree list_tree(const Source& source) {
   struct stat info {};
   const int failed = source.file < 0 ? stat(source.path.c_str(), &info) : fstat(source.file, &info);
   if (failed != 0) throw cannot_read(source.path, error_text(errno));
@@ -113,12 +113,12 @@ Tree survey(const Source& source) {
     tree.items.push_back(make_file("", source.path, source.file, info));
     return tree;
   }
-  tree.folder = true;
+  tree.is_directory = true;
   std::vector<std::string> deeper{""};
   while (!deeper.empty()) {
     const std::string below = std::move(deeper.back());
     deeper.pop_back();
-    survey_folder(source.path, below, tree, deeper);
+    list_directory(source.path, below, tree, deeper);
   }
   std::sort(tree.items.begin(), tree.items.end(),
             [](const Item& a, const Item& b) { return a.name < b.name; });
@@ -134,7 +134,7 @@ void expect_unchanged(const Item& item, int file) {
 }
 
 Descriptor open_file(const Item& item) {
-  // What the user has named may be a link; what lies in a folder was a file when it was seen.
+  // The path that the user has named may be a link; an item of a directory was a file when listed.
   const int flags = item.name.empty() ? 0 : O_NOFOLLOW;
   Descriptor file = open_path(item.path, O_RDONLY | O_NONBLOCK | O_NOCTTY | flags);
   if (!file) throw cannot_read(item.path, error_text(errno));
@@ -237,7 +237,7 @@ void hash_files(std::vector<Tree>& trees) {
 }
 
 KeyPart whole(const Source& source, const Tree& tree) {
-  if (!tree.folder) return {"file", source.path, tree.items.front().digest};
+  if (!tree.is_directory) return {"file", source.path, tree.items.front().digest};
   std::vector<std::string_view> words{"folder"};
   for (const Item& item : tree.items)
     words.insert(words.end(), {item.kind, item.name, item.digest});
@@ -250,14 +250,14 @@ std::vector<std::vector<KeyPart>> hash_contents(const std::vector<Source>& sourc
   prepare_fast_hashes();
   std::vector<Tree> trees;
   trees.reserve(sources.size());
-  for (const Source& source : sources) trees.push_back(survey(source));
+  for (const Source& source : sources) trees.push_back(list_tree(source));
   hash_files(trees);
   std::vector<std::vector<KeyPart>> hashes;
   for (size_t i = 0; i < sources.size(); ++i) {
     Tree& tree = trees[i];
     std::vector<KeyPart>& parts = hashes.emplace_back();
     parts.push_back(whole(sources[i], tree));
-    if (!tree.folder) continue;
+    if (!tree.is_directory) continue;
     for (Item& item : tree.items)
       parts.push_back({item.kind, std::move(item.path), std::move(item.digest)});
   }

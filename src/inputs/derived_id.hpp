@@ -1,4 +1,4 @@
-// An id that is derived from what a command depends on.
+// Ids that are derived from what a command depends on.
 #pragma once
 
 #include <string>
@@ -7,21 +7,22 @@
 
 namespace memolock {
 
-/// One of the things that an id is made of.
+/// One part of what an id is derived from.
 struct KeyPart {
   std::string_view kind;  ///< "word", "file" and so on; a literal
-  std::string name;       ///< for people
-  std::string digest;     ///< of all that counts, as from digest_of; never the thing itself
+  std::string name;       ///< to be shown
+  std::string digest;     ///< of its content, as digest_of returns it; never the content itself
 };
 
-/// The hash of some words and of the borders between them: 256 bits in hexadecimal digits.
+/// The hash of some words, each with its length: 256 bits in hexadecimal digits.
 [[nodiscard]] std::string digest_of(const std::vector<std::string_view>& words);
 
-/// What the people who read `memolock ls` know a command by: its name, made of harmless letters.
+/// The readable prefix of a derived id: the name of a command, with all but unreserved characters
+/// replaced.
 [[nodiscard]] std::string id_stem(std::string_view command);
 
 /// "STEM-HASH", HASH being that of the kinds and digests in their order: the same on every machine.
-/// A stem that would make it too long for an id is cut.
+/// A stem that would make the id too long is truncated.
 [[nodiscard]] std::string derive_id(std::string_view stem, const std::vector<KeyPart>& parts);
 
 }  // namespace memolock

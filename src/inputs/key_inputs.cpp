@@ -22,7 +22,7 @@ KeyPart text_part(std::string_view kind, std::string name, std::string_view text
   return {kind, std::move(name), digest_of({kind, text})};
 }
 
-/// The value stays in here: it may be a secret.
+/// The value goes nowhere but into the hash: it may be a secret.
 KeyPart variable_part(const std::string& name) {
   if (const char* value = getenv(name.c_str()))
     return {"env", name, digest_of({"env", name, value})};
@@ -47,7 +47,7 @@ Descriptor spool_stdin() {
     if (const int error = write_all(file.get(), {buffer.get(), static_cast<size_t>(got)}))
       throw system_error("cannot keep stdin in a temporary file in TMPDIR or /tmp", error);
   }
-  // The command reads on from where this stands.
+  // The command reads from the current position.
   if (lseek(file.get(), 0, SEEK_SET) != 0) throw system_error("cannot rewind stdin", errno);
   return file;
 }
@@ -58,7 +58,7 @@ std::vector<std::string> sorted(std::vector<std::string> names) {
   return names;
 }
 
-/// The parts that make an id, and beside them those that are only to be shown.
+/// The parts that an id is made of, and those that are only shown.
 struct Parts {
   std::vector<KeyPart> counted;
   std::vector<KeyPart> shown;
@@ -69,11 +69,11 @@ struct Parts {
   }
 };
 
-/// Adds the working directory; returns why it cannot, else nothing.
+/// Adds the working directory; returns why that is not possible, else "".
 std::string add_directory(Parts& parts) {
   std::error_code error;
   const std::string directory = std::filesystem::current_path(error);
-  if (error) return "cannot tell the working directory: " + error_text(error.value());
+  if (error) return "cannot determine the working directory: " + error_text(error.value());
   parts.add(text_part("directory", directory, directory));
   return "";
 }
@@ -84,7 +84,7 @@ void add_words(Parts& parts, const std::string& id, const std::vector<std::strin
     parts.add(text_part("word", std::to_string(i + 1), command[i]));
 }
 
-/// Files, folders, and `input`, which is empty or has all of stdin.
+/// Adds files, directories, and `input`, which is empty or holds all of stdin.
 void add_contents(Parts& parts, const std::vector<std::string>& files, const Descriptor& input) {
   std::vector<Source> sources;
   sources.reserve(files.size() + 1);
@@ -107,8 +107,6 @@ bool counts_directory(const std::string& id, KeyInputs::Directory policy) {
 
 Identity identify(const std::string& id, const std::vector<std::string>& command,
                   const KeyInputs& inputs) {
-  if (id.empty() && command.empty())
-    throw usage_error("nothing to look up: give --id or a command");
   const bool directory_counts = counts_directory(id, inputs.directory);
   const bool contents_count = !inputs.files.empty() || inputs.standard_input;
   Identity identity;

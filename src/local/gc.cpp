@@ -38,7 +38,7 @@ class RemovalGuard {
       : directory_(directory), lock_name_(lock_name) {
     for (;;) {
       file_ = open_lock(missing);
-      if (file_ && try_share_file(file_.get()) != 0) file_.reset();
+      if (file_ && try_reserve_file(file_.get()) != 0) file_.reset();
       // Its last owner may have removed it between the two calls.
       if (!file_ || is_same_file(directory_, lock_name_, file_.get())) return;
     }
@@ -190,7 +190,7 @@ void remove_scratch(int root, const std::string& name, GcResult& result, GcMode 
 }
 
 void remove_useless(int root, GcMode mode, GcResult& result, LruCandidates& candidates) {
-  const std::string scratch = '.' + std::string(scratch_prefix);
+  const std::string scratch = '.' + std::string(probe_prefix);
   for_each_name(root, ".", Hidden::show, [&](const std::string& name) {
     if (name.starts_with(scratch)) return remove_scratch(root, name, result, mode);
     if (name.front() == '.') return;

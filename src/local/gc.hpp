@@ -5,7 +5,7 @@
 // (store/eviction.hpp). Foreign files stay. A process that has a file open reads it to its end.
 //
 // Nothing is removed whose run lock is held. While an entry is removed, `gc` keeps others from
-// taking its run lock (try_share_file() in system/file_lock.hpp), so that nobody can replace it
+// taking its run lock (try_reserve_file() in system/file_lock.hpp), so that nobody can replace it
 // between the last look at it and its removal. A process that wants the lock in that moment tries
 // again: it does not take `gc` for a holder, not even with --wait 0.
 #pragma once

@@ -76,7 +76,7 @@ class LocalStore final : public Store {
 
   std::string directory_;
   DirectoryLink link_;
-  OnceLog once_;
+  DedupLog once_;
   Descriptor root_;  // empty: the directory is missing
   Progress report_progress_ = [](std::string_view, size_t) {};
   Descriptor ended_;  // the FIFO of the run that was last waited for (watch_run())

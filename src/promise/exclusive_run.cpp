@@ -14,6 +14,7 @@
 #include "src/promise/wait_notice.hpp"
 #include "src/promise/waiting.hpp"
 #include "src/system/error.hpp"
+#include "src/system/exit_status.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {
@@ -88,8 +89,8 @@ class ExclusiveCall {
   }
 
   Outcome skip(const Record& mark) {
-    Outcome outcome = ended(OutcomeKind::skipped, call_.request.skip_status);
-    outcome.age = call_.store.now() - begin_of(mark);
+    Outcome outcome = make_outcome(OutcomeKind::skipped, call_.request.skip_status);
+    outcome.age = call_.store.now() - began_at(mark);
     outcome.run_time = mark.run_time;
     call_.log.info("{}: skipped; {} began a run {} ago, status {}", name(), describe_holder(mark),
                    format_duration(*outcome.age), mark.status);
@@ -104,7 +105,7 @@ class ExclusiveCall {
     call_.log.info(
         "{}: skipped; {}", name(),
         watch == nullptr ? "the lock is held" : describe_run(watch->run(), call_.store.now()));
-    return ended(OutcomeKind::skipped, call_.request.skip_status);
+    return make_outcome(OutcomeKind::skipped, call_.request.skip_status);
   }
 
   Outcome time_out() {
@@ -114,7 +115,7 @@ class ExclusiveCall {
       return run_uncached(call_.request, call_.signals, call_.log, call_.launcher);
     }
     call_.log.warn("{}: {}", name(), why);
-    return ended(OutcomeKind::timeout, 124);
+    return make_outcome(OutcomeKind::timeout, exit_status::timed_out);
   }
 
   Outcome run(Lock& lock, MarkPolicy mark) {
@@ -131,7 +132,7 @@ class ExclusiveCall {
   /// The command has started: nothing may throw.
   Outcome finish_run(CommandRun& command, Lock& lock, Record& record, MarkPolicy mark) noexcept {
     const RunResult ending = command.finish(nullptr);
-    Outcome outcome = ended(OutcomeKind::ran, ending.status);
+    Outcome outcome = make_outcome(OutcomeKind::ran, ending.status);
     outcome.run_time = ending.run_time;
     apply_interruption(outcome, ending);
     const bool whole = ending.interrupted == 0 && !ending.stopped;

@@ -17,6 +17,7 @@
 #include "src/promise/wait_notice.hpp"
 #include "src/promise/waiting.hpp"
 #include "src/system/error.hpp"
+#include "src/system/exit_status.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {
@@ -167,7 +168,7 @@ class GetCall {
                                                     LookupResult::Kind::stale_and_refresh))
         (void)holder_run(ProcessRole::background).run(*lock, 0, nullptr);
     });
-    return ended(OutcomeKind::background, 0);
+    return make_outcome(OutcomeKind::background, 0);
   }
 
   /// Step 3 of the protocol. Returns nothing to start again at step 1.
@@ -175,7 +176,7 @@ class GetCall {
     const auto watch = call_.store.watch(call_.request.key);
     if (look_up_only() && (!call_.request.wait || (!watch && !is_run_about_to_begin()))) {
       call_.log.info("{}: absent", name());
-      return ended(OutcomeKind::absent, 1);
+      return make_outcome(OutcomeKind::absent, 1);
     }
     if (watch) reject_deadlock(call_.request, watch->run());
     if (boot_now() >= deadline_) {
@@ -226,7 +227,7 @@ class GetCall {
     if (record.disposition == Disposition::unstored) {
       call_.log.info("{}: the result could not be shared{}", name(),
                      look_up_only() ? "" : "; running uncached");
-      if (look_up_only()) return ended(OutcomeKind::absent, 1);
+      if (look_up_only()) return make_outcome(OutcomeKind::absent, 1);
       return run_uncached(call_.request, call_.signals, call_.log, call_.launcher);
     }
     if (!answers_waiter(record, lookup_.policy())) return std::nullopt;
@@ -274,7 +275,7 @@ class GetCall {
       if (entry && lookup_.is_servable(*entry)) return serve_stale(why, *entry);
     }
     call_.log.warn("{}: {}", name(), why);
-    return ended(OutcomeKind::timeout, 124);
+    return make_outcome(OutcomeKind::timeout, exit_status::timed_out);
   }
 
   HolderRun holder_run(ProcessRole role) { return {call_, role}; }

@@ -12,6 +12,7 @@
 #include "src/promise/run.hpp"
 #include "src/promise/run_messages.hpp"
 #include "src/promise/wait_notice.hpp"
+#include "src/system/exit_status.hpp"
 #include "src/system/random.hpp"
 #include "src/system/units.hpp"
 
@@ -121,7 +122,7 @@ void HolderRun::defer_warnings(const RunResult& ending) noexcept {
 /// Reports a failed command with -v; why it was not stored only if no other message says so.
 void HolderRun::defer_failure(const RunResult& ending, const Record& record,
                               const Outcome& outcome) noexcept {
-  if (!call_.log.says(Level::info)) return;
+  if (!call_.log.is_enabled(Level::info)) return;
   (void)failure_of([&] {
     const std::string failure = describe_failure(ending);
     if (failure.empty()) return;
@@ -170,7 +171,7 @@ Outcome HolderRun::serve_fallback(CommandRun& command, const RunResult& ending,
 /// Runs a command that only starts the work, and waits for the result.
 Outcome HolderRun::run_external(Lock& lock, Record& record, CommandRun& command) noexcept {
   const RunResult ending = command.finish(nullptr);
-  Outcome outcome = ended(OutcomeKind::miss, ending.status);
+  Outcome outcome = make_outcome(OutcomeKind::miss, ending.status);
   outcome.run_time = ending.run_time;
   defer_warnings(ending);
   if (ending.interrupted != 0) {
@@ -193,7 +194,7 @@ Outcome HolderRun::run_external(Lock& lock, Record& record, CommandRun& command)
   // The work has been started and must not be started again, but its result is out of reach.
   lock.abandon();
   outcome.kind = OutcomeKind::error;
-  if (outcome.status == 0) outcome.status = 125;
+  if (outcome.status == 0) outcome.status = exit_status::own_error;
   defer_message(Level::warn, "lost the promise: {}", *failure);
   outcome.store_error = std::move(*failure);
   return log_deferred_messages(std::move(outcome));
@@ -235,7 +236,7 @@ Outcome HolderRun::await_external(Lock& lock, Record& record, Outcome outcome) {
 /// The promise was not completed in time: a failure, for the waiters too.
 Outcome HolderRun::expire_promise(Lock& lock, Record& record, Outcome outcome) noexcept {
   record.exit_kind = ExitKind::timed_out;
-  record.status = outcome.status = 124;
+  record.status = outcome.status = exit_status::timed_out;
   (void)failure_of([&] { record.ended = call_.store.now(); });
   record.run_time = record.ended - record.begun;
   outcome.kind = OutcomeKind::timeout;
@@ -365,7 +366,7 @@ Outcome HolderRun::deliver_output(CommandRun& command, const RunResult& ending,
   apply_interruption(outcome, ending);
   if (ending.interrupted == 0 && drained.interrupted != 0) {
     outcome.signal = drained.interrupted;
-    outcome.status = 128 + drained.interrupted;
+    outcome.status = exit_status::of_signal(drained.interrupted);
     return outcome;
   }
   call_.signals.unblock();

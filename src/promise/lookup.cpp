@@ -77,12 +77,12 @@ LookupResult Lookup::resolve_failure(std::unique_ptr<Entry>& entry, bool is_usab
   if (!age_of(record, now) && !record.foreign)
     once_log_.info("{}: the stored failure is dated in the future; treated as absent",
                    request_.key.shown());
-  if (is_usable && is_too_soon(record, *expired, policy_, now)) {
+  if (is_usable && is_retry_too_soon(record, *expired, policy_, now)) {
     once_log_.info("{}: too soon to run the command again: it {}", request_.key.shown(),
                    describe_failure(record));
     return {LookupResult::Kind::stale, std::move(entry)};
   }
-  if (failure_answers(record, expired, policy_, now))
+  if (is_failure_usable(record, expired, policy_, now))
     return {LookupResult::Kind::fresh, std::move(failure)};
   return {};
 }

@@ -66,7 +66,7 @@ class Lookup {
   const Request& request_;
   Store& store_;
   const Log& log_;
-  OnceLog once_log_;
+  DedupLog once_log_;
   std::optional<Nanoseconds> logged_expired_;  // Record::ended of the entry that was logged last
   FreshnessPolicy policy_;
   std::unique_ptr<Entry> fallback_;

@@ -4,8 +4,8 @@
 
 #include "src/artifacts/restore.hpp"
 #include "src/entry/freshness.hpp"
-#include "src/system/both_streams.hpp"
 #include "src/system/error.hpp"
+#include "src/system/write_streams.hpp"
 
 namespace memolock {
 
@@ -26,7 +26,7 @@ void restore_artifacts(const Request& request, Entry& entry, const Signals& sign
 Outcome replay(Entry& entry, OutcomeKind kind, Store& store, const Signals& signals,
                const std::function<int()>& before_err) noexcept {
   const Record& record = entry.record();
-  Outcome outcome = ended(kind, record.status);
+  Outcome outcome = make_outcome(kind, record.status);
   (void)failure_of([&] { outcome.age = age_of(record, store.now()); });
   outcome.run_time = record.run_time;
   outcome.bytes = record.out_size + record.err_size;
@@ -36,10 +36,10 @@ Outcome replay(Entry& entry, OutcomeKind kind, Store& store, const Signals& sign
     const int write_error = entry.write(Stream::err, STDERR_FILENO);
     return error != 0 ? error : write_error;
   };
-  outcome.output_error = write_both_streams(
+  outcome.output_error = write_streams(
       {STDOUT_FILENO, record.out_size,
        [&entry] { return entry.write(Stream::out, STDOUT_FILENO); }},
-      {STDERR_FILENO, before_err ? size_not_known : record.err_size, std::ref(write_err)});
+      {STDERR_FILENO, before_err ? size_unknown : record.err_size, std::ref(write_err)});
   return outcome;
 }
 

@@ -2,6 +2,7 @@
 
 #include "src/command/environment.hpp"
 #include "src/promise/run_messages.hpp"
+#include "src/system/exit_status.hpp"
 
 namespace memolock {
 
@@ -35,13 +36,13 @@ Outcome run_uncached(const Request& request, Signals& signals, const Log& log, L
       signals);
   command->start_plain();
   const RunResult ending = command->finish(nullptr);
-  Outcome outcome = ended(OutcomeKind::bypass, ending.status);
+  Outcome outcome = make_outcome(OutcomeKind::bypass, ending.status);
   outcome.run_time = ending.run_time;
   apply_interruption(outcome, ending);
   (void)failure_of([&] {
     for (const std::string& warning : describe_warnings(request, ending))
       log.warn("{}: {}", request.key.shown(), warning);
-    if (log.says(Level::info))
+    if (log.is_enabled(Level::info))
       if (const std::string failure = describe_failure(ending); !failure.empty())
         log.info("{}: {}", request.key.shown(), failure);
     if (ending.interrupted != 0) log.info("{}: interrupted", request.key.shown());
@@ -52,14 +53,15 @@ Outcome run_uncached(const Request& request, Signals& signals, const Log& log, L
 void apply_interruption(Outcome& outcome, const RunResult& ending) noexcept {
   if (ending.interrupted == 0) return;
   outcome.kind = OutcomeKind::interrupted;
-  if (ending.exit_kind == ExitKind::signaled && ending.status == 128 + ending.interrupted)
+  if (ending.exit_kind == ExitKind::signaled &&
+      ending.status == exit_status::of_signal(ending.interrupted))
     outcome.signal = ending.interrupted;
 }
 
 Outcome end_by_signal(Signals& signals) noexcept {
-  const auto received = signals.take();
+  const auto received = signals.next();
   const int signal = received ? received->number : 0;
-  return ended(OutcomeKind::interrupted, 128 + signal, signal);
+  return make_outcome(OutcomeKind::interrupted, exit_status::of_signal(signal), signal);
 }
 
 }  // namespace memolock

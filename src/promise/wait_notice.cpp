@@ -37,7 +37,7 @@ WaitResult WaitNotice::wait(Watch& watch, Nanoseconds now, std::optional<Nanosec
 
 void WaitNotice::record_holder(const Watch* watch) {
   holder_known_ = watch != nullptr;
-  if (holder_known_ && log_.says(Level::warn)) run_ = watch->run();
+  if (holder_known_ && log_.is_enabled(Level::warn)) run_ = watch->run();
 }
 
 std::string WaitNotice::holder() const {
@@ -62,12 +62,12 @@ void WaitNotice::begin(const Record& run, Nanoseconds now,
                        std::optional<Nanoseconds> last_run_time) {
   unknown_holder_due_ = forever;
   holder_known_ = true;
-  if (!log_.says(Level::warn)) return;
+  if (!log_.is_enabled(Level::warn)) return;
   began_ = std::min(began_, boot_now());
   run_ = run;
   clock_offset_ = now - boot_now();
   last_run_time_ = last_run_time;
-  if (LiveLine::is_possible(STDERR_FILENO)) {
+  if (StatusLine::is_supported(STDERR_FILENO)) {
     line_.emplace(STDERR_FILENO);
     due_ = boot_now() + terminal_delay;
   } else if (due_ == forever) {

@@ -9,8 +9,8 @@
 #include "src/promise/waiting.hpp"
 #include "src/store/store.hpp"
 #include "src/store/wait_observer.hpp"
-#include "src/system/live_line.hpp"
 #include "src/system/log.hpp"
+#include "src/system/status_line.hpp"
 
 namespace memolock {
 
@@ -56,7 +56,7 @@ class WaitNotice : public WaitObserver {
   const Key& key_;
   const Log& log_;
   Bounded bounded_;
-  std::optional<LiveLine> line_;
+  std::optional<StatusLine> line_;
   Nanoseconds due_ = forever;                 // of the next message; boot clock, as the next two
   Nanoseconds unknown_holder_due_ = forever;  // of the next message about an unknown holder
   Nanoseconds began_ = forever;               // when the first wait began

@@ -35,7 +35,7 @@ bool Backoff::is_exhausted() const {
 }
 
 Nanoseconds deadline_of(const Request& request) {
-  return request.wait ? after(request.asked, *request.wait) : forever;
+  return request.wait ? after(request.asked_at, *request.wait) : forever;
 }
 
 std::string describe_holder(const Record& run) {

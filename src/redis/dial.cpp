@@ -25,7 +25,7 @@ constexpr Nanoseconds attempt_delay = std::chrono::milliseconds(150);
 // The pause before trying a unix socket whose queue is full again; the kernel has no event for it.
 constexpr Nanoseconds queue_retry_pause = std::chrono::milliseconds(10);
 
-[[noreturn]] void fail_with(int error) { throw store_error(error_in_sentence(error)); }
+[[noreturn]] void fail_with(int error) { throw store_error(lowercase_error_text(error)); }
 
 Descriptor stream_socket(int family) {
   return Descriptor(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));

@@ -40,17 +40,17 @@ RedisNames::RedisNames(const Key& key, Brace brace) {
     return fmt::format("{}{}:{}", key.tag, ending, id);
   };
   value = named("");
-  lock = named(tag_ending::lock);
-  notif = named(tag_ending::notif);
-  meta = named(tag_ending::meta);
-  files = named(tag_ending::files);
-  run = named(tag_ending::run);
-  part = named(tag_ending::part);
+  lock = named(tag_suffix::lock);
+  notif = named(tag_suffix::notif);
+  meta = named(tag_suffix::meta);
+  files = named(tag_suffix::files);
+  run = named(tag_suffix::run);
+  part = named(tag_suffix::part);
   // An id has no NUL, so no other entry has these names. They are in the same slot of a cluster,
   // and an ACL that allows one allows the other.
   files_part = part + '\0' + "files";
   mark = run + std::string(mark_ending);
-  fail = named(tag_ending::fail);
+  fail = named(tag_suffix::fail);
 }
 
 std::string escape_glob(std::string_view tag) {
@@ -72,7 +72,7 @@ std::optional<Key> parse_redis_name(std::string_view name, Brace brace) {
   if (colon == std::string_view::npos) return std::nullopt;
   if (name.ends_with(mark_ending)) name.remove_suffix(mark_ending.size());
   std::string_view tag = name.substr(0, colon);
-  for (const std::string_view ending : {tag_ending::lock, tag_ending::meta, tag_ending::run}) {
+  for (const std::string_view ending : {tag_suffix::lock, tag_suffix::meta, tag_suffix::run}) {
     if (tag.size() <= ending.size() || !tag.ends_with(ending)) continue;
     tag.remove_suffix(ending.size());
     break;

@@ -133,14 +133,14 @@ void ProgressTimeout::check_interrupt(Nanoseconds now) {
   constexpr Nanoseconds pause = std::chrono::milliseconds(50);
   if (cutoff_.interrupt < 0 || now < interrupt_checked_ + pause) return;
   interrupt_checked_ = now;
-  if (await_readable(-1, cutoff_.interrupt, now) == Ready::interrupted) throw interruption();
+  if (await_readable(-1, cutoff_.interrupt, now) == Ready::interrupted) throw interrupted_error();
 }
 
 bool ProgressTimeout::await(std::vector<pollfd>& waiting, Nanoseconds at_most) {
   waiting.push_back({.fd = cutoff_.interrupt, .events = POLLIN, .revents = 0});
   const Ready ready = await_events(waiting, std::min(after(boot_now(), at_most), window_.end));
   waiting.pop_back();
-  if (ready == Ready::interrupted) throw interruption();
+  if (ready == Ready::interrupted) throw interrupted_error();
   if (ready == Ready::readable) check();
   if (ready == Ready::timed_out && left() == Nanoseconds(0) && !extend())
     throw timeout_error("no answer");

@@ -56,7 +56,7 @@ RedisRetry::Next RedisRetry::after_lost_connection() {
 
 void RedisRetry::pause() {
   const Nanoseconds end = std::min(boot_now() + pause_, deadline_);
-  if (await_readable(-1, cutoff_.interrupt, end) == Ready::interrupted) throw interruption();
+  if (await_readable(-1, cutoff_.interrupt, end) == Ready::interrupted) throw interrupted_error();
   pause_ = std::min(2 * pause_, longest_pause);
 }
 

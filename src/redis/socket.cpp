@@ -25,7 +25,7 @@ IoResult io_result_of(ssize_t result, IoResult::Status waits_for) {
   if (result > 0) return {IoResult::Status::moved, static_cast<size_t>(result)};
   if (result == 0 || errno == EPIPE || errno == ECONNRESET) return {IoResult::Status::closed};
   if (errno == EAGAIN || errno == EINTR) return {waits_for};
-  throw store_error(error_in_sentence(errno));
+  throw store_error(lowercase_error_text(errno));
 }
 
 }  // namespace

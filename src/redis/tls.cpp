@@ -39,7 +39,7 @@ constexpr int no_alternative_name = X509_V_ERR_APPLICATION_VERIFICATION;
 /// The first error in the library's queue, which is the most exact one.
 std::string reason() {
   const unsigned long error = ERR_peek_error();
-  if (ERR_SYSTEM_ERROR(error)) return error_in_sentence(ERR_GET_REASON(error));
+  if (ERR_SYSTEM_ERROR(error)) return lowercase_error_text(ERR_GET_REASON(error));
   const char* const text = ERR_reason_error_string(error);
   return text != nullptr ? text : "TLS fails";
 }
@@ -221,7 +221,7 @@ IoResult failure_result(SSL* session, int result) {
       return {IoResult::Status::closed};
     case SSL_ERROR_SYSCALL:
       if (error == 0 || error == EPIPE || error == ECONNRESET) return {IoResult::Status::closed};
-      throw store_error(error_in_sentence(error));
+      throw store_error(lowercase_error_text(error));
     default:
       break;
   }

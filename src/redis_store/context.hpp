@@ -16,7 +16,7 @@ struct RedisStoreContext {
 
   const RedisSettings settings;
   const Log& log;
-  OnceLog once_log;
+  DedupLog once_log;
   RedisSession session;
   bool includes_artifacts = false;  ///< an entry is read with its artifacts
   StoredVersion last_seen;          ///< what the last look-up has found

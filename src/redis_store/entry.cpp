@@ -154,7 +154,7 @@ std::vector<std::string> record_fields(const Record& record) {
   add(at_fate, disposition_field(record.disposition));
   add(at_troubles, std::to_string(record.transient_failures));
   if (record.files_size == 0) return fields;
-  add(at_artifacts, in_one_text(record.artifacts));
+  add(at_artifacts, join_with_nul(record.artifacts));
   add(at_files_length, std::to_string(record.files_size));
   add(at_files_hash, fmt::format("{:016x}", record.files_hash));
   return fields;
@@ -199,7 +199,7 @@ std::optional<Record> RedisRecordHash::record(const Key& key) const {
   record.err_size = from.number<uint64_t>(at_err_length);
   record.err_hash = from.number<uint64_t>(at_err_hash, hexadecimal);
   if (!from.text(at_files_length).empty()) {
-    record.artifacts = words_in(from.text(at_artifacts));
+    record.artifacts = split_at_nul(from.text(at_artifacts));
     record.files_size = from.number<uint64_t>(at_files_length);
     record.files_hash = from.number<uint64_t>(at_files_hash, hexadecimal);
   }
@@ -262,7 +262,7 @@ std::unique_ptr<RedisEntry> RedisEntry::own(const Key& key, RedisRecordHash& has
                                       std::move(files));
 }
 
-std::optional<FilePart> RedisEntry::files() {
+std::optional<FileRange> RedisEntry::files() {
   if (record_.files_size == 0 || !is(files_, record_.files_size, record_.files_hash))
     return std::nullopt;
   if (!files_.file) {
@@ -270,7 +270,7 @@ std::optional<FilePart> RedisEntry::files() {
     const int error = files_.file ? write_all_at(files_.file.get(), files_.text, 0) : errno;
     if (error != 0) throw system_error("cannot write to a temporary file in TMPDIR or /tmp", error);
   }
-  return FilePart{files_.file.get(), 0, files_.size};
+  return FileRange{files_.file.get(), 0, files_.size};
 }
 
 int RedisEntry::write(Stream stream, int to) noexcept {

@@ -99,7 +99,7 @@ class RedisEntry final : public Entry {
   [[nodiscard]] const Record& record() const override { return record_; }
   /// Always true: own() has verified it.
   [[nodiscard]] bool is_intact() override { return true; }
-  [[nodiscard]] std::optional<FilePart> files() override;
+  [[nodiscard]] std::optional<FileRange> files() override;
   [[nodiscard]] int write(Stream stream, int to) noexcept override;
 
  private:

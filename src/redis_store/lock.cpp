@@ -65,7 +65,8 @@ class RedisLock final : public Lock {
     // A short lease may end before arm_keepalive() is called; and a reader of the messages about
     // the run may stall.
     constexpr std::chrono::seconds long_enough(1);
-    if (context_.settings.lease < long_enough || context_.log.says(Level::info)) start_renewal();
+    if (context_.settings.lease < long_enough || context_.log.is_enabled(Level::info))
+      start_renewal();
     session_.set_cutoff({interrupt_});  // --wait is over
   }
 

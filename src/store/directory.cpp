@@ -18,7 +18,6 @@
 #include "src/system/error.hpp"
 #include "src/system/owned_file.hpp"
 #include "src/system/percent.hpp"
-#include "src/system/shell_word.hpp"
 #include "src/system/text.hpp"
 
 namespace memolock {
@@ -88,7 +87,7 @@ void examine(NearestParent& parent) {
   struct stat info {};
   parent.remedy = choose_another;
   if (fstat(parent.directory.get(), &info) != 0) {
-    parent.fault = parent.path + ": " + error_in_sentence(errno);
+    parent.fault = parent.path + ": " + lowercase_error_text(errno);
   } else if (!is_trusted(info.st_uid)) {
     parent.fault = parent.path + std::string(owned_by_another);
     if (own_user() == 0 && getenv("SUDO_UID") != nullptr)
@@ -97,7 +96,7 @@ void examine(NearestParent& parent) {
     parent.fault = "others may write in " + parent.path;
     // A directory in which all may write is meant to be so.
     if (info.st_uid == own_user() && (info.st_mode & S_IWOTH) == 0)
-      parent.remedy = "run: chmod go-w " + shell_word(parent.path);
+      parent.remedy = "run: chmod go-w " + quote_for_shell(parent.path);
   }
 }
 

@@ -93,11 +93,11 @@ bool EntryFile::is_intact() {
          hash_of(payload_ + record_.out_size, record_.err_size) == record_.err_hash;
 }
 
-std::optional<FilePart> EntryFile::files() {
+std::optional<FileRange> EntryFile::files() {
   const uint64_t offset = payload_ + record_.out_size + record_.err_size;
   if (record_.files_size == 0 || hash_of(offset, record_.files_size) != record_.files_hash)
     return std::nullopt;
-  return FilePart{file_.get(), offset, record_.files_size};
+  return FileRange{file_.get(), offset, record_.files_size};
 }
 
 int EntryFile::write(Stream stream, int to) noexcept {
@@ -111,7 +111,7 @@ int EntryFile::write(Stream stream, int to) noexcept {
 void EntryFile::note_use() const noexcept {
   const Nanoseconds now = wall_now();
   if (!is_older(file_.last_used, use_resolution, now)) return;
-  if (is_ahead(file_.last_used, now)) return (void)futimens(file_.get(), nullptr);
+  if (is_in_future(file_.last_used, now)) return (void)futimens(file_.get(), nullptr);
   constexpr std::array<timespec, 2> accessed_now{{{0, UTIME_NOW}, {0, UTIME_OMIT}}};
   (void)futimens(file_.get(), accessed_now.data());
 }

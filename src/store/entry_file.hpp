@@ -38,7 +38,7 @@ class EntryFile final : public Entry {
 
   [[nodiscard]] const Record& record() const override { return record_; }
   [[nodiscard]] bool is_intact() override;
-  [[nodiscard]] std::optional<FilePart> files() override;
+  [[nodiscard]] std::optional<FileRange> files() override;
   [[nodiscard]] int write(Stream stream, int to) noexcept override;
 
   [[nodiscard]] const OwnedFile& file() const { return file_; }

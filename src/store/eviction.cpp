@@ -19,7 +19,7 @@ bool is_of_another_version(const OwnedFile& file) {
 }  // namespace
 
 Nanoseconds last_use_of(const OwnedFile& file) {
-  return is_ahead(file.last_used, wall_now()) ? Nanoseconds(0) : file.last_used;
+  return is_in_future(file.last_used, wall_now()) ? Nanoseconds(0) : file.last_used;
 }
 
 bool is_retained(const OwnedFile& file, Disposition disposition) {
@@ -31,7 +31,7 @@ bool is_retained(const OwnedFile& file, Disposition disposition) {
     return false;
   const Nanoseconds now = wall_now();
   const auto age = age_of(record, now);
-  return age ? *age < record.retained : !is_ahead(record.ended, now);
+  return age ? *age < record.retained : !is_in_future(record.ended, now);
 }
 
 void LruCandidates::add(const OwnedFile& file) {

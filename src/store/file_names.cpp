@@ -32,7 +32,7 @@ constexpr auto endings = std::to_array<Ending>({
     {FileKind::wake, ".wake"},
     {FileKind::promise, ".promise"},
     {FileKind::answer, ".answer"},
-    {FileKind::spool, anonymous_ending},
+    {FileKind::spool, anonymous_suffix},
 });
 constexpr std::string_view counters_ending = ".counts";
 // Bytes of a token in a file name.

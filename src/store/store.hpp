@@ -29,7 +29,7 @@ class Entry {
   [[nodiscard]] virtual bool is_intact() = 0;
   /// The archive of its artifacts, valid as long as this lives; nothing when there is none or it is
   /// damaged. Reads all of it. Requires Store::include_artifacts().
-  [[nodiscard]] virtual std::optional<FilePart> files() = 0;
+  [[nodiscard]] virtual std::optional<FileRange> files() = 0;
   /// Copies the run's stdout or stderr to `to`; blocks while its reader does not read. Returns 0 or
   /// the errno (see reader_has_left()). To be called once for each; two threads may do so at once.
   [[nodiscard]] virtual int write(Stream stream, int to) noexcept = 0;

@@ -19,24 +19,24 @@ Descriptor file_in_memory() { return Descriptor(memfd_create("memolock", MFD_CLO
 
 }  // namespace
 
-Descriptor anonymous_file(int folder) {
-  Descriptor file = make_file(folder, ".", O_TMPFILE | O_RDWR);
+Descriptor anonymous_file(int directory) {
+  Descriptor file = make_file(directory, ".", O_TMPFILE | O_RDWR);
   if (!file && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
-    const std::string name = random_name() + std::string(anonymous_ending);
-    file = make_file(folder, name, O_RDWR | O_EXCL);
-    if (file) unlinkat(folder, name.c_str(), 0);
+    const std::string name = random_name() + std::string(anonymous_suffix);
+    file = make_file(directory, name, O_RDWR | O_EXCL);
+    if (file) unlinkat(directory, name.c_str(), 0);
   }
   struct stat info {};
-  if (!file && fstat(folder, &info) == 0 && info.st_nlink == 0) return file_in_memory();
+  if (!file && fstat(directory, &info) == 0 && info.st_nlink == 0) return file_in_memory();
   return file;
 }
 
 Descriptor temporary_file() {
   for (const char* const path : {static_cast<const char*>(getenv("TMPDIR")), "/tmp"}) {
     if (path == nullptr) continue;
-    const Descriptor folder(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!folder) continue;
-    if (Descriptor file = anonymous_file(folder.get())) return file;
+    const Descriptor directory(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!directory) continue;
+    if (Descriptor file = anonymous_file(directory.get())) return file;
   }
   return file_in_memory();
 }

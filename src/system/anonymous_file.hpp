@@ -1,4 +1,5 @@
-// Files without a name: the kernel frees them with their last descriptor, whatever becomes of us.
+// Files without a name: the kernel frees them with their last descriptor, however this process
+// ends.
 #pragma once
 
 #include <string_view>
@@ -7,15 +8,15 @@
 
 namespace memolock {
 
-/// How the name ends that a file has for a moment where there is no O_TMPFILE. One of a process
-/// that was killed then is still there.
-inline constexpr std::string_view anonymous_ending = ".spool";
+/// The suffix of the name that a file has for a moment on file systems without O_TMPFILE. A process
+/// that is killed then leaves it behind.
+inline constexpr std::string_view anonymous_suffix = ".spool";
 
-/// A file without a name in `folder`, also where the file system knows no O_TMPFILE. Where the
-/// folder itself has been removed, in memory. Empty, with errno set, when there is no way.
-[[nodiscard]] Descriptor anonymous_file(int folder);
+/// Creates a file without a name in the open `directory`, even if the file system has no O_TMPFILE;
+/// in memory if the directory has been removed. Empty, with errno set, on failure.
+[[nodiscard]] Descriptor anonymous_file(int directory);
 
-/// The same for data that nobody keeps: in $TMPDIR, else in /tmp, else in memory.
+/// The same for temporary data: in $TMPDIR, else in /tmp, else in memory.
 [[nodiscard]] Descriptor temporary_file();
 
 }  // namespace memolock

@@ -17,7 +17,7 @@
 namespace memolock {
 namespace {
 
-/// Closes what has come from whoever started this process: all of our own is close-on-exec.
+/// Closes the inherited descriptors: all others are close-on-exec.
 void close_inherited() {
   std::vector<int> inherited;
   DirectoryReader descriptors(open_directory(AT_FDCWD, "/proc/self/fd"));
@@ -47,7 +47,7 @@ void await_end(pid_t child) noexcept {
   }
 }
 
-// The one between this process and its copy, where it waits for that.
+// The intermediate process, if it waits for the copy.
 pid_t awaited = -1;
 
 }  // namespace
@@ -64,8 +64,8 @@ ProcessRole daemonize() {
     }
     return ProcessRole::caller;
   }
-  // The one between leads the new session, so that the copy can never get a terminal, and ends at
-  // once, so that the copy is nobody's child; but not where the copy would end with it.
+  // The intermediate process leads the new session, so that the copy can never get a terminal, and
+  // ends at once, so that init adopts the copy; but not if the copy would be killed with it.
   setsid();
   if (const pid_t copy = fork(); copy != 0) {
     if (first_here || next_is_first) {
@@ -80,8 +80,8 @@ ProcessRole daemonize() {
 
 void await_background() noexcept {
   if (awaited < 0) return;
-  // The kernel keeps those that would end it from the first process.
-  sigset_t ends = signals_of_interruption();
+  // The kernel does not deliver fatal signals to the first process of a namespace.
+  sigset_t ends = interruption_signals();
   sigaddset(&ends, SIGCHLD);
   sigprocmask(SIG_BLOCK, &ends, nullptr);
   while (waitpid(awaited, nullptr, WNOHANG) == 0) {

@@ -1,21 +1,21 @@
-// A part of this process that goes on when its caller has what he wants.
+// Work that continues in the background after the caller has its answer.
 #pragma once
 
 namespace memolock {
 
-/// Which of the two a process is.
+/// Which of the two processes this is.
 enum class ProcessRole {
-  caller,      ///< the one that was here before; also when no second one could be made
-  background,  ///< the copy
+  caller,      ///< the original process; also if the fork failed
+  background,  ///< its copy
 };
 
-/// Copies this process. The copy is no child of it and in a session of its own; its standard
-/// streams are /dev/null, and it has no descriptor of those that this process was started with.
-/// Call while there is one thread.
+/// Forks a background process. It is not a child of this one and has its own session; its standard
+/// streams are /dev/null, and the descriptors that this process has inherited are closed in it.
+/// Requires that there is one thread.
 [[nodiscard]] ProcessRole daemonize();
 
-/// Where the copy would end with this process (ends_namespace): waits until it has ended, or one of
-/// the signals has come that end a run. Elsewhere returns at once. Call last.
+/// If the background process would be killed at the end of this one (ends_namespace), waits until
+/// it has ended or a signal of interruption arrives; otherwise returns at once. Call it last.
 void await_background() noexcept;
 
 }  // namespace memolock

@@ -75,7 +75,7 @@ bool has_room(int pipe, size_t size) noexcept {
   const int capacity = fcntl(pipe, F_GETPIPE_SZ);
   if (capacity < 0) return true;
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  const auto held = static_cast<size_t>(bytes_in(pipe));
+  const auto held = static_cast<size_t>(bytes_available(pipe));
   const size_t used = held == 0 ? 0 : 2 * (held / page) + 2;
   return used + (size + page - 1) / page <= static_cast<size_t>(capacity) / page;
 }
@@ -116,7 +116,7 @@ Pipe make_pipe() {
   return {Descriptor(ends[0]), Descriptor(ends[1])};
 }
 
-int bytes_in(int pipe) noexcept {
+int bytes_available(int pipe) noexcept {
   int count = 0;
   return ioctl(pipe, FIONREAD, &count) == 0 ? count : 0;
 }
@@ -149,6 +149,10 @@ Ready await_events(std::span<pollfd> waiting, Nanoseconds deadline) {
     if (!is_transient(errno) || ++failures == most) throw system_error("cannot wait", errno);
     pause_briefly();
   }
+}
+
+void throw_if_interrupted(int interrupt) {
+  if (await_readable(-1, interrupt, boot_now()) == Ready::interrupted) throw interrupted_error();
 }
 
 bool reader_has_left(int error) noexcept { return error == EPIPE || error == ECONNRESET; }

@@ -45,51 +45,53 @@ struct Pipe {
 /// A new pipe. Throws Error(store) when the process is out of descriptors.
 [[nodiscard]] Pipe make_pipe();
 
-/// How many bytes can be read from a pipe now.
-[[nodiscard]] int bytes_in(int pipe) noexcept;
+/// How many bytes can be read from a pipe without blocking.
+[[nodiscard]] int bytes_available(int pipe) noexcept;
 
 enum class Ready { readable, interrupted, timed_out };
 
-/// As poll(2), for `length` at most.
+/// As poll(2), with a timeout of `length`.
 [[nodiscard]] int poll_for(std::span<pollfd> waiting, Nanoseconds length) noexcept;
 
-/// Sleeps until `fd` is readable, `interrupt` is, or `deadline` (boot clock) has passed; -1 for
-/// `fd` stands for nothing. Throws Error(store) when the kernel cannot say so.
+/// Blocks until `fd` or `interrupt` is readable, or `deadline` (boot_now()) has passed; -1 for `fd`
+/// means none. If both are readable, the result is `readable`. Throws Error(store) when poll fails.
 [[nodiscard]] Ready await_readable(int fd, int interrupt, Nanoseconds deadline);
 
-/// The same for any events of several descriptors, the last of which is the interrupt; which came
-/// is in `waiting`.
+/// The same for any events of several descriptors, the last of which is the interrupt. The events
+/// are in `waiting`.
 [[nodiscard]] Ready await_events(std::span<pollfd> waiting, Nanoseconds deadline);
 
-/// Whether a write failed with this errno because nobody reads any more, which is no fault of the
-/// writer's.
+/// Throws Error(interrupted) if the descriptor `interrupt` is readable. Never blocks.
+void throw_if_interrupted(int interrupt);
+
+/// Whether this errno of a write means that the reader has closed its end, which is not an error of
+/// the writer.
 [[nodiscard]] bool reader_has_left(int error) noexcept;
 
-/// Writes all of `bytes`, blocking as long as it takes. Returns 0 or the errno (perhaps one for
-/// reader_has_left).
+/// Writes all of `bytes`, and blocks until that is done. Returns 0 or the errno, which may be one
+/// for reader_has_left.
 [[nodiscard]] int write_all(int to, std::string_view bytes) noexcept;
 
-/// Writes `bytes` to a FIFO or device that this process itself has opened with O_NONBLOCK, and
-/// never waits. Returns 0 or the errno: EAGAIN when it is full. Of more than PIPE_BUF bytes the
-/// front may have been written to a device, and to a FIFO that others write to at the same time.
-/// Into a regular file it writes all of them.
+/// Writes `bytes` to a FIFO or device that this process has opened with O_NONBLOCK; never blocks.
+/// Returns 0 or the errno, EAGAIN when it is full. More than PIPE_BUF bytes may be written in part
+/// to a device, or to a FIFO that has other writers. A regular file gets all of them.
 [[nodiscard]] int try_write(int to, std::string_view bytes) noexcept;
 
 /// Writes all of `bytes` at `offset`. Returns 0 or the errno.
 [[nodiscard]] int write_all_at(int to, std::string_view bytes, uint64_t offset) noexcept;
 
-/// Reads what is there, up to `size` bytes, and blocks until there is something. Returns the count,
-/// 0 at the end of file, or -1 with errno set.
+/// Reads up to `size` bytes, and blocks until there is at least one. Returns the count, 0 at end of
+/// file, or -1 with errno set.
 [[nodiscard]] ssize_t read_some(int from, char* into, size_t size);
 
 /// Reads up to `size` bytes at `offset` until end of file. Returns the count, or -1 with errno set.
 [[nodiscard]] ssize_t read_all_at(int from, char* into, size_t size, uint64_t offset) noexcept;
 
-/// Copies `length` bytes of the file `from`, starting at `offset`, to where `to` stands, without
-/// passing them through this process where the kernel can: splice into a pipe, copy_file_range into
-/// a file, sendfile elsewhere. What is at most PIPE_BUF goes into a pipe with one write(2), which
-/// does not block while poll(2) says POLLOUT. Blocks as long as it takes. Returns 0, or the errno
-/// of the side that failed (perhaps one for reader_has_left; EIO: `from` is short).
+/// Copies `length` bytes of the file `from`, starting at `offset`, to the current position of `to`.
+/// Where the kernel can, they do not pass through this process: splice into a pipe, copy_file_range
+/// into a file, sendfile elsewhere. Up to PIPE_BUF bytes go into a pipe with one write(2), which
+/// does not block if poll(2) reports POLLOUT. Blocks until all is copied. Returns 0, or the errno
+/// of the side that failed: one for reader_has_left, or EIO if `from` is too short.
 [[nodiscard]] int copy_range(int from, uint64_t offset, uint64_t length, int to) noexcept;
 
 }  // namespace memolock

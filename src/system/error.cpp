@@ -7,16 +7,16 @@
 
 namespace memolock {
 
-std::string caught_text() noexcept {
+std::string current_exception_text() noexcept {
   try {
     throw;
   } catch (const std::bad_alloc&) {
-    // Its own words are the library's.
+    // Its message is worded by the library.
   } catch (const std::exception& error) {
     try {
       return error.what();
     } catch (const std::bad_alloc&) {
-      // Said below.
+      // The message below.
     }
   } catch (...) {
     // Nothing here throws anything else.
@@ -30,12 +30,12 @@ std::string error_text(int error_number) {
 }
 
 std::string read_error_text(int error_number) {
-  // What has been opened in the place of a closed one cannot be read either.
+  // A closed stream has been replaced by one that cannot be read either.
   return error_number == EBADF ? "it is closed, or open for writing only"
                                : error_text(error_number);
 }
 
-std::string error_in_sentence(int error_number) {
+std::string lowercase_error_text(int error_number) {
   std::string text = error_text(error_number);
   if (text[0] >= 'A' && text[0] <= 'Z') text[0] = static_cast<char>(text[0] - 'A' + 'a');
   return text;

@@ -1,5 +1,5 @@
-// The one exception type. Expected outcomes are values; this is for the rest. It is worded where
-// the fact is known ("cannot open /x/y: Permission denied") and caught once, in the cli.
+// The one exception type. Expected outcomes are values; this is for the rest. The message is worded
+// where the fact is known ("cannot open /x/y: Permission denied"), and cli/ alone prints it.
 #pragma once
 
 #include <optional>
@@ -11,9 +11,9 @@ namespace memolock {
 class Error : public std::runtime_error {
  public:
   enum class Kind {
-    usage,        ///< the caller asked for something that makes no sense; never falls back
-    store,        ///< the store is out of reach or unfit; --on-store-error decides
-    interrupted,  ///< what was under way before or after the command was ended by a signal
+    usage,        ///< the call makes no sense; memolock never runs the command then
+    store,        ///< the store is unreachable or unfit; --on-store-error decides
+    interrupted,  ///< a signal has ended the work, before or after the command
   };
 
   Error(Kind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
@@ -25,21 +25,22 @@ class Error : public std::runtime_error {
 
 inline Error usage_error(const std::string& message) { return {Error::Kind::usage, message}; }
 inline Error store_error(const std::string& message) { return {Error::Kind::store, message}; }
-inline Error interruption() { return {Error::Kind::interrupted, "interrupted"}; }
+inline Error interrupted_error() { return {Error::Kind::interrupted, "interrupted"}; }
 
-/// What is said of the exception that is being handled; "out of memory" where there is none for
-/// more. Inside a catch clause only.
-[[nodiscard]] std::string caught_text() noexcept;
+/// The message of the exception that is being handled, or "out of memory" if there is no memory for
+/// it. Call it in a catch clause only.
+[[nodiscard]] std::string current_exception_text() noexcept;
 
-/// What `work` has thrown, as a value; nothing: nothing. For all that is done once the command has
-/// started: a function that is noexcept cannot lead back to whoever would run the command again.
+/// The message of the exception that `work` throws; nothing if it throws none. For everything that
+/// is done once the command has started: an exception could otherwise reach code that would run the
+/// command again.
 template <typename Work>
 [[nodiscard]] std::optional<std::string> failure_of(const Work& work) noexcept {
   try {
     work();
     return std::nullopt;
   } catch (...) {
-    return caught_text();
+    return current_exception_text();
   }
 }
 
@@ -48,9 +49,9 @@ template <typename Work>
 
 /// The text of an errno, without the locale machinery of strerror.
 [[nodiscard]] std::string error_text(int error_number);
-/// The same of a read from a descriptor that the caller has given this process.
+/// The same for a failed read from a descriptor that this process has inherited.
 [[nodiscard]] std::string read_error_text(int error_number);
-/// The same to follow a name: "connection refused".
-[[nodiscard]] std::string error_in_sentence(int error_number);
+/// As error_text, but in lower case: "connection refused".
+[[nodiscard]] std::string lowercase_error_text(int error_number);
 
 }  // namespace memolock

@@ -13,9 +13,9 @@ struct Range {
   off_t length;
 };
 
-// The bytes that stand for the rights in a file; they need not exist.
+// The bytes that stand for the lock and the reservation; they need not exist.
 constexpr Range lock_byte{0, 1};
-constexpr Range bar_byte{1, 1};
+constexpr Range reserve_byte{1, 1};
 constexpr Range both{0, 2};
 
 struct flock lock_of(short type, Range range) {
@@ -27,7 +27,7 @@ struct flock lock_of(short type, Range range) {
   return lock;
 }
 
-int take(int file, int command, Range range) {
+int set_write_lock(int file, int command, Range range) {
   struct flock lock = lock_of(F_WRLCK, range);
   while (fcntl(file, command, &lock) != 0)
     if (errno != EINTR) return errno;
@@ -36,11 +36,11 @@ int take(int file, int command, Range range) {
 
 }  // namespace
 
-int try_lock_file(int file) { return take(file, F_OFD_SETLK, both); }
+int try_lock_file(int file) { return set_write_lock(file, F_OFD_SETLK, both); }
 
-int lock_file(int file) { return take(file, F_OFD_SETLKW, both); }
+int lock_file(int file) { return set_write_lock(file, F_OFD_SETLKW, both); }
 
-int try_share_file(int file) { return take(file, F_OFD_SETLK, bar_byte); }
+int try_reserve_file(int file) { return set_write_lock(file, F_OFD_SETLK, reserve_byte); }
 
 bool is_file_locked(int file) {
   struct flock lock = lock_of(F_RDLCK, lock_byte);

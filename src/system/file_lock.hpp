@@ -1,27 +1,27 @@
-// Locks of files that belong to the open file and not to the process: the kernel drops one with the
-// last descriptor of it.
+// Locks of open files (fcntl's open file description locks): the kernel drops one with the last
+// descriptor of the open file, not with the process.
 //
-// A file has one owner at a time, who holds its lock or bars it. A file that is locked by its name
-// is unlinked by its owner only, so that between the owner's look at the name and its unlinking
-// nobody can take the name or free it. The lock is a write lock on bytes 0 and 1 of the file, a bar
-// one on byte 1; files are open for writing.
+// A file has one owner at a time, which has either locked or reserved it. Only its owner unlinks a
+// file that is locked by name, so nobody can lock the name or free it between the owner's check of
+// the name and its unlink. The lock is a write lock on bytes 0 and 1 of the file, a reservation one
+// on byte 1; the file must be open for writing.
 #pragma once
 
 namespace memolock {
 
-/// Locks an open file, or fails; never waits. Returns 0, or the errno: EAGAIN or EACCES when
-/// another open file holds the lock or bars it.
+/// Locks an open file; never blocks. Returns 0, or the errno: EAGAIN or EACCES if another open file
+/// has locked or reserved it.
 [[nodiscard]] int try_lock_file(int file);
 
-/// The same, but sleeps until it is to be had.
+/// The same, but blocks until the file can be locked.
 [[nodiscard]] int lock_file(int file);
 
-/// Keeps everybody from locking or barring an open file, and is no lock in the eyes of
-/// is_file_locked; never waits. For a moment only: whoever wants the lock tries again. Returns as
+/// Keeps others from locking or reserving an open file, without is_file_locked reporting a lock;
+/// never blocks. Meant to be held for a moment, since others poll for the lock. Returns the same as
 /// try_lock_file.
-[[nodiscard]] int try_share_file(int file);
+[[nodiscard]] int try_reserve_file(int file);
 
-/// Whether another open file holds the lock. Disturbs nobody.
+/// Whether another open file holds the lock. Has no effect on others.
 [[nodiscard]] bool is_file_locked(int file);
 
 }  // namespace memolock

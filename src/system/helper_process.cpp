@@ -13,7 +13,7 @@ namespace memolock {
 namespace {
 
 struct Start {
-  void (*life)(void*);
+  void (*body)(void*);
   void* argument;
   std::span<const int> kept;
 };
@@ -23,7 +23,8 @@ bool close_all_but(std::span<const int> kept) noexcept {
   for (unsigned from = 0;;) {
     unsigned next = last;
     for (const int fd : kept) {
-      const auto number = static_cast<unsigned>(fd);  // of -1 the last, which none has
+      const auto number = static_cast<unsigned>(
+          fd);  // -1 becomes the last one, which no descriptor has
       if (number >= from) next = std::min(next, number);
     }
     const unsigned to = next == last ? last : next - 1;
@@ -33,27 +34,27 @@ bool close_all_but(std::span<const int> kept) noexcept {
   }
 }
 
-int live(void* start) {
-  const auto& [life, argument, kept] = *static_cast<const Start*>(start);
+int run_helper(void* start) {
+  const auto& [body, argument, kept] = *static_cast<const Start*>(start);
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, nullptr);
   if (!close_all_but(kept)) _exit(1);
-  life(argument);
+  body(argument);
   _exit(0);
 }
 
 }  // namespace
 
-pid_t start_helper_process(void (*life)(void*), void* argument,
+pid_t start_helper_process(void (*body)(void*), void* argument,
                            std::span<const int> kept) noexcept {
   alignas(16) static std::array<char, 16384> stack;
-  // Without close_range it would keep the locks.
+  // Without close_range the helper would keep the locks of this process.
   if (close_range(~0U, ~0U, 0) != 0) return -1;
-  Start start{life, argument, kept};
-  // With a memory of its own: the out-of-memory killer ends all that share the memory of the one
-  // that it has chosen. Not by fork(), which would run what libraries do at a fork.
-  return clone(live, stack.data() + stack.size(), SIGCHLD, &start);
+  Start start{body, argument, kept};
+  // With memory of its own: the out-of-memory killer kills every process that shares the memory of
+  // its victim. Not by fork(), which would run the fork handlers of libraries.
+  return clone(run_helper, stack.data() + stack.size(), SIGCHLD, &start);
 }
 
 }  // namespace memolock

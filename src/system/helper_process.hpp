@@ -1,4 +1,4 @@
-// A process that outlives this one or its threads, and costs next to nothing.
+// A small process that outlives this one or its threads, at next to no cost.
 #pragma once
 
 #include <sys/types.h>
@@ -7,13 +7,13 @@
 
 namespace memolock {
 
-/// Runs `life(argument)` in a process of its own, which ends when that returns: with a copy of this
-/// one's memory, without any descriptor but `kept` (-1 stands for none), with every signal blocked
-/// that can be. Returns its process id, or -1 with errno set when it cannot be made.
+/// Runs `body(argument)` in a new process, which ends when that returns. It has a copy of this
+/// process's memory, no descriptors except `kept` (-1 stands for none), and all signals blocked.
+/// Returns its process id, or -1 with errno set.
 ///
-/// `life` makes system calls only: another thread may have held any lock when the memory was
+/// `body` may make system calls only: another thread may have held any lock when the memory was
 /// copied.
-[[nodiscard]] pid_t start_helper_process(void (*life)(void*), void* argument,
+[[nodiscard]] pid_t start_helper_process(void (*body)(void*), void* argument,
                                          std::span<const int> kept) noexcept;
 
 }  // namespace memolock

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 
+#include "src/system/exit_status.hpp"
 #include "src/system/process.hpp"
 #include "src/system/retry_syscall.hpp"
 #include "src/system/signals.hpp"
@@ -15,9 +16,9 @@
 namespace memolock {
 namespace {
 
-// What has become of them, if there were any.
+// What leave_inherited_children() has done.
 bool has_left = false;  // this is the new process
-bool has_kept = false;
+bool has_kept = false;  // no new process could be started
 
 /// Reaps the children that have ended already, which only this process can. Returns whether there
 /// are others.
@@ -39,7 +40,7 @@ bool is_sent_to_group(const siginfo_t& received) noexcept {
     case SIGWINCH:
       return true;
     case SIGHUP:
-      return getsid(0) != getpid();  // a terminal that hangs up tells only the session's leader
+      return getsid(0) != getpid();  // on a hangup the kernel signals only the session leader
     default:
       return false;
   }
@@ -48,7 +49,7 @@ bool is_sent_to_group(const siginfo_t& received) noexcept {
 [[noreturn]] void end_as(int native_status) noexcept {
   if (!WIFSIGNALED(native_status)) _exit(WEXITSTATUS(native_status));
   terminate_by_signal(WTERMSIG(native_status));
-  _exit(128 + WTERMSIG(native_status));
+  _exit(exit_status::of_signal(WTERMSIG(native_status)));
 }
 
 /// Reaps whatever has ended, and ends with `process`.
@@ -61,9 +62,8 @@ void reap(pid_t process) noexcept {
   }
 }
 
-/// The rest of the old process's life. That the new one is stopped is no reason to stop: a key of
-/// the terminal stops both, and one that stopped for the other might do so after they were told to
-/// continue.
+/// What the old process does until it ends. It does not stop when the new one is stopped: a key of
+/// the terminal stops both, and it might stop only after both were told to continue.
 [[noreturn]] void forward_signals_until_end(pid_t process, const sigset_t& taken) noexcept {
   for (;;) {
     siginfo_t received{};
@@ -83,8 +83,8 @@ void reap(pid_t process) noexcept {
 
 void leave_inherited_children() noexcept {
   if (!has_living_children()) return;
-  // All that can be passed on. What stops a process has to stop this one, or the caller's shell
-  // would not be told.
+  // All signals that can be forwarded. Those that stop a process must stop this one, or the
+  // caller's shell would not notice.
   sigset_t taken;
   sigset_t original_mask;
   sigfillset(&taken);
@@ -98,9 +98,11 @@ void leave_inherited_children() noexcept {
 
   if (process == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (!is_parent(old_process)) _exit(128 + SIGKILL);  // it died before the line above took hold
-    // Else a signal to the group would come twice; on a terminal job control needs the group.
-    if (!has_terminal()) setpgid(0, 0);
+    if (!is_parent(old_process))
+      _exit(exit_status::of_signal(SIGKILL));  // the parent died before prctl()
+    // Otherwise a signal to the group would arrive twice; on a terminal, job control needs the
+    // group.
+    if (!has_controlling_terminal()) setpgid(0, 0);
     has_left = true;
   }
   signal(SIGCHLD, on_child);

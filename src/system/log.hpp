@@ -1,5 +1,4 @@
-// What memolock says about its decisions. The rooms below the cli word a message; the cli prints
-// it.
+// Messages about what memolock decides. The layers below cli/ word them; cli/ prints them.
 #pragma once
 
 #include <functional>
@@ -14,56 +13,58 @@ namespace memolock {
 
 enum class Level { quiet, warn, info, debug };
 
+/// Formats a message only if its level is enabled. Any thread may log if the sink allows it.
 class Log {
  public:
   using Sink = std::function<void(std::string_view line)>;
 
   Log(Level level, Sink sink) : level_(level), sink_(std::move(sink)) {}
 
-  [[nodiscard]] bool says(Level level) const { return level <= level_; }
+  [[nodiscard]] bool is_enabled(Level level) const { return level <= level_; }
 
   template <typename... T>
   void warn(fmt::format_string<T...> format, T&&... args) const {
-    say(Level::warn, format, std::forward<T>(args)...);
+    format_line(Level::warn, format, std::forward<T>(args)...);
   }
   template <typename... T>
   void info(fmt::format_string<T...> format, T&&... args) const {
-    say(Level::info, format, std::forward<T>(args)...);
+    format_line(Level::info, format, std::forward<T>(args)...);
   }
-  /// A line that is worded already.
+  /// Logs a line without formatting it.
   void line(Level level, std::string_view text) const {
-    if (says(level)) sink_(text);
+    if (is_enabled(level)) sink_(text);
   }
   template <typename... T>
   void debug(fmt::format_string<T...> format, T&&... args) const {
-    say(Level::debug, format, std::forward<T>(args)...);
+    format_line(Level::debug, format, std::forward<T>(args)...);
   }
 
  private:
   template <typename... T>
-  void say(Level level, fmt::format_string<T...> format, T&&... args) const {
-    if (says(level)) sink_(fmt::format(format, std::forward<T>(args)...));
+  void format_line(Level level, fmt::format_string<T...> format, T&&... args) const {
+    if (is_enabled(level)) sink_(fmt::format(format, std::forward<T>(args)...));
   }
 
   Level level_;
   Sink sink_;
 };
 
-/// Says each line once, for what is found out anew again and again. Keeps a reference to the log.
-class OnceLog {
+/// Logs each distinct line once, for conditions that are detected repeatedly. Keeps a reference to
+/// the log. One thread.
+class DedupLog {
  public:
-  explicit OnceLog(const Log& log) : log_(log) {}
+  explicit DedupLog(const Log& log) : log_(log) {}
 
   template <typename... T>
   void info(fmt::format_string<T...> format, T&&... args) {
-    if (!log_.says(Level::info)) return;
-    const auto [line, is_new] = told_.insert(fmt::format(format, std::forward<T>(args)...));
+    if (!log_.is_enabled(Level::info)) return;
+    const auto [line, is_new] = logged_.insert(fmt::format(format, std::forward<T>(args)...));
     if (is_new) log_.line(Level::info, *line);
   }
 
  private:
   const Log& log_;
-  std::set<std::string> told_;
+  std::set<std::string> logged_;
 };
 
 }  // namespace memolock

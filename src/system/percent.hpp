@@ -1,4 +1,4 @@
-// Percent-encoding, as in URLs, and the hexadecimal digits it is made of.
+// Percent-encoding, as in URLs and file names, and hexadecimal digits.
 #pragma once
 
 #include <cstddef>
@@ -11,13 +11,13 @@ namespace memolock {
 /// Two lower-case hexadecimal digits for each byte.
 [[nodiscard]] std::string hex(const unsigned char* bytes, size_t size);
 
-/// Letters, digits and -_.@,+: what stands for itself.
+/// Whether percent_escape leaves `c` as it is: letters, digits and -_.@,+.
 [[nodiscard]] bool is_unreserved(char c);
 
-/// Everything but the above as %xx.
+/// `text` with every other byte as %xx.
 [[nodiscard]] std::string percent_escape(std::string_view text);
 
-/// The reverse, for any text with such escapes in either case; nothing when one is malformed.
+/// Decodes %xx in either case; nothing if an escape is malformed.
 [[nodiscard]] std::optional<std::string> percent_unescape(std::string_view text);
 
 }  // namespace memolock

@@ -10,7 +10,7 @@
 
 namespace memolock {
 
-bool has_terminal() noexcept {
+bool has_controlling_terminal() noexcept {
   return static_cast<bool>(Descriptor(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)));
 }
 

@@ -1,4 +1,4 @@
-// What this process can tell of itself and of where it runs.
+// Facts about this process and its environment.
 #pragma once
 
 #include <sys/types.h>
@@ -6,15 +6,15 @@
 namespace memolock {
 
 /// Whether this process has a controlling terminal.
-[[nodiscard]] bool has_terminal() noexcept;
+[[nodiscard]] bool has_controlling_terminal() noexcept;
 
-/// Whether `process`, which has started this one, is still its parent. Where this process was
-/// started into another process namespace (`unshare --pid`), that is not known: true.
+/// Whether `process`, which has started this one, is still its parent. True if that is unknown
+/// because this process was started in another PID namespace (`unshare --pid`).
 [[nodiscard]] bool is_parent(pid_t process) noexcept;
 
-/// Whether the next process that is started will be the first of a process namespace (`unshare
-/// --pid` without `--fork`). With the end of that one all others in it end, and none can be started
-/// any more.
+/// Whether the next child will be the first process of a PID namespace (`unshare --pid` without
+/// `--fork`). When that process ends, the kernel kills all others in the namespace, and no more can
+/// be started.
 [[nodiscard]] bool next_process_begins_namespace() noexcept;
 
 }  // namespace memolock

@@ -1,4 +1,4 @@
-// Random numbers, from the kernel. Each throws Error(store) where it has none.
+// Random numbers from the kernel. Each function throws Error(store) if the kernel has none.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@ namespace memolock {
 /// Uniform in (0, 1].
 [[nodiscard]] double random_unit();
 
-/// A name that nobody can guess: 128 bits in 32 hexadecimal digits.
+/// An unguessable name: 128 bits as 32 hexadecimal digits.
 [[nodiscard]] std::string random_name();
 
 }  // namespace memolock

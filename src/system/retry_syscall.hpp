@@ -1,4 +1,4 @@
-// What a kernel that is out of something may be able to do a moment later.
+// System calls that may succeed a moment later, when the kernel has resources again.
 #pragma once
 
 #include <time.h>
@@ -7,19 +7,20 @@
 
 namespace memolock {
 
-/// Leaves the kernel alone for a moment.
+/// Sleeps for 10 ms.
 inline void pause_briefly() noexcept {
   const timespec moment{0, 10'000'000};
   nanosleep(&moment, nullptr);
 }
 
-/// Whether a system call that failed with this errno may succeed when it is made again.
+/// Whether a system call that failed with this errno may succeed when retried.
 [[nodiscard]] inline bool is_transient(int error) noexcept {
   return error == EINTR || error == EAGAIN || error == ENOMEM || error == EIO;
 }
 
-/// Makes a system call, which returns -1 with errno set when it fails, until it succeeds or fails
-/// for good; ten times at most. For one that must not be left undone, on a descriptor that blocks.
+/// Calls `call`, which returns -1 with errno set on failure, until it succeeds or fails with an
+/// errno that is not transient; ten times at most. For calls that must not be skipped, on blocking
+/// descriptors. Returns the last result.
 template <typename Call>
 auto retry_syscall(const Call& call) noexcept {
   constexpr int most = 10;

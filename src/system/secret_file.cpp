@@ -9,7 +9,7 @@
 #include <system_error>
 
 #include "src/system/directory.hpp"
-#include "src/system/shell_word.hpp"
+#include "src/system/text.hpp"
 
 namespace memolock {
 bool is_exposed(int file) {
@@ -22,7 +22,7 @@ bool is_exposed(int file) {
          (system.f_type != PROC_SUPER_MAGIC && (system.f_flags & ST_RDONLY) == 0);
 }
 
-std::optional<std::string> lasting_name(const std::string& path, int file) {
+std::optional<std::string> reopenable_path(const std::string& path, int file) {
   const std::string plain = std::filesystem::path(path).lexically_normal();
   if (!plain.starts_with("/dev/") && !plain.starts_with("/proc/")) return path;
   std::error_code error;
@@ -32,7 +32,7 @@ std::optional<std::string> lasting_name(const std::string& path, int file) {
 }
 
 std::string exposure_remedy(const std::string& path) {
-  return "run: chmod go-rwx " + shell_word(path);
+  return "run: chmod go-rwx " + quote_for_shell(path);
 }
 
 }  // namespace memolock

@@ -1,4 +1,4 @@
-// Files that hold a secret, and who else can read them.
+// Files that hold a secret, and whether other users can read them.
 #pragma once
 
 #include <optional>
@@ -6,17 +6,16 @@
 
 namespace memolock {
 
-/// Whether others than its owner can read the open file (O_PATH will do), and something can be done
-/// about it: not what is no regular file, or has no name, or lies in /proc or on a file system that
-/// is mounted read-only, as the secrets of containers do. Reading by its group is the choice of an
-/// owner who is not this user.
+/// Whether other users can read the open file (O_PATH suffices) and its mode can be changed. False
+/// for what is not a regular file, has no name, or is in /proc or on a read-only file system, as
+/// the secrets of containers are. A group may read the file of an owner other than this user.
 [[nodiscard]] bool is_exposed(int file);
 
-/// The name by which such a file, named `path`, can be had later too: of one that is named by a
-/// descriptor, as /dev/stdin is, its own. Nothing when there is none.
-[[nodiscard]] std::optional<std::string> lasting_name(const std::string& path, int file);
+/// A path by which the open file, which was opened as `path`, can be opened again later: for the
+/// name of a descriptor, such as /dev/stdin, that of the file. Nothing if there is none.
+[[nodiscard]] std::optional<std::string> reopenable_path(const std::string& path, int file);
 
-/// What to do about it, in words that begin with "run: " and can be pasted into a shell.
+/// How to fix the mode: "run: " and a command to paste into a shell.
 [[nodiscard]] std::string exposure_remedy(const std::string& path);
 
 }  // namespace memolock

@@ -1,7 +1,5 @@
 #include "src/system/signals.hpp"
 
-#include <limits.h>
-#include <poll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -12,51 +10,29 @@
 #include <cerrno>
 
 #include "src/system/error.hpp"
-#include "src/system/retry_syscall.hpp"
 
 namespace memolock {
 namespace {
 
-// What memolock was started with, where that is not so any more.
-std::optional<rlimit> core_limit;
-std::optional<sigset_t> mask_found;
+// What memolock was started with; set once it has been changed.
+std::optional<rlimit> original_core_limit;
+std::optional<sigset_t> original_mask;
 
 bool is_ignored(int signal) {
   struct sigaction action {};
   return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-/// Whether memolock was started with it blocked. After block_signals_of_writes().
-bool was_blocked(int signal) { return sigismember(&*mask_found, signal) == 1; }
+/// Whether memolock was started with `signal` blocked. Call after block_write_signals().
+bool was_blocked(int signal) { return sigismember(&*original_mask, signal) == 1; }
 
-constexpr std::array passed_on{SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+constexpr std::array forwarded_signals{SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
-// Whether one of those has been handed out.
+// Whether Signals has handed out one of those.
 std::atomic<bool> interrupted = false;
-std::atomic<bool> message_dropped = false;
 
-/// Whether one of those has been handed out, or is to be.
-bool is_interrupted() noexcept {
-  sigset_t pending;
-  sigemptyset(&pending);
-  (void)sigpending(&pending);
-  return interrupted || std::any_of(passed_on.begin(), passed_on.end(),
-                                    [&](int signal) { return sigismember(&pending, signal) == 1; });
-}
-
-/// Waits until stderr takes something; false: this is given up for a signal.
-bool await_stderr() noexcept {
-  constexpr std::chrono::milliseconds step{100};
-  for (;;) {
-    std::array<pollfd, 1> waiting{{{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0}}};
-    const int ready = poll_for(waiting, step);
-    if (ready > 0 || (ready < 0 && errno != EINTR)) return true;
-    if (is_interrupted()) return false;
-  }
-}
-
-/// Whether a process that does nothing about it is ended by it. Not those that a write may send.
-bool is_deadly(int signal) {
+/// Whether the default action is to end the process; false for the signals that a write may raise.
+bool is_fatal(int signal) {
   switch (signal) {
     case SIGSTOP:
     case SIGTSTP:
@@ -71,7 +47,7 @@ bool is_deadly(int signal) {
     case SIGXFSZ:
       return false;
     default:
-      return signal <= SIGSYS || signal >= SIGRTMIN;  // the C library's own are between
+      return signal <= SIGSYS || signal >= SIGRTMIN;  // those between belong to the C library
   }
 }
 
@@ -80,7 +56,7 @@ bool is_default(int signal) {
   return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_DFL;
 }
 
-sigset_t signals_of_writes() noexcept {
+sigset_t write_signals() noexcept {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGPIPE);
@@ -90,25 +66,33 @@ sigset_t signals_of_writes() noexcept {
 
 }  // namespace
 
-void block_signals_of_writes() noexcept {
-  if (mask_found) return;
-  const sigset_t signals = signals_of_writes();
+void block_write_signals() noexcept {
+  if (original_mask) return;
+  const sigset_t signals = write_signals();
   sigset_t found;
   sigprocmask(SIG_BLOCK, &signals, &found);
-  mask_found = found;
+  original_mask = found;
 }
 
-sigset_t signals_of_interruption() noexcept {
+sigset_t interruption_signals() noexcept {
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int signal : passed_on)
+  for (const int signal : forwarded_signals)
     if (!is_ignored(signal) && !was_blocked(signal)) sigaddset(&signals, signal);
   return signals;
 }
 
+bool is_interrupted() noexcept {
+  sigset_t pending;
+  sigemptyset(&pending);
+  (void)sigpending(&pending);
+  return interrupted || std::any_of(forwarded_signals.begin(), forwarded_signals.end(),
+                                    [&](int signal) { return sigismember(&pending, signal) == 1; });
+}
+
 Signals::Signals() {
-  block_signals_of_writes();
-  taken_ = signals_of_interruption();
+  block_write_signals();
+  taken_ = interruption_signals();
   sigset_t blocked = taken_;
   sigaddset(&blocked, SIGCHLD);
   sigprocmask(SIG_BLOCK, &blocked, nullptr);
@@ -120,20 +104,21 @@ Signals::Signals() {
   if (ignored_children_) signal(SIGCHLD, SIG_DFL);
 }
 
-void Signals::take_all_deadly() noexcept {
+void Signals::take_all_fatal() noexcept {
   for (int signal = 1; signal <= SIGRTMAX; ++signal)
-    if (is_deadly(signal) && is_default(signal) && !was_blocked(signal)) sigaddset(&taken_, signal);
+    if (is_fatal(signal) && is_default(signal) && !was_blocked(signal)) sigaddset(&taken_, signal);
   if (signalfd(descriptor_.get(), &taken_, 0) >= 0) sigprocmask(SIG_BLOCK, &taken_, nullptr);
 }
 
-std::optional<Signals::Received> Signals::take() noexcept {
+std::optional<Signals::Received> Signals::next() noexcept {
   signalfd_siginfo info{};
   if (read(descriptor_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info))
     return std::nullopt;
   const auto number = static_cast<int>(info.ssi_signo);
-  const bool to_command = std::find(passed_on.begin(), passed_on.end(), number) != passed_on.end();
-  if (to_command) interrupted = true;
-  return Received{number, to_command, info.ssi_code == SI_KERNEL};
+  const bool is_forwarded = std::find(forwarded_signals.begin(), forwarded_signals.end(), number) !=
+                            forwarded_signals.end();
+  if (is_forwarded) interrupted = true;
+  return Received{number, is_forwarded, info.ssi_code == SI_KERNEL};
 }
 
 void Signals::unblock() const noexcept { sigprocmask(SIG_UNBLOCK, &taken_, nullptr); }
@@ -149,53 +134,33 @@ Descriptor Signals::watch_children() const {
 
 void Signals::restore() const {
   if (ignored_children_) signal(SIGCHLD, SIG_IGN);
-  sigprocmask(SIG_SETMASK, &*mask_found, nullptr);
-  if (core_limit) setrlimit(RLIMIT_CORE, &*core_limit);
+  sigprocmask(SIG_SETMASK, &*original_mask, nullptr);
+  if (original_core_limit) setrlimit(RLIMIT_CORE, &*original_core_limit);
 }
 
-void Signals::drop_signals_of_writes() const noexcept {
-  const sigset_t signals = signals_of_writes();
+void Signals::discard_write_signals() const noexcept {
+  const sigset_t signals = write_signals();
   const timespec at_once{};
   while (sigtimedwait(&signals, nullptr, &at_once) > 0) {
   }
 }
 
-void write_message(std::string_view text) noexcept {
-  // A pipe that is said to be writable takes so much without blocking.
-  constexpr size_t step = PIPE_BUF;
-  while (!text.empty()) {
-    if (!await_stderr()) {
-      message_dropped = true;
-      return;
-    }
-    const ssize_t put = retry_syscall(
-        [&] { return write(STDERR_FILENO, text.data(), std::min(text.size(), step)); });
-    if (put >= 0) {
-      text.remove_prefix(static_cast<size_t>(put));
-    } else if (errno != EAGAIN && errno != EINTR) {
-      return;
-    }
-  }
-}
-
-bool is_message_dropped() noexcept { return message_dropped; }
-
-void leave_no_core() {
-  if (core_limit) return;
-  // 0 would have the kernel still hand one to a program that collects them; for 1 it does not.
+void disable_core_dumps() {
+  if (original_core_limit) return;
+  // With 0 the kernel still pipes a core to a program that collects them; with 1 it does not.
   rlimit found{};
   rlimit none{1, RLIM_INFINITY};
   if (prlimit(0, RLIMIT_CORE, &none, &found) != 0) {
-    // The hard limit was lower, and must not be raised.
+    // The hard limit is lower, and cannot be raised.
     if (getrlimit(RLIMIT_CORE, &found) != 0) return;
     none = {std::min<rlim_t>(1, found.rlim_max), found.rlim_max};
     if (setrlimit(RLIMIT_CORE, &none) != 0) return;
   }
-  core_limit = found;
+  original_core_limit = found;
 }
 
 void terminate_by_signal(int signal_number) {
-  leave_no_core();
+  disable_core_dumps();
   signal(signal_number, SIG_DFL);
   sigset_t mask;
   sigemptyset(&mask);

@@ -1,60 +1,67 @@
-// The signals that end a run, taken through a descriptor; and what the command must get back of
-// them.
+// The signals that interrupt a run, received through a descriptor, and the signal state that the
+// command must be started with.
+//
+// The mask, the dispositions and the core limit that memolock was started with are process-wide
+// state: they are recorded before they are first changed, and Signals::restore gives them back.
 #pragma once
 
 #include <signal.h>
 
 #include <optional>
-#include <string_view>
 
 #include "src/system/descriptor.hpp"
 
 namespace memolock {
 
-/// Blocks PIPE and XFSZ, so that a write fails with an errno instead. Called first of all in main,
-/// for all verbs; a command gets its own mask back with Signals::restore.
-void block_signals_of_writes() noexcept;
+/// Blocks PIPE and XFSZ, so that a write fails with an errno instead. main calls it first, for all
+/// verbs; the command gets its own mask back with Signals::restore.
+void block_write_signals() noexcept;
 
-/// INT, TERM, HUP and QUIT, except those that memolock was started to ignore (nohup) or with
-/// blocked. After block_signals_of_writes().
-[[nodiscard]] sigset_t signals_of_interruption() noexcept;
+/// The signals of interruption: INT, TERM, HUP and QUIT, except those that memolock was started
+/// with ignored (nohup) or blocked. Requires block_write_signals().
+[[nodiscard]] sigset_t interruption_signals() noexcept;
 
-/// Blocks the signals of interruption, and from then on hands them out through a descriptor. Made
-/// once, before any thread; dispositions stay as they were, so a child needs its mask restored and
-/// nothing else of its signals.
+/// Whether INT, TERM, HUP or QUIT has been received through Signals or is pending. Any thread.
+[[nodiscard]] bool is_interrupted() noexcept;
+
+/// Blocks the signals of interruption and delivers them through a descriptor from then on. Create
+/// one object, before any thread. Dispositions do not change, so a child needs nothing but its mask
+/// restored.
 class Signals {
  public:
+  /// Throws Error(store) when there is no descriptor left.
   Signals();
 
-  /// From now on also hands out every other signal that would end this process, which none does
-  /// that memolock was started with blocked. Call before anything is started that must not be left
-  /// behind, in the thread that has made this; all others block them.
-  void take_all_deadly() noexcept;
+  /// Delivers all other signals that would end this process through the descriptor too, except
+  /// those that memolock was started with blocked. Call it in the thread that has created this
+  /// object, before anything is started that must not be left running; other threads block these
+  /// signals.
+  void take_all_fatal() noexcept;
 
   struct Received {
     int number = 0;
-    bool passed_on = false;  ///< to the command: INT, TERM, HUP and QUIT
-    /// From a key such as Ctrl-C: the whole foreground group has got it already.
-    bool from_terminal = false;
+    bool is_forwarded = false;   ///< to the command: INT, TERM, HUP and QUIT
+    bool from_terminal = false;  ///< a key such as Ctrl-C; the foreground group has received it
   };
 
-  /// Becomes readable when a signal has come.
+  /// Readable when a signal has been received.
   [[nodiscard]] int descriptor() const { return descriptor_.get(); }
-  /// The next signal that has come; never blocks.
-  [[nodiscard]] std::optional<Received> take() noexcept;
+  /// The next signal that has been received; nothing when there is none. Never blocks.
+  [[nodiscard]] std::optional<Received> next() noexcept;
 
-  /// Lets the signals that are handed out, and those that have come, end this process again.
+  /// Unblocks the signals that are delivered here: those pending, and all later ones, act on this
+  /// process again.
   void unblock() const noexcept;
 
-  /// A descriptor that becomes readable when a child has ended.
+  /// A descriptor that becomes readable when a child has ended. Throws Error(store).
   [[nodiscard]] Descriptor watch_children() const;
 
-  /// Puts mask, dispositions and the limit on core files back to what memolock was started with.
+  /// Restores the mask, the dispositions and the core limit that memolock was started with.
   /// Async-signal-safe.
   void restore() const;
-  /// Before restore() in this process itself: drops what is pending of the signals of writes, which
-  /// would end it.
-  void drop_signals_of_writes() const noexcept;
+  /// Discards pending write signals, which would end this process after restore(). Call it before
+  /// restore() in this process itself.
+  void discard_write_signals() const noexcept;
 
  private:
   Descriptor descriptor_;
@@ -62,18 +69,12 @@ class Signals {
   bool ignored_children_ = false;
 };
 
-/// Writes a message of memolock's own to stderr, as long as that takes, but gives up once INT,
-/// TERM, HUP or QUIT has come: they may be blocked, and the reader of stderr may have stalled.
-void write_message(std::string_view text) noexcept;
-/// Whether it has given up one.
-[[nodiscard]] bool is_message_dropped() noexcept;
+/// Keeps this process from leaving a core file, because it holds a secret. A child gets its own
+/// limit back with Signals::restore.
+void disable_core_dumps();
 
-/// From now on this process leaves no core file, for it holds a secret. A child gets its own limit
-/// back with Signals::restore.
-void leave_no_core();
-
-/// Ends this process by `signal`, as it would have without memolock, but without a core file.
-/// Returns only if it cannot.
+/// Ends this process by `signal` with its default action, but without a core file. Returns only if
+/// that is not possible.
 void terminate_by_signal(int signal);
 
 }  // namespace memolock

@@ -1,18 +1,17 @@
-// Text for people: what may be shown of bytes from anywhere.
+// Text from anywhere, made fit for a reader: a terminal or a shell.
 #pragma once
 
-#include <cstddef>
 #include <string>
 #include <string_view>
 
 namespace memolock {
 
-/// The longest beginning of a text in UTF-8 that has at most so many bytes and ends with a whole
-/// character: people read it.
-[[nodiscard]] std::string_view cut_to(std::string_view text, size_t longest);
-
-/// A text with everything escaped (\n, \x1b) but UTF-8 that can be seen, so that it cannot move the
-/// cursor of a terminal nor look like another text.
+/// `text` with every byte escaped (\n, \x1b) that is not part of a visible UTF-8 character, so that
+/// the result can neither move a terminal's cursor nor look like a different text.
 [[nodiscard]] std::string escape_controls(std::string_view text);
+
+/// `text` as a word to paste into a shell: quoted if the shell would change it otherwise. It is
+/// meant to be a path, so one that begins with '-' gets "./" in front.
+[[nodiscard]] std::string quote_for_shell(const std::string& text);
 
 }  // namespace memolock

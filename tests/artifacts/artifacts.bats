@@ -3,7 +3,7 @@
 
 load ../helpers/common
 
-# make_out: what most commands here do: a folder "out" with one of each kind.
+# make_out: what most commands here do: a directory "out" with one of each kind.
 make_out() {
   cat >make_out <<'END'
 #!/bin/sh
@@ -30,7 +30,7 @@ listing() {
 # drop FOLDER
 drop() { chmod -R u+rwx "$1" && rm -r "$1"; }
 
-# get_out OPTION…: the entry with the folder.
+# get_out OPTION…: the entry with the directory.
 get_out() { get --artifact out "$@" -- counted ./make_out; }
 
 setup() {
@@ -39,7 +39,7 @@ setup() {
   make_out
 }
 
-@test "a hit restores a folder with its modes, links, empty files and empty folders" {
+@test "a hit restores a directory with its modes, links, empty files and empty directories" {
   get_out >1.out 2>1.err
   listing out >1.list
   drop out
@@ -52,7 +52,7 @@ setup() {
   store_is_clean
 }
 
-@test "a hit restores a file, and makes the folders that lead to it" {
+@test "a hit restores a file, and makes the directories that lead to it" {
   get --artifact deep/er/file -- counted sh -c 'mkdir -p deep/er; echo 1 >deep/er/file'
   rm -r deep
   get --artifact deep/er/file -- counted false
@@ -104,7 +104,7 @@ setup() {
   ran_times 1
 }
 
-@test "other files in the folder are left alone, and what stood there is replaced" {
+@test "other files in the directory are left alone, and what stood there is replaced" {
   get_out >/dev/null 2>&1
   echo mine >out/other
   echo changed >out/a
@@ -145,7 +145,7 @@ END
 }
 
 # bats test_tags=slow
-@test "a folder of 2 000 files is restored" {
+@test "a directory of 2 000 files is restored" {
   get --artifact out -- sh -c 'mkdir out; seq 2000 | (cd out; split -l 1 -a 4 -d)'
   listing out >1.list
   rm -r out
@@ -365,9 +365,9 @@ archive() {
   store_is_clean
 }
 
-@test "what is neither file, folder nor link is named, and nothing is stored" {
+@test "what is neither file, directory nor link is named, and nothing is stored" {
   run -0 --separate-stderr get --artifact out -- sh -c './make_out; mkfifo out/sub/pipe'
-  contains "$stderr" 'not stored: out/sub/pipe is neither file, folder nor symbolic link'
+  contains "$stderr" 'not stored: out/sub/pipe is neither a file, a directory nor a symbolic link'
   run -1 memolock get --tag t --id x
 }
 
@@ -375,7 +375,7 @@ archive() {
   mkdir real
   ln -s real out
   run -0 --separate-stderr get --artifact out -- ./make_out
-  contains "$stderr" 'not stored: out is a symbolic link; to keep a folder, name it out/'
+  contains "$stderr" 'not stored: out is a symbolic link; to keep a directory, name it out/'
   run -0 --separate-stderr get --artifact out/ -- ./make_out
   equal noise "$stderr"
   drop real
@@ -435,7 +435,7 @@ spoil() {
 }
 
 # hostile ARCHIVE WORDS [OPTION…]: asserts that the archive is a miss for the reason in WORDS, and that nothing of it
-# is in the working folder when the command runs.
+# is in the working directory when the command runs.
 hostile() {
   plant "$1"
   [[ ! -e out ]] || drop out
@@ -477,7 +477,7 @@ crafted() {
   ln -s "$PWD/elsewhere" craft/0/link
   (cd craft && tar --format=gnu -cf ../evil.tar 0 && rm 0/link && mkdir 0/link && echo evil >0/link/evil \
     && tar --format=gnu -rf ../evil.tar 0/link/evil)
-  hostile evil.tar '0/link/evil does not follow its folder'
+  hostile evil.tar '0/link/evil does not follow its directory'
   (cd craft && rm -r 0/link && ln -s "$PWD/../elsewhere" 0/link && tar --format=gnu -cf ../evil.tar 0 && rm 0/link \
     && mkdir 0/link && echo evil >0/link/evil && tar --format=gnu -rf ../evil.tar 0/link)
   plant evil.tar
@@ -499,11 +499,11 @@ crafted() {
   echo 1 >craft/0/f
   ln craft/0/f craft/0/g
   (cd craft && tar --format=gnu -cf ../evil.tar 0)
-  hostile evil.tar 'neither file, folder nor symbolic link'
+  hostile evil.tar 'neither a file, a directory nor a symbolic link'
   rm craft/0/g
   mkfifo craft/0/g
   (cd craft && tar --format=gnu -cf ../evil.tar 0)
-  hostile evil.tar 'neither file, folder nor symbolic link'
+  hostile evil.tar 'neither a file, a directory nor a symbolic link'
   head -c 5000 /dev/urandom >evil.tar
   hostile evil.tar 'the stored artifacts are damaged'
 }
@@ -518,12 +518,12 @@ crafted() {
   hostile evil.tar 'the stored artifacts are damaged'
   [[ ! -e out/f ]]
   equal '' "$(find . -name '.memolock-*')"
-  # a folder's header alone: there is no file that is asked for
+  # a directory's header alone: there is no file that is asked for
   head -c 512 /dev/zero >evil.tar
   hostile evil.tar 'they lack out'
 }
 
-# unpacks_to COMMAND…: the folder craft/0, which COMMAND fills, becomes evil.tar.
+# unpacks_to COMMAND…: the directory craft/0, which COMMAND fills, becomes evil.tar.
 unpacks_to() {
   rm -rf craft && mkdir -p craft/0
   (cd craft/0 && "$@")
@@ -545,7 +545,7 @@ unpacks_to() {
   hostile evil.tar 'larger than --max-entry'
 }
 
-# packs_in_order NAME…: evil.tar of these members of the folder craft, folders without what is in them.
+# packs_in_order NAME…: evil.tar of these members of the directory craft, directories without what is in them.
 packs_in_order() { (cd craft && tar --format=gnu -P --no-recursion -cf ../evil.tar "$@"); }
 
 @test "a refused archive leaves the caller's files, links and modes as they were" {
@@ -566,7 +566,7 @@ packs_in_order() { (cd craft && tar --format=gnu -P --no-recursion -cf ../evil.t
   same_bytes 1.list 2.list
 }
 
-@test "a folder takes the place of a file, a link or a folder that is locked" {
+@test "a directory takes the place of a file, a link or a directory that is locked" {
   get_out >/dev/null 2>&1
   listing out >1.list
   drop out
@@ -580,35 +580,35 @@ packs_in_order() { (cd craft && tar --format=gnu -P --no-recursion -cf ../evil.t
   ran_times 1
 }
 
-@test "members that do not follow their folder are refused" {
+@test "members that do not follow their directory are refused" {
   get_out >/dev/null 2>&1
   mkdir -p craft/0/a craft/0/b
   touch craft/0/a/f craft/0/b/f craft/0/a/g
   packs_in_order 0/ 0/a/ 0/a/f 0/b/ 0/b/f 0/a/g
-  hostile evil.tar '0/a/g does not follow its folder'
+  hostile evil.tar '0/a/g does not follow its directory'
   packs_in_order 0/ 0/a/f
-  hostile evil.tar '0/a/f does not follow its folder'
+  hostile evil.tar '0/a/f does not follow its directory'
   packs_in_order 0/a/
-  hostile evil.tar '0/a/ does not follow its folder'
+  hostile evil.tar '0/a/ does not follow its directory'
 }
 
-@test "folders more than 64 deep are neither stored nor restored" {
+@test "directories more than 64 deep are neither stored nor restored" {
   get_out >/dev/null 2>&1
   nested() { printf 'd/%.0s' $(seq "$1"); }
   unpacks_to mkdir -p "$(nested 64)"
-  hostile evil.tar 'the stored artifacts have folders more than 64 deep'
+  hostile evil.tar 'the stored artifacts have directories more than 64 deep'
   for id in 64 65; do
     rm -rf deep
     run -0 --separate-stderr memolock get --tag t --id $id --ttl 1h --artifact deep -- mkdir -p "deep/$(nested $((id - 1)))"
   done
-  contains "$stderr" 'not stored: the artifacts have folders more than 64 deep'
+  contains "$stderr" 'not stored: the artifacts have directories more than 64 deep'
   rm -r deep
   run -1 memolock get --tag t --id 65 --artifact deep
   run -0 memolock get --tag t --id 64 --artifact deep
   [[ -d deep/$(nested 63) ]]
 }
 
-@test "with little stack and few descriptors 64 folders are stored and restored, and 3 000 are not stored" {
+@test "with little stack and few descriptors 64 directories are stored and restored, and 3 000 are not stored" {
   ! is_sanitized || skip 'a sanitizer needs a stack of its own'
   scarce() { (ulimit -s 256 && ulimit -n "${descriptors-40}" && exec "$MEMOLOCK_BIN" get --tag t --ttl 1h "$@"); }
   nested() { printf 'd/%.0s' $(seq "$1"); }
@@ -626,10 +626,10 @@ packs_in_order() { (cd craft && tar --format=gnu -P --no-recursion -cf ../evil.t
     bash -c "$(declare -f deep_tree); deep_tree deep 3000; echo output"
   equal output "$output"
   one_own_line "$stderr"
-  contains "$stderr" 'not stored: the artifacts have folders more than 64 deep'
+  contains "$stderr" 'not stored: the artifacts have directories more than 64 deep'
 }
 
-# repeated TIMES_DOUBLED NAME…: evil.tar.zst of these members of the folder craft, the last of them 2^TIMES_DOUBLED times.
+# repeated TIMES_DOUBLED NAME…: evil.tar.zst of these members of the directory craft, the last of them 2^TIMES_DOUBLED times.
 repeated() {
   tar -C craft --format=gnu --no-recursion -cf members "${@:2}"
   head -c $((512 * ($# - 2))) members >evil.tar
@@ -648,10 +648,10 @@ repeated() {
 }
 
 # bats test_tags=slow
-@test "many folders deep in each other take little memory, and each is opened a few times" {
+@test "many directories deep in each other take little memory, and each is opened a few times" {
   get_out >/dev/null 2>&1
   local way=(0)
-  # 48 folders with names of one byte: the whole name fits into a header
+  # 48 directories with names of one byte: the whole name fits into a header
   for _ in {1..48}; do way+=("${way[-1]}/d"); done
   mkdir -p "craft/${way[-1]}"
   repeated 15 "${way[@]}"
@@ -695,7 +695,7 @@ repeated() {
   ran_times 2
 }
 
-@test "a link on this machine in the place of a folder is not followed" {
+@test "a link on this machine in the place of a directory is not followed" {
   get_out >/dev/null 2>&1
   drop out
   mkdir elsewhere
@@ -786,7 +786,7 @@ killed_restore() {
   equal '0 first' "$(drafts .) $(<out/a)"
 }
 
-@test "a restore in the same folder takes nothing from one that goes on" {
+@test "a restore in the same directory takes nothing from one that goes on" {
   get_out >/dev/null 2>&1
   listing out >1.list
   for _ in 1 2 3; do
@@ -812,7 +812,7 @@ killed_restore() {
   ran_times 1
 }
 
-@test "a hundred restores at once in one folder leave it whole" {
+@test "a hundred restores at once in one directory leave it whole" {
   get_out >/dev/null 2>&1
   listing out >1.list
   for _ in {1..100}; do spawn_get --artifact out -- false >/dev/null 2>&1; done

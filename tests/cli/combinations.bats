@@ -1,133 +1,95 @@
 #!/usr/bin/env bats
-# What a call does, for each state of the entry, of its lock, and each policy of the caller: what it prints, its
-# status, what it reports, how often the command runs, and what is in the store afterwards.
+# Which options can be combined: every rule of the table in cli/option_rules.cpp refuses what it says, and every pair
+# of options that no rule is about is accepted.
+# store: any
 # bats file_tags=slow
 
 load ../helpers/common
 
-locks=(free held dead)
-policies=(plain stale on_error refresh run_late stale_late failing bypassed)
-
-# options POLICY: those of the caller.
-options() {
-  case $1 in
-    stale) echo --stale 1h ;;
-    on_error) echo --stale-if-error 1h ;;
-    refresh) echo --refresh ;;
-    run_late) echo --on-timeout run ;;
-    stale_late) echo --on-timeout stale ;;
-    failing) echo --stale-if-error 1h --cache-failures 1h ;;
-  esac
+setup() {
+  isolate
+  # for --external, which waits for a promise that nobody keeps
+  export MEMOLOCK_LEASE=50ms
+  echo content >file
 }
 
-# store STATE: puts the entry into that state. What has expired is gone on a server, and of no use on a disk.
-store() {
-  case $1 in
-    absent) ;;
-    fresh) memolock get "${entry[@]}" --ttl 1h -- echo old ;;
-    stale) memolock get "${entry[@]}" --ttl 1ms --stale 1h -- echo old ;;
-    failed) memolock get "${entry[@]}" --ttl 1h --cache-failures 1h -- sh -c 'echo bad; exit 3' || true ;;
-    expired)
-      memolock get "${entry[@]}" --ttl 1ms -- echo old
-      on_redis || "$HELPERS/redate" "$MEMOLOCK_CACHE_DIR/t/$id.entry" -7200
-      ;;
-  esac >/dev/null
-  await is "$(shown "$1")"
-}
-
-# shown STATE: what ls says of it.
-shown() {
-  case $1 in
-    absent) ;;
-    expired) on_redis || echo stale ;;
-    *) echo "$1" ;;
-  esac
-}
-
-listed() { memolock ls | awk -v id="$id" '$2 == id { print $3 }'; }
-is() { [[ $(listed) == "$1" ]]; }
-
-# lock STATE: has somebody hold the lock, or has held it and died.
-lock() {
-  [[ $1 != free ]] || return 0
-  spawn "$MEMOLOCK_BIN" get "${entry[@]}" --ttl 1h --refresh --lease 300ms -- held "$id" true
-  holder=$!
-  await test -e "$id.started"
-  [[ $1 != dead ]] || bury "$holder"
-}
-
-# expected STATE LOCK POLICY: what the call comes to, as "OUTPUT STATUS OUTCOME RUNS LEFT".
-expected() {
-  local left
-  left=$(shown "$1")
-  case $3:$1 in
-    bypassed:*) echo "new 0 bypass 1 $left" && return ;;
-    refresh:*) ;;
-    *:fresh) echo "old 0 hit 0 $left" && return ;;
-    *:failed) echo "bad 3 hit 0 $left" && return ;;
-    stale:stale)
-      [[ $2 == held ]] && echo "old 0 stale 0 stale" || echo "old 0 stale 1 fresh"
-      return
-      ;;
-  esac
-  [[ $2 == held ]] || {
-    case $3:$1 in
-      failing:stale) echo 'old 0 stale 1 stale' ;;
-      failing:expired) on_redis && echo 'bad 3 miss 1 failed' || echo 'bad 3 miss 1 stale' ;;
-      failing:*) echo 'bad 3 miss 1 failed' ;;
-      *) echo 'new 0 miss 1 fresh' ;;
+# words WORD…: fills `line` with the words of a call: options get a value.
+words() {
+  local word
+  line=()
+  for word; do
+    case $word in
+      --store) line+=("$word=local") ;;
+      --tag) line+=("$word=t") ;;
+      --id) line+=("$word=x") ;;
+      --key-env) line+=("$word=HOME") ;;
+      --token) line+=("$word=0123456789abcdef0123456789abcdef") ;;
+      --status | --skip-status) line+=("$word=3") ;;
+      --jitter) line+=("$word=10") ;;
+      --wait) line+=("$word=10ms") ;;
+      --lease) line+=("$word=50ms") ;;
+      --on-timeout | --on-store-error) line+=("$word=fail") ;;
+      --on-failure) line+=("$word=share") ;;
+      --on-lost-lease) line+=("$word=continue") ;;
+      --ttl | --stale | --stale-if-error | --cache-failures | --max-runtime | --drain | --store-timeout)
+        line+=("$word=1m")
+        ;;
+      --sentinel-user | --tls-server-name) line+=("$word=name") ;;
+      --max-entry | --max-size) line+=("$word=64MiB") ;;
+      --artifact) line+=("$word=out") ;;
+      --key-file | --password-file | --sentinel-password-file | --tls-ca | --tls-cert | --tls-key)
+        line+=("$word=file")
+        ;;
+      --report) line+=("$word=report") ;;
+      SERVER) line+=(--store=redis://127.0.0.1:1/) ;;
+      COMMAND)
+        if [[ $1 == set ]]; then line+=(file); else line+=(-- touch out); fi
+        ;;
+      *) line+=("$word") ;;
     esac
-    return
-  }
-  case $3:$1 in
-    run_late:*) echo "new 0 bypass 1 $left" ;;
-    on_error:stale | failing:stale | stale_late:stale) echo "old 0 stale 0 $left" ;;
-    stale_late:expired) on_redis && echo ' 124 timeout 0 ' || echo "old 0 stale 0 $left" ;;
-    *) echo " 124 timeout 0 $left" ;;
-  esac
-}
-
-# call POLICY LOCK: what it comes to indeed, but for what is left.
-call() {
-  local command='echo new' wait=30s bypass='' ended=0 output words
-  read -ra words <<<"$(options "$1")"
-  [[ $1 != failing ]] || command='echo bad; exit 3'
-  [[ $1 != bypassed ]] || bypass=1
-  [[ $2 != held ]] || wait=20ms
-  : >"$RUNS"
-  output=$(MEMOLOCK_BYPASS=$bypass memolock get -q "${entry[@]}" --ttl 1h --wait "$wait" "${words[@]}" \
-    --report "$id.report" -- counted sh -c "$command") || ended=$?
-  echo "$output $ended $(sed 's/.*"outcome":"\([a-z]*\)".*/\1/' "$id.report")"
-}
-
-# combine STATE: all locks and policies.
-combine() {
-  local lock policy id entry called wrong=0
-  for lock in "${locks[@]}"; do
-    for policy in "${policies[@]}"; do
-      id=$1.$lock.$policy
-      entry=(--tag t --id "$id")
-      store "$1"
-      lock "$lock"
-      called=$(call "$policy" "$lock")
-      [[ $lock != held ]] || {
-        kill -TERM "$holder"
-        finish "$holder"
-      }
-      # what runs in the background ends by itself
-      [[ $id != stale.@(free|dead).stale ]] || await is fresh
-      equal "$(expected "$1" "$lock" "$policy")" "$called $(runs) $(listed)" \
-        || { echo "in: $id" >&2 && wrong=1; }
-    done
   done
-  ((wrong == 0))
-  # what a dead holder has left goes with the next one, or with the entry
-  memolock del --all --tag t >/dev/null
-  store_is_clean
 }
 
-@test "an absent entry" { combine absent; }
-@test "a fresh entry" { combine fresh; }
-@test "a stale entry" { combine stale; }
-@test "a kept failure" { combine failed; }
-@test "an expired entry" { combine expired; }
+@test "what the table refuses is refused, with its message and nothing else" {
+  local message call rules=0
+  while IFS='|' read -r message call; do
+    [[ $message ]] || continue
+    # shellcheck disable=SC2086 # words
+    words $call
+    refused "$message" memolock "${line[@]}"
+    equal "memolock: $message" "$stderr"
+    ((rules += 1))
+  done < <("$HELPERS/option_rules")
+  ((rules > 20))
+  [[ ! -e out ]] || fail 'a command was run'
+}
+
+# accepts VERB…: each pair of options of these verbs that no rule refuses.
+accepts() {
+  local message call status wrong=0 pairs=0
+  while IFS='|' read -r message call; do
+    [[ ! $message && " $* " == *" ${call%% *} "* ]] || continue
+    # what these need may come from the run that they are called in
+    case $call in
+      set\ * | fail\ *) call="${call%% *} --id ${call#* }" ;;
+      renew\ *) call="renew --id --token ${call#* }" ;;
+    esac
+    # shellcheck disable=SC2086 # words
+    words $call
+    status=0
+    memolock "${line[@]}" </dev/null >printed 2>&1 || status=$?
+    ((status != 125)) || {
+      echo "memolock ${line[*]}: $(<printed)" >&2
+      wrong=1
+    }
+    ((pairs += 1))
+  done < <("$HELPERS/option_rules")
+  ((pairs > 100))
+  ((wrong == 0))
+}
+
+@test "all other pairs of options of get are accepted" { accepts get; }
+@test "all other pairs of options of key are accepted" { accepts key; }
+@test "all other pairs of options of once and lock are accepted" { accepts once lock; }
+@test "all other pairs of options of set, fail, renew and del are accepted" { accepts set fail renew del; }
+@test "all other pairs of options of ls, show, stats, gc and doctor are accepted" { accepts ls show stats gc doctor; }

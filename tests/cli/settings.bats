@@ -141,7 +141,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
     contains "$stderr" "'future'"
   done
   config 'ttl = 1979-05-27'
-  refused 'ttl: neither' memolock get --id x -- true
+  refused 'ttl: must be a string, a number or a boolean' memolock get --id x -- true
 }
 
 @test "-q keeps the warning of an unknown key to itself" {

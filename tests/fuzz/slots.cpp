@@ -13,7 +13,8 @@ const Harness slots("slots", [](std::string_view text) {
     require_printable(node.host.shown());
     require(node.host.port != 0, "a node has a port");
   }
-  require(map.missing_slots() >= 0 && map.missing_slots() <= slot_count, "no more is missing than there is");
+  require(map.missing_slots() >= 0 && map.missing_slots() <= slot_count,
+          "no more is missing than there is");
 });
 
 const Harness redirection("redirection", [](std::string_view error) {

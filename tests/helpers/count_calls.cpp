@@ -14,7 +14,7 @@ namespace {
 using memolock::Counts;
 
 void count(const char* directory, int calls) {
-  memolock::Outcome hit = memolock::ended(memolock::OutcomeKind::hit, 0);
+  memolock::Outcome hit = memolock::make_outcome(memolock::OutcomeKind::hit, 0);
   hit.bytes = 3;
   for (int i = 0; i < calls; ++i)
     memolock::count_call(directory, "t", hit, memolock::IfMissing::make);

@@ -82,15 +82,15 @@ void check_failures() {
   failure.retained = 20s;
   const Record older = made(30s, 10s);
   const Record newer = made(3s, 1s);
-  EXPECT(failure_answers(failure, nullptr, {}, now));
-  EXPECT(failure_answers(failure, &older, {}, now));
-  EXPECT(!failure_answers(failure, &newer, {}, now));
-  EXPECT(!failure_answers(failure, nullptr, {.failure_ttl = 5s}, now));
-  EXPECT(!failure_answers(failure, nullptr, {.begun_since = now}, now));
-  EXPECT(!failure_answers(failure, nullptr, {}, now + 5s));
-  EXPECT(is_too_soon(failure, older, {}, now + 14s));
-  EXPECT(!is_too_soon(failure, older, {}, now + 15s));
-  EXPECT(!is_too_soon(failure, newer, {}, now));
+  EXPECT(is_failure_usable(failure, nullptr, {}, now));
+  EXPECT(is_failure_usable(failure, &older, {}, now));
+  EXPECT(!is_failure_usable(failure, &newer, {}, now));
+  EXPECT(!is_failure_usable(failure, nullptr, {.failure_ttl = 5s}, now));
+  EXPECT(!is_failure_usable(failure, nullptr, {.begun_since = now}, now));
+  EXPECT(!is_failure_usable(failure, nullptr, {}, now + 5s));
+  EXPECT(is_retry_too_soon(failure, older, {}, now + 14s));
+  EXPECT(!is_retry_too_soon(failure, older, {}, now + 15s));
+  EXPECT(!is_retry_too_soon(failure, newer, {}, now));
 }
 
 void check_jitter() {

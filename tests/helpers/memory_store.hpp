@@ -133,14 +133,14 @@ inline Record parse_record(const std::string& words) {
 
 class MemoryEntry final : public Entry {
  public:
-  MemoryEntry(std::string words, std::optional<FilePart> archive)
+  MemoryEntry(std::string words, std::optional<FileRange> archive)
       : words_(std::move(words)), record_(parse_record(words_)), archive_(archive) {}
 
   [[nodiscard]] const Record& record() const override { return record_; }
   bool is_intact() override { return !has("damaged"); }
-  std::optional<FilePart> files() override {
+  std::optional<FileRange> files() override {
     if (has("no-archive")) return std::nullopt;
-    return has("bad-archive") ? std::optional(FilePart{archive_->file, 1, 20}) : archive_;
+    return has("bad-archive") ? std::optional(FileRange{archive_->file, 1, 20}) : archive_;
   }
   int write(Stream stream, int /*to*/) noexcept override {
     // Two threads may write the two streams, so that only the end of both has a place in the order.
@@ -154,7 +154,7 @@ class MemoryEntry final : public Entry {
 
   std::string words_;
   Record record_;
-  std::optional<FilePart> archive_;
+  std::optional<FileRange> archive_;
   std::atomic<bool> out_written_ = false;
   std::atomic<bool> err_written_ = false;
   std::atomic<int> written_ = 0;
@@ -163,7 +163,7 @@ class MemoryEntry final : public Entry {
 /// What the parts of the store share.
 struct Memory {
   Script& script;
-  std::optional<FilePart> archive = std::nullopt;
+  std::optional<FileRange> archive = std::nullopt;
 
   /// Null for "none". "error" throws Error(store), "interrupt" Error(interrupted) after a signal.
   std::string answer(const std::string& question, const std::string& usual) {
@@ -172,7 +172,7 @@ struct Memory {
     if (words == "error") throw store_error(question + " failed");
     if (words == "interrupt") {
       raise(SIGTERM);
-      throw interruption();
+      throw interrupted_error();
     }
     return words;
   }
@@ -291,7 +291,7 @@ class MemoryWatch final : public Watch {
 class MemoryStore final : public Store {
  public:
   explicit MemoryStore(Script& script) : memory_{script} {}
-  void set_archive(FilePart archive) { memory_.archive = archive; }
+  void set_archive(FileRange archive) { memory_.archive = archive; }
 
   Nanoseconds now() override { return store_time; }
   void include_artifacts() override { print("include artifacts"); }
@@ -356,7 +356,7 @@ class ScriptedRun final : public CommandRun {
   Command::Drained drain(Nanoseconds patience) noexcept override {
     print("drain for " + format_duration(patience));
     if (script_.next("drain", "all") == "interrupted") raise(SIGTERM);
-    const auto signal = signals_.take();
+    const auto signal = signals_.next();
     return {signal ? signal->number : 0, 0};
   }
   LateOutput late_output() noexcept override;

@@ -520,7 +520,7 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
       # shellcheck disable=SC2086
       run --separate-stderr -3 where_none_is get --tag t --ttl 1h $words -- counted sh -c 'cat; exit 3' <<<input
       equal input "$output"
-      equal 'memolock: cannot tell the working directory: No such file or directory; the result is not kept' "$(own_lines)"
+      equal 'memolock: cannot determine the working directory: No such file or directory; the result is not kept' "$(own_lines)"
     done
     ran_times 2
   done

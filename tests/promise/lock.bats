@@ -94,7 +94,7 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
 @test "--on-timeout has no stale, as there is nothing that could be served; said of get elsewhere it changes nothing" {
   contains "$(memolock lock --help)" '--on-timeout fail|run '
   contains "$(memolock get --help)" '--on-timeout fail|run|stale '
-  refused "'stale' is none of fail, run" lock --on-timeout stale -- true
+  refused "'stale' must be one of fail, run" lock --on-timeout stale -- true
   hold
   MEMOLOCK_ON_TIMEOUT=stale run -124 lock --wait 20ms -- counted true
   mkdir -p "$XDG_CONFIG_HOME/memolock"

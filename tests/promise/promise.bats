@@ -370,7 +370,7 @@ is_kept() {
   refused '--token' memolock renew --id x
   for verb in 'set --ttl 1h' fail renew; do
     # shellcheck disable=SC2086
-    refused "'' is no token" memolock $verb --id x --token '' </dev/null
+    refused "'' is not a token" memolock $verb --id x --token '' </dev/null
   done
   refused '--status' memolock fail --id x --token y --status 0 </dev/null
 }

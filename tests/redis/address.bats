@@ -155,7 +155,7 @@ no_url() {
     contains "$stderr" alice
     refused "unknown verb '" memolock "$text"
     lacks "$stderr" secret
-    refused 'is no duration' memolock get --ttl "$text" -- true
+    refused 'is not a duration' memolock get --ttl "$text" -- true
     lacks "$stderr" secret
   done
 }

@@ -1,4 +1,4 @@
-#include "src/system/both_streams.hpp"
+#include "src/system/write_streams.hpp"
 
 #include <poll.h>
 #include <sys/stat.h>
@@ -30,7 +30,7 @@ Errors err_first(const StreamWrite& out, const StreamWrite& err) noexcept {
   return {out.write(), of_err};
 }
 
-/// The thread is for stderr. Where none is to be had, one after the other must do.
+/// Uses a thread for stderr; without one, writes one stream after the other.
 Errors at_once(const StreamWrite& out, const StreamWrite& err) noexcept {
   Errors errors;
   std::thread other;
@@ -41,8 +41,8 @@ Errors at_once(const StreamWrite& out, const StreamWrite& err) noexcept {
   return errors;
 }
 
-/// Whether it fits into what the reader has not taken yet.
-bool passes(const StreamWrite& writing, const pollfd& now) noexcept {
+/// Whether writing it cannot block: it fits into the free space of the pipe.
+bool cannot_block(const StreamWrite& writing, const pollfd& now) noexcept {
   return writing.size <= PIPE_BUF && (now.revents & POLLOUT) != 0;
 }
 
@@ -60,25 +60,25 @@ Places places_of(const StreamWrite& out, const StreamWrite& err) noexcept {
   return places;
 }
 
-/// A thread is the last resort, for it costs more than all the rest of a call: what cannot block
-/// goes first, and what goes to the same place has one reader.
+/// A thread is the last resort, since it costs more than the rest of the call: a stream that cannot
+/// block is written first, and two streams to one place have one reader.
 Errors write_in_best_order(const StreamWrite& out, const StreamWrite& err) noexcept {
   if (out.size == 0 || err.size == 0) return out_first(out, err);
-  // Of what is on its way to stderr already, all comes before the first byte of stdout.
-  if (err.size == size_not_known && places_of(out, err).may_be_one()) return err_first(out, err);
+  // What is being written to stderr already comes before the first byte of stdout.
+  if (err.size == size_unknown && places_of(out, err).may_be_one()) return err_first(out, err);
   std::array<pollfd, 2> now{{{.fd = out.to, .events = POLLOUT, .revents = 0},
                              {.fd = err.to, .events = POLLOUT, .revents = 0}}};
   (void)poll(now.data(), now.size(), 0);
-  if (passes(out, now[0])) return out_first(out, err);
+  if (cannot_block(out, now[0])) return out_first(out, err);
   const Places places = places_of(out, err);
   if (places.may_be_one() || S_ISREG(places.out.st_mode)) return out_first(out, err);
-  if (passes(err, now[1]) || S_ISREG(places.err.st_mode)) return err_first(out, err);
+  if (cannot_block(err, now[1]) || S_ISREG(places.err.st_mode)) return err_first(out, err);
   return at_once(out, err);
 }
 
 }  // namespace
 
-int write_both_streams(const StreamWrite& out, const StreamWrite& err) noexcept {
+int write_streams(const StreamWrite& out, const StreamWrite& err) noexcept {
   const Errors errors = write_in_best_order(out, err);
   if (errors.out != 0 && !reader_has_left(errors.out)) return errors.out;
   return reader_has_left(errors.err) ? 0 : errors.err;

@@ -1,4 +1,4 @@
-#include "src/system/live_line.hpp"
+#include "src/system/status_line.hpp"
 
 #include <poll.h>
 #include <signal.h>
@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "src/system/descriptor.hpp"
+#include "src/system/utf8.hpp"
 
 namespace memolock {
 namespace {
@@ -22,17 +23,6 @@ int columns_of(int terminal) {
   constexpr int usual = 80;
   winsize size{};
   return ioctl(terminal, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : usual;
-}
-
-/// The front of a UTF-8 text that has at most `count` characters.
-std::string_view front_of(std::string_view text, int count) {
-  const auto begins_character = [](char c) {
-    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-  };
-  size_t end = 0;
-  for (; end < text.size(); ++end)
-    if (begins_character(text[end]) && count-- == 0) break;
-  return text.substr(0, end);
 }
 
 /// Whether this process is in the foreground there, and it takes text. Async-signal-safe.
@@ -51,7 +41,8 @@ struct sigaction usual_stop {};
 void erase_and_stop(int signal_number) {
   const int error = errno;
   const int terminal = line_terminal;
-  if (is_ours(terminal)) (void)!write(terminal, LiveLine::erasure.data(), LiveLine::erasure.size());
+  if (is_ours(terminal))
+    (void)!write(terminal, StatusLine::erasure.data(), StatusLine::erasure.size());
   struct sigaction ours {};
   sigaction(signal_number, &usual_stop, &ours);
   raise(signal_number);
@@ -82,18 +73,18 @@ void stop_as_usual() {
 
 }  // namespace
 
-bool LiveLine::is_possible(int fd) {
+bool StatusLine::is_supported(int fd) {
   if (isatty(fd) == 0) return false;
   const char* const name = getenv("TERM");
   return name != nullptr && *name != '\0' && std::string_view(name) != "dumb";
 }
 
 /// A terminal that has become narrower may have broken the text into several lines.
-std::string_view LiveLine::eraser(int columns) const {
+std::string_view StatusLine::eraser(int columns) const {
   return columns < shown_columns_ ? erase_screen_end : erasure;
 }
 
-void LiveLine::show(std::string_view text) {
+void StatusLine::show(std::string_view text) {
   if (!is_ours(terminal_)) return;
   erase_when_stopped(terminal_);
   const int columns = columns_of(terminal_);
@@ -103,11 +94,11 @@ void LiveLine::show(std::string_view text) {
       "{}\x1b"
       "7\x1b[?7l{}{}\x1b[?7h\x1b"
       "8",
-      eraser(columns), front_of(text, columns - 1), erasure);
+      eraser(columns), first_characters(text, static_cast<size_t>(columns) - 1), erasure);
   if (write_all(terminal_, written) == 0) shown_columns_ = columns;
 }
 
-void LiveLine::erase() {
+void StatusLine::erase() {
   if (shown_columns_ != 0 && is_ours(terminal_))
     (void)write_all(terminal_, eraser(columns_of(terminal_)));
   stop_as_usual();

@@ -1,0 +1,86 @@
+#include "cli/option_rules.hpp"
+
+#include <algorithm>
+
+#include "src/redis/address.hpp"
+#include "src/system/error.hpp"
+
+namespace memolock {
+namespace {
+
+constexpr OptionFact all{"--all", [](const Options& o) { return o.all; }};
+constexpr OptionFact artifact{"--artifact",
+                              [](const Options& o) { return !o.policy.artifacts.empty(); }};
+constexpr OptionFact bypass{"--bypass", [](const Options& o) { return o.bypass; }};
+constexpr OptionFact command{"COMMAND", [](const Options& o) { return !o.words.empty(); }};
+constexpr OptionFact external{
+    "--external", [](const Options& o) { return o.policy.producer == Producer::external; }};
+constexpr OptionFact foreign{"--foreign", [](const Options& o) { return o.foreign; }};
+constexpr OptionFact id{"--id", [](const Options& o) { return !o.ids.empty(); }};
+constexpr OptionFact key_cwd{"--key-cwd", [](const Options& o) { return o.key_cwd; }};
+constexpr OptionFact no_key_cwd{"--no-key-cwd", [](const Options& o) { return o.no_key_cwd; }};
+constexpr OptionFact break_lock{"--lock", [](const Options& o) { return o.lock; }};
+constexpr OptionFact server{"SERVER", [](const Options& o) { return is_redis_url(o.store); }};
+constexpr OptionFact store{"--store", [](const Options& o) { return !o.store.empty(); }};
+// A tag from elsewhere is not enough to delete all of it.
+constexpr OptionFact tag{"--tag", [](const Options& o) { return o.tag_on_command_line; }};
+constexpr OptionFact tls_cert{"--tls-cert", [](const Options& o) { return !o.tls.cert.empty(); }};
+constexpr OptionFact tls_key{"--tls-key", [](const Options& o) { return !o.tls.key.empty(); }};
+constexpr OptionFact ttl{"--ttl", [](const Options& o) { return o.policy.ttl.has_value(); }};
+
+template <typename... Verbs>
+constexpr unsigned verbs(Verbs... several) {
+  return ((1U << static_cast<unsigned>(several)) | ...);
+}
+
+using enum Verb;
+constexpr unsigned get_or_key = verbs(get, key);
+constexpr unsigned exclusive = verbs(once, lock);
+constexpr unsigned uses_store = exclusive |
+                                verbs(get, set, fail, renew, del, ls, show, stats, gc, doctor);
+
+constexpr auto rules = std::to_array<OptionRule>({
+    {get_or_key, {}, {&id, &command}, "nothing to look up: give --id or a command"},
+    {get_or_key, {&key_cwd, &no_key_cwd}, {}, "--key-cwd and --no-key-cwd exclude each other"},
+    {verbs(get), {&command}, {&ttl, &bypass}, "--ttl is required to run a command"},
+    {verbs(get),
+     {&artifact, &external},
+     {},
+     "--artifact excludes --external: the files are made elsewhere"},
+    {exclusive, {}, {&id}, "give --id"},
+    {exclusive, {}, {&command}, "a command is missing"},
+    {verbs(once), {}, {&ttl, &bypass}, "--ttl is required"},
+    // With the default, the local store, every host would run the command: surely a mistake.
+    {verbs(once),
+     {},
+     {&store, &bypass},
+     "give --store, MEMOLOCK_STORE or a store in the configuration; --store local is this machine "
+     "alone"},
+    {verbs(set), {}, {&ttl}, "--ttl is required"},
+    {verbs(del), {&all, &id}, {}, "--all and --id exclude each other"},
+    {verbs(del), {&all}, {&tag}, "--all needs a --tag on the command line"},
+    {verbs(del), {}, {&id, &all}, "give --id, or --all and --tag"},
+    {verbs(del), {&foreign}, {&all}, "--foreign needs --all"},
+    {verbs(del), {&break_lock, &all}, {}, "--lock and --all exclude each other"},
+    {verbs(show), {}, {&id}, "give --id; see 'memolock key' for a derived one"},
+    {uses_store, {&tls_key, &server}, {&tls_cert, &bypass}, "--tls-key needs --tls-cert"},
+});
+
+}  // namespace
+
+std::span<const OptionRule> option_rules() { return rules; }
+
+void check_combination(const Options& options) {
+  const unsigned verb = verbs(options.verb);
+  for (const OptionRule& rule : rules) {
+    const auto holds = [&](const OptionFact* fact) {
+      return fact != nullptr && fact->holds(options);
+    };
+    const auto is_given = [&](const OptionFact* fact) { return fact == nullptr || holds(fact); };
+    if ((rule.verbs & verb) != 0 && std::all_of(rule.given.begin(), rule.given.end(), is_given) &&
+        std::none_of(rule.missing.begin(), rule.missing.end(), holds))
+      throw usage_error(rule.message);
+  }
+}
+
+}  // namespace memolock

@@ -1,0 +1,39 @@
+// Which options of a verb can be combined: one table. A combination that no rule refuses is
+// accepted; an option without meaning beside another then has no effect.
+//
+// Two things are not here. Of a flag and its --no- form, the one on the command line wins over one
+// in a variable or a file, before these rules apply (options.cpp). And what `set`, `fail` and
+// `renew` need may come from the run that they are called in, which verbs/promise.cpp looks up.
+#pragma once
+
+#include <array>
+#include <span>
+
+#include "cli/options.hpp"
+
+namespace memolock {
+
+/// Something that a caller may have asked for, wherever the value is from.
+struct OptionFact {
+  const char* name;  ///< of the option, as "--id"; else in capitals: COMMAND, SERVER (in --store)
+  bool (*holds)(const Options&);
+};
+
+/// Refuses every call in which all of `given` hold and none of `missing` does. So {A, B}, {} says
+/// that A excludes B; {A}, {B} that A needs B; {}, {A, B} that A or B is required.
+struct OptionRule {
+  using Facts = std::array<const OptionFact*, 2>;  ///< null for fewer
+
+  unsigned verbs;  ///< has 1 << Verb for each verb that it is a rule of
+  Facts given;
+  Facts missing;
+  const char* message;
+};
+
+/// All rules; the first one that refuses a call has the message.
+[[nodiscard]] std::span<const OptionRule> option_rules();
+
+/// Throws Error(usage) for a combination that a rule refuses.
+void check_combination(const Options& options);
+
+}  // namespace memolock

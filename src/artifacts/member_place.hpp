@@ -1,0 +1,22 @@
+// Where a member of an archive belongs (artifacts/pack.hpp says what its name means).
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace memolock {
+
+struct MemberPlace {
+  uint32_t index = 0;  ///< of the caller's path, in the archive's list of paths
+  /// The components of the way from there, each a view of the member's name; empty: the path
+  /// itself. None is empty, ".", ".." or longer than a file name may be.
+  std::vector<std::string_view> components;
+
+  [[nodiscard]] bool is_root() const { return components.empty(); }
+};
+
+/// Parses the name of a member. Throws RefusedArchive for one that leads out of the caller's path.
+[[nodiscard]] MemberPlace place_of(std::string_view name);
+
+}  // namespace memolock

@@ -1,0 +1,130 @@
+// The directories of a restore: found or made, kept open while needed, finished or undone.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/artifacts/abandoned_files.hpp"
+#include "src/artifacts/archive.hpp"
+#include "src/artifacts/member_place.hpp"
+#include "src/system/descriptor.hpp"
+#include "src/system/error.hpp"
+#include "src/system/staging_name.hpp"
+
+namespace memolock {
+
+/// "cannot restore PATH: …" for a system call that has failed.
+[[nodiscard]] Error restore_error(const std::string& path, int error = errno);
+
+/// The mode bits that a restore takes from an archive: no set-user-ID and the like.
+inline constexpr mode_t restored_permissions = 0777;
+
+/// Where files, links and directories of an archive go.
+///
+/// An archive names a directory and then, before anything else, all that is in it, as pack() does.
+/// So each directory is opened a fixed number of times, and one name is kept of each member. Inside
+/// the caller's paths no symbolic link is followed; those on the way to them are the caller's own.
+///
+/// Used by one thread. Throws Error(store) for a system call that fails. Whoever has called
+/// anything here calls finish(), or undo() if the restore fails.
+class RestoredTree {
+ public:
+  static constexpr uint32_t none = UINT32_MAX;
+
+  /// A file, link or directory to restore.
+  struct Node {
+    uint32_t parent;   ///< the number of its directory; none: it is one of the caller's paths
+    uint32_t index;    ///< of the caller's path that it belongs to
+    std::string name;  ///< in its directory; "": it is the caller's path
+    [[nodiscard]] bool is_root() const { return parent == none; }
+  };
+
+  /// `roots`: the caller's paths, in the order of their indexes. Keeps references to all three.
+  RestoredTree(const std::vector<std::string>& roots, const StagingNames& names,
+               AbandonedFiles& abandoned)
+      : roots_(roots), names_(names), abandoned_(abandoned) {}
+
+  /// The node for a member; makes the parent directories of a caller's path. Throws RefusedArchive
+  /// for a member that does not follow its directory.
+  [[nodiscard]] Node locate(const Member& member, const MemberPlace& place);
+
+  /// Makes a directory, or takes one that exists. Until finish() its owner may do everything there.
+  void make_directory(Node node, mode_t mode);
+
+  /// The descriptor of the directory that holds a node, valid until the next call.
+  [[nodiscard]] int parent_of(const Node& node);
+
+  /// The name of a node in that directory.
+  [[nodiscard]] std::string base_name(const Node& node) const;
+
+  /// For messages.
+  [[nodiscard]] std::string path_of(const Node& node) const;
+
+  /// Calls `open`, which returns a descriptor or -1 with errno set. While that fails for want of
+  /// descriptors, closes directories that are open here, outermost first, except the last.
+  template <typename Open>
+  [[nodiscard]] Descriptor open_sparingly(const Open& open) {
+    for (;;) {
+      Descriptor opened(open());
+      if (opened || errno != EMFILE || !close_outermost()) return opened;
+    }
+  }
+
+  /// When all files are in place: removes what directories have replaced, and gives each directory
+  /// its mode and the time of now.
+  void finish();
+
+  /// Removes the directories that were made, gives those of the caller their modes back, and moves
+  /// back what was replaced. Whatever fails is skipped.
+  void undo();
+
+ private:
+  struct Directory {
+    Node node;
+    uint32_t depth;  // below the caller's path
+    mode_t mode;
+    std::optional<mode_t> old_mode = std::nullopt;  // of one that existed, if it was changed
+    bool is_new = false;
+    bool has_replaced = false;  // a file or a link, which keeps a staging name until the end
+  };
+  struct OpenDirectory {
+    uint32_t number;  // in directories_
+    Descriptor descriptor;
+  };
+
+  [[nodiscard]] uint32_t directory_above(const Member& member, const MemberPlace& place) const;
+  [[nodiscard]] bool is_directory_of(uint32_t number, const MemberPlace& place) const;
+  [[nodiscard]] bool close_outermost();
+  int open_directory(uint32_t number);
+  int open_above(const Directory& directory);
+  [[nodiscard]] const std::string& name_of(const Directory& directory) const;
+  [[nodiscard]] std::string parent_path(const Node& node) const;
+  int open_root_parent(const Node& node);
+  void make_parents(const std::string& path);
+  void replace_other(int above, uint32_t number);
+  void allow_owner(int opened, Directory& directory);
+  void remove_replaced();
+  void finish_directory(uint32_t number);
+  void undo_directory(uint32_t number);
+
+  const std::vector<std::string>& roots_;
+  const StagingNames& names_;
+  AbandonedFiles& abandoned_;
+  std::deque<Directory> directories_;
+  uint32_t current_ = none;          // the last member's directory, or the last member itself
+  std::vector<OpenDirectory> open_;  // a path; only the last few have descriptors
+  Descriptor root_parent_;           // holds the caller's path
+  uint32_t root_parent_of_ = none;   // of this index
+  std::set<std::string> cleaned_;    // parents of roots, from which abandoned files were removed
+  std::vector<std::string> made_parents_;  // on the way to the caller's paths
+};
+
+}  // namespace memolock

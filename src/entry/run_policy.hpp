@@ -1,0 +1,39 @@
+// How a caller wants a command to be run and its result to be shared: what the options of `get`,
+// `once` and `lock` say, whatever the store.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/entry/token.hpp"
+#include "src/system/clock.hpp"
+
+namespace memolock {
+
+enum class OnTimeout { fail, run, stale };
+enum class OnFailure { share, retry };
+enum class OnLostLease { keep_running, kill };
+
+/// Plain values, without rules of their own: cli/option_rules.hpp says which of them combine.
+struct RunPolicy {
+  std::optional<Nanoseconds> ttl;           ///< always set when a command is run in a store
+  std::optional<Nanoseconds> wait;          ///< none: forever; a look-up then does not wait
+  OnTimeout on_timeout = OnTimeout::fail;   ///< when `wait` has passed
+  OnFailure on_failure = OnFailure::share;  ///< when the holder's command has failed
+  OnLostLease on_lost_lease = OnLostLease::keep_running;
+  bool refresh = false;                       ///< take no result of a run that began earlier
+  Nanoseconds stale{0};                       ///< how long after the ttl to serve, and refresh
+  Nanoseconds stale_if_error{0};              ///< the same, when the command fails
+  std::optional<double> early;                ///< the beta of the XFetch rule; none: never early
+  double jitter = 0;                          ///< shortens each ttl at random, by up to so much; %
+  std::optional<Nanoseconds> cache_failures;  ///< how long to keep a failure; none: not at all
+  Producer producer = Producer::command;
+  Nanoseconds lease = default_lease;       ///< of a lock on a server, and of a promise
+  std::optional<Nanoseconds> max_runtime;  ///< none: no limit
+  Nanoseconds drain = forever;             ///< how long to read stdout after the command has exited
+  int skip_status = 0;                     ///< what `once` exits with when it skips the command
+  std::vector<std::string> artifacts;      ///< paths that the command makes
+};
+
+}  // namespace memolock

@@ -1,0 +1,133 @@
+#!/usr/bin/env bats
+# What a call does, for each state of the entry, of its lock, and each policy of the caller: what it prints, its
+# status, what it reports, how often the command runs, and what is in the store afterwards.
+# bats file_tags=slow
+
+load ../helpers/common
+
+locks=(free held dead)
+policies=(plain stale on_error refresh run_late stale_late failing bypassed)
+
+# options POLICY: those of the caller.
+options() {
+  case $1 in
+    stale) echo --stale 1h ;;
+    on_error) echo --stale-if-error 1h ;;
+    refresh) echo --refresh ;;
+    run_late) echo --on-timeout run ;;
+    stale_late) echo --on-timeout stale ;;
+    failing) echo --stale-if-error 1h --cache-failures 1h ;;
+  esac
+}
+
+# store STATE: puts the entry into that state. What has expired is gone on a server, and of no use on a disk.
+store() {
+  case $1 in
+    absent) ;;
+    fresh) memolock get "${entry[@]}" --ttl 1h -- echo old ;;
+    stale) memolock get "${entry[@]}" --ttl 1ms --stale 1h -- echo old ;;
+    failed) memolock get "${entry[@]}" --ttl 1h --cache-failures 1h -- sh -c 'echo bad; exit 3' || true ;;
+    expired)
+      memolock get "${entry[@]}" --ttl 1ms -- echo old
+      on_redis || "$HELPERS/redate" "$MEMOLOCK_CACHE_DIR/t/$id.entry" -7200
+      ;;
+  esac >/dev/null
+  await is "$(shown "$1")"
+}
+
+# shown STATE: what ls says of it.
+shown() {
+  case $1 in
+    absent) ;;
+    expired) on_redis || echo stale ;;
+    *) echo "$1" ;;
+  esac
+}
+
+listed() { memolock ls | awk -v id="$id" '$2 == id { print $3 }'; }
+is() { [[ $(listed) == "$1" ]]; }
+
+# lock STATE: has somebody hold the lock, or has held it and died.
+lock() {
+  [[ $1 != free ]] || return 0
+  spawn "$MEMOLOCK_BIN" get "${entry[@]}" --ttl 1h --refresh --lease 300ms -- held "$id" true
+  holder=$!
+  await test -e "$id.started"
+  [[ $1 != dead ]] || bury "$holder"
+}
+
+# expected STATE LOCK POLICY: what the call comes to, as "OUTPUT STATUS OUTCOME RUNS LEFT".
+expected() {
+  local left
+  left=$(shown "$1")
+  case $3:$1 in
+    bypassed:*) echo "new 0 bypass 1 $left" && return ;;
+    refresh:*) ;;
+    *:fresh) echo "old 0 hit 0 $left" && return ;;
+    *:failed) echo "bad 3 hit 0 $left" && return ;;
+    stale:stale)
+      [[ $2 == held ]] && echo "old 0 stale 0 stale" || echo "old 0 stale 1 fresh"
+      return
+      ;;
+  esac
+  [[ $2 == held ]] || {
+    case $3:$1 in
+      failing:stale) echo 'old 0 stale 1 stale' ;;
+      failing:expired) on_redis && echo 'bad 3 miss 1 failed' || echo 'bad 3 miss 1 stale' ;;
+      failing:*) echo 'bad 3 miss 1 failed' ;;
+      *) echo 'new 0 miss 1 fresh' ;;
+    esac
+    return
+  }
+  case $3:$1 in
+    run_late:*) echo "new 0 bypass 1 $left" ;;
+    on_error:stale | failing:stale | stale_late:stale) echo "old 0 stale 0 $left" ;;
+    stale_late:expired) on_redis && echo ' 124 timeout 0 ' || echo "old 0 stale 0 $left" ;;
+    *) echo " 124 timeout 0 $left" ;;
+  esac
+}
+
+# call POLICY LOCK: what it comes to indeed, but for what is left.
+call() {
+  local command='echo new' wait=30s bypass='' ended=0 output words
+  read -ra words <<<"$(options "$1")"
+  [[ $1 != failing ]] || command='echo bad; exit 3'
+  [[ $1 != bypassed ]] || bypass=1
+  [[ $2 != held ]] || wait=20ms
+  : >"$RUNS"
+  output=$(MEMOLOCK_BYPASS=$bypass memolock get -q "${entry[@]}" --ttl 1h --wait "$wait" "${words[@]}" \
+    --report "$id.report" -- counted sh -c "$command") || ended=$?
+  echo "$output $ended $(sed 's/.*"outcome":"\([a-z]*\)".*/\1/' "$id.report")"
+}
+
+# combine STATE: all locks and policies.
+combine() {
+  local lock policy id entry called wrong=0
+  for lock in "${locks[@]}"; do
+    for policy in "${policies[@]}"; do
+      id=$1.$lock.$policy
+      entry=(--tag t --id "$id")
+      store "$1"
+      lock "$lock"
+      called=$(call "$policy" "$lock")
+      [[ $lock != held ]] || {
+        kill -TERM "$holder"
+        finish "$holder"
+      }
+      # what runs in the background ends by itself
+      [[ $id != stale.@(free|dead).stale ]] || await is fresh
+      equal "$(expected "$1" "$lock" "$policy")" "$called $(runs) $(listed)" \
+        || { echo "in: $id" >&2 && wrong=1; }
+    done
+  done
+  ((wrong == 0))
+  # what a dead holder has left goes with the next one, or with the entry
+  memolock del --all --tag t >/dev/null
+  store_is_clean
+}
+
+@test "an absent entry" { combine absent; }
+@test "a fresh entry" { combine fresh; }
+@test "a stale entry" { combine stale; }
+@test "a kept failure" { combine failed; }
+@test "an expired entry" { combine expired; }

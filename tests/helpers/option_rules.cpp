@@ -1,0 +1,142 @@
+// Calls of memolock by the table of option combinations (cli/option_rules.hpp), a line each:
+//
+//   MESSAGE|VERB WORD…   one for each rule and each of its verbs, which this rule is to refuse
+//   |VERB WORD…          one for each pair of options of a verb that no rule refuses
+//
+// A word COMMAND stands for all that follows the options. What a call needs beside its rule or pair
+// is added: the fewest options with which no other rule refuses it.
+#include "cli/option_rules.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/option_table.hpp"
+
+namespace {
+
+using namespace memolock;
+
+using Facts = uint64_t;  // a bit for each of all_facts
+
+std::vector<const OptionFact*> all_facts() {
+  std::vector<const OptionFact*> facts;
+  for (const OptionRule& rule : option_rules())
+    for (const auto& side : {rule.given, rule.missing})
+      for (const OptionFact* const fact : side)
+        if (fact != nullptr && std::find(facts.begin(), facts.end(), fact) == facts.end())
+          facts.push_back(fact);
+  return facts;
+}
+const std::vector<const OptionFact*> facts = all_facts();
+
+/// The facts of a side of a rule.
+Facts bits_of(const OptionRule::Facts& side) {
+  Facts bits = 0;
+  for (size_t i = 0; i < facts.size(); ++i)
+    if (std::find(side.begin(), side.end(), facts[i]) != side.end()) bits |= Facts{1} << i;
+  return bits;
+}
+
+std::optional<size_t> fact_named(std::string_view name) {
+  for (size_t i = 0; i < facts.size(); ++i)
+    if (facts[i]->name == name) return i;
+  return std::nullopt;
+}
+
+/// The options that a verb takes on its command line, and COMMAND.
+std::vector<std::string> names_of(const VerbSpec& verb) {
+  std::vector<std::string> names;
+  for (const OptionSpec& option : all_options())
+    if ((option.verbs & verb.bit) != 0 && option.also != Also::environment_alone)
+      names.push_back("--" + std::string(option.name));
+  if (verb.words == WordsAllowed::any) names.emplace_back("COMMAND");
+  return names;
+}
+
+/// The facts that can be brought about by words of a verb's command line. No server is at hand.
+Facts possible_with(const VerbSpec& verb) {
+  Facts bits = 0;
+  for (const std::string& name : names_of(verb))
+    if (const auto fact = fact_named(name)) bits |= Facts{1} << *fact;
+  return bits;
+}
+
+const OptionRule* refusing(const VerbSpec& verb, Facts held) {
+  for (const OptionRule& rule : option_rules())
+    if ((rule.verbs & (1U << static_cast<unsigned>(verb.verb))) != 0 &&
+        (held & bits_of(rule.given)) == bits_of(rule.given) && (held & bits_of(rule.missing)) == 0)
+      return &rule;
+  return nullptr;
+}
+
+/// The smallest set of facts with those of `least` that `rule` refuses; null: that none does. One
+/// with a command, if there is one.
+std::optional<Facts> smallest(const VerbSpec& verb, Facts least, const OptionRule* rule) {
+  const Facts possible = possible_with(verb) | least;
+  const Facts command = Facts{1} << fact_named("COMMAND").value();
+  std::optional<Facts> best;
+  const auto cost = [&](Facts held) {
+    return std::popcount(held) + ((held & command) == 0 ? 64 : 0);
+  };
+  for (Facts extra = possible;; extra = (extra - 1) & possible) {
+    const Facts held = extra | least;
+    if (refusing(verb, held) == rule && (!best || cost(held) < cost(*best))) best = held;
+    if (extra == 0) return best;
+  }
+}
+
+void print_call(std::string_view message, const VerbSpec& verb, Facts held,
+                std::set<std::string> options) {
+  bool has_command = options.erase("COMMAND") > 0;
+  for (size_t i = 0; i < facts.size(); ++i) {
+    if ((held & (Facts{1} << i)) == 0) continue;
+    if (std::string_view(facts[i]->name) == "COMMAND")
+      has_command = true;
+    else
+      options.insert(facts[i]->name);
+  }
+  std::string line = std::string(message) + '|' + verb.name;
+  for (const std::string& option : options) line += ' ' + option;
+  puts((has_command ? line + " COMMAND" : line).c_str());
+}
+
+void print_refused(const OptionRule& rule, const VerbSpec& verb) {
+  if ((rule.verbs & (1U << static_cast<unsigned>(verb.verb))) == 0) return;
+  const auto held = smallest(verb, bits_of(rule.given), &rule);
+  if (!held) {
+    fprintf(stderr, "%s: no call is refused with: %s\n", verb.name, rule.message);
+    exit(1);
+  }
+  print_call(rule.message, verb, *held, {});
+}
+
+void print_accepted(const VerbSpec& verb) {
+  const auto names = names_of(verb);
+  for (size_t i = 0; i < names.size(); ++i) {
+    for (size_t j = i + 1; j < names.size(); ++j) {
+      Facts least = 0;
+      for (const std::string& name : {names[i], names[j]})
+        if (const auto fact = fact_named(name)) least |= Facts{1} << *fact;
+      if (const auto held = smallest(verb, least, nullptr))
+        print_call("", verb, *held, {names[i], names[j]});
+    }
+  }
+}
+
+}  // namespace
+
+int main() {
+  for (const VerbSpec& verb : all_verbs()) {
+    if (verb.verb == Verb::completion) continue;
+    for (const OptionRule& rule : option_rules()) print_refused(rule, verb);
+    print_accepted(verb);
+  }
+}
