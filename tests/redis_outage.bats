@@ -9,7 +9,7 @@ setup() {
   isolate
   use_own_id
   use_own_store
-  export MEMOLOCK_STORE_TIMEOUT=300ms MEMOLOCK_LEASE=1s
+  export MEMOLOCK_STORE_TIMEOUT=1s MEMOLOCK_LEASE=1500ms
 }
 
 # ---- between requests ----
@@ -161,7 +161,7 @@ setup() {
 
 @test "--wait bounds the search for a server and the wait on this machine together" {
   hold
-  wait_for_it 2 --lease 4s --wait 5s
+  wait_for_it 2 --lease 4s --wait 6s
   spawn sleep 8
   both=$!
   end "$REDIS_PID"
@@ -228,7 +228,7 @@ dies_over_the_end() {
 }
 
 @test "a server that dies over a commit costs the result, not the output" {
-  dies_over_the_end 10
+  dies_over_the_end 10 --store-timeout 1500ms
   finish "$holder"
   equal 0 "$status"
   equal 10 "$(wc -c <out)"
@@ -237,7 +237,7 @@ dies_over_the_end() {
 }
 
 @test "a server that dies over a large commit costs the result, not the output" {
-  dies_over_the_end 2000000
+  dies_over_the_end 2000000 --store-timeout 1500ms
   finish "$holder"
   equal 0 "$status"
   equal 2000000 "$(wc -c <out)"
