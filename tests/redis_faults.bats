@@ -8,7 +8,7 @@ load helpers/faults
 setup() {
   isolate
   use_own_id
-  export MEMOLOCK_STORE_TIMEOUT=300ms
+  export MEMOLOCK_STORE_TIMEOUT=1s
 }
 
 # log_in USERINFO: as whom we speak to it.
@@ -175,7 +175,7 @@ refuses_promises() {
 @test "who may not subscribe looks once a lease, and takes the result all the same" {
   use_own_store --user quiet on nopass '~*' +@all
   log_in quiet
-  export MEMOLOCK_LEASE=300ms
+  export MEMOLOCK_LEASE=1500ms
   spawn_get -- counted held a echo shared >1.out 2>1.err
   await test -e a.started
   for i in 2 3; do spawn_get -v -- counted echo own >$i.out 2>$i.err; done
@@ -193,10 +193,10 @@ refuses_promises() {
 @test "who may not subscribe takes over from a dead holder too" {
   use_own_store --user quiet on nopass '~*' +@all
   log_in quiet
-  spawn_get --lease 500ms -- counted held a echo shared
+  spawn_get --lease 1500ms -- counted held a echo shared
   holder=$!
   await test -e a.started
-  spawn_get -v --lease 500ms -- counted echo own >2.out 2>2.err
+  spawn_get -v --lease 1500ms -- counted echo own >2.out 2>2.err
   waiter=$!
   await began_to_wait 1 2.err
   end $holder
