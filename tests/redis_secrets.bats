@@ -11,7 +11,7 @@ wrong=hunter2-77aa
 setup() {
   isolate
   use_own_id
-  export MEMOLOCK_STORE_TIMEOUT=300ms
+  export MEMOLOCK_STORE_TIMEOUT=1s
   start_redis --requirepass $secret
   at=127.0.0.1:$REDIS_PORT
   echo $secret >right.password
