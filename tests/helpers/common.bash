@@ -33,7 +33,7 @@ use_store() {
 }
 
 # short_lease: for a test whose holders die, which a server learns when their lease ends.
-short_lease() { export MEMOLOCK_LEASE=1s; }
+short_lease() { export MEMOLOCK_LEASE=1500ms; }
 
 # bury PID: kills a holder, and waits until its store knows that it is dead.
 bury() {
