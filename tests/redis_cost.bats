@@ -32,9 +32,19 @@ costs() {
   local before made
   before=$(visits)
   made=$(trips "${@:3}")
-  equal "$1 connections" "$(($(visits) - before - 1)) connections"
-  no_more_than "$2" "$made" 'round trips'
-  ((made > 0))
+  equal "$1 connections" "$(($(visits) - before - 1)) connections" \
+    && no_more_than "$2" "$made" 'round trips' && ((made > 0))
+}
+
+# costs_large: as costs, of a miss with a large value, in one of three tries: an answer that comes while the rest of the
+# value is still being sent looks like one trip more.
+costs_large() {
+  local tries
+  for tries in 1 2 3; do
+    memolock del --tag t --id x >/dev/null 2>&1 || true
+    costs "$@" && return
+  done
+  fail "$tries times"
 }
 
 t_x=("$MEMOLOCK_BIN" get --tag t --id x --ttl 1h)
@@ -98,22 +108,15 @@ t_x=("$MEMOLOCK_BIN" get --tag t --id x --ttl 1h)
   costs 1 4 "${t_x[@]}" --refresh -- head -c 5000 /dev/zero
 }
 
-# An answer that comes while the rest of the value is still being sent looks like one trip more.
 @test "a miss with a large value adds no more" {
-  local made
-  for _ in 1 2 3; do
-    memolock del --tag t --id x 2>/dev/null || true
-    made=$(trips "${t_x[@]}" -- head -c 2000000 /dev/zero)
-    ((made > 4)) || break
-  done
+  costs_large 1 4 "${t_x[@]}" -- head -c 2000000 /dev/zero
   costs 1 2 "${t_x[@]}" # it was stored
-  no_more_than 4 "$made" 'round trips'
 }
 
 @test "a miss that is not kept adds no more" {
   costs 1 4 "${t_x[@]}" -- false
   costs 1 4 "${t_x[@]}" --ttl 0 -- echo small
-  costs 1 4 "${t_x[@]}" --ttl 0 -- head -c 2000000 /dev/zero
+  costs_large 1 4 "${t_x[@]}" --ttl 0 -- head -c 2000000 /dev/zero
   costs 1 4 "${t_x[@]}" --max-entry 10 -- seq 1000
   costs 1 4 "${t_x[@]}" --max-runtime 50ms -- sleep 60
 }
