@@ -11,6 +11,9 @@ setup() {
   export MEMOLOCK_STORE_TIMEOUT=1s
 }
 
+# asked_again: for a server that answers at once, and is asked again until the timeout ends.
+asked_again() { export MEMOLOCK_STORE_TIMEOUT=300ms; }
+
 # log_in USERINFO: as whom we speak to it.
 log_in() { export MEMOLOCK_STORE=redis+unix://$1@$REDIS_SOCKET; }
 
@@ -97,6 +100,7 @@ refuses_promises() {
 }
 
 @test "a replica serves what is there, and takes nothing" {
+  asked_again
   use_own_store
   get -- echo there
   redis replicaof 127.0.0.1 1 >/dev/null
@@ -107,6 +111,7 @@ refuses_promises() {
 }
 
 @test "a replica that has lost its master and says so" {
+  asked_again
   use_own_store --replicaof 127.0.0.1 1 --replica-serve-stale-data no
   refuses MASTERDOWN
   refuses_look_ups MASTERDOWN
@@ -133,6 +138,7 @@ refuses_promises() {
 }
 
 @test "a cluster without slots" {
+  asked_again
   use_own_store --cluster-enabled yes
   refuses CLUSTERDOWN
   refuses_promises CLUSTERDOWN
