@@ -49,8 +49,12 @@ is() { [[ $(listed) == "$1" ]]; }
 
 # lock STATE: has somebody hold the lock, or has held it and died.
 lock() {
-  [[ $1 != free ]] || return 0
-  spawn "$MEMOLOCK_BIN" get "${entry[@]}" --ttl 1h --refresh --lease 300ms -- held "$id" true
+  local lease=1m
+  case $1 in
+    free) return ;;
+    dead) lease=300ms ;;
+  esac
+  spawn "$MEMOLOCK_BIN" get "${entry[@]}" --ttl 1h --refresh --lease $lease -- held "$id" true
   holder=$!
   await test -e "$id.started"
   [[ $1 != dead ]] || bury "$holder"

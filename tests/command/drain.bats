@@ -230,7 +230,7 @@ traced() {
 # bats test_tags=slow
 @test "a command that exits within --max-runtime is a success, and what it leaves is not killed at the limit" {
   leaves both 'echo late'
-  ends --max-runtime 1s
+  ends --max-runtime 2s
   equal 0 "$status"
   ! is_gone "$(<helper.pid)" || fail 'the helper has ended'
   stored hi err

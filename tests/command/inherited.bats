@@ -81,7 +81,7 @@ only_the_command_is_gone() {
 }
 
 @test "--max-runtime spares what had been started before" {
-  spawn_caller --max-runtime 500ms -- sh -c "$family; : >orphan; exec sleep 60"
+  spawn_caller --max-runtime 1500ms -- sh -c "$family; : >orphan; exec sleep 60"
   finish $caller
   equal 124 "$status"
   only_the_command_is_gone
@@ -89,7 +89,7 @@ only_the_command_is_gone() {
 
 @test "a lost lease spares what had been started before" {
   on_redis || skip 'there is no lease'
-  hold --lease 300ms --on-lost-lease kill
+  hold --lease 1500ms --on-lost-lease kill
   redis set t/lock:x other px 60000 >/dev/null
   finish $caller
   equal 143 "$status"

@@ -97,7 +97,7 @@ is_stored() { memolock get --tag t --id x >stored; }
   finish $caller
   equal 143 "$status"
   # what passes by is written at the reader's pace, and then the command waits, too
-  spawn "${alone[@]}" --id y --max-entry 10 --max-runtime 500ms -- sh -c 'echo $$ >command.pid; seq 200000' >pipe 2>err
+  spawn "${alone[@]}" --id y --max-entry 10 --max-runtime 1500ms -- sh -c 'echo $$ >command.pid; seq 200000' >pipe 2>err
   caller=$!
   patience=5 await is_gone $caller
   finish $caller

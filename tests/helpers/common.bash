@@ -33,7 +33,7 @@ use_store() {
 }
 
 # short_lease: for a test whose holders die, which a server learns when their lease ends.
-short_lease() { export MEMOLOCK_LEASE=1s; }
+short_lease() { export MEMOLOCK_LEASE=1500ms; }
 
 # bury PID: kills a holder, and waits until its store knows that it is dead.
 bury() {
@@ -161,14 +161,23 @@ read_only_store() {
   fi
 }
 
-# deep_tree FOLDER N: makes N folders, N a multiple of 50, in each other below it, and a file in the last one. The path
-# may be longer than the kernel takes at once.
-deep_tree() (
-  steps=$(printf 'd/%.0s' {1..50})
-  mkdir -p "$1" && cd "$1" || exit
-  for ((depth = 0; depth < $2; depth += 50)); do mkdir -p "$steps" && cd -P "$steps" || exit; done
-  echo "${3-text}" >file
-)
+# deep_tree FOLDER N [TEXT]: makes N folders in each other below it, and a file in the last one. By descriptors: the path
+# may be longer than the kernel takes at once, and a shell walks all of it for each step.
+deep_tree() {
+  /usr/bin/python3 -c '
+import os, sys
+os.makedirs(sys.argv[1], exist_ok=True)
+here = os.open(sys.argv[1], os.O_RDONLY)
+for _ in range(int(sys.argv[2])):
+    try: os.mkdir("d", dir_fd=here)
+    except FileExistsError: pass
+    below = os.open("d", os.O_RDONLY, dir_fd=here)
+    os.close(here)
+    here = below
+with open("file", "w", opener=lambda name, flags: os.open(name, flags, dir_fd=here)) as file:
+    print((sys.argv + ["text"])[3], file=file)
+' "$@"
+}
 
 # change_byte FILE AT [BITS]: changes these bits (all) of the byte there.
 change_byte() {

@@ -179,7 +179,7 @@ promise() {
 }
 
 @test "a promise fails in time where a damaged answer lies" {
-  promise --lease 500ms
+  promise --lease 1500ms
   echo rubbish >"$MEMOLOCK_CACHE_DIR/t/x.$(<token).answer"
   finish "${spawned[-1]}"
   equal 124 "$status"

@@ -130,7 +130,7 @@ is_kept() {
 
 # bats test_tags=slow
 @test "a promise that nobody keeps fails with 124 after a lease, for the waiters too" {
-  begin --lease 2s
+  begin --lease 3s
   wait_too
   finish "$promised"
   equal 124 "$status"
@@ -159,15 +159,15 @@ is_kept() {
 }
 
 @test "a renewal for longer than the lease counts while the command runs, too" {
-  promise -v --lease 300ms -- sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >token.new && mv token.new token; exec held a true'
+  promise -v --lease 1500ms -- sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >token.new && mv token.new token; exec held a true'
   await started
   token=$(<token)
   memolock renew --tag t --id x --token "$token" --lease 1h
   # several renewals by its holder would come meanwhile on a server
-  run -124 memolock get --tag t --id other --ttl 1h --external --lease 400ms -- true
+  run -124 memolock get --tag t --id other --ttl 1h --external --lease 1100ms -- true
   release a
   await grep -q 'waiting for the promise' p.err
-  run -124 memolock get --tag t --id other --ttl 1h --external --lease 600ms -- true
+  run -124 memolock get --tag t --id other --ttl 1h --external --lease 1700ms -- true
   is_kept
 }
 

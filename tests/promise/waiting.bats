@@ -209,7 +209,7 @@ hold() {
 }
 
 @test "the ttl counts from the run's end" {
-  run -0 memolock get --tag t --id x --ttl 300ms -- sh -c 'sleep 0.4; echo slow'
+  run -0 memolock get --tag t --id x --ttl 1500ms -- sh -c 'sleep 1.6; echo slow'
   run -0 memolock get --tag t --id x
   equal slow "$output"
 }

@@ -4,9 +4,9 @@ import math
 from history import COSTLESS, HARMLESS
 
 # How much later than it could something may happen, because the machine is busy.
-GRACE = 1.5
+GRACE = 2.5
 # So long it may take until memolock sees that its command has ended.
-NOTICED = 0.5
+NOTICED = 0.8
 # How many times in a row a server can be awaited in vain: the look-up, the lock, the watch, and the last
 # attempt to connect again.
 ATTEMPTS = 4

@@ -374,15 +374,15 @@ class CheckerTest(unittest.TestCase):
         story = Story()
         story.run(1, 10, 10.1, ttl=0.3)
         story.run(2, 10.6, 10.7, ttl=0.3)
-        story.run(3, 11.5, 12.5, ttl=0.3)
-        story.call(4, 9.8, 12.6, '3.1', ttl=0.3)
+        story.run(3, 12.5, 13.5, ttl=0.3)
+        story.call(4, 9.8, 13.6, '3.1', ttl=0.3)
         self.finds(story, 'waited on though 1.1 and 2.1 had ended')
 
     def test_one_who_is_woken_late(self):
         story = self.one_run()
-        story.call(2, 10.3, 13.7, '1.1')
+        story.call(2, 10.3, 15.7, '1.1')
         self.finds(story, 'waited on though 1.1 had ended')
-        story.call(2, 10.3, 13.4, '1.1')
+        story.call(2, 10.3, 15.4, '1.1')
         self.finds(story)
 
     def test_what_is_left_behind(self):

@@ -198,7 +198,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   kill -STOP "$REDIS_PID"
   rm -r store
   export MEMOLOCK_STORE=redis+cluster://127.0.0.1:$REDIS_PORT,$cluster
-  equal hello "$(get_id x --store-timeout 500ms -- echo other)"
+  equal hello "$(get_id x --store-timeout 1s -- echo other)"
 }
 
 @test "a cluster that is gone altogether is a store error" {
@@ -317,7 +317,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
 
 @test "where RESP3 is refused, waiters look once a lease" {
   use_cluster 1 --rename-command HELLO ''
-  export MEMOLOCK_LEASE=300ms
+  export MEMOLOCK_LEASE=1500ms
   spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- held a counted echo held >/dev/null
   await test -e a.started
   spawn "$MEMOLOCK_BIN" get -v --tag t --id x --ttl 1h -- counted true >out 2>err
@@ -572,7 +572,7 @@ demote_first() { node 3 cluster failover >/dev/null; }
   await forgotten
   run -1 memolock doctor --tag t
   contains "$output" '1 of 16384 slots have no node'
-  refused CLUSTERDOWN get_id x --store-timeout 300ms --on-store-error fail -- true
+  refused CLUSTERDOWN get_id x --store-timeout 1s --on-store-error fail -- true
 }
 
 @test "a server that is no cluster's says so to doctor" {

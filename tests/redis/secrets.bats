@@ -245,7 +245,7 @@ sanitizers_leave_cores() {
 @test "a password file may be a FIFO, whose writer writes late and in pieces" {
   mkfifo fifo
   spawn sh -c 'exec >fifo; printf "%s" "$0"; sleep 0.1; printf "%s\r\n" "$1"; sleep 60' ${secret:0:3} ${secret:3}
-  equal hello "$(get --store "redis://$at" --password-file fifo --on-store-error fail -- echo hello)"
+  equal hello "$(get --store "redis://$at" --password-file fifo --store-timeout 1s --on-store-error fail -- echo hello)"
 }
 
 @test "a password that nobody writes is waited for no longer than --wait allows" {

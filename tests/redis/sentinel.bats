@@ -59,7 +59,7 @@ use_service() {
   export MEMOLOCK_STORE=redis+sentinel://127.0.0.1:${sentinel_ports[0]}/main
   sentinel 0 sentinel remove main >/dev/null
   sentinel 0 sentinel monitor main 127.0.0.1 "${ports[1]}" 3 >/dev/null
-  run -125 --separate-stderr memolock get --tag t --id new --on-store-error fail --store-timeout 300ms --ttl 1h -- counted true
+  run -125 --separate-stderr memolock get --tag t --id new --on-store-error fail --store-timeout 1s --ttl 1h -- counted true
   contains "$stderr" "127.0.0.1:${ports[1]}: is no longer the primary"
 }
 

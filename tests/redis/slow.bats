@@ -222,7 +222,8 @@ runs_once() {
   done
   kill -CONT "$REDIS_PID"
   # requests that each are answered in time, but not two of them
-  relay --delay 1200
+  export MEMOLOCK_STORE_TIMEOUT=3s
+  relay --delay 1800
   runs_once 20
   equal '' "$stderr"
   runs_once 20 'no answer in time; running the command without the store' --wait 1s

@@ -9,8 +9,11 @@ load ../helpers/faults
 setup() {
   isolate
   use_own_id
-  export MEMOLOCK_STORE_TIMEOUT=300ms
+  export MEMOLOCK_STORE_TIMEOUT=1s
 }
+
+# asked_again: for a server that answers at once, and is asked again until the timeout ends.
+asked_again() { export MEMOLOCK_STORE_TIMEOUT=300ms; }
 
 # log_in USERINFO: as whom we speak to it.
 log_in() { export MEMOLOCK_STORE=redis+unix://$1@$REDIS_SOCKET; }
@@ -98,6 +101,7 @@ refuses_promises() {
 }
 
 @test "a replica serves what is there, and takes nothing" {
+  asked_again
   use_own_store
   get -- echo there
   redis replicaof 127.0.0.1 1 >/dev/null
@@ -108,6 +112,7 @@ refuses_promises() {
 }
 
 @test "a replica that has lost its primary and says so" {
+  asked_again
   use_own_store --replicaof 127.0.0.1 1 --replica-serve-stale-data no
   refuses MASTERDOWN
   refuses_look_ups MASTERDOWN
@@ -134,6 +139,7 @@ refuses_promises() {
 }
 
 @test "a cluster without slots" {
+  asked_again
   use_own_store --cluster-enabled yes
   refuses CLUSTERDOWN
   refuses_promises CLUSTERDOWN
@@ -176,7 +182,7 @@ refuses_promises() {
 @test "who may not subscribe looks once a lease, and takes the result all the same" {
   use_own_store --user quiet on nopass '~*' +@all
   log_in quiet
-  export MEMOLOCK_LEASE=300ms
+  export MEMOLOCK_LEASE=1500ms
   spawn_get -- counted held a echo shared >1.out 2>1.err
   await test -e a.started
   for i in 2 3; do spawn_get -v -- counted echo own >$i.out 2>$i.err; done
@@ -194,10 +200,10 @@ refuses_promises() {
 @test "who may not subscribe takes over from a dead holder too" {
   use_own_store --user quiet on nopass '~*' +@all
   log_in quiet
-  spawn_get --lease 500ms -- counted held a echo shared
+  spawn_get --lease 1500ms -- counted held a echo shared
   holder=$!
   await test -e a.started
-  spawn_get -v --lease 500ms -- counted echo own >2.out 2>2.err
+  spawn_get -v --lease 1500ms -- counted echo own >2.out 2>2.err
   waiter=$!
   await began_to_wait 1 2.err
   end $holder

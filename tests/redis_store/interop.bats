@@ -207,7 +207,7 @@ replaced_by() {
 }
 
 @test "a lock that it has renewed is waited for" {
-  its_lock 500
+  its_lock 5000
   redis expire t/lock:x 60 >/dev/null
   spawn_get -- counted echo ours >out
   await is_waiting $!

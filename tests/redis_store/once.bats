@@ -108,7 +108,7 @@ family='echo $$ >command.pid; sh -c "echo \$\$ >child.pid; exec sleep 60"; true'
 
 # cut_off VERB OPTION…: a holder, whose server dies while the family runs.
 cut_off() {
-  spawn "$MEMOLOCK_BIN" "$1" --tag t --id x --lease 500ms "${@:2}" -- sh -c "$family" 2>err
+  spawn "$MEMOLOCK_BIN" "$1" --tag t --id x --lease 1500ms "${@:2}" -- sh -c "$family" 2>err
   holder=$!
   await test -s child.pid
   end "$REDIS_PID"
@@ -125,7 +125,7 @@ cut_off() {
 }
 
 @test "lock does so when another has the lock" {
-  spawn "$MEMOLOCK_BIN" lock --tag t --id x --lease 300ms -- sh -c "$family" 2>err
+  spawn "$MEMOLOCK_BIN" lock --tag t --id x --lease 1500ms -- sh -c "$family" 2>err
   holder=$!
   await test -s child.pid
   redis set t/lock:x other >/dev/null
@@ -241,8 +241,8 @@ cut_off() {
 
 # bats test_tags=slow
 @test "a server that cannot save costs the mark, and a waiter has his turn when the lease ends" {
-  hold once --ttl 1h --lease 1s
-  spawn "$MEMOLOCK_BIN" lock --tag t --id x --lease 1s -- counted true
+  hold once --ttl 1h --lease 1500ms
+  spawn "$MEMOLOCK_BIN" lock --tag t --id x --lease 1500ms -- counted true
   await is_waiting $!
   cannot_save
   release a

@@ -10,7 +10,7 @@ setup() {
   isolate
   use_own_id
   use_own_store
-  export MEMOLOCK_STORE_TIMEOUT=300ms MEMOLOCK_LEASE=1s
+  export MEMOLOCK_STORE_TIMEOUT=1s MEMOLOCK_LEASE=1500ms
 }
 
 # ---- between requests ----
@@ -80,7 +80,7 @@ setup() {
 }
 
 @test "60 who wait for a run on a server that dies and comes back empty take that run's result" {
-  export MEMOLOCK_LEASE=6s
+  export MEMOLOCK_LEASE=12s
   hold
   wait_for_it 60
   token=$(redis get "t/lock:$id")
@@ -162,7 +162,7 @@ setup() {
 
 @test "--wait bounds the search for a server and the wait on this machine together" {
   hold
-  wait_for_it 2 --lease 4s --wait 5s
+  wait_for_it 2 --lease 4s --wait 6s
   spawn sleep 8
   both=$!
   end "$REDIS_PID"
@@ -229,7 +229,7 @@ dies_over_the_end() {
 }
 
 @test "a server that dies over a commit costs the result, not the output" {
-  dies_over_the_end 10
+  dies_over_the_end 10 --store-timeout 1500ms
   finish "$holder"
   equal 0 "$status"
   equal 10 "$(wc -c <out)"
@@ -238,7 +238,7 @@ dies_over_the_end() {
 }
 
 @test "a server that dies over a large commit costs the result, not the output" {
-  dies_over_the_end 2000000
+  dies_over_the_end 2000000 --store-timeout 1500ms
   finish "$holder"
   equal 0 "$status"
   equal 2000000 "$(wc -c <out)"

@@ -9,7 +9,7 @@ load ../helpers/faults
 setup() {
   isolate
   use_own_id
-  export MEMOLOCK_STORE_TIMEOUT=300ms
+  export MEMOLOCK_STORE_TIMEOUT=1s
 }
 
 # ---- a server that refuses ----
@@ -57,7 +57,7 @@ no_room() {
 # bats test_tags=slow
 @test "a result that a server cannot save is delivered; then waiters share a run without the store" {
   use_own_store
-  export MEMOLOCK_LEASE=1s
+  export MEMOLOCK_LEASE=1500ms
   run_with_waiters 3 10
   cannot_save
   release a
@@ -76,7 +76,7 @@ no_room() {
 # bats test_tags=slow
 @test "a result for a server that has become a replica is delivered; then waiters go on without the store" {
   use_own_store
-  export MEMOLOCK_LEASE=1s
+  export MEMOLOCK_LEASE=1500ms
   run_with_waiters 2 10
   redis replicaof 127.0.0.1 1 >/dev/null
   release a
