@@ -23,7 +23,7 @@ class RedisHandshake {
     role_denied,     ///< the user may not ask for the role: whether it is a primary is not known
     not_primary,     ///< the server is a replica or a sentinel
     wrong_node,      ///< another node of a cluster is now at this address
-    slots_received,  ///< the reply is the one to CLUSTER SLOTS, as RedisRouter::learn takes it
+    slots_received,  ///< the reply is the one to CLUSTER SLOTS, as RedisRouter::update_map takes it
     refused,         ///< the reply is an error
   };
 

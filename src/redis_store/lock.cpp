@@ -142,7 +142,7 @@ class RedisLock final : public Lock {
 
   void give_up() noexcept final {
     if (lease_) lease_->stop_now();
-    lease_.reset();
+    drop_lease();
     if (std::exchange(is_released_, true)) return;
     session_.set_cutoff(Cutoff{}.within(interrupted_call_limit));
     if (!is_publishing_ && !is_renewal_unanswered()) {
@@ -174,7 +174,12 @@ class RedisLock final : public Lock {
   /// Waits for a renewal in progress, which could take the lock after its release.
   void end_lease() noexcept {
     if (lease_) lease_->stop(interrupt_);
+    drop_lease();
+  }
+
+  void drop_lease() noexcept {
     lease_.reset();
+    if (renewer_) renewer_->disconnect();
   }
 
   /// With Producer::external, an entry with this token was stored by another process.

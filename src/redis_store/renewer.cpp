@@ -18,21 +18,21 @@ RedisRenewer::RedisRenewer(const RedisSettings& settings, Key key, RedisNames na
       // A renewal that takes longer than its share of the lease is better begun again.
       timeout_(std::min(settings.timeout, settings.lease / 3)),
       ahead_(ahead),
-      session_(settings.address, timeout_, Cutoff{}, log) {}
+      session_(std::in_place, settings.address, timeout_, Cutoff{}, log) {}
 
 Renewal RedisRenewer::renew(int give_up) {
   // To connect and to get the reply. A request that is given up by then, and still arrives later,
   // must not take the lock after its release.
   const Nanoseconds limit = 2 * timeout_;
   const std::string deadline = in_microseconds(after(boot_now() + ahead_, limit));
-  session_.set_cutoff(Cutoff{give_up}.within(limit));
+  session_->set_cutoff(Cutoff{give_up}.within(limit));
   is_unanswered_ = true;
-  const std::string result = session_.with_context(key_, [&] {
-    const RedisReply reply = session_.run_script(
+  const std::string result = session_->with_context(key_, [&] {
+    const RedisReply reply = session_->run_script(
         redis_scripts::renew, names_, {condition_.token, lease_, condition_.acquired, deadline});
     if (reply.has_text()) return reply.one_of({"renewed", "lost", "broken"});
-    ahead_ = session_.set_clock(reply) - boot_now();
-    throw store_error(session_.error_text("the renewal came too late"));
+    ahead_ = session_->set_clock(reply) - boot_now();
+    throw store_error(session_->error_text("the renewal came too late"));
   });
   is_unanswered_ = false;
   is_lock_broken_ = result == "broken";

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <optional>
 #include <string>
 
 #include "src/entry/key.hpp"
@@ -31,6 +32,9 @@ class RedisRenewer {
   /// Whether the last renewal got no reply: it may still reach the server.
   [[nodiscard]] bool is_unanswered() const noexcept { return is_unanswered_; }
 
+  /// Closes the connection. After the last renew(); the queries still answer.
+  void disconnect() noexcept { session_.reset(); }
+
  private:
   Key key_;
   RedisNames names_;
@@ -38,7 +42,7 @@ class RedisRenewer {
   std::string lease_;    // milliseconds
   Nanoseconds timeout_;  // of an attempt to connect, and of the request
   Nanoseconds ahead_;
-  RedisSession session_;
+  std::optional<RedisSession> session_;  // empty: disconnect() was called
   std::atomic<bool> is_lock_broken_ = false;
   std::atomic<bool> is_unanswered_ = false;
 };

@@ -124,6 +124,14 @@ t_x=("$MEMOLOCK_BIN" get --tag t --id x --ttl 1h)
 
 connections() { redis client list | grep -c -v ' cmd=client'; }
 
+@test "a holder whose command has ended holds one connection while others do the work" {
+  spawn_get --external --lease 2s -v -- sleep 1 2>err
+  await grep -q 'waiting for the promise' err
+  is_one() { [[ $(connections) == 1 ]]; }
+  await is_one
+  end_all
+}
+
 @test "each waiter holds one connection" {
   spawn_get -- held a true
   await test -e a.started
