@@ -150,15 +150,9 @@ void add_key_env(Options& options, const std::string& text) {
   options.key.variables.push_back(text);
 }
 
-void set_key_cwd(Options& options, const std::string& text) {
-  options.key_cwd = flag(text);
-  if (options.key_cwd) options.key.directory = KeyInputs::Directory::counts;
-}
+void set_key_cwd(Options& options, const std::string& text) { options.key_cwd = flag(text); }
 
-void set_no_key_cwd(Options& options, const std::string& text) {
-  options.no_key_cwd = flag(text);
-  if (options.no_key_cwd) options.key.directory = KeyInputs::Directory::left_out;
-}
+void set_no_key_cwd(Options& options, const std::string& text) { options.no_key_cwd = flag(text); }
 
 void add_artifact(Options& options, const std::string& text) {
   auto& paths = options.policy.artifacts;

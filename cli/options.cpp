@@ -347,4 +347,11 @@ void read_options(int argc, char** argv, Options& options) {
   Reader(*verb, options).read(Line(argv + 2, argv + argc));
 }
 
+KeyInputs key_inputs(const Options& options) {
+  KeyInputs inputs = options.key;
+  if (options.key_cwd) inputs.directory = KeyInputs::Directory::counts;
+  if (options.no_key_cwd) inputs.directory = KeyInputs::Directory::left_out;
+  return inputs;
+}
+
 }  // namespace memolock

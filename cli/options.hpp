@@ -50,8 +50,8 @@ struct Options {
   std::string tag = "default";
   bool tag_on_command_line = false;
   std::vector<std::string> ids;
-  KeyInputs key;
-  bool key_cwd = false, no_key_cwd = false;  ///< as given; key.directory follows from them
+  KeyInputs key;  ///< without the working directory, see key_inputs()
+  bool key_cwd = false, no_key_cwd = false;
   RunPolicy policy;
   OnStoreError on_store_error = OnStoreError::run;
   std::optional<uint64_t> max_entry;
@@ -80,5 +80,8 @@ struct Options {
 /// these that sets a value wins. Checks each value, but not combinations (option_rules.hpp). Throws
 /// Error(usage); `options.log` is then set as far as it has been read.
 void read_options(int argc, char** argv, Options& options);
+
+/// What the options make part of the id beside the id or the command that is given.
+[[nodiscard]] KeyInputs key_inputs(const Options& options);
 
 }  // namespace memolock

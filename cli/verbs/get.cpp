@@ -9,9 +9,10 @@ namespace {
 
 /// A bypassed call reads no inputs: it is to behave as if there were no cache.
 Identity identity_of(const Options& options) {
+  const KeyInputs given = key_inputs(options);
   KeyInputs inputs;
-  inputs.directory = options.key.directory;
-  if (!options.bypass) inputs = options.key;
+  inputs.directory = given.directory;
+  if (!options.bypass) inputs = given;
   return identify(options.ids.empty() ? "" : options.ids.back(), options.words, inputs);
 }
 

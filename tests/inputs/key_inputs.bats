@@ -349,6 +349,10 @@ stopped_at_first_read() {
   equal 2 "$(both -- ls)"
   equal 1 "$(both --no-key-cwd -- ls)"
   equal 2 "$(both --key-cwd -- ls)"
+  # the last of a flag's values counts
+  equal 2 "$(both --no-key-cwd --no-key-cwd=0 --key-cwd -- ls)"
+  equal 2 "$(both --no-key-cwd --no-key-cwd=0 -- ls)"
+  equal 1 "$(both --key-cwd --key-cwd=0 --no-key-cwd -- ls)"
   equal "$(memolock key -- ls)" "$(memolock key --key-cwd -- ls)"
 }
 
