@@ -43,7 +43,7 @@ constexpr size_t most_bytes = 1U << 20;
 
 struct Text {
   std::string text;
-  std::string exposure_remedy;
+  std::string exposure_advice;
 };
 
 /// How to protect a secret in the open file; "" if others cannot read it.
@@ -51,8 +51,9 @@ std::string remedy_of(int file, const std::string& path) {
   struct stat info {};
   if (!is_exposed(file)) return "";
   // The system-wide file is meant to be readable, and only the owner can change a mode.
-  const bool is_own = path != system_file && fstat(file, &info) == 0 && info.st_uid == own_user();
-  return is_own ? exposure_remedy(path)
+  const bool is_own = path != system_file && fstat(file, &info) == 0 &&
+                      info.st_uid == user_at_start();
+  return is_own ? exposure_advice(path)
                 : "keep the password in a file of its own, which password-file names";
 }
 
@@ -65,7 +66,7 @@ bool is_hidden(const std::string& path) {
 /// Adds to `config` the message that this user may not read the file.
 void note_refusal(const std::string& path, int error, Config& config) {
   const bool is_unseen = error == EACCES && is_hidden(path);
-  auto& lines = is_unseen && path != system_file ? config.remarks : config.warnings;
+  auto& lines = is_unseen && path != system_file ? config.infos : config.warnings;
   lines.push_back(fmt::format("cannot {} {}: {}; going on without it",
                               is_unseen ? "look for" : "read", escape_controls(path),
                               error_text(error)));
@@ -158,7 +159,7 @@ ConfigEntry read_entry(const std::string& path, const std::string& key, const to
   ConfigEntry entry{key, {}, path};
   const auto add = [&](const toml::node& value) {
     auto text = text_of(value);
-    entry.is_fit = entry.is_fit && text;
+    entry.has_supported_type = entry.has_supported_type && text;
     entry.values.push_back(std::move(text).value_or(""));
   };
   if (const toml::array* const list = node.as_array()) {
@@ -172,7 +173,7 @@ ConfigEntry read_entry(const std::string& path, const std::string& key, const to
 void read_file(const std::string& path, Config& config) {
   const auto read = path.empty() ? std::nullopt : read_text(path, config);
   if (!read) return;
-  const auto& [text, exposure_remedy] = *read;
+  const auto& [text, exposure_advice] = *read;
   auto& entries = config.entries;
   refuse_deep_keys(text, path);
   try {
@@ -182,7 +183,7 @@ void read_file(const std::string& path, Config& config) {
                                      [&](const ConfigEntry& e) { return e.key == name; });
       if (known) continue;
       entries.push_back(read_entry(path, name, node));
-      entries.back().exposure_remedy = exposure_remedy;
+      entries.back().exposure_advice = exposure_advice;
     }
   } catch (const toml::parse_error& error) {
     throw usage_error(fmt::format("{}: line {}: {}", path, error.source().begin.line,

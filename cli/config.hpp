@@ -13,16 +13,16 @@ struct ConfigEntry {
   std::string key;
   std::vector<std::string> values;  ///< as on the command line; several for an array
   std::string file;                 ///< for messages
-  bool is_fit = true;               ///< false: its value has a type that no option has
+  bool has_supported_type = true;   ///< false: its value has a type that no option has
   /// How to fix the mode of the file if this is a secret, since others can read it; "": they
   /// cannot.
-  std::string exposure_remedy = "";
+  std::string exposure_advice = "";
 };
 
 struct Config {
   std::vector<ConfigEntry> entries;   ///< each key once; the user's file wins
   std::vector<std::string> warnings;  ///< of files that this user may not read
-  std::vector<std::string> remarks;   ///< of a file that may not be meant for this user
+  std::vector<std::string> infos;     ///< of a file that may not be meant for this user
 };
 
 /// Reads $XDG_CONFIG_HOME/memolock/config.toml and /etc/memolock/config.toml; a missing file is not

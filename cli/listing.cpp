@@ -24,7 +24,7 @@ std::optional<Nanoseconds> age_or_run_time(const Record& record, Nanoseconds now
   return std::max(now - record.begun, Nanoseconds(0));
 }
 
-std::optional<Nanoseconds> left_of(const Record& record, Nanoseconds now) {
+std::optional<Nanoseconds> time_left_of(const Record& record, Nanoseconds now) {
   const Nanoseconds left = time_left(record, now);
   if (record.disposition == Disposition::running || left <= Nanoseconds(0)) return std::nullopt;
   return left;

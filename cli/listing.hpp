@@ -17,7 +17,7 @@ namespace memolock {
 [[nodiscard]] std::optional<Nanoseconds> age_or_run_time(const Record& record, Nanoseconds now);
 
 /// How long it stays fresh; nothing if it is not fresh, or a run in progress.
-[[nodiscard]] std::optional<Nanoseconds> left_of(const Record& record, Nanoseconds now);
+[[nodiscard]] std::optional<Nanoseconds> time_left_of(const Record& record, Nanoseconds now);
 
 /// "host:pid"; "-" if unknown.
 [[nodiscard]] std::string holder_of(const Record& record);

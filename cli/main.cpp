@@ -61,10 +61,10 @@ bool runs_command(Verb verb) {
   return verb == Verb::get || verb == Verb::once || verb == Verb::lock;
 }
 
-Exit run_verb(const Options& options, const Log& log) {
+ProcessEnd run_verb(const Options& options, const Log& log) {
   if (runs_command(options.verb) && !options.words.empty()) leave_inherited_children();
   for (const std::string& warning : options.warnings) log.warn("{}", warning);
-  for (const std::string& remark : options.remarks) log.info("{}", remark);
+  for (const std::string& remark : options.infos) log.info("{}", remark);
   check_combination(options);
   switch (options.verb) {
     case Verb::get:
@@ -126,7 +126,7 @@ void print_error(const std::exception& exception) noexcept {
 }
 
 /// The one place that catches errors and turns them into memolock's own exit status.
-Exit run(int argc, char** argv) {
+ProcessEnd run(int argc, char** argv) {
   Options options;
   try {
     read_options(argc, argv, options);
@@ -150,7 +150,7 @@ int main(int argc, char** argv) {
   std::set_terminate(memolock::end_uncaught);
   memolock::block_write_signals();
   memolock::occupy_closed_streams();
-  const memolock::Exit exit = memolock::run(argc, argv);
+  const memolock::ProcessEnd exit = memolock::run(argc, argv);
   memolock::await_background();
   if (exit.signal != 0) memolock::terminate_by_signal(exit.signal);
   // A thread may still be blocked in a write to a stalled reader; no destructor has anything left

@@ -20,7 +20,7 @@ constexpr uint64_t default_max_size = 5ULL << 30;
 /// Ignores errors: they are not about the chosen store.
 GcResult sweep_fallbacks_in(const std::string& directory, GcMode mode) {
   try {
-    const Descriptor root = open_store_directory(directory, DirectoryLink::refuse);
+    const Descriptor root = open_store_directory(directory, SymlinkPolicy::refuse);
     return root ? collect_garbage_in_all(root.get(), mode) : GcResult{};
   } catch (const Error&) {
     return {};
@@ -63,7 +63,7 @@ std::optional<GcLock> turn_if_due(const std::string& directory) {
 
 GcResult collect_local_garbage(const Options& options, const StoreChoice& choice, GcMode mode) {
   const auto directory = local_directory(choice);
-  const Descriptor root = directory ? open_store_directory(*directory, DirectoryLink::follow)
+  const Descriptor root = directory ? open_store_directory(*directory, SymlinkPolicy::follow)
                                     : Descriptor();
   if (!root) return sweep_temporary(mode);
   std::optional<GcLock> turn;
@@ -82,7 +82,7 @@ void maintain(const Options& options, const StoreChoice& choice, const Outcome& 
   const auto turn = turn_if_due(*directory);
   if (!turn || daemonize() == ProcessRole::caller) return;
   try {
-    if (const Descriptor root = open_store_directory(*directory, DirectoryLink::follow))
+    if (const Descriptor root = open_store_directory(*directory, SymlinkPolicy::follow))
       (void)sweep_all(options, choice, root.get(), GcMode::remove);
   } catch (const Error&) {
     // A background process has nowhere to report errors.

@@ -11,7 +11,7 @@
 namespace memolock {
 
 /// Where an option can be set besides the command line. environment_alone: only there.
-enum class Also { nowhere, environment_and_file, environment_alone };
+enum class SettableIn { nowhere, environment_and_file, environment_alone };
 
 /// An option. With a null placeholder it is a flag, whose value is "1" if it is given alone. Verbs
 /// that describe an option of one name differently have a row each.
@@ -19,12 +19,12 @@ struct OptionSpec {
   std::string_view name;
   const char* placeholder;
   unsigned verbs;  ///< bits of the verbs that have it; 0: none, only variable and file
-  Also also;
+  SettableIn also;
   const char* help;
   void (*set)(Options&, const std::string&);
   /// A value that the option has with other verbs only. It is ignored in a variable or a file,
   /// which apply to all verbs.
-  const char* of_other_verbs = nullptr;
+  const char* value_for_other_verbs = nullptr;
 };
 
 /// Whether words may follow the options of a verb.

@@ -56,9 +56,9 @@ bool flag(const std::string& text) {
   throw value_error(text, "is not a boolean (write 1, true, yes or on; or 0, false, no or off)");
 }
 
-int exit_status(const std::string& text, int least) {
-  if (const auto status = parse_number(text, least, 255)) return *status;
-  throw value_error(text, fmt::format("is not an exit status from {} to 255", least));
+int exit_status(const std::string& text, int min) {
+  if (const auto status = parse_number(text, min, 255)) return *status;
+  throw value_error(text, fmt::format("is not an exit status from {} to 255", min));
 }
 
 std::string path(const std::string& text, std::string_view instead) {

@@ -23,15 +23,15 @@ namespace memolock {
 
 [[nodiscard]] Nanoseconds duration(const std::string& text);
 [[nodiscard]] Nanoseconds duration_or_forever(const std::string& text);
-/// At least 10 ms: a shorter lease cannot be renewed, and no server answers in a shorter time.
+/// At min 10 ms: a shorter lease cannot be renewed, and no server answers in a shorter time.
 [[nodiscard]] Nanoseconds lease_or_timeout(const std::string& text);
 /// In bytes.
 [[nodiscard]] uint64_t size(const std::string& text);
 /// 1, true, yes, on or 0, false, no, off in upper or lower case; nothing for anything else.
 [[nodiscard]] std::optional<bool> parse_boolean(std::string_view text);
 [[nodiscard]] bool flag(const std::string& text);
-/// From `least` to 255.
-[[nodiscard]] int exit_status(const std::string& text, int least);
+/// From `min` to 255.
+[[nodiscard]] int exit_status(const std::string& text, int min);
 /// Neither empty nor "-", which other programs take for a standard stream. `instead`: an
 /// alternative for the error message to suggest.
 [[nodiscard]] std::string path(const std::string& text, std::string_view instead = "");

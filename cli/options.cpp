@@ -27,7 +27,7 @@ bool is_of_verb(const OptionSpec& spec, const VerbSpec& verb) {
 }
 
 bool is_on_its_line(const OptionSpec& spec, const VerbSpec& verb) {
-  return is_of_verb(spec, verb) && spec.also != Also::environment_alone;
+  return is_of_verb(spec, verb) && spec.also != SettableIn::environment_alone;
 }
 
 constexpr const char* help_names = "-h,--help";
@@ -199,7 +199,7 @@ class Reader {
   void read_values() {
     Config read = read_config();
     options_.warnings = std::move(read.warnings);
-    options_.remarks = std::move(read.remarks);
+    options_.infos = std::move(read.infos);
     const std::vector<ConfigEntry>& config = read.entries;
     for (size_t i = 0; i < given_.size(); ++i) {
       const OptionSpec& spec = all_options()[i];
@@ -209,7 +209,7 @@ class Reader {
         if (spec.name == "lease") options_.lease_on_command_line = true;
         if (spec.name == "tag") options_.tag_on_command_line = true;
         if (spec.name == "store") options_.store_on_command_line = true;
-      } else if (spec.also != Also::nowhere && (is_of_verb(spec, verb_) || spec.verbs == 0)) {
+      } else if (spec.also != SettableIn::nowhere && (is_of_verb(spec, verb_) || spec.verbs == 0)) {
         set_from_environment_or_file(spec, config);
       }
     }
@@ -237,10 +237,10 @@ class Reader {
       if (!contradicted(spec)) set_from_elsewhere(variable, spec, value);
       return;
     }
-    if (spec.also != Also::environment_and_file) return;
+    if (spec.also != SettableIn::environment_and_file) return;
     for (const ConfigEntry& entry : config) {
       if (entry.key != spec.name || contradicted(spec)) continue;
-      if (!entry.is_fit)
+      if (!entry.has_supported_type)
         throw usage_error(
             fmt::format("{}: {}: must be a string, a number or a boolean", entry.file, entry.key));
       for (const std::string& value : entry.values)
@@ -252,7 +252,7 @@ class Reader {
   /// service or a CI job.
   void set_from_elsewhere(const std::string& source, const OptionSpec& spec,
                           const std::string& value) {
-    if (spec.of_other_verbs != nullptr && value == spec.of_other_verbs) return;
+    if (spec.value_for_other_verbs != nullptr && value == spec.value_for_other_verbs) return;
     set_from(source, spec, options_, is_path(spec) ? expand_home_in(source, value) : value);
     // Errors of these values are found only when they are used.
     if (is_path(spec) || spec.name == "store") options_.sources[spec.name] = source;
@@ -271,7 +271,7 @@ class Reader {
     const auto options = all_options();
     for (const ConfigEntry& entry : config) {
       const bool known = std::any_of(options.begin(), options.end(), [&](const OptionSpec& spec) {
-        return spec.also == Also::environment_and_file && spec.name == entry.key;
+        return spec.also == SettableIn::environment_and_file && spec.name == entry.key;
       });
       if (!known)
         options_.warnings.push_back(
@@ -286,9 +286,9 @@ class Reader {
                                             [](const std::string& value) {
                                               return without_password(value) != value;
                                             });
-      if (has_password && !entry.exposure_remedy.empty())
+      if (has_password && !entry.exposure_advice.empty())
         options_.warnings.push_back(fmt::format("others can read the password in {}; {}",
-                                                entry.file, entry.exposure_remedy));
+                                                entry.file, entry.exposure_advice));
     }
   }
 
@@ -322,7 +322,7 @@ std::string overview() {
 }  // namespace
 
 void read_options(int argc, char** argv, Options& options) {
-  // Also for errors of a command line that cannot be read.
+  // SettableIn for errors of a command line that cannot be read.
   if (const char* level = getenv("MEMOLOCK_LOG");
       level != nullptr && std::string_view(level) == "quiet")
     options.log = Level::quiet;

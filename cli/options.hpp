@@ -73,7 +73,7 @@ struct Options {
   std::optional<std::string> print;
   /// About the input; logged once the log level is known.
   std::vector<std::string> warnings;
-  std::vector<std::string> remarks;  ///< with -v
+  std::vector<std::string> infos;  ///< with -v
 };
 
 /// Reads the command line, the variables and the configuration files into `options`; the first of

@@ -18,7 +18,7 @@
 #include "cli/option_values.hpp"
 #include "src/command/control_file.hpp"
 #include "src/doctor/control_files.hpp"
-#include "src/doctor/directory.hpp"
+#include "src/doctor/local_store.hpp"
 #include "src/doctor/repair.hpp"
 #include "src/doctor/server.hpp"
 #include "src/local/store.hpp"
@@ -180,14 +180,14 @@ std::string trimmed(std::string password) {
 void warn_if_exposed(std::string_view option, const std::string& path, int file, const Log& log) {
   if (!is_exposed(file)) return;
   if (const auto name = reopenable_path(path, file))
-    log.warn("{}: others can read {}; {}", option, *name, exposure_remedy(*name));
+    log.warn("{}: others can read {}; {}", option, *name, exposure_advice(*name));
   else
     log.warn("{}: others can read {}", option, path);
 }
 
 /// `option` is what named the file, which may be a FIFO whose writer takes their time.
-std::string first_line_of(std::string_view option, const std::string& file, const Cutoff& cutoff,
-                          const Log& log) {
+std::string first_line_of(std::string_view option, const std::string& file,
+                          const WaitLimit& wait_limit, const Log& log) {
   const auto cannot = [&](std::string_view why) {
     return store_error(fmt::format("{}: cannot read {}: {}", option, escape_controls(file), why));
   };
@@ -198,9 +198,9 @@ std::string first_line_of(std::string_view option, const std::string& file, cons
   while (text.find('\n') == std::string_view::npos) {
     if (text.size() == buffer.size()) throw cannot("its first line is longer than 4095 bytes");
     // Before each read: reading a FIFO that has no writer yet would return end of file.
-    const Ready ready = await_readable(opened.get(), cutoff.interrupt, cutoff.until);
-    if (ready == Ready::interrupted) throw interrupted_error();
-    if (ready == Ready::timed_out) throw cannot("nothing was written to it in time");
+    const WaitEnd ready = await_readable(opened.get(), wait_limit.interrupt, wait_limit.until);
+    if (ready == WaitEnd::interrupted) throw interrupted_error();
+    if (ready == WaitEnd::timed_out) throw cannot("nothing was written to it in time");
     const size_t room = buffer.size() - text.size();
     const ssize_t got = read(opened.get(), buffer.data() + text.size(), room);
     if (got == 0) break;
@@ -214,19 +214,21 @@ std::string first_line_of(std::string_view option, const std::string& file, cons
 }
 
 /// A server's password that its URL does not have.
-std::string password_from_elsewhere(const Options& options, const Cutoff& cutoff, const Log& log) {
+std::string password_from_elsewhere(const Options& options, const WaitLimit& wait_limit,
+                                    const Log& log) {
   if (!options.password_file.empty())
-    return first_line_of(source_of(options, "password-file"), options.password_file, cutoff, log);
+    return first_line_of(source_of(options, "password-file"), options.password_file, wait_limit,
+                         log);
   for (const char* name : {"MEMOLOCK_REDIS_PASSWORD", "REDISCLI_AUTH"})
     if (auto password = trimmed(variable(name)); !password.empty()) return password;
   return "";
 }
 
-std::string sentinel_password(const Options& options, const Cutoff& cutoff, const Log& log) {
+std::string sentinel_password(const Options& options, const WaitLimit& wait_limit, const Log& log) {
   const std::string& file = options.sentinel_password_file;
   return file.empty()
              ? trimmed(variable("MEMOLOCK_SENTINEL_PASSWORD"))
-             : first_line_of(source_of(options, "sentinel-password-file"), file, cutoff, log);
+             : first_line_of(source_of(options, "sentinel-password-file"), file, wait_limit, log);
 }
 
 StoreChoice directory_choice(const std::string& url, const std::string& source) {
@@ -259,7 +261,7 @@ std::string cluster_memory(const Options& options) {
 // Of --max-entry.
 constexpr uint64_t default_of_servers = 64ULL << 20;
 
-StoreChoice server_choice(const Options& options, const Cutoff& cutoff, const Log& log) {
+StoreChoice server_choice(const Options& options, const WaitLimit& wait_limit, const Log& log) {
   RedisSettings settings;
   settings.lease = options.policy.lease;
   settings.timeout = options.store_timeout;
@@ -276,10 +278,10 @@ StoreChoice server_choice(const Options& options, const Cutoff& cutoff, const Lo
     if (file) warn_if_exposed(source_of(options, "tls-key"), key, file.get(), log);
   }
   if (settings.address.password.empty())
-    settings.address.password = password_from_elsewhere(options, cutoff, log);
+    settings.address.password = password_from_elsewhere(options, wait_limit, log);
   if (settings.address.has_sentinels()) {
     settings.address.sentinels.user = options.sentinel_user;
-    settings.address.sentinels.password = sentinel_password(options, cutoff, log);
+    settings.address.sentinels.password = sentinel_password(options, wait_limit, log);
   }
   const RedisAddress& address = settings.address;
   if (!address.password.empty() || !address.sentinels.password.empty() || !address.tls.key.empty())
@@ -300,8 +302,8 @@ std::string name_of_store(const Options& options) {
 
 }  // namespace
 
-StoreChoice choose_store(const Options& options, const Cutoff& cutoff, const Log& log) {
-  return is_redis_url(options.store) ? server_choice(options, cutoff, log)
+StoreChoice choose_store(const Options& options, const WaitLimit& wait_limit, const Log& log) {
+  return is_redis_url(options.store) ? server_choice(options, wait_limit, log)
                                      : directory_choice(options.store, source_of(options, "store"));
 }
 
@@ -314,10 +316,11 @@ uint64_t max_entry(const Options& options, const StoreChoice& choice) {
   return options.max_entry.value_or(choice.is_local() ? default_local : default_of_servers);
 }
 
-std::unique_ptr<Store> open_store(const StoreChoice& choice, const Cutoff& cutoff, const Log& log) {
+std::unique_ptr<Store> open_store(const StoreChoice& choice, const WaitLimit& wait_limit,
+                                  const Log& log) {
   if (const auto* server = std::get_if<RedisSettings>(&choice.place))
-    return std::make_unique<RedisStore>(*server, cutoff, log);
-  return std::make_unique<LocalStore>(std::get<std::string>(choice.place), DirectoryLink::follow,
+    return std::make_unique<RedisStore>(*server, wait_limit, log);
+  return std::make_unique<LocalStore>(std::get<std::string>(choice.place), SymlinkPolicy::follow,
                                       log);
 }
 
@@ -332,14 +335,14 @@ Examination examine(const StoreChoice& choice, const std::string& tag, const Log
 
 std::vector<Finding> repair(const StoreChoice& choice) {
   if (choice.is_local()) return repair_modes(std::get<std::string>(choice.place));
-  return {{Finding::Level::ok, "repaired", "nothing: a server has no modes", ""}};
+  return {{Finding::Severity::ok, "repaired", "nothing: a server has no modes", ""}};
 }
 
 std::vector<std::string> fallback_directories() {
   std::vector<std::string> directories;
   if (const auto runtime = variable("XDG_RUNTIME_DIR"); is_private_directory(runtime))
     directories.push_back(runtime + "/memolock");
-  directories.push_back(fmt::format("/tmp/memolock-{}", own_user()));
+  directories.push_back(fmt::format("/tmp/memolock-{}", user_at_start()));
   return directories;
 }
 
@@ -353,7 +356,7 @@ StoreChoice fallback_choice(const Options& options) {
 
 std::unique_ptr<Store> open_fallback(const StoreChoice& fallback, const Log& log) {
   // Any user may put a symbolic link or a directory there.
-  return std::make_unique<LocalStore>(std::get<std::string>(fallback.place), DirectoryLink::refuse,
+  return std::make_unique<LocalStore>(std::get<std::string>(fallback.place), SymlinkPolicy::refuse,
                                       log);
 }
 

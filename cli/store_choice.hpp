@@ -26,10 +26,10 @@ struct StoreChoice {
 };
 
 /// Chooses the store by the options: local, file:///DIR, or a Redis URL. Reads its password, and
-/// waits for it until `cutoff`. Warns of files with secrets that others can read. Throws
+/// waits for it until `wait_limit`. Warns of files with secrets that others can read. Throws
 /// Error(usage) for any other URL, Error(store) if there is no default directory or the password
 /// cannot be read, and Error(interrupted).
-[[nodiscard]] StoreChoice choose_store(const Options& options, const Cutoff& cutoff,
+[[nodiscard]] StoreChoice choose_store(const Options& options, const WaitLimit& wait_limit,
                                        const Log& log);
 
 /// The directory of the chosen store, or for a server the default one, which has the counters.
@@ -39,10 +39,10 @@ struct StoreChoice {
 /// The size of the largest result to store there; bytes.
 [[nodiscard]] uint64_t max_entry(const Options& options, const StoreChoice& choice);
 
-/// Opens the chosen store. `cutoff` ends any wait for a server before a run begins. Throws
+/// Opens the chosen store. `wait_limit` ends any wait for a server before a run begins. Throws
 /// Error(store). Keeps a reference to `log`.
-[[nodiscard]] std::unique_ptr<Store> open_store(const StoreChoice& choice, const Cutoff& cutoff,
-                                                const Log& log);
+[[nodiscard]] std::unique_ptr<Store> open_store(const StoreChoice& choice,
+                                                const WaitLimit& wait_limit, const Log& log);
 
 /// Examines whether the chosen store is reachable and fit for the entries of `tag`. Does not open
 /// it: that would create a directory, and fail for an unfit store.

@@ -70,26 +70,26 @@ std::string shortened(const std::string& text, size_t columns) {
 }
 
 Table::Table(Output& output, std::vector<Column> columns, size_t width)
-    : output_(output), columns_(std::move(columns)), width_(width), settled_(width == 0) {}
+    : output_(output), columns_(std::move(columns)), width_(width), widths_chosen_(width == 0) {}
 
 void Table::add(std::vector<std::string> fields) {
   constexpr size_t sample = 1000;
-  if (settled_) return write(fields);
+  if (widths_chosen_) return write(fields);
   first_.push_back(std::move(fields));
-  if (first_.size() == sample) settle();
+  if (first_.size() == sample) choose_widths();
 }
 
 void Table::finish() {
-  if (!settled_ && !first_.empty()) settle();
+  if (!widths_chosen_ && !first_.empty()) choose_widths();
 }
 
 /// Sets the widths of the columns by the buffered lines, and writes these.
-void Table::settle() {
+void Table::choose_widths() {
   for (const Column& column : columns_) widths_.push_back(columns_of(column.title));
   for (const auto& line : first_)
     for (size_t i = 0; i < line.size(); ++i) widths_[i] = std::max(widths_[i], columns_of(line[i]));
-  fit();
-  settled_ = true;
+  narrow_to_terminal();
+  widths_chosen_ = true;
   std::vector<std::string> titles;
   for (const Column& column : columns_) titles.emplace_back(column.title);
   write(titles);
@@ -97,12 +97,12 @@ void Table::settle() {
 }
 
 /// Narrows the widest of the columns that may be shortened until all fit into the terminal.
-void Table::fit() {
+void Table::narrow_to_terminal() {
   const size_t gaps = gap.size() * (columns_.size() - 1);
   for (size_t sum = std::accumulate(widths_.begin(), widths_.end(), gaps); sum > width_; --sum) {
     size_t widest = columns_.size();
     for (size_t i = 0; i < columns_.size(); ++i) {
-      const bool can = columns_[i].least > 0 && widths_[i] > columns_[i].least;
+      const bool can = columns_[i].min_width > 0 && widths_[i] > columns_[i].min_width;
       if (can && (widest == columns_.size() || widths_[i] > widths_[widest])) widest = i;
     }
     if (widest == columns_.size()) return;
@@ -118,9 +118,10 @@ void Table::write(const std::vector<std::string>& fields) {
       line += fields[i];
       continue;
     }
-    const std::string field = columns_[i].least > 0 ? shortened(fields[i], widths_[i]) : fields[i];
+    const std::string field = columns_[i].min_width > 0 ? shortened(fields[i], widths_[i])
+                                                        : fields[i];
     const std::string pad(widths_[i] - std::min(widths_[i], columns_of(field)), ' ');
-    line += columns_[i].side == Side::right ? pad + field : field + pad;
+    line += columns_[i].alignment == Alignment::right ? pad + field : field + pad;
   }
   if (width_ > 0) {
     line.erase(line.find_last_not_of(' ') + 1);

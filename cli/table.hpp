@@ -18,11 +18,11 @@ namespace memolock {
 
 class Table {
  public:
-  enum class Side { left, right };
+  enum class Alignment { left, right };
   struct Column {
     const char* title;
-    Side side;
-    size_t least;  ///< the fewest columns that it may be shortened to; 0: it may not be
+    Alignment alignment;
+    size_t min_width;  ///< the fewest columns that it may be shortened to; 0: it may not be
   };
 
   /// `width`: of the terminal, the most columns of a line; 0: not a terminal, so tabs and no
@@ -35,8 +35,8 @@ class Table {
   void finish();
 
  private:
-  void settle();
-  void fit();
+  void choose_widths();
+  void narrow_to_terminal();
   void write(const std::vector<std::string>& fields);
 
   Output& output_;
@@ -45,7 +45,7 @@ class Table {
   std::vector<size_t> widths_;
   // The first lines, by which the widths of the columns are chosen.
   std::vector<std::vector<std::string>> first_;
-  bool settled_ = false;
+  bool widths_chosen_ = false;
 };
 
 }  // namespace memolock

@@ -6,7 +6,7 @@
 
 namespace memolock {
 
-Exit run_completion(const Options& options, const Log&) {
+ProcessEnd run_completion(const Options& options, const Log&) {
   if (options.words.size() != 1) throw usage_error("completion: name one shell");
   print("the script", choice(options.words.front(), completion_scripts));
   return {};

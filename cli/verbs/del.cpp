@@ -4,15 +4,15 @@
 #include "cli/progress.hpp"
 #include "cli/store_choice.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/store/seen_keys.hpp"
+#include "src/store/key_containers.hpp"
 #include "src/system/error.hpp"
 
 namespace memolock {
 namespace {
 
 size_t count_all(Store& store, const std::string& tag, Ownership ownership) {
-  SeenNames ids;  // each once, though a mark is listed beside an entry
-  store.list(tag, [&](const Listing& listing) {
+  NameSet ids;  // each once, though a mark is listed beside an entry
+  store.list(tag, [&](const ListedEntry& listing) {
     if (ownership == Ownership::any || listing.running || !listing.record.foreign)
       (void)ids.add(listing.record.key.id);
   });
@@ -29,7 +29,7 @@ bool forget_one(Store& store, const Key& key, const Options& options) {
 
 }  // namespace
 
-Exit run_del(const Options& options, const Log& log) {
+ProcessEnd run_del(const Options& options, const Log& log) {
   const auto store = open_store(choose_store(options, {}, log), {}, log);
   size_t count = 0;
   const Ownership ownership = options.foreign ? Ownership::any : Ownership::own;

@@ -21,8 +21,9 @@ struct Visit {
 };
 
 bool has_failed(const std::vector<Finding>& findings) {
-  return std::any_of(findings.begin(), findings.end(),
-                     [](const Finding& finding) { return finding.level == Finding::Level::fail; });
+  return std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
+    return finding.level == Finding::Severity::fail;
+  });
 }
 
 /// A store that cannot even be named is what a doctor is for.
@@ -36,30 +37,30 @@ Visit visit(const Options& options, const Log& log) {
     if (has_failed(repairs))  // it would again
       for (Finding& finding : findings)
         if (finding.remedy.find("doctor --fix") != std::string::npos)
-          finding.remedy = std::string(choose_another);
+          finding.remedy = std::string(choose_another_directory);
     findings.insert(findings.begin(), repairs.begin(), repairs.end());
     return {without_password(choice.url), std::move(examination)};
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;
     return {without_password(options.store),
-            {{{Finding::Level::fail, "settings", error.what(),
+            {{{Finding::Severity::fail, "settings", error.what(),
                "correct the option, variable or file that says so"}},
              ""}};
   }
 }
 
-bool is_fit(const Examination& examination) { return !has_failed(examination.findings); }
+bool is_usable(const Examination& examination) { return !has_failed(examination.findings); }
 
 /// "fail" in capitals where people read it.
 enum class Reader { person, program };
 
-const char* name_of(Finding::Level level, Reader reader) {
+const char* name_of(Finding::Severity level, Reader reader) {
   switch (level) {
-    case Finding::Level::ok:
+    case Finding::Severity::ok:
       return "ok";
-    case Finding::Level::advice:
+    case Finding::Severity::advice:
       return "advice";
-    case Finding::Level::fail:
+    case Finding::Severity::fail:
       return reader == Reader::person ? "FAIL" : "fail";
   }
   return "";
@@ -94,7 +95,7 @@ std::string document_of(const Visit& visit, const std::string& tag) {
   Json json;
   json.set("store", visit.store);
   json.set("tag", tag);
-  json.set("usable", is_fit(visit.examination));
+  json.set("usable", is_usable(visit.examination));
   json.set("findings", std::move(findings));
   const std::string& rule = visit.examination.acl_rule;
   json.set("acl_rule", rule.empty() ? Json() : Json(rule));
@@ -103,11 +104,11 @@ std::string document_of(const Visit& visit, const std::string& tag) {
 
 }  // namespace
 
-Exit run_doctor(const Options& options, const Log& log) {
+ProcessEnd run_doctor(const Options& options, const Log& log) {
   const Visit found = visit(options, log);
   print("the findings",
         options.json ? document_of(found, options.tag) : text_of(found.examination));
-  return {is_fit(found.examination) ? 0 : 1};
+  return {is_usable(found.examination) ? 0 : 1};
 }
 
 }  // namespace memolock

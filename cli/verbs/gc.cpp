@@ -35,7 +35,7 @@ std::string document_of(const GcResult& result, GcMode mode) {
 
 }  // namespace
 
-Exit run_gc(const Options& options, const Log& log) {
+ProcessEnd run_gc(const Options& options, const Log& log) {
   const StoreChoice choice = choose_store(options, {}, log);
   const GcMode mode = options.dry_run ? GcMode::dry_run : GcMode::remove;
   if (!choice.is_local())

@@ -1,6 +1,6 @@
 #include "src/promise/get.hpp"
 
-#include "cli/verbs/carry_out.hpp"
+#include "cli/verbs/run_with_store.hpp"
 #include "cli/verbs/verbs.hpp"
 #include "src/system/error.hpp"
 
@@ -8,7 +8,7 @@ namespace memolock {
 namespace {
 
 /// A bypassed call reads no inputs: it is to behave as if there were no cache.
-Identity identity_of(const Options& options) {
+DerivedId identity_of(const Options& options) {
   const KeyInputs given = key_inputs(options);
   KeyInputs inputs;
   inputs.directory = given.directory;
@@ -27,15 +27,15 @@ void warn_of_missing_id(const Options& options, const std::string& fault, const 
 
 }  // namespace
 
-Exit run_get(const Options& options, const Log& log) {
-  const Identity identity = identity_of(options);
+ProcessEnd run_get(const Options& options, const Log& log) {
+  const DerivedId identity = identity_of(options);
   const bool has_id = identity.fault.empty();
   if (!has_id) warn_of_missing_id(options, identity.fault, log);
   // An id that lacks one of its parts would be that of another entry.
   Request request = request_of(options, {options.tag, has_id ? identity.id : ""});
   request.input = identity.input.get();
   if (!has_id) request.uncached = true;
-  return carry_out(options, request, get, log);
+  return run_with_store(options, request, get, log);
 }
 
 }  // namespace memolock

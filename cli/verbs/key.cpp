@@ -6,9 +6,9 @@
 
 namespace memolock {
 
-Exit run_key(const Options& options, const Log& log) {
-  const Identity identity = identify(options.ids.empty() ? "" : options.ids.back(), options.words,
-                                     key_inputs(options));
+ProcessEnd run_key(const Options& options, const Log& log) {
+  const DerivedId identity = identify(options.ids.empty() ? "" : options.ids.back(), options.words,
+                                      key_inputs(options));
   if (!identity.fault.empty())
     throw usage_error(identity.fault + "; without --no-key-cwd it is part of the id");
   // The hash first: it is as long as any other, so what differs between two machines stands out.

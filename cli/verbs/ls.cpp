@@ -19,7 +19,7 @@ namespace {
 class Lines {
  public:
   virtual ~Lines() = default;
-  virtual void add(const Listing& listing) = 0;
+  virtual void add(const ListedEntry& listing) = 0;
   virtual void finish() = 0;
 };
 
@@ -38,20 +38,20 @@ class TextLines final : public Lines {
       : for_people_(width > 0),
         now_(now),
         table_(output,
-               {{"TAG", Table::Side::left, 8},
-                {"ID", Table::Side::left, 8},
-                {"STATE", Table::Side::left, 0},
-                {"AGE", Table::Side::right, 0},
-                {"LEFT", Table::Side::right, 0},
-                {"SIZE", Table::Side::right, 0},
-                {"HOLDER", Table::Side::left, 8}},
+               {{"TAG", Table::Alignment::left, 8},
+                {"ID", Table::Alignment::left, 8},
+                {"STATE", Table::Alignment::left, 0},
+                {"AGE", Table::Alignment::right, 0},
+                {"LEFT", Table::Alignment::right, 0},
+                {"SIZE", Table::Alignment::right, 0},
+                {"HOLDER", Table::Alignment::left, 8}},
                width) {}
 
-  void add(const Listing& listing) override {
+  void add(const ListedEntry& listing) override {
     const Record& record = listing.record;
     table_.add({escape_controls(record.key.tag), escape_controls(record.key.id),
                 state_of(record, now_), duration_or_dash(age_or_run_time(record, now_)),
-                duration_or_dash(left_of(record, now_)),
+                duration_or_dash(time_left_of(record, now_)),
                 for_people_ ? format_size(listing.size) : std::to_string(listing.size),
                 tells_holder(record) ? holder_of(record) : "-"});
   }
@@ -68,7 +68,7 @@ class JsonLines final : public Lines {
  public:
   JsonLines(Output& output, Nanoseconds now) : output_(output), now_(now) {}
 
-  void add(const Listing& listing) override {
+  void add(const ListedEntry& listing) override {
     const Record& record = listing.record;
     const bool running = record.disposition == Disposition::running;
     const bool known = tells_holder(record) && !record.foreign;
@@ -78,7 +78,7 @@ class JsonLines final : public Lines {
     json.set("kind", record.disposition == Disposition::marked ? "mark" : "entry");
     json.set("state", state_of(record, now_));
     json.set("age", seconds(age_or_run_time(record, now_)));
-    json.set("left", running ? Json() : seconds_left(left_of(record, now_)));
+    json.set("left", running ? Json() : seconds_left(time_left_of(record, now_)));
     json.set("size", listing.size);
     json.set("host", known ? Json(record.holder.host) : Json());
     json.set("pid", known ? Json(record.holder.pid) : Json());
@@ -100,7 +100,7 @@ std::unique_ptr<Lines> lines_for(const Options& options, Output& output, Nanosec
 
 }  // namespace
 
-Exit run_ls(const Options& options, const Log& log) {
+ProcessEnd run_ls(const Options& options, const Log& log) {
   const auto store = open_store(choose_store(options, {}, log), {}, log);
   ProgressLine progress(options.log);
   store->on_progress([&](std::string_view done, size_t count) { progress.show(done, count); });
@@ -108,7 +108,7 @@ Exit run_ls(const Options& options, const Log& log) {
   const auto lines = lines_for(options, output, store->now());
   const bool seen = terminal_width() > 0;
   const auto tag = options.tag_on_command_line ? std::optional(options.tag) : std::nullopt;
-  store->list(tag, [&](const Listing& listing) {
+  store->list(tag, [&](const ListedEntry& listing) {
     if (seen) progress.end();  // the lines themselves show how far it is
     lines->add(listing);
     if (listing.foreign_lock && outlasts_waiting(*listing.foreign_lock))

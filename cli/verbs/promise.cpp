@@ -14,7 +14,7 @@
 
 #include "cli/store_choice.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "src/promise/run.hpp"
+#include "src/promise/start_run.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/error.hpp"
 #include "src/system/exit_status.hpp"
@@ -25,7 +25,7 @@
 namespace memolock {
 namespace {
 
-constexpr Exit lost{exit_status::absent};
+constexpr ProcessEnd lost{exit_status::absent};
 constexpr uint64_t largest_message = 1U << 20;
 
 std::string variable(const char* name) {
@@ -47,16 +47,16 @@ void refuse(const char* name, const std::string& value, const std::optional<std:
 }
 
 /// The chosen store, or the fallback that has the promise because that store was unreachable.
-StoreChoice store_of(Options options, bool is_own, const Cutoff& cutoff, const Log& log) {
+StoreChoice store_of(Options options, bool is_own, const WaitLimit& wait_limit, const Log& log) {
   const std::string fallback = variable("MEMOLOCK_RUN_STORE");
   if (is_own && !fallback.empty() && !options.store_on_command_line) {
     options.store = fallback;
     options.sources["store"] = "MEMOLOCK_RUN_STORE";
   }
-  return choose_store(options, cutoff, log);
+  return choose_store(options, wait_limit, log);
 }
 
-Target target_of(const Options& options, const Cutoff& cutoff, const Log& log) {
+Target target_of(const Options& options, const WaitLimit& wait_limit, const Log& log) {
   const Key own{variable("MEMOLOCK_RUN_TAG"), variable("MEMOLOCK_RUN_ID")};
   Key key{options.tag_on_command_line || own.tag.empty() ? options.tag : own.tag,
           options.ids.empty() ? own.id : options.ids.back()};
@@ -68,7 +68,7 @@ Target target_of(const Options& options, const Cutoff& cutoff, const Log& log) {
   refuse("MEMOLOCK_RUN_ID", key.id, check_id(key.id));
   std::string token = options.token;
   if (token.empty() && key == own) token = variable("MEMOLOCK_RUN_TOKEN");
-  StoreChoice store = store_of(options, key == own, cutoff, log);
+  StoreChoice store = store_of(options, key == own, wait_limit, log);
   return {std::move(key), std::move(token), std::move(store)};
 }
 
@@ -84,7 +84,7 @@ Filled fill(Spool& spool, Stream stream, int from, int interrupt, uint64_t most 
   constexpr size_t step = 256U << 10;
   const auto buffer = std::make_unique_for_overwrite<char[]>(step);
   for (;;) {
-    if (await_readable(from, interrupt, forever) == Ready::interrupted) throw interrupted_error();
+    if (await_readable(from, interrupt, forever) == WaitEnd::interrupted) throw interrupted_error();
     const ssize_t got = read_some(from, buffer.get(), step);
     if (got < 0) return {true, errno};
     if (got == 0) return {};
@@ -96,7 +96,7 @@ Filled fill(Spool& spool, Stream stream, int from, int interrupt, uint64_t most 
 
 /// The record of a run whose outcome is in its spool.
 Record finished(const Promise& promise, const Spool& spool, Nanoseconds now) {
-  Record record = promise.run();
+  Record record = promise.run_record();
   record.ended = now;
   record.run_time = std::max(record.ended - record.begun, Nanoseconds(0));
   record.out_size = spool.size(Stream::out);
@@ -109,14 +109,14 @@ Record finished(const Promise& promise, const Spool& spool, Nanoseconds now) {
 /// The promise to complete; null if the token does not hold the lock. Throws Error(usage) if the
 /// result of the run is the output of its command.
 std::unique_ptr<Promise> promise_of(Store& store, const Target& target) {
-  auto promise = store.promise(target.key, target.token);
-  if (promise && promise->run().producer == Producer::command)
+  auto promise = store.open_promise(target.key, target.token);
+  if (promise && promise->run_record().producer == Producer::command)
     throw usage_error(target.key.shown() +
                       ": the result is what the command prints; begin the run with --external");
   return promise;
 }
 
-Exit report_lost(const Target& target, const Log& log) {
+ProcessEnd report_lost(const Target& target, const Log& log) {
   log.warn("{}: {} the lock", target.key.shown(),
            target.token.empty() ? "nobody holds" : "the token does not hold");
   return lost;
@@ -137,13 +137,13 @@ bool stdin_has_message() {
 /// interrupted work can remove what it has begun to store. Returns its result, or how to end by the
 /// signal.
 template <typename Work>
-Exit until_signal(const Work& work) {
+ProcessEnd until_signal(const Work& work) {
   Signals signals;
   try {
-    const Exit exit = work(signals.descriptor());
+    const ProcessEnd exit = work(signals.descriptor());
     if (exit.status == 0) return exit;  // it is stored
     const auto received = signals.next();
-    return received ? Exit{exit_status::of_signal(received->number), received->number} : exit;
+    return received ? ProcessEnd{exit_status::of_signal(received->number), received->number} : exit;
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::interrupted) throw;
     const Outcome outcome = end_by_signal(signals);
@@ -151,9 +151,9 @@ Exit until_signal(const Work& work) {
   }
 }
 
-Exit set(const Options& options, int interrupt, const Log& log) {
-  const Cutoff cutoff{interrupt};
-  const Target target = target_of(options, cutoff, log);
+ProcessEnd set(const Options& options, int interrupt, const Log& log) {
+  const WaitLimit wait_limit{interrupt};
+  const Target target = target_of(options, wait_limit, log);
   const bool keep = *options.policy.ttl > Nanoseconds(0);
   if (!keep && target.token.empty())
     throw usage_error("--ttl 0 needs a --token: nobody would see it");
@@ -166,7 +166,7 @@ Exit set(const Options& options, int interrupt, const Log& log) {
       throw usage_error(
           fmt::format("cannot read {}: {}", escape_controls(name), error_text(errno)));
   }
-  const auto store = open_store(target.store, cutoff, log);
+  const auto store = open_store(target.store, wait_limit, log);
   const auto promise = promise_of(*store, target);
   if (!promise) return report_lost(target, log);
   const auto spool = promise->spool();
@@ -187,13 +187,13 @@ Exit set(const Options& options, int interrupt, const Log& log) {
   return {};
 }
 
-Exit fail(const Options& options, int interrupt, const Log& log) {
-  const Cutoff cutoff{interrupt};
-  Target target = target_of(options, cutoff, log);
-  const auto store = open_store(target.store, cutoff, log);
+ProcessEnd fail(const Options& options, int interrupt, const Log& log) {
+  const WaitLimit wait_limit{interrupt};
+  Target target = target_of(options, wait_limit, log);
+  const auto store = open_store(target.store, wait_limit, log);
   if (target.token.empty()) {
     // Without a token: the current holder.
-    if (const auto run = store->watch(target.key)) target.token = run->run().token;
+    if (const auto run = store->watch_run(target.key)) target.token = run->run_record().token;
     if (target.token.empty()) return report_lost(target, log);
   }
   const auto promise = promise_of(*store, target);
@@ -219,22 +219,22 @@ Exit fail(const Options& options, int interrupt, const Log& log) {
 
 }  // namespace
 
-Exit run_set(const Options& options, const Log& log) {
+ProcessEnd run_set(const Options& options, const Log& log) {
   return until_signal([&](int interrupt) { return set(options, interrupt, log); });
 }
 
-Exit run_fail(const Options& options, const Log& log) {
+ProcessEnd run_fail(const Options& options, const Log& log) {
   return until_signal([&](int interrupt) { return fail(options, interrupt, log); });
 }
 
-Exit run_renew(const Options& options, const Log& log) {
+ProcessEnd run_renew(const Options& options, const Log& log) {
   const Target target = target_of(options, {}, log);
   if (target.token.empty()) throw usage_error("give the run's --token");
   const auto store = open_store(target.store, {}, log);
-  const auto promise = store->promise(target.key, target.token);
+  const auto promise = store->open_promise(target.key, target.token);
   const auto life = options.lease_on_command_line ? std::optional(options.policy.lease)
                                                   : std::nullopt;
-  return promise && promise->renew(life) ? Exit{} : report_lost(target, log);
+  return promise && promise->renew(life) ? ProcessEnd{} : report_lost(target, log);
 }
 
 }  // namespace memolock

@@ -35,11 +35,11 @@ std::optional<Record> sound_record(const std::unique_ptr<Entry>& entry) {
 Found find(Store& store, const Key& key) {
   Found found;
   found.entry = sound_record(store.look_up(key));
-  found.failure = sound_record(store.failure(key));
-  found.mark = store.mark(key);
+  found.failure = sound_record(store.look_up_failure(key));
+  found.mark = store.look_up_mark(key);
   // redis-memolock's clients do not delete their lock when they have stored a value.
-  const auto watch = store.watch(key);
-  if (watch && !(watch->run().foreign && found.entry)) found.run = watch->run();
+  const auto watch = store.watch_run(key);
+  if (watch && !(watch->run_record().foreign && found.entry)) found.run = watch->run_record();
   return found;
 }
 
@@ -124,7 +124,7 @@ void add_record(Lines& lines, const Record& record, Nanoseconds now) {
   const char* const what = record.disposition == Disposition::marked ? ", a run of once" : "";
   lines.add("state", std::string(state_of(record, now)) + what);
   lines.add("age", age_or_run_time(record, now));
-  lines.add("time left", left_of(record, now));
+  lines.add("time left", time_left_of(record, now));
   if (record.foreign) {
     lines.add("made by", "another program");
     if (record.disposition != Disposition::running)
@@ -168,7 +168,7 @@ Json json_of(const std::optional<Record>& record, Nanoseconds now) {
   json.set("state", state_of(*record, now));
   json.set("foreign", record->foreign);
   json.set("age", seconds(age_or_run_time(*record, now)));
-  json.set("left", running ? Json() : seconds_left(left_of(*record, now)));
+  json.set("left", running ? Json() : seconds_left(time_left_of(*record, now)));
   if (record->foreign) {
     json.set("stdout", record->out_size);
     return json;
@@ -194,7 +194,7 @@ std::string document_of(const Key& key, const Found& found, Nanoseconds now) {
 
 }  // namespace
 
-Exit run_show(const Options& options, const Log& log) {
+ProcessEnd run_show(const Options& options, const Log& log) {
   const Key key{options.tag, options.ids.back()};
   const auto store = open_store(choose_store(options, {}, log), {}, log);
   const Found found = find(*store, key);

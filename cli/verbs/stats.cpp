@@ -14,7 +14,7 @@ namespace memolock {
 namespace {
 
 void write_table(Output& output, const std::vector<TagCounts>& all) {
-  using enum Table::Side;
+  using enum Table::Alignment;
   const size_t width = terminal_width();
   Table table(output,
               {{"TAG", left, 8},
@@ -57,7 +57,7 @@ void write_document(Output& output, const std::vector<TagCounts>& all) {
 
 }  // namespace
 
-Exit run_stats(const Options& options, const Log& log) {
+ProcessEnd run_stats(const Options& options, const Log& log) {
   const auto directory = local_directory(choose_store(options, {}, log));
   if (!directory) throw store_error("there is no place for a local store, where the counters lie");
   const auto tag = options.tag_on_command_line ? std::optional(options.tag) : std::nullopt;

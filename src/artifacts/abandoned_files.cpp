@@ -14,7 +14,7 @@
 namespace memolock {
 
 void AbandonedFiles::remove_from(int directory) {
-  for_each_name(directory, ".", Hidden::show, [&](const std::string& name) {
+  for_each_name(directory, ".", DotNames::show, [&](const std::string& name) {
     const auto token = StagingNames::token_in(name);
     if (token && is_abandoned(directory, std::string(*token), name))
       unlinkat(directory, name.c_str(), 0);

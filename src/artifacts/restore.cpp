@@ -18,8 +18,8 @@ namespace memolock {
 namespace {
 
 /// Reads the archive to its end without writing anything. Throws RefusedArchive unless it holds
-/// what it claims to, and no more than `most` bytes once it is unpacked.
-void verify(const FileRange& archive, uint64_t most, int interrupt) {
+/// what it claims to, and no more than `max_bytes` bytes once it is unpacked.
+void verify(const FileRange& archive, uint64_t max_bytes, int interrupt) {
   ArchiveReader reader(archive);
   UnpackedSize size;
   while (const auto member = reader.next()) {
@@ -27,7 +27,7 @@ void verify(const FileRange& archive, uint64_t most, int interrupt) {
     size.add(*member);
     if (const std::string excess = size.excess(); !excess.empty())
       throw RefusedArchive("the stored artifacts have " + excess);
-    if (size.bytes() > most)
+    if (size.bytes() > max_bytes)
       throw RefusedArchive("the stored artifacts are larger than --max-entry");
     (void)place_of(member->name);
   }
@@ -88,12 +88,12 @@ class Restorer {
 }  // namespace
 
 void restore(const FileRange& archive, const std::vector<std::string>& stored,
-             const std::vector<std::string>& wanted, uint64_t most, int interrupt) {
+             const std::vector<std::string>& wanted, uint64_t max_bytes, int interrupt) {
   std::vector<bool> is_wanted;
   is_wanted.reserve(stored.size());
   for (const std::string& path : stored)
     is_wanted.push_back(std::find(wanted.begin(), wanted.end(), path) != wanted.end());
-  verify(archive, most, interrupt);
+  verify(archive, max_bytes, interrupt);
   Restorer(archive, stored, interrupt).run(is_wanted);
 }
 

@@ -16,11 +16,11 @@ namespace memolock {
 /// else is in a directory stays. Whatever the archive says, nothing is written outside of the
 /// wanted paths, and no symbolic link is followed except those in the caller's own paths.
 ///
-/// Throws RefusedArchive for a malformed archive, or one of more than `most` bytes as UnpackedSize
-/// counts them; Error(store) if something cannot be written; Error(interrupted) if the descriptor
-/// `interrupt` becomes readable. All that was made is removed then, unless files are being moved
-/// into place already.
+/// Throws RefusedArchive for a malformed archive, or one of more than `max_bytes` bytes as
+/// UnpackedSize counts them; Error(store) if something cannot be written; Error(interrupted) if the
+/// descriptor `interrupt` becomes readable. All that was made is removed then, unless files are
+/// being moved into place already.
 void restore(const FileRange& archive, const std::vector<std::string>& stored,
-             const std::vector<std::string>& wanted, uint64_t most, int interrupt);
+             const std::vector<std::string>& wanted, uint64_t max_bytes, int interrupt);
 
 }  // namespace memolock

@@ -90,7 +90,7 @@ Child::Child(const ChildStart& start, Signals& signals)
   const std::vector<char*> environment = pointers(start.environment);
   // Now, because it copies this process's memory, which is still small.
   if (leads_group_ && !next_process_begins_namespace()) watchdog_.start(start.scratch);
-  if (!watchdog_.is_running()) signals.take_all_fatal();
+  if (!watchdog_.is_running()) signals.receive_all_fatal_signals();
   const ExecPlan plan{argv.data(),  environment.data(),   start.in, start.out, start.err,
                       leads_group_, watchdog_.lifeline(), getpid(), &signals};
   volatile int error = 0;
@@ -170,20 +170,20 @@ std::string Child::describe_remaining() const {
   return all > most ? names + ", …" : names;
 }
 
-void Child::signal_all(int signal, Reach reach) const noexcept {
+void Child::signal_all(int signal, Recipients reach) const noexcept {
   const std::vector<pid_t> all = descendants();
   // As long as the watchdog is in the group, the group's id is not reused.
   const bool by_group = leads_group_ && watchdog_.is_running() && !watchdog_.has_ended();
   if (by_group) {
     kill(-pid_, signal);
-  } else if (!reaped_ && reach == Reach::all) {
+  } else if (!reaped_ && reach == Recipients::all) {
     kill(pid_, signal);  // without /proc it is not among the descendants
   }
   const pid_t own_group = getpgrp();
   for (const pid_t pid : all) {
     const pid_t group = getpgid(pid);
-    const bool has_got_it = by_group ? group == pid_ : pid == pid_ && reach == Reach::all;
-    if (!has_got_it && (reach == Reach::all || group != own_group)) kill(pid, signal);
+    const bool has_got_it = by_group ? group == pid_ : pid == pid_ && reach == Recipients::all;
+    if (!has_got_it && (reach == Recipients::all || group != own_group)) kill(pid, signal);
   }
 }
 

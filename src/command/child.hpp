@@ -49,10 +49,10 @@ class Child {
 
   /// Which processes get a signal: all descendants of this process, or those of them that are not
   /// in this process's own group.
-  enum class Reach { all, outside_own_group };
+  enum class Recipients { all, outside_own_group };
 
   /// Sends `signal` to the child and everything that descends from it, orphans included.
-  void signal_all(int signal, Reach reach = Reach::all) const noexcept;
+  void signal_all(int signal, Recipients reach = Recipients::all) const noexcept;
 
   /// To be called when the child has been reaped: from then on its process id may be another's.
   void note_reaped() noexcept { reaped_ = true; }

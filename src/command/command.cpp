@@ -14,7 +14,7 @@
 #include "src/command/child.hpp"
 #include "src/command/output_pump.hpp"
 #include "src/command/poll_events.hpp"
-#include "src/command/run.hpp"
+#include "src/command/run_loop.hpp"
 #include "src/system/error.hpp"
 #include "src/system/exit_status.hpp"
 #include "src/system/message.hpp"
@@ -47,7 +47,7 @@ Command::~Command() = default;
 void Command::start_plain() {
   const ChildStart child{spec_.argv, spec_.environment, spec_.in, spec_.out, -1, spec_.scratch};
   try {
-    run_ = std::make_unique<Run>(signals_, spec_.stop_descriptor);
+    run_ = std::make_unique<RunLoop>(signals_, spec_.stop_descriptor);
     start(child);
   } catch (const std::exception&) {
     if (spec_.max_runtime || spec_.on_long_run) throw;
@@ -61,7 +61,7 @@ void Command::start_spooled(const std::shared_ptr<Spool>& spool) {
   forwarders_ = {OutputForwarder::make(spool, Stream::out, STDOUT_FILENO),
                  OutputForwarder::make(spool, Stream::err, STDERR_FILENO)};
   if (spec_.defer_stdout) forwarders_[0]->hold();
-  run_ = std::make_unique<Run>(signals_, spec_.stop_descriptor);
+  run_ = std::make_unique<RunLoop>(signals_, spec_.stop_descriptor);
   const int out = run_->output().add(Stream::out, spool, forwarders_[0]);
   const int err = run_->output().add(Stream::err, spool, forwarders_[1]);
   start({spec_.argv, spec_.environment, spec_.in, out, err, spec_.scratch});

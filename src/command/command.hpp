@@ -20,7 +20,7 @@ namespace memolock {
 
 class Child;
 struct ChildStart;
-class Run;
+class RunLoop;
 
 struct CommandSpec {
   std::vector<std::string> argv;
@@ -47,7 +47,7 @@ struct RunResult {
   bool stopped = false;  ///< because of `stop_descriptor`
   /// The processes that could not be killed, as "12 (sudo), 34 (sleep)"; empty: none.
   std::string left_running;
-  bool cut_short = false;  ///< it was ended: do not wait for slow readers of its output for long
+  bool was_stopped = false;  ///< it was ended: do not wait for slow readers of its output for long
   Nanoseconds begun{0}, ended{0};  ///< wall clock
   Nanoseconds run_time{0};
 };
@@ -109,7 +109,7 @@ class Command {
   Signals& signals_;
   std::shared_ptr<Spool> spool_;
   std::vector<std::shared_ptr<OutputForwarder>> forwarders_;
-  std::unique_ptr<Run> run_;
+  std::unique_ptr<RunLoop> run_;
   std::unique_ptr<Child> child_;
   Nanoseconds begun_{0}, boot_begun_{0};
   int start_error_ = 0;  // why it could not be executed

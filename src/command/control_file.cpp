@@ -137,7 +137,7 @@ void sweep_directory(const std::string& path) {
   const Descriptor directory = open_private_directory(path);
   if (!directory) return;
   constexpr int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-  for_each_name(directory.get(), ".", Hidden::show, [&](const std::string& name) {
+  for_each_name(directory.get(), ".", DotNames::show, [&](const std::string& name) {
     const Descriptor file(openat(directory.get(), name.c_str(), flags));
     struct stat info {};
     if (file && fstat(file.get(), &info) == 0 && is_older(info, settling) &&
@@ -160,7 +160,7 @@ void remove_stale_control_files() noexcept {
   (void)failure_of([] { sweep_directory(path_of(directory_name())); });
   (void)failure_of([] {
     const std::string prefix = directory_name() + '-';
-    for_each_name(AT_FDCWD, parent, Hidden::skip, [&](const std::string& name) {
+    for_each_name(AT_FDCWD, parent, DotNames::skip, [&](const std::string& name) {
       if (name.starts_with(prefix))
         (void)failure_of([&] { sweep_directory_of_run(path_of(name)); });
     });

@@ -36,8 +36,8 @@ class LateOutput {
   void pass_on(int interrupt) noexcept { pass_on(interrupt, OnInterrupt::stop); }
 
  private:
-  enum class OnInterrupt { stop, hurry };
-  struct Route {
+  enum class OnInterrupt { stop, discard_stalled };
+  struct StreamCopy {
     Descriptor from;
     int to = nowhere;
     // A pipe that is writable for poll(2) takes so many bytes at once.
@@ -48,11 +48,11 @@ class LateOutput {
   };
   void pass_on(int interrupt, OnInterrupt on_interrupt) noexcept;
   void discard_stalled() noexcept;
-  static void note_lost_reader(Route& route) noexcept;
-  static void read_from(Route& route) noexcept;
-  static void write_to(Route& route) noexcept;
+  static void note_lost_reader(StreamCopy& stream) noexcept;
+  static void read_from(StreamCopy& stream) noexcept;
+  static void write_to(StreamCopy& stream) noexcept;
 
-  std::array<Route, 2> routes_;
+  std::array<StreamCopy, 2> streams_;
   size_t count_ = 0;
 };
 

@@ -166,7 +166,7 @@ ssize_t OutputPump::read_once(Channel& channel) noexcept {
 /// A pipe that cannot be read is not at its end, but the output can no longer be kept.
 void OutputPump::note_read_error(Channel& channel, int error) noexcept {
   if (error == EAGAIN || error == EINTR) return;
-  channel.spool->miss(error);
+  channel.spool->refuse_unreadable(error);
   refuse();
   retry_ = true;
   const Nanoseconds now = awake_now();

@@ -53,12 +53,12 @@ std::vector<Probe> probes(const RedisNames& names, const RedisAddress& address) 
                          {{"RENAME", names.part, names.value}},
                          {{"DEL", names.value}},
                          {{"GET", names.files}},
-                         {{"SET", names.files_part, ""}},
-                         {{"RENAME", names.files_part, names.files}},
+                         {{"SET", names.files_upload, ""}},
+                         {{"RENAME", names.files_upload, names.files}},
                          {{"PERSIST", names.files}},
                          {{"DEL", names.files}},
                          {{"EVAL", "return 1", "8", names.value, names.lock, names.meta,
-                           names.files, names.run, names.part, names.files_part, names.mark}},
+                           names.files, names.run, names.part, names.files_upload, names.mark}},
                          {{"SUBSCRIBE", names.notif}, Purpose::notification},
                          {{"SUBSCRIBE", names.fail}, Purpose::notification},
                          {{"PUBLISH", names.notif, ""}, Purpose::notification},
@@ -173,7 +173,7 @@ void AccessReport::add(const Probe& probe, const RedisReply& reply) {
 }
 
 Finding AccessReport::commands() const {
-  using enum Finding::Level;
+  using enum Finding::Severity;
   std::set<std::string> refused = entries_;
   if (cannot_end_subscription()) refused.insert("UNSUBSCRIBE");
   if (!refused.empty())
@@ -189,7 +189,7 @@ Finding AccessReport::commands() const {
 }
 
 Finding AccessReport::channels() const {
-  using enum Finding::Level;
+  using enum Finding::Severity;
   constexpr std::string_view so = "; waiters look once a lease instead of being woken";
   if (!speaks_resp3_)
     return {advice, "channels", fmt::format("HELLO 3 is refused{}", so),
@@ -204,7 +204,7 @@ Finding AccessReport::channels() const {
 }
 
 Finding AccessReport::keys() const {
-  using enum Finding::Level;
+  using enum Finding::Severity;
   if (keys_.empty()) return {ok, "keys", "all of this tag's may be read and written", ""};
   return {fail, "keys", "no access to " + joined(keys_, ", "), setuser(key_grants(tag_))};
 }
@@ -247,7 +247,7 @@ std::vector<Finding> examine_access(const RedisAddress& address, Nanoseconds tim
   reply = ask(connection, {"MULTI"});
   // Otherwise the probes would be executed.
   if (reply.type() != RedisReply::Type::status)
-    return {{Finding::Level::fail, "commands",
+    return {{Finding::Severity::fail, "commands",
              std::string("without MULTI no other could be tried: ") +
                  (reply.is_error() ? *reply.error() : mismatch_message),
              "allow the user what the ACL rule says"}};

@@ -10,7 +10,7 @@
 namespace memolock {
 
 std::vector<Finding> check_slots(const SlotMap& map) {
-  using enum Finding::Level;
+  using enum Finding::Severity;
   std::vector<Finding> findings;
   if (const int missing = map.missing_slots(); missing > 0) {
     findings.push_back({fail, "cluster",

@@ -11,13 +11,13 @@ Finding examine_control_files() {
   ControlFile file;
   (void)file.make();
   if (const std::string& fault = file.fault(); !fault.empty())
-    return {Finding::Level::fail, subject,
+    return {Finding::Severity::fail, subject,
             "no result can be stored: MEMOLOCK_CONTROL cannot be made: " + fault,
             file.remedy().empty() ? "see why files cannot be made in /tmp" : file.remedy()};
   if (const std::string& refusal = file.refusal(); !refusal.empty())
-    return {Finding::Level::advice, subject, "each run makes a directory of its own: " + refusal,
+    return {Finding::Severity::advice, subject, "each run makes a directory of its own: " + refusal,
             "remove " + control_directory() + ", or have its owner do so"};
-  return {Finding::Level::ok, subject, "commands can say how long their results are kept", ""};
+  return {Finding::Severity::ok, subject, "commands can say how long their results are kept", ""};
 }
 
 }  // namespace memolock

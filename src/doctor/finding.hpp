@@ -7,12 +7,12 @@
 namespace memolock {
 
 struct Finding {
-  enum class Level {
+  enum class Severity {
     ok,
     advice,  ///< the store does its work, but something could be better or is not known
     fail,    ///< it does not
   };
-  Level level = Level::ok;
+  Severity level = Severity::ok;
   std::string subject;  ///< what it is about, one or two words
   std::string words;    ///< what is so; may hold anything that a server or a path does
   std::string remedy;   ///< what to do; empty when it is ok

@@ -71,14 +71,14 @@ std::optional<Finding> diagnose_known_error(std::string_view error, std::string_
     return error.find(it.text) != std::string_view::npos;
   });
   if (found == remedies.end()) return std::nullopt;
-  return Finding{Finding::Level::fail,
+  return Finding{Finding::Severity::fail,
                  std::string(found->subject.empty() ? subject : found->subject), std::string(error),
                  std::string(found->remedy)};
 }
 
 Finding diagnose_error(std::string_view error, std::string_view subject) {
   if (auto known = diagnose_known_error(error, subject)) return std::move(*known);
-  return {Finding::Level::fail, std::string(subject), std::string(error),
+  return {Finding::Severity::fail, std::string(subject), std::string(error),
           "see the server's log and its documentation"};
 }
 

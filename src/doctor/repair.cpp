@@ -18,7 +18,7 @@
 namespace memolock {
 namespace {
 
-using Level = Finding::Level;
+using Severity = Finding::Severity;
 
 constexpr mode_t mode_of_directories = S_IRWXU;
 constexpr mode_t mode_of_files = S_IRUSR | S_IWUSR;
@@ -42,7 +42,7 @@ OwnedPath open_owned_path(int parent, const std::string& name, int follow) {
   OwnedPath own;
   own.descriptor.reset(openat(parent, name.c_str(), O_PATH | O_CLOEXEC | follow));
   if (!own.descriptor || fstat(own.descriptor.get(), &own.info) != 0 ||
-      own.info.st_uid != own_user())
+      own.info.st_uid != user_at_start())
     own.descriptor.reset();
   return own;
 }
@@ -70,7 +70,7 @@ bool is_known_directory(std::string_view name) {
 class ContentCheck {
  public:
   explicit ContentCheck(const OwnedPath& root) {
-    for_each_name(root.descriptor.get(), ".", Hidden::show,
+    for_each_name(root.descriptor.get(), ".", DotNames::show,
                   [&](const std::string& name) { examine(root.descriptor.get(), name); });
   }
 
@@ -101,7 +101,7 @@ class ContentCheck {
     const mode_t readable = directory.info.st_mode | mode_of_directories;
     if (readable != directory.info.st_mode) (void)change_mode(directory, readable);
     bool has_entry = false;
-    for_each_name(directory.descriptor.get(), ".", Hidden::show, [&](const std::string& file) {
+    for_each_name(directory.descriptor.get(), ".", DotNames::show, [&](const std::string& file) {
       if (is_of_file_system(file)) return;
       const FileKind kind = kind_of_file(file);
       if (kind == FileKind::foreign && foreign_.empty()) foreign_ = name + '/' + file;
@@ -126,8 +126,8 @@ class Repair {
     const int follow = may_follow(directory_) ? 0 : O_NOFOLLOW;
     const OwnedPath root = open_owned_path(AT_FDCWD, directory_, follow);
     if (!root || !root.is_directory())  // the examination reports why
-      return add(Level::ok, "nothing: there is no store of this user's");
-    std::string fault = fault_of_repair(root.info);
+      return add(Severity::ok, "nothing: there is no store of this user's");
+    std::string fault = why_not_repairable(root.info);
     if (fault.empty()) {
       // Its names cannot be read without these permissions.
       const mode_t readable = root.info.st_mode | mode_of_directories;
@@ -136,10 +136,10 @@ class Repair {
       if (was_opened && !fault.empty()) (void)change_mode(root, root.info.st_mode);
     }
     if (!fault.empty())
-      return add(Level::fail, fmt::format("{} {}, and is left alone", directory_, fault),
-                 choose_another);
+      return add(Severity::fail, fmt::format("{} {}, and is left alone", directory_, fault),
+                 choose_another_directory);
     set_mode(root, mode_of_directories, directory_);
-    for_each_name(root.descriptor.get(), ".", Hidden::show,
+    for_each_name(root.descriptor.get(), ".", DotNames::show,
                   [&](const std::string& name) { repair(root.descriptor.get(), name); });
   }
 
@@ -147,17 +147,17 @@ class Repair {
     constexpr size_t most_lines = 10;
     if (directories_ + files_ > most_lines) {
       findings_.clear();
-      add(Level::ok, fmt::format("modes of {} directories and {} files", directories_, files_));
+      add(Severity::ok, fmt::format("modes of {} directories and {} files", directories_, files_));
     } else if (findings_.empty() && failures_.empty()) {
-      add(Level::ok, "nothing: no mode was wrong");
+      add(Severity::ok, "nothing: no mode was wrong");
     }
     for (Finding& failure : failures_) findings_.push_back(std::move(failure));
     return std::move(findings_);
   }
 
  private:
-  void add(Level level, std::string words, std::string remedy = "") {
-    auto& all = level == Level::ok ? findings_ : failures_;
+  void add(Severity level, std::string words, std::string remedy = "") {
+    auto& all = level == Severity::ok ? findings_ : failures_;
     all.push_back({level, "repaired", std::move(words), std::move(remedy)});
   }
 
@@ -171,7 +171,7 @@ class Repair {
 
   void repair_directory(const OwnedPath& directory, const std::string& path) {
     set_mode(directory, mode_of_directories, path);
-    for_each_name(directory.descriptor.get(), ".", Hidden::show, [&](const std::string& name) {
+    for_each_name(directory.descriptor.get(), ".", DotNames::show, [&](const std::string& name) {
       const OwnedPath own = open_owned_path(directory.descriptor.get(), name, O_NOFOLLOW);
       if (own && own.is_file()) set_mode(own, mode_of_files, path + '/' + name);
     });
@@ -181,17 +181,17 @@ class Repair {
     const mode_t before = own.info.st_mode & permissions;
     if (before == mode) return;
     if (const int error = change_mode(own, mode))
-      return add(Level::fail, fmt::format("not {}: {}", path, lowercase_error_text(error)),
-                 choose_another);
+      return add(Severity::fail, fmt::format("not {}: {}", path, lowercase_error_text(error)),
+                 choose_another_directory);
     struct stat now {};
     // Some file systems accept another mode and keep the old one.
     if (fstat(own.descriptor.get(), &now) != 0 || (now.st_mode & permissions) != mode)
       return add(
-          Level::fail,
+          Severity::fail,
           fmt::format("not {}: the file system keeps mode {:04o}", path, now.st_mode & permissions),
-          choose_another);
+          choose_another_directory);
     ++(own.is_directory() ? directories_ : files_);
-    add(Level::ok, fmt::format("{}: mode {:04o}, was {:04o}", path, mode, before));
+    add(Severity::ok, fmt::format("{}: mode {:04o}, was {:04o}", path, mode, before));
   }
 
   const std::string& directory_;

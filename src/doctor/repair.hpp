@@ -10,10 +10,10 @@
 namespace memolock {
 
 /// Gives the store in `directory` and what memolock has created in it the modes with which it
-/// creates them: 0700 and 0600. Changes nothing if fault_of_repair() is not empty or the directory
-/// contains something that is not part of a store. Changes only what belongs to this user, follows
-/// no link, and skips files with several names. Returns what was done; only the numbers if that is
-/// much.
+/// creates them: 0700 and 0600. Changes nothing if why_not_repairable() is not empty or the
+/// directory contains something that is not part of a store. Changes only what belongs to this
+/// user, follows no link, and skips files with several names. Returns what was done; only the
+/// numbers if that is much.
 [[nodiscard]] std::vector<Finding> repair_modes(const std::string& directory);
 
 }  // namespace memolock

@@ -11,7 +11,7 @@
 namespace memolock {
 namespace {
 
-using Level = Finding::Level;
+using Severity = Finding::Severity;
 
 /// The finding about one sentinel. `primary`: the one that earlier sentinels have named; set by the
 /// first.
@@ -24,23 +24,23 @@ Finding check_sentinel(const RedisAddress& service, const RedisAddress& sentinel
   const RedisReply address = connection.read_reply();
   const RedisReply quorum = connection.read_reply();
   if (address.is_error())
-    return {Level::advice, "sentinel", fmt::format("{}: {}", name, *address.error()),
+    return {Severity::advice, "sentinel", fmt::format("{}: {}", name, *address.error()),
             "see that it is a sentinel, and that --sentinel-user may ask it"};
   if (address.is_nil())
-    return {Level::advice, "sentinel",
+    return {Severity::advice, "sentinel",
             fmt::format("{} knows no primary '{}'", name, service.sentinels.service_name),
             "have it monitor that name, or leave it out of the URL"};
   const auto [host, port] = address.array<2>();
   const std::string says = host->text() + ':' + port->text();
   if (primary.empty()) primary = says;
   if (says != primary)
-    return {Level::advice, "sentinel",
+    return {Severity::advice, "sentinel",
             fmt::format("{} says that the primary is {}, others say {}", name, says, primary),
             "a failover may be going on; else see that all of them watch the same service"};
   if (quorum.is_error())
-    return {Level::advice, "sentinel", fmt::format("{}: {}", name, *quorum.error()),
+    return {Severity::advice, "sentinel", fmt::format("{}: {}", name, *quorum.error()),
             "without it no replica takes over when the primary fails"};
-  return {Level::ok, "sentinel", fmt::format("{} says that the primary is {}", name, says), ""};
+  return {Severity::ok, "sentinel", fmt::format("{} says that the primary is {}", name, says), ""};
 }
 
 }  // namespace
@@ -59,7 +59,7 @@ std::vector<Finding> examine_sentinels(const RedisAddress& service, Nanoseconds 
       const std::string words = sentinel_error_text(error.what());
       const bool wants_login = words.find("NOAUTH") != std::string::npos ||
                                words.find("WRONGPASS") != std::string::npos;
-      findings.push_back({Finding::Level::advice, "sentinel", words,
+      findings.push_back({Finding::Severity::advice, "sentinel", words,
                           wants_login ? "correct --sentinel-user, and --sentinel-password-file or "
                                         "MEMOLOCK_SENTINEL_PASSWORD"
                                       : "start it, or leave it out of the URL"});

@@ -28,7 +28,7 @@
 namespace memolock {
 namespace {
 
-using Level = Finding::Level;
+using Severity = Finding::Severity;
 
 std::optional<uint64_t> leading_number(std::string_view text) {
   uint64_t number = 0;
@@ -76,7 +76,7 @@ class ServerExamination {
   [[nodiscard]] std::vector<Finding> take_findings() { return std::move(findings_); }
 
  private:
-  void add(Level level, std::string_view subject, std::string words, std::string remedy = "") {
+  void add(Severity level, std::string_view subject, std::string words, std::string remedy = "") {
     findings_.push_back({level, std::string(subject), std::move(words), std::move(remedy)});
   }
   void examine();
@@ -140,8 +140,8 @@ bool ServerExamination::check_connection() {
   if (!hello.is_error())
     for (const auto& [name, value] : hello.pairs())
       if (value->has_text()) server_info_[name->text()] = value->text();
-  add(Level::ok, "server", address_.shown() + " answers");
-  add(Level::ok, "login", "as the user " + (address_.user.empty() ? "default" : address_.user));
+  add(Severity::ok, "server", address_.shown() + " answers");
+  add(Severity::ok, "login", "as the user " + (address_.user.empty() ? "default" : address_.user));
   check_wire();
   check_version(hello);
   return true;
@@ -149,10 +149,10 @@ bool ServerExamination::check_connection() {
 
 void ServerExamination::check_wire() {
   const std::string& host = address_.host;
-  if (address_.use_tls) return add(Level::ok, "tls", "the server's certificate is valid");
+  if (address_.use_tls) return add(Severity::ok, "tls", "the server's certificate is valid");
   if (host.empty() || host == "localhost" || host == "::1" || host.starts_with("127."))
-    return add(Level::ok, "tls", "not needed within a machine");
-  add(Level::advice, "tls", "passwords and outputs pass the network as they are",
+    return add(Severity::ok, "tls", "not needed within a machine");
+  add(Severity::advice, "tls", "passwords and outputs pass the network as they are",
       "unless nobody can listen there, have the server speak TLS and write rediss://");
 }
 
@@ -167,14 +167,14 @@ void ServerExamination::check_version(const RedisReply& hello) {
     if (version.empty()) version = info_field(info, "redis_version");
   }
   if (version.empty())
-    return add(Level::advice, "version",
+    return add(Severity::advice, "version",
                "the server does not tell: " + (hello.is_error() ? *hello.error() : ""),
                "make sure that it is Redis 6.2 or later, or Valkey");
   if (!name.empty() && name[0] >= 'a' && name[0] <= 'z')
     name[0] = static_cast<char>(name[0] - 'a' + 'A');
   const std::string words = name + ' ' + version;
-  if (is_new_enough(version)) return add(Level::ok, "version", words);
-  add(Level::fail, "version", words, "use Redis 6.2 or later, or Valkey");
+  if (is_new_enough(version)) return add(Severity::ok, "version", words);
+  add(Severity::fail, "version", words, "use Redis 6.2 or later, or Valkey");
 }
 
 void ServerExamination::check_role() {
@@ -182,14 +182,14 @@ void ServerExamination::check_role() {
   if (role.empty()) return;
   const std::string& mode = server_info_["mode"];
   if (mode == "sentinel") {
-    add(Level::fail, "role", "a Sentinel, which keeps no entries", "name the server it watches");
+    add(Severity::fail, "role", "a Sentinel, which keeps no entries", "name the server it watches");
   } else if (mode == "cluster" && !address_.is_cluster()) {
-    add(Level::fail, "role", "part of a cluster, which would scatter the keys of an entry",
+    add(Severity::fail, "role", "part of a cluster, which would scatter the keys of an entry",
         "write redis+cluster:// or rediss+cluster://");
   } else if (role == "master") {
-    add(Level::ok, "role", "primary");
+    add(Severity::ok, "role", "primary");
   } else {
-    add(Level::fail, "role", role + ", where what is written is lost", "name the primary");
+    add(Severity::fail, "role", role + ", where what is written is lost", "name the primary");
   }
 }
 
@@ -212,17 +212,17 @@ void ServerExamination::check_times() {
   }
   const std::string length = fmt::format("{:.2f}ms", static_cast<double>(trip.count()) / 1e6);
   if (trip < slow) {
-    add(Level::ok, "round trip", length);
+    add(Severity::ok, "round trip", length);
   } else {
-    add(Level::advice, "round trip", length + ", which each hit takes",
+    add(Severity::advice, "round trip", length + ", which each hit takes",
         "use a server that is nearer, or look for what slows it down");
   }
   if (!refusal.empty())
-    return add(Level::advice, "clock", "the server does not tell: " + refusal,
+    return add(Severity::advice, "clock", "the server does not tell: " + refusal,
                "allow the user what the ACL rule says");
   const Nanoseconds apart = ahead < Nanoseconds(0) ? -ahead : ahead;
-  if (apart < skewed) return add(Level::ok, "clock", "the same as here");
-  add(Level::advice, "clock",
+  if (apart < skewed) return add(Severity::ok, "clock", "the same as here");
+  add(Severity::advice, "clock",
       fmt::format("the server's is {} {} this machine's", format_duration(apart),
                   ahead > Nanoseconds(0) ? "ahead of" : "behind"),
       "all times of entries are the server's; set the clock that is wrong");
@@ -240,22 +240,22 @@ void ServerExamination::check_memory(const std::string& info) {
   const std::string policy = info_field(info, "maxmemory_policy");
   if (!used || !most || policy.empty())
     return add(
-        Level::advice, "memory", "the server does not tell: " + info.substr(0, 200),
+        Severity::advice, "memory", "the server does not tell: " + info.substr(0, 200),
         "make sure that it has memory to spare, and that its maxmemory-policy is noeviction");
   if (*most == 0) {
-    add(Level::ok, "memory", format_size(*used) + " in use, no limit");
-    return add(Level::ok, "eviction", "none without a limit");
+    add(Severity::ok, "memory", format_size(*used) + " in use, no limit");
+    return add(Severity::ok, "eviction", "none without a limit");
   }
   const std::string words = fmt::format("{} of {} in use", format_size(*used), format_size(*most));
   const bool evicts = policy != "noeviction";
   if (evicts || *used < *most - *most / 10) {
-    add(Level::ok, "memory", words);
+    add(Severity::ok, "memory", words);
   } else {
-    add(Level::advice, "memory", words + "; when it is full, nothing can be stored",
+    add(Severity::advice, "memory", words + "; when it is full, nothing can be stored",
         "raise maxmemory, or have fewer or smaller entries, or shorter ttls");
   }
-  if (!evicts) return add(Level::ok, "eviction", policy);
-  add(Level::advice, "eviction", policy + " may drop locks and entries that are needed",
+  if (!evicts) return add(Severity::ok, "eviction", policy);
+  add(Severity::advice, "eviction", policy + " may drop locks and entries that are needed",
       "set maxmemory-policy to noeviction, on a server for memolock alone");
 }
 
@@ -264,12 +264,12 @@ void ServerExamination::check_clients(const std::string& info) {
   const auto most = leading_number(info_field(info, "maxclients"));
   if (!now || !most) return;  // not all servers have these fields, and they matter little
   const std::string words = fmt::format("{} of {} connections in use", *now, *most);
-  if (*now < *most - *most / 10) return add(Level::ok, "clients", words);
-  add(Level::advice, "clients", words, "raise maxclients there: each waiter has one");
+  if (*now < *most - *most / 10) return add(Severity::ok, "clients", words);
+  add(Severity::advice, "clients", words, "raise maxclients there: each waiter has one");
 }
 
 void ServerExamination::check_access() {
-  const auto is_fail = [](const Finding& finding) { return finding.level == Level::fail; };
+  const auto is_fail = [](const Finding& finding) { return finding.level == Severity::fail; };
   const auto found = examine_access(address_, settings_.timeout, scratch_);
   findings_.insert(findings_.end(), found.begin(), found.end());
   if (std::none_of(found.begin(), found.end(), is_fail)) check_writes();
@@ -283,7 +283,7 @@ void ServerExamination::check_writes() {
   const RedisReply taken = session_.run_script(redis_scripts::acquire, names, {token, "1000"});
   release_redis_lock(session_, scratch_, token);
   (void)taken.array<6>();
-  add(Level::ok, "writes", "a lock was taken and released");
+  add(Severity::ok, "writes", "a lock was taken and released");
 }
 
 /// Looks for locks of the tag that would outlast every waiter, among as many of the server's keys
@@ -310,10 +310,11 @@ void ServerExamination::check_locks() {
     const std::string where = cursor == "0" ? ""
                                             : fmt::format(" among the first {} keys or so",
                                                           rounds * keys_in_round);
-    return add(Level::ok, "locks", fmt::format("none of another program{} outlasts a day", where));
+    return add(Severity::ok, "locks",
+               fmt::format("none of another program{} outlasts a day", where));
   }
   const size_t others = long_locks_.size() - 1;
-  add(Level::advice, "locks",
+  add(Severity::advice, "locks",
       long_locks_.front() + (others == 0 ? "" : fmt::format(", and {} more are", others)),
       long_lock_remedy);
 }
@@ -334,9 +335,9 @@ void ServerExamination::note_long_locks(RedisArrayView names) {
   RedisReplies answers = session_.pipeline(commands);
   for (const Key& key : keys) {
     const RedisReply lock = answers.next();
-    const Nanoseconds left = lifetime_of_pttl(pttl_in(answers.next()));
+    const Nanoseconds left = lifetime_of_pttl(read_pttl(answers.next()));
     if (lock.is_error()) continue;
-    const std::string holder = lock_holder_in(lock);
+    const std::string holder = read_lock_holder(lock);
     if (!holder.empty() && run_of_token(key, holder).foreign && outlasts_waiting(left))
       long_locks_.push_back(describe_long_lock(key, left));
   }

@@ -27,7 +27,7 @@ std::optional<std::string> check_tag(std::string_view tag) {
 
 std::optional<std::string> check_id(std::string_view id) {
   if (id.empty()) return "is empty";
-  if (id.size() > longest_id) return "is longer than 1024 bytes";
+  if (id.size() > max_id_size) return "is longer than 1024 bytes";
   return std::nullopt;
 }
 

@@ -23,7 +23,7 @@ struct Key {
 /// The prefix of the ids and files that `doctor` makes to test a store.
 inline constexpr std::string_view probe_prefix = "memolock-doctor-";
 
-inline constexpr size_t longest_id = 1024;  ///< bytes
+inline constexpr size_t max_id_size = 1024;  ///< bytes
 
 /// What follows the tag in the names of an entry's Redis keys and channels (redis/names.hpp). No
 /// tag may end with one of these.

@@ -194,9 +194,9 @@ std::string_view describe_disposition(Disposition disposition) {
 
 struct Checksum::State : XXH3_state_t {};
 
-std::string describe_too_large(uint64_t most) {
+std::string describe_too_large(uint64_t max_bytes) {
   return fmt::format("the entry is larger than --max-entry ({}); treated as a miss",
-                     format_size(most));
+                     format_size(max_bytes));
 }
 
 Checksum::Checksum() : state_(new State) { XXH3_64bits_reset(state_); }

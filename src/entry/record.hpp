@@ -77,8 +77,8 @@ struct Record {
   }
 };
 
-/// The message about an entry that is larger than the `most` bytes that may be read.
-[[nodiscard]] std::string describe_too_large(uint64_t most);
+/// The message about an entry that is larger than the `max_bytes` bytes that may be read.
+[[nodiscard]] std::string describe_too_large(uint64_t max_bytes);
 
 /// An incremental checksum that detects damaged payloads: XXH3, 64 bits.
 class Checksum {

@@ -77,7 +77,7 @@ std::string Spool::fault() const {
   return "";
 }
 
-void Spool::join() {
+void Spool::append_to_stdout_file() {
   const Part& out = part(Stream::out);
   if (lseek(out.file.get(), static_cast<off_t>(out.base + out.size), SEEK_SET) < 0)
     throw system_error("cannot write to the store", errno);

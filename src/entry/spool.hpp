@@ -44,14 +44,14 @@ class Spool {
   [[nodiscard]] bool has_room_for_files(uint64_t unpacked) noexcept;
 
   /// Accepts nothing from now on, because reading the rest has failed with this errno.
-  void miss(int error) noexcept { refuse(Refusal::unreadable, error); }
+  void refuse_unreadable(int error) noexcept { refuse(Refusal::unreadable, error); }
 
   /// Why append fails, in words that follow "not stored: "; "" if it does not.
   [[nodiscard]] std::string fault() const;
 
   /// Appends stderr and the artifacts to the file of stdout, the layout of an entry. Throws
   /// Error(store).
-  void join();
+  void append_to_stdout_file();
 
   [[nodiscard]] int file(Stream stream) const { return part(stream).file.get(); }
   [[nodiscard]] uint64_t base(Stream stream) const { return part(stream).base; }

@@ -167,7 +167,7 @@ struct Task {
   size_t piece;
 };
 
-void carry_out(const Task& task, char* buffer) {
+void run_with_store(const Task& task, char* buffer) {
   Item& item = *task.item;
   const Descriptor opened = item.file < 0 ? open_file(item) : Descriptor();
   const int file = opened ? opened.get() : item.file;
@@ -194,7 +194,7 @@ void carry_out_all(const std::vector<Task>& tasks, size_t helpers) {
   const auto work = [&] {
     const auto buffer = std::make_unique_for_overwrite<char[]>(read_size);
     try {
-      for (size_t i = next++; i < tasks.size(); i = next++) carry_out(tasks[i], buffer.get());
+      for (size_t i = next++; i < tasks.size(); i = next++) run_with_store(tasks[i], buffer.get());
     } catch (...) {
       const std::lock_guard guard(mutex);
       failure = std::current_exception();

@@ -105,11 +105,11 @@ bool counts_directory(const std::string& id, KeyInputs::Directory policy) {
 
 }  // namespace
 
-Identity identify(const std::string& id, const std::vector<std::string>& command,
-                  const KeyInputs& inputs) {
+DerivedId identify(const std::string& id, const std::vector<std::string>& command,
+                   const KeyInputs& inputs) {
   const bool directory_counts = counts_directory(id, inputs.directory);
   const bool contents_count = !inputs.files.empty() || inputs.standard_input;
-  Identity identity;
+  DerivedId identity;
   if (!id.empty() && !directory_counts && inputs.variables.empty() && !contents_count) {
     identity.id = id;
     return identity;

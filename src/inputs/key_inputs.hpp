@@ -29,7 +29,7 @@ struct KeyInputs {
   bool standard_input = false;
 };
 
-struct Identity {
+struct DerivedId {
   std::string id;
   /// To be shown: the parts, and after a directory all that it holds. Empty if the id is the one
   /// that was given.
@@ -41,7 +41,7 @@ struct Identity {
 /// Derives the id. Reads stdin to its end if that is part of it, and blocks meanwhile. Requires an
 /// `id` or a `command` that is not empty. Throws Error(usage) for an input that cannot be read, and
 /// Error(store) if stdin cannot be kept in a temporary file.
-[[nodiscard]] Identity identify(const std::string& id, const std::vector<std::string>& command,
-                                const KeyInputs& inputs);
+[[nodiscard]] DerivedId identify(const std::string& id, const std::vector<std::string>& command,
+                                 const KeyInputs& inputs);
 
 }  // namespace memolock

@@ -148,7 +148,7 @@ Descriptor open_fifo(int directory, const std::string& name, int flags) noexcept
     const std::string path = substitute_path(directory, name);
     if (!path.empty()) opened = open_and_stat(AT_FDCWD, path.c_str(), flags, info);
   }
-  if (!opened || (S_ISFIFO(info.st_mode) && info.st_uid == own_user())) return opened;
+  if (!opened || (S_ISFIFO(info.st_mode) && info.st_uid == user_at_start())) return opened;
   errno = EPERM;
   return {};
 }
@@ -176,7 +176,7 @@ void remove_stale_fifos() noexcept {
   (void)failure_of([] {
     const Descriptor substitutes = open_private_directory(fifo_directory());
     if (!substitutes) return;
-    for_each_name(substitutes.get(), ".", Hidden::show, [&](const std::string& name) {
+    for_each_name(substitutes.get(), ".", DotNames::show, [&](const std::string& name) {
       if (is_stale(substitutes.get(), name)) unlinkat(substitutes.get(), name.c_str(), 0);
     });
   });

@@ -95,15 +95,15 @@ class TagDirectory {
     });
   }
 
-  /// Removes entries that were last used at `cutoff` or earlier, until `rest` bytes are at most
+  /// Removes entries that were last used at `newest` or earlier, until `rest` bytes are at most
   /// `max_size`.
-  void remove_least_recently_used(Nanoseconds cutoff, uint64_t max_size, uint64_t& rest) {
+  void remove_least_recently_used(Nanoseconds newest, uint64_t max_size, uint64_t& rest) {
     for_each_file([&](FileKind kind, const std::string& name) {
       if ((kind != FileKind::entry && kind != FileKind::failed) || rest <= max_size) return;
       const OwnedFile file = open_owned_file(directory_.get(), name, O_RDONLY);
-      if (!file || last_use_of(file) > cutoff || !EntryFile::is_one(file.get())) return;
+      if (!file || last_use_of(file) > newest || !EntryFile::is_memolock_file(file.get())) return;
       // A dry run has counted those that are not retained already.
-      if (mode_ == GcMode::dry_run && !is_retained(file, *disposition_in(kind))) return;
+      if (mode_ == GcMode::dry_run && !may_still_answer(file, *disposition_in(kind))) return;
       if (remove_entry(name, file)) rest -= std::min(rest, file.disk_size);
     });
   }
@@ -115,14 +115,14 @@ class TagDirectory {
   template <typename Each>
   void for_each_file(const Each& each) {
     if (!directory_) return;
-    for_each_name(directory_.get(), ".", Hidden::skip,
+    for_each_name(directory_.get(), ".", DotNames::skip,
                   [&](const std::string& name) { each(kind_of_file(name), name); });
   }
 
   void remove_unless_retained(FileKind kind, const std::string& name, LruCandidates& candidates) {
     const OwnedFile file = open_owned_file(directory_.get(), name, O_RDONLY);
-    if (!file || !EntryFile::is_one(file.get())) return;
-    const bool stays = is_retained(file, *disposition_in(kind)) || !remove_entry(name, file);
+    if (!file || !EntryFile::is_memolock_file(file.get())) return;
+    const bool stays = may_still_answer(file, *disposition_in(kind)) || !remove_entry(name, file);
     // Without its mark a job would run again too early.
     if (stays && kind != FileKind::mark) candidates.add(file);
   }
@@ -184,14 +184,14 @@ void remove_scratch(int root, const std::string& name, GcResult& result, GcMode 
   ++result.leftovers;
   if (mode == GcMode::dry_run) return;
   if (const Descriptor scratch = open_directory(root, name))
-    for_each_name(scratch.get(), ".", Hidden::show,
+    for_each_name(scratch.get(), ".", DotNames::show,
                   [&](const std::string& file) { unlinkat(scratch.get(), file.c_str(), 0); });
   unlinkat(root, name.c_str(), AT_REMOVEDIR);
 }
 
 void remove_useless(int root, GcMode mode, GcResult& result, LruCandidates& candidates) {
   const std::string scratch = '.' + std::string(probe_prefix);
-  for_each_name(root, ".", Hidden::show, [&](const std::string& name) {
+  for_each_name(root, ".", DotNames::show, [&](const std::string& name) {
     if (name.starts_with(scratch)) return remove_scratch(root, name, result, mode);
     if (name.front() == '.') return;
     TagDirectory directory(root, name, mode, result);
@@ -205,9 +205,9 @@ void remove_useless(int root, GcMode mode, GcResult& result, LruCandidates& cand
 void remove_least_recently_used(int root, uint64_t max_size, GcMode mode, GcResult& result,
                                 LruCandidates candidates) {
   uint64_t rest = candidates.total_size();
-  const Nanoseconds cutoff = candidates.cutoff(max_size);
-  for_each_name(root, ".", Hidden::skip, [&](const std::string& name) {
-    TagDirectory(root, name, mode, result).remove_least_recently_used(cutoff, max_size, rest);
+  const Nanoseconds newest = candidates.newest_to_remove(max_size);
+  for_each_name(root, ".", DotNames::skip, [&](const std::string& name) {
+    TagDirectory(root, name, mode, result).remove_least_recently_used(newest, max_size, rest);
   });
 }
 
@@ -230,7 +230,7 @@ std::optional<GcLock> GcLock::acquire_if_due(const std::string& directory) {
   struct stat info {};
   const bool is_new = stat(path.c_str(), &info) != 0;
   if (!is_new && !is_older(info, interval)) return std::nullopt;
-  const Descriptor root = open_store_directory(directory, DirectoryLink::follow);
+  const Descriptor root = open_store_directory(directory, SymlinkPolicy::follow);
   GcLock lock(root ? open_stamp(root.get()) : Descriptor());
   if (is_new || !lock.stamp_ || try_lock_file(lock.stamp_.get()) != 0) return std::nullopt;
   // Another process may have had it in the meantime.
@@ -259,7 +259,7 @@ GcResult collect_garbage(int root, uint64_t max_size, GcMode mode) {
 
 GcResult collect_garbage_in_all(int parent, GcMode mode) {
   GcResult result;
-  for_each_name(parent, ".", Hidden::skip, [&](const std::string& name) {
+  for_each_name(parent, ".", DotNames::skip, [&](const std::string& name) {
     const Descriptor root = open_directory(parent, name);
     if (!root) return;
     const bool was_settled = is_settled(root.get());

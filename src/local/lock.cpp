@@ -41,7 +41,7 @@ class LocalLock final : public Lock {
 
   [[nodiscard]] const std::string& token() const override { return token_; }
   [[nodiscard]] bool may_have_changed() const override { return true; }
-  [[nodiscard]] int lost_descriptor() const override { return -1; }
+  [[nodiscard]] int lease_lost_descriptor() const override { return -1; }
 
   void begin(const Record& record) override {
     remove_leftovers();
@@ -78,7 +78,7 @@ class LocalLock final : public Lock {
       return PublishResult::done;
     }
     try {
-      writer_->spool()->join();
+      writer_->spool()->append_to_stdout_file();
     } catch (const Error&) {
       finish(record, Disposition::unstored);
       throw;
@@ -177,7 +177,7 @@ class LocalLock final : public Lock {
   Record run_;
   std::string token_;
   std::optional<EntryWriter> writer_;
-  std::optional<HeldPromise> promise_;
+  std::optional<PromiseHolder> promise_;
 };
 
 /// Locks an open file. Tries again while `gc` keeps others from locking it. Returns as

@@ -20,8 +20,8 @@
 
 namespace memolock {
 
-HeldPromise::HeldPromise(int directory, const std::string& path, const EntryFileNames& files,
-                         const std::string& token)
+PromiseHolder::PromiseHolder(int directory, const std::string& path, const EntryFileNames& files,
+                             const std::string& token)
     : directory_(directory),
       mailbox_name_(files.promise),
       answer_name_(files.answer(token)),
@@ -31,14 +31,15 @@ HeldPromise::HeldPromise(int directory, const std::string& path, const EntryFile
   mailbox_.emplace(make_fifo(directory_, mailbox_name_, path));
 }
 
-HeldPromise::~HeldPromise() {
+PromiseHolder::~PromiseHolder() {
   remove_if_same_fifo(directory_, mailbox_name_, mailbox_->descriptor());
   // Before the answer's name is removed: who links an answer later learns that nobody reads it.
   mailbox_.reset();
   unlinkat(directory_, answer_name_.c_str(), 0);
 }
 
-HeldPromise::Result HeldPromise::await(Nanoseconds life, int interrupt, WaitObserver& observer) {
+PromiseHolder::Result PromiseHolder::await(Nanoseconds life, int interrupt,
+                                           WaitObserver& observer) {
   Nanoseconds deadline = after(boot_now(), life);
   const auto read_mailbox = [&] {
     if (const auto renewed = mailbox_->read(life))
@@ -47,12 +48,12 @@ HeldPromise::Result HeldPromise::await(Nanoseconds life, int interrupt, WaitObse
   read_mailbox();
   for (;;) {
     if (auto answer = find_answer()) return {WakeReason::answered, std::move(answer)};
-    const Ready ready = await_readable(mailbox_->descriptor(), interrupt,
-                                       std::min(deadline, observer.next_notice()));
-    if (ready == Ready::interrupted) return {WakeReason::interrupted, nullptr};
-    if (ready == Ready::readable) read_mailbox();
+    const WaitEnd ready = await_readable(mailbox_->descriptor(), interrupt,
+                                         std::min(deadline, observer.next_notice()));
+    if (ready == WaitEnd::interrupted) return {WakeReason::interrupted, nullptr};
+    if (ready == WaitEnd::readable) read_mailbox();
     if (boot_now() < deadline) {
-      if (ready == Ready::timed_out) observer.still_waiting();
+      if (ready == WaitEnd::timed_out) observer.still_waiting();
       continue;
     }
     // When the name exists already, either an answer has just come, or the file is damaged.
@@ -63,7 +64,7 @@ HeldPromise::Result HeldPromise::await(Nanoseconds life, int interrupt, WaitObse
 }
 
 /// Null when there is none yet.
-std::unique_ptr<EntryFile> HeldPromise::find_answer() const {
+std::unique_ptr<EntryFile> PromiseHolder::find_answer() const {
   auto answer = EntryFile::open_at(directory_, answer_name_);
   if (!answer) {
     answer = EntryFile::open_at(directory_, entry_name_);
@@ -74,7 +75,7 @@ std::unique_ptr<EntryFile> HeldPromise::find_answer() const {
 }
 
 /// Creates the name that an answer would get. False: it exists already.
-bool HeldPromise::refuse_answers() const {
+bool PromiseHolder::refuse_answers() const {
   const auto file = make_file(directory_, answer_name_, O_WRONLY | O_EXCL);
   return file || errno != EEXIST;
 }
@@ -97,7 +98,7 @@ class LocalPromise final : public Promise {
   LocalPromise(const LocalPromise&) = delete;
   LocalPromise& operator=(const LocalPromise&) = delete;
 
-  [[nodiscard]] const Record& run() const override { return run_; }
+  [[nodiscard]] const Record& run_record() const override { return run_; }
 
   [[nodiscard]] std::shared_ptr<Spool> spool() override {
     if (!draft_) {
@@ -109,7 +110,7 @@ class LocalPromise final : public Promise {
   }
 
   [[nodiscard]] bool complete(const Record& record) override {
-    spool()->join();
+    spool()->append_to_stdout_file();
     draft_->write_head(record);
     if (live_ && mailbox_) return submit(record);
     // Nobody awaits an answer. A run in progress replaces this entry with its own outcome.
@@ -139,7 +140,7 @@ class LocalPromise final : public Promise {
 
   [[nodiscard]] bool submit(const Record& record) const {
     const std::string answer = files_.answer(run_.token);
-    if (!draft_->link_as(answer)) return false;
+    if (!draft_->link_unless_taken(answer)) return false;
     if ((mailbox_.notify() && is_running()) || has_ended_with(record)) return true;
     remove(answer);
     return false;

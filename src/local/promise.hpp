@@ -1,10 +1,10 @@
 // A run of the local store whose outcome other processes deliver (--external), seen from both
 // sides.
 //
-// The holder of the run lock creates a mailbox (local/mailbox.hpp), starts the command and then
-// sleeps until there is an answer or the promise has expired. An answer is an entry file that is
-// linked to the name ID.TOKEN.answer when it is complete. Whoever creates that name first has ended
-// the run; the holder creates it when the promise has expired. Without a token, or without a
+// The holder of the run lock creates a mailbox (local/promise_mailbox.hpp), starts the command and
+// then sleeps until there is an answer or the promise has expired. An answer is an entry file that
+// is linked to the name ID.TOKEN.answer when it is complete. Whoever creates that name first has
+// ended the run; the holder creates it when the promise has expired. Without a token, or without a
 // mailbox, an outcome is stored as the entry itself, which is an answer too when it has come since
 // the run began.
 #pragma once
@@ -14,7 +14,7 @@
 #include <string>
 
 #include "src/entry/key.hpp"
-#include "src/local/mailbox.hpp"
+#include "src/local/promise_mailbox.hpp"
 #include "src/store/entry_file.hpp"
 #include "src/store/file_names.hpp"
 #include "src/store/store.hpp"
@@ -22,16 +22,16 @@
 namespace memolock {
 
 /// The holder's side. Requires the run lock as long as it lives, and one thread.
-class HeldPromise {
+class PromiseHolder {
  public:
   /// Creates the mailbox of the run with this token in `directory`, which must stay open; `path` is
   /// its path, for messages. Throws Error(store).
-  HeldPromise(int directory, const std::string& path, const EntryFileNames& files,
-              const std::string& token);
+  PromiseHolder(int directory, const std::string& path, const EntryFileNames& files,
+                const std::string& token);
   /// Removes the mailbox and the answer.
-  ~HeldPromise();
-  HeldPromise(const HeldPromise&) = delete;
-  HeldPromise& operator=(const HeldPromise&) = delete;
+  ~PromiseHolder();
+  PromiseHolder(const PromiseHolder&) = delete;
+  PromiseHolder& operator=(const PromiseHolder&) = delete;
 
   struct Result {
     WakeReason reason;

@@ -13,7 +13,7 @@
 #include "src/local/watch.hpp"
 #include "src/store/entry_file.hpp"
 #include "src/store/file_names.hpp"
-#include "src/store/seen_keys.hpp"
+#include "src/store/key_containers.hpp"
 #include "src/system/directory.hpp"
 #include "src/system/error.hpp"
 #include "src/system/file_lock.hpp"
@@ -31,7 +31,7 @@ std::string directory_of(const std::string& tag) {
 
 }  // namespace
 
-LocalStore::LocalStore(const std::string& directory, DirectoryLink link, const Log& log)
+LocalStore::LocalStore(const std::string& directory, SymlinkPolicy link, const Log& log)
     : directory_(directory), link_(link), once_(log) {
   open_root(IfMissing::leave);
   log.debug("the store is {}", directory_);
@@ -40,7 +40,7 @@ LocalStore::LocalStore(const std::string& directory, DirectoryLink link, const L
 void LocalStore::open_root(IfMissing missing) {
   const auto open = missing == IfMissing::make ? make_store_directory : open_store_directory;
   // In a directory where anybody may create names, the owner of the one above it could replace it.
-  if (link_ == DirectoryLink::refuse && !open(directory_.substr(0, directory_.rfind('/')), link_))
+  if (link_ == SymlinkPolicy::refuse && !open(directory_.substr(0, directory_.rfind('/')), link_))
     return;
   root_ = open(directory_, link_);
 }
@@ -50,12 +50,12 @@ std::unique_ptr<Entry> LocalStore::look_up(const Key& key) {
   return open_stored(key, files, files.entry, Disposition::kept);
 }
 
-std::unique_ptr<Entry> LocalStore::failure(const Key& key) {
+std::unique_ptr<Entry> LocalStore::look_up_failure(const Key& key) {
   const EntryFileNames files(key);
   return open_stored(key, files, files.failed, Disposition::failed);
 }
 
-std::optional<Record> LocalStore::mark(const Key& key) {
+std::optional<Record> LocalStore::look_up_mark(const Key& key) {
   const EntryFileNames files(key);
   const auto entry = open_stored(key, files, files.mark, Disposition::marked);
   return entry ? std::optional(entry->record()) : std::nullopt;
@@ -99,15 +99,15 @@ std::unique_ptr<Lock> LocalStore::try_acquire(const Key& key, Producer) {
   }
 }
 
-std::unique_ptr<Watch> LocalStore::watch(const Key& key) {
+std::unique_ptr<Watch> LocalStore::watch_run(const Key& key) {
   if (!root_) return nullptr;
-  return watch_run(root_.get(), key, ended_, [this, key] { return look_up(key); });
+  return memolock::watch_run(root_.get(), key, ended_, [this, key] { return look_up(key); });
 }
 
-std::unique_ptr<Promise> LocalStore::promise(const Key& key, const std::string& token) {
+std::unique_ptr<Promise> LocalStore::open_promise(const Key& key, const std::string& token) {
   if (!root_ && !token.empty()) return nullptr;
   if (!root_) open_root(IfMissing::make);
-  return open_promise(directory_, root_.get(), key, token);
+  return memolock::open_promise(directory_, root_.get(), key, token);
 }
 
 bool LocalStore::is_locked(const Key& key) {
@@ -119,8 +119,8 @@ bool LocalStore::is_locked(const Key& key) {
 }
 
 bool LocalStore::exists(const Key& key) {
-  if (look_up(key) || failure(key) || mark(key)) return true;
-  const auto run = watch(key);
+  if (look_up(key) || look_up_failure(key) || look_up_mark(key)) return true;
+  const auto run = watch_run(key);
   return run && !run->forgotten();
 }
 
@@ -155,15 +155,15 @@ bool LocalStore::forget_files(const EntryFileNames& files) {
 /// Whether what has an entry's name was not written by memolock.
 bool LocalStore::is_foreign(const std::string& path) const {
   const OwnedFile file = open_owned_file(root_.get(), path, O_RDONLY);
-  return file ? !EntryFile::is_one(file.get()) : errno != ENOENT;
+  return file ? !EntryFile::is_memolock_file(file.get()) : errno != ENOENT;
 }
 
 size_t LocalStore::forget_all(const std::string& tag, Ownership ownership) {
   if (!root_) return 0;
   const std::string directory = directory_of(tag);
-  SeenNames entries;  // each of them once, however many files it has
+  NameSet entries;  // each of them once, however many files it has
   size_t count = 0;
-  for_each_name(root_.get(), directory, Hidden::skip, [&](const std::string& name) {
+  for_each_name(root_.get(), directory, DotNames::skip, [&](const std::string& name) {
     const FileKind kind = kind_of_file(name);
     if (kind == FileKind::foreign || kind == FileKind::spool) return;
     const EntryFileNames files(directory, name);
@@ -180,11 +180,11 @@ namespace {
 /// holding all names in memory.
 class TagListing {
  public:
-  TagListing(int root, std::string directory, const std::function<void(const Listing&)>& each)
+  TagListing(int root, std::string directory, const std::function<void(const ListedEntry&)>& each)
       : root_(root), directory_(std::move(directory)), each_(each) {}
 
   void read() {
-    for_each_name(root_, directory_, Hidden::skip, [&](const std::string& name) {
+    for_each_name(root_, directory_, DotNames::skip, [&](const std::string& name) {
       const FileKind kind = kind_of_file(name);
       if (const auto disposition = disposition_in(kind)) list_file(kind, *disposition, name);
     });
@@ -222,17 +222,17 @@ class TagListing {
 
   int root_;
   std::string directory_;
-  const std::function<void(const Listing&)>& each_;
+  const std::function<void(const ListedEntry&)>& each_;
   std::set<std::string> runs_;
 };
 
 }  // namespace
 
 void LocalStore::list(const std::optional<std::string>& tag,
-                      const std::function<void(const Listing&)>& each) {
+                      const std::function<void(const ListedEntry&)>& each) {
   if (!root_) return;
   size_t count = 0;
-  const auto counted = [&](const Listing& listing) {
+  const auto counted = [&](const ListedEntry& listing) {
     each(listing);
     report_progress_("listed", ++count);
   };
@@ -240,7 +240,7 @@ void LocalStore::list(const std::optional<std::string>& tag,
     TagListing(root_.get(), directory, counted).read();
   };
   if (tag) return read(directory_of(*tag));
-  for_each_name(root_.get(), ".", Hidden::skip, read);
+  for_each_name(root_.get(), ".", DotNames::skip, read);
 }
 
 }  // namespace memolock

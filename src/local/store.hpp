@@ -44,19 +44,20 @@ class LocalStore final : public Store {
   /// Opens `directory`, an absolute path. If it is missing, nothing is stored, and the first lock
   /// or promise creates it (0700) and those above it. The constructor and those two throw
   /// Error(store) when that fails, when the directory belongs to another user or when others may
-  /// write in it; with DirectoryLink::refuse also when that is so of the directory above it. Keeps
+  /// write in it; with SymlinkPolicy::refuse also when that is so of the directory above it. Keeps
   /// a reference to `log`.
-  LocalStore(const std::string& directory, DirectoryLink link, const Log& log);
+  LocalStore(const std::string& directory, SymlinkPolicy link, const Log& log);
 
   [[nodiscard]] Nanoseconds now() override { return wall_now(); }
   void include_artifacts() override {}  // they are in the entry's file
   void end_wait_limit() override {}     // no call waits
   [[nodiscard]] std::unique_ptr<Entry> look_up(const Key& key) override;
-  [[nodiscard]] std::unique_ptr<Entry> failure(const Key& key) override;
-  [[nodiscard]] std::optional<Record> mark(const Key& key) override;
+  [[nodiscard]] std::unique_ptr<Entry> look_up_failure(const Key& key) override;
+  [[nodiscard]] std::optional<Record> look_up_mark(const Key& key) override;
   [[nodiscard]] std::unique_ptr<Lock> try_acquire(const Key& key, Producer producer) override;
-  [[nodiscard]] std::unique_ptr<Watch> watch(const Key& key) override;
-  [[nodiscard]] std::unique_ptr<Promise> promise(const Key& key, const std::string& token) override;
+  [[nodiscard]] std::unique_ptr<Watch> watch_run(const Key& key) override;
+  [[nodiscard]] std::unique_ptr<Promise> open_promise(const Key& key,
+                                                      const std::string& token) override;
   [[nodiscard]] bool is_locked(const Key& key) override;
   [[nodiscard]] bool exists(const Key& key) override;
   bool forget(const Key& key) override;
@@ -64,7 +65,7 @@ class LocalStore final : public Store {
   bool break_lock(const Key&) override { return false; }
   void on_progress(Progress report) override { report_progress_ = std::move(report); }
   void list(const std::optional<std::string>& tag,
-            const std::function<void(const Listing&)>& each) override;
+            const std::function<void(const ListedEntry&)>& each) override;
 
  private:
   void open_root(IfMissing missing);
@@ -75,7 +76,7 @@ class LocalStore final : public Store {
   [[nodiscard]] bool is_foreign(const std::string& path) const;
 
   std::string directory_;
-  DirectoryLink link_;
+  SymlinkPolicy link_;
   DedupLog once_;
   Descriptor root_;  // empty: the directory is missing
   Progress report_progress_ = [](std::string_view, size_t) {};

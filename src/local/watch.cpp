@@ -54,7 +54,7 @@ class LocalWatch final : public Watch {
         look_up_(std::move(look_up)),
         since_(wall_now()) {}
 
-  [[nodiscard]] const Record& run() const override { return run_; }
+  [[nodiscard]] const Record& run_record() const override { return run_; }
   [[nodiscard]] bool forgotten() const override { return has_forgotten_mark(live_.file.get()); }
   [[nodiscard]] bool may_have_changed() const override { return true; }
 
@@ -63,13 +63,13 @@ class LocalWatch final : public Watch {
     std::array<pollfd, 2> waiting{{{.fd = live_.wake.get(), .events = POLLIN, .revents = 0},
                                    {.fd = interrupt, .events = POLLIN, .revents = 0}}};
     for (;;) {
-      const Ready ready = await_events(waiting, std::min(deadline, observer.next_notice()));
-      if (ready == Ready::timed_out) {
+      const WaitEnd ready = await_events(waiting, std::min(deadline, observer.next_notice()));
+      if (ready == WaitEnd::timed_out) {
         if (boot_now() >= deadline) return {WakeReason::timed_out, nullptr};
         observer.still_waiting();
         continue;
       }
-      if (ready == Ready::interrupted) return {WakeReason::interrupted, nullptr};
+      if (ready == WaitEnd::interrupted) return {WakeReason::interrupted, nullptr};
       if ((waiting[0].revents & (POLLHUP | POLLERR)) != 0) return ended();
       if (auto entry = look_up_(); entry && entry->record().ended >= since_)
         return {WakeReason::answered, std::move(entry)};

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "src/entry/request.hpp"
-#include "src/promise/launcher.hpp"
+#include "src/promise/process_launcher.hpp"
 #include "src/store/store.hpp"
 #include "src/system/log.hpp"
 #include "src/system/signals.hpp"
@@ -16,7 +16,7 @@ struct CallContext {
   Store& store;
   Signals& signals;
   const Log& log;
-  Launcher& launcher;
+  ProcessLauncher& launcher;
 };
 
 }  // namespace memolock

@@ -9,8 +9,8 @@
 #include <fmt/format.h>
 
 #include "src/entry/freshness.hpp"
-#include "src/promise/run.hpp"
 #include "src/promise/run_messages.hpp"
+#include "src/promise/start_run.hpp"
 #include "src/promise/wait_notice.hpp"
 #include "src/promise/waiting.hpp"
 #include "src/system/error.hpp"
@@ -23,7 +23,7 @@ namespace {
 class ExclusiveCall {
  public:
   explicit ExclusiveCall(const CallContext& context)
-      : call_(context), notice_(context.request.key, context.log, bound_of(context.request)) {}
+      : call_(context), notice_(context.request.key, context.log, has_timeout(context.request)) {}
 
   Outcome lock() {
     const Nanoseconds deadline = deadline_of(call_.request);
@@ -31,8 +31,8 @@ class ExclusiveCall {
       // After the deadline the store is not given any time to answer.
       if (again && boot_now() >= deadline) return time_out();
       if (const auto lock = try_acquire()) return run(*lock, MarkPolicy::none);
-      const auto watch = call_.store.watch(call_.request.key);
-      if (watch) reject_deadlock(call_.request, watch->run());
+      const auto watch = call_.store.watch_run(call_.request.key);
+      if (watch) reject_deadlock(call_.request, watch->run_record());
       if (boot_now() >= deadline) {
         notice_.record_holder(watch.get());
         return time_out();
@@ -60,7 +60,7 @@ class ExclusiveCall {
         return mark ? skip(*mark)
                     : run(*lock, call_.request.keep ? MarkPolicy::store : MarkPolicy::none);
       }
-      const auto watch = call_.store.watch(call_.request.key);
+      const auto watch = call_.store.watch_run(call_.request.key);
       if (watch || backoff_.is_exhausted()) return skip_while_running(watch.get());
       // The holder may have just ended; its mark, if any, is seen in the next round.
       if (!backoff_.pause(call_.signals.descriptor())) return end_by_signal(call_.signals);
@@ -78,7 +78,7 @@ class ExclusiveCall {
   /// The mark of a run that is recent enough to skip this one; nothing if there is none.
   std::optional<Record> recent_mark() {
     if (!call_.request.keep) return std::nullopt;
-    auto mark = call_.store.mark(call_.request.key);
+    auto mark = call_.store.look_up_mark(call_.request.key);
     if (!mark) return std::nullopt;
     const Nanoseconds now = call_.store.now();
     if (!age_of(*mark, now) && !std::exchange(reported_future_mark_, true))
@@ -99,12 +99,12 @@ class ExclusiveCall {
 
   /// `watch`: the run in progress; null if the lock is held and no run is visible.
   Outcome skip_while_running(const Watch* watch) {
-    if (watch != nullptr && is_inside_run(call_.request, watch->run()))
+    if (watch != nullptr && is_inside_run(call_.request, watch->run_record()))
       throw usage_error("this command runs inside the run of " + name() +
                         ", for which it would always be skipped");
-    call_.log.info(
-        "{}: skipped; {}", name(),
-        watch == nullptr ? "the lock is held" : describe_run(watch->run(), call_.store.now()));
+    call_.log.info("{}: skipped; {}", name(),
+                   watch == nullptr ? "the lock is held"
+                                    : describe_run(watch->run_record(), call_.store.now()));
     return make_outcome(OutcomeKind::skipped, call_.request.skip_status);
   }
 
@@ -160,7 +160,7 @@ class ExclusiveCall {
     (void)failure_of([&] { call_.log.line(level, fmt::format("{}: {}", name(), what)); });
   }
 
-  /// Also releases the lock. A store that fails now costs the mark, not the exit status.
+  /// SettableIn releases the lock. A store that fails now costs the mark, not the exit status.
   void store_mark(Lock& lock, Record& record, const RunResult& ending, Outcome& outcome) noexcept {
     record.disposition = Disposition::marked;
     record.exit_kind = ending.exit_kind;

@@ -12,8 +12,8 @@
 #include "src/promise/holder_run.hpp"
 #include "src/promise/lookup.hpp"
 #include "src/promise/replay.hpp"
-#include "src/promise/run.hpp"
 #include "src/promise/run_messages.hpp"
+#include "src/promise/start_run.hpp"
 #include "src/promise/wait_notice.hpp"
 #include "src/promise/waiting.hpp"
 #include "src/system/error.hpp"
@@ -60,7 +60,7 @@ class GetCall {
       : call_(context),
         deadline_(deadline_of(context.request)),
         lookup_(context.request, context.store, context.log),
-        notice_(context.request.key, context.log, bound_of(context.request)) {}
+        notice_(context.request.key, context.log, has_timeout(context.request)) {}
 
   Outcome run() {
     if (call_.request.refresh) lookup_.reject_earlier_runs();
@@ -173,12 +173,12 @@ class GetCall {
 
   /// Step 3 of the protocol. Returns nothing to start again at step 1.
   std::optional<Outcome> wait_for_holder() {
-    const auto watch = call_.store.watch(call_.request.key);
+    const auto watch = call_.store.watch_run(call_.request.key);
     if (look_up_only() && (!call_.request.wait || (!watch && !is_run_about_to_begin()))) {
       call_.log.info("{}: absent", name());
       return make_outcome(OutcomeKind::absent, 1);
     }
-    if (watch) reject_deadlock(call_.request, watch->run());
+    if (watch) reject_deadlock(call_.request, watch->run_record());
     if (boot_now() >= deadline_) {
       notice_.record_holder(watch.get());
       return time_out();

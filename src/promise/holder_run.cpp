@@ -9,8 +9,8 @@
 #include "src/artifacts/pack.hpp"
 #include "src/entry/freshness.hpp"
 #include "src/promise/replay.hpp"
-#include "src/promise/run.hpp"
 #include "src/promise/run_messages.hpp"
+#include "src/promise/start_run.hpp"
 #include "src/promise/wait_notice.hpp"
 #include "src/system/exit_status.hpp"
 #include "src/system/random.hpp"
@@ -74,42 +74,42 @@ Outcome HolderRun::finish_run(Lock& lock, Record& record, CommandRun& command, S
   outcome.status = ending.status;
   outcome.run_time = ending.run_time;
   defer_warnings(ending);
-  CallerOutput source = CallerOutput::command;
+  OutputSource source = OutputSource::command;
   if (auto failure = failure_of(
           [&] { source = publish_outcome(lock, record, ending, spool, fallback, outcome); })) {
     lock.abandon();
     set_not_stored(std::move(*failure), outcome);
   }
-  if (source == CallerOutput::command) defer_failure(ending, record, outcome);
-  if (source == CallerOutput::fallback) return serve_fallback(command, ending, *fallback);
-  if (source == CallerOutput::interrupted) return end_interrupted(lock, command, ending.run_time);
+  if (source == OutputSource::command) defer_failure(ending, record, outcome);
+  if (source == OutputSource::fallback) return serve_fallback(command, ending, *fallback);
+  if (source == OutputSource::interrupted) return end_interrupted(lock, command, ending.run_time);
   command.release_stdout();
   return deliver_output(command, ending, std::move(outcome));
 }
 
 /// Ends the run for the waiters, and releases the lock.
-HolderRun::CallerOutput HolderRun::publish_outcome(Lock& lock, Record& record,
+HolderRun::OutputSource HolderRun::publish_outcome(Lock& lock, Record& record,
                                                    const RunResult& ending, Spool& spool,
                                                    Entry* fallback, Outcome& outcome) {
   if (ending.interrupted != 0) {
     abandon_interrupted(lock);
-    return CallerOutput::command;
+    return OutputSource::command;
   }
   if (ending.stopped) {
     lock.abandon();
-    return CallerOutput::command;
+    return OutputSource::command;
   }
   if (ending.unknown) {
     lock.abandon();
     defer_message(Level::warn, "not stored: the exit status of the command is not known");
-    return CallerOutput::command;
+    return OutputSource::command;
   }
-  if (record.disposition == Disposition::unstored) return CallerOutput::command;
+  if (record.disposition == Disposition::unstored) return OutputSource::command;
   complete_record(record, ending, spool, control_.read_and_remove());
-  if (!pack_artifacts(lock, record, spool, outcome)) return CallerOutput::interrupted;
-  if (!publish(lock, record, outcome)) return CallerOutput::interrupted;
+  if (!pack_artifacts(lock, record, spool, outcome)) return OutputSource::interrupted;
+  if (!publish(lock, record, outcome)) return OutputSource::interrupted;
   const bool instead = fallback != nullptr && failed(ending) && restore_fallback(*fallback);
-  return instead ? CallerOutput::fallback : CallerOutput::command;
+  return instead ? OutputSource::fallback : OutputSource::command;
 }
 
 void HolderRun::defer_warnings(const RunResult& ending) noexcept {
@@ -212,7 +212,7 @@ Outcome HolderRun::await_external(Lock& lock, Record& record, Outcome outcome) {
   WaitResult woken;
   {
     // Destroyed before the output is replayed, to clear its line. The lease bounds the wait.
-    WaitNotice notice(call_.request.key, call_.log, WaitNotice::Bounded::yes);
+    WaitNotice notice(call_.request.key, call_.log, WaitNotice::HasTimeout::yes);
     notice.begin(record, call_.store.now(), std::nullopt);
     woken = lock.await_promise(call_.request.lease, call_.signals.descriptor(), notice);
   }
@@ -361,7 +361,7 @@ void HolderRun::set_not_stored(std::string why, Outcome& outcome) noexcept {
 /// Waits until the readers have taken all of the output. The lock has been released.
 Outcome HolderRun::deliver_output(CommandRun& command, const RunResult& ending,
                                   Outcome outcome) noexcept {
-  const Command::Drained drained = command.drain(ending.cut_short ? drain_after_stop : forever);
+  const Command::Drained drained = command.drain(ending.was_stopped ? drain_after_stop : forever);
   outcome.output_error = drained.error;
   apply_interruption(outcome, ending);
   if (ending.interrupted == 0 && drained.interrupted != 0) {

@@ -38,7 +38,7 @@ class HolderRun {
 
  private:
   /// Where the caller's output comes from.
-  enum class CallerOutput {
+  enum class OutputSource {
     command,      ///< the command
     interrupted,  ///< the command; a signal has ended the call while its result was stored
     fallback,     ///< an older entry
@@ -47,7 +47,7 @@ class HolderRun {
   // The run of a command whose output is its result.
   Outcome finish_run(Lock& lock, Record& record, CommandRun& command, Spool& spool,
                      Entry* fallback) noexcept;
-  [[nodiscard]] CallerOutput publish_outcome(Lock& lock, Record& record, const RunResult& ending,
+  [[nodiscard]] OutputSource publish_outcome(Lock& lock, Record& record, const RunResult& ending,
                                              Spool& spool, Entry* fallback, Outcome& outcome);
   void complete_record(Record& record, const RunResult& ending, const Spool& spool,
                        const Control& control);

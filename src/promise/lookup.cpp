@@ -69,7 +69,7 @@ LookupResult Lookup::resolve_expired(std::unique_ptr<Entry> entry, Nanoseconds n
 /// then used or of no use. Sets `now` to the time at which the failure was judged.
 LookupResult Lookup::resolve_failure(std::unique_ptr<Entry>& entry, bool is_usable,
                                      Nanoseconds& now) {
-  auto failure = store_.failure(request_.key);
+  auto failure = store_.look_up_failure(request_.key);
   if (!failure || !is_servable(*failure)) return {};
   const Record& record = failure->record();
   const Record* const expired = entry ? &entry->record() : nullptr;

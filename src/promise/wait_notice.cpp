@@ -28,8 +28,8 @@ constexpr minutes log_period(5);
 
 WaitResult WaitNotice::wait(Watch& watch, Nanoseconds now, std::optional<Nanoseconds> last_run_time,
                             Nanoseconds deadline, int interrupt) {
-  log_.info("{}: waiting for {}", key_.shown(), describe_run(watch.run(), now));
-  begin(watch.run(), now, last_run_time);
+  log_.info("{}: waiting for {}", key_.shown(), describe_run(watch.run_record(), now));
+  begin(watch.run_record(), now, last_run_time);
   WaitResult woken = watch.wait(deadline, interrupt, *this);
   end();
   return woken;
@@ -37,7 +37,7 @@ WaitResult WaitNotice::wait(Watch& watch, Nanoseconds now, std::optional<Nanosec
 
 void WaitNotice::record_holder(const Watch* watch) {
   holder_known_ = watch != nullptr;
-  if (holder_known_ && log_.is_enabled(Level::warn)) run_ = watch->run();
+  if (holder_known_ && log_.is_enabled(Level::warn)) run_ = watch->run_record();
 }
 
 std::string WaitNotice::holder() const {
@@ -102,7 +102,7 @@ std::string WaitNotice::text(Nanoseconds now) const {
 }
 
 std::string_view WaitNotice::advice(Nanoseconds now) const {
-  const bool is_due = bounded_ == Bounded::no && now - began_ >= advice_delay;
+  const bool is_due = has_timeout_ == HasTimeout::no && now - began_ >= advice_delay;
   return is_due ? " (use --wait to limit the wait)" : "";
 }
 

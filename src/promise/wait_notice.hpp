@@ -18,11 +18,11 @@ namespace memolock {
 /// Level::quiet.
 class WaitNotice : public WaitObserver {
  public:
-  enum class Bounded : bool { no, yes };
+  enum class HasTimeout : bool { no, yes };
 
   /// Keeps references to both. After a long wait without a bound, the messages mention --wait.
-  WaitNotice(const Key& key, const Log& log, Bounded bounded)
-      : key_(key), log_(log), bounded_(bounded) {}
+  WaitNotice(const Key& key, const Log& log, HasTimeout has_timeout)
+      : key_(key), log_(log), has_timeout_(has_timeout) {}
 
   /// Remembers who holds the lock, where that run is not waited for. Null: no run is visible.
   void record_holder(const Watch* watch);
@@ -55,7 +55,7 @@ class WaitNotice : public WaitObserver {
 
   const Key& key_;
   const Log& log_;
-  Bounded bounded_;
+  HasTimeout has_timeout_;
   std::optional<StatusLine> line_;
   Nanoseconds due_ = forever;                 // of the next message; boot clock, as the next two
   Nanoseconds unknown_holder_due_ = forever;  // of the next message about an unknown holder
@@ -70,8 +70,8 @@ class WaitNotice : public WaitObserver {
 [[nodiscard]] std::string describe_timeout(const Request& request, const WaitNotice& notice);
 
 /// Whether the request limits its wait.
-[[nodiscard]] inline WaitNotice::Bounded bound_of(const Request& request) {
-  return request.wait ? WaitNotice::Bounded::yes : WaitNotice::Bounded::no;
+[[nodiscard]] inline WaitNotice::HasTimeout has_timeout(const Request& request) {
+  return request.wait ? WaitNotice::HasTimeout::yes : WaitNotice::HasTimeout::no;
 }
 
 }  // namespace memolock

@@ -23,8 +23,8 @@ RedisArgument RedisArgument::of_file(int file, uint64_t offset, uint64_t size) {
 }
 
 RedisConnection::RedisConnection(const RedisAddress& address, Nanoseconds timeout,
-                                 const Cutoff& cutoff)
-    : socket_(std::make_unique<RedisSocket>(address, timeout, cutoff)),
+                                 const WaitLimit& wait_limit)
+    : socket_(std::make_unique<RedisSocket>(address, timeout, wait_limit)),
       replies_(*socket_),
       password_(address.password) {
   log_in(address);
@@ -63,7 +63,7 @@ void RedisConnection::flush() {
   if (pending_logins_ > 0 && is_large) {
     // Before the request: the rate of a transfer that begins in its middle would not be known.
     std::string& front = pieces.front().bytes;
-    if (!socket_->send(front.substr(0, login_size_), RedisSocket::Then::nothing)) return;
+    if (!socket_->send(front.substr(0, login_size_), RedisSocket::MoreToCome::no)) return;
     front.erase(0, login_size_);
     check_login();
   }
@@ -72,7 +72,8 @@ void RedisConnection::flush() {
   if (is_large) socket_->expect_upload();
   for (const Piece& piece : pieces) {
     const bool more = piece.file >= 0;
-    if (!socket_->send(piece.bytes, more ? RedisSocket::Then::more : RedisSocket::Then::nothing))
+    if (!socket_->send(piece.bytes,
+                       more ? RedisSocket::MoreToCome::yes : RedisSocket::MoreToCome::no))
       return;
     if (more && !socket_->send_file(piece.file, piece.offset, piece.size)) return;
   }
@@ -128,17 +129,17 @@ bool RedisConnection::has_reply_buffered() const {
   return replies_.has_begun() || socket_->has_pending();
 }
 
-Ready RedisConnection::await_reply(int interrupt, Nanoseconds deadline) {
+WaitEnd RedisConnection::await_reply(int interrupt, Nanoseconds deadline) {
   flush();
   while (!has_reply_buffered()) {
-    const Ready ready = await_readable(descriptor(), interrupt, deadline);
-    if (ready != Ready::readable) return ready;
+    const WaitEnd ready = await_readable(descriptor(), interrupt, deadline);
+    if (ready != WaitEnd::readable) return ready;
     // TLS has messages of its own, which are no reply.
     if (socket_->is_readable()) break;
-    if (boot_now() >= deadline) return Ready::timed_out;
+    if (boot_now() >= deadline) return WaitEnd::timed_out;
   }
   socket_->begin_request();
-  return Ready::readable;
+  return WaitEnd::readable;
 }
 
 }  // namespace memolock

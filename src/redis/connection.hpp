@@ -40,8 +40,8 @@ class RedisConnection {
   /// Connects and negotiates TLS. Login and database are sent with the first command and checked
   /// with the first reply, so they cost no round trip. `timeout` bounds connecting (name look-up,
   /// all addresses of the name, TLS and login together) and each request; see ProgressTimeout, also
-  /// for `cutoff`.
-  RedisConnection(const RedisAddress& address, Nanoseconds timeout, const Cutoff& cutoff);
+  /// for `wait_limit`.
+  RedisConnection(const RedisAddress& address, Nanoseconds timeout, const WaitLimit& wait_limit);
 
   /// Adds a command to those that the next flush sends.
   void queue(std::span<const RedisArgument> command);
@@ -60,22 +60,22 @@ class RedisConnection {
   [[nodiscard]] RedisReply read_reply();
   /// The last reply was that of a command, and no message: its bytes count as progress of the
   /// request.
-  void count_reply() { socket_->count_reply(); }
+  void count_reply_as_progress() { socket_->count_reply_as_progress(); }
 
   /// Whether part of a reply has been received, so that read_reply would not wait for its start.
   [[nodiscard]] bool has_reply_buffered() const;
 
   /// Sleeps until part of a reply arrives, `interrupt` is readable or `deadline` (boot clock) has
   /// passed; flushes first. The rest of the reply then has the time of a request.
-  [[nodiscard]] Ready await_reply(int interrupt, Nanoseconds deadline);
+  [[nodiscard]] WaitEnd await_reply(int interrupt, Nanoseconds deadline);
 
   /// As of RedisReplyReader.
   void limit_strings(uint64_t bytes) { replies_.limit_strings(bytes); }
 
   [[nodiscard]] int descriptor() const { return socket_->descriptor(); }
   /// What ends waits from now on.
-  void set_cutoff(const Cutoff& cutoff) { socket_->set_cutoff(cutoff); }
-  /// Whether the last request may have taken longer than the timeout or the cutoff.
+  void set_wait_limit(const WaitLimit& wait_limit) { socket_->set_wait_limit(wait_limit); }
+  /// Whether the last request may have taken longer than the timeout or the wait limit.
   [[nodiscard]] bool was_large_transfer() const { return socket_->was_large_transfer(); }
 
  private:

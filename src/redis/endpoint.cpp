@@ -12,16 +12,16 @@
 
 namespace memolock {
 
-RedisEndpoint::RedisEndpoint(RedisAddress address, Nanoseconds timeout, const Cutoff& cutoff,
+RedisEndpoint::RedisEndpoint(RedisAddress address, Nanoseconds timeout, const WaitLimit& wait_limit,
                              const Log& log)
-    : address_(std::move(address)), timeout_(timeout), cutoff_(cutoff), log_(log) {
+    : address_(std::move(address)), timeout_(timeout), wait_limit_(wait_limit), log_(log) {
   if (address_.is_cluster() && !address_.is_direct())
     router_ = std::make_unique<RedisRouter>(address_, timeout_, log_);
 }
 
-void RedisEndpoint::set_cutoff(const Cutoff& cutoff) {
-  cutoff_ = cutoff;
-  if (connection_) connection_->set_cutoff(cutoff);
+void RedisEndpoint::set_wait_limit(const WaitLimit& wait_limit) {
+  wait_limit_ = wait_limit;
+  if (connection_) connection_->set_wait_limit(wait_limit);
 }
 
 // ---- which server ----
@@ -34,7 +34,7 @@ void RedisEndpoint::route_to(std::string_view key) {
 
 std::vector<RedisAddress> RedisEndpoint::primaries() {
   std::vector<RedisAddress> all;
-  for (const RedisNode& node : router_->ask_for_slots(cutoff_).nodes())
+  for (const RedisNode& node : router_->ask_for_slots(wait_limit_).nodes())
     all.push_back(address_.at(node.host));
   return all;
 }
@@ -53,25 +53,25 @@ RedisConnection& RedisEndpoint::connection() {
   if (router_) {
     connect_to_node();
   } else if (address_.is_direct()) {
-    connection_.emplace(address_, timeout_, cutoff_);
+    connection_.emplace(address_, timeout_, wait_limit_);
   } else {
     connect_to_primary();
   }
-  if (largest_strings_) connection_->limit_strings(*largest_strings_);
+  if (max_string_bytes_) connection_->limit_strings(*max_string_bytes_);
   return *connection_;
 }
 
 void RedisEndpoint::connect_to_primary() {
-  const RedisAddress primary = find_primary(address_, timeout_, cutoff_, log_);
+  const RedisAddress primary = find_primary(address_, timeout_, wait_limit_, log_);
   host_ = {primary.host, primary.port};
-  connection_.emplace(primary, timeout_, cutoff_);
+  connection_.emplace(primary, timeout_, wait_limit_);
   handshake_.ask_role(*connection_);
 }
 
 void RedisEndpoint::connect_to_node() {
-  const RedisRouter::Route route = router_->route(slot_, cutoff_);
+  const RedisRouter::Route route = router_->route(slot_, wait_limit_);
   host_ = route.host;
-  connection_.emplace(address_.at(host_), timeout_, cutoff_);
+  connection_.emplace(address_.at(host_), timeout_, wait_limit_);
   is_for_one_request_ = route.is_for_one_request;
   if (!route.id.empty()) handshake_.ask_node_id(*connection_, route.id);
   if (route.should_ask_slots) handshake_.ask_slots(*connection_);
@@ -133,7 +133,7 @@ void RedisEndpoint::begin_request() {
 
 void RedisEndpoint::end_request(Nanoseconds begun) {
   if (connection_->was_large_transfer())
-    set_cutoff({cutoff_.interrupt, after(cutoff_.until, boot_now() - begun)});
+    set_wait_limit({wait_limit_.interrupt, after(wait_limit_.until, boot_now() - begun)});
   if (is_for_one_request_) disconnect();
 }
 
@@ -142,7 +142,7 @@ RedisReply RedisEndpoint::next_reply() {
     RedisReply reply = connection_->read_reply();
     if (reply.is_message() || reply.is_push()) continue;
     if (handshake_.is_complete()) {
-      connection_->count_reply();
+      connection_->count_reply_as_progress();
       return reply;
     }
     check_handshake(reply);

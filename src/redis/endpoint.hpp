@@ -30,19 +30,20 @@ namespace memolock {
 /// error; and Error(interrupted).
 class RedisEndpoint {
  public:
-  /// `timeout` and `cutoff`: as of RedisConnection. Keeps a reference to `log`.
-  RedisEndpoint(RedisAddress address, Nanoseconds timeout, const Cutoff& cutoff, const Log& log);
+  /// `timeout` and `wait_limit`: as of RedisConnection. Keeps a reference to `log`.
+  RedisEndpoint(RedisAddress address, Nanoseconds timeout, const WaitLimit& wait_limit,
+                const Log& log);
 
   RedisEndpoint(const RedisEndpoint&) = delete;
   RedisEndpoint& operator=(const RedisEndpoint&) = delete;
 
   [[nodiscard]] const RedisAddress& address() const { return address_; }
   [[nodiscard]] Nanoseconds timeout() const { return timeout_; }
-  [[nodiscard]] const Cutoff& cutoff() const { return cutoff_; }
+  [[nodiscard]] const WaitLimit& wait_limit() const { return wait_limit_; }
   /// What ends requests from now on.
-  void set_cutoff(const Cutoff& cutoff);
+  void set_wait_limit(const WaitLimit& wait_limit);
   /// As of RedisReplyReader, for all connections to come.
-  void limit_strings(uint64_t bytes) { largest_strings_ = bytes; }
+  void limit_strings(uint64_t bytes) { max_string_bytes_ = bytes; }
 
   /// Whether it is one node of a cluster among others.
   [[nodiscard]] bool is_routed() const { return router_ != nullptr; }
@@ -80,7 +81,7 @@ class RedisEndpoint {
   /// Whether the connection serves only one request, of one command or transaction.
   [[nodiscard]] bool is_for_one_request() const { return is_for_one_request_; }
   /// The request, begun at `begun` (boot clock), has been answered. The time that a large transfer
-  /// took does not count against the cutoff of what follows.
+  /// took does not count against the wait limit of what follows.
   void end_request(Nanoseconds begun);
 
   /// The next reply to a command. Skips messages, and reads the handshake's replies. One that is an
@@ -108,9 +109,9 @@ class RedisEndpoint {
 
   RedisAddress address_;
   Nanoseconds timeout_;
-  Cutoff cutoff_;
+  WaitLimit wait_limit_;
   const Log& log_;
-  std::optional<uint64_t> largest_strings_;
+  std::optional<uint64_t> max_string_bytes_;
   std::unique_ptr<RedisRouter> router_;  // of a cluster
   uint16_t slot_ = 0;
   bool may_ask_role_ = true;

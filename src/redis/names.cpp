@@ -48,7 +48,7 @@ RedisNames::RedisNames(const Key& key, Brace brace) {
   part = named(tag_suffix::part);
   // An id has no NUL, so no other entry has these names. They are in the same slot of a cluster,
   // and an ACL that allows one allows the other.
-  files_part = part + '\0' + "files";
+  files_upload = part + '\0' + "files";
   mark = run + std::string(mark_ending);
   fail = named(tag_suffix::fail);
 }

@@ -20,16 +20,16 @@ enum class Brace { no, yes };
 struct RedisNames {
   RedisNames(const Key& key, Brace brace);
 
-  std::string value;       ///< stdout of the last kept run
-  std::string lock;        ///< the holder's token
-  std::string notif;       ///< channel: the value, when it is stored
-  std::string meta;        ///< hash: everything else about that run
-  std::string files;       ///< its artifacts
-  std::string run;         ///< hash: the outcome of the last run, if it was not kept
-  std::string part;        ///< a large value that is being uploaded
-  std::string files_part;  ///< artifacts that are being uploaded
-  std::string mark;        ///< hash: that and when `once` has run
-  std::string fail;        ///< channel: a token, when waiters should read the state again
+  std::string value;         ///< stdout of the last kept run
+  std::string lock;          ///< the holder's token
+  std::string notif;         ///< channel: the value, when it is stored
+  std::string meta;          ///< hash: everything else about that run
+  std::string files;         ///< its artifacts
+  std::string run;           ///< hash: the outcome of the last run, if it was not kept
+  std::string part;          ///< a large value that is being uploaded
+  std::string files_upload;  ///< artifacts that are being uploaded
+  std::string mark;          ///< hash: that and when `once` has run
+  std::string fail;          ///< channel: a token, when waiters should read the state again
 };
 
 /// The glob-style pattern of Redis that matches only this tag.

@@ -17,12 +17,12 @@ constexpr Nanoseconds shortest_span = std::chrono::seconds(2);
 
 }  // namespace
 
-Cutoff Cutoff::within(Nanoseconds length) const {
+WaitLimit WaitLimit::within(Nanoseconds length) const {
   return {interrupt, std::min(until, after(boot_now(), length))};
 }
 
-ProgressTimeout::ProgressTimeout(Nanoseconds timeout, const Cutoff& cutoff)
-    : timeout_(timeout), cutoff_(cutoff) {}
+ProgressTimeout::ProgressTimeout(Nanoseconds timeout, const WaitLimit& wait_limit)
+    : timeout_(timeout), wait_limit_(wait_limit) {}
 
 void ProgressTimeout::begin_connecting() { begin(); }
 
@@ -38,8 +38,8 @@ void ProgressTimeout::begin() {
   is_counted_ = true;
   window_ = {};
   window_.span = timeout_;
-  window_.end = std::min(after(now, timeout_), cutoff_.until);
-  window_.is_cut = window_.end == cutoff_.until;
+  window_.end = std::min(after(now, timeout_), wait_limit_.until);
+  window_.is_cut = window_.end == wait_limit_.until;
   if (now >= window_.end) throw timeout_error("no answer");
 }
 
@@ -131,20 +131,21 @@ void ProgressTimeout::check() {
 /// A wait would see the interrupt; but if the peer always sends or takes something, there is none.
 void ProgressTimeout::check_interrupt(Nanoseconds now) {
   constexpr Nanoseconds pause = std::chrono::milliseconds(50);
-  if (cutoff_.interrupt < 0 || now < interrupt_checked_ + pause) return;
+  if (wait_limit_.interrupt < 0 || now < interrupt_checked_ + pause) return;
   interrupt_checked_ = now;
-  if (await_readable(-1, cutoff_.interrupt, now) == Ready::interrupted) throw interrupted_error();
+  if (await_readable(-1, wait_limit_.interrupt, now) == WaitEnd::interrupted)
+    throw interrupted_error();
 }
 
 bool ProgressTimeout::await(std::vector<pollfd>& waiting, Nanoseconds at_most) {
-  waiting.push_back({.fd = cutoff_.interrupt, .events = POLLIN, .revents = 0});
-  const Ready ready = await_events(waiting, std::min(after(boot_now(), at_most), window_.end));
+  waiting.push_back({.fd = wait_limit_.interrupt, .events = POLLIN, .revents = 0});
+  const WaitEnd ready = await_events(waiting, std::min(after(boot_now(), at_most), window_.end));
   waiting.pop_back();
-  if (ready == Ready::interrupted) throw interrupted_error();
-  if (ready == Ready::readable) check();
-  if (ready == Ready::timed_out && left() == Nanoseconds(0) && !extend())
+  if (ready == WaitEnd::interrupted) throw interrupted_error();
+  if (ready == WaitEnd::readable) check();
+  if (ready == WaitEnd::timed_out && left() == Nanoseconds(0) && !extend())
     throw timeout_error("no answer");
-  return ready == Ready::readable;
+  return ready == WaitEnd::readable;
 }
 
 void ProgressTimeout::await(int fd, short events) {

@@ -15,12 +15,12 @@
 namespace memolock {
 
 /// What ends any wait for a server early.
-struct Cutoff {
+struct WaitLimit {
   int interrupt = -1;           ///< a descriptor, when it becomes readable; -1: none
   Nanoseconds until = forever;  ///< a moment of the boot clock
 
   /// The same, and no later than `length` from now.
-  [[nodiscard]] Cutoff within(Nanoseconds length) const;
+  [[nodiscard]] WaitLimit within(Nanoseconds length) const;
 };
 
 /// Bounds every wait of one connection. Used by one thread. Connecting has `timeout` in all, and so
@@ -30,16 +30,16 @@ struct Cutoff {
 /// the peer has acknowledged them; bytes received count when they are part of a reply that was
 /// awaited.
 ///
-/// At the cutoff, a request in progress fails, and a later one fails at once; but not a reply of
-/// more than 64 KiB that is arriving. All errors are Error(store), with a message to follow the
+/// At the wait limit, a request in progress fails, and a later one fails at once; but not a reply
+/// of more than 64 KiB that is arriving. All errors are Error(store), with a message to follow the
 /// server's name, and Error(interrupted).
 class ProgressTimeout {
  public:
   /// Requires begin_connecting() before all else.
-  ProgressTimeout(Nanoseconds timeout, const Cutoff& cutoff);
+  ProgressTimeout(Nanoseconds timeout, const WaitLimit& wait_limit);
 
   /// Applies to the next request; its interrupt at once.
-  void set_cutoff(const Cutoff& cutoff) { cutoff_ = cutoff; }
+  void set_wait_limit(const WaitLimit& wait_limit) { wait_limit_ = wait_limit; }
 
   void begin_connecting();
   /// The connected socket, which knows how many of the bytes sent have been acknowledged.
@@ -52,11 +52,12 @@ class ProgressTimeout {
   /// The peer takes no more: it is given the time of a reply to send the reason.
   void await_final_reply();
 
-  /// The next reply is about to be read. Its bytes count as progress only after count_reply(): it
-  /// may be a message, of which there can be any number. Throws when the time is over.
+  /// The next reply is about to be read. Its bytes count as progress only after
+  /// count_reply_as_progress(): it may be a message, of which there can be any number. Throws when
+  /// the time is over.
   void begin_reply();
   /// That reply was awaited.
-  void count_reply() { is_counted_ = true; }
+  void count_reply_as_progress() { is_counted_ = true; }
 
   /// `bytes` more were sent. Throws when there is an interrupt: if the peer takes all that it is
   /// sent, there is no wait that would see it.
@@ -67,7 +68,7 @@ class ProgressTimeout {
   /// there is to read. What arrived while this process was stopped may still be read.
   void check();
 
-  /// Whether the request may have taken longer than the timeout or the cutoff.
+  /// Whether the request may have taken longer than the timeout or the wait limit.
   [[nodiscard]] bool was_large_transfer() const { return window_.is_large; }
 
   [[nodiscard]] Nanoseconds left() const;
@@ -89,7 +90,7 @@ class ProgressTimeout {
     uint64_t moved = 0;               // bytes in both directions, when the window began
     uint64_t acknowledged = 0;        // bytes sent, likewise
     bool has_rate = false;            // at least 64 KiB are required, not only any reply
-    bool is_cut = false;              // ends with the cutoff
+    bool is_cut = false;              // ends with the wait limit
     bool is_large = false;            // more than 64 KiB are transferred
     Nanoseconds grace_end = forever;  // until when what arrived in time may still be read
   };
@@ -102,7 +103,7 @@ class ProgressTimeout {
   [[nodiscard]] uint64_t acknowledged() const;
 
   Nanoseconds timeout_;
-  Cutoff cutoff_;
+  WaitLimit wait_limit_;
   Nanoseconds interrupt_checked_{0};  // when that was, boot clock
   int socket_ = -1;
   uint64_t sent_ = 0;  // bytes of the request

@@ -224,7 +224,7 @@ RedisReplyReader::RedisReplyReader(RedisSocket& from)
 
 RedisReply RedisReplyReader::next() {
   budget_ = largest_reply;
-  string_budget_ = largest_strings_;
+  string_budget_ = max_string_bytes_;
   is_message_ = false;
   from_->begin_reply();
   return read_element(0);
@@ -316,7 +316,7 @@ RedisReply RedisReplyReader::read_to_file(uint64_t size) {
   if (is_message_) return skip_string(size);
   if (size > string_budget_)
     throw OversizedReply(from_->error_message(
-        fmt::format("sent more than {} in one answer", format_size(largest_strings_))));
+        fmt::format("sent more than {} in one answer", format_size(max_string_bytes_))));
   string_budget_ -= size;
   from_->expect_download();
   RedisReply reply;

@@ -237,7 +237,7 @@ class RedisReplyReader {
   [[nodiscard]] RedisReply next();
   /// How many bytes all strings over 64 KiB in one reply may have; 1 MiB by default. With more,
   /// next() throws OversizedReply and has written none of the string.
-  void limit_strings(uint64_t bytes) { largest_strings_ = bytes; }
+  void limit_strings(uint64_t bytes) { max_string_bytes_ = bytes; }
   /// Whether part of the next reply has been received.
   [[nodiscard]] bool has_begun() const { return begin_ < end_; }
 
@@ -267,7 +267,7 @@ class RedisReplyReader {
   std::unique_ptr<char[]> buffer_;  // what was received; [begin_, end_) has not been read
   size_t begin_ = 0, end_ = 0;
   uint64_t budget_ = 0;  // bytes that the rest of this reply may take in memory
-  uint64_t largest_strings_ = 1ULL << 20;
+  uint64_t max_string_bytes_ = 1ULL << 20;
   uint64_t string_budget_ = 0;  // and in files
   bool is_message_ = false;     // this reply, whose payload is not kept
 };

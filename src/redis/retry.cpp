@@ -18,45 +18,46 @@ constexpr int max_redirections = 5;
 
 }  // namespace
 
-RedisRetry::RedisRetry(Nanoseconds timeout, Nanoseconds retry_for, const Cutoff& cutoff)
+RedisRetry::RedisRetry(Nanoseconds timeout, Nanoseconds retry_for, const WaitLimit& wait_limit)
     : timeout_(timeout),
       retry_for_(retry_for),
-      cutoff_(cutoff),
+      wait_limit_(wait_limit),
       begun_(boot_now()),
       pause_(first_pause) {}
 
 Nanoseconds RedisRetry::deadline_in(Nanoseconds length) const {
-  return std::min(after(begun_, length), cutoff_.until);
+  return std::min(after(begun_, length), wait_limit_.until);
 }
 
-RedisRetry::Next RedisRetry::pause_until(Nanoseconds deadline) {
+RedisRetry::Decision RedisRetry::pause_until(Nanoseconds deadline) {
   deadline_ = deadline;
-  return boot_now() < deadline ? Next::after_pause : Next::give_up;
+  return boot_now() < deadline ? Decision::after_pause : Decision::give_up;
 }
 
-RedisRetry::Next RedisRetry::after_redirection() {
+RedisRetry::Decision RedisRetry::after_redirection() {
   // Connecting to the first node and asking it may each have taken the timeout.
   const Nanoseconds last = deadline_in(std::max(after(timeout_, timeout_), retry_for_));
-  if (++redirections_ <= max_redirections && boot_now() < last) return Next::at_once;
+  if (++redirections_ <= max_redirections && boot_now() < last) return Decision::at_once;
   redirections_ = 0;
   return after_busy();
 }
 
-RedisRetry::Next RedisRetry::after_busy() {
+RedisRetry::Decision RedisRetry::after_busy() {
   return pause_until(deadline_in(std::max(timeout_, retry_for_)));
 }
 
-RedisRetry::Next RedisRetry::after_lost_node() {
-  return std::exchange(has_tried_other_nodes_, true) ? after_lost_connection() : Next::at_once;
+RedisRetry::Decision RedisRetry::after_lost_node() {
+  return std::exchange(has_tried_other_nodes_, true) ? after_lost_connection() : Decision::at_once;
 }
 
-RedisRetry::Next RedisRetry::after_lost_connection() {
+RedisRetry::Decision RedisRetry::after_lost_connection() {
   return pause_until(deadline_in(retry_for_));
 }
 
 void RedisRetry::pause() {
   const Nanoseconds end = std::min(boot_now() + pause_, deadline_);
-  if (await_readable(-1, cutoff_.interrupt, end) == Ready::interrupted) throw interrupted_error();
+  if (await_readable(-1, wait_limit_.interrupt, end) == WaitEnd::interrupted)
+    throw interrupted_error();
   pause_ = std::min(2 * pause_, longest_pause);
 }
 

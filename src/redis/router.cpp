@@ -14,7 +14,7 @@ namespace memolock {
 RedisRouter::RedisRouter(const RedisAddress& cluster, Nanoseconds timeout, const Log& log)
     : cluster_(cluster), timeout_(timeout), log_(log) {}
 
-RedisRouter::Route RedisRouter::route(uint16_t slot, const Cutoff& cutoff) {
+RedisRouter::Route RedisRouter::route(uint16_t slot, const WaitLimit& wait_limit) {
   Route route;
   if (const auto to = std::exchange(redirection_, std::nullopt)) {
     route.host = to->host;
@@ -23,7 +23,7 @@ RedisRouter::Route RedisRouter::route(uint16_t slot, const Cutoff& cutoff) {
     return route;
   }
   if (unreachable_) {
-    ask_other_hosts(slot, cutoff);
+    ask_other_hosts(slot, wait_limit);
   } else if (!std::exchange(has_read_cache_, true)) {
     map_ = read_cached_slots(cluster_.cluster);
   }
@@ -68,9 +68,9 @@ void RedisRouter::update_map(const RedisReply& reply, const RedisHost& asked) {
   cache_slots(cluster_.cluster, map_);
 }
 
-const SlotMap& RedisRouter::ask_for_slots(const Cutoff& cutoff) {
+const SlotMap& RedisRouter::ask_for_slots(const WaitLimit& wait_limit) {
   if (!std::exchange(has_read_cache_, true)) map_ = read_cached_slots(cluster_.cluster);
-  ask_hosts(hosts_except({}), cutoff, [] { return true; });
+  ask_hosts(hosts_except({}), wait_limit, [] { return true; });
   return map_;
 }
 
@@ -87,7 +87,7 @@ std::vector<RedisHost> RedisRouter::hosts_except(const RedisHost& than) const {
 }
 
 /// Asks the hosts in turn until `is_enough` holds for the map.
-void RedisRouter::ask_hosts(const std::vector<RedisHost>& hosts, const Cutoff& cutoff,
+void RedisRouter::ask_hosts(const std::vector<RedisHost>& hosts, const WaitLimit& wait_limit,
                             const std::function<bool()>& is_enough) {
   // Each has a share of the time to connect and as long to reply, but enough for a distant node. A
   // map may name any number of nodes.
@@ -95,7 +95,7 @@ void RedisRouter::ask_hosts(const std::vector<RedisHost>& hosts, const Cutoff& c
   constexpr Nanoseconds least = std::chrono::milliseconds(300);
   const auto count = static_cast<int64_t>(std::max<size_t>(hosts.size(), 1));
   const Nanoseconds share = std::max(timeout_ / count, std::min(least, timeout_));
-  const Cutoff for_all = cutoff.within(2 * std::max(timeout_, enough * share));
+  const WaitLimit for_all = wait_limit.within(2 * std::max(timeout_, enough * share));
   std::string last_fault = fmt::format("the store at {}: no other node is known", cluster_.shown());
   bool has_learned = false;
   for (const RedisHost& host : hosts) {
@@ -122,14 +122,14 @@ void RedisRouter::ask_hosts(const std::vector<RedisHost>& hosts, const Cutoff& c
   if (!has_learned) throw store_error(last_fault);
 }
 
-void RedisRouter::ask_other_hosts(uint16_t slot, const Cutoff& cutoff) {
+void RedisRouter::ask_other_hosts(uint16_t slot, const WaitLimit& wait_limit) {
   const UnreachableHost unreachable = *std::exchange(unreachable_, std::nullopt);
   const auto names_another = [&] {
     const RedisNode* const node = map_.node_of(slot);
     return node == nullptr || node->host != unreachable.host;
   };
   try {
-    ask_hosts(hosts_except(unreachable.host), cutoff, names_another);
+    ask_hosts(hosts_except(unreachable.host), wait_limit, names_another);
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;
     if (!unreachable.error.empty()) throw store_error(unreachable.error);

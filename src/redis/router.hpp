@@ -29,9 +29,9 @@ class RedisRouter {
     bool should_ask_slots = false;    ///< pass the reply to CLUSTER SLOTS to update_map()
   };
   /// Where to send a request about `slot`. After report_unreachable() it asks the other nodes
-  /// first, and throws Error(store) when they name the same node again. `cutoff`: as of
+  /// first, and throws Error(store) when they name the same node again. `wait_limit`: as of
   /// RedisConnection.
-  [[nodiscard]] Route route(uint16_t slot, const Cutoff& cutoff);
+  [[nodiscard]] Route route(uint16_t slot, const WaitLimit& wait_limit);
 
   /// Whether a request about `slot` may go to `host`, as far as is known.
   [[nodiscard]] bool may_be_at(uint16_t slot, const RedisHost& host) const;
@@ -47,7 +47,7 @@ class RedisRouter {
   void update_map(const RedisReply& reply, const RedisHost& asked);
 
   /// Asks the nodes which slots they have now. Throws Error(store).
-  const SlotMap& ask_for_slots(const Cutoff& cutoff);
+  const SlotMap& ask_for_slots(const WaitLimit& wait_limit);
 
  private:
   struct UnreachableHost {
@@ -55,9 +55,9 @@ class RedisRouter {
     std::string error;
   };
   [[nodiscard]] std::vector<RedisHost> hosts_except(const RedisHost& than) const;
-  void ask_hosts(const std::vector<RedisHost>& hosts, const Cutoff& cutoff,
+  void ask_hosts(const std::vector<RedisHost>& hosts, const WaitLimit& wait_limit,
                  const std::function<bool()>& is_enough);
-  void ask_other_hosts(uint16_t slot, const Cutoff& cutoff);
+  void ask_other_hosts(uint16_t slot, const WaitLimit& wait_limit);
 
   const RedisAddress& cluster_;
   Nanoseconds timeout_;

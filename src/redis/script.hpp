@@ -6,7 +6,7 @@
 namespace memolock {
 
 /// The text of a script, in parts, for RedisSession::run_script, which passes the keys of an entry:
-/// value, lock, meta, files, run, part, files_part and mark. The script may call `wake` (below).
+/// value, lock, meta, files, run, part, files_upload and mark. The script may call `wake` (below).
 struct RedisScript {
   std::array<const char*, 3> parts;
 };

@@ -14,8 +14,8 @@ namespace {
 /// The primary that one sentinel names; nothing when it does not know the service. Throws Error.
 std::optional<RedisAddress> ask_for_primary(const RedisAddress& service,
                                             const RedisAddress& sentinel, Nanoseconds timeout,
-                                            const Cutoff& cutoff) {
-  RedisConnection connection(sentinel, timeout, cutoff);
+                                            const WaitLimit& wait_limit) {
+  RedisConnection connection(sentinel, timeout, wait_limit);
   connection.queue({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", service.sentinels.service_name});
   const RedisReply reply = connection.read_reply();
   const std::string name = fmt::format("the sentinel at {}", sentinel.shown());
@@ -48,8 +48,8 @@ RedisAddress sentinel_address(const RedisAddress& service, const RedisHost& host
   return sentinel;
 }
 
-RedisAddress find_primary(const RedisAddress& service, Nanoseconds timeout, const Cutoff& cutoff,
-                          const Log& log) {
+RedisAddress find_primary(const RedisAddress& service, Nanoseconds timeout,
+                          const WaitLimit& wait_limit, const Log& log) {
   const auto& hosts = service.sentinels.hosts;
   const Nanoseconds share = timeout / static_cast<int64_t>(hosts.size());
   std::string last_fault = "no sentinel knows a primary of that name";
@@ -57,7 +57,7 @@ RedisAddress find_primary(const RedisAddress& service, Nanoseconds timeout, cons
     try {
       // To connect to it, and as long to ask.
       const auto primary = ask_for_primary(service, sentinel_address(service, host), share,
-                                           cutoff.within(2 * share));
+                                           wait_limit.within(2 * share));
       if (primary) {
         log.debug("the primary is {}, says {}", primary->shown(), host.name);
         return *primary;

@@ -23,9 +23,9 @@ void require_status(const RedisReply& reply) {
 
 }  // namespace
 
-RedisSession::RedisSession(RedisAddress address, Nanoseconds timeout, const Cutoff& cutoff,
+RedisSession::RedisSession(RedisAddress address, Nanoseconds timeout, const WaitLimit& wait_limit,
                            const Log& log)
-    : endpoint_(std::move(address), timeout, cutoff, log), log_(log) {}
+    : endpoint_(std::move(address), timeout, wait_limit, log), log_(log) {}
 
 RedisNames names_at(const RedisAddress& address, const Key& key) {
   if (!address.is_cluster()) return {key, Brace::no};
@@ -43,7 +43,7 @@ RedisNames RedisSession::route_to(const Key& key) {
 
 template <typename Request>
 auto RedisSession::with_retry(Nanoseconds retry_for, const Request& request) {
-  RedisRetry retry(endpoint_.timeout(), retry_for, endpoint_.cutoff());
+  RedisRetry retry(endpoint_.timeout(), retry_for, endpoint_.wait_limit());
   for (;;) {
     const bool was_connected = endpoint_.is_connected();
     try {
@@ -55,27 +55,27 @@ auto RedisSession::with_retry(Nanoseconds retry_for, const Request& request) {
       throw;
     } catch (const Error& error) {
       const auto next = next_attempt(retry, error, was_connected);
-      if (next == RedisRetry::Next::give_up) throw;
-      if (next == RedisRetry::Next::at_once) continue;
+      if (next == RedisRetry::Decision::give_up) throw;
+      if (next == RedisRetry::Decision::at_once) continue;
       log_.debug("{}; trying again", error.what());
     }
     retry.pause();
   }
 }
 
-/// Also drops the connection, unless it can be used for other requests.
-RedisRetry::Next RedisSession::next_attempt(RedisRetry& retry, const Error& error,
-                                            bool was_connected) {
+/// SettableIn drops the connection, unless it can be used for other requests.
+RedisRetry::Decision RedisSession::next_attempt(RedisRetry& retry, const Error& error,
+                                                bool was_connected) {
   const auto* const answer = dynamic_cast<const ServerError*>(&error);
-  if (answer != nullptr && !answer->may_be_retried()) return RedisRetry::Next::give_up;
+  if (answer != nullptr && !answer->may_be_retried()) return RedisRetry::Decision::give_up;
   // A busy server may have become a replica, and its name may lead to another server now.
   endpoint_.disconnect();
-  if (error.kind() != Error::Kind::store) return RedisRetry::Next::give_up;
+  if (error.kind() != Error::Kind::store) return RedisRetry::Decision::give_up;
   if (answer != nullptr)
     return answer->reason() == ServerError::Reason::busy ? retry.after_busy()
                                                          : retry.after_redirection();
   // The server may have closed an idle connection. One that is silent is not tried twice.
-  if (was_connected && retry.is_within_timeout()) return RedisRetry::Next::at_once;
+  if (was_connected && retry.is_within_timeout()) return RedisRetry::Decision::at_once;
   return endpoint_.report_unreachable(error.what()) ? retry.after_lost_node()
                                                     : retry.after_lost_connection();
 }
@@ -176,8 +176,9 @@ RedisReply RedisSession::run_script(const RedisScript& script, const RedisNames&
   endpoint_.route_to(names.value);
   const char* const wake = endpoint_.is_routed() ? wake_in_shard : wake_all;
   const std::string text = fmt::format("{}{}", wake, fmt::join(script.parts, ""));
-  RedisCommand command{"EVAL",      text,      "8",        names.value,      names.lock, names.meta,
-                       names.files, names.run, names.part, names.files_part, names.mark};
+  RedisCommand command{"EVAL",     text,        "8",       names.value, names.lock,
+                       names.meta, names.files, names.run, names.part,  names.files_upload,
+                       names.mark};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return with_retry(retry_for, [&](RedisConnection& connection) {
     endpoint_.verify();
@@ -273,8 +274,8 @@ RedisReplies RedisSession::subscribe_in_shard(RedisConnection& connection, const
   return replies;
 }
 
-RedisSession::Awaited RedisSession::await_message(Nanoseconds deadline, int interrupt) {
-  Awaited awaited;
+RedisSession::AwaitedMessage RedisSession::await_message(Nanoseconds deadline, int interrupt) {
+  AwaitedMessage awaited;
   if (!endpoint_.is_subscribed()) {
     awaited.ready = await_readable(-1, interrupt, deadline);
     return awaited;
@@ -282,7 +283,7 @@ RedisSession::Awaited RedisSession::await_message(Nanoseconds deadline, int inte
   try {
     RedisConnection& connection = endpoint_.connection();
     awaited.ready = connection.await_reply(interrupt, deadline);
-    if (awaited.ready != Ready::readable) return awaited;
+    if (awaited.ready != WaitEnd::readable) return awaited;
     const RedisReply reply = connection.read_reply();
     if (reply.is_message()) awaited.message = with_context([&] { return reply.message(); });
   } catch (const Error& error) {

@@ -39,9 +39,10 @@ using RedisCommand = std::vector<RedisArgument>;
 /// OversizedReply, and Error(interrupted).
 class RedisSession {
  public:
-  /// `timeout` and `cutoff`: as of RedisConnection; the cutoff ends the last attempt, too. Keeps a
-  /// reference to `log`.
-  RedisSession(RedisAddress address, Nanoseconds timeout, const Cutoff& cutoff, const Log& log);
+  /// `timeout` and `wait_limit`: as of RedisConnection; the wait limit ends the last attempt, too.
+  /// Keeps a reference to `log`.
+  RedisSession(RedisAddress address, Nanoseconds timeout, const WaitLimit& wait_limit,
+               const Log& log);
 
   /// The names of an entry's keys. On a cluster, the next requests go to the node that has them.
   /// Throws Error(usage) when the id cannot be used there.
@@ -55,8 +56,8 @@ class RedisSession {
   void limit_strings(uint64_t bytes) { endpoint_.limit_strings(bytes); }
 
   /// What ends requests from now on.
-  void set_cutoff(const Cutoff& cutoff) { endpoint_.set_cutoff(cutoff); }
-  [[nodiscard]] const Cutoff& cutoff() const { return endpoint_.cutoff(); }
+  void set_wait_limit(const WaitLimit& wait_limit) { endpoint_.set_wait_limit(wait_limit); }
+  [[nodiscard]] const WaitLimit& wait_limit() const { return endpoint_.wait_limit(); }
 
   /// The replies to `commands`, run in one transaction. A reply may be an error of its command.
   [[nodiscard]] RedisReplies transact(const std::vector<RedisCommand>& commands,
@@ -89,14 +90,14 @@ class RedisSession {
   [[nodiscard]] RedisReplies try_pipeline(const std::vector<RedisCommand>& commands);
 
   /// What await_message() has found.
-  struct Awaited {
-    Ready ready = Ready::readable;
+  struct AwaitedMessage {
+    WaitEnd ready = WaitEnd::readable;
     /// An empty channel: no message, but one may have been lost; read the state again.
     RedisMessage message;
   };
   /// Sleeps until a message arrives, `deadline` passes (boot clock) or `interrupt` becomes
   /// readable. Returns at once when the connection is lost; the next request makes it again.
-  [[nodiscard]] Awaited await_message(Nanoseconds deadline, int interrupt);
+  [[nodiscard]] AwaitedMessage await_message(Nanoseconds deadline, int interrupt);
 
   /// The server's clock; nanoseconds since the epoch. Asks the server the first time.
   [[nodiscard]] Nanoseconds now();
@@ -134,8 +135,8 @@ class RedisSession {
  private:
   template <typename Request>
   auto with_retry(Nanoseconds retry_for, const Request& request);
-  [[nodiscard]] RedisRetry::Next next_attempt(RedisRetry& retry, const Error& error,
-                                              bool was_connected);
+  [[nodiscard]] RedisRetry::Decision next_attempt(RedisRetry& retry, const Error& error,
+                                                  bool was_connected);
 
   void begin_request(RedisConnection& connection);
   void read_unsubscribed();

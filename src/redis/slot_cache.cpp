@@ -29,7 +29,7 @@ std::string head_of(const RedisCluster& cluster) {
 }
 
 void drop_unused(int directory) {
-  for_each_name(directory, ".", Hidden::show, [&](const std::string& name) {
+  for_each_name(directory, ".", DotNames::show, [&](const std::string& name) {
     struct stat info {};
     if (fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
         is_older(std::chrono::seconds(info.st_mtim.tv_sec), unused_for, wall_now()))
@@ -50,7 +50,7 @@ std::string read_own(int directory, const std::string& name) {
 SlotMap read_cached_slots(const RedisCluster& cluster) {
   if (cluster.cache_directory.empty()) return {};
   try {
-    const Descriptor root = open_store_directory(cluster.cache_directory, DirectoryLink::follow);
+    const Descriptor root = open_store_directory(cluster.cache_directory, SymlinkPolicy::follow);
     const Descriptor directory = root ? open_directory(root.get(), std::string(clusters_directory))
                                       : Descriptor();
     if (!directory) return {};
@@ -66,7 +66,7 @@ SlotMap read_cached_slots(const RedisCluster& cluster) {
 void cache_slots(const RedisCluster& cluster, const SlotMap& map) {
   if (cluster.cache_directory.empty()) return;
   try {
-    const Descriptor root = make_store_directory(cluster.cache_directory, DirectoryLink::follow);
+    const Descriptor root = make_store_directory(cluster.cache_directory, SymlinkPolicy::follow);
     const std::string inside(clusters_directory);
     if (const int error = make_directory(root.get(), inside); error != 0 && error != EEXIST) return;
     const Descriptor directory = open_directory(root.get(), inside);

@@ -30,8 +30,9 @@ IoResult io_result_of(ssize_t result, IoResult::Status waits_for) {
 
 }  // namespace
 
-RedisSocket::RedisSocket(const RedisAddress& address, Nanoseconds timeout, const Cutoff& cutoff)
-    : limit_(timeout, cutoff), shown_(address.shown()) {
+RedisSocket::RedisSocket(const RedisAddress& address, Nanoseconds timeout,
+                         const WaitLimit& wait_limit)
+    : limit_(timeout, wait_limit), shown_(address.shown()) {
   with_server_name([&] {
     limit_.begin_connecting();
     socket_ = dial(address, limit_);
@@ -51,8 +52,8 @@ void RedisSocket::begin_reply() {
   with_server_name([&] { limit_.begin_reply(); });
 }
 
-bool RedisSocket::send(std::string_view bytes, Then then) {
-  const int flags = MSG_NOSIGNAL | (then == Then::more ? MSG_MORE : 0);
+bool RedisSocket::send(std::string_view bytes, MoreToCome more) {
+  const int flags = MSG_NOSIGNAL | (more == MoreToCome::yes ? MSG_MORE : 0);
   while (!bytes.empty()) {
     const IoResult sent = transfer_out([&] {
       if (tls_) return tls_->write(bytes);
@@ -92,7 +93,7 @@ bool RedisSocket::send_copies(int file, uint64_t offset, uint64_t size) {
     if (got < 0) fail("cannot read the value's file: " + error_text(errno));
     if (got == 0) fail("the value's file ends too soon");
     const auto count = static_cast<size_t>(got);
-    if (!send({buffer.get(), count}, Then::more)) return false;
+    if (!send({buffer.get(), count}, MoreToCome::yes)) return false;
     offset += count;
     size -= count;
   }

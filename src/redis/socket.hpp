@@ -20,7 +20,7 @@ namespace memolock {
 class RedisSocket {
  public:
   /// Connects and negotiates TLS.
-  RedisSocket(const RedisAddress& address, Nanoseconds timeout, const Cutoff& cutoff);
+  RedisSocket(const RedisAddress& address, Nanoseconds timeout, const WaitLimit& wait_limit);
 
   /// Required before a request is sent, and before a message that has begun to arrive is received.
   void begin_request();
@@ -28,15 +28,15 @@ class RedisSocket {
   void expect_upload() { limit_.expect_upload(); }
   void expect_download() { limit_.expect_download(); }
   void begin_reply();
-  void count_reply() { limit_.count_reply(); }
+  void count_reply_as_progress() { limit_.count_reply_as_progress(); }
   void add_read(size_t bytes) { limit_.add_read(bytes); }
 
   /// What follows the bytes that are sent: `more` keeps a command and the file in it in one packet.
-  enum class Then { nothing, more };
+  enum class MoreToCome { no, yes };
 
   /// Sends all of `bytes`, or `size` bytes of `file` from `offset`. False when the server takes no
   /// more; what it has sent before may still be received.
-  [[nodiscard]] bool send(std::string_view bytes, Then then);
+  [[nodiscard]] bool send(std::string_view bytes, MoreToCome more);
   [[nodiscard]] bool send_file(int file, uint64_t offset, uint64_t size);
 
   /// Receives 1 to `size` bytes. Returns 0 when the server has closed the connection.
@@ -48,7 +48,7 @@ class RedisSocket {
   [[nodiscard]] bool is_readable();
 
   [[nodiscard]] int descriptor() const { return socket_.get(); }
-  void set_cutoff(const Cutoff& cutoff) { limit_.set_cutoff(cutoff); }
+  void set_wait_limit(const WaitLimit& wait_limit) { limit_.set_wait_limit(wait_limit); }
   /// As of ProgressTimeout.
   [[nodiscard]] bool was_large_transfer() const { return limit_.was_large_transfer(); }
   /// "the store at HOST:PORT: WHAT".

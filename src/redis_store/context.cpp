@@ -4,12 +4,12 @@
 
 namespace memolock {
 
-RedisStoreContext::RedisStoreContext(RedisSettings its_settings, const Cutoff& cutoff,
+RedisStoreContext::RedisStoreContext(RedisSettings its_settings, const WaitLimit& wait_limit,
                                      const Log& its_log)
     : settings(std::move(its_settings)),
       log(its_log),
       once_log(its_log),
-      session(settings.address, settings.timeout, cutoff, its_log) {
+      session(settings.address, settings.timeout, wait_limit, its_log) {
   session.limit_strings(settings.max_entry);
   log.debug("the store is {}", settings.address.shown());
 }

@@ -11,8 +11,8 @@ namespace memolock {
 /// Owned by RedisStore and passed to its locks, watches and promises, none of which may outlive it.
 /// Used by the store's thread alone: a renewal has a connection of its own.
 struct RedisStoreContext {
-  /// `cutoff`: what ends a request, until a run begins. Keeps a reference to `log`.
-  RedisStoreContext(RedisSettings its_settings, const Cutoff& cutoff, const Log& its_log);
+  /// `wait_limit`: what ends a request, until a run begins. Keeps a reference to `log`.
+  RedisStoreContext(RedisSettings its_settings, const WaitLimit& wait_limit, const Log& its_log);
 
   const RedisSettings settings;
   const Log& log;

@@ -207,7 +207,7 @@ std::optional<Record> RedisRecordHash::record(const Key& key) const {
   return record;
 }
 
-int64_t pttl_in(const RedisReply& reply) {
+int64_t read_pttl(const RedisReply& reply) {
   constexpr int64_t most = std::chrono::duration_cast<std::chrono::milliseconds>(forever).count();
   if (reply.integer() < -2) reply.throw_unexpected();
   return std::min(reply.integer(), most);
@@ -226,7 +226,7 @@ Record foreign_record(const Key& key, int64_t pttl) {
   return record;
 }
 
-std::string lock_holder_in(const RedisReply& lock) {
+std::string read_lock_holder(const RedisReply& lock) {
   if (lock.is_nil() || lock.is_text(redis_scripts::released_marker)) return "";
   // A foreign lock may be too long for a token; its hash identifies it.
   return lock.has_text() ? lock.text() : fmt::format("{:016x}", lock.string().hash);

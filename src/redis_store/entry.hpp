@@ -58,17 +58,17 @@ class RedisRecordHash {
 
 /// How long a key lives, from the reply to PTTL: milliseconds, at most as many as Nanoseconds can
 /// hold; -1 for a key that does not expire, -2 for one that does not exist.
-[[nodiscard]] int64_t pttl_in(const RedisReply& reply);
+[[nodiscard]] int64_t read_pttl(const RedisReply& reply);
 
 /// The same as a length of time; forever for a key that does not expire.
 [[nodiscard]] Nanoseconds lifetime_of_pttl(int64_t pttl);
 
-/// Of a value that another program has stored, with its pttl_in.
+/// Of a value that another program has stored, with its read_pttl.
 [[nodiscard]] Record foreign_record(const Key& key, int64_t pttl);
 
 /// The token in the reply to GET of a lock. Empty when nobody holds it, though the released marker
 /// may be there.
-[[nodiscard]] std::string lock_holder_in(const RedisReply& lock);
+[[nodiscard]] std::string read_lock_holder(const RedisReply& lock);
 
 /// What is known of the run whose lock holds `token`.
 [[nodiscard]] Record run_of_token(const Key& key, const std::string& token);

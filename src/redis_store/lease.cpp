@@ -56,10 +56,10 @@ Lease::~Lease() { stop(-1); }
 void Lease::stop(int interrupt) noexcept {
   if (!thread_.joinable()) return;
   signal_event(stop_);
-  Ready ready = Ready::readable;
+  WaitEnd ready = WaitEnd::readable;
   if (interrupt >= 0)
     (void)failure_of([&] { ready = await_readable(stopped_.get(), interrupt, forever); });
-  if (ready == Ready::interrupted) signal_event(give_up_);
+  if (ready == WaitEnd::interrupted) signal_event(give_up_);
   thread_.join();
 }
 
@@ -105,10 +105,10 @@ void Lease::run() noexcept {
 
 /// Sleeps until `moment`. Returns early, and true, when the thread must end.
 bool Lease::wait_for_stop(Nanoseconds moment) const noexcept {
-  Ready ready = Ready::timed_out;
+  WaitEnd ready = WaitEnd::timed_out;
   const auto failure = failure_of([&] { ready = await_readable(-1, stop_.get(), moment); });
   uint64_t count = 0;
-  return failure ? read(stop_.get(), &count, sizeof count) > 0 : ready == Ready::interrupted;
+  return failure ? read(stop_.get(), &count, sizeof count) > 0 : ready == WaitEnd::interrupted;
 }
 
 }  // namespace memolock

@@ -41,7 +41,7 @@ class Lease {
   /// Becomes readable when the lock was stolen, and when it may have expired because no renewal has
   /// succeeded, even while one is in progress. In the latter case it may become unreadable again: a
   /// lock that has only vanished can be taken again.
-  [[nodiscard]] int lost_descriptor() const { return lost_.get(); }
+  [[nodiscard]] int lease_lost_descriptor() const { return lost_.get(); }
 
  private:
   void run() noexcept;

@@ -8,7 +8,7 @@
 
 #include "src/redis/names.hpp"
 #include "src/redis_store/entry.hpp"
-#include "src/store/seen_keys.hpp"
+#include "src/store/key_containers.hpp"
 
 namespace memolock {
 namespace {
@@ -40,13 +40,13 @@ bool is_expiry_of_meta(int64_t of_meta, int64_t of_value) {
 }
 
 /// Nothing when there is neither entry nor run, or a key of a foreign type.
-std::optional<Listing> parse_listing(const Key& key, RedisReplies replies) {
+std::optional<ListedEntry> parse_listing(const Key& key, RedisReplies replies) {
   if (replies.first_error() != nullptr) return std::nullopt;
-  const std::string holder = lock_holder_in(replies.next());
-  const int64_t pttl_of_lock = pttl_in(replies.next());
-  const int64_t pttl = pttl_in(replies.next());
-  const int64_t pttl_of_meta = pttl_in(replies.next());
-  Listing listing;
+  const std::string holder = read_lock_holder(replies.next());
+  const int64_t pttl_of_lock = read_pttl(replies.next());
+  const int64_t pttl = read_pttl(replies.next());
+  const int64_t pttl_of_meta = read_pttl(replies.next());
+  ListedEntry listing;
   listing.size = replies.next().count();
   const RedisRecordHash meta(replies.next(), WithStderr::no);
   const RedisRecordHash run(replies.next(), WithStderr::no);
@@ -80,11 +80,11 @@ std::optional<Listing> parse_listing(const Key& key, RedisReplies replies) {
 }
 
 /// The mark, from the reply to the last of those commands.
-std::optional<Listing> parse_mark(const Key& key, RedisReply reply) {
+std::optional<ListedEntry> parse_mark(const Key& key, RedisReply reply) {
   if (reply.is_error()) return std::nullopt;
   auto mark = RedisRecordHash(std::move(reply), WithStderr::no).record(key);
   if (!mark) return std::nullopt;
-  return Listing{std::move(*mark), false, 0};
+  return ListedEntry{std::move(*mark), false, 0};
 }
 
 /// The replies to the listing commands of each entry in `some`, from its node.
@@ -108,7 +108,7 @@ std::vector<RedisReplies> ask_nodes(const RedisStoreContext& context, RedisScan&
 }
 
 void list_batch(RedisStoreContext& context, RedisScan& scan, std::span<const NumberedKey> some,
-                const std::function<void(const Listing&)>& each) {
+                const std::function<void(const ListedEntry&)>& each) {
   std::vector<RedisReplies> replies = ask_nodes(context, scan, some);
   RedisSession& session = context.session;
   for (size_t i = 0; i < some.size(); ++i) {
@@ -130,7 +130,7 @@ void list_batch(RedisStoreContext& context, RedisScan& scan, std::span<const Num
 
 void list_entries(RedisStoreContext& context, RedisScan& scan,
                   const std::optional<std::string>& tag, const Progress& on_progress,
-                  const std::function<void(const Listing&)>& each) {
+                  const std::function<void(const ListedEntry&)>& each) {
   KeyList found;
   bool is_sorted = true;
   const auto list_found = [&] {

@@ -15,6 +15,6 @@ namespace memolock {
 /// beyond that. Asks each node about many entries in one round trip. Throws Error(store).
 void list_entries(RedisStoreContext& context, RedisScan& scan,
                   const std::optional<std::string>& tag, const Progress& on_progress,
-                  const std::function<void(const Listing&)>& each);
+                  const std::function<void(const ListedEntry&)>& each);
 
 }  // namespace memolock

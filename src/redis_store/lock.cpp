@@ -42,7 +42,7 @@ class RedisLock final : public Lock {
         requested_(requested),
         acquired_(acquired.at),
         marker_end_(acquired.marker_end),
-        interrupt_(session_.cutoff().interrupt),
+        interrupt_(session_.wait_limit().interrupt),
         may_have_changed_(acquired.stored != context.last_seen) {}
   ~RedisLock() override { abandon(); }
   RedisLock(const RedisLock&) = delete;
@@ -58,7 +58,9 @@ class RedisLock final : public Lock {
 
   [[nodiscard]] const std::string& token() const override { return condition_.token; }
   [[nodiscard]] bool may_have_changed() const override { return may_have_changed_; }
-  [[nodiscard]] int lost_descriptor() const override { return lease_->lost_descriptor(); }
+  [[nodiscard]] int lease_lost_descriptor() const override {
+    return lease_->lease_lost_descriptor();
+  }
 
   void begin(const Record&) override {
     spool_ = std::make_shared<Spool>();
@@ -67,7 +69,7 @@ class RedisLock final : public Lock {
     constexpr std::chrono::seconds long_enough(1);
     if (context_.settings.lease < long_enough || context_.log.is_enabled(Level::info))
       start_renewal();
-    session_.set_cutoff({interrupt_});  // --wait is over
+    session_.set_wait_limit({interrupt_});  // --wait is over
   }
 
   [[nodiscard]] std::shared_ptr<Spool> spool() override { return spool_; }
@@ -131,8 +133,9 @@ class RedisLock final : public Lock {
     if (is_released_) return;
     if (!is_interrupted()) {
       // --wait may be over: the request needs some time all the same.
-      const Nanoseconds until = std::max(session_.cutoff().until, after(boot_now(), release_limit));
-      session_.set_cutoff({interrupt_, until});
+      const Nanoseconds until = std::max(session_.wait_limit().until,
+                                         after(boot_now(), release_limit));
+      session_.set_wait_limit({interrupt_, until});
       is_released_ = release();
     }
     // A signal came meanwhile. Any other failure is not worth a second attempt.
@@ -144,7 +147,7 @@ class RedisLock final : public Lock {
     if (lease_) lease_->stop_now();
     drop_lease();
     if (std::exchange(is_released_, true)) return;
-    session_.set_cutoff(Cutoff{}.within(interrupted_call_limit));
+    session_.set_wait_limit(WaitLimit{}.within(interrupted_call_limit));
     if (!is_publishing_ && !is_renewal_unanswered()) {
       (void)release();
       return;
@@ -161,7 +164,8 @@ class RedisLock final : public Lock {
     try {
       lease_->start();
     } catch (const Error& error) {
-      context_.log.info("{}", error.what());  // the lease expires, and lost_descriptor() says so
+      context_.log.info("{}",
+                        error.what());  // the lease expires, and lease_lost_descriptor() says so
     }
   }
 
@@ -195,9 +199,9 @@ class RedisLock final : public Lock {
 
   /// Whether a signal is pending.
   [[nodiscard]] bool is_interrupted() const noexcept {
-    Ready ready = Ready::timed_out;
+    WaitEnd ready = WaitEnd::timed_out;
     (void)failure_of([&] { ready = await_readable(-1, interrupt_, boot_now()); });
-    return ready == Ready::interrupted;
+    return ready == WaitEnd::interrupted;
   }
 
   /// Returns whether the lock has been released; otherwise it expires.
@@ -237,7 +241,7 @@ class RedisLock final : public Lock {
   RedisSession& session_;
   Key key_;
   RedisNames names_;
-  RedisStoreCondition condition_;
+  RedisWritePermission condition_;
   Producer producer_;
   Nanoseconds requested_;   // boot clock
   Nanoseconds acquired_;    // the server's clock
@@ -256,7 +260,7 @@ void release_unconfirmed(const RedisStoreContext& context, const Key& key,
                          const std::string& token) {
   const RedisSettings& settings = context.settings;
   const Nanoseconds timeout = std::min(settings.timeout, release_limit);
-  RedisSession session(settings.address, timeout, Cutoff{}.within(2 * timeout), context.log);
+  RedisSession session(settings.address, timeout, WaitLimit{}.within(2 * timeout), context.log);
   try {
     release_redis_lock(session, key, token);
   } catch (const Error& error) {
@@ -273,7 +277,7 @@ std::optional<Acquired> parse_acquired(RedisSession& session, const RedisReply& 
   const auto [seconds, microseconds, token, length, outcome, marked] = reply.array<6>();
   Acquired acquired;
   acquired.at = session.set_clock(*seconds, *microseconds);
-  acquired.marker_end = after(boot_now(), std::chrono::milliseconds(pttl_in(*marked)));
+  acquired.marker_end = after(boot_now(), std::chrono::milliseconds(read_pttl(*marked)));
   if (!length->is_nil()) acquired.stored.entry = {token->text_or_empty(), length->count()};
   if (!outcome->is_nil()) acquired.stored.note_failure(*outcome);
   return acquired;

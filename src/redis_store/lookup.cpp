@@ -39,7 +39,7 @@ std::unique_ptr<Entry> look_up_entry(RedisStoreContext& context, const Key& key)
     RedisReplies replies = context.session.read(commands);
     (void)context.session.set_clock(replies.next());
     RedisRecordHash hash(replies.next());
-    const int64_t pttl = pttl_in(replies.next());
+    const int64_t pttl = read_pttl(replies.next());
     auto value = replies.next().take_string();
     auto files = take_artifacts(context, replies);
     // A hit does not need it: a key of a foreign type there is no reason to refuse one.
@@ -59,7 +59,7 @@ std::unique_ptr<Entry> read_last_outcome(RedisStoreContext& context, const Key& 
   const RedisNames names = context.session.route_to(key);
   std::vector<RedisCommand> commands{
       read_record_command(names.run), {"HMGET", names.run, "stdout", "part"}, {"GET", names.part}};
-  if (context.includes_artifacts) commands.push_back({"GET", names.files_part});
+  if (context.includes_artifacts) commands.push_back({"GET", names.files_upload});
   return unless_too_large(context, key, [&]() -> std::unique_ptr<Entry> {
     RedisReplies replies = context.session.read(commands);
     RedisReply run = replies.next();

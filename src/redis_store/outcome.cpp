@@ -23,7 +23,7 @@ std::string retention_of(const Record& record) {
 }  // namespace
 
 RedisOutcome::RedisOutcome(RedisSession& session, const Key& key,
-                           const RedisStoreCondition& condition, const Spool& spool,
+                           const RedisWritePermission& condition, const Spool& spool,
                            Nanoseconds lease, Nanoseconds retry_for)
     : session_(session),
       key_(key),
@@ -57,7 +57,7 @@ void RedisOutcome::upload() const {
     commands.push_back({"SET", name, argument_of(of), "PX", life, "GET"});
   };
   if (is_large()) add(names_.part, Stream::out);
-  if (has_files()) add(names_.files_part, Stream::files);
+  if (has_files()) add(names_.files_upload, Stream::files);
   const RedisReplies answers = session_.transact(commands, retry_for_);
   const std::string* const error = answers.first_error();
   if (error == nullptr) return;

@@ -15,7 +15,7 @@
 namespace memolock {
 
 /// When an outcome may be stored: while `token` holds the lock, or else by `acquired`.
-struct RedisStoreCondition {
+struct RedisWritePermission {
   std::string token;
   /// When the lock was acquired; the server's clock, microseconds. If nobody holds the lock, the
   /// outcome is stored unless something newer than this is there. "": never without the lock.
@@ -27,7 +27,7 @@ struct RedisStoreCondition {
 class RedisOutcome {
  public:
   /// Keeps references to all but the lengths of time. `retry_for`: as of RedisSession.
-  RedisOutcome(RedisSession& session, const Key& key, const RedisStoreCondition& condition,
+  RedisOutcome(RedisSession& session, const Key& key, const RedisWritePermission& condition,
                const Spool& spool, Nanoseconds lease, Nanoseconds retry_for);
 
   /// Whether the outcome is so large that sending it over a slow link may take long. Then the lock
@@ -58,7 +58,7 @@ class RedisOutcome {
   RedisSession& session_;
   const Key& key_;
   RedisNames names_;
-  const RedisStoreCondition& condition_;
+  const RedisWritePermission& condition_;
   const Spool& spool_;
   Nanoseconds lease_;
   Nanoseconds retry_for_;

@@ -24,7 +24,7 @@ class RedisPromise final : public Promise {
     run_.producer = Producer::external;
   }
 
-  [[nodiscard]] const Record& run() const override { return run_; }
+  [[nodiscard]] const Record& run_record() const override { return run_; }
   [[nodiscard]] std::shared_ptr<Spool> spool() override { return spool_; }
 
   [[nodiscard]] bool complete(const Record& record) override {
@@ -52,7 +52,7 @@ class RedisPromise final : public Promise {
  private:
   /// The owner of the token may call again with it.
   void discard_upload() noexcept {
-    context_.session.set_cutoff(Cutoff{}.within(interrupted_call_limit));
+    context_.session.set_wait_limit(WaitLimit{}.within(interrupted_call_limit));
     const auto failure = failure_of(
         [&] { discard_redis_upload(context_.session, key_, condition_.token); });
     // The upload then expires.
@@ -62,7 +62,7 @@ class RedisPromise final : public Promise {
   RedisStoreContext& context_;
   Key key_;
   Record run_;
-  RedisStoreCondition condition_;
+  RedisWritePermission condition_;
   std::shared_ptr<Spool> spool_ = std::make_shared<Spool>();
 };
 
@@ -75,7 +75,7 @@ std::unique_ptr<Promise> open_redis_promise(RedisStoreContext& context, const Ke
   if (!token.empty()) {
     const bool holds_lock = session.with_context(key, [&] {
       auto replies = session.read({{"GET", names.lock}}, context.settings.failover_timeout());
-      return lock_holder_in(replies.next()) == token;
+      return read_lock_holder(replies.next()) == token;
     });
     if (!holds_lock) return nullptr;
   }

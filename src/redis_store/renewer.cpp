@@ -10,7 +10,7 @@
 namespace memolock {
 
 RedisRenewer::RedisRenewer(const RedisSettings& settings, Key key, RedisNames names,
-                           RedisStoreCondition condition, Nanoseconds ahead, const Log& log)
+                           RedisWritePermission condition, Nanoseconds ahead, const Log& log)
     : key_(std::move(key)),
       names_(std::move(names)),
       condition_(std::move(condition)),
@@ -18,14 +18,14 @@ RedisRenewer::RedisRenewer(const RedisSettings& settings, Key key, RedisNames na
       // A renewal that takes longer than its share of the lease is better begun again.
       timeout_(std::min(settings.timeout, settings.lease / 3)),
       ahead_(ahead),
-      session_(std::in_place, settings.address, timeout_, Cutoff{}, log) {}
+      session_(std::in_place, settings.address, timeout_, WaitLimit{}, log) {}
 
 Renewal RedisRenewer::renew(int give_up) {
   // To connect and to get the reply. A request that is given up by then, and still arrives later,
   // must not take the lock after its release.
   const Nanoseconds limit = 2 * timeout_;
   const std::string deadline = in_microseconds(after(boot_now() + ahead_, limit));
-  session_->set_cutoff(Cutoff{give_up}.within(limit));
+  session_->set_wait_limit(WaitLimit{give_up}.within(limit));
   is_unanswered_ = true;
   const std::string result = session_->with_context(key_, [&] {
     const RedisReply reply = session_->run_script(

@@ -21,7 +21,7 @@ class RedisRenewer {
  public:
   /// `ahead`: how far the server's clock is ahead of the boot clock. Keeps a reference to `log`.
   RedisRenewer(const RedisSettings& settings, Key key, RedisNames names,
-               RedisStoreCondition condition, Nanoseconds ahead, const Log& log);
+               RedisWritePermission condition, Nanoseconds ahead, const Log& log);
 
   /// Renews the lock for the lease, or takes it again if it has vanished. Ends when the descriptor
   /// `give_up` becomes readable. Throws Error.
@@ -38,7 +38,7 @@ class RedisRenewer {
  private:
   Key key_;
   RedisNames names_;
-  RedisStoreCondition condition_;
+  RedisWritePermission condition_;
   std::string lease_;    // milliseconds
   Nanoseconds timeout_;  // of an attempt to connect, and of the request
   Nanoseconds ahead_;

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "src/redis/names.hpp"
-#include "src/store/seen_keys.hpp"
+#include "src/store/key_containers.hpp"
 #include "src/system/error.hpp"
 
 namespace memolock {
@@ -41,7 +41,7 @@ std::vector<RedisSession*> RedisScan::nodes() {
   if (cluster_nodes_.empty())
     for (RedisAddress& address : context_.session.primaries()) {
       cluster_nodes_.push_back(std::make_unique<RedisSession>(std::move(address), settings.timeout,
-                                                              cutoff_, context_.log));
+                                                              wait_limit_, context_.log));
       cluster_nodes_.back()->limit_strings(settings.max_entry);
     }
   std::vector<RedisSession*> all;
@@ -53,7 +53,7 @@ std::vector<RedisSession*> RedisScan::nodes() {
 /// two nodes.
 void RedisScan::each_key(const std::optional<std::string>& tag, const Progress& on_progress,
                          const std::function<void(const Key&, size_t node)>& visit) {
-  SeenNames seen;
+  NameSet seen;
   const Brace brace = context_.settings.address.is_cluster() ? Brace::yes : Brace::no;
   const auto all_nodes = nodes();
   for (size_t node = 0; node < all_nodes.size(); ++node) {

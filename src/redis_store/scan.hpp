@@ -18,9 +18,9 @@ namespace memolock {
 /// may throw Error(store) anywhere.
 class RedisScan {
  public:
-  /// Keeps a reference to `context`. `cutoff`: of requests to the nodes of a cluster.
-  RedisScan(RedisStoreContext& context, const Cutoff& cutoff)
-      : context_(context), cutoff_(cutoff) {}
+  /// Keeps a reference to `context`. `wait_limit`: of requests to the nodes of a cluster.
+  RedisScan(RedisStoreContext& context, const WaitLimit& wait_limit)
+      : context_(context), wait_limit_(wait_limit) {}
 
   /// A session for each server that has keys: those of a cluster are asked for the first time.
   [[nodiscard]] std::vector<RedisSession*> nodes();
@@ -36,7 +36,7 @@ class RedisScan {
                  const std::function<bool(const std::string& name)>& is_new) const;
 
   RedisStoreContext& context_;
-  Cutoff cutoff_;
+  WaitLimit wait_limit_;
   std::vector<std::unique_ptr<RedisSession>> cluster_nodes_;
 };
 

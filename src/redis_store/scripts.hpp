@@ -1,6 +1,6 @@
 // The Lua scripts of the Redis store: what it does atomically on the server.
 //
-// All scripts take the same keys: value, lock, meta, files, run, part, files_part, mark. Each is
+// All scripts take the same keys: value, lock, meta, files, run, part, files_upload, mark. Each is
 // sent with its whole text: a kilobyte costs less than a request that fails because the server no
 // longer has the script. None requires another one before it. Each may be sent twice, as the first
 // reply may have been lost.
@@ -19,14 +19,14 @@ namespace memolock::redis_scripts {
 inline constexpr const char* released_marker = "released";
 
 /// holder: the token in the lock; false when nobody holds it.
-inline constexpr const char* holder = R"(
+inline constexpr const char* holder_function = R"(
 local released = 'released'
 local function holder()
   local token = redis.call('GET', KEYS[2])
   return token ~= released and token
 end
 )";
-static_assert(std::string_view(holder).find(released_marker) != std::string_view::npos);
+static_assert(std::string_view(holder_function).find(released_marker) != std::string_view::npos);
 
 /// What scripts that store share:
 ///
@@ -42,12 +42,12 @@ static_assert(std::string_view(holder).find(released_marker) != std::string_view
 ///   ends.
 /// - is_broken: whether requests with `token` are refused.
 /// - clear_run: deletes all other fields of the run's hash.
-/// - have_run_live: extends the life of the run's hash to at least `life` (ms).
+/// - extend_run_hash: extends the life of the run's hash to at least `life` (ms).
 /// - may_store: whether an outcome may be stored while `holder` (false: nobody) has the lock;
-///   `since` is the `acquired` of RedisStoreCondition.
+///   `since` is the `acquired` of RedisWritePermission.
 ///
 /// A server out of memory allows HSET only after another write in the script: hence HDEL before it.
-inline constexpr const char* rights = R"(
+inline constexpr const char* shared_functions = R"(
 local linger = 1000
 local function now()
   local time = redis.call('TIME')
@@ -79,17 +79,17 @@ local function lost()
   end
   return 'lost'
 end
-local function have_run_live(life)
+local function extend_run_hash(life)
   if redis.call('PTTL', KEYS[5]) < tonumber(life) then redis.call('PEXPIRE', KEYS[5], life) end
 end
-local function refusal(token) return 'broken:' .. token end
-local function refuse(token, life)
-  local field = refusal(token)
+local function broken_field(token) return 'broken:' .. token end
+local function mark_broken(token, life)
+  local field = broken_field(token)
   redis.call('HDEL', KEYS[5], field)
   redis.call('HSET', KEYS[5], field, string.format('%.0f', now() + life * 1000))
-  have_run_live(life)
+  extend_run_hash(life)
 end
-local function is_broken(token) return redis.call('HGET', KEYS[5], refusal(token)) end
+local function is_broken(token) return redis.call('HGET', KEYS[5], broken_field(token)) end
 local function clear_run()
   local time, latest = now(), 0
   redis.call('HDEL', KEYS[5], 'token')
@@ -113,7 +113,7 @@ end
 /// is stored now: {seconds, microseconds, token of the meta, length of the value, {token, fate} of
 /// the last outcome that is not an entry, remaining life in ms of the released marker that was
 /// there}, with false for what does not exist.
-inline constexpr RedisScript acquire{holder, "", R"(
+inline constexpr RedisScript acquire{holder_function, "", R"(
 local held_by = holder()
 if held_by and held_by ~= ARGV[1] then return 0 end
 local marked = 0
@@ -135,7 +135,7 @@ return {time[1], time[2], redis.call('HGET', KEYS[3], 'token'), size, not run.er
 /// longer, such as that of a promise that others have renewed, is left unchanged. Returns
 /// "renewed", "lost", "broken" when requests with the token are refused, or {seconds, microseconds}
 /// when the request came too late to take the lock.
-inline constexpr RedisScript renew{holder, rights, R"(
+inline constexpr RedisScript renew{holder_function, shared_functions, R"(
 local held_by = holder()
 if is_broken(ARGV[1]) then return 'broken' end
 if not may_store(held_by, ARGV[1], ARGV[3]) then return 'lost' end
@@ -153,14 +153,14 @@ elseif redis.call('PTTL', KEYS[2]) < tonumber(ARGV[2]) then
   redis.call('PEXPIRE', KEYS[2], ARGV[2])
 end
 if redis.call('HGET', KEYS[5], 'forgotten') == ARGV[1] then
-  have_run_live(2 * ARGV[2])
+  extend_run_hash(2 * ARGV[2])
 end
 return 'renewed'
 )"};
 
 /// ARGV: token, life in ms. Extends the life of the lock to at least that, from now. Returns 1, or
 /// 0 when the lock is lost.
-inline constexpr RedisScript extend{holder, "", R"(
+inline constexpr RedisScript extend{holder_function, "", R"(
 if holder() ~= ARGV[1] then return 0 end
 local left = redis.call('PTTL', KEYS[2])
 if left < 0 or left >= tonumber(ARGV[2]) then return 1 end
@@ -176,7 +176,7 @@ return redis.call('PEXPIRE', KEYS[2], ARGV[2])
 /// counts against the value's life, but it is kept for at least a second, for the waiters. Returns
 /// "stored", or why it did nothing: "lost", "forgotten", "part" (the upload is missing, or another
 /// holder has written over it), "type" (a key has a foreign type).
-inline constexpr RedisScript commit{holder, rights, R"(
+inline constexpr RedisScript commit{holder_function, shared_functions, R"(
 local held_by = holder()
 local function is_fit(key, type)
   local found = redis.call('TYPE', key).ok
@@ -226,7 +226,7 @@ return 'stored'
 /// fields and values of the run. Stores the outcome for those who wait for it, for a lease or as
 /// long as the lock would have lived, releases the lock, and notifies them. Returns "shared", or
 /// "lost".
-inline constexpr RedisScript share{holder, rights, R"(
+inline constexpr RedisScript share{holder_function, shared_functions, R"(
 local held_by = holder()
 if redis.call('HGET', KEYS[5], 'token') == ARGV[1] then return 'shared' end
 if not may_store(held_by, ARGV[1], ARGV[2]) then return lost() end
@@ -234,7 +234,7 @@ local part = redis.call('HGET', KEYS[5], 'part')
 clear_run()
 redis.call('HSET', KEYS[5], 'ended', string.format('%.0f', now()), unpack(ARGV, 5))
 local life = math.max(redis.call('PTTL', KEYS[2]), ARGV[3])
-have_run_live(life)
+extend_run_hash(life)
 if part == ARGV[1] then
   redis.call('PEXPIRE', KEYS[6], life)
   redis.call('PEXPIRE', KEYS[7], life)
@@ -249,7 +249,7 @@ return 'shared'
 /// releases the lock, and notifies the waiters. A lock that has vanished does not matter unless a
 /// newer run has stored its mark. A server out of memory stores the mark, too, as DEL comes first.
 /// Returns "stored", "lost" or "forgotten".
-inline constexpr RedisScript mark{holder, rights, R"(
+inline constexpr RedisScript mark{holder_function, shared_functions, R"(
 local held_by = holder()
 if redis.call('HGET', KEYS[8], 'token') == ARGV[1] then return 'stored' end
 if is_broken(ARGV[1]) or held_by ~= ARGV[1] and (held_by or ARGV[2] == '') then return 'lost' end
@@ -273,7 +273,7 @@ return answer
 /// released marker takes its place in ms, if there is a value (0: it does not). Ends a run without
 /// an outcome. If the lock is deleted, a waiter takes over. If it is still there after the message,
 /// the outcome could not be stored and will not be: even a server out of memory can do that much.
-inline constexpr RedisScript release{holder, "", R"(
+inline constexpr RedisScript release{holder_function, "", R"(
 if holder() ~= ARGV[1] then return 0 end
 if ARGV[3] ~= '0' then
   redis.call('PEXPIRE', KEYS[2], ARGV[3])
@@ -293,7 +293,7 @@ return 1
 /// was interrupted during a request: deletes what the holder may have stored, but not what others
 /// have stored with its token, and its upload; and refuses its requests that arrive later.
 /// Returns 1.
-inline constexpr RedisScript withdraw{holder, rights, R"(
+inline constexpr RedisScript withdraw{holder_function, shared_functions, R"(
 if holder() == ARGV[1] then
   redis.call('DEL', KEYS[2])
   if ARGV[4] ~= '0' and redis.call('EXISTS', KEYS[1]) == 1 then
@@ -309,13 +309,13 @@ if ARGV[5] ~= 'nothing' then
   if is_of_this_run(KEYS[5]) then clear_run() end
   if is_of_this_run(KEYS[8]) then redis.call('DEL', KEYS[8]) end
 end
-refuse(ARGV[1], ARGV[3])
+mark_broken(ARGV[1], ARGV[3])
 wake(ARGV[2], ARGV[1])
 return 1
 )"};
 
 /// ARGV: token. Deletes what was uploaded for this run. Returns "lost".
-inline constexpr RedisScript discard{holder, rights, R"(
+inline constexpr RedisScript discard{holder_function, shared_functions, R"(
 return lost()
 )"};
 
@@ -324,7 +324,7 @@ return lost()
 /// and a mark, and notes that a run in progress must not be stored. The released marker is deleted
 /// before the value, for the reason given at `commit`, and stays with a value that stays. Returns
 /// 1, 0 when there was none of them, or "type" when it did nothing because of a key of such a type.
-inline constexpr RedisScript forget{holder, rights, R"(
+inline constexpr RedisScript forget{holder_function, shared_functions, R"(
 local found = 0
 local types = {'string', 'string', 'hash', 'string', 'hash', [8] = 'hash'}
 for i, type in pairs(types) do
@@ -347,7 +347,7 @@ if redis.call('HGET', KEYS[5], 'fate') == '4' then
 end
 if held_by then
   redis.call('HSET', KEYS[5], 'forgotten', held_by)
-  have_run_live(math.max(redis.call('PTTL', KEYS[2]), 0) + ARGV[1])
+  extend_run_hash(math.max(redis.call('PTTL', KEYS[2]), 0) + ARGV[1])
   found = 1
 end
 return math.min(found, 1)
@@ -356,12 +356,12 @@ return math.min(found, 1)
 /// ARGV: the channel fail, for how long in ms a request of the holder may still be in flight after
 /// the lock would have expired. Takes the lock from its holder, which learns of it at its next
 /// renewal or at the end of its run. Returns 1, or 0 when nobody holds the lock.
-inline constexpr RedisScript break_lock{holder, rights, R"(
+inline constexpr RedisScript break_lock{holder_function, shared_functions, R"(
 local held_by = holder()
 if not held_by then return 0 end
 local left = math.max(redis.call('PTTL', KEYS[2]), 0)
 redis.call('DEL', KEYS[2])
-refuse(held_by, left + ARGV[2])
+mark_broken(held_by, left + ARGV[2])
 wake(ARGV[1], held_by)
 return 1
 )"};

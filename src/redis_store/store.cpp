@@ -17,21 +17,21 @@
 
 namespace memolock {
 
-RedisStore::RedisStore(RedisSettings settings, const Cutoff& cutoff, const Log& log)
-    : context_(std::move(settings), cutoff, log),
+RedisStore::RedisStore(RedisSettings settings, const WaitLimit& wait_limit, const Log& log)
+    : context_(std::move(settings), wait_limit, log),
       session_(context_.session),
-      scan_(context_, cutoff) {}
+      scan_(context_, wait_limit) {}
 
 std::unique_ptr<Entry> RedisStore::look_up(const Key& key) { return look_up_entry(context_, key); }
 
-std::unique_ptr<Entry> RedisStore::failure(const Key& key) {
+std::unique_ptr<Entry> RedisStore::look_up_failure(const Key& key) {
   if (context_.last_seen.failure.empty()) return nullptr;
   auto outcome = read_last_outcome(context_, key);
   const bool is_failure = outcome && outcome->record().disposition == Disposition::failed;
   return is_failure ? std::move(outcome) : nullptr;
 }
 
-std::optional<Record> RedisStore::mark(const Key& key) {
+std::optional<Record> RedisStore::look_up_mark(const Key& key) {
   const RedisNames names = session_.route_to(key);
   return session_.with_context(key, [&] {
     RedisReplies replies = session_.read(
@@ -45,20 +45,20 @@ std::unique_ptr<Lock> RedisStore::try_acquire(const Key& key, Producer producer)
   return acquire_redis_lock(context_, key, producer);
 }
 
-std::unique_ptr<Watch> RedisStore::watch(const Key& key) {
+std::unique_ptr<Watch> RedisStore::watch_run(const Key& key) {
   auto watch = std::make_unique<RedisWatch>(context_, key);
   if (!watch->is_running()) return nullptr;
   return watch;
 }
 
-std::unique_ptr<Promise> RedisStore::promise(const Key& key, const std::string& token) {
+std::unique_ptr<Promise> RedisStore::open_promise(const Key& key, const std::string& token) {
   return open_redis_promise(context_, key, token);
 }
 
 bool RedisStore::is_locked(const Key& key) {
   const RedisNames names = session_.route_to(key);
   return session_.with_context(key, [&] {
-    return !lock_holder_in(session_.pipeline({{"GET", names.lock}}).next()).empty();
+    return !read_lock_holder(session_.pipeline({{"GET", names.lock}}).next()).empty();
   });
 }
 
@@ -81,7 +81,7 @@ bool RedisStore::exists(const Key& key) {
     const bool has_value = is_there("string");
     const bool has_mark = is_there("hash");
     for (const char* const type : {"string", "hash", "string", "hash"}) (void)is_there(type);
-    const std::string holder = lock_holder_in(replies.next());
+    const std::string holder = read_lock_holder(replies.next());
     const RedisReply run = replies.next();
     const auto [forgotten, disposition] = run.array<2>();
     return has_value || has_mark ||
@@ -129,7 +129,7 @@ size_t RedisStore::forget_all(const std::string& tag, Ownership ownership) {
 }
 
 void RedisStore::list(const std::optional<std::string>& tag,
-                      const std::function<void(const Listing&)>& each) {
+                      const std::function<void(const ListedEntry&)>& each) {
   list_entries(context_, scan_, tag, report_progress_, each);
 }
 

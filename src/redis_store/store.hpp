@@ -33,19 +33,20 @@ namespace memolock {
 
 class RedisStore final : public Store {
  public:
-  /// Connects when it is first asked for something. `cutoff`: what ends a request, until a run
+  /// Connects when it is first asked for something. `wait_limit`: what ends a request, until a run
   /// begins. Keeps a reference to `log`.
-  RedisStore(RedisSettings settings, const Cutoff& cutoff, const Log& log);
+  RedisStore(RedisSettings settings, const WaitLimit& wait_limit, const Log& log);
 
   [[nodiscard]] Nanoseconds now() override { return session_.now(); }
   void include_artifacts() override { context_.includes_artifacts = true; }
-  void end_wait_limit() override { session_.set_cutoff({session_.cutoff().interrupt}); }
+  void end_wait_limit() override { session_.set_wait_limit({session_.wait_limit().interrupt}); }
   [[nodiscard]] std::unique_ptr<Entry> look_up(const Key& key) override;
-  [[nodiscard]] std::unique_ptr<Entry> failure(const Key& key) override;
-  [[nodiscard]] std::optional<Record> mark(const Key& key) override;
+  [[nodiscard]] std::unique_ptr<Entry> look_up_failure(const Key& key) override;
+  [[nodiscard]] std::optional<Record> look_up_mark(const Key& key) override;
   [[nodiscard]] std::unique_ptr<Lock> try_acquire(const Key& key, Producer producer) override;
-  [[nodiscard]] std::unique_ptr<Watch> watch(const Key& key) override;
-  [[nodiscard]] std::unique_ptr<Promise> promise(const Key& key, const std::string& token) override;
+  [[nodiscard]] std::unique_ptr<Watch> watch_run(const Key& key) override;
+  [[nodiscard]] std::unique_ptr<Promise> open_promise(const Key& key,
+                                                      const std::string& token) override;
   [[nodiscard]] bool is_locked(const Key& key) override;
   [[nodiscard]] bool exists(const Key& key) override;
   bool forget(const Key& key) override;
@@ -53,7 +54,7 @@ class RedisStore final : public Store {
   bool break_lock(const Key& key) override;
   void on_progress(Progress report) override { report_progress_ = std::move(report); }
   void list(const std::optional<std::string>& tag,
-            const std::function<void(const Listing&)>& each) override;
+            const std::function<void(const ListedEntry&)>& each) override;
 
  private:
   /// What to do with an entry that has a key of a type that memolock does not store.

@@ -73,11 +73,11 @@ WaitResult RedisWatch::wait(Nanoseconds deadline, int interrupt, WaitObserver& o
   }
 }
 
-RedisSession::Awaited RedisWatch::await_message(Nanoseconds until, int interrupt,
-                                                WaitObserver& observer) {
+RedisSession::AwaitedMessage RedisWatch::await_message(Nanoseconds until, int interrupt,
+                                                       WaitObserver& observer) {
   for (;;) {
     auto awaited = session_.await_message(std::min(until, observer.next_notice()), interrupt);
-    if (awaited.ready != Ready::timed_out || boot_now() >= until) return awaited;
+    if (awaited.ready != WaitEnd::timed_out || boot_now() >= until) return awaited;
     observer.still_waiting();
   }
 }
@@ -91,16 +91,16 @@ WaitResult RedisWatch::sleep(Nanoseconds deadline, int interrupt, WaitObserver& 
     // A server that sends one message after the other must not prolong the wait.
     if (!is_first && boot_now() >= deadline) return {WakeReason::timed_out, nullptr};
     if (pause > Nanoseconds(0) &&
-        await_readable(-1, interrupt, after(boot_now(), pause)) == Ready::interrupted)
+        await_readable(-1, interrupt, after(boot_now(), pause)) == WaitEnd::interrupted)
       return {WakeReason::interrupted, nullptr};
     const Nanoseconds check_at = after(boot_now(), time_to_next_check());
     const bool was_subscribed = session_.is_subscribed();
     const auto awaited = await_message(std::min(deadline, check_at), interrupt, observer);
     if (was_subscribed && !session_.is_subscribed()) was_disconnected_ = true;
-    if (awaited.ready == Ready::interrupted) return {WakeReason::interrupted, nullptr};
-    pause = awaited.ready == Ready::readable ? std::min(2 * pause + least_pause, longest_pause)
-                                             : Nanoseconds(0);
-    if (awaited.ready == Ready::timed_out && boot_now() >= deadline)
+    if (awaited.ready == WaitEnd::interrupted) return {WakeReason::interrupted, nullptr};
+    pause = awaited.ready == WaitEnd::readable ? std::min(2 * pause + least_pause, longest_pause)
+                                               : Nanoseconds(0);
+    if (awaited.ready == WaitEnd::timed_out && boot_now() >= deadline)
       return {WakeReason::timed_out, nullptr};
     if (awaited.message.channel == names_.notif) {
       was_published_ = true;
@@ -128,8 +128,8 @@ RedisEntryState RedisWatch::read_state(Nanoseconds retry_for) {
                                               retry_for);
     (void)session_.set_clock(replies.next());
     RedisEntryState state;
-    state.holder = lock_holder_in(replies.next());
-    const int64_t pttl = pttl_in(replies.next());
+    state.holder = read_lock_holder(replies.next());
+    const int64_t pttl = read_pttl(replies.next());
     if (!state.holder.empty() && pttl >= 0) state.lock_lifetime = milliseconds(pttl);
     const RedisReply run = replies.next();
     const auto [last_run, forgotten] = run.array<2>();

@@ -32,7 +32,7 @@ class RedisWatch final : public Watch {
 
   /// Whether there is a run.
   [[nodiscard]] bool is_running() const { return !state_.holder.empty(); }
-  [[nodiscard]] const Record& run() const override { return run_; }
+  [[nodiscard]] const Record& run_record() const override { return run_; }
   [[nodiscard]] bool forgotten() const override { return state_.forgotten == run_.token; }
   [[nodiscard]] bool may_have_changed() const override {
     return state_.stored != context_.last_seen;
@@ -52,8 +52,8 @@ class RedisWatch final : public Watch {
   [[nodiscard]] RedisEntryState read_state(Nanoseconds retry_for);
   void note_expiry();
   [[nodiscard]] WaitResult sleep(Nanoseconds deadline, int interrupt, WaitObserver& observer);
-  [[nodiscard]] RedisSession::Awaited await_message(Nanoseconds until, int interrupt,
-                                                    WaitObserver& observer);
+  [[nodiscard]] RedisSession::AwaitedMessage await_message(Nanoseconds until, int interrupt,
+                                                           WaitObserver& observer);
   [[nodiscard]] Nanoseconds time_to_next_check() const;
   [[nodiscard]] std::optional<WaitResult> result_of_state();
 

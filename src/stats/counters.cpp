@@ -52,7 +52,7 @@ constexpr std::chrono::minutes creation_time{10};
 /// Maps an open file. Null when it is not a valid file of counters of this user.
 Page* map_page(int file) {
   struct stat info {};
-  if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != own_user() ||
+  if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != user_at_start() ||
       info.st_size != page_size)
     return nullptr;
   void* const mapped = mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
@@ -124,7 +124,7 @@ int open_without_links(const std::string& path) {
 /// Throws Error(store).
 int open_or_make(const std::string& directory, const std::string& tag, IfMissing missing) {
   const auto open = missing == IfMissing::make ? make_store_directory : open_store_directory;
-  const Descriptor root = open(directory, DirectoryLink::follow);
+  const Descriptor root = open(directory, SymlinkPolicy::follow);
   if (!root) return -1;
   const std::string subdirectory(counters_directory);
   const int error = make_directory(root.get(), subdirectory);
@@ -228,7 +228,7 @@ std::vector<TagCounts> read_counts(const std::string& directory,
   if (tag) {
     read(counters_file(*tag));
   } else {
-    for_each_name(opened.get(), ".", Hidden::skip, read);
+    for_each_name(opened.get(), ".", DotNames::skip, read);
   }
   std::sort(all.begin(), all.end(),
             [](const TagCounts& a, const TagCounts& b) { return a.tag < b.tag; });
@@ -256,7 +256,7 @@ uint64_t remove_unused_counters(int directory, GcMode mode) {
   uint64_t freed = 0;
   const Descriptor opened = open_directory(directory, std::string(counters_directory));
   if (!opened) return freed;
-  for_each_name(opened.get(), ".", Hidden::skip, [&](const std::string& name) {
+  for_each_name(opened.get(), ".", DotNames::skip, [&](const std::string& name) {
     if (is_removable(opened.get(), name) &&
         (mode == GcMode::dry_run || unlinkat(opened.get(), name.c_str(), 0) == 0))
       freed += page_size;

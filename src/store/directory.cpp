@@ -65,7 +65,7 @@ std::string usual_directory() {
 }
 
 /// A group whose id is that of the user is taken for the private group that systems give each user.
-bool is_private_group(gid_t group) { return group == getegid() && group == own_user(); }
+bool is_private_group(gid_t group) { return group == getegid() && group == user_at_start(); }
 
 /// Whether others can replace what is created in this directory.
 bool others_can_replace(const struct stat& info) {
@@ -77,7 +77,7 @@ bool others_can_replace(const struct stat& info) {
 /// Whether the owner is this user, root, or the owner of `/`, who controls everything below it: in
 /// a user namespace to which root is not mapped, root's files seem to belong to another user.
 bool is_trusted(uid_t owner) {
-  if (owner == own_user() || owner == 0) return true;
+  if (owner == user_at_start() || owner == 0) return true;
   struct stat top {};
   return stat("/", &top) == 0 && owner == top.st_uid;
 }
@@ -85,29 +85,29 @@ bool is_trusted(uid_t owner) {
 /// Sets fault and remedy.
 void examine(NearestParent& parent) {
   struct stat info {};
-  parent.remedy = choose_another;
+  parent.remedy = choose_another_directory;
   if (fstat(parent.directory.get(), &info) != 0) {
     parent.fault = parent.path + ": " + lowercase_error_text(errno);
   } else if (!is_trusted(info.st_uid)) {
     parent.fault = parent.path + std::string(owned_by_another);
-    if (own_user() == 0 && getenv("SUDO_UID") != nullptr)
-      parent.remedy = fmt::format("use 'sudo -H', or {}", choose_another);
+    if (user_at_start() == 0 && getenv("SUDO_UID") != nullptr)
+      parent.remedy = fmt::format("use 'sudo -H', or {}", choose_another_directory);
   } else if (others_can_replace(info)) {
     parent.fault = "others may write in " + parent.path;
     // A directory in which all may write is meant to be so.
-    if (info.st_uid == own_user() && (info.st_mode & S_IWOTH) == 0)
+    if (info.st_uid == user_at_start() && (info.st_mode & S_IWOTH) == 0)
       parent.remedy = "run: chmod go-w " + quote_for_shell(parent.path);
   }
 }
 
 }  // namespace
 
-std::string remedy_of_opening(const std::string& directory, int error) {
+std::string advice_after_open_error(const std::string& directory, int error) {
   struct stat info {};
   // If it belongs to this user, the reason is its mode.
   const bool by_mode = error == EACCES && stat(directory.c_str(), &info) == 0 &&
-                       S_ISDIR(info.st_mode) && info.st_uid == own_user();
-  return by_mode ? mode_remedy(directory) : choose_another;
+                       S_ISDIR(info.st_mode) && info.st_uid == user_at_start();
+  return by_mode ? advice_to_repair_modes(directory) : choose_another_directory;
 }
 
 bool may_follow(const std::string& directory) {
@@ -115,7 +115,7 @@ bool may_follow(const std::string& directory) {
   return lstat(directory.c_str(), &info) == 0 && S_ISLNK(info.st_mode) && is_trusted(info.st_uid);
 }
 
-std::string fault_of_repair(const struct stat& info) {
+std::string why_not_repairable(const struct stat& info) {
   if ((info.st_mode & S_ISVTX) != 0) return "is a directory that users share (sticky)";
   if (is_at("/", info)) return "is the root directory";
   if (is_at(absolute_path_in("HOME"), info)) return "is the home directory";
@@ -157,9 +157,10 @@ std::string url_of_directory(const std::string& directory) {
   return url;
 }
 
-std::string mode_remedy(const std::string& directory) {
+std::string advice_to_repair_modes(const std::string& directory) {
   struct stat info {};
-  if (stat(directory.c_str(), &info) != 0 || !fault_of_repair(info).empty()) return choose_another;
+  if (stat(directory.c_str(), &info) != 0 || !why_not_repairable(info).empty())
+    return choose_another_directory;
   std::string remedy = "run: memolock doctor --fix";
   // The shell into which it is pasted may have other variables.
   constexpr std::array variables{"MEMOLOCK_STORE", cache_variable, "XDG_CACHE_HOME"};
@@ -170,24 +171,25 @@ std::string mode_remedy(const std::string& directory) {
   return remedy;
 }
 
-Descriptor open_store_directory(const std::string& directory, DirectoryLink link) {
+Descriptor open_store_directory(const std::string& directory, SymlinkPolicy link) {
   Descriptor root = open_directory(AT_FDCWD, directory);
-  if (!root && errno != ENOENT && link == DirectoryLink::follow) root = follow(directory);
+  if (!root && errno != ENOENT && link == SymlinkPolicy::follow) root = follow(directory);
   if (!root && errno == ENOENT) return root;
   struct stat info {};
   if (!root || fstat(root.get(), &info) != 0) {
     const int error = errno;
     throw store_error("cannot open the store " + directory + ": " + error_text(error) + "; " +
-                      remedy_of_opening(directory, error));
+                      advice_after_open_error(directory, error));
   }
-  if (info.st_uid != own_user())
+  if (info.st_uid != user_at_start())
     throw store_error("the store " + directory + std::string(owned_by_another));
   if ((info.st_mode & others_write) != 0)
-    throw store_error("others may write in the store " + directory + "; " + mode_remedy(directory));
+    throw store_error("others may write in the store " + directory + "; " +
+                      advice_to_repair_modes(directory));
   return root;
 }
 
-Descriptor make_store_directory(const std::string& directory, DirectoryLink link) {
+Descriptor make_store_directory(const std::string& directory, SymlinkPolicy link) {
   Descriptor root = open_store_directory(directory, link);
   if (root) return root;
   if (const NearestParent parent = find_nearest_parent(directory); !parent.fault.empty())
@@ -212,7 +214,7 @@ NearestParent find_nearest_parent(const std::string& directory) {
   }
   if (lacks_home(directory)) {
     parent.fault = "the home directory does not exist";
-    parent.remedy = choose_another;
+    parent.remedy = choose_another_directory;
   } else if (parent.directory) {
     examine(parent);
   }
@@ -223,7 +225,7 @@ bool is_private_directory(const std::string& path) {
   if (!path.starts_with('/')) return false;
   const Descriptor opened(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   struct stat info {};
-  return opened && fstat(opened.get(), &info) == 0 && info.st_uid == own_user() &&
+  return opened && fstat(opened.get(), &info) == 0 && info.st_uid == user_at_start() &&
          (info.st_mode & others_write) == 0;
 }
 

@@ -16,7 +16,8 @@ namespace memolock {
 [[nodiscard]] std::string expand_home(const std::string& path);
 
 /// A remedy.
-inline constexpr const char* choose_another = "choose another directory with MEMOLOCK_CACHE_DIR";
+inline constexpr const char* choose_another_directory =
+    "choose another directory with MEMOLOCK_CACHE_DIR";
 
 /// The path of the store according to MEMOLOCK_CACHE_DIR, XDG_CACHE_HOME or HOME. Throws
 /// Error(usage) for a relative MEMOLOCK_CACHE_DIR, Error(store) when none of them is set.
@@ -26,14 +27,14 @@ inline constexpr const char* choose_another = "choose another directory with MEM
 [[nodiscard]] std::string url_of_directory(const std::string& directory);
 
 /// The remedy when only modes are wrong in a store of this user: "run: " and a command that can be
-/// pasted into any shell, or choose_another when fault_of_repair() is not empty.
-[[nodiscard]] std::string mode_remedy(const std::string& directory);
+/// pasted into any shell, or choose_another_directory when why_not_repairable() is not empty.
+[[nodiscard]] std::string advice_to_repair_modes(const std::string& directory);
 
 /// What to do when the last component of the path is a symbolic link.
-enum class DirectoryLink { follow, refuse };
+enum class SymlinkPolicy { follow, refuse };
 
 /// The remedy when opening the directory has failed with `error`.
-[[nodiscard]] std::string remedy_of_opening(const std::string& directory, int error);
+[[nodiscard]] std::string advice_after_open_error(const std::string& directory, int error);
 
 /// Whether the path is a symbolic link that this user, root or the owner of `/` has created. Others
 /// must not determine where the store is.
@@ -41,16 +42,16 @@ enum class DirectoryLink { follow, refuse };
 
 /// Why the modes in this directory are not to be repaired, whatever it contains, to follow its
 /// name: it is sticky, the root directory or the home directory. Empty: they may be.
-[[nodiscard]] std::string fault_of_repair(const struct stat& info);
+[[nodiscard]] std::string why_not_repairable(const struct stat& info);
 
 /// Opens the directory of a local store; empty when there is none. Throws Error(store) when it
 /// cannot be opened, belongs to another user, others may write in it, or it is a link that
 /// may_follow() rejects.
-[[nodiscard]] Descriptor open_store_directory(const std::string& directory, DirectoryLink link);
+[[nodiscard]] Descriptor open_store_directory(const std::string& directory, SymlinkPolicy link);
 
 /// The same, but creates it (0700) and the directories above it if they are missing. Throws
 /// Error(store) also when find_nearest_parent() has a fault.
-[[nodiscard]] Descriptor make_store_directory(const std::string& directory, DirectoryLink link);
+[[nodiscard]] Descriptor make_store_directory(const std::string& directory, SymlinkPolicy link);
 
 /// The nearest existing directory above one that is missing.
 struct NearestParent {

@@ -79,7 +79,7 @@ std::unique_ptr<EntryFile> EntryFile::open_at(int directory, const std::string& 
   return file ? open(std::move(file)) : nullptr;
 }
 
-bool EntryFile::is_one(int file) { return has_magic(read_front(file, fixed_part_size)); }
+bool EntryFile::is_memolock_file(int file) { return has_magic(read_front(file, fixed_part_size)); }
 
 EntryFile::EntryFile(OwnedFile file, std::string front, uint64_t payload, Record record)
     : file_(std::move(file)),

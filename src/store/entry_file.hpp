@@ -34,7 +34,7 @@ class EntryFile final : public Entry {
   [[nodiscard]] static std::unique_ptr<EntryFile> open_at(int directory, const std::string& name);
 
   /// Whether some version of memolock wrote the file, damaged or not.
-  [[nodiscard]] static bool is_one(int file);
+  [[nodiscard]] static bool is_memolock_file(int file);
 
   [[nodiscard]] const Record& record() const override { return record_; }
   [[nodiscard]] bool is_intact() override;

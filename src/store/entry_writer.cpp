@@ -49,7 +49,7 @@ void EntryWriter::rename_to(const std::string& name) const {
     throw system_error(failure(name), errno);
 }
 
-bool EntryWriter::link_as(const std::string& name) const {
+bool EntryWriter::link_unless_taken(const std::string& name) const {
   if (linkat(directory_, name_.c_str(), directory_, name.c_str(), 0) == 0) return true;
   if (has_no_links(errno)) {
     // The name is taken first. Until this file has it, what has it is empty and thus no entry.

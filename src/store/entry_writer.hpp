@@ -45,7 +45,7 @@ class EntryWriter {
 
   /// Gives the complete file the name `name` unless something has it already: returns false then.
   /// The working name stays where the file system has hard links.
-  [[nodiscard]] bool link_as(const std::string& name) const;
+  [[nodiscard]] bool link_unless_taken(const std::string& name) const;
 
   /// Removes the working name, if this file still has it. Does nothing after rename_to().
   void remove_working_name() const noexcept;

@@ -22,7 +22,7 @@ Nanoseconds last_use_of(const OwnedFile& file) {
   return is_in_future(file.last_used, wall_now()) ? Nanoseconds(0) : file.last_used;
 }
 
-bool is_retained(const OwnedFile& file, Disposition disposition) {
+bool may_still_answer(const OwnedFile& file, Disposition disposition) {
   const auto entry = EntryFile::open(file.duplicate());
   if (!entry) return is_of_another_version(file);
   const Record& record = entry->record();
@@ -39,7 +39,7 @@ void LruCandidates::add(const OwnedFile& file) {
   total_size_ += file.disk_size;
 }
 
-Nanoseconds LruCandidates::cutoff(uint64_t max_size) {
+Nanoseconds LruCandidates::newest_to_remove(uint64_t max_size) {
   std::sort(files_.begin(), files_.end());
   uint64_t rest = total_size_;
   for (const auto& [used, size] : files_) {

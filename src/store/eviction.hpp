@@ -29,7 +29,7 @@ enum class GcMode {
 /// has the disposition that its name stands for, and its retention has not ended. True of a file
 /// that another version of memolock has written, which may need it. Reads the head, not the
 /// payload.
-[[nodiscard]] bool is_retained(const OwnedFile& file, Disposition disposition);
+[[nodiscard]] bool may_still_answer(const OwnedFile& file, Disposition disposition);
 
 /// The files that may be removed to make room: their sizes and when they were last used. Needs 16
 /// bytes for each.
@@ -43,7 +43,7 @@ class LruCandidates {
 
   /// The most recent last use among those that must go until at most `max_size` bytes are left.
   /// Several files may have been used at that time, so the caller stops when enough are removed.
-  [[nodiscard]] Nanoseconds cutoff(uint64_t max_size);
+  [[nodiscard]] Nanoseconds newest_to_remove(uint64_t max_size);
 
  private:
   std::vector<std::pair<Nanoseconds, uint64_t>> files_;  // last use, size on the disk

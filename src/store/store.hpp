@@ -80,7 +80,7 @@ class Lock {
   }
   /// A descriptor that becomes readable when the lease could not be renewed before its deadline;
   /// -1 if there is no lease.
-  [[nodiscard]] virtual int lost_descriptor() const = 0;
+  [[nodiscard]] virtual int lease_lost_descriptor() const = 0;
   /// Where the run's output goes. Slow readers may still be served from it after publish().
   [[nodiscard]] virtual std::shared_ptr<Spool> spool() = 0;
   /// Gives the outcome to the waiters, stores it if its disposition is `kept`, `failed` or
@@ -107,7 +107,7 @@ class Promise {
  public:
   virtual ~Promise() = default;
   /// The record of the run: its holder, when it began, its token.
-  [[nodiscard]] virtual const Record& run() const = 0;
+  [[nodiscard]] virtual const Record& run_record() const = 0;
   /// Where the output goes. All of it must be there before complete().
   [[nodiscard]] virtual std::shared_ptr<Spool> spool() = 0;
   /// Ends the run with this outcome. False: its token no longer holds the lock.
@@ -122,7 +122,7 @@ class Watch {
  public:
   virtual ~Watch() = default;
   /// The record of the run: its holder, when it began, its token.
-  [[nodiscard]] virtual const Record& run() const = 0;
+  [[nodiscard]] virtual const Record& run_record() const = 0;
   /// Whether `del` was called since the run began: its outcome answers only earlier waiters.
   [[nodiscard]] virtual bool forgotten() const = 0;
   /// Whether the kept entry may have changed since this store's last look-up.
@@ -134,7 +134,7 @@ class Watch {
 };
 
 /// One line of `ls`.
-struct Listing {
+struct ListedEntry {
   Record record;
   bool running = false;
   uint64_t size = 0;  ///< bytes of streams and artifacts; of a running one, so far
@@ -167,18 +167,18 @@ class Store {
   [[nodiscard]] virtual std::unique_ptr<Entry> look_up(const Key& key) = 0;
   /// The kept failure, recent or not, with or without an entry; null when there is none. To be
   /// called after look_up() of the same key.
-  [[nodiscard]] virtual std::unique_ptr<Entry> failure(const Key& key) = 0;
+  [[nodiscard]] virtual std::unique_ptr<Entry> look_up_failure(const Key& key) = 0;
   /// The mark of the last run of `once`, until its retention ends; nothing when there is none.
-  [[nodiscard]] virtual std::optional<Record> mark(const Key& key) = 0;
+  [[nodiscard]] virtual std::optional<Record> look_up_mark(const Key& key) = 0;
   /// The entry's lock, for a run whose outcome `producer` delivers; null when somebody holds it.
   [[nodiscard]] virtual std::unique_ptr<Lock> try_acquire(const Key& key, Producer producer) = 0;
   /// The run in progress; null when there is none, or not yet, or no longer.
-  [[nodiscard]] virtual std::unique_ptr<Watch> watch(const Key& key) = 0;
+  [[nodiscard]] virtual std::unique_ptr<Watch> watch_run(const Key& key) = 0;
   /// The run of this token; null when the token does not hold the lock now. With an empty token
   /// there is no run: the outcome is stored whoever holds the lock, and a run in progress replaces
   /// it later.
-  [[nodiscard]] virtual std::unique_ptr<Promise> promise(const Key& key,
-                                                         const std::string& token) = 0;
+  [[nodiscard]] virtual std::unique_ptr<Promise> open_promise(const Key& key,
+                                                              const std::string& token) = 0;
   /// Whether somebody holds the lock now, although there may be no run to watch yet. Affects
   /// nobody.
   [[nodiscard]] virtual bool is_locked(const Key& key) = 0;
@@ -197,7 +197,7 @@ class Store {
   /// Calls `each` for the keys of `tag`, or of all tags, in no order: with a run in progress once,
   /// for the run; otherwise once for the entry or, without one, the failure, and once for the mark.
   virtual void list(const std::optional<std::string>& tag,
-                    const std::function<void(const Listing&)>& each) = 0;
+                    const std::function<void(const ListedEntry&)>& each) = 0;
 };
 
 }  // namespace memolock

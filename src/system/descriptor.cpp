@@ -121,7 +121,7 @@ int bytes_available(int pipe) noexcept {
   return ioctl(pipe, FIONREAD, &count) == 0 ? count : 0;
 }
 
-Ready await_readable(int fd, int interrupt, Nanoseconds deadline) {
+WaitEnd await_readable(int fd, int interrupt, Nanoseconds deadline) {
   std::array<pollfd, 2> waiting{{{.fd = fd, .events = POLLIN, .revents = 0},
                                  {.fd = interrupt, .events = POLLIN, .revents = 0}}};
   return await_events(waiting, deadline);
@@ -138,13 +138,13 @@ int poll_for(std::span<pollfd> waiting, Nanoseconds length) noexcept {
   return ppoll(waiting.data(), waiting.size(), most, nullptr);
 }
 
-Ready await_events(std::span<pollfd> waiting, Nanoseconds deadline) {
+WaitEnd await_events(std::span<pollfd> waiting, Nanoseconds deadline) {
   constexpr int most = 10;
   for (int failures = 0;;) {
     const int ready = poll_for(waiting, deadline == forever ? forever : deadline - boot_now());
     const bool only_interrupt = ready == 1 && waiting.back().revents != 0;
-    if (ready > 0) return only_interrupt ? Ready::interrupted : Ready::readable;
-    if (ready == 0) return Ready::timed_out;
+    if (ready > 0) return only_interrupt ? WaitEnd::interrupted : WaitEnd::readable;
+    if (ready == 0) return WaitEnd::timed_out;
     if (errno == EINTR) continue;
     if (!is_transient(errno) || ++failures == most) throw system_error("cannot wait", errno);
     pause_briefly();
@@ -152,7 +152,7 @@ Ready await_events(std::span<pollfd> waiting, Nanoseconds deadline) {
 }
 
 void throw_if_interrupted(int interrupt) {
-  if (await_readable(-1, interrupt, boot_now()) == Ready::interrupted) throw interrupted_error();
+  if (await_readable(-1, interrupt, boot_now()) == WaitEnd::interrupted) throw interrupted_error();
 }
 
 bool reader_has_left(int error) noexcept { return error == EPIPE || error == ECONNRESET; }

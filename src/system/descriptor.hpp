@@ -48,18 +48,18 @@ struct Pipe {
 /// How many bytes can be read from a pipe without blocking.
 [[nodiscard]] int bytes_available(int pipe) noexcept;
 
-enum class Ready { readable, interrupted, timed_out };
+enum class WaitEnd { readable, interrupted, timed_out };
 
 /// As poll(2), with a timeout of `length`.
 [[nodiscard]] int poll_for(std::span<pollfd> waiting, Nanoseconds length) noexcept;
 
 /// Blocks until `fd` or `interrupt` is readable, or `deadline` (boot_now()) has passed; -1 for `fd`
 /// means none. If both are readable, the result is `readable`. Throws Error(store) when poll fails.
-[[nodiscard]] Ready await_readable(int fd, int interrupt, Nanoseconds deadline);
+[[nodiscard]] WaitEnd await_readable(int fd, int interrupt, Nanoseconds deadline);
 
 /// The same for any events of several descriptors, the last of which is the interrupt. The events
 /// are in `waiting`.
-[[nodiscard]] Ready await_events(std::span<pollfd> waiting, Nanoseconds deadline);
+[[nodiscard]] WaitEnd await_events(std::span<pollfd> waiting, Nanoseconds deadline);
 
 /// Throws Error(interrupted) if the descriptor `interrupt` is readable. Never blocks.
 void throw_if_interrupted(int interrupt);

@@ -20,7 +20,7 @@ constexpr mode_t owner_read_write = S_IRUSR | S_IWUSR;
 
 /// Whether the umask has removed permissions that this user needs from a file of this user.
 bool lacks(const struct stat& info, mode_t mode) {
-  return info.st_uid == own_user() && (info.st_mode & mode) != mode;
+  return info.st_uid == user_at_start() && (info.st_mode & mode) != mode;
 }
 
 /// Gives what this user has just created the intended mode. Returns 0 or an errno.
@@ -37,7 +37,7 @@ Descriptor open_private_directory(const std::string& path, struct stat& info) {
   if (!directory && errno == ENOENT) return directory;
   const int error = errno;
   const int failed = directory ? fstat(directory.get(), &info) : lstat(path.c_str(), &info);
-  if (failed == 0 && info.st_uid != own_user())
+  if (failed == 0 && info.st_uid != user_at_start())
     throw store_error(path + " belongs to another user");
   if (!directory || failed != 0)
     throw system_error("cannot open " + path, directory ? errno : error);
@@ -48,7 +48,7 @@ Descriptor open_private_directory(const std::string& path, struct stat& info) {
 
 }  // namespace
 
-uid_t own_user() {
+uid_t user_at_start() {
   // geteuid() would be a system call.
   return static_cast<uid_t>(getauxval(AT_EUID));
 }
@@ -157,11 +157,11 @@ const char* DirectoryReader::next() noexcept {
   return nullptr;
 }
 
-void for_each_name(int parent, const std::string& name, Hidden hidden,
+void for_each_name(int parent, const std::string& name, DotNames hidden,
                    const std::function<void(const std::string&)>& each) {
   DirectoryReader reader(open_directory(parent, name));
   while (const char* const found = reader.next())
-    if (hidden == Hidden::show || *found != '.') each(found);
+    if (hidden == DotNames::show || *found != '.') each(found);
 }
 
 }  // namespace memolock

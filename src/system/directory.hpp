@@ -21,7 +21,7 @@ namespace memolock {
 
 /// The effective user at the start of this process, who owns the files that it creates. Costs no
 /// system call.
-[[nodiscard]] uid_t own_user();
+[[nodiscard]] uid_t user_at_start();
 
 /// Creates the directory `name` below `parent`, or a path with AT_FDCWD: mode 0700, whatever the
 /// umask. Returns 0 or an errno.
@@ -86,11 +86,11 @@ class DirectoryReader {
 };
 
 /// Whether names that begin with a dot are among those read.
-enum class Hidden { skip, show };
+enum class DotNames { skip, show };
 
 /// Calls `each` with every name in the directory `name` below `parent`, with a DirectoryReader. A
 /// directory that cannot be read is treated as an empty one.
-void for_each_name(int parent, const std::string& name, Hidden hidden,
+void for_each_name(int parent, const std::string& name, DotNames hidden,
                    const std::function<void(const std::string&)>& each);
 
 }  // namespace memolock

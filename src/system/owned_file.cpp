@@ -38,7 +38,7 @@ OwnedFile open_owned_file(int directory, const std::string& name, int flags) {
   Descriptor file(openat(directory, name.c_str(), flags | always));
   struct stat info {};
   if (!file || fstat(file.get(), &info) != 0) return {};
-  if (!S_ISREG(info.st_mode) || info.st_uid != own_user()) {
+  if (!S_ISREG(info.st_mode) || info.st_uid != user_at_start()) {
     errno = EPERM;
     return {};
   }

@@ -23,9 +23,9 @@ inline void pause_briefly() noexcept {
 /// descriptors. Returns the last result.
 template <typename Call>
 auto retry_syscall(const Call& call) noexcept {
-  constexpr int most = 10;
+  constexpr int max_tries = 10;
   auto result = call();
-  for (int tries = 1; result < 0 && is_transient(errno) && tries < most; ++tries) {
+  for (int tries = 1; result < 0 && is_transient(errno) && tries < max_tries; ++tries) {
     if (errno != EINTR) pause_briefly();
     result = call();
   }

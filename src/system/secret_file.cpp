@@ -15,7 +15,7 @@ namespace memolock {
 bool is_exposed(int file) {
   struct stat info {};
   if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || info.st_nlink == 0) return false;
-  const bool by_group = (info.st_mode & S_IRGRP) != 0 && info.st_uid == own_user();
+  const bool by_group = (info.st_mode & S_IRGRP) != 0 && info.st_uid == user_at_start();
   if (!by_group && (info.st_mode & S_IROTH) == 0) return false;
   struct statfs system {};
   return fstatfs(file, &system) != 0 ||
@@ -31,7 +31,7 @@ std::optional<std::string> reopenable_path(const std::string& path, int file) {
   return name;
 }
 
-std::string exposure_remedy(const std::string& path) {
+std::string exposure_advice(const std::string& path) {
   return "run: chmod go-rwx " + quote_for_shell(path);
 }
 

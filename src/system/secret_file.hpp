@@ -16,6 +16,6 @@ namespace memolock {
 [[nodiscard]] std::optional<std::string> reopenable_path(const std::string& path, int file);
 
 /// How to fix the mode: "run: " and a command to paste into a shell.
-[[nodiscard]] std::string exposure_remedy(const std::string& path);
+[[nodiscard]] std::string exposure_advice(const std::string& path);
 
 }  // namespace memolock

@@ -104,7 +104,7 @@ Signals::Signals() {
   if (ignored_children_) signal(SIGCHLD, SIG_DFL);
 }
 
-void Signals::take_all_fatal() noexcept {
+void Signals::receive_all_fatal_signals() noexcept {
   for (int signal = 1; signal <= SIGRTMAX; ++signal)
     if (is_fatal(signal) && is_default(signal) && !was_blocked(signal)) sigaddset(&taken_, signal);
   if (signalfd(descriptor_.get(), &taken_, 0) >= 0) sigprocmask(SIG_BLOCK, &taken_, nullptr);

@@ -36,7 +36,7 @@ class Signals {
   /// those that memolock was started with blocked. Call it in the thread that has created this
   /// object, before anything is started that must not be left running; other threads block these
   /// signals.
-  void take_all_fatal() noexcept;
+  void receive_all_fatal_signals() noexcept;
 
   struct Received {
     int number = 0;

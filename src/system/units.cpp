@@ -131,12 +131,12 @@ std::optional<uint64_t> parse_size(std::string_view text) {
   return bytes;
 }
 
-std::optional<int> parse_number(std::string_view text, int least, int most) {
+std::optional<int> parse_number(std::string_view text, int min, int max) {
   int value = 0;
   const char* const end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, value);
   if (text.empty() || text[0] == '-' || error != std::errc() || rest != end) return std::nullopt;
-  if (value < least || value > most) return std::nullopt;
+  if (value < min || value > max) return std::nullopt;
   return value;
 }
 

@@ -17,8 +17,8 @@ namespace memolock {
 /// "4096", "10MB", "64MiB", "1G" (powers of 1024 with or without "iB", of 1000 with "B"); bytes.
 [[nodiscard]] std::optional<uint64_t> parse_size(std::string_view text);
 
-/// A decimal number from `least` to `most`, both at least 0; nothing for anything else.
-[[nodiscard]] std::optional<int> parse_number(std::string_view text, int least, int most);
+/// A decimal number from `min` to `max`, both at least 0; nothing for anything else.
+[[nodiscard]] std::optional<int> parse_number(std::string_view text, int min, int max);
 
 /// "412ms", "3.2s", "5m10s", "2h", "3d4h"; "forever".
 [[nodiscard]] std::string format_duration(Nanoseconds length);

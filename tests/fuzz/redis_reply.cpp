@@ -24,7 +24,7 @@ void look_at(const RedisReply& reply) {
     require(string.file || string.size == string.text.size(), "sizes are true");
   });
   try_to([&] { (void)reply.number(); });
-  try_to([&] { (void)pttl_in(reply); });
+  try_to([&] { (void)read_pttl(reply); });
   try_to([&] {
     const SlotMap map = SlotMap::parse_reply(reply, {"asked", 1});
     require(SlotMap::parse(map.text()).text() == map.text(), "slots are read as they were written");

@@ -18,7 +18,7 @@
 
 #include <fmt/format.h>
 
-#include "src/promise/launcher.hpp"
+#include "src/promise/process_launcher.hpp"
 #include "src/store/store.hpp"
 #include "src/system/error.hpp"
 #include "src/system/units.hpp"
@@ -223,7 +223,7 @@ class MemoryLock final : public Lock {
     return memory_.script.next("changed-since-look-up", "no") == "yes";
   }
   void begin(const Record& /*record*/) override { (void)memory_.answer("begin", "ok"); }
-  [[nodiscard]] int lost_descriptor() const override { return 77; }
+  [[nodiscard]] int lease_lost_descriptor() const override { return 77; }
   std::shared_ptr<Spool> spool() override { return spool_; }
   PublishResult publish(const Record& record) override {
     std::string what = fmt::format("publish {}, status {}", name_of(record.disposition),
@@ -272,7 +272,7 @@ class MemoryWatch final : public Watch {
       : memory_(memory), run_(parse_record(words)) {
     run_.disposition = Disposition::running;
   }
-  [[nodiscard]] const Record& run() const override { return run_; }
+  [[nodiscard]] const Record& run_record() const override { return run_; }
   [[nodiscard]] bool forgotten() const override {
     return memory_.script.next("forgotten", "no") == "yes";
   }
@@ -299,12 +299,12 @@ class MemoryStore final : public Store {
   std::unique_ptr<Entry> look_up(const Key&) override {
     return memory_.entry(memory_.answer("look up", "none"));
   }
-  std::unique_ptr<Entry> failure(const Key&) override {
+  std::unique_ptr<Entry> look_up_failure(const Key&) override {
     const std::string words = memory_.script.next("failure", "none");
     if (words != "none") print("failure: " + words);
     return memory_.entry(words);
   }
-  std::optional<Record> mark(const Key&) override {
+  std::optional<Record> look_up_mark(const Key&) override {
     const std::string words = memory_.answer("mark", "none");
     if (words == "none") return std::nullopt;
     return parse_record(words);
@@ -316,7 +316,7 @@ class MemoryStore final : public Store {
     if (words == "fails") throw store_error("acquire failed");
     return words == "held" ? nullptr : std::make_unique<MemoryLock>(memory_);
   }
-  std::unique_ptr<Watch> watch(const Key&) override {
+  std::unique_ptr<Watch> watch_run(const Key&) override {
     const std::string words = memory_.answer("watch", "none");
     if (words == "signal") raise(SIGTERM);
     return words == "none" || words == "signal" ? nullptr
@@ -324,14 +324,14 @@ class MemoryStore final : public Store {
   }
   bool is_locked(const Key&) override { return memory_.answer("is locked", "no") == "yes"; }
 
-  std::unique_ptr<Promise> promise(const Key&, const std::string&) override { unused(); }
+  std::unique_ptr<Promise> open_promise(const Key&, const std::string&) override { unused(); }
   bool exists(const Key&) override { unused(); }
   bool forget(const Key&) override { unused(); }
   size_t forget_all(const std::string&, Ownership) override { unused(); }
   bool break_lock(const Key&) override { unused(); }
   void on_progress(Progress) override { unused(); }
   void list(const std::optional<std::string>&,
-            const std::function<void(const Listing&)>&) override {
+            const std::function<void(const ListedEntry&)>&) override {
     unused();
   }
 
@@ -413,11 +413,11 @@ inline RunResult ScriptedRun::finish(const std::function<void()>& refused) noexc
     } else if (word == "timed-out") {
       result.exit_kind = ExitKind::timed_out;
       result.status = 124;
-      result.cut_short = true;
+      result.was_stopped = true;
     } else if (word == "stopped") {
       result.exit_kind = ExitKind::signaled;
       result.status = 128 + SIGTERM;
-      result.stopped = result.cut_short = true;
+      result.stopped = result.was_stopped = true;
     } else if (word == "unknown") {
       result.status = 125;
       result.unknown = true;
@@ -426,7 +426,7 @@ inline RunResult ScriptedRun::finish(const std::function<void()>& refused) noexc
     } else if (word == "long") {
       spec_.on_long_run();
     } else if (word == "refused") {
-      spool_->miss(EIO);
+      spool_->refuse_unreadable(EIO);
       refused();
     } else if (word == "signal") {
       raise(SIGTERM);
@@ -447,7 +447,7 @@ inline LateOutput ScriptedRun::late_output() noexcept {
   return late;
 }
 
-class ScriptedLauncher final : public Launcher {
+class ScriptedLauncher final : public ProcessLauncher {
  public:
   explicit ScriptedLauncher(Script& script) : script_(script) {}
   std::unique_ptr<CommandRun> prepare(CommandSpec spec, Signals& signals) override {

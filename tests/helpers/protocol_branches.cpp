@@ -16,7 +16,7 @@
 #include "src/artifacts/archive.hpp"
 #include "src/promise/exclusive_run.hpp"
 #include "src/promise/get.hpp"
-#include "src/promise/run.hpp"
+#include "src/promise/start_run.hpp"
 #include "tests/helpers/memory_store.hpp"
 
 using namespace memolock;

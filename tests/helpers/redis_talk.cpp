@@ -157,7 +157,7 @@ class Talk {
     if (words[0] == ".read") return read(words.size() > 1 ? std::stoul(words[1]) : 1);
     if (words[0] == ".save") return save(next().string(), words.at(1));
     if (words[0] == ".wait") return wait(duration(words.at(1)));
-    if (words[0] == ".patient") return connection_.set_cutoff({});
+    if (words[0] == ".patient") return connection_.set_wait_limit({});
     if (words[0] == ".rss") return print_peak();
     throw usage_error("what is " + line);
   }
@@ -202,13 +202,13 @@ class Talk {
 
   void wait(Nanoseconds length) {
     switch (connection_.await_reply(timer_.get(), after(boot_now(), length))) {
-      case Ready::readable:
+      case WaitEnd::readable:
         fmt::print("readable\n");
         break;
-      case Ready::interrupted:
+      case WaitEnd::interrupted:
         fmt::print("interrupted\n");
         break;
-      case Ready::timed_out:
+      case WaitEnd::timed_out:
         fmt::print("timed out\n");
         break;
     }

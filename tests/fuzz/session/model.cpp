@@ -218,7 +218,7 @@ Reply Model::commit(const Words& arguments) {
   const bool here = arguments[3] == "here";
   if (!here && !strings_.contains(names_.part)) return Reply::of("part");
   strings_[names_.value] = here ? arguments[4] : strings_[names_.part];
-  if (!arguments[7].empty()) strings_[names_.files] = strings_[names_.files_part];
+  if (!arguments[7].empty()) strings_[names_.files] = strings_[names_.files_upload];
   hashes_.erase(names_.meta);
   write(names_.meta, arguments, 9);
   hashes_[names_.meta]["ended"] = arguments[8];

@@ -1,4 +1,4 @@
-#include "src/store/seen_keys.hpp"
+#include "src/store/key_containers.hpp"
 
 #include <algorithm>
 #include <tuple>
@@ -8,7 +8,7 @@
 
 namespace memolock {
 
-bool SeenNames::add(std::string_view name) {
+bool NameSet::add(std::string_view name) {
   if (4 * (size_ + 1) > 3 * slots_.size()) grow();
   const uint64_t hash = checksum(name);
   if (!insert(hash == 0 ? 1 : hash)) return false;
@@ -16,7 +16,7 @@ bool SeenNames::add(std::string_view name) {
   return true;
 }
 
-bool SeenNames::insert(uint64_t hash) {
+bool NameSet::insert(uint64_t hash) {
   const size_t mask = slots_.size() - 1;
   for (size_t at = hash & mask;; at = (at + 1) & mask) {
     if (slots_[at] == hash) return false;
@@ -26,7 +26,7 @@ bool SeenNames::insert(uint64_t hash) {
   }
 }
 
-void SeenNames::grow() {
+void NameSet::grow() {
   constexpr size_t smallest = 1024;
   const auto before = std::exchange(slots_,
                                     std::vector<uint64_t>(std::max(smallest, 2 * slots_.size())));

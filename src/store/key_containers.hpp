@@ -15,7 +15,7 @@ namespace memolock {
 /// A set of names that only grows, with 11 to 22 bytes for each, whatever their length. It stores
 /// 64-bit hashes, so two names may be taken for one: with a million names the probability is 1 in
 /// 40 million.
-class SeenNames {
+class NameSet {
  public:
   /// Returns whether the name is new.
   [[nodiscard]] bool add(std::string_view name);

@@ -1,4 +1,4 @@
-#include "src/local/mailbox.hpp"
+#include "src/local/promise_mailbox.hpp"
 
 #include <fcntl.h>
 #include <limits.h>

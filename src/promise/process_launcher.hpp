@@ -26,9 +26,9 @@ class CommandRun {
   [[nodiscard]] virtual LateOutput late_output() noexcept = 0;
 };
 
-class Launcher {
+class ProcessLauncher {
  public:
-  virtual ~Launcher() = default;
+  virtual ~ProcessLauncher() = default;
   /// Prepares a command and does not start it. The result keeps a reference to `signals`. Throws
   /// Error(interrupted) as Command's constructor does.
   [[nodiscard]] virtual std::unique_ptr<CommandRun> prepare(CommandSpec spec, Signals& signals) = 0;
@@ -37,6 +37,6 @@ class Launcher {
 };
 
 /// The launcher of real processes. Stateless, and lives as long as this process.
-[[nodiscard]] Launcher& process_launcher() noexcept;
+[[nodiscard]] ProcessLauncher& process_launcher() noexcept;
 
 }  // namespace memolock

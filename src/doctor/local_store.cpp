@@ -1,4 +1,4 @@
-#include "src/doctor/directory.hpp"
+#include "src/doctor/local_store.hpp"
 
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -28,7 +28,7 @@
 namespace memolock {
 namespace {
 
-using Level = Finding::Level;
+using Severity = Finding::Severity;
 
 /// A new directory in `parent`. The destructor removes it with its files.
 class ScratchDirectory {
@@ -164,7 +164,7 @@ class DirectoryExamination {
   [[nodiscard]] std::vector<Finding> take_findings() { return std::move(findings_); }
 
  private:
-  void add(Level level, std::string_view subject, std::string words, std::string remedy = "") {
+  void add(Severity level, std::string_view subject, std::string words, std::string remedy = "") {
     findings_.push_back({level, std::string(subject), std::move(words), std::move(remedy)});
   }
   [[nodiscard]] Descriptor find();
@@ -191,13 +191,13 @@ Descriptor DirectoryExamination::find() {
   // A symbolic link to the store is followed.
   Descriptor directory(open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory) {
-    add(Level::ok, "directory", directory_);
+    add(Severity::ok, "directory", directory_);
     return examine_owner(directory.get()) ? std::move(directory) : Descriptor();
   }
   if (errno == ENOENT) return find_parent();
   const int error = errno;
-  add(Level::fail, "directory", directory_ + ": " + lowercase_error_text(error),
-      remedy_of_opening(directory_, error));
+  add(Severity::fail, "directory", directory_ + ": " + lowercase_error_text(error),
+      advice_after_open_error(directory_, error));
   return {};
 }
 
@@ -211,18 +211,18 @@ Descriptor DirectoryExamination::find_parent() {
     error = directory ? 0 : errno;
   }
   if (!parent.fault.empty()) {
-    add(Level::fail, "directory", fmt::format("{} cannot be made: {}", directory_, parent.fault),
+    add(Severity::fail, "directory", fmt::format("{} cannot be made: {}", directory_, parent.fault),
         parent.remedy);
     return {};
   }
   if (directory) {
-    add(Level::ok, "directory", directory_ + " will be made when it is needed");
+    add(Severity::ok, "directory", directory_ + " will be made when it is needed");
     return directory;
   }
-  add(Level::fail, "directory",
+  add(Severity::fail, "directory",
       fmt::format("{} cannot be made: {}: {}", directory_, parent.path,
                   lowercase_error_text(error)),
-      choose_another);
+      choose_another_directory);
   return {};
 }
 
@@ -230,25 +230,26 @@ Descriptor DirectoryExamination::find_parent() {
 bool DirectoryExamination::examine_owner(int directory) {
   struct stat info {};
   if (fstat(directory, &info) != 0) {
-    add(Level::fail, "owner", lowercase_error_text(errno), choose_another);
+    add(Severity::fail, "owner", lowercase_error_text(errno), choose_another_directory);
     return false;
   }
-  if (info.st_uid != own_user()) {
-    add(Level::fail, "owner", fmt::format("the directory belongs to user {}", info.st_uid),
-        choose_another);
+  if (info.st_uid != user_at_start()) {
+    add(Severity::fail, "owner", fmt::format("the directory belongs to user {}", info.st_uid),
+        choose_another_directory);
     return false;
   }
-  add(Level::ok, "owner", "this user");
+  add(Severity::ok, "owner", "this user");
   const auto mode = fmt::format("{:04o}", info.st_mode & 07777U);
   if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    add(Level::fail, "mode", mode + ", so others may write there", mode_remedy(directory_));
+    add(Severity::fail, "mode", mode + ", so others may write there",
+        advice_to_repair_modes(directory_));
     return false;
   }
   if ((info.st_mode & (S_IRWXG | S_IRWXO)) == 0) {
-    add(Level::ok, "mode", mode);
+    add(Severity::ok, "mode", mode);
   } else {
-    add(Level::advice, "mode", mode + ", so others may see the names of tags",
-        mode_remedy(directory_));
+    add(Severity::advice, "mode", mode + ", so others may see the names of tags",
+        advice_to_repair_modes(directory_));
   }
   return true;
 }
@@ -257,27 +258,27 @@ void DirectoryExamination::examine_space(int directory) {
   constexpr uint64_t little = 100U << 20;
   struct statvfs info {};
   if (fstatvfs(directory, &info) != 0)
-    return add(Level::advice, "space", "not told: " + lowercase_error_text(errno),
+    return add(Severity::advice, "space", "not told: " + lowercase_error_text(errno),
                "make sure that the disk has room");
   const uint64_t left = uint64_t{info.f_bavail} * info.f_frsize;
   const std::string words = format_size(left) + " free";
   constexpr const char* make_room = "make room, or choose another directory";
   if (info.f_files > 0 && info.f_favail == 0)
-    return add(Level::advice, "space", words + ", but no inode", make_room);
-  if (left < little) return add(Level::advice, "space", words, make_room);
-  add(Level::ok, "space", words);
+    return add(Severity::advice, "space", words + ", but no inode", make_room);
+  if (left < little) return add(Severity::advice, "space", words, make_room);
+  add(Severity::ok, "space", words);
 }
 
 void DirectoryExamination::examine_file_system(int directory) {
   struct statfs info {};
   if (fstatfs(directory, &info) != 0)
-    return add(Level::advice, "network", "not told: " + lowercase_error_text(errno), elsewhere);
+    return add(Severity::advice, "network", "not told: " + lowercase_error_text(errno), elsewhere);
   const auto type = static_cast<unsigned long>(info.f_type) & 0xffffffffUL;
   const auto* const found = std::find_if(shared_file_systems.begin(), shared_file_systems.end(),
                                          [&](const auto& it) { return it.first == type; });
   if (found == shared_file_systems.end())
-    return add(Level::ok, "network", "a file system of this machine");
-  add(Level::advice, "network",
+    return add(Severity::ok, "network", "a file system of this machine");
+  add(Severity::advice, "network",
       fmt::format("{}: other machines may see the directory, but share no runs there",
                   found->second),
       "use a directory of this machine, or a Redis server to share entries and runs");
@@ -287,23 +288,23 @@ void DirectoryExamination::examine_file_system(int directory) {
 void DirectoryExamination::run_probes(int directory) {
   const ScratchDirectory scratch(directory);
   if (scratch.error() != 0)
-    return add(Level::fail, "writes",
+    return add(Severity::fail, "writes",
                "no directory can be made there: " + lowercase_error_text(scratch.error()),
-               choose_another);
+               choose_another_directory);
   for (const Probe& probe : probes) {
     const std::string fault = probe.fault(scratch);
     if (fault.empty()) {
-      add(Level::ok, probe.subject, probe.description);
+      add(Severity::ok, probe.subject, probe.description);
       continue;
     }
     const Substitute substitute = probe.try_substitute != nullptr ? probe.try_substitute(scratch)
                                                                   : Substitute{};
     if (substitute.works) {
-      add(Level::advice, probe.subject, substitute.description,
+      add(Severity::advice, probe.subject, substitute.description,
           "have all callers use the same /tmp");
     } else {
       const std::string& why = substitute.description;
-      add(Level::fail, probe.subject,
+      add(Severity::fail, probe.subject,
           why.empty() ? fault : fmt::format("{}; in its place: {}", fault, why), probe.remedy);
     }
   }

@@ -1,4 +1,4 @@
-#include "src/command/run.hpp"
+#include "src/command/run_loop.hpp"
 
 #define BOOST_PROCESS_V2_HEADER_ONLY 1
 #include <fcntl.h>
@@ -51,14 +51,14 @@ void set_signaled(RunResult& result, int signal) noexcept {
 
 }  // namespace
 
-Run::Run(Signals& signals, int stop_descriptor)
+RunLoop::RunLoop(Signals& signals, int stop_descriptor)
     : signals_(signals),
       children_(signals.watch_children()),
       stop_descriptor_(stop_descriptor < 0 ? Descriptor() : duplicate(stop_descriptor)),
-      output_([this] { stop_sharing(); }) {}
+      output_([this] { end_output_sharing(); }) {}
 
-void Run::run_to_end(Child& child, const CommandSpec& spec, const std::function<void()>& refused,
-                     RunResult& result) noexcept {
+void RunLoop::run_to_end(Child& child, const CommandSpec& spec,
+                         const std::function<void()>& refused, RunResult& result) noexcept {
   child_ = &child;
   termination_.set_child(child);
   refused_ = &refused;
@@ -66,7 +66,7 @@ void Run::run_to_end(Child& child, const CommandSpec& spec, const std::function<
   // Older kernels, and some containers, have no pidfd: there SIGCHLD has to do.
   process_.reset(static_cast<int>(syscall(SYS_pidfd_open, child.pid(), 0)));
   const Nanoseconds now = awake_now();
-  drain_ = spec.drain;
+  drain_limit_ = spec.drain;
   if (spec.max_runtime) runtime_deadline_ = after(now, *spec.max_runtime);
   if (spec.on_long_run) long_run_at_ = now + long_run;
   while (!is_over()) {
@@ -76,26 +76,26 @@ void Run::run_to_end(Child& child, const CommandSpec& spec, const std::function<
   describe_end(result);
 }
 
-bool Run::is_over() const noexcept {
+bool RunLoop::is_over() const noexcept {
   return termination_.has_given_up() ||
          (exited_ && output_.open_count() == 0 && !termination_.is_active());
 }
 
-Termination::RunState Run::state() const noexcept {
+Termination::RunState RunLoop::state() const noexcept {
   return {.has_exited = exited_,
           .open_pipes = output_.open_count(),
           .relayed_pipes = output_.relayed_count(),
           .is_progressing = false};
 }
 
-void Run::describe_end(RunResult& result) noexcept {
+void RunLoop::describe_end(RunResult& result) noexcept {
   set_exit(result, native_status_);
   result.unknown = status_unknown_;
   if (status_unknown_) result.status = exit_status::own_error;
   result.interrupted = signal_;
   result.stopped = stopped_;
   result.left_running = termination_.take_remaining();
-  result.cut_short = signal_ != 0 || ((timed_out_ || stopped_) && output_.relayed_count() > 0);
+  result.was_stopped = signal_ != 0 || ((timed_out_ || stopped_) && output_.relayed_count() > 0);
   // A command that could not be killed has the status of the signal that was to end it.
   if (!exited_ && signal_ == 0) set_signaled(result, SIGTERM);
   const bool has_own_status = exited_ && !was_output_cut_off_ && !is_signal_fatal_;
@@ -108,7 +108,7 @@ void Run::describe_end(RunResult& result) noexcept {
 
 /// Sleeps until something has happened, and handles it. If the kernel could not report what has
 /// happened, or could not do something, everything is tried soon: nothing here blocks.
-void Run::handle_events() noexcept {
+void RunLoop::handle_events() noexcept {
   std::array<pollfd, 8> waiting{readable(signals_.descriptor()),  readable(children_.get()),
                                 readable(process_.get()),         readable(stop_descriptor_.get()),
                                 output_.source(Stream::out),      output_.source(Stream::err),
@@ -133,14 +133,14 @@ void Run::handle_events() noexcept {
 }
 
 /// The deadlines of the pipes do not count while what is left of the command is being stopped.
-Nanoseconds Run::time_until_next_deadline() const noexcept {
+Nanoseconds RunLoop::time_until_next_deadline() const noexcept {
   const Nanoseconds output = termination_.is_active() ? forever : output_.next_deadline();
   const Nanoseconds next = std::min(
       {runtime_deadline_, long_run_at_, termination_.next_check(), output});
   return next == forever ? forever : next - awake_now();
 }
 
-void Run::handle_deadlines(const CommandSpec& spec) noexcept {
+void RunLoop::handle_deadlines(const CommandSpec& spec) noexcept {
   if (is_over()) return;
   const Nanoseconds now = awake_now();
   if (now >= long_run_at_) {
@@ -160,7 +160,7 @@ void Run::handle_deadlines(const CommandSpec& spec) noexcept {
   if (!termination_.is_active()) output_.set_aside_overdue(now);
 }
 
-void Run::handle_signals() noexcept {
+void RunLoop::handle_signals() noexcept {
   while (const auto signal = signals_.next()) {
     if (signal->is_forwarded) {
       pass_on(*signal);
@@ -170,7 +170,7 @@ void Run::handle_signals() noexcept {
   }
 }
 
-void Run::pass_on(const Signals::Received& signal) noexcept {
+void RunLoop::pass_on(const Signals::Received& signal) noexcept {
   if (signal_ == 0) {
     signal_ = signal.number;
     was_output_cut_off_ = exited_;
@@ -180,7 +180,7 @@ void Run::pass_on(const Signals::Received& signal) noexcept {
   // session's leader only.
   const bool has_got_it = signal.from_terminal && signal.number != SIGHUP && !child_->leads_group();
   child_->signal_all(signal.number,
-                     has_got_it ? Child::Reach::outside_own_group : Child::Reach::all);
+                     has_got_it ? Child::Recipients::outside_own_group : Child::Recipients::all);
   if (!has_got_it) child_->signal_all(SIGCONT);
   if (exited_) termination_.stop_descendants(state());
   // A command that this process cannot signal may never end because of it.
@@ -188,19 +188,19 @@ void Run::pass_on(const Signals::Received& signal) noexcept {
 }
 
 /// For a signal that is not for the command. Without a watchdog nothing else would end it.
-void Run::die_with_command(int signal) noexcept {
+void RunLoop::die_with_command(int signal) noexcept {
   is_signal_fatal_ = true;
   signal_ = signal;
   termination_.kill();
 }
 
-void Run::stop_on_request() noexcept {
+void RunLoop::stop_on_request() noexcept {
   stop_descriptor_.reset();
   stopped_ = true;
   termination_.stop();
 }
 
-void Run::reap_children() noexcept {
+void RunLoop::reap_children() noexcept {
   signalfd_siginfo info{};
   while (read(children_.get(), &info, sizeof info) > 0) {
   }
@@ -216,26 +216,26 @@ void Run::reap_children() noexcept {
 
 /// With ECHILD the command is no longer a child of this process: something in this process (a
 /// tracer, a library that waits for any child) has reaped it, and its status is lost.
-void Run::note_lost_child(int error) noexcept {
+void RunLoop::note_lost_child(int error) noexcept {
   must_retry_ = true;
   if (error != ECHILD) return;
   status_unknown_ = true;
   note_exit(0);
 }
 
-void Run::note_exit(int native_status) noexcept {
+void RunLoop::note_exit(int native_status) noexcept {
   native_status_ = native_status;
   exited_ = true;
   process_.reset();
   child_->note_reaped();
   // What the command leaves running in the background goes on, unless all was to be stopped.
   if (signal_ != 0) termination_.stop_descendants(state());
-  output_.command_exited(std::min(after(awake_now(), drain_), runtime_deadline_));
+  output_.command_exited(std::min(after(awake_now(), drain_limit_), runtime_deadline_));
   runtime_deadline_ = forever;
 }
 
 /// From now on the output is not shared, so that the loss of the lease does not matter.
-void Run::stop_sharing() noexcept {
+void RunLoop::end_output_sharing() noexcept {
   (void)failure_of(*refused_);
   stop_descriptor_.reset();
 }

@@ -1,4 +1,4 @@
-#include "src/promise/run.hpp"
+#include "src/promise/start_run.hpp"
 
 #include "src/command/environment.hpp"
 #include "src/promise/run_messages.hpp"
@@ -25,11 +25,13 @@ CommandSpec command_spec(const Request& request, Lock& lock, const std::string& 
                    request.max_runtime, request.input};
   spec.drain = request.drain;
   spec.on_long_run = [&lock] { (void)lock.arm_keepalive(); };
-  if (request.on_lost_lease == OnLostLease::kill) spec.stop_descriptor = lock.lost_descriptor();
+  if (request.on_lost_lease == OnLostLease::kill)
+    spec.stop_descriptor = lock.lease_lost_descriptor();
   return spec;
 }
 
-Outcome run_uncached(const Request& request, Signals& signals, const Log& log, Launcher& launcher) {
+Outcome run_uncached(const Request& request, Signals& signals, const Log& log,
+                     ProcessLauncher& launcher) {
   const auto command = launcher.prepare(
       {request.command, environment_for({request.key, "", "", "", "/dev/null", request.held}),
        request.max_runtime, request.input},

@@ -1,4 +1,4 @@
-#include "src/promise/launcher.hpp"
+#include "src/promise/process_launcher.hpp"
 
 #include <utility>
 
@@ -26,7 +26,7 @@ class ProcessRun final : public CommandRun {
   Command command_;
 };
 
-class ProcessLauncher final : public Launcher {
+class RealLauncher final : public ProcessLauncher {
  public:
   std::unique_ptr<CommandRun> prepare(CommandSpec spec, Signals& signals) override {
     return std::make_unique<ProcessRun>(std::move(spec), signals);
@@ -36,8 +36,8 @@ class ProcessLauncher final : public Launcher {
 
 }  // namespace
 
-Launcher& process_launcher() noexcept {
-  static ProcessLauncher launcher;
+ProcessLauncher& process_launcher() noexcept {
+  static RealLauncher launcher;
   return launcher;
 }
 

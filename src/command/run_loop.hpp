@@ -20,13 +20,13 @@ namespace memolock {
 /// Everything that a run needs is created by the constructor and OutputPump::add(), before the
 /// child is started. From then on it allocates nothing that it cannot do without, and repeats what
 /// the kernel could not do.
-class Run {
+class RunLoop {
  public:
   /// The command is stopped when `stop_descriptor` becomes readable; -1: none. Keeps a reference to
   /// `signals`. Throws Error(store).
-  Run(Signals& signals, int stop_descriptor);
-  Run(const Run&) = delete;
-  Run& operator=(const Run&) = delete;
+  RunLoop(Signals& signals, int stop_descriptor);
+  RunLoop(const RunLoop&) = delete;
+  RunLoop& operator=(const RunLoop&) = delete;
 
   [[nodiscard]] OutputPump& output() noexcept { return output_; }
 
@@ -52,7 +52,7 @@ class Run {
   void note_lost_child(int error) noexcept;
   void note_exit(int native_status) noexcept;
 
-  void stop_sharing() noexcept;
+  void end_output_sharing() noexcept;
   void describe_end(RunResult& result) noexcept;
 
   Signals& signals_;
@@ -63,7 +63,7 @@ class Run {
   Termination termination_;
   Child* child_ = nullptr;
   const std::function<void()>* refused_ = nullptr;
-  Nanoseconds drain_ = forever;
+  Nanoseconds drain_limit_ = forever;
   // Of awake_now().
   Nanoseconds runtime_deadline_ = forever;
   Nanoseconds long_run_at_ = forever;

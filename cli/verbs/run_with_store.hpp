@@ -15,11 +15,12 @@ namespace memolock {
 [[nodiscard]] Request request_of(const Options& options, Key key);
 
 /// What a verb does with its store: get, once or lock.
-using Work = Outcome (*)(const Request& request, Store& store, Signals& signals, const Log& log);
+using ProtocolFunction = Outcome (*)(const Request& request, Store& store, Signals& signals,
+                                     const Log& log);
 
 /// Does `work` with the store of the options or, as --on-store-error and the request say, without;
 /// counts and reports the outcome. Throws Error, but never once the command has started.
-[[nodiscard]] Exit carry_out(const Options& options, const Request& request, Work work,
-                             const Log& log);
+[[nodiscard]] ProcessEnd run_with_store(const Options& options, const Request& request,
+                                        ProtocolFunction function, const Log& log);
 
 }  // namespace memolock

@@ -5,7 +5,7 @@
 
 #include "src/command/command.hpp"
 #include "src/entry/request.hpp"
-#include "src/promise/launcher.hpp"
+#include "src/promise/process_launcher.hpp"
 #include "src/store/store.hpp"
 #include "src/system/error.hpp"
 #include "src/system/log.hpp"
@@ -23,7 +23,7 @@ namespace memolock {
 
 /// Runs the request's command without a store. Throws Error(store) if it could not be started.
 [[nodiscard]] Outcome run_uncached(const Request& request, Signals& signals, const Log& log,
-                                   Launcher& launcher = process_launcher());
+                                   ProcessLauncher& launcher = process_launcher());
 
 /// If the run was interrupted, marks the outcome as interrupted. The call then ends by the signal
 /// that ended the command, if one did.

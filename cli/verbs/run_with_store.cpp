@@ -1,4 +1,4 @@
-#include "cli/verbs/carry_out.hpp"
+#include "cli/verbs/run_with_store.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -13,7 +13,7 @@
 #include "cli/maintenance.hpp"
 #include "cli/report.hpp"
 #include "cli/store_choice.hpp"
-#include "src/promise/run.hpp"
+#include "src/promise/start_run.hpp"
 #include "src/system/error.hpp"
 #include "src/system/exit_status.hpp"
 
@@ -39,8 +39,8 @@ std::string fault_before_start(const std::exception& error) {
 
 /// With the store unreachable for the reason `why`: the callers on this machine share a run by a
 /// local lock, and nothing is stored. If that lock fails too, each caller runs the command.
-Outcome work_without_store(const Options& options, Request request, Work work, Signals& signals,
-                           const Log& log, const std::string& why) {
+Outcome call_without_store(const Options& options, Request request, ProtocolFunction function,
+                           Signals& signals, const Log& log, const std::string& why) {
   const bool absent = request.command.empty();
   const auto warn = [&] {
     log.warn("{}; {} without the store", why, absent ? "going on" : "running the command");
@@ -60,7 +60,7 @@ Outcome work_without_store(const Options& options, Request request, Work work, S
   try {
     store = open_fallback(fallback, log);
     warn();
-    Outcome outcome = work(request, *store, signals, log);
+    Outcome outcome = function(request, *store, signals, log);
     if (external) forget_promise(*store, request.key, log);
     return outcome;
   } catch (const std::exception& error) {
@@ -83,32 +83,32 @@ Nanoseconds end_of_requests(const Options& options, const Request& request) {
 
 /// `chosen` becomes the store of the options, even if it cannot be opened, and nothing if the
 /// command was run without it.
-Outcome work_in_store(const Options& options, Request request, Work work, Signals& signals,
-                      const Log& log, std::optional<StoreChoice>& chosen) {
+Outcome call_with_store(const Options& options, Request request, ProtocolFunction function,
+                        Signals& signals, const Log& log, std::optional<StoreChoice>& chosen) {
   std::string fault;
   try {
-    const Cutoff cutoff{signals.descriptor(), end_of_requests(options, request)};
-    chosen = choose_store(options, cutoff, log);
+    const WaitLimit wait_limit{signals.descriptor(), end_of_requests(options, request)};
+    chosen = choose_store(options, wait_limit, log);
     request.store_url = chosen->url;
     request.max_entry = max_entry(options, *chosen);
-    const auto store = open_store(*chosen, cutoff, log);
-    return work(request, *store, signals, log);
+    const auto store = open_store(*chosen, wait_limit, log);
+    return function(request, *store, signals, log);
   } catch (const std::exception& error) {
     fault = fault_before_start(error);
     if (options.on_store_error == OnStoreError::fail) throw;
   }
   chosen.reset();
-  Outcome outcome = work_without_store(options, std::move(request), work, signals, log, fault);
+  Outcome outcome = call_without_store(options, std::move(request), function, signals, log, fault);
   outcome.store_error = std::move(fault);
   return outcome;
 }
 
-Outcome outcome_of(const Options& options, const Request& request, Work work, const Log& log,
-                   std::optional<StoreChoice>& chosen) {
+Outcome outcome_of(const Options& options, const Request& request, ProtocolFunction function,
+                   const Log& log, std::optional<StoreChoice>& chosen) {
   Signals signals;
   if (!request.uncached)
     return until_interrupted(
-        signals, [&] { return work_in_store(options, request, work, signals, log, chosen); });
+        signals, [&] { return call_with_store(options, request, function, signals, log, chosen); });
   if (request.command.empty()) return make_outcome(OutcomeKind::absent, exit_status::absent);
   return run_uncached(request, signals, log);
 }
@@ -122,14 +122,15 @@ Request request_of(const Options& options, Key key) {
   return request;
 }
 
-Exit carry_out(const Options& options, const Request& request, Work work, const Log& log) {
+ProcessEnd run_with_store(const Options& options, const Request& request, ProtocolFunction function,
+                          const Log& log) {
   const auto report = [&](const Outcome& outcome) {
     if (!options.report.empty()) append_report(options.report, request.key, outcome, log);
   };
   Outcome outcome;
   std::optional<StoreChoice> chosen;
   try {
-    outcome = outcome_of(options, request, work, log, chosen);
+    outcome = outcome_of(options, request, function, log, chosen);
   } catch (const Error& error) {
     outcome.kind = OutcomeKind::error;
     outcome.status = exit_status::own_error;
