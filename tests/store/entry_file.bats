@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Entry files of the local store that are damaged, foreign or out of time count as absent.
+# Entry files that are damaged, foreign or expired are misses.
 # store: local
 
 load ../helpers/common
