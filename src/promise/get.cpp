@@ -23,11 +23,6 @@
 namespace memolock {
 namespace {
 
-const char* source_name(OutcomeKind kind) {
-  if (kind == OutcomeKind::waited) return "waited";
-  return kind == OutcomeKind::stale ? "stale" : "hit";
-}
-
 /// The end of the message for a replayed failure; empty for a success.
 std::string describe_kept_failure(const Record& record, Nanoseconds now) {
   if (record.succeeded()) return "";
@@ -108,7 +103,7 @@ class GetCall {
   }
 
   Outcome serve_output(Entry& entry, OutcomeKind kind) {
-    call_.log.info("{}: {}, {}, took {}{}", name(), source_name(kind),
+    call_.log.info("{}: {}, {}, took {}{}", name(), name_of(kind),
                    describe_age(entry.record(), call_.store.now()),
                    format_duration(entry.record().run_time),
                    describe_kept_failure(entry.record(), call_.store.now()));

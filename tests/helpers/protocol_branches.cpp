@@ -76,36 +76,6 @@ void add(Scenario& scenario, const std::string& argument) {
   setter->second(scenario, argument.substr(std::min(equals + 1, argument.size())));
 }
 
-std::string_view name_of(OutcomeKind kind) {
-  switch (kind) {
-    case OutcomeKind::hit:
-      return "hit";
-    case OutcomeKind::miss:
-      return "miss";
-    case OutcomeKind::ran:
-      return "ran";
-    case OutcomeKind::skipped:
-      return "skipped";
-    case OutcomeKind::waited:
-      return "waited";
-    case OutcomeKind::stale:
-      return "stale";
-    case OutcomeKind::bypass:
-      return "bypass";
-    case OutcomeKind::absent:
-      return "absent";
-    case OutcomeKind::timeout:
-      return "timeout";
-    case OutcomeKind::interrupted:
-      return "interrupted";
-    case OutcomeKind::error:
-      return "error";
-    case OutcomeKind::background:
-      return "background";
-  }
-  return "";
-}
-
 std::string describe(const Outcome& outcome) {
   std::string text = fmt::format("{} {}", name_of(outcome.kind), outcome.status);
   if (outcome.signal != 0) text += fmt::format(", signal {}", outcome.signal);
