@@ -171,7 +171,7 @@ class GetCall {
     const auto watch = call_.store.watch(call_.request.key);
     if (look_up_only() && (!call_.request.wait || (!watch && !is_run_about_to_begin()))) {
       call_.log.info("{}: absent", name());
-      return make_outcome(OutcomeKind::absent, 1);
+      return make_outcome(OutcomeKind::absent, exit_status::absent);
     }
     if (watch) reject_deadlock(call_.request, watch->run());
     if (boot_now() >= deadline_) {
@@ -222,7 +222,7 @@ class GetCall {
     if (record.disposition == Disposition::unstored) {
       call_.log.info("{}: the result could not be shared{}", name(),
                      look_up_only() ? "" : "; running uncached");
-      if (look_up_only()) return make_outcome(OutcomeKind::absent, 1);
+      if (look_up_only()) return make_outcome(OutcomeKind::absent, exit_status::absent);
       return run_uncached(call_.request, call_.signals, call_.log, call_.launcher);
     }
     if (!answers_waiter(record, lookup_.policy())) return std::nullopt;
