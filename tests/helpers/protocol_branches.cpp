@@ -6,8 +6,10 @@
 // command, --word=WORD another word of it, and --inside says that it runs inside the run of the
 // token "own".
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 #include <map>
+#include <new>
 #include <string>
 #include <string_view>
 
@@ -21,6 +23,15 @@
 
 using namespace memolock;
 using namespace memolock::test;
+
+// Not inlined: the compiler would take these for a mismatch of new and free().
+[[gnu::noinline]] void* operator new(size_t size) {
+  void* const memory = is_memory_gone ? nullptr : std::malloc(size);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace {
 
