@@ -1,6 +1,8 @@
 #include "cli/option_rules.hpp"
 
 #include <algorithm>
+#include <string>
+#include <string_view>
 
 #include "src/redis/address.hpp"
 #include "src/system/error.hpp"
@@ -20,7 +22,8 @@ constexpr OptionFact id{"--id", [](const Options& o) { return !o.ids.empty(); }}
 constexpr OptionFact key_cwd{"--key-cwd", [](const Options& o) { return o.key_cwd; }};
 constexpr OptionFact no_key_cwd{"--no-key-cwd", [](const Options& o) { return o.no_key_cwd; }};
 constexpr OptionFact break_lock{"--lock", [](const Options& o) { return o.lock; }};
-constexpr OptionFact server{"SERVER", [](const Options& o) { return is_redis_url(o.store); }};
+constexpr OptionFact server{"SERVER", [](const Options& o) { return is_redis_url(o.store); },
+                            KnownFrom::chosen_store};
 constexpr OptionFact store{"--store", [](const Options& o) { return !o.store.empty(); }};
 // A tag from elsewhere is not enough to delete all of it.
 constexpr OptionFact tag{"--tag", [](const Options& o) { return o.tag_on_command_line; }};
@@ -63,24 +66,60 @@ constexpr auto rules = std::to_array<OptionRule>({
     {verbs(del), {&foreign}, {&all}, "--foreign needs --all"},
     {verbs(del), {&break_lock, &all}, {}, "--lock and --all exclude each other"},
     {verbs(show), {}, {&id}, "give --id; see 'memolock key' for a derived one"},
-    {uses_store, {&tls_key, &server}, {&tls_cert, &bypass}, "--tls-key needs --tls-cert"},
+    {uses_store, {&tls_key, &server}, {&tls_cert}, "--tls-key needs --tls-cert"},
 });
+
+/// When all facts of a rule are known.
+constexpr KnownFrom known_from(const OptionRule& rule) {
+  const auto needs_store = [](const OptionFact* fact) {
+    return fact != nullptr && fact->known_from == KnownFrom::chosen_store;
+  };
+  const bool is_late = std::any_of(rule.given.begin(), rule.given.end(), needs_store) ||
+                       std::any_of(rule.missing.begin(), rule.missing.end(), needs_store);
+  return is_late ? KnownFrom::chosen_store : KnownFrom::options;
+}
+static_assert(std::is_sorted(rules.begin(), rules.end(),
+                             [](const OptionRule& one, const OptionRule& other) {
+                               return known_from(one) < known_from(other);
+                             }),
+              "rules about the server come last, as they are checked last");
+
+/// " (MEMOLOCK_KEY_CWD)": where the given options of a rule are from; "" for the command line.
+std::string origins(const OptionRule& rule, const Options& options) {
+  std::string origins;
+  for (const OptionFact* const fact : rule.given) {
+    const std::string_view name = fact != nullptr ? fact->name : "";
+    if (!name.starts_with("--")) continue;
+    const auto found = options.sources.find(name.substr(2));
+    if (found != options.sources.end()) origins += (origins.empty() ? " (" : ", ") + found->second;
+  }
+  return origins.empty() ? "" : origins + ')';
+}
+
+bool refuses(const OptionRule& rule, const Options& options) {
+  const auto holds = [&](const OptionFact* fact) {
+    return fact != nullptr && fact->holds(options);
+  };
+  const auto is_given = [&](const OptionFact* fact) { return fact == nullptr || holds(fact); };
+  return (rule.verbs & verbs(options.verb)) != 0 &&
+         std::all_of(rule.given.begin(), rule.given.end(), is_given) &&
+         std::none_of(rule.missing.begin(), rule.missing.end(), holds);
+}
+
+void check_rules(const Options& options, KnownFrom known) {
+  for (const OptionRule& rule : rules)
+    if (known_from(rule) == known && refuses(rule, options))
+      throw usage_error(rule.message + origins(rule, options));
+}
 
 }  // namespace
 
 std::span<const OptionRule> option_rules() { return rules; }
 
-void check_combination(const Options& options) {
-  const unsigned verb = verbs(options.verb);
-  for (const OptionRule& rule : rules) {
-    const auto holds = [&](const OptionFact* fact) {
-      return fact != nullptr && fact->holds(options);
-    };
-    const auto is_given = [&](const OptionFact* fact) { return fact == nullptr || holds(fact); };
-    if ((rule.verbs & verb) != 0 && std::all_of(rule.given.begin(), rule.given.end(), is_given) &&
-        std::none_of(rule.missing.begin(), rule.missing.end(), holds))
-      throw usage_error(rule.message);
-  }
+void check_combination(const Options& options) { check_rules(options, KnownFrom::options); }
+
+void check_server_combination(const Options& options) {
+  check_rules(options, KnownFrom::chosen_store);
 }
 
 }  // namespace memolock

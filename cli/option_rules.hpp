@@ -1,6 +1,9 @@
 // Which options of a verb can be combined: one table. A combination that no rule refuses is
 // accepted; an option without meaning beside another then has no effect.
 //
+// A rule about the server is checked when a server has been chosen, since a call may use another
+// store than the one that the options name, or none. All other rules are checked first of all.
+//
 // Two things are not here. Of a flag and its --no- form, the one on the command line wins over one
 // in a variable or a file, before these rules apply (options.cpp). And what `set`, `fail` and
 // `renew` need may come from the run that they are called in, which verbs/promise.cpp looks up.
@@ -13,10 +16,14 @@
 
 namespace memolock {
 
+/// When a fact is known, and the rules that it is part of can be checked.
+enum class KnownFrom { options, chosen_store };
+
 /// Something that a caller may have asked for, wherever the value is from.
 struct OptionFact {
   const char* name;  ///< of the option, as "--id"; else in capitals: COMMAND, SERVER (in --store)
   bool (*holds)(const Options&);
+  KnownFrom known_from = KnownFrom::options;
 };
 
 /// Refuses every call in which all of `given` hold and none of `missing` does. So {A, B}, {} says
@@ -30,10 +37,14 @@ struct OptionRule {
   const char* message;
 };
 
-/// All rules; the first one that refuses a call has the message.
+/// All rules, in the order in which they are checked; the first one that refuses a call has the
+/// message.
 [[nodiscard]] std::span<const OptionRule> option_rules();
 
-/// Throws Error(usage) for a combination that a rule refuses.
+/// Both throw Error(usage) for a combination that a rule refuses. The message says which of the
+/// rule's `given` are from a variable or a file.
 void check_combination(const Options& options);
+/// For the rules about the server: `options.store` is the one that the call uses.
+void check_server_combination(const Options& options);
 
 }  // namespace memolock

@@ -254,8 +254,7 @@ class Reader {
                           const std::string& value) {
     if (spec.value_for_other_verbs != nullptr && value == spec.value_for_other_verbs) return;
     set_from(source, spec, options_, is_path(spec) ? expand_home_in(source, value) : value);
-    // Errors of these values are found only when they are used.
-    if (is_path(spec) || spec.name == "store") options_.sources[spec.name] = source;
+    options_.sources[spec.name] = source;  // for errors that are found only later
   }
 
   /// Whether the command line has the opposite of a flag that a variable or a file sets.

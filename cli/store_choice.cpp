@@ -15,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/option_rules.hpp"
 #include "cli/option_values.hpp"
 #include "src/command/control_file.hpp"
 #include "src/doctor/control_files.hpp"
@@ -262,6 +263,7 @@ std::string cluster_memory(const Options& options) {
 constexpr uint64_t default_of_servers = 64ULL << 20;
 
 StoreChoice server_choice(const Options& options, const WaitLimit& wait_limit, const Log& log) {
+  check_server_combination(options);
   RedisSettings settings;
   settings.lease = options.policy.lease;
   settings.timeout = options.store_timeout;

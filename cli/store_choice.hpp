@@ -27,8 +27,9 @@ struct StoreChoice {
 
 /// Chooses the store by the options: local, file:///DIR, or a Redis URL. Reads its password, and
 /// waits for it until `wait_limit`. Warns of files with secrets that others can read. Throws
-/// Error(usage) for any other URL, Error(store) if there is no default directory or the password
-/// cannot be read, and Error(interrupted).
+/// Error(usage) for any other URL, and for a server if a rule about it refuses the options;
+/// Error(store) if there is no default directory or the password cannot be read; and
+/// Error(interrupted).
 [[nodiscard]] StoreChoice choose_store(const Options& options, const WaitLimit& wait_limit,
                                        const Log& log);
 

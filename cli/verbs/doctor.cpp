@@ -10,6 +10,7 @@
 #include "cli/verbs/verbs.hpp"
 #include "src/store/directory.hpp"
 #include "src/system/error.hpp"
+#include "src/system/exit_status.hpp"
 #include "src/system/text.hpp"
 
 namespace memolock {
@@ -108,7 +109,7 @@ ProcessEnd run_doctor(const Options& options, const Log& log) {
   const Visit found = visit(options, log);
   print("the findings",
         options.json ? document_of(found, options.tag) : text_of(found.examination));
-  return {is_usable(found.examination) ? 0 : 1};
+  return {is_usable(found.examination) ? 0 : exit_status::unfit};
 }
 
 }  // namespace memolock

@@ -1,4 +1,5 @@
-// once and lock: a command of whose output nothing is kept.
+// once and lock: a command of whose output nothing is kept. The rules of options require the id and
+// the command, and the ttl of once.
 #include "cli/verbs/run_with_store.hpp"
 #include "cli/verbs/verbs.hpp"
 #include "src/promise/exclusive_run.hpp"

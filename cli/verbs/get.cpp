@@ -7,7 +7,8 @@
 namespace memolock {
 namespace {
 
-/// A bypassed call reads no inputs: it is to behave as if there were no cache.
+/// A rule of options requires an id or a command, as identify() does. A bypassed call reads no
+/// inputs: it is to behave as if there were no cache.
 DerivedId identity_of(const Options& options) {
   const KeyInputs given = key_inputs(options);
   KeyInputs inputs;

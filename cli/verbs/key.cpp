@@ -7,6 +7,7 @@
 namespace memolock {
 
 ProcessEnd run_key(const Options& options, const Log& log) {
+  // A rule of options requires an id or a command, as identify() does.
   const DerivedId identity = identify(options.ids.empty() ? "" : options.ids.back(), options.words,
                                       key_inputs(options));
   if (!identity.fault.empty())

@@ -1,4 +1,5 @@
-// The implementation of each verb: acts on options that check_combination has accepted.
+// The implementation of each verb. Each requires that check_combination() has accepted the options:
+// it relies on what the rules say of its verb, and does not check that again.
 #pragma once
 
 #include "cli/options.hpp"

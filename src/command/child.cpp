@@ -50,7 +50,7 @@ bool redirect(int from, int stream) noexcept {
   const pid_t self = getpid();
   if (plan.lifeline >= 0) retry_syscall([&] { return write(plan.lifeline, &self, sizeof self); });
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (!is_parent(plan.parent)) _exit(128 + SIGKILL);  // it died before prctl
+  if (!is_parent(plan.parent)) _exit(exit_status::of_signal(SIGKILL));  // it died before prctl
   if (redirect(plan.in, STDIN_FILENO) && redirect(plan.out, STDOUT_FILENO) &&
       redirect(plan.err, STDERR_FILENO)) {
     plan.signals->restore();

@@ -74,7 +74,7 @@ void Command::start(const ChildStart& start) {
   start_error_ = child_->start_error();
 }
 
-RunResult Command::finish(const std::function<void()>& refused) noexcept {
+RunResult Command::finish(FunctionRef<void> refused) noexcept {
   RunResult result;
   result.begun = begun_;
   if (start_error_ == 0) {

@@ -14,6 +14,7 @@
 #include "src/entry/spool.hpp"
 #include "src/system/cleanup_path.hpp"
 #include "src/system/clock.hpp"
+#include "src/system/function_ref.hpp"
 #include "src/system/signals.hpp"
 
 namespace memolock {
@@ -83,7 +84,7 @@ class Command {
   /// `refused` is called once, and the rest is passed on at the pace of its readers without being
   /// kept. A command that could not be executed has ended with ExitKind::not_started; that has been
   /// reported on stderr.
-  [[nodiscard]] RunResult finish(const std::function<void()>& refused = nullptr) noexcept;
+  [[nodiscard]] RunResult finish(FunctionRef<void> refused = nullptr) noexcept;
 
   /// Passes on the stdout that CommandSpec::defer_stdout has held back. After finish(), before
   /// drain().

@@ -57,11 +57,11 @@ RunLoop::RunLoop(Signals& signals, int stop_descriptor)
       stop_descriptor_(stop_descriptor < 0 ? Descriptor() : duplicate(stop_descriptor)),
       output_([this] { end_output_sharing(); }) {}
 
-void RunLoop::run_to_end(Child& child, const CommandSpec& spec,
-                         const std::function<void()>& refused, RunResult& result) noexcept {
+void RunLoop::run_to_end(Child& child, const CommandSpec& spec, FunctionRef<void> refused,
+                         RunResult& result) noexcept {
   child_ = &child;
   termination_.set_child(child);
-  refused_ = &refused;
+  refused_ = refused;
   output_.close_write_ends();
   // Older kernels, and some containers, have no pidfd: there SIGCHLD has to do.
   process_.reset(static_cast<int>(syscall(SYS_pidfd_open, child.pid(), 0)));
@@ -236,7 +236,7 @@ void RunLoop::note_exit(int native_status) noexcept {
 
 /// From now on the output is not shared, so that the loss of the lease does not matter.
 void RunLoop::end_output_sharing() noexcept {
-  (void)failure_of(*refused_);
+  if (refused_) (void)failure_of(refused_);
   stop_descriptor_.reset();
 }
 

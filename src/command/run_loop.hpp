@@ -1,14 +1,13 @@
 // One run of a command, from the start of the child to its end: the only place with an event loop.
 #pragma once
 
-#include <functional>
-
 #include "src/command/child.hpp"
 #include "src/command/command.hpp"
 #include "src/command/output_pump.hpp"
 #include "src/command/termination.hpp"
 #include "src/system/clock.hpp"
 #include "src/system/descriptor.hpp"
+#include "src/system/function_ref.hpp"
 #include "src/system/signals.hpp"
 
 namespace memolock {
@@ -32,7 +31,7 @@ class RunLoop {
 
   /// Waits for the end of `child`, which has just been started, in the thread that has started it.
   /// Sets all of `result` but its times. `refused`: see Command::finish(). Once.
-  void run_to_end(Child& child, const CommandSpec& spec, const std::function<void()>& refused,
+  void run_to_end(Child& child, const CommandSpec& spec, FunctionRef<void> refused,
                   RunResult& result) noexcept;
 
  private:
@@ -62,9 +61,9 @@ class RunLoop {
   OutputPump output_;
   Termination termination_;
   Child* child_ = nullptr;
-  const std::function<void()>* refused_ = nullptr;
+  FunctionRef<void> refused_;
   Nanoseconds drain_limit_ = forever;
-  // Of awake_now().
+  // On the awake_now() clock.
   Nanoseconds runtime_deadline_ = forever;
   Nanoseconds long_run_at_ = forever;
   int signal_ = 0;  // the first that has come

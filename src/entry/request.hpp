@@ -45,6 +45,8 @@ enum class OutcomeKind {
   background
 };
 
+[[nodiscard]] const char* name_of(OutcomeKind kind);
+
 struct Outcome {
   OutcomeKind kind = OutcomeKind::absent;
   int status = 0;        ///< what memolock exits with

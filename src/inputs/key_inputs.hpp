@@ -38,9 +38,9 @@ struct DerivedId {
   std::string fault;  ///< why the working directory is missing from the id; "": it is not
 };
 
-/// Derives the id. Reads stdin to its end if that is part of it, and blocks meanwhile. Requires an
-/// `id` or a `command` that is not empty. Throws Error(usage) for an input that cannot be read, and
-/// Error(store) if stdin cannot be kept in a temporary file.
+/// Derives the id. Reads stdin to its end if that is part of it, and blocks meanwhile. The
+/// caller has to check that `id` or `command` is not empty. Throws Error(usage) for an input that
+/// cannot be read, and Error(store) if stdin cannot be kept in a temporary file.
 [[nodiscard]] DerivedId identify(const std::string& id, const std::vector<std::string>& command,
                                  const KeyInputs& inputs);
 

@@ -23,11 +23,6 @@
 namespace memolock {
 namespace {
 
-const char* source_name(OutcomeKind kind) {
-  if (kind == OutcomeKind::waited) return "waited";
-  return kind == OutcomeKind::stale ? "stale" : "hit";
-}
-
 /// The end of the message for a replayed failure; empty for a success.
 std::string describe_kept_failure(const Record& record, Nanoseconds now) {
   if (record.succeeded()) return "";
@@ -108,7 +103,7 @@ class GetCall {
   }
 
   Outcome serve_output(Entry& entry, OutcomeKind kind) {
-    call_.log.info("{}: {}, {}, took {}{}", name(), source_name(kind),
+    call_.log.info("{}: {}, {}, took {}{}", name(), name_of(kind),
                    describe_age(entry.record(), call_.store.now()),
                    format_duration(entry.record().run_time),
                    describe_kept_failure(entry.record(), call_.store.now()));
@@ -176,7 +171,7 @@ class GetCall {
     const auto watch = call_.store.watch_run(call_.request.key);
     if (look_up_only() && (!call_.request.wait || (!watch && !is_run_about_to_begin()))) {
       call_.log.info("{}: absent", name());
-      return make_outcome(OutcomeKind::absent, 1);
+      return make_outcome(OutcomeKind::absent, exit_status::absent);
     }
     if (watch) reject_deadlock(call_.request, watch->run_record());
     if (boot_now() >= deadline_) {
@@ -227,7 +222,7 @@ class GetCall {
     if (record.disposition == Disposition::unstored) {
       call_.log.info("{}: the result could not be shared{}", name(),
                      look_up_only() ? "" : "; running uncached");
-      if (look_up_only()) return make_outcome(OutcomeKind::absent, 1);
+      if (look_up_only()) return make_outcome(OutcomeKind::absent, exit_status::absent);
       return run_uncached(call_.request, call_.signals, call_.log, call_.launcher);
     }
     if (!answers_waiter(record, lookup_.policy())) return std::nullopt;

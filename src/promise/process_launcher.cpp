@@ -13,9 +13,7 @@ class ProcessRun final : public CommandRun {
   void start_spooled(const std::shared_ptr<Spool>& spool) override {
     command_.start_spooled(spool);
   }
-  RunResult finish(const std::function<void()>& refused) noexcept override {
-    return command_.finish(refused);
-  }
+  RunResult finish(FunctionRef<void> refused) noexcept override { return command_.finish(refused); }
   void release_stdout() noexcept override { command_.release_stdout(); }
   Command::Drained drain(Nanoseconds patience) noexcept override {
     return command_.drain(patience);

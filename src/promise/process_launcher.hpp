@@ -5,11 +5,11 @@
 // It is used on a miss and for a refresh, never on a hit.
 #pragma once
 
-#include <functional>
 #include <memory>
 
 #include "src/command/command.hpp"
 #include "src/system/daemonize.hpp"
+#include "src/system/function_ref.hpp"
 
 namespace memolock {
 
@@ -20,7 +20,7 @@ class CommandRun {
   virtual ~CommandRun() = default;
   virtual void start_plain() = 0;
   virtual void start_spooled(const std::shared_ptr<Spool>& spool) = 0;
-  [[nodiscard]] virtual RunResult finish(const std::function<void()>& refused) noexcept = 0;
+  [[nodiscard]] virtual RunResult finish(FunctionRef<void> refused) noexcept = 0;
   virtual void release_stdout() noexcept = 0;
   [[nodiscard]] virtual Command::Drained drain(Nanoseconds patience) noexcept = 0;
   [[nodiscard]] virtual LateOutput late_output() noexcept = 0;

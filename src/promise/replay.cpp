@@ -24,7 +24,7 @@ void restore_artifacts(const Request& request, Entry& entry, const Signals& sign
 }
 
 Outcome replay(Entry& entry, OutcomeKind kind, Store& store, const Signals& signals,
-               const std::function<int()>& before_err) noexcept {
+               FunctionRef<int> before_err) noexcept {
   const Record& record = entry.record();
   Outcome outcome = make_outcome(kind, record.status);
   (void)failure_of([&] { outcome.age = age_of(record, store.now()); });
@@ -39,7 +39,7 @@ Outcome replay(Entry& entry, OutcomeKind kind, Store& store, const Signals& sign
   outcome.output_error = write_streams(
       {STDOUT_FILENO, record.out_size,
        [&entry] { return entry.write(Stream::out, STDOUT_FILENO); }},
-      {STDERR_FILENO, before_err ? size_unknown : record.err_size, std::ref(write_err)});
+      {STDERR_FILENO, before_err ? size_unknown : record.err_size, write_err});
   return outcome;
 }
 

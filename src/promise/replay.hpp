@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 
 #include "src/entry/request.hpp"
 #include "src/store/store.hpp"
+#include "src/system/function_ref.hpp"
 #include "src/system/signals.hpp"
 
 namespace memolock {
@@ -21,6 +21,6 @@ void restore_artifacts(const Request& request, Entry& entry, const Signals& sign
 /// The last step of a call: it unblocks the signals, so one may end this process, and nothing may
 /// be held. `before_err` writes what goes to stderr first, and returns 0 or the errno.
 [[nodiscard]] Outcome replay(Entry& entry, OutcomeKind kind, Store& store, const Signals& signals,
-                             const std::function<int()>& before_err = nullptr) noexcept;
+                             FunctionRef<int> before_err = nullptr) noexcept;
 
 }  // namespace memolock

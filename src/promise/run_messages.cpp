@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "src/entry/freshness.hpp"
+#include "src/system/exit_status.hpp"
 #include "src/system/units.hpp"
 
 namespace memolock {
@@ -12,7 +13,7 @@ namespace {
 
 /// `status` is 128 plus the number of the signal.
 std::string describe_signal(int status) {
-  const int signal = status - 128;
+  const int signal = exit_status::signal_of(status);
   const char* const name = sigabbrev_np(signal);
   return name == nullptr ? fmt::format("was ended by signal {}", signal)
                          : fmt::format("was ended by signal {} ({})", name, signal);

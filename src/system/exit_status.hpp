@@ -5,6 +5,7 @@
 namespace memolock::exit_status {
 
 inline constexpr int absent = 1;        ///< a look-up found nothing, or a token holds no lock
+inline constexpr int unfit = 1;         ///< `doctor` has found that the store cannot be used
 inline constexpr int timed_out = 124;   ///< a time limit has passed
 inline constexpr int own_error = 125;   ///< memolock itself failed, or the status is unknown
 inline constexpr int cannot_run = 126;  ///< the command exists but could not be executed

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 
 #include "src/system/retry_syscall.hpp"
 
@@ -39,9 +40,9 @@ int run_helper(void* start) {
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, nullptr);
-  if (!close_all_but(kept)) _exit(1);
+  if (!close_all_but(kept)) _exit(EXIT_FAILURE);
   body(argument);
-  _exit(0);
+  _exit(EXIT_SUCCESS);
 }
 
 }  // namespace

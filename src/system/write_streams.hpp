@@ -2,7 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+
+#include "src/system/function_ref.hpp"
 
 namespace memolock {
 
@@ -15,7 +16,7 @@ struct StreamWrite {
   int to = -1;
   uint64_t size = 0;  ///< bytes; size_unknown is for stderr only
   /// Writes it, blocking while the reader is slow. Returns 0 or an errno; throws nothing.
-  std::function<int()> write;
+  FunctionRef<int> write;
 };
 
 /// Writes both. If they go to different readers, which may read in any order and at any speed,

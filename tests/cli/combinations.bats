@@ -13,9 +13,14 @@ setup() {
   echo content >file
 }
 
-# words WORD…: fills `line` with the words of a call: options get a value.
+# words VERB WORD…: fills `line` with the words of a call: options get a value.
 words() {
   local word
+  # what these need may come from the run that they are called in
+  case $1 in
+    set | fail) set -- "$1" --id "${@:2}" ;;
+    renew) set -- renew --id --token "${@:2}" ;;
+  esac
   line=()
   for word; do
     case $word in
@@ -69,11 +74,6 @@ accepts() {
   local message call status wrong=0 pairs=0
   while IFS='|' read -r message call; do
     [[ ! $message && " $* " == *" ${call%% *} "* ]] || continue
-    # what these need may come from the run that they are called in
-    case $call in
-      set\ * | fail\ *) call="${call%% *} --id ${call#* }" ;;
-      renew\ *) call="renew --id --token ${call#* }" ;;
-    esac
     # shellcheck disable=SC2086 # words
     words $call
     status=0

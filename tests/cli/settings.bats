@@ -196,6 +196,19 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   MEMOLOCK_REFRESH=perhaps refused MEMOLOCK_REFRESH memolock get --id x --ttl 1h -- true
 }
 
+@test "options that cannot be combined are named with the variable or the file that they are from" {
+  call=(memolock get --id x --ttl 1h)
+  excludes='--artifact excludes --external: the files are made elsewhere'
+  refused "$excludes" "${call[@]}" --artifact a --external -- counted true
+  equal "memolock: $excludes" "$stderr"
+  MEMOLOCK_EXTERNAL=1 refused "$excludes (MEMOLOCK_EXTERNAL)" "${call[@]}" --artifact a -- counted true
+  config 'external = true'
+  in_file="$XDG_CONFIG_HOME/memolock/config.toml: external"
+  refused "$excludes ($in_file)" "${call[@]}" --artifact a -- counted true
+  MEMOLOCK_ARTIFACT=a refused "$excludes (MEMOLOCK_ARTIFACT, $in_file)" "${call[@]}" -- counted true
+  ran_times 0
+}
+
 @test "a wrong value that the command line overrides does not matter" {
   MEMOLOCK_TTL=soon run -0 get -- true
 }

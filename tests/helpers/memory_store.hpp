@@ -36,6 +36,9 @@ inline void print(std::string_view line) {
   std::exit(99);
 }
 
+/// From now on nothing can be allocated (protocol_branches.cpp).
+inline bool is_memory_gone = false;
+
 inline std::vector<std::string> split(std::string_view text, char by) {
   std::vector<std::string> parts;
   for (size_t end = 0; end != text.npos; text.remove_prefix(end + 1)) {
@@ -351,7 +354,7 @@ class ScriptedRun final : public CommandRun {
 
   void start_plain() override { start("plain", nullptr); }
   void start_spooled(const std::shared_ptr<Spool>& spool) override { start("spooled", spool); }
-  RunResult finish(const std::function<void()>& refused) noexcept override;
+  RunResult finish(FunctionRef<void> refused) noexcept override;
   void release_stdout() noexcept override { print("release stdout"); }
   Command::Drained drain(Nanoseconds patience) noexcept override {
     print("drain for " + format_duration(patience));
@@ -375,10 +378,12 @@ inline void ScriptedRun::start(std::string how, const std::shared_ptr<Spool>& sp
   if (spec_.defer_stdout) how += ", stdout deferred";
   if (spec_.out == 2) how += ", stdout to stderr";
   if (spec_.stop_descriptor >= 0) how += ", stopped with the lease";
-  if (script_.next("start", "ok") == "error") throw store_error("the command cannot be started");
+  const std::string answer = script_.next("start", "ok");
+  if (answer == "error") throw store_error("the command cannot be started");
   print("start " + how);
   spool_ = spool;
   if (spool_) (void)spool_->append(Stream::out, "new");
+  is_memory_gone = answer == "no-memory";
 }
 
 /// Writes what the script says to the file of MEMOLOCK_CONTROL.
@@ -392,7 +397,8 @@ inline void ScriptedRun::write_control() {
   }
 }
 
-inline RunResult ScriptedRun::finish(const std::function<void()>& refused) noexcept {
+inline RunResult ScriptedRun::finish(FunctionRef<void> refused) noexcept {
+  is_memory_gone = false;
   RunResult result;
   result.ended = store_time + std::chrono::seconds(1);
   result.begun = store_time;

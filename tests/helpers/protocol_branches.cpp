@@ -6,8 +6,10 @@
 // command, --word=WORD another word of it, and --inside says that it runs inside the run of the
 // token "own".
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 #include <map>
+#include <new>
 #include <string>
 #include <string_view>
 
@@ -21,6 +23,15 @@
 
 using namespace memolock;
 using namespace memolock::test;
+
+// Not inlined: the compiler would take these for a mismatch of new and free().
+[[gnu::noinline]] void* operator new(size_t size) {
+  void* const memory = is_memory_gone ? nullptr : std::malloc(size);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace {
 
@@ -74,36 +85,6 @@ void add(Scenario& scenario, const std::string& argument) {
   const auto setter = setters().find(std::string_view(argument).substr(0, equals));
   if (setter == setters().end()) abort_with("not an option: " + argument);
   setter->second(scenario, argument.substr(std::min(equals + 1, argument.size())));
-}
-
-std::string_view name_of(OutcomeKind kind) {
-  switch (kind) {
-    case OutcomeKind::hit:
-      return "hit";
-    case OutcomeKind::miss:
-      return "miss";
-    case OutcomeKind::ran:
-      return "ran";
-    case OutcomeKind::skipped:
-      return "skipped";
-    case OutcomeKind::waited:
-      return "waited";
-    case OutcomeKind::stale:
-      return "stale";
-    case OutcomeKind::bypass:
-      return "bypass";
-    case OutcomeKind::absent:
-      return "absent";
-    case OutcomeKind::timeout:
-      return "timeout";
-    case OutcomeKind::interrupted:
-      return "interrupted";
-    case OutcomeKind::error:
-      return "error";
-    case OutcomeKind::background:
-      return "background";
-  }
-  return "";
 }
 
 std::string describe(const Outcome& outcome) {

@@ -367,6 +367,8 @@ stopped_at_first_read() {
 
 @test "the directory cannot be counted and left out" {
   refused --no-key-cwd memolock key --id x --key-cwd --no-key-cwd
+  MEMOLOCK_KEY_CWD=1 MEMOLOCK_NO_KEY_CWD=1 \
+    refused '--key-cwd and --no-key-cwd exclude each other (MEMOLOCK_KEY_CWD, MEMOLOCK_NO_KEY_CWD)' memolock key --id x
 }
 
 # ---- stdin ----
@@ -564,6 +566,18 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
   run --separate-stderr -0 where_none_is lock --tag t --id y -- counted true
   run --separate-stderr -0 where_none_is once --store local --tag t --id y --ttl 1h -- counted true
   ran_times 3
+}
+
+@test "a call that uses no store because its id lacks a part is not refused for the settings of a server" {
+  export MEMOLOCK_STORE=redis+unix://$PWD/nowhere MEMOLOCK_TLS_KEY=$PWD/key
+  run --separate-stderr -0 where_none_is get --ttl 1h -- counted echo ran
+  equal ran "$output"
+  one_own_line "$(own_lines)"
+  contains "$stderr" 'the result is not kept'
+  ran_times 1
+  refused '--tls-key needs --tls-cert' memolock get --id x --ttl 1h -- counted echo ran
+  MEMOLOCK_BYPASS=1 memolock get --id x --ttl 1h -- counted true
+  ran_times 2
 }
 
 @test "in a working directory that is gone what needs the id is refused" {

@@ -1675,6 +1675,15 @@ error: the command cannot be started
 END
 }
 
+@test "what follows the start of a command needs no memory to wait for its end" {
+  for call in get 'get --external' lock once bypass; do
+    # shellcheck disable=SC2086 # words
+    run -0 "$HELPERS/protocol_branches" $call
+    # shellcheck disable=SC2086
+    steps $call start=no-memory <<<"$output"
+  done
+}
+
 @test "a store that fails as the run begins ends the call before the command" {
   steps get begin=error <<'END'
 look up: none

@@ -319,6 +319,26 @@ is_kept() {
   equal '' "$(find "/tmp/memolock-$UID" -path "*/t/$id.*")"
 }
 
+@test "only a server that set, fail and renew use needs --tls-cert beside --tls-key" {
+  unset MEMOLOCK_STORE
+  export MEMOLOCK_TLS_KEY=$PWD/key
+  elsewhere='export MEMOLOCK_STORE=redis+unix://$PWD/nowhere MEMOLOCK_RUN_STORE=file://$MEMOLOCK_CACHE_DIR;'
+  # the run is in a directory, and the settings have a server
+  run -0 memolock get --tag t --id x --ttl 1h --external --lease 1m -- \
+    sh -c "$elsewhere"' "$MEMOLOCK_BIN" renew && echo kept | "$MEMOLOCK_BIN" set --ttl 1h'
+  equal kept "$output"
+  run -7 memolock get --tag t --id y --ttl 1h --external --lease 1m -- \
+    sh -c "$elsewhere"' "$MEMOLOCK_BIN" fail --status 7 </dev/null'
+  # and the other way round
+  export MEMOLOCK_RUN_TAG=t MEMOLOCK_RUN_ID=x MEMOLOCK_RUN_TOKEN=token MEMOLOCK_RUN_STORE=redis+unix://$PWD/nowhere
+  for verb in 'set --ttl 1h' fail renew; do
+    # shellcheck disable=SC2086 # words
+    refused '--tls-key needs --tls-cert (MEMOLOCK_TLS_KEY)' memolock $verb </dev/null
+  done
+  run --separate-stderr -1 memolock renew --store "file://$MEMOLOCK_CACHE_DIR"
+  contains "$stderr" 'the token does not hold the lock'
+}
+
 @test "a promise for which there is no place is not begun" {
   unshare -m true 2>/dev/null || skip 'cannot make a namespace here'
   mkdir unfit
