@@ -10,20 +10,156 @@ setup() {
   echo artifact >there
 }
 
-# steps VERB ARGUMENT…: a call takes the steps on stdin, and no others.
+# Sequences of steps that many calls have in common. A line "@NAME REST" in a test stands for the sequence of that name,
+# with REST, which may be empty, in place of "…": "@drain 2s" for "release stdout" and "drain for 2s".
+declare -gA sequences=(
+  # looking up
+  ['hit']='> t:x: hit, 10s old, took 2s
+replay…
+hit 0'
+  ['expired']='look up: expired…
+> t:x: the entry is 10s old, and not fresh enough'
+  ['due']='look up: fresh
+> t:x: 10s old, and refreshed before it expires'
+  ['serve-expired']='> t:x: stale, 10s old, took 2s
+replay expired
+stale 0'
+  ['refresh']='end wait limit
+is locked: no
+daemonize…'
+  ['look-again']='acquire: free
+renew
+look up…'
+  # running the command
+  ['start']='begin: ok
+> t:x: running the command
+start…'
+  ['run']='acquire: free
+@start spooled…'
+  ['first-run']='look up: none
+@run…'
+  ['silent-run']='acquire: free
+begin: ok
+start spooled'
+  ['drain']='release stdout
+drain for…'
+  ['published']='publish…: done
+@drain forever'
+  ['stored']='@published kept, status 0, ttl 1m…
+> t:x: stored for 1m, took 1s
+miss 0, stored'
+  ['run-and-store']='@run
+@stored…'
+  ['first-run-and-store']='look up: none
+@run-and-store…'
+  ['failed']='> t:x: the command exited with status 3; not stored
+miss 3'
+  ['not-stored']='> t:x: not stored…
+miss 0, store error…'
+  ['interrupted']='> t:x: interrupted…
+interrupted 143, signal 15'
+  # waiting while another process holds the lock
+  ['held']='acquire: held
+watch…'
+  ['find-run']='look up: none
+@held…'
+  ['watch']='watch: fresh
+> t:x: waiting for host:7, at work for 12s
+wait…'
+  ['wait']='acquire: held
+@watch…'
+  ['first-wait']='look up: none
+@wait…'
+  ['time-out']='> t:x: timed out after 5s of waiting for host:7
+timeout 124'
+  ['answer']='> t:x: waited; the run took 2s, status 0
+replay…
+waited 0'
+  ['failed-answer']='> t:x: waited; the run took 2s, status 3
+replay failed
+waited 3'
+  # --external, lock and once
+  ['promise']='look up: none
+acquire for others: free
+@start plain, stdout to stderr'
+  ['await-promise']='@promise
+> t:x: started; waiting for the promise to be kept
+await promise for 1m
+promise…'
+  ['run-locked']='acquire: free
+@start plain…'
+  ['run-once']='mark: none
+acquire: free
+mark: none
+@start plain…'
+  ['marked']='publish marked, status 0, ttl 59s: done
+ran 0, stored'
+)
+
+# expand LINE…: the lines, with the sequences that they name written out.
+expand() {
+  local line
+  for line; do
+    if [[ $line =~ ^@([a-z-]+)(.*) ]]; then
+      [[ -v sequences[${BASH_REMATCH[1]}] ]] || fail "no such sequence: $line"
+      mapfile -t <<<"${sequences[${BASH_REMATCH[1]}]//…/"${BASH_REMATCH[2]}"}"
+      expand "${MAPFILE[@]}"
+    else
+      printf '%s\n' "$line"
+    fi
+  done
+}
+
+# steps VERB ARGUMENT…: a call takes the steps on stdin, and no others. Where stdin has lines "$ ARGUMENT…", each is a
+# call with these arguments too, and takes the steps below it; of several in a row, each takes the same steps.
 steps() {
-  run -0 "$HELPERS/protocol_branches" "$@"
-  # the reason is in the words of libarchive
-  equal "$(cat)" "$(sed -E 's/(the stored artifacts are damaged): [^;]*/\1/' <<<"$output")"
+  local line
+  local -a calls=() wanted=()
+  while IFS= read -r line; do
+    if [[ $line != '$'* ]]; then
+      wanted+=("$line")
+      continue
+    fi
+    if ((${#wanted[@]} > 0)); then
+      check_calls "$@"
+      calls=() wanted=()
+    fi
+    calls+=("${line#'$'}")
+  done
+  check_calls "$@"
+}
+
+# check_calls VERB ARGUMENT…: each of `calls`, or the one call if there are none, takes the steps in `wanted`.
+check_calls() {
+  local expected call
+  local -a all
+  expected=$(expand "${wanted[@]}")
+  for call in "${calls[@]:-}"; do
+    eval "all=(\"\$@\" $call)"
+    run "$HELPERS/protocol_branches" "${all[@]}"
+    # the reason is in the words of libarchive
+    output=$(sed -E 's/(the stored artifacts are damaged): [^;]*/\1/' <<<"$output")
+    equal "status 0 of ${all[*]@Q}"$'\n'"$expected" "status $status of ${all[*]@Q}"$'\n'"$output"
+  done
+}
+
+# gives_up_after N OUTCOME VERB ARGUMENT…: a call finds no run to wait for N times, and then ends with this outcome.
+gives_up_after() {
+  run -0 "$HELPERS/protocol_branches" "${@:3}"
+  equal "$2 after $1" "${lines[-1]} after $(grep -c 'watch: none' <<<"$output")"
 }
 
 # ---- the look-up ----
 
-@test "a fresh entry is replayed" {
-  steps get 'look up=fresh' <<'END'
+@test "a fresh entry is replayed, one of another program too" {
+  steps get <<'END'
+$ 'look up=fresh'
 look up: fresh
-> t:x: hit, 10s old, took 2s
-replay fresh
+@hit fresh
+$ 'look up=fresh+foreign'
+look up: fresh+foreign
+> t:x: hit, another program's, took 2s
+replay fresh+foreign
 hit 0
 END
 }
@@ -43,81 +179,33 @@ miss 0, stored
 END
 }
 
-@test "a damaged entry is a miss" {
-  steps get 'look up=damaged' <<'END'
-look up: damaged
-> t:x: the stored entry is damaged; treated as a miss
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
+@test "an entry that is damaged, too large, dated in the future or expired is a miss" {
+  local entry option message
+  while IFS='|' read -r entry option message; do
+    steps get "look up=$entry" ${option:+"$option"} <<END
+look up: $entry
+> t:x: $message
+@run-and-store
+END
+  done <<'END'
+damaged||the stored entry is damaged; treated as a miss
+large|--max-entry=9|the entry is larger than --max-entry (9 B); treated as a miss
+later||the entry is dated in the future, and not fresh enough
+expired||the entry is 10s old, and not fresh enough
+fresh|--refresh|the entry is 10s old, and from before this call (--refresh)
 END
 }
 
-@test "an entry larger than --max-entry is a miss" {
-  steps get 'look up=large' --max-entry=9 <<'END'
-look up: large
-> t:x: the entry is larger than --max-entry (9 B); treated as a miss
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
-END
-}
-
-@test "an entry of another program is fresh" {
-  steps get 'look up=fresh+foreign' <<'END'
-look up: fresh+foreign
-> t:x: hit, another program's, took 2s
-replay fresh+foreign
-hit 0
-END
-}
-
-@test "an entry dated in the future is a miss" {
-  steps get 'look up=later' <<'END'
-look up: later
-> t:x: the entry is dated in the future, and not fresh enough
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
-END
-}
-
-@test "an expired entry is a miss" {
-  steps get 'look up=expired' <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
-END
-}
-
-@test "a stored failure answers, and says for how long it will" {
-  steps get 'look up=none' failure=failed --cache-failures=1m <<'END'
+@test "a stored failure answers, says for how long it will, and needs no artifacts" {
+  steps get failure=failed --cache-failures=1m <<'END'
+$ 'look up=none'
+look up: none
+failure: failed
+> t:x: hit, 10s old, took 2s; a failure with status 3, kept for 50s more
+replay failed
+hit 3
+$ --artifact=made
+include artifacts
 look up: none
 failure: failed
 > t:x: hit, 10s old, took 2s; a failure with status 3, kept for 50s more
@@ -126,60 +214,36 @@ hit 3
 END
 }
 
-@test "a stored failure that is damaged does not answer" {
-  steps get failure=failed+damaged <<'END'
+@test "a stored failure that is damaged, dated in the future or another program's does not answer" {
+  steps get <<'END'
+$ failure=failed+damaged
 look up: none
 failure: failed+damaged
 > t:x: the stored failure is damaged; treated as a miss
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
-END
-}
-
-@test "a stored failure dated in the future does not answer" {
-  steps get failure=failed+later <<'END'
+@run-and-store
+$ failure=failed+later
 look up: none
 failure: failed+later
 > t:x: the stored failure is dated in the future; treated as absent
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
-END
-}
-
-@test "a stored failure of another program does not answer" {
-  steps get failure=failed+foreign <<'END'
+@run-and-store
+$ failure=failed+foreign
 look up: none
 failure: failed+foreign
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
+@run-and-store
 END
 }
 
-@test "a look-up of nothing is absent" {
+@test "a look-up of nothing is absent, and so is one that waits when nobody holds the lock" {
   steps get --look-up <<'END'
+$
 look up: none
 watch: none
+> t:x: absent
+absent 1
+$ --wait=1m
+look up: none
+watch: none
+is locked: no
 > t:x: absent
 absent 1
 END
@@ -187,25 +251,36 @@ END
 
 @test "a look-up does not refresh a stale entry" {
   steps get --look-up --stale=1m 'look up=expired' <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-> t:x: stale, 10s old, took 2s
-replay expired
-stale 0
+@expired
+@serve-expired
 END
 }
 
-@test "a store error of the look-up ends the call" {
-  steps get 'look up=error' <<'END'
+@test "a store that fails, or a signal, ends the call before the command; a start that fails releases the lock" {
+  steps get <<'END'
+$ 'look up=error'
 look up: error
 error: look up failed
-END
-}
-
-@test "a signal during the look-up is an interruption" {
-  steps get 'look up=interrupt' <<'END'
+$ 'look up=interrupt'
 look up: interrupt
 error: interrupted
+$ lock=fails
+look up: none
+acquire: fails
+error: acquire failed
+$ begin=error
+look up: none
+acquire: free
+begin: error
+abandon
+error: begin failed
+$ start=error
+look up: none
+acquire: free
+begin: ok
+> t:x: running the command
+abandon
+error: the command cannot be started
 END
 }
 
@@ -214,507 +289,253 @@ END
 @test "an entry stored before the lock was acquired is found under the lock" {
   steps get 'look up=none,fresh' changed-since-look-up=yes <<'END'
 look up: none
-acquire: free
-renew
-look up: fresh
+@look-again: fresh
 abandon
-> t:x: hit, 10s old, took 2s
-replay fresh
-hit 0
+@hit fresh
 END
 }
 
-@test "no entry under the lock is a miss" {
-  steps get 'look up=none,none' changed-since-look-up=yes <<'END'
+@test "no entry under the lock, or a stale one, does not keep the command from running" {
+  steps get changed-since-look-up=yes <<'END'
+$ 'look up=none,none'
 look up: none
-acquire: free
-renew
+@look-again: none
+@start spooled
+@stored
+$ 'look up=none,expired' --stale=1m
 look up: none
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
+@look-again: expired
+> t:x: the entry is 10s old, and not fresh enough
+@start spooled
+@stored, retained 2m
 END
 }
 
 @test "under the lock it may be too soon to run the command again" {
   steps get 'look up=none,expired' changed-since-look-up=yes failure=none,failed+killed --stale=1m <<'END'
 look up: none
-acquire: free
-renew
-look up: expired
+@look-again: expired
 > t:x: the entry is 10s old, and not fresh enough
 failure: failed+killed
 > t:x: too soon to run the command again: it was ended by signal KILL (9)
 abandon
-> t:x: stale, 10s old, took 2s
-replay expired
-stale 0
-END
-}
-
-@test "a stale entry found under the lock does not keep the command from running" {
-  steps get 'look up=none,expired' changed-since-look-up=yes --stale=1m <<'END'
-look up: none
-acquire: free
-renew
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m, retained 2m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
-END
-}
-
-@test "a store that cannot lock ends the call" {
-  steps get lock=fails <<'END'
-look up: none
-acquire: fails
-error: acquire failed
+@serve-expired
 END
 }
 
 # ---- stale entries and refreshes ----
 
-@test "a stale entry is served, and the caller does not run the command" {
-  steps get 'look up=expired' --stale=1m <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-end wait limit
-is locked: no
-daemonize: caller
-> t:x: stale, 10s old, took 2s
-replay expired
-stale 0
-END
-}
-
-@test "a stale entry that is damaged is not served" {
-  steps get 'look up=expired+damaged' --stale=1m <<'END'
-look up: expired+damaged
-> t:x: the entry is 10s old, and not fresh enough
+@test "a stale entry is served, unless it is damaged, and the caller does not run the command" {
+  steps get --stale=1m <<'END'
+$ 'look up=expired'
+@expired
+@refresh: caller
+@serve-expired
+$ 'look up=expired+damaged'
+@expired+damaged
 > t:x: the stored entry is damaged; treated as a miss
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m, retained 2m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
+@run-and-store, retained 2m
 END
 }
 
-@test "the background process runs the command under the lock" {
-  steps get 'look up=expired' --stale=1m role=background <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-end wait limit
-is locked: no
-daemonize: background
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m, retained 2m: done
-release stdout
-drain for forever
+@test "the background process runs the command under the lock, unless it finds another entry there" {
+  steps get --stale=1m role=background <<'END'
+$ 'look up=expired'
+@expired
+@refresh: background
+@run
+@published kept, status 0, ttl 1m, retained 2m
 > t:x: stored for 1m, took 1s
 background 0
-END
-}
-
-@test "the background process looks up once more" {
-  steps get 'look up=expired,fresh' --stale=1m role=background changed-since-look-up=yes <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-end wait limit
-is locked: no
-daemonize: background
-acquire: free
-renew
-look up: fresh
+$ 'look up=expired' changed-since-look-up=yes
+@expired
+@refresh: background
+@look-again: expired
+@start spooled
+@published kept, status 0, ttl 1m, retained 2m
+> t:x: stored for 1m, took 1s
+background 0
+$ 'look up=expired,fresh' changed-since-look-up=yes
+@expired
+@refresh: background
+@look-again: fresh
 abandon
 background 0
 END
 }
 
-@test "the background process runs the command if the second look-up finds the same" {
-  steps get 'look up=expired' --stale=1m role=background changed-since-look-up=yes <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-end wait limit
-is locked: no
-daemonize: background
-acquire: free
-renew
-look up: expired
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m, retained 2m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
+@test "the background process ends without a message if the lock is held, or the store fails" {
+  local lock
+  for lock in held fails; do
+    steps get 'look up=expired' --stale=1m role=background lock=$lock <<END
+@expired
+@refresh: background
+acquire: $lock
 background 0
 END
-}
-
-@test "the background process ends if another one holds the lock" {
-  steps get 'look up=expired' --stale=1m role=background lock=held <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-end wait limit
-is locked: no
-daemonize: background
-acquire: held
-background 0
-END
-}
-
-@test "the background process says nothing of a store error" {
-  steps get 'look up=expired' --stale=1m role=background lock=fails <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-end wait limit
-is locked: no
-daemonize: background
-acquire: fails
-background 0
-END
+  done
 }
 
 @test "a failed refresh keeps others from trying again for a lease" {
   steps get 'look up=expired' --stale=1m role=background command=3 <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-end wait limit
-is locked: no
-daemonize: background
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish failed, status 3, retained 1m: done
-release stdout
-drain for forever
+@expired
+@refresh: background
+@run
+@published failed, status 3, retained 1m
 > t:x: the command exited with status 3; kept for 0ms
 background 0
 END
 }
 
-@test "a stale entry is not refreshed while the lock is held" {
-  steps get 'look up=expired' --stale=1m 'is locked=yes' <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-end wait limit
-is locked: yes
-> t:x: stale, 10s old, took 2s
-replay expired
-stale 0
+@test "after a failed refresh a stale entry is served without another one, until the failure has expired" {
+  steps get 'look up=expired' --stale=1m <<'END'
+$ failure=failed+killed
+@expired
+failure: failed+killed
+> t:x: too soon to run the command again: it was ended by signal KILL (9)
+@serve-expired
+$ failure=failed+expired
+@expired
+failure: failed+expired
+@refresh: caller
+@serve-expired
 END
 }
 
-@test "a stale entry is served though the store fails to say whether it is locked" {
-  steps get 'look up=expired' --stale=1m 'is locked=error' <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
+@test "a stale entry is served without a refresh if the lock is held, or the store fails then; a signal ends the call" {
+  steps get 'look up=expired' --stale=1m <<'END'
+$ 'is locked=yes'
+@expired
+end wait limit
+is locked: yes
+@serve-expired
+$ 'is locked=error'
+@expired
 end wait limit
 is locked: error
 > is locked failed
-> t:x: stale, 10s old, took 2s
-replay expired
-stale 0
-END
-}
-
-@test "a signal in that moment is an interruption" {
-  steps get 'look up=expired' --stale=1m 'is locked=interrupt' <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
+@serve-expired
+$ 'is locked=interrupt'
+@expired
 end wait limit
 is locked: interrupt
 error: interrupted
 END
 }
 
-@test "a command that refers to a descriptor runs in the foreground" {
-  steps get 'look up=expired' --stale=1m --word=/dev/fd/63 <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m, retained 2m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
-END
-}
-
-@test "so it does with the other name of a descriptor" {
-  steps get 'look up=expired' --stale=1m --word=a=/proc/self/fd/4 <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m, retained 2m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
-END
-}
-
-@test "a standard stream is not such a descriptor" {
-  steps get 'look up=expired' --stale=1m --word=/dev/fd/1 <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-end wait limit
-is locked: no
-daemonize: caller
-> t:x: stale, 10s old, took 2s
-replay expired
-stale 0
+@test "a command that refers to a descriptor other than a standard stream runs in the foreground" {
+  steps get 'look up=expired' --stale=1m <<'END'
+$ --word=/dev/fd/63
+$ --word=a=/proc/self/fd/4
+@expired
+@run-and-store, retained 2m
+$ --word=/dev/fd/1
+@expired
+@refresh: caller
+@serve-expired
 END
 }
 
 @test "a refresh that stores nothing does not need the control file" {
-  steps get 'look up=expired' --stale=1m --no-keep role=background <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-end wait limit
-is locked: no
-daemonize: background
-acquire: free
-begin: ok
-start spooled
-publish shared, status 0, retained 2m: done
-release stdout
-drain for forever
+  steps get 'look up=expired' --stale=1m <<'END'
+$ --no-keep role=background
+@expired
+@refresh: background
+@silent-run
+@published shared, status 0, retained 2m
 background 0
-END
-}
-
-@test "after a failed refresh a stale entry is served without another one" {
-  steps get 'look up=expired' --stale=1m failure=failed+killed <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-failure: failed+killed
-> t:x: too soon to run the command again: it was ended by signal KILL (9)
-> t:x: stale, 10s old, took 2s
-replay expired
-stale 0
-END
-}
-
-@test "when that failure is old enough the entry is refreshed again" {
-  steps get 'look up=expired' --stale=1m failure=failed+expired <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-failure: failed+expired
-end wait limit
-is locked: no
-daemonize: caller
-> t:x: stale, 10s old, took 2s
-replay expired
-stale 0
-END
-}
-
-@test "a refresh with a ttl of 0 does not need the control file" {
-  steps get 'look up=expired' --stale=1m --ttl=0 <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-end wait limit
-is locked: no
-daemonize: caller
-> t:x: stale, 10s old, took 2s
-replay expired
-stale 0
+$ --ttl=0
+@expired
+@refresh: caller
+@serve-expired
 END
 }
 
 # ---- early refreshes ----
 
-@test "an entry that is due is refreshed by one caller" {
+@test "an entry that is due is refreshed by one caller; while that one holds the lock the others use the entry" {
   steps get 'look up=fresh' --early=1000000000 <<'END'
-look up: fresh
-> t:x: 10s old, and refreshed before it expires
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled, stdout deferred
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
-END
-}
-
-@test "while that one holds the lock the others use the entry" {
-  steps get 'look up=fresh' --early=1000000000 lock=held <<'END'
-look up: fresh
-> t:x: 10s old, and refreshed before it expires
+$ lock=free
+@due
+@run, stdout deferred
+@stored
+$ lock=held
+@due
 acquire: held
-> t:x: hit, 10s old, took 2s
-replay fresh
-hit 0
+@hit fresh
 END
 }
 
-@test "an entry that is not due is replayed" {
-  steps get 'look up=fresh' --early=0.000000001 <<'END'
+@test "an entry that is not due is replayed, and one that is due by a look-up" {
+  steps get 'look up=fresh' <<'END'
+$ --early=0.000000001
+$ --early=1000000000 --look-up
 look up: fresh
-> t:x: hit, 10s old, took 2s
-replay fresh
-hit 0
+@hit fresh
 END
 }
 
-@test "the choice holds for the entry that it was made for, found again under the lock" {
-  steps get 'look up=fresh' --early=1000000000 changed-since-look-up=yes <<'END'
-look up: fresh
-> t:x: 10s old, and refreshed before it expires
-acquire: free
-renew
-look up: fresh
-begin: ok
-> t:x: running the command
-start spooled, stdout deferred
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
-END
-}
-
-@test "the choice does not hold for another entry, found under the lock" {
-  steps get 'look up=fresh,fresh+own' --early=1000000000 changed-since-look-up=yes <<'END'
-look up: fresh
-> t:x: 10s old, and refreshed before it expires
-acquire: free
-renew
-look up: fresh+own
+@test "the choice holds for the entry that it was made for, found again under the lock, and for no other" {
+  steps get --early=1000000000 changed-since-look-up=yes <<'END'
+$ 'look up=fresh'
+@due
+@look-again: fresh
+@start spooled, stdout deferred
+@stored
+$ 'look up=fresh,fresh+own'
+@due
+@look-again: fresh+own
 abandon
-> t:x: hit, 10s old, took 2s
-replay fresh+own
-hit 0
-END
-}
-
-@test "a look-up never refreshes early" {
-  steps get --look-up 'look up=fresh' --early=1000000000 <<'END'
-look up: fresh
-> t:x: hit, 10s old, took 2s
-replay fresh
-hit 0
+@hit fresh+own
 END
 }
 
 # ---- waiting ----
 
-@test "a waiter is woken with a success" {
-  steps get lock=held watch=fresh wait=fresh <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: fresh
-> t:x: waited; the run took 2s, status 0
-replay fresh
-waited 0
+@test "a waiter is woken with a success, a failure, or a second transient failure in a row" {
+  local answer status
+  while IFS='|' read -r answer status; do
+    steps get lock=held watch=fresh "wait=$answer" <<END
+@first-wait: $answer
+> t:x: waited; the run took 2s, status $status
+replay $answer
+waited $status
+END
+  done <<'END'
+fresh|0
+failed|3
+killed+twice|137
 END
 }
 
-@test "a waiter is woken with a failure" {
-  steps get lock=held watch=fresh wait=failed <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: failed
-> t:x: waited; the run took 2s, status 3
-replay failed
-waited 3
+@test "a waiter runs the command after a failure with --on-failure retry, a damaged answer, or a holder that is gone" {
+  steps get lock=held,free watch=fresh <<'END'
+$ wait=failed --retry
+@first-wait: failed
+@first-run-and-store
+$ wait=damaged
+@first-wait: damaged
+> t:x: the stored entry is damaged; treated as a miss
+@first-run-and-store
+$ wait=gone
+$ wait=gone forgotten=yes
+@first-wait: gone
+> t:x: the holder is gone
+@first-run-and-store
 END
 }
 
-@test "a waiter runs the command after the failure of another with --on-failure retry" {
-  steps get lock=held,free watch=fresh wait=failed --retry <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: failed
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
-END
-}
-
-@test "a waiter runs the command after a transient failure of another, and counts it" {
-  steps get lock=held,free watch=fresh wait=killed command=killed <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: killed
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish shared, status 137, transient failures 2: done
-release stdout
-drain for forever
+@test "a waiter runs the command after a transient failure of another, and counts it; a look-up takes the failure" {
+  steps get watch=fresh wait=killed <<'END'
+$ lock=held,free command=killed
+@first-wait: killed
+@first-run
+@published shared, status 137, transient failures 2
 > t:x: the command was ended by signal KILL (9); not stored
 miss 137
-END
-}
-
-@test "a second transient failure in a row is shared" {
-  steps get lock=held watch=fresh wait=killed+twice <<'END'
+$ --look-up --wait=1m
 look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: killed+twice
-> t:x: waited; the run took 2s, status 137
-replay killed+twice
-waited 137
-END
-}
-
-@test "a look-up that waits takes the first transient failure" {
-  steps get --look-up --wait=1m watch=fresh wait=killed <<'END'
-look up: none
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: killed
+@watch: killed
 > t:x: waited; the run took 2s, status 137
 replay killed
 waited 137
@@ -723,309 +544,105 @@ END
 
 @test "a waiter serves an older entry in place of a failure with --stale-if-error" {
   steps get lock=held watch=fresh 'look up=expired' --stale-if-error=1m wait=failed <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: failed
+@expired
+@wait: failed
 > t:x: the command failed with status 3; serving the entry that is 10s old
 replay expired
 stale 0
 END
 }
 
-@test "a waiter runs the command without the store if the result could not be shared" {
-  steps get lock=held watch=fresh wait=unstored <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: unstored
+@test "if the result could not be shared a waiter runs the command without the store, and a look-up is absent" {
+  steps get watch=fresh wait=unstored <<'END'
+$ lock=held
+@first-wait: unstored
 > t:x: the result could not be shared; running uncached
 start plain
 bypass 0
-END
-}
-
-@test "a look-up that waits is absent then" {
-  steps get --look-up --wait=1m watch=fresh wait=unstored <<'END'
+$ --look-up --wait=1m
 look up: none
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: unstored
+@watch: unstored
 > t:x: the result could not be shared
 absent 1
 END
 }
 
-@test "a waiter starts again if the answer is damaged" {
-  steps get lock=held,free watch=fresh wait=damaged <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: damaged
-> t:x: the stored entry is damaged; treated as a miss
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
+@test "a run that began before the call with --refresh, or that was deleted, does not answer a waiter" {
+  steps get watch=fresh <<'END'
+$ lock=held,free wait=fresh --refresh
+$ lock=held,free wait=fresh forgotten=yes
+@first-wait: fresh
+@first-run-and-store
+$ lock=held wait=later --refresh
+@first-wait: later
+@answer later
 END
 }
 
-@test "with --refresh a run that began before the call does not answer a waiter" {
-  steps get lock=held,free watch=fresh wait=fresh --refresh <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: fresh
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
-END
-}
-
-@test "with --refresh a run that began after the call answers a waiter" {
-  steps get lock=held watch=fresh wait=later --refresh <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: later
-> t:x: waited; the run took 2s, status 0
-replay later
-waited 0
-END
-}
-
-@test "with --refresh an entry from before the call is a miss" {
-  steps get 'look up=fresh' --refresh <<'END'
-look up: fresh
-> t:x: the entry is 10s old, and from before this call (--refresh)
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
-END
-}
-
-@test "a waiter takes over from a holder that is gone" {
-  steps get lock=held,free watch=fresh wait=gone <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: gone
-> t:x: the holder is gone
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
-END
-}
-
-@test "a waiter that is interrupted ends by the signal" {
-  steps get lock=held watch=fresh wait=interrupted <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: interrupted
+@test "a signal or a store error ends the wait, and a signal the pause before another attempt" {
+  steps get lock=held <<'END'
+$ watch=fresh wait=interrupted
+@first-wait: interrupted
+interrupted 143, signal 15
+$ watch=fresh wait=error
+@first-wait: error
+error: wait failed
+$ watch=signal
+@find-run: signal
 interrupted 143, signal 15
 END
 }
 
-@test "a store error while waiting ends the call" {
-  steps get lock=held watch=fresh wait=error <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: error
-error: wait failed
-END
-}
-
-@test "the second look-up of a waiter finds the entry" {
-  steps get lock=held watch=fresh 'look up=none,fresh' changed-since-look-up=yes <<'END'
-look up: none
-acquire: held
-watch: fresh
+@test "a waiter looks up once more, and waits if it finds nothing" {
+  steps get lock=held watch=fresh changed-since-look-up=yes <<'END'
+$ 'look up=none,fresh'
+@find-run: fresh
 look up: fresh
 > t:x: waited, 10s old, took 2s
 replay fresh
 waited 0
-END
-}
-
-@test "the second look-up of a waiter finds nothing" {
-  steps get lock=held watch=fresh 'look up=none' changed-since-look-up=yes wait=fresh <<'END'
-look up: none
-acquire: held
-watch: fresh
+$ 'look up=none' wait=fresh
+@find-run: fresh
 look up: none
 > t:x: waiting for host:7, at work for 12s
 wait: fresh
-> t:x: waited; the run took 2s, status 0
-replay fresh
-waited 0
-END
-}
-
-@test "a run that was deleted does not answer those who came later" {
-  steps get lock=held,free watch=fresh forgotten=yes wait=fresh <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: fresh
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
-END
-}
-
-@test "a run that was deleted may still be gone" {
-  steps get lock=held,free watch=fresh forgotten=yes wait=gone <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: gone
-> t:x: the holder is gone
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
+@answer fresh
 END
 }
 
 @test "a lock without a visible run is tried again" {
   steps get lock=held,held,free watch=none --debug <<'END'
-look up: none
-acquire: held
-watch: none
+@find-run: none
 > t:x: the lock is held, but there is no run to wait for; trying again
-look up: none
-acquire: held
-watch: none
+@find-run: none
 > t:x: the lock is held, but there is no run to wait for; trying again
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
+@first-run-and-store
 END
 }
 
-@test "a pause ends by a signal" {
-  steps get lock=held watch=signal <<'END'
-look up: none
-acquire: held
-watch: signal
-interrupted 143, signal 15
-END
-}
-
-@test "waiting for the run that this process is in is refused" {
-  steps get lock=held watch=own --inside <<'END'
-look up: none
-acquire: held
-watch: own
+@test "waiting for the run that this process is in is refused, and for another one it is not" {
+  steps get lock=held --inside <<'END'
+$ watch=own
+@find-run: own
 error: deadlock: this command runs inside the run of t:x that it would wait for
+$ watch=fresh wait=fresh
+@first-wait: fresh
+@answer fresh
 END
 }
 
-@test "waiting for another run than the one this process is in is not" {
-  steps get lock=held watch=fresh --inside wait=fresh <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: fresh
-> t:x: waited; the run took 2s, status 0
-replay fresh
-waited 0
-END
-}
-
-@test "a waiter says for whom it waits: a promise" {
-  steps get lock=held watch=external wait=fresh <<'END'
-look up: none
-acquire: held
-watch: external
+@test "a waiter says for whom it waits: a promise, or another program" {
+  steps get lock=held wait=fresh <<'END'
+$ watch=external
+@find-run: external
 > t:x: waiting for host:7, promised for 12s
 wait: fresh
-> t:x: waited; the run took 2s, status 0
-replay fresh
-waited 0
-END
-}
-
-@test "a waiter says for whom it waits: another program" {
-  steps get lock=held watch=foreign wait=fresh <<'END'
-look up: none
-acquire: held
-watch: foreign
+@answer fresh
+$ watch=foreign
+@find-run: foreign
 > t:x: waiting for another program
 wait: fresh
-> t:x: waited; the run took 2s, status 0
-replay fresh
-waited 0
-END
-}
-
-@test "a look-up that waits is absent when nobody holds the lock" {
-  steps get --look-up --wait=1m <<'END'
-look up: none
-watch: none
-is locked: no
-> t:x: absent
-absent 1
+@answer fresh
 END
 }
 
@@ -1035,9 +652,7 @@ look up: none
 watch: none
 is locked: yes
 look up: none
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: gone
+@watch: gone
 > t:x: the holder is gone
 look up: fresh
 > t:x: waited, 10s old, took 2s
@@ -1049,955 +664,445 @@ END
 @test "a look-up that has waited gives a waiter time to take over from a dead holder" {
   steps get --look-up --wait=1m watch=fresh,none,fresh wait=gone,fresh <<'END'
 look up: none
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: gone
+@watch: gone
 > t:x: the holder is gone
 look up: none
 watch: none
 is locked: no
 look up: none
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: fresh
-> t:x: waited; the run took 2s, status 0
-replay fresh
-waited 0
+@watch: fresh
+@answer fresh
 END
 }
 
-@test "a look-up that has waited long enough for that is absent" {
-  run -0 "$HELPERS/protocol_branches" get --look-up --wait=1m watch=fresh,none wait=gone
-  equal "absent 1" "${lines[-1]}"
-  equal 17 "$(grep -c 'watch: none' <<<"$output")"
-}
-
-@test "that time begins anew with each run that it sees" {
-  run -0 "$HELPERS/protocol_branches" get --look-up --wait=1m watch=fresh,none,none,none,none,none,none,none,none,none,none,fresh,none wait=gone
-  equal "absent 1" "${lines[-1]}"
-  equal 27 "$(grep -c 'watch: none' <<<"$output")"
+@test "a look-up that has waited long enough for that is absent; the time begins anew with each run that it sees" {
+  gives_up_after 17 'absent 1' get --look-up --wait=1m wait=gone watch=fresh,none
+  gives_up_after 27 'absent 1' get --look-up --wait=1m wait=gone \
+    watch=fresh,none,none,none,none,none,none,none,none,none,none,fresh,none
 }
 
 # ---- timeouts ----
 
-@test "a wait that times out ends with 124" {
+@test "a wait that times out ends with 124, with --on-timeout stale only if there is no intact entry" {
   steps get lock=held watch=fresh --wait=5s wait=timed-out <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: timed-out
-> t:x: timed out after 5s of waiting for host:7
-timeout 124
+$
+$ --on-timeout=stale
+@first-wait: timed-out
+@time-out
+$ 'look up=expired'
+@expired
+@wait: timed-out
+@time-out
+$ 'look up=expired+damaged' --on-timeout=stale
+@expired+damaged
+@wait: timed-out
+> t:x: the stored entry is damaged; treated as a miss
+@time-out
 END
 }
 
-@test "a wait of 0 does not wait" {
-  steps get lock=held watch=fresh --wait=0 <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: timed out after 0ms of waiting for host:7
+@test "a wait of 0 does not wait, and says whom it would wait for" {
+  local holder whom
+  while IFS='|' read -r holder whom; do
+    steps get lock=held "watch=$holder" --wait=0 <<END
+@find-run: $holder
+> t:x: timed out after 0ms of waiting for $whom
 timeout 124
 END
-}
-
-@test "a wait of 0 for a run that is not visible names nobody" {
-  steps get lock=held --wait=0 <<'END'
-look up: none
-acquire: held
-watch: none
-> t:x: timed out after 0ms of waiting for an unknown process
-timeout 124
-END
-}
-
-@test "a wait of 0 for a promise names it" {
-  steps get lock=held watch=external --wait=0 <<'END'
-look up: none
-acquire: held
-watch: external
-> t:x: timed out after 0ms of waiting for the promise of host:7
-timeout 124
-END
-}
-
-@test "a wait of 0 for the lock of another program says so" {
-  steps get lock=held watch=foreign --wait=0 <<'END'
-look up: none
-acquire: held
-watch: foreign
-> t:x: timed out after 0ms of waiting for another program
-timeout 124
-END
-}
-
-@test "a wait of 0 ends with 124 with Level::quiet too" {
-  steps get lock=held watch=fresh --wait=0 --quiet <<'END'
-look up: none
-acquire: held
-watch: fresh
-timeout 124
+  done <<'END'
+fresh|host:7
+none|an unknown process
+external|the promise of host:7
+foreign|another program
 END
 }
 
 @test "a wait reports nothing with Level::quiet" {
-  steps get lock=held watch=fresh wait=fresh --quiet <<'END'
-look up: none
-acquire: held
-watch: fresh
+  steps get lock=held watch=fresh --quiet <<'END'
+$ wait=fresh
+@find-run: fresh
 wait: fresh
 replay fresh
 waited 0
+$ --wait=0
+@find-run: fresh
+timeout 124
 END
 }
 
 # bats test_tags=slow
 @test "a deadline that passes between two attempts ends the wait" {
   steps get lock=held watch=fresh --wait=1s wait=slow <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: slow
+@first-wait: slow
 > t:x: the holder is gone
 > t:x: timed out after 1s of waiting for host:7
 timeout 124
 END
 }
 
-@test "--on-timeout run runs the command without the store" {
-  steps get lock=held watch=fresh --wait=5s wait=timed-out --on-timeout=run <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: timed-out
+@test "--on-timeout run runs the command without the store, if there is a command" {
+  steps get watch=fresh --wait=5s wait=timed-out --on-timeout=run <<'END'
+$ lock=held
+@first-wait: timed-out
 > t:x: timed out after 5s of waiting for host:7; running the command without the store
 start plain
 bypass 0
-END
-}
-
-@test "a look-up cannot run a command then" {
-  steps get --look-up watch=fresh --wait=5s wait=timed-out --on-timeout=run <<'END'
+$ --look-up
 look up: none
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: timed-out
-> t:x: timed out after 5s of waiting for host:7
-timeout 124
+@watch: timed-out
+@time-out
 END
 }
 
-@test "--on-timeout stale serves an expired entry" {
-  steps get lock=held watch=fresh 'look up=expired' --wait=5s wait=timed-out --on-timeout=stale <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: timed-out
-> t:x: timed out after 5s of waiting for host:7
-> t:x: stale, 10s old, took 2s
-replay expired
-stale 0
-END
-}
-
-@test "--on-timeout stale without an entry ends with 124" {
-  steps get lock=held watch=fresh --wait=5s wait=timed-out --on-timeout=stale <<'END'
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: timed-out
-> t:x: timed out after 5s of waiting for host:7
-timeout 124
-END
-}
-
-@test "--on-timeout stale does not serve a damaged entry" {
-  steps get lock=held watch=fresh 'look up=expired+damaged' --wait=5s wait=timed-out --on-timeout=stale <<'END'
-look up: expired+damaged
-> t:x: the entry is 10s old, and not fresh enough
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: timed-out
-> t:x: the stored entry is damaged; treated as a miss
-> t:x: timed out after 5s of waiting for host:7
-timeout 124
-END
-}
-
-@test "--on-timeout fail does not serve an expired entry" {
+@test "--on-timeout stale and --stale-if-error serve an expired entry after the wait" {
   steps get lock=held watch=fresh 'look up=expired' --wait=5s wait=timed-out <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: timed-out
+$ --on-timeout=stale
+$ --stale-if-error=1m
+@expired
+@wait: timed-out
 > t:x: timed out after 5s of waiting for host:7
-timeout 124
-END
-}
-
-@test "--stale-if-error serves an expired entry after the wait" {
-  steps get lock=held watch=fresh 'look up=expired' --wait=5s wait=timed-out --stale-if-error=1m <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: timed-out
-> t:x: timed out after 5s of waiting for host:7
-> t:x: stale, 10s old, took 2s
-replay expired
-stale 0
+@serve-expired
 END
 }
 
 # ---- how the run of a holder ends ----
 
-@test "a failure is shared and not stored" {
+@test "a failure is shared, and stored with --cache-failures unless nothing is to be kept" {
   steps get command=3 <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish shared, status 3: done
-release stdout
-drain for forever
-> t:x: the command exited with status 3; not stored
-miss 3
-END
-}
-
-@test "a failure is stored with --cache-failures" {
-  steps get command=3 --cache-failures=10s <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish failed, status 3: done
-release stdout
-drain for forever
+$
+@first-run
+@published shared, status 3
+@failed
+$ --cache-failures=10s
+@first-run
+@published failed, status 3
 > t:x: the command exited with status 3; kept for 10s
 miss 3, stored
-END
-}
-
-@test "a failure is not stored if nothing is to be kept" {
-  steps get command=3 --cache-failures=10s --no-keep <<'END'
+$ --cache-failures=10s --no-keep
 look up: none
-acquire: free
-begin: ok
-start spooled
-publish shared, status 3: done
-release stdout
-drain for forever
-> t:x: the command exited with status 3; not stored
-miss 3
+@silent-run
+@published shared, status 3
+@failed
 END
 }
 
-@test "a failure serves the older entry with --stale-if-error" {
-  steps get 'look up=expired' --stale-if-error=1m command=3 <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled, stdout deferred
-publish shared, status 3: done
+@test "a failure, a signal and a start that fails serve the older entry with --stale-if-error" {
+  local command published message
+  while IFS='|' read -r command published message; do
+    steps get 'look up=expired' --stale-if-error=1m "command=$command" <<END
+@expired
+@run, stdout deferred
+publish shared, $published: done
 drain for forever
 replay expired
-> t:x: the command exited with status 3; served the entry that is 10s old
+> t:x: $message the entry that is 10s old
 stale 0, instead of a failure
+END
+  done <<'END'
+3|status 3|the command exited with status 3; served
+killed|status 137, transient failures 1|the command was ended by signal KILL (9); served
+not-started|status 127, transient failures 1|served
 END
 }
 
 @test "a success does not" {
   steps get 'look up=expired' --stale-if-error=1m <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled, stdout deferred
-publish kept, status 0, ttl 1m, retained 2m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
+@expired
+@run, stdout deferred
+@stored, retained 2m
 END
 }
 
-@test "a command that was ended by a signal serves the older entry too" {
-  steps get 'look up=expired' --stale-if-error=1m command=killed <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled, stdout deferred
-publish shared, status 137, transient failures 1: done
-drain for forever
-replay expired
-> t:x: the command was ended by signal KILL (9); served the entry that is 10s old
-stale 0, instead of a failure
-END
-}
-
-@test "a command that could not be started serves the older entry too" {
-  steps get 'look up=expired' --stale-if-error=1m command=not-started <<'END'
-look up: expired
-> t:x: the entry is 10s old, and not fresh enough
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled, stdout deferred
-publish shared, status 127, transient failures 1: done
-drain for forever
-replay expired
-> t:x: served the entry that is 10s old
-stale 0, instead of a failure
-END
-}
-
-@test "a signal without a name is a number" {
-  steps get command=odd-signal <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish shared, status 228, transient failures 1: done
-release stdout
-drain for forever
+@test "a signal, and a start that fails, are transient failures; a signal without a name is a number" {
+  steps get <<'END'
+$ command=odd-signal
+@first-run
+@published shared, status 228, transient failures 1
 > t:x: the command was ended by signal 100; not stored
 miss 228
-END
-}
-
-@test "a command that could not be started is a transient failure" {
-  steps get command=not-started <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish shared, status 127, transient failures 1: done
-release stdout
-drain for forever
+$ command=not-started
+@first-run
+@published shared, status 127, transient failures 1
 miss 127
 END
 }
 
-@test "a run that is interrupted stores nothing, and ends by the signal" {
-  steps get command=interrupted <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
+@test "a run that is interrupted stores nothing, and ends by the signal, or as a command that caught it does" {
+  steps get <<'END'
+$ command=interrupted
+@first-run
 give up
-release stdout
-drain for forever
-> t:x: interrupted; nothing is stored
-interrupted 143, signal 15
-END
-}
-
-@test "a run whose command caught the signal ends with the status of the command" {
-  steps get command=caught <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
+@drain forever
+@interrupted; nothing is stored
+$ command=caught
+@first-run
 give up
-release stdout
-drain for forever
+@drain forever
 > t:x: interrupted; nothing is stored
 interrupted 0
+$ command=stopped+caught --kill
+@first-run, stopped with the lease
+give up
+@drain 2s
+@interrupted; nothing is stored
 END
 }
 
-@test "a command that is stopped at --max-runtime shares the status 124" {
-  steps get command=timed-out --max-runtime=5s <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
+@test "a command that is stopped at --max-runtime shares the status 124, and one stopped with its lease nothing" {
+  steps get <<'END'
+$ command=timed-out --max-runtime=5s
+@first-run
 publish shared, status 124: done
-release stdout
-drain for 2s
+@drain 2s
 > t:x: the command was stopped: --max-runtime 5s has passed
 miss 124
-END
-}
-
-@test "a command that is stopped with its lease publishes nothing" {
-  steps get command=stopped --kill <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled, stopped with the lease
+$ command=stopped --kill
+@first-run, stopped with the lease
 abandon
-release stdout
-drain for 2s
+@drain 2s
 > t:x: the command was stopped: its lease could not be renewed
 miss 143
 END
 }
 
-@test "of a command that is interrupted too, only that is reported" {
-  steps get command=stopped+caught --kill <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled, stopped with the lease
-give up
-release stdout
-drain for 2s
-> t:x: interrupted; nothing is stored
-interrupted 143, signal 15
-END
-}
-
 @test "a run of an unknown status publishes nothing" {
   steps get command=unknown <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
+@first-run
 abandon
-release stdout
-drain for forever
+@drain forever
 > t:x: not stored: the exit status of the command is not known
 miss 125
 END
 }
 
-@test "processes that could not be killed are named" {
-  steps get command=left-running <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
+@test "after the result is stored, processes that could not be killed are named, and late output is passed on" {
+  steps get <<'END'
+$ command=left-running
+@first-run
+@published kept, status 0, ttl 1m
 > t:x: still running, could not be killed: 12 (sudo)
 > t:x: stored for 1m, took 1s
 miss 0, stored
-END
-}
-
-@test "output that the spool refuses is not stored, and the waiters are told at once" {
-  steps get command=refused <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish unstored, status 0: done
-release stdout
-drain for forever
-> t:x: not stored: cannot read the command's output: Input/output error
-miss 0, store error: cannot read the command's output: Input/output error
-END
-}
-
-@test "a run that lasts renews its lock" {
-  steps get command=long <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-renew
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
-END
-}
-
-@test "a signal that comes after the output is drained in part ends the call" {
-  steps get drain=interrupted <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
-miss 143, signal 15, stored
-END
-}
-
-@test "output that comes late is passed on" {
-  steps get late=yes <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m: done
-release stdout
-drain for forever
+$ late=yes
+@first-run
+@published kept, status 0, ttl 1m
 > t:x: stored for 1m, took 1s
 late output
 miss 0, stored
 END
 }
 
-@test "a success of no ttl is shared, not stored" {
-  steps get --ttl=0 <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish shared, status 0: done
-release stdout
-drain for forever
+@test "output that the spool refuses is not stored, and the waiters are told at once" {
+  steps get command=refused <<'END'
+@first-run
+@published unstored, status 0
+@not-stored: cannot read the command's output: Input/output error
+END
+}
+
+@test "a run that lasts renews its lock" {
+  steps get command=long <<'END'
+@first-run
+renew
+@stored
+END
+}
+
+@test "a success is shared, not stored, if it has no ttl, is not to be kept, or by what the control file says" {
+  steps get <<'END'
+$ --ttl=0
+$ control=cache=no
+@first-run
+@published shared, status 0
 miss 0
-END
-}
-
-@test "a run that is not to be kept is shared" {
-  steps get --no-keep <<'END'
-look up: none
-acquire: free
-begin: ok
-start spooled
-publish shared, status 0: done
-release stdout
-drain for forever
-miss 0
-END
-}
-
-@test "a ttl is shortened by up to --jitter" {
-  steps get --jitter=50 --quiet <<'END'
-look up: none
-acquire: free
-begin: ok
-start spooled
-publish kept, status 0, a shorter ttl: done
-release stdout
-drain for forever
-miss 0, stored
-END
-}
-
-@test "stale windows are how long an entry is retained beyond its ttl" {
-  steps get --stale=10s --stale-if-error=30s <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 1m, retained 1m30s: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
-END
-}
-
-@test "the command chooses its ttl and stale window" {
-  steps get $'control=ttl=5s\nstale=10s' <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish kept, status 0, ttl 5s, retained 15s: done
-release stdout
-drain for forever
-> t:x: stored for 5s, took 1s
-miss 0, stored
-END
-}
-
-@test "the command forbids to store its result" {
-  steps get control=cache=no <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish shared, status 0: done
-release stdout
-drain for forever
-miss 0
-END
-}
-
-@test "a control file that is not understood keeps the result from being stored" {
-  steps get control=rubbish <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish shared, status 0: done
-release stdout
-drain for forever
+$ control=rubbish
+@first-run
+@published shared, status 0
 > t:x: not stored: the command wrote a line to MEMOLOCK_CONTROL that means nothing: rubbish
 miss 0
+$ --no-keep
+look up: none
+@silent-run
+@published shared, status 0
+miss 0
 END
 }
 
-@test "a command that cannot be started releases the lock" {
-  steps get start=error <<'END'
+@test "an entry is retained for its ttl and stale windows, which the command may choose; --jitter shortens the ttl" {
+  steps get <<'END'
+$ --stale=10s --stale-if-error=30s
+@first-run-and-store, retained 1m30s
+$ $'control=ttl=5s\nstale=10s'
+@first-run
+@published kept, status 0, ttl 5s, retained 15s
+> t:x: stored for 5s, took 1s
+miss 0, stored
+$ --jitter=50 --quiet
 look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-abandon
-error: the command cannot be started
-END
-}
-
-@test "what follows the start of a command needs no memory to wait for its end" {
-  for call in get 'get --external' lock once bypass; do
-    # shellcheck disable=SC2086 # words
-    run -0 "$HELPERS/protocol_branches" $call
-    # shellcheck disable=SC2086
-    steps $call start=no-memory <<<"$output"
-  done
-}
-
-@test "a store that fails as the run begins ends the call before the command" {
-  steps get begin=error <<'END'
-look up: none
-acquire: free
-begin: error
-abandon
-error: begin failed
+@silent-run
+@published kept, status 0, a shorter ttl
+miss 0, stored
 END
 }
 
 # ---- a store that fails after the command has started ----
 
-@test "a result that cannot be stored costs the entry, not the output" {
+@test "a result that cannot be stored costs the entry, not the output, and only the first reason is reported" {
   steps get publish=fails <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
+$
+@first-run
 publish kept, status 0, ttl 1m: fails
 abandon
-release stdout
-drain for forever
-> t:x: not stored: publish failed
-miss 0, store error: publish failed
-END
-}
-
-@test "only the first reason is reported" {
-  steps get command=refused publish=fails <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
+@drain forever
+@not-stored: publish failed
+$ command=refused
+@first-run
 publish unstored, status 0: fails
 abandon
-release stdout
-drain for forever
-> t:x: not stored: cannot read the command's output: Input/output error
-miss 0, store error: cannot read the command's output: Input/output error
-END
-}
-
-@test "a failure that cannot be stored is reported once" {
-  steps get command=3 publish=fails --cache-failures=10s <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
+@drain forever
+@not-stored: cannot read the command's output: Input/output error
+$ command=3 --cache-failures=10s
+@first-run
 publish failed, status 3: fails
 abandon
-release stdout
-drain for forever
+@drain forever
 > t:x: not stored: publish failed
 > t:x: the command exited with status 3
 miss 3, store error: publish failed
 END
 }
 
-@test "an entry that was deleted during the run is not stored" {
-  steps get publish=forgotten <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
+@test "an entry that was deleted during the run, or whose lease was lost, is not stored, and the reason is reported" {
+  steps get <<'END'
+$ publish=forgotten
+@first-run
 publish kept, status 0, ttl 1m: forgotten
-release stdout
-drain for forever
+@drain forever
 > t:x: not stored: it was deleted during the run
 miss 0
-END
-}
-
-@test "a lease that was lost to another holder is reported" {
-  steps get publish=lost <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
+$ publish=lost
+@first-run
 publish kept, status 0, ttl 1m: lost
-release stdout
-drain for forever
+@drain forever
 > t:x: not stored: the lease was lost to another holder
 miss 0
 END
 }
 
-@test "a signal while the result is stored ends the call after the output" {
-  steps get publish=interrupted <<'END'
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
+@test "a signal while the result is stored, or the output is drained, ends the call after the output" {
+  steps get <<'END'
+$ publish=interrupted
+@first-run
 publish kept, status 0, ttl 1m: interrupted
-release stdout
-drain for 2s
-> t:x: interrupted; nothing is stored
-interrupted 143, signal 15
+@drain 2s
+@interrupted; nothing is stored
+$ drain=interrupted
+@first-run
+@published kept, status 0, ttl 1m
+miss 143, signal 15, stored
 END
 }
 
 @test "nothing is reported with Level::quiet" {
   steps get publish=lost command=3 --quiet <<'END'
 look up: none
-acquire: free
-begin: ok
-start spooled
+@silent-run
 publish shared, status 3: lost
-release stdout
-drain for forever
+@drain forever
 miss 3
 END
 }
 
 # ---- artifacts ----
 
-@test "artifacts are packed after a success" {
-  steps get --artifact=there <<'END'
+@test "artifacts are packed after a success only, and if they are not there, the result is not shared" {
+  steps get <<'END'
+$ --artifact=there
 include artifacts
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
+@first-run
 renew
-publish kept, status 0, ttl 1m, artifacts: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
-END
-}
-
-@test "artifacts that are not there keep the result from being shared" {
-  steps get --artifact=missing <<'END'
+@stored, artifacts
+$ --artifact=missing
 include artifacts
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
+@first-run
 renew
-publish unstored, status 0: done
-release stdout
-drain for forever
-> t:x: not stored: the command has not made missing
-miss 0, store error: the command has not made missing
-END
-}
-
-@test "a failed command is not asked for artifacts" {
-  steps get --artifact=missing command=3 <<'END'
+@published unstored, status 0
+@not-stored: the command has not made missing
+$ --artifact=missing command=3
 include artifacts
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-publish shared, status 3: done
-release stdout
-drain for forever
-> t:x: the command exited with status 3; not stored
-miss 3
+@first-run
+@published shared, status 3
+@failed
 END
 }
 
 @test "a signal while artifacts are packed ends the call after the output" {
   steps get --artifact=there command=0+signal <<'END'
 include artifacts
-look up: none
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
+@first-run
 renew
 give up
-release stdout
-drain for 2s
-> t:x: interrupted; nothing is stored
-interrupted 143, signal 15
+@drain 2s
+@interrupted; nothing is stored
 END
 }
 
-@test "an entry with the artifacts restores them" {
-  steps get --artifact=made 'look up=made' <<'END'
+@test "an entry restores the artifacts, and so does the answer that a waiter gets" {
+  steps get --artifact=made <<'END'
+$ 'look up=made'
 include artifacts
 look up: made
-> t:x: hit, 10s old, took 2s
-replay made
-hit 0
-END
-}
-
-@test "an entry without the artifacts is a miss" {
-  steps get --artifact=there 'look up=made' <<'END'
+@hit made
+$ lock=held watch=fresh wait=made
 include artifacts
-look up: made
-> t:x: the entry has no there; treated as a miss
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
-renew
-publish kept, status 0, ttl 1m, artifacts: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
+@first-wait: made
+@answer made
 END
 }
 
-@test "an entry without any artifacts is a miss" {
-  steps get --artifact=there 'look up=fresh' <<'END'
+@test "an entry with other artifacts, or without any, is a miss" {
+  local entry
+  for entry in made fresh; do
+    steps get --artifact=there "look up=$entry" <<END
 include artifacts
-look up: fresh
+look up: $entry
 > t:x: the entry has no there; treated as a miss
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled
+@run
 renew
-publish kept, status 0, ttl 1m, artifacts: done
-release stdout
-drain for forever
-> t:x: stored for 1m, took 1s
-miss 0, stored
+@stored, artifacts
 END
+  done
 }
 
-@test "an entry whose artifacts are larger than --max-entry allows is a miss" {
-  steps get --artifact=made --max-entry=6 'look up=made' lock=held watch=fresh wait=failed <<'END'
+@test "an entry whose artifacts are too large, lost or damaged is a miss, and not tried again" {
+  steps get --artifact=made lock=held watch=fresh wait=failed <<'END'
+$ 'look up=made' --max-entry=6
 include artifacts
 look up: made
 > t:x: the entry is larger than --max-entry (6 B); treated as a miss
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: failed
-> t:x: waited; the run took 2s, status 3
-replay failed
-waited 3
-END
-}
-
-@test "an entry whose archive is lost is a miss" {
-  steps get --artifact=made 'look up=made+no-archive' lock=held watch=fresh wait=failed <<'END'
+@wait: failed
+@failed-answer
+$ 'look up=made+no-archive'
 include artifacts
 look up: made+no-archive
 > t:x: the artifacts of the entry are missing or damaged; treated as a miss
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: failed
-> t:x: waited; the run took 2s, status 3
-replay failed
-waited 3
-END
-}
-
-@test "an entry whose archive cannot be unpacked is a miss, and not tried again" {
-  steps get --artifact=made 'look up=made+bad-archive' lock=held watch=fresh wait=failed <<'END'
+@wait: failed
+@failed-answer
+$ 'look up=made+bad-archive'
 include artifacts
 look up: made+bad-archive
 > t:x: the stored artifacts are damaged; treated as a miss
 look up: made+bad-archive
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: failed
-> t:x: waited; the run took 2s, status 3
-replay failed
-waited 3
-END
-}
-
-@test "a waiter restores the artifacts of the answer" {
-  steps get --artifact=made lock=held watch=fresh wait=made <<'END'
-include artifacts
-look up: none
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: made
-> t:x: waited; the run took 2s, status 0
-replay made
-waited 0
-END
-}
-
-@test "a stored failure needs no artifacts" {
-  steps get --artifact=made failure=failed --cache-failures=1m <<'END'
-include artifacts
-look up: none
-failure: failed
-> t:x: hit, 10s old, took 2s; a failure with status 3, kept for 50s more
-replay failed
-hit 3
+@wait: failed
+@failed-answer
 END
 }
 
 @test "an older entry that is served in place of a failure restores its artifacts" {
   steps get --artifact=made 'look up=expired+made' --stale-if-error=1m command=3 <<'END'
 include artifacts
-look up: expired+made
-> t:x: the entry is 10s old, and not fresh enough
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled, stdout deferred
+@expired+made
+@run, stdout deferred
 publish shared, status 3: done
 drain for forever
 replay expired+made
@@ -2006,69 +1111,36 @@ stale 0, instead of a failure
 END
 }
 
-@test "it is not served if they cannot be restored" {
-  steps get --artifact=made 'look up=expired+made+bad-archive' --stale-if-error=1m command=3 <<'END'
+@test "it is not served if they cannot be restored, or a signal comes while they are" {
+  steps get --artifact=made --stale-if-error=1m <<'END'
+$ 'look up=expired+made+bad-archive' command=3
 include artifacts
-look up: expired+made+bad-archive
-> t:x: the entry is 10s old, and not fresh enough
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled, stdout deferred
-publish shared, status 3: done
-release stdout
-drain for forever
+@expired+made+bad-archive
+@run, stdout deferred
+@published shared, status 3
 > t:x: the stored artifacts are damaged
-> t:x: the command exited with status 3; not stored
-miss 3
-END
-}
-
-@test "it is not served if a signal comes while they are restored" {
-  steps get --artifact=made 'look up=expired+made' --stale-if-error=1m command=3+signal <<'END'
+@failed
+$ 'look up=expired+made' command=3+signal
 include artifacts
-look up: expired+made
-> t:x: the entry is 10s old, and not fresh enough
-acquire: free
-begin: ok
-> t:x: running the command
-start spooled, stdout deferred
-publish shared, status 3: done
-release stdout
-drain for forever
+@expired+made
+@run, stdout deferred
+@published shared, status 3
 miss 143, signal 15
 END
 }
 
 # ---- promises (--external) ----
 
-@test "a promise is completed" {
-  steps get --external promise=fresh <<'END'
-look up: none
-acquire for others: free
-begin: ok
-> t:x: running the command
-start plain, stdout to stderr
-> t:x: started; waiting for the promise to be kept
-await promise for 1m
-promise: fresh
+@test "a promise is completed, with a success or a failure" {
+  steps get --external <<'END'
+$ promise=fresh
+@await-promise: fresh
 abandon
 > t:x: the promise was kept
 replay fresh
 miss 0
-END
-}
-
-@test "a promise is completed with a failure" {
-  steps get --external promise=failed <<'END'
-look up: none
-acquire for others: free
-begin: ok
-> t:x: running the command
-start plain, stdout to stderr
-> t:x: started; waiting for the promise to be kept
-await promise for 1m
-promise: failed
+$ promise=failed
+@await-promise: failed
 abandon
 > t:x: the promise failed with status 3
 replay failed
@@ -2076,136 +1148,59 @@ miss 3
 END
 }
 
-@test "a promise that expires is a failure for everybody" {
-  steps get --external promise=timed-out <<'END'
-look up: none
-acquire for others: free
-begin: ok
-> t:x: running the command
-start plain, stdout to stderr
-> t:x: started; waiting for the promise to be kept
-await promise for 1m
-promise: timed-out
+@test "a promise that expires, or is gone, is a failure for everybody; a signal while that is published ends the call" {
+  steps get --external <<'END'
+$ promise=timed-out
+@await-promise: timed-out
 publish shared, status 124: done
 > t:x: nobody has kept the promise within 1m
 timeout 124
-END
-}
-
-@test "the holder of a promise that cannot be found any more fails likewise" {
-  steps get --external promise=gone <<'END'
-look up: none
-acquire for others: free
-begin: ok
-> t:x: running the command
-start plain, stdout to stderr
-> t:x: started; waiting for the promise to be kept
-await promise for 1m
-promise: gone
+$ promise=gone
+@await-promise: gone
 publish shared, status 124: done
 > t:x: nobody has kept the promise within 1m
 timeout 124
-END
-}
-
-@test "a signal while an expired promise is published ends the call" {
-  steps get --external promise=timed-out publish=interrupted <<'END'
-look up: none
-acquire for others: free
-begin: ok
-> t:x: running the command
-start plain, stdout to stderr
-> t:x: started; waiting for the promise to be kept
-await promise for 1m
-promise: timed-out
+$ promise=timed-out publish=interrupted
+@await-promise: timed-out
 publish shared, status 124: interrupted
-> t:x: interrupted; the promise is given up
-interrupted 143, signal 15
+@interrupted; the promise is given up
 END
 }
 
-@test "a command that fails breaks the promise" {
+@test "a command that fails breaks the promise, and a signal while that is published ends the call" {
   steps get --external command=3 <<'END'
-look up: none
-acquire for others: free
-begin: ok
-> t:x: running the command
-start plain, stdout to stderr
+$ publish=done
+@promise
 publish shared, status 3: done
-> t:x: the command exited with status 3; not stored
-miss 3
-END
-}
-
-@test "a signal while that is published ends the call" {
-  steps get --external command=3 publish=interrupted <<'END'
-look up: none
-acquire for others: free
-begin: ok
-> t:x: running the command
-start plain, stdout to stderr
+@failed
+$ publish=interrupted
+@promise
 publish shared, status 3: interrupted
 > t:x: the command exited with status 3; not stored
-> t:x: interrupted; the promise is given up
-interrupted 143, signal 15
+@interrupted; the promise is given up
 END
 }
 
-@test "a signal while the holder waits gives the promise up" {
-  steps get --external promise=interrupted <<'END'
-look up: none
-acquire for others: free
-begin: ok
-> t:x: running the command
-start plain, stdout to stderr
-> t:x: started; waiting for the promise to be kept
-await promise for 1m
-promise: interrupted
+@test "a signal while the holder runs the command, waits, or talks to the store gives the promise up" {
+  steps get --external <<'END'
+$ command=interrupted
+@promise
 give up
-> t:x: interrupted; the promise is given up
-interrupted 143, signal 15
-END
-}
-
-@test "a signal during a request to the store does too" {
-  steps get --external promise=interrupt <<'END'
-look up: none
-acquire for others: free
-begin: ok
-> t:x: running the command
-start plain, stdout to stderr
-> t:x: started; waiting for the promise to be kept
-await promise for 1m
-promise: interrupt
+@interrupted; nothing is stored
+$ promise=interrupted
+@await-promise: interrupted
 give up
-> t:x: interrupted; the promise is given up
-interrupted 143, signal 15
-END
-}
-
-@test "a signal while the command runs does too" {
-  steps get --external command=interrupted <<'END'
-look up: none
-acquire for others: free
-begin: ok
-> t:x: running the command
-start plain, stdout to stderr
+@interrupted; the promise is given up
+$ promise=interrupt
+@await-promise: interrupt
 give up
-> t:x: interrupted; nothing is stored
-interrupted 143, signal 15
+@interrupted; the promise is given up
 END
 }
 
 @test "a store that fails while the holder waits loses the promise, and the command is not run again" {
   steps get --external promise=error <<'END'
-look up: none
-acquire for others: free
-begin: ok
-> t:x: running the command
-start plain, stdout to stderr
-> t:x: started; waiting for the promise to be kept
-await promise for 1m
-promise: error
+@await-promise: error
 abandon
 > t:x: lost the promise: promise failed
 error 125, store error: promise failed
@@ -2219,289 +1214,190 @@ acquire for others: held
 watch: external
 > t:x: waiting for host:7, promised for 12s
 wait: fresh
-> t:x: waited; the run took 2s, status 0
-replay fresh
-waited 0
+@answer fresh
 END
 }
 
 # ---- lock ----
 
-@test "lock runs the command and keeps nothing" {
+@test "lock runs the command, stores nothing, and reports a failure" {
   steps lock <<'END'
-acquire: free
-begin: ok
-> t:x: running the command
-start plain
+$
+@run-locked
 abandon
 ran 0
-END
-}
-
-@test "lock waits for its turn" {
-  steps lock lock=held,free watch=fresh wait=fresh <<'END'
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: fresh
-acquire: free
-begin: ok
-> t:x: running the command
-start plain
-abandon
-ran 0
-END
-}
-
-@test "lock tries again while no run is visible" {
-  steps lock lock=held,free watch=none <<'END'
-acquire: held
-watch: none
-acquire: free
-begin: ok
-> t:x: running the command
-start plain
-abandon
-ran 0
-END
-}
-
-@test "a pause of lock ends by a signal" {
-  steps lock lock=held watch=signal <<'END'
-acquire: held
-watch: signal
-interrupted 143, signal 15
-END
-}
-
-@test "lock waits no longer than --wait" {
-  steps lock lock=held watch=fresh wait=timed-out --wait=5s <<'END'
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: timed-out
-> t:x: timed out after 5s of waiting for host:7
-timeout 124
-END
-}
-
-@test "lock does not wait with a wait of 0" {
-  steps lock lock=held watch=fresh --wait=0 <<'END'
-acquire: held
-watch: fresh
-> t:x: timed out after 0ms of waiting for host:7
-timeout 124
-END
-}
-
-# bats test_tags=slow
-@test "lock ends at a deadline that passes between two attempts" {
-  steps lock lock=held watch=fresh wait=slow --wait=1s <<'END'
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: slow
-> t:x: timed out after 1s of waiting for host:7
-timeout 124
-END
-}
-
-@test "lock runs the command without the lock with --on-timeout run" {
-  steps lock lock=held watch=fresh wait=timed-out --wait=5s --on-timeout=run <<'END'
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: timed-out
-> t:x: timed out after 5s of waiting for host:7; running without the lock
-start plain
-bypass 0
-END
-}
-
-@test "lock that is interrupted while it waits ends by the signal" {
-  steps lock lock=held watch=fresh wait=interrupted <<'END'
-acquire: held
-watch: fresh
-> t:x: waiting for host:7, at work for 12s
-wait: interrupted
-interrupted 143, signal 15
-END
-}
-
-@test "lock refuses to wait for the run that it is in" {
-  steps lock lock=held watch=own --inside <<'END'
-acquire: held
-watch: own
-error: deadlock: this command runs inside the run of t:x that it would wait for
-END
-}
-
-@test "lock reports a failed command, and its status is the command's" {
-  steps lock command=3 <<'END'
-acquire: free
-begin: ok
-> t:x: running the command
-start plain
+$ command=3
+@run-locked
 abandon
 > t:x: the command exited with status 3
 ran 3
 END
 }
 
-@test "lock that is interrupted gives up the lock" {
-  steps lock command=interrupted <<'END'
-acquire: free
-begin: ok
-> t:x: running the command
-start plain
+@test "lock that is interrupted gives up the lock, and stops its command with the lease if it is to" {
+  steps lock <<'END'
+$ command=interrupted
+@run-locked
 give up
-> t:x: interrupted
-interrupted 143, signal 15
-END
-}
-
-@test "lock stops its command with the lease if it is to" {
-  steps lock command=stopped --kill <<'END'
-acquire: free
-begin: ok
-> t:x: running the command
-start plain, stopped with the lease
+@interrupted
+$ command=stopped --kill
+@run-locked, stopped with the lease
 abandon
 > t:x: the command was stopped: its lease could not be renewed
 ran 143
 END
 }
 
+@test "lock waits for its turn, and tries again while no run is visible" {
+  steps lock lock=held,free <<'END'
+$ watch=fresh wait=fresh
+@wait: fresh
+@run-locked
+abandon
+ran 0
+$ watch=none
+@held: none
+@run-locked
+abandon
+ran 0
+END
+}
+
+@test "lock that is interrupted while it waits, or pauses before another attempt, ends by the signal" {
+  steps lock lock=held <<'END'
+$ watch=fresh wait=interrupted
+@wait: interrupted
+interrupted 143, signal 15
+$ watch=signal
+@held: signal
+interrupted 143, signal 15
+END
+}
+
+@test "lock waits no longer than --wait, and then runs the command without the lock with --on-timeout run" {
+  steps lock lock=held watch=fresh <<'END'
+$ wait=timed-out --wait=5s
+@wait: timed-out
+@time-out
+$ --wait=0
+@held: fresh
+> t:x: timed out after 0ms of waiting for host:7
+timeout 124
+$ wait=timed-out --wait=5s --on-timeout=run
+@wait: timed-out
+> t:x: timed out after 5s of waiting for host:7; running without the lock
+start plain
+bypass 0
+END
+}
+
+# bats test_tags=slow
+@test "lock ends at a deadline that passes between two attempts" {
+  steps lock lock=held watch=fresh wait=slow --wait=1s <<'END'
+@wait: slow
+> t:x: timed out after 1s of waiting for host:7
+timeout 124
+END
+}
+
+@test "lock refuses to wait for the run that it is in" {
+  steps lock lock=held watch=own --inside <<'END'
+@held: own
+error: deadlock: this command runs inside the run of t:x that it would wait for
+END
+}
+
 # ---- once ----
 
-@test "once runs the command and stores a mark of what is left of the ttl" {
+@test "once runs the command and stores a mark of what is left of the ttl, of a failure too" {
   steps once <<'END'
-mark: none
-acquire: free
-mark: none
-begin: ok
-> t:x: running the command
-start plain
-publish marked, status 0, ttl 59s: done
+$
+@run-once
+@marked
+$ --ttl=forever
+@run-once
+publish marked, status 0, ttl forever: done
 ran 0, stored
+$ command=3
+@run-once
+publish marked, status 3, ttl 59s: done
+> t:x: the command exited with status 3
+ran 3, stored
+END
+}
+
+@test "once runs the command if the mark is expired, dated in the future, or of a failure with --on-failure retry" {
+  steps once <<'END'
+$ mark=expired
+mark: expired
+acquire: free
+mark: expired
+@start plain
+@marked
+$ mark=failed --retry
+mark: failed
+acquire: free
+mark: failed
+@start plain
+@marked
+$ mark=later
+mark: later
+> t:x: the mark is dated in the future; treated as absent
+acquire: free
+mark: later
+@start plain
+@marked
 END
 }
 
 @test "once skips the command after a recent run" {
-  steps once mark=fresh --skip-status=7 <<'END'
-mark: fresh
-> t:x: skipped; host:7 began a run 12s ago, status 0
-skipped 7
+  local mark option begun status
+  while IFS='|' read -r mark option begun status; do
+    steps once "mark=$mark" ${option:+"$option"} <<END
+mark: $mark
+> t:x: skipped; host:7 began a run 12s ago, status $begun
+skipped $status
+END
+  done <<'END'
+fresh|--skip-status=7|0|7
+fresh|--retry|0|0
+failed||3|0
 END
 }
 
-@test "once skips the command if the mark is found under the lock" {
-  steps once mark=none,fresh <<'END'
+@test "once skips the command if the mark is found under the lock, or a run is in progress" {
+  steps once <<'END'
+$ mark=none,fresh
 mark: none
 acquire: free
 mark: fresh
 > t:x: skipped; host:7 began a run 12s ago, status 0
 abandon
 skipped 0
-END
-}
-
-@test "once runs the command after an older run" {
-  steps once mark=expired <<'END'
-mark: expired
-acquire: free
-mark: expired
-begin: ok
-> t:x: running the command
-start plain
-publish marked, status 0, ttl 59s: done
-ran 0, stored
-END
-}
-
-@test "once reports a mark from the future, once, and runs the command" {
-  steps once mark=later <<'END'
-mark: later
-> t:x: the mark is dated in the future; treated as absent
-acquire: free
-mark: later
-begin: ok
-> t:x: running the command
-start plain
-publish marked, status 0, ttl 59s: done
-ran 0, stored
-END
-}
-
-@test "once skips the command after a failed run" {
-  steps once mark=failed <<'END'
-mark: failed
-> t:x: skipped; host:7 began a run 12s ago, status 3
-skipped 0
-END
-}
-
-@test "once runs the command after a failed run with --on-failure retry" {
-  steps once mark=failed --retry <<'END'
-mark: failed
-acquire: free
-mark: failed
-begin: ok
-> t:x: running the command
-start plain
-publish marked, status 0, ttl 59s: done
-ran 0, stored
-END
-}
-
-@test "once skips the command after a successful run with --on-failure retry" {
-  steps once mark=fresh --retry <<'END'
-mark: fresh
-> t:x: skipped; host:7 began a run 12s ago, status 0
-skipped 0
-END
-}
-
-@test "once skips the command while a run is in progress" {
-  steps once lock=held watch=fresh --skip-status=7 <<'END'
+$ lock=held watch=fresh --skip-status=7
 mark: none
-acquire: held
-watch: fresh
+@held: fresh
 > t:x: skipped; host:7, at work for 12s
 skipped 7
 END
 }
 
 @test "once skips the command while the lock is held for long, though no run is visible" {
-  run -0 "$HELPERS/protocol_branches" once lock=held watch=none
-  equal "skipped 0" "${lines[-1]}"
-  equal 17 "$(grep -c 'watch: none' <<<"$output")"
+  gives_up_after 17 'skipped 0' once lock=held watch=none
 }
 
-@test "once runs the command when such a lock is released" {
-  steps once lock=held,held,free watch=none <<'END'
+@test "once runs the command when such a lock is released, and ends by a signal that comes before" {
+  steps once <<'END'
+$ lock=held,held,free watch=none
 mark: none
-acquire: held
-watch: none
+@held: none
 mark: none
-acquire: held
-watch: none
+@held: none
+@run-once
+@marked
+$ lock=held watch=signal
 mark: none
-acquire: free
-mark: none
-begin: ok
-> t:x: running the command
-start plain
-publish marked, status 0, ttl 59s: done
-ran 0, stored
-END
-}
-
-@test "a pause of once ends by a signal" {
-  steps once lock=held watch=signal <<'END'
-mark: none
-acquire: held
-watch: signal
+@held: signal
 interrupted 143, signal 15
 END
 }
@@ -2509,205 +1405,93 @@ END
 @test "once refuses to run inside the run that it would skip" {
   steps once lock=held watch=own --inside <<'END'
 mark: none
-acquire: held
-watch: own
+@held: own
 error: this command runs inside the run of t:x, for which it would always be skipped
 END
 }
 
-@test "once without keep has no mark" {
+@test "once without keep has no mark, and still skips while the lock is held" {
   steps once --no-keep <<'END'
+$
 acquire: free
 begin: ok
 start plain
 abandon
 ran 0
-END
-}
-
-@test "once without keep still skips while the lock is held" {
-  steps once --no-keep lock=held watch=fresh <<'END'
-acquire: held
-watch: fresh
+$ lock=held watch=fresh
+@held: fresh
 > t:x: skipped; host:7, at work for 12s
 skipped 0
 END
 }
 
-@test "once stores the mark of a failure" {
-  steps once command=3 <<'END'
-mark: none
-acquire: free
-mark: none
-begin: ok
-> t:x: running the command
-start plain
-publish marked, status 3, ttl 59s: done
-> t:x: the command exited with status 3
-ran 3, stored
-END
-}
-
-@test "once stores no mark of a command that could not be started" {
-  steps once command=not-started <<'END'
-mark: none
-acquire: free
-mark: none
-begin: ok
-> t:x: running the command
-start plain
+@test "once stores no mark of a run that did not start, was interrupted or stopped, or took longer than the ttl" {
+  steps once <<'END'
+$ command=not-started
+@run-once
 abandon
 ran 127
-END
-}
-
-@test "once stores no mark of a run that was interrupted" {
-  steps once command=interrupted <<'END'
-mark: none
-acquire: free
-mark: none
-begin: ok
-> t:x: running the command
-start plain
+$ command=interrupted
+@run-once
 give up
-> t:x: interrupted
-interrupted 143, signal 15
-END
-}
-
-@test "once stores no mark of a command that was stopped with its lease" {
-  steps once command=stopped --kill <<'END'
-mark: none
-acquire: free
-mark: none
-begin: ok
-> t:x: running the command
-start plain, stopped with the lease
+@interrupted
+$ command=stopped --kill
+@run-once, stopped with the lease
 abandon
 > t:x: the command was stopped: its lease could not be renewed
 ran 143
-END
-}
-
-@test "once stores no mark of a run that took longer than the ttl" {
-  steps once --ttl=1s <<'END'
-mark: none
-acquire: free
-mark: none
-begin: ok
-> t:x: running the command
-start plain
+$ --ttl=1s
+@run-once
 abandon
 ran 0
 END
 }
 
-@test "once keeps a mark for good with --ttl forever" {
-  steps once --ttl=forever <<'END'
-mark: none
-acquire: free
-mark: none
-begin: ok
-> t:x: running the command
-start plain
-publish marked, status 0, ttl forever: done
-ran 0, stored
-END
-}
-
-@test "once reports a store that refuses the mark" {
-  steps once publish=fails <<'END'
-mark: none
-acquire: free
-mark: none
-begin: ok
-> t:x: running the command
-start plain
+@test "once reports that no mark is kept: the store refuses it, it was deleted, the lease was lost, or a signal came" {
+  steps once <<'END'
+$ publish=fails
+@run-once
 publish marked, status 0, ttl 59s: fails
 abandon
 > t:x: no mark is kept: publish failed
 ran 0, store error: publish failed
-END
-}
-
-@test "once reports a mark that was deleted during the run" {
-  steps once publish=forgotten <<'END'
-mark: none
-acquire: free
-mark: none
-begin: ok
-> t:x: running the command
-start plain
+$ publish=forgotten
+@run-once
 publish marked, status 0, ttl 59s: forgotten
 > t:x: no mark is kept: it was deleted during the run
 ran 0
-END
-}
-
-@test "once reports a lease that was lost" {
-  steps once publish=lost <<'END'
-mark: none
-acquire: free
-mark: none
-begin: ok
-> t:x: running the command
-start plain
+$ publish=lost
+@run-once
 publish marked, status 0, ttl 59s: lost
 > t:x: no mark is kept: the lease was lost to another holder
 ran 0
-END
-}
-
-@test "once ends by a signal that comes while the mark is stored" {
-  steps once publish=interrupted <<'END'
-mark: none
-acquire: free
-mark: none
-begin: ok
-> t:x: running the command
-start plain
+$ publish=interrupted
+@run-once
 publish marked, status 0, ttl 59s: interrupted
-> t:x: interrupted; no mark is kept
-interrupted 143, signal 15
+@interrupted; no mark is kept
 END
 }
 
 # ---- without the store ----
 
-@test "a bypassed run reports a failure" {
-  steps bypass command=3 <<'END'
+@test "a bypassed run reports a failure, a signal or its limit, but neither a success nor anything with Level::quiet" {
+  steps bypass <<'END'
+$ command=0
+start plain
+bypass 0
+$ command=3
 start plain
 > t:x: the command exited with status 3
 bypass 3
-END
-}
-
-@test "a bypassed run reports nothing with Level::quiet" {
-  steps bypass command=3 --quiet <<'END'
+$ command=3 --quiet
 start plain
 bypass 3
-END
-}
-
-@test "a bypassed run that is interrupted ends by the signal" {
-  steps bypass command=interrupted <<'END'
+$ command=interrupted
 start plain
-> t:x: interrupted
-interrupted 143, signal 15
-END
-}
-
-@test "a bypassed run is stopped at its limit" {
-  steps bypass command=timed-out --max-runtime=5s <<'END'
+@interrupted
+$ command=timed-out --max-runtime=5s
 start plain
 > t:x: the command was stopped: --max-runtime 5s has passed
 bypass 124
-END
-}
-
-@test "a bypassed command that succeeds says nothing" {
-  steps bypass <<'END'
-start plain
-bypass 0
 END
 }
