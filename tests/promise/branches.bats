@@ -900,6 +900,15 @@ END
 END
 }
 
+@test "what follows the start of a command needs no memory to wait for its end" {
+  for call in get 'get --external' lock once bypass; do
+    # shellcheck disable=SC2086 # words
+    run -0 "$HELPERS/protocol_branches" $call
+    # shellcheck disable=SC2086
+    steps $call start=no-memory <<<"$output"
+  done
+}
+
 @test "a run that lasts renews its lock" {
   steps get command=long <<'END'
 @first-run
