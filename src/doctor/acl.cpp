@@ -16,12 +16,12 @@
 namespace memolock {
 namespace {
 
-/// What a command is for, and so what does not work without it.
+/// What a command is used for, and so what does not work without it.
 enum class Purpose {
   entries,       ///< everything else
-  notification,  ///< waiters wake at once; without it they look once a lease
+  notification,  ///< waking waiters at once; without it they look once a lease
   listing,       ///< ls, and del of a whole tag
-  failover,      ///< a primary that became a replica is noticed before it refuses a write
+  failover,      ///< noticing a primary that became a replica before it refuses a write
 };
 
 struct Probe {
@@ -29,8 +29,8 @@ struct Probe {
   Purpose purpose = Purpose::entries;
 };
 
-/// Every command that is sent or that a script calls, on each kind of key that it is used on.
-/// `names` must outlive them.
+/// Every command that is sent or called by a script, with each kind of key on which it is used.
+/// `names` must outlive the result.
 std::vector<Probe> probes(const RedisNames& names, const RedisAddress& address) {
   std::vector<Probe> all{{{"TIME"}},
                          {{"EXISTS", names.value}},
@@ -82,7 +82,7 @@ std::string name_of(const Probe& probe) {
   return name;
 }
 
-/// The words, with `between` between them.
+/// `words`, separated by `between`.
 std::string joined(const std::set<std::string>& words, const std::string& between) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
@@ -100,7 +100,7 @@ std::string grants(const std::set<std::string>& commands) {
 /// The patterns of the keys and of the channels of a tag's entries.
 RedisNames acl_patterns(const std::string& tag) {
   std::string pattern = escape_glob(tag);
-  // A pattern in an ACL cannot have a space, and a shell needs quotes around these.
+  // A pattern in an ACL cannot contain a space, and a shell would need quotes around any of these.
   for (char& c : pattern)
     if (c == ' ' || c == '"' || c == '\'') c = '?';
   return {{pattern, "*"}, Brace::no};
@@ -117,7 +117,7 @@ std::string channel_grants(const std::string& tag) {
   return fmt::format("&{} &{}", names.notif, names.fail);
 }
 
-/// "t/lock:*" for the name "t/lock:x": permissions are not for one entry.
+/// "t/lock:*" for the name "t/lock:x", as permissions are not given for single entries.
 std::string acl_pattern(std::string_view name) {
   return std::string(name.substr(0, name.find(':'))) + ":*";
 }
@@ -145,7 +145,7 @@ class AccessReport {
   std::string user_, tag_;
   std::set<std::string> entries_, notification_, listing_,
       failover_;                           // commands refused, by purpose
-  std::set<std::string> keys_, channels_;  // the same of names
+  std::set<std::string> keys_, channels_;  // patterns of names refused
   std::optional<Finding> fault_;           // the first error that is not about permissions
   bool speaks_resp3_ = true;
 };
@@ -240,12 +240,12 @@ std::vector<Finding> examine_access(const RedisAddress& address, Nanoseconds tim
     report.add_hello(ask(connection, {"HELLO", "3"}));
     (void)ask(connection, {"HELLO", "2"});
   }
-  // Without a transaction, this is an error without consequences.
+  // Outside a transaction, EXEC is an error without consequences.
   RedisReply reply = ask(connection, {"EXEC"});
   if (reply.is_error() && reply.error()->find("NOPERM") != std::string::npos)
     report.add({{"EXEC"}}, reply);
   reply = ask(connection, {"MULTI"});
-  // Otherwise the probes would be executed.
+  // Without MULTI, the probes would be executed.
   if (reply.type() != RedisReply::Type::status)
     return {{Finding::Severity::fail, "commands",
              std::string("without MULTI no other could be tried: ") +

@@ -48,7 +48,7 @@ std::vector<Finding> merge_findings(const std::vector<NodeFindings>& nodes) {
       const std::string name = node.node.shown();
       if (!is_common && !shown.words.starts_with(name)) shown.words = name + ": " + shown.words;
       if (std::find(all.begin(), all.end(), shown) != all.end()) continue;
-      // After the last finding about the same subject.
+      // Inserted after the last finding about the same subject.
       const auto last = std::find_if(all.rbegin(), all.rend(), [&](const Finding& one) {
         return one.subject == shown.subject;
       });

@@ -48,10 +48,10 @@ class ScratchDirectory {
   ScratchDirectory(const ScratchDirectory&) = delete;
   ScratchDirectory& operator=(const ScratchDirectory&) = delete;
 
-  /// The errno of creating it; 0: it was created.
+  /// The errno with which creating it has failed; 0: it was created.
   [[nodiscard]] int error() const { return error_; }
   [[nodiscard]] int descriptor() const { return directory_.get(); }
-  /// Opens one of its files, and creates it if it is missing. Empty, with errno set, on failure.
+  /// Opens a file in it, and creates the file if it is missing. Empty, with errno set, on failure.
   [[nodiscard]] Descriptor open_file(const char* name) const {
     return make_file(descriptor(), name, O_RDWR);
   }
@@ -67,7 +67,7 @@ class ScratchDirectory {
   int error_ = 0;
 };
 
-/// Why locks of this file system do not work; empty: they do.
+/// Why locks do not work on this file system; empty: they do.
 std::string fault_of_locks(const ScratchDirectory& scratch) {
   const Descriptor holder = scratch.open_file(ScratchDirectory::a);
   const Descriptor other = scratch.open_file(ScratchDirectory::a);
@@ -142,8 +142,8 @@ constexpr std::array<Probe, 5> probes{{
     {"spool", "outputs can lie in nameless files", fault_of_anonymous_files, elsewhere},
 }};
 
-// File systems whose files other machines may see, or that another program provides. The numbers
-// are those of magic.h or, if it has none, of the kernel module.
+// File systems whose files other machines may see, or which another program provides. The numbers
+// are from magic.h or, if that has none, from the kernel module.
 constexpr std::array<std::pair<unsigned long, const char*>, 9> shared_file_systems{{
     {NFS_SUPER_MAGIC, "NFS"},
     {SMB_SUPER_MAGIC, "SMB"},
@@ -186,7 +186,8 @@ void DirectoryExamination::run() {
   run_probes(directory.get());
 }
 
-/// Opens the directory, or the one in which it would be created; empty when that is unfit.
+/// Opens the directory or, if it is missing, the one in which it would be created; empty when that
+/// cannot be used.
 Descriptor DirectoryExamination::find() {
   // A symbolic link to the store is followed.
   Descriptor directory(open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -226,7 +227,7 @@ Descriptor DirectoryExamination::find_parent() {
   return {};
 }
 
-/// Whether it belongs to this user and nobody else may write there.
+/// Whether `directory` belongs to this user and nobody else may write there.
 bool DirectoryExamination::examine_owner(int directory) {
   struct stat info {};
   if (fstat(directory, &info) != 0) {

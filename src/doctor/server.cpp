@@ -54,14 +54,14 @@ bool is_new_enough(std::string_view version) {
   return major && std::pair(*major, minor.value_or(0)) >= std::pair<uint64_t, uint64_t>(6, 2);
 }
 
-/// The text of a reply, or of the error that it is.
+/// The text of a reply, which may be an error.
 std::string text_or_error(const RedisReply& answer) {
   return answer.is_error() ? *answer.error() : answer.text();
 }
 
 class ServerExamination {
  public:
-  /// `scratch`: the key of an entry that does not exist, and whose slot is on this server.
+  /// `scratch`: a key without an entry, whose slot is on this server.
   ServerExamination(const RedisSettings& settings, RedisAddress address, Key scratch,
                     const Log& log)
       : settings_(settings),
@@ -100,7 +100,7 @@ class ServerExamination {
   RedisSession session_;
   std::map<std::string, std::string> server_info_;  // its reply to HELLO
   std::vector<Finding> findings_;
-  std::vector<std::string> long_locks_;  // in words
+  std::vector<std::string> long_locks_;  // their descriptions
   std::string_view subject_ = "server";  // what an error is about
 };
 
@@ -131,7 +131,7 @@ void ServerExamination::examine() {
 bool ServerExamination::check_connection() {
   const RedisReply hello = session_.try_pipeline({{"HELLO", "2"}}).next();
   if (hello.is_error()) {
-    // A server that does not know the command may answer INFO.
+    // A server that does not know HELLO may answer INFO.
     if (auto known = diagnose_known_error(*hello.error(), "server")) {
       findings_.push_back(std::move(*known));
       return false;
@@ -193,7 +193,7 @@ void ServerExamination::check_role() {
   }
 }
 
-/// The round trip and the server's clock, by the fastest of several replies.
+/// Checks the round trip and the server's clock, using the fastest of several replies.
 void ServerExamination::check_times() {
   constexpr Nanoseconds slow = std::chrono::milliseconds(100);
   constexpr Nanoseconds skewed = std::chrono::seconds(1);

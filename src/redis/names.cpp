@@ -46,8 +46,8 @@ RedisNames::RedisNames(const Key& key, Brace brace) {
   files = named(tag_suffix::files);
   run = named(tag_suffix::run);
   part = named(tag_suffix::part);
-  // An id has no NUL, so no other entry has these names. They are in the same slot of a cluster,
-  // and an ACL that allows one allows the other.
+  // An id contains no NUL, so no other entry has these names. With the ending, a name is in the
+  // same slot of a cluster as without, and matches the same patterns of an ACL.
   files_upload = part + '\0' + "files";
   mark = run + std::string(mark_ending);
   fail = named(tag_suffix::fail);

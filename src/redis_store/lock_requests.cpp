@@ -9,12 +9,12 @@
 namespace memolock {
 namespace {
 
-/// As scripts take it that do nothing with 0.
+/// A duration for a script to which 0 means none.
 std::string milliseconds_or_zero(Nanoseconds length) {
   return length > Nanoseconds(0) ? in_milliseconds(length) : "0";
 }
 
-/// As the script `withdraw` takes it.
+/// The argument of the script `withdraw`.
 std::string_view argument_for(MayHaveStored stored) {
   switch (stored) {
     case MayHaveStored::entry:

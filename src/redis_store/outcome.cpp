@@ -12,10 +12,10 @@ namespace memolock {
 namespace {
 
 // A value up to this size goes through a script and is published whole. A larger one would block
-// the server there, and could have its subscribers disconnected.
+// the server meanwhile, and could get subscribers disconnected.
 constexpr uint64_t small_value = 1U << 20;
 
-/// How long it is stored, as scripts take it.
+/// How long the outcome is stored, as the scripts take it.
 std::string retention_of(const Record& record) {
   return record.retained == forever ? "0" : in_milliseconds(record.retained);
 }
@@ -46,11 +46,11 @@ RedisArgument RedisOutcome::argument_of(Stream stream) const {
   return RedisArgument::of_file(spool_.file(stream), spool_.base(stream), size);
 }
 
-/// Notes whose upload it is: two holders may write there when one of them has lost its lease.
+/// Also notes whose upload it is: two holders may upload if one of them has lost its lease.
 void RedisOutcome::upload() const {
   if (!needs_upload()) return;
   const std::string life = in_milliseconds(max_time_in_flight(lease_));
-  // With GET, it does not overwrite a key of another type.
+  // With GET, SET does not overwrite a key of another type.
   std::vector<RedisCommand> commands{{"HSET", names_.run, "part", condition_.token},
                                      {"PEXPIRE", names_.run, life}};
   const auto add = [&](const std::string& name, Stream of) {
@@ -61,7 +61,7 @@ void RedisOutcome::upload() const {
   const RedisReplies answers = session_.transact(commands, retry_for_);
   const std::string* const error = answers.first_error();
   if (error == nullptr) return;
-  // What is there may be another run's: it must not be taken for the upload of this one.
+  // What is there may be the upload of another run, and must not be taken for that of this one.
   (void)session_.transact({{"HDEL", names_.run, "part"}}, retry_for_);
   throw store_error(session_.error_text(key_.shown() + ": " + *error));
 }
@@ -134,7 +134,7 @@ PublishResult RedisOutcome::share(Record record) const {
   return result == "shared" ? PublishResult::done : PublishResult::lost;
 }
 
-/// What a script returns, which must be one of `results`.
+/// Runs a script and returns its result, which must be one of `results`.
 std::string RedisOutcome::run_script(const RedisScript& script,
                                      const std::vector<RedisArgument>& arguments,
                                      std::initializer_list<std::string_view> results) const {

@@ -15,14 +15,14 @@ RedisRenewer::RedisRenewer(const RedisSettings& settings, Key key, RedisNames na
       names_(std::move(names)),
       condition_(std::move(condition)),
       lease_(in_milliseconds(settings.lease)),
-      // A renewal that takes longer than its share of the lease is better begun again.
+      // A renewal that takes longer than its share of the lease is better restarted.
       timeout_(std::min(settings.timeout, settings.lease / 3)),
       ahead_(ahead),
       session_(std::in_place, settings.address, timeout_, WaitLimit{}, log) {}
 
 Renewal RedisRenewer::renew(int give_up) {
-  // To connect and to get the reply. A request that is given up by then, and still arrives later,
-  // must not take the lock after its release.
+  // Half of it to connect, half for the reply. A request that has been given up by then and still
+  // arrives must not take the lock, which may have been released.
   const Nanoseconds limit = 2 * timeout_;
   const std::string deadline = in_microseconds(after(boot_now() + ahead_, limit));
   session_->set_wait_limit(WaitLimit{give_up}.within(limit));

@@ -71,7 +71,7 @@ bool RedisStore::exists(const Key& key) {
       {"GET", names.lock},   {"HMGET", names.run, "forgotten", "fate"}};
   return session_.with_context(key, [&] {
     RedisReplies replies = session_.read(commands);
-    // Whether there is such a key.
+    // Whether the next key exists; throws if it does not have this type.
     const auto is_there = [&](std::string_view type) {
       const RedisReply found = replies.next();
       if (found.text() != type && found.text() != "none")
