@@ -32,43 +32,44 @@ struct Probe {
 /// Every command that is sent or called by a script, with each kind of key on which it is used.
 /// `names` must outlive the result.
 std::vector<Probe> probes(const RedisNames& names, const RedisAddress& address) {
-  std::vector<Probe> all{{{"TIME"}},
-                         {{"EXISTS", names.value}},
-                         {{"STRLEN", names.value}},
-                         {{"PTTL", names.value}},
-                         {{"TYPE", names.value}},
-                         {{"GET", names.value}},
-                         {{"SET", names.value, ""}},
-                         {{"PERSIST", names.value}},
-                         {{"GET", names.lock}},
-                         {{"SET", names.lock, "", "NX", "PX", "1"}},
-                         {{"PEXPIRE", names.lock, "1"}},
-                         {{"HGET", names.meta, "token"}},
-                         {{"HMGET", names.meta, "token"}},
-                         {{"HSET", names.meta, "token", ""}},
-                         {{"HSET", names.run, "part", ""}},
-                         {{"HDEL", names.run, "part"}},
-                         {{"HKEYS", names.run}},
-                         {{"SET", names.part, ""}},
-                         {{"RENAME", names.part, names.value}},
-                         {{"DEL", names.value}},
-                         {{"GET", names.files}},
-                         {{"SET", names.files_upload, ""}},
-                         {{"RENAME", names.files_upload, names.files}},
-                         {{"PERSIST", names.files}},
-                         {{"DEL", names.files}},
-                         {{"EVAL", "return 1", "8", names.value, names.lock, names.meta,
-                           names.files, names.run, names.part, names.files_upload, names.mark}},
-                         {{"SUBSCRIBE", names.notif}, Purpose::notification},
-                         {{"SUBSCRIBE", names.fail}, Purpose::notification},
-                         {{"PUBLISH", names.notif, ""}, Purpose::notification},
-                         {{"PUBLISH", names.fail, ""}, Purpose::notification},
-                         {{"SCAN", "0"}, Purpose::listing}};
+  std::vector<Probe> all{
+      {{"TIME"}},
+      {{"EXISTS", names.value}},
+      {{"STRLEN", names.value}},
+      {{"PTTL", names.value}},
+      {{"TYPE", names.value}},
+      {{"GET", names.value}},
+      {{"SET", names.value, ""}},
+      {{"PERSIST", names.value}},
+      {{"GET", names.lock}},
+      {{"SET", names.lock, "", "NX", "PX", "1"}},
+      {{"PEXPIRE", names.lock, "1"}},
+      {{"HGET", names.meta, "token"}},
+      {{"HMGET", names.meta, "token"}},
+      {{"HSET", names.meta, "token", ""}},
+      {{"HSET", names.run_state, "part", ""}},
+      {{"HDEL", names.run_state, "part"}},
+      {{"HKEYS", names.run_state}},
+      {{"SET", names.upload, ""}},
+      {{"RENAME", names.upload, names.value}},
+      {{"DEL", names.value}},
+      {{"GET", names.files}},
+      {{"SET", names.files_upload, ""}},
+      {{"RENAME", names.files_upload, names.files}},
+      {{"PERSIST", names.files}},
+      {{"DEL", names.files}},
+      {{"EVAL", "return 1", "8", names.value, names.lock, names.meta, names.files, names.run_state,
+        names.upload, names.files_upload, names.mark}},
+      {{"SUBSCRIBE", names.value_channel}, Purpose::notification},
+      {{"SUBSCRIBE", names.state_channel}, Purpose::notification},
+      {{"PUBLISH", names.value_channel, ""}, Purpose::notification},
+      {{"PUBLISH", names.state_channel, ""}, Purpose::notification},
+      {{"SCAN", "0"}, Purpose::listing}};
   if (address.has_sentinels()) all.push_back({{"ROLE"}, Purpose::failover});
   if (!address.is_cluster()) all.push_back({{"UNSUBSCRIBE"}, Purpose::notification});
   if (address.is_cluster())
-    all.insert(all.end(), {{{"SSUBSCRIBE", names.fail}, Purpose::notification},
-                           {{"SPUBLISH", names.fail, ""}, Purpose::notification},
+    all.insert(all.end(), {{{"SSUBSCRIBE", names.state_channel}, Purpose::notification},
+                           {{"SPUBLISH", names.state_channel, ""}, Purpose::notification},
                            {{"CLUSTER", "SLOTS"}},
                            {{"CLUSTER", "MYID"}},
                            {{"ASKING"}}});
@@ -103,18 +104,18 @@ RedisNames acl_patterns(const std::string& tag) {
   // A pattern in an ACL cannot contain a space, and a shell would need quotes around any of these.
   for (char& c : pattern)
     if (c == ' ' || c == '"' || c == '\'') c = '?';
-  return {{pattern, "*"}, Brace::no};
+  return {{pattern, "*"}, BracedId::no};
 }
 
 std::string key_grants(const std::string& tag) {
   const RedisNames names = acl_patterns(tag);
   return fmt::format("~{} ~{} ~{} ~{} ~{} ~{}", names.value, names.lock, names.meta, names.files,
-                     names.run, names.part);
+                     names.run_state, names.upload);
 }
 
 std::string channel_grants(const std::string& tag) {
   const RedisNames names = acl_patterns(tag);
-  return fmt::format("&{} &{}", names.notif, names.fail);
+  return fmt::format("&{} &{}", names.value_channel, names.state_channel);
 }
 
 /// "t/lock:*" for the name "t/lock:x", as permissions are not given for single entries.

@@ -12,9 +12,9 @@ struct Finding {
     advice,  ///< the store works, but something could be better or is not known
     fail,    ///< the store does not work
   };
-  Severity level = Severity::ok;
+  Severity severity = Severity::ok;
   std::string subject;  ///< what it is about, one or two words
-  std::string words;    ///< what was found; may contain arbitrary bytes from a server or a path
+  std::string text;     ///< what was found; may contain arbitrary bytes from a server or a path
   std::string remedy;   ///< what to do about it; empty when it is ok
 
   bool operator==(const Finding&) const = default;

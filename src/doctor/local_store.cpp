@@ -164,8 +164,8 @@ class DirectoryExamination {
   [[nodiscard]] std::vector<Finding> take_findings() { return std::move(findings_); }
 
  private:
-  void add(Severity level, std::string_view subject, std::string words, std::string remedy = "") {
-    findings_.push_back({level, std::string(subject), std::move(words), std::move(remedy)});
+  void add(Severity severity, std::string_view subject, std::string text, std::string remedy = "") {
+    findings_.push_back({severity, std::string(subject), std::move(text), std::move(remedy)});
   }
   [[nodiscard]] Descriptor find();
   [[nodiscard]] Descriptor find_parent();
@@ -262,12 +262,12 @@ void DirectoryExamination::examine_space(int directory) {
     return add(Severity::advice, "space", "not told: " + lowercase_error_text(errno),
                "make sure that the disk has room");
   const uint64_t left = uint64_t{info.f_bavail} * info.f_frsize;
-  const std::string words = format_size(left) + " free";
+  const std::string text = format_size(left) + " free";
   constexpr const char* make_room = "make room, or choose another directory";
   if (info.f_files > 0 && info.f_favail == 0)
-    return add(Severity::advice, "space", words + ", but no inode", make_room);
-  if (left < little) return add(Severity::advice, "space", words, make_room);
-  add(Severity::ok, "space", words);
+    return add(Severity::advice, "space", text + ", but no inode", make_room);
+  if (left < little) return add(Severity::advice, "space", text, make_room);
+  add(Severity::ok, "space", text);
 }
 
 void DirectoryExamination::examine_file_system(int directory) {

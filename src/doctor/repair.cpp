@@ -157,9 +157,9 @@ class Repair {
   }
 
  private:
-  void add(Severity level, std::string words, std::string remedy = "") {
-    auto& all = level == Severity::ok ? findings_ : failures_;
-    all.push_back({level, "repaired", std::move(words), std::move(remedy)});
+  void add(Severity severity, std::string text, std::string remedy = "") {
+    auto& all = severity == Severity::ok ? findings_ : failures_;
+    all.push_back({severity, "repaired", std::move(text), std::move(remedy)});
   }
 
   void repair(int root, const std::string& name) {

@@ -76,8 +76,8 @@ class ServerExamination {
   [[nodiscard]] std::vector<Finding> take_findings() { return std::move(findings_); }
 
  private:
-  void add(Severity level, std::string_view subject, std::string words, std::string remedy = "") {
-    findings_.push_back({level, std::string(subject), std::move(words), std::move(remedy)});
+  void add(Severity severity, std::string_view subject, std::string text, std::string remedy = "") {
+    findings_.push_back({severity, std::string(subject), std::move(text), std::move(remedy)});
   }
   void examine();
   bool check_connection();
@@ -172,9 +172,9 @@ void ServerExamination::check_version(const RedisReply& hello) {
                "make sure that it is Redis 6.2 or later, or Valkey");
   if (!name.empty() && name[0] >= 'a' && name[0] <= 'z')
     name[0] = static_cast<char>(name[0] - 'a' + 'A');
-  const std::string words = name + ' ' + version;
-  if (is_new_enough(version)) return add(Severity::ok, "version", words);
-  add(Severity::fail, "version", words, "use Redis 6.2 or later, or Valkey");
+  const std::string text = name + ' ' + version;
+  if (is_new_enough(version)) return add(Severity::ok, "version", text);
+  add(Severity::fail, "version", text, "use Redis 6.2 or later, or Valkey");
 }
 
 void ServerExamination::check_role() {
@@ -246,12 +246,12 @@ void ServerExamination::check_memory(const std::string& info) {
     add(Severity::ok, "memory", format_size(*used) + " in use, no limit");
     return add(Severity::ok, "eviction", "none without a limit");
   }
-  const std::string words = fmt::format("{} of {} in use", format_size(*used), format_size(*most));
+  const std::string text = fmt::format("{} of {} in use", format_size(*used), format_size(*most));
   const bool evicts = policy != "noeviction";
   if (evicts || *used < *most - *most / 10) {
-    add(Severity::ok, "memory", words);
+    add(Severity::ok, "memory", text);
   } else {
-    add(Severity::advice, "memory", words + "; when it is full, nothing can be stored",
+    add(Severity::advice, "memory", text + "; when it is full, nothing can be stored",
         "raise maxmemory, or have fewer or smaller entries, or shorter ttls");
   }
   if (!evicts) return add(Severity::ok, "eviction", policy);
@@ -263,13 +263,13 @@ void ServerExamination::check_clients(const std::string& info) {
   const auto now = leading_number(info_field(info, "connected_clients"));
   const auto most = leading_number(info_field(info, "maxclients"));
   if (!now || !most) return;  // not all servers have these fields, and they matter little
-  const std::string words = fmt::format("{} of {} connections in use", *now, *most);
-  if (*now < *most - *most / 10) return add(Severity::ok, "clients", words);
-  add(Severity::advice, "clients", words, "raise maxclients there: each waiter has one");
+  const std::string text = fmt::format("{} of {} connections in use", *now, *most);
+  if (*now < *most - *most / 10) return add(Severity::ok, "clients", text);
+  add(Severity::advice, "clients", text, "raise maxclients there: each waiter has one");
 }
 
 void ServerExamination::check_access() {
-  const auto is_fail = [](const Finding& finding) { return finding.level == Severity::fail; };
+  const auto is_fail = [](const Finding& finding) { return finding.severity == Severity::fail; };
   const auto found = examine_access(address_, settings_.timeout, scratch_);
   findings_.insert(findings_.end(), found.begin(), found.end());
   if (std::none_of(found.begin(), found.end(), is_fail)) check_writes();
@@ -292,7 +292,7 @@ void ServerExamination::check_locks() {
   constexpr int keys_in_round = 1000;  // at least, except in the last round
   constexpr int most_rounds = 300;
   subject_ = "locks";
-  const std::string pattern = RedisNames({escape_glob(scratch_.tag), "*"}, Brace::no).lock;
+  const std::string pattern = RedisNames({escape_glob(scratch_.tag), "*"}, BracedId::no).lock;
   const std::string count = std::to_string(keys_in_round);
   const Nanoseconds end = after(boot_now(), std::chrono::seconds(1));
   std::string cursor = "0";
@@ -320,12 +320,12 @@ void ServerExamination::check_locks() {
 }
 
 void ServerExamination::note_long_locks(RedisArrayView names) {
-  const Brace brace = address_.is_cluster() ? Brace::yes : Brace::no;
+  const BracedId braced_id = address_.is_cluster() ? BracedId::yes : BracedId::no;
   std::vector<RedisCommand> commands;
   std::vector<Key> keys;
   for (const RedisReply& name : names) {
     if (name.string().file) continue;  // too long for a key of memolock
-    auto key = parse_redis_name(name.text(), brace);
+    auto key = parse_redis_name(name.text(), braced_id);
     if (!key) continue;
     commands.push_back({"GET", name.text()});
     commands.push_back({"PTTL", name.text()});

@@ -11,7 +11,7 @@ namespace memolock {
 
 /// Whether the id is in braces, as on a cluster, where all keys of an entry must be in one slot. An
 /// id that contains a hash tag is used as it is, so on a cluster `x` and `{x}` are the same entry.
-enum class Brace { no, yes };
+enum class BracedId { no, yes };
 
 /// Why an id cannot be used on a cluster, worded to follow "--id: "; nothing when it can.
 [[nodiscard]] std::optional<std::string> check_id_in_cluster(std::string_view id);
@@ -19,18 +19,18 @@ enum class Brace { no, yes };
 /// The names of the keys and channels of one entry. redis-memolock uses the value, the lock and
 /// value_channel; memolock uses all of them.
 struct RedisNames {
-  RedisNames(const Key& key, Brace brace);
+  RedisNames(const Key& key, BracedId braced_id);
 
-  std::string value;         ///< stdout of the last kept run
-  std::string lock;          ///< the holder's token
-  std::string notif;         ///< channel: a small value, when it is stored
+  std::string value;         ///< string: stdout of the last kept run
   std::string meta;          ///< hash: everything else about that run
-  std::string files;         ///< the artifacts of that run
-  std::string run;           ///< hash: an outcome that was not kept, and notes on a run in progress
-  std::string part;          ///< a large value that is being uploaded
-  std::string files_upload;  ///< artifacts that are being uploaded
+  std::string files;         ///< string: the artifacts of that run
+  std::string lock;          ///< string: the holder's token
+  std::string run_state;     ///< hash: an outcome that was not kept, and notes on a run in progress
+  std::string upload;        ///< string: a large value that is being uploaded
+  std::string files_upload;  ///< string: artifacts that are being uploaded
   std::string mark;          ///< hash: when `once` last ran the command, and how it ended
-  std::string fail;          ///< channel: a token, when waiters should read the state again
+  std::string value_channel;  ///< channel: a small value, when it is stored
+  std::string state_channel;  ///< channel: a token, when waiters should read the state again
 };
 
 /// A glob-style pattern that matches only this tag.
@@ -42,7 +42,7 @@ struct RedisNames {
 
 /// The entry whose value, lock, meta, run_state or mark has the name `name`; nothing for any other
 /// name.
-[[nodiscard]] std::optional<Key> parse_redis_name(std::string_view name, Brace brace);
+[[nodiscard]] std::optional<Key> parse_redis_name(std::string_view name, BracedId braced_id);
 
 /// The part of a key's name that determines its slot: its hash tag, or the whole name.
 [[nodiscard]] std::string_view hash_tag_of(std::string_view name);

@@ -30,9 +30,9 @@ struct WaitLimit {
 /// count once the peer has acknowledged them; received bytes count if they are part of the reply to
 /// a command.
 ///
-/// At the wait limit, a request in progress fails, and later ones fail at once; but a transfer of
-/// more than 64 KiB that has begun goes on. Throws Error(store), with a message worded to follow
-/// the server's name, and Error(interrupted).
+/// When WaitLimit::until has passed, a request in progress fails, and later ones fail at once; but
+/// a transfer of more than 64 KiB that has begun goes on. An interrupt ends any of them. Throws
+/// Error(store), with a message worded to follow the server's name, and Error(interrupted).
 class ProgressTimeout {
  public:
   /// begin_connecting() must be called before anything else.
@@ -49,7 +49,8 @@ class ProgressTimeout {
   void expect_upload() { expect_large_transfer(); }
   void expect_download();
 
-  /// The peer has stopped reading. Allows it one more timeout, within the wait limit, to say why.
+  /// The peer has stopped reading. Allows it one more timeout to say why, unless the request is to
+  /// end at the wait limit.
   void await_final_reply();
 
   /// The next reply is about to be read. Its bytes count as progress only after

@@ -181,7 +181,7 @@ struct RedisReplyReader::Decoder {
     RedisString& string = reply.string_;
     reply.type_ = type_of(task->type);
     string.text.assign(bytes, size);
-    // An error is text for people to read.
+    // An error is text for people to read, so it is escaped.
     if (reply.type_ == RedisReply::Type::error) string.text = escape_controls(string.text);
     if (reply.type_ != RedisReply::Type::string) return &reply;
     string.size = size;

@@ -28,9 +28,9 @@ RedisSession::RedisSession(RedisAddress address, Nanoseconds timeout, const Wait
     : endpoint_(std::move(address), timeout, wait_limit, log), log_(log) {}
 
 RedisNames names_at(const RedisAddress& address, const Key& key) {
-  if (!address.is_cluster()) return {key, Brace::no};
+  if (!address.is_cluster()) return {key, BracedId::no};
   if (const auto fault = check_id_in_cluster(key.id)) throw usage_error("--id: " + *fault);
-  return {key, Brace::yes};
+  return {key, BracedId::yes};
 }
 
 RedisNames RedisSession::route_to(const Key& key) {
@@ -178,8 +178,11 @@ RedisReply RedisSession::run_script(const RedisScript& script, const RedisNames&
   endpoint_.route_to(names.value);
   const char* const wake = endpoint_.is_routed() ? wake_in_shard : wake_all;
   const std::string text = fmt::format("{}{}", wake, fmt::join(script.parts, ""));
-  RedisCommand command{"EVAL",     text,        "8",       names.value, names.lock,
-                       names.meta, names.files, names.run, names.part,  names.files_upload,
+  RedisCommand command{"EVAL",       text,
+                       "8",          names.value,
+                       names.lock,   names.meta,
+                       names.files,  names.run_state,
+                       names.upload, names.files_upload,
                        names.mark};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return with_retry(retry_for, [&](RedisConnection& connection) {
@@ -237,7 +240,8 @@ RedisReplies RedisSession::subscribe(const RedisNames& names,
 RedisReplies RedisSession::subscribe_in_transaction(RedisConnection& connection,
                                                     const RedisNames& names,
                                                     const std::vector<RedisCommand>& commands) {
-  std::vector<RedisCommand> all{{"SUBSCRIBE", names.notif}, {"SUBSCRIBE", names.fail}};
+  std::vector<RedisCommand> all{{"SUBSCRIBE", names.value_channel},
+                                {"SUBSCRIBE", names.state_channel}};
   // A primary that has become a replica during the wait still answers, so its role is requested,
   // too.
   const bool asks_role = endpoint_.should_ask_role();
@@ -259,8 +263,8 @@ RedisReplies RedisSession::subscribe_in_shard(RedisConnection& connection, const
   begin_request(connection);
   read_unsubscribed();
   endpoint_.switch_to_resp3();
-  connection.queue({"SUBSCRIBE", names.notif});
-  connection.queue({supports_sharded_channels_ ? "SSUBSCRIBE" : "SUBSCRIBE", names.fail});
+  connection.queue({"SUBSCRIBE", names.value_channel});
+  connection.queue({supports_sharded_channels_ ? "SSUBSCRIBE" : "SUBSCRIBE", names.state_channel});
   queue_transaction(connection, commands);
   // A subscription is confirmed with a push, which is skipped, or refused with an error. In the
   // latter case it is not known which replies follow.

@@ -83,7 +83,7 @@ class RedisSession {
                                       const std::vector<RedisArgument>& arguments,
                                       Nanoseconds retry_for = Nanoseconds(0));
 
-  /// The replies to `commands`, which need not be a transaction, in one round trip. A reply may be
+  /// The replies to `commands` in one round trip, not necessarily as a transaction. A reply may be
   /// the error WRONGTYPE, for a key of a foreign type; any other error reply is thrown.
   [[nodiscard]] RedisReplies pipeline(const std::vector<RedisCommand>& commands);
 

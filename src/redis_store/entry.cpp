@@ -252,8 +252,8 @@ void StoredVersion::note_failure(const RedisReply& outcome) {
     failure = token->text_or_empty();
 }
 
-std::unique_ptr<RedisEntry> RedisEntry::own(const Key& key, RedisRecordHash& hash, RedisString& out,
-                                            RedisString files) {
+std::unique_ptr<RedisEntry> RedisEntry::from_own_hash(const Key& key, RedisRecordHash& hash,
+                                                      RedisString& out, RedisString files) {
   auto record = hash.record(key);
   if (!record || !is(out, record->out_size, record->out_hash)) return nullptr;
   auto err = hash.take_err();

@@ -15,7 +15,8 @@
 //   files_hash of their archive, which is a string of its own
 // - stderr: its bytes
 // - of an entry whose value went through a script: sha1, the SHA-1 of stdout
-// - of an outcome that is not kept: stdout, its bytes; or part, if they are in the key `upload`
+// - of an outcome that is not kept: stdout, its bytes; or, if they are in the key `upload`, part:
+//   the token
 #pragma once
 
 #include <memory>
@@ -106,8 +107,10 @@ class RedisEntry final : public Entry {
   /// An entry or outcome that memolock has stored, from its hash, the string with stdout and, if
   /// they were requested, the one with the artifacts. Null, and `out` unchanged, when the hash has
   /// no valid record, or the record is not that of the streams.
-  [[nodiscard]] static std::unique_ptr<RedisEntry> own(const Key& key, RedisRecordHash& hash,
-                                                       RedisString& out, RedisString files = {});
+  [[nodiscard]] static std::unique_ptr<RedisEntry> from_own_hash(const Key& key,
+                                                                 RedisRecordHash& hash,
+                                                                 RedisString& out,
+                                                                 RedisString files = {});
   [[nodiscard]] const Record& record() const override { return record_; }
   /// Always true: own() has verified the streams, and a foreign value has no checksum.
   [[nodiscard]] bool is_intact() override { return true; }

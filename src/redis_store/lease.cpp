@@ -42,7 +42,7 @@ Lease::Lease(Nanoseconds length, Nanoseconds acquired, Renew renew)
 
 void Lease::start() {
   if (thread_.joinable()) return;
-  give_up_ = make_event();
+  cancel_ = make_event();
   stopped_ = make_event();
   try {
     thread_ = std::thread([this] { run(); });
@@ -59,12 +59,12 @@ void Lease::stop(int interrupt) noexcept {
   WaitEnd ready = WaitEnd::readable;
   if (interrupt >= 0)
     (void)failure_of([&] { ready = await_readable(stopped_.get(), interrupt, forever); });
-  if (ready == WaitEnd::interrupted) signal_event(give_up_);
+  if (ready == WaitEnd::interrupted) signal_event(cancel_);
   thread_.join();
 }
 
 void Lease::stop_now() noexcept {
-  if (thread_.joinable()) signal_event(give_up_);
+  if (thread_.joinable()) signal_event(cancel_);
   stop(-1);
 }
 
@@ -89,7 +89,7 @@ void Lease::run() noexcept {
     const Nanoseconds asked = boot_now();
     Renewal renewal = Renewal::renewed;
     // It may also fail because memory is short.
-    if (failure_of([&] { renewal = renew_(give_up_.get()); })) {
+    if (failure_of([&] { renewal = renew_(cancel_.get()); })) {
       next = boot_now() + retry;
       continue;
     }

@@ -20,7 +20,7 @@ class Lease {
  public:
   /// Called in the lease's thread. Must return soon after the descriptor `cancel` becomes readable.
   /// When it throws, the renewal is retried.
-  using Renew = std::function<Renewal(int give_up)>;
+  using Renew = std::function<Renewal(int cancel)>;
   /// `acquired`: when the request that took the lock was sent, boot clock. The lock lives for at
   /// least `length` from then on.
   Lease(Nanoseconds length, Nanoseconds acquired, Renew renew);
@@ -53,7 +53,7 @@ class Lease {
   Renew renew_;
   Descriptor lost_;     // a timer that expires at the deadline
   Descriptor stop_;     // readable: the thread must end
-  Descriptor give_up_;  // readable: a renewal in progress is cancelled
+  Descriptor cancel_;   // readable: a renewal in progress is cancelled
   Descriptor stopped_;  // readable: the thread is about to end
   std::thread thread_;
 };

@@ -28,7 +28,7 @@ std::vector<RedisCommand> listing_commands(const RedisNames& names) {
           {"PTTL", names.meta},
           {"STRLEN", names.value},
           read_record_command(names.meta, WithStderr::no),
-          read_record_command(names.run, WithStderr::no),
+          read_record_command(names.run_state, WithStderr::no),
           read_record_command(names.mark, WithStderr::no)};
 }
 

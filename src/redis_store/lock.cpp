@@ -37,7 +37,7 @@ class RedisLock final : public Lock {
         session_(context.session),
         key_(std::move(key)),
         names_(session_.route_to(key_)),
-        condition_{std::move(token), in_microseconds(acquired.at)},
+        permission_{std::move(token), in_microseconds(acquired.at)},
         producer_(producer),
         requested_(requested),
         acquired_(acquired.at),
@@ -50,13 +50,13 @@ class RedisLock final : public Lock {
 
   /// To be called before anything else. When it throws, the destructor releases the lock.
   void begin_lease() {
-    renewer_.emplace(context_.settings, key_, names_, condition_, session_.now() - boot_now(),
+    renewer_.emplace(context_.settings, key_, names_, permission_, session_.now() - boot_now(),
                      context_.log);
     lease_.emplace(context_.settings.lease, requested_,
-                   [this](int give_up) { return renewer_->renew(give_up); });
+                   [this](int cancel) { return renewer_->renew(cancel); });
   }
 
-  [[nodiscard]] const std::string& token() const override { return condition_.token; }
+  [[nodiscard]] const std::string& token() const override { return permission_.token; }
   [[nodiscard]] bool may_have_changed() const override { return may_have_changed_; }
   [[nodiscard]] int lease_lost_descriptor() const override {
     return lease_->lease_lost_descriptor();
@@ -81,7 +81,7 @@ class RedisLock final : public Lock {
     // The server's clock is known only to within a round trip, but a run must not seem to have
     // lasted longer than its lock.
     record.run_time = std::clamp(record.ended - record.begun, Nanoseconds(0), record.run_time);
-    const RedisOutcome outcome(session_, key_, condition_, *spool_, context_.settings.lease,
+    const RedisOutcome outcome(session_, key_, permission_, *spool_, context_.settings.lease,
                                context_.settings.failover_timeout());
     is_publishing_ = true;
     try {
@@ -91,7 +91,7 @@ class RedisLock final : public Lock {
         start_renewal();
         outcome.upload();
       }
-      if (renewer_->is_lock_broken()) condition_.acquired.clear();
+      if (renewer_->is_lock_broken()) permission_.acquired_or_rule.clear();
       const PublishResult published = send(outcome, record);
       is_released_ = true;
       end_lease();  // a renewal can no longer take the lock
@@ -114,8 +114,8 @@ class RedisLock final : public Lock {
                                          WaitObserver& observer) override {
     end_lease();
     // Does not shorten a longer life: others may have extended the lock while the command ran.
-    (void)extend_redis_lock(session_, key_, condition_.token, life, context_.settings.lease);
-    RedisWatch watch(context_, key_, condition_.token, context_.last_seen);
+    (void)extend_redis_lock(session_, key_, permission_.token, life, context_.settings.lease);
+    RedisWatch watch(context_, key_, permission_.token, context_.last_seen);
     for (;;) {
       WaitResult result = watch.wait(after(boot_now(), watch.lock_lifetime() - promise_margin),
                                      interrupt, observer);
@@ -155,7 +155,7 @@ class RedisLock final : public Lock {
       return;
     }
     log_failure([&] {
-      withdraw_redis_run(session_, key_, condition_.token, may_have_stored(),
+      withdraw_redis_run(session_, key_, permission_.token, may_have_stored(),
                          context_.settings.lease, marker_end_ - boot_now());
     });
   }
@@ -211,7 +211,7 @@ class RedisLock final : public Lock {
   bool release() noexcept {
     return log_failure([&] {
       const Nanoseconds marker = marker_end_ - boot_now();
-      release_redis_lock(session_, key_, condition_.token, {.marker = marker});
+      release_redis_lock(session_, key_, permission_.token, {.marker = marker});
     });
   }
 
@@ -227,13 +227,13 @@ class RedisLock final : public Lock {
   /// reached.
   void release_unstored(const RedisOutcome& outcome, Record record) noexcept {
     end_lease();
-    // For so long, a waiter that missed the message believes that the run is still in progress.
+    // How long a waiter that missed the message believes that the run is still in progress.
     constexpr std::chrono::seconds linger(2);
     const auto notify_waiters = [&] {
       record.disposition = Disposition::unstored;
       if (!failure_of([&] { (void)outcome.share(std::move(record)); })) return true;
       return !is_interrupted() && log_failure([&] {
-        release_redis_lock(session_, key_, condition_.token, {.lock = linger});
+        release_redis_lock(session_, key_, permission_.token, {.lock = linger});
       });
     };
     // If the server cannot be reached, the lock expires.
@@ -245,7 +245,7 @@ class RedisLock final : public Lock {
   RedisSession& session_;
   Key key_;
   RedisNames names_;
-  RedisWritePermission condition_;
+  RedisWritePermission permission_;
   Producer producer_;
   Nanoseconds requested_;   // boot clock
   Nanoseconds acquired_;    // the server's clock

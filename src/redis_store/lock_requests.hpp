@@ -18,7 +18,7 @@ inline constexpr Nanoseconds promise_margin = std::chrono::milliseconds(200);
 inline constexpr Nanoseconds interrupted_call_limit = std::chrono::milliseconds(700);
 
 /// How long after it was sent a request of a run may still reach the server, if the holder's lease
-/// is `lease`. Uploads and the notes about blocked tokens are kept for so long.
+/// is `lease`. Uploads and the fields of blocked tokens are kept that long.
 [[nodiscard]] Nanoseconds max_time_in_flight(Nanoseconds lease);
 
 /// Has the lock live for at least `life` + promise_margin from now on. `retry_for`: see

@@ -20,15 +20,15 @@ struct RedisWritePermission {
   std::string token;
   /// A time, when the lock was acquired (the server's clock, microseconds): if nobody holds the
   /// lock, the outcome is stored unless something newer is there. "": only while `token` holds the
-  /// lock. "any": always, whoever holds the lock.
-  std::string acquired;
+  /// lock. "any": always, no matter which process holds the lock.
+  std::string acquired_or_rule;
 };
 
 /// The end of one run. Every function but may_take_long() sends requests, and throws Error(store).
 class RedisOutcome {
  public:
   /// Keeps references to all arguments except the durations. `retry_for`: see RedisSession.
-  RedisOutcome(RedisSession& session, const Key& key, const RedisWritePermission& condition,
+  RedisOutcome(RedisSession& session, const Key& key, const RedisWritePermission& permission,
                const Spool& spool, Nanoseconds lease, Nanoseconds retry_for);
 
   /// Whether the outcome is so large that sending it over a slow link may take long, so that the
@@ -60,7 +60,7 @@ class RedisOutcome {
   RedisSession& session_;
   const Key& key_;
   RedisNames names_;
-  const RedisWritePermission& condition_;
+  const RedisWritePermission& permission_;
   const Spool& spool_;
   Nanoseconds lease_;
   Nanoseconds retry_for_;

@@ -22,11 +22,11 @@ class RedisRenewer {
  public:
   /// `ahead`: how far the server's clock is ahead of the boot clock. Keeps a reference to `log`.
   RedisRenewer(const RedisSettings& settings, Key key, RedisNames names,
-               RedisWritePermission condition, Nanoseconds ahead, const Log& log);
+               RedisWritePermission permission, Nanoseconds ahead, const Log& log);
 
   /// Renews the lock for the lease, or takes it again if it has vanished. Throws Error, also when
   /// the descriptor `cancel` becomes readable.
-  [[nodiscard]] Renewal renew(int give_up);
+  [[nodiscard]] Renewal renew(int cancel);
 
   /// Whether the lock was taken from its holder for good, by `del --lock`.
   [[nodiscard]] bool is_lock_broken() const noexcept { return is_lock_broken_; }
@@ -39,7 +39,7 @@ class RedisRenewer {
  private:
   Key key_;
   RedisNames names_;
-  RedisWritePermission condition_;
+  RedisWritePermission permission_;
   std::string lease_;    // milliseconds
   Nanoseconds timeout_;  // for an attempt to connect, and for the request
   Nanoseconds ahead_;

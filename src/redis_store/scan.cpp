@@ -54,11 +54,11 @@ std::vector<RedisSession*> RedisScan::nodes() {
 void RedisScan::each_key(const std::optional<std::string>& tag, const Progress& on_progress,
                          const std::function<void(const Key&, size_t node)>& visit) {
   NameSet seen;
-  const Brace brace = context_.settings.address.is_cluster() ? Brace::yes : Brace::no;
+  const BracedId braced_id = context_.settings.address.is_cluster() ? BracedId::yes : BracedId::no;
   const auto all_nodes = nodes();
   for (size_t node = 0; node < all_nodes.size(); ++node) {
     scan_node(*all_nodes[node], scan_pattern(tag), [&](const std::string& name) {
-      const auto key = parse_redis_name(name, brace);
+      const auto key = parse_redis_name(name, braced_id);
       if (!key || (tag && key->tag != *tag) || !seen.add(key->tag + '\0' + key->id)) return false;
       if (seen.size() > max_entries)
         throw store_error(all_nodes[node]->error_text(

@@ -84,14 +84,14 @@ end
 local function extend_run_hash(life)
   if redis.call('PTTL', KEYS[5]) < tonumber(life) then redis.call('PEXPIRE', KEYS[5], life) end
 end
-local function broken_field(token) return 'broken:' .. token end
-local function mark_broken(token, life)
-  local field = broken_field(token)
+local function block_field(token) return 'broken:' .. token end
+local function block_token(token, life)
+  local field = block_field(token)
   redis.call('HDEL', KEYS[5], field)
   redis.call('HSET', KEYS[5], field, string.format('%.0f', now() + life * 1000))
   extend_run_hash(life)
 end
-local function is_broken(token) return redis.call('HGET', KEYS[5], broken_field(token)) end
+local function is_token_blocked(token) return redis.call('HGET', KEYS[5], block_field(token)) end
 local function clear_run()
   local time, latest = now(), 0
   redis.call('HDEL', KEYS[5], 'token')
@@ -105,7 +105,7 @@ local function clear_run()
   end
 end
 local function may_store(holder, token, since)
-  if is_broken(token) then return false end
+  if is_token_blocked(token) then return false end
   if holder == token or since == 'any' then return true end
   return not holder and since ~= '' and not newer_than(since)
 end
@@ -140,7 +140,7 @@ return {time[1], time[2], redis.call('HGET', KEYS[3], 'token'), size, not run.er
 /// the lock.
 inline constexpr RedisScript renew{holder_function, shared_functions, R"(
 local held_by = holder()
-if is_broken(ARGV[1]) then return 'broken' end
+if is_token_blocked(ARGV[1]) then return 'broken' end
 if not may_store(held_by, ARGV[1], ARGV[3]) then return 'lost' end
 if not held_by and (redis.call('EXISTS', KEYS[2]) == 1 or is_of_this_run(KEYS[3])
                 or is_of_this_run(KEYS[5]) or is_of_this_run(KEYS[8])) then
@@ -256,7 +256,8 @@ return 'shared'
 inline constexpr RedisScript mark{holder_function, shared_functions, R"(
 local held_by = holder()
 if redis.call('HGET', KEYS[8], 'token') == ARGV[1] then return 'stored' end
-if is_broken(ARGV[1]) or held_by ~= ARGV[1] and (held_by or ARGV[2] == '') then return 'lost' end
+if is_token_blocked(ARGV[1]) then return 'lost' end
+if held_by ~= ARGV[1] and (held_by or ARGV[2] == '') then return 'lost' end
 if has_newer_mark(ARGV[2]) then
   if held_by then redis.call('DEL', KEYS[2]) end
   return 'lost'
@@ -314,7 +315,7 @@ if ARGV[5] ~= 'nothing' then
   if is_of_this_run(KEYS[5]) then clear_run() end
   if is_of_this_run(KEYS[8]) then redis.call('DEL', KEYS[8]) end
 end
-mark_broken(ARGV[1], ARGV[3])
+block_token(ARGV[1], ARGV[3])
 wake(ARGV[2], ARGV[1])
 return 1
 )"};
@@ -367,7 +368,7 @@ local held_by = holder()
 if not held_by then return 0 end
 local left = math.max(redis.call('PTTL', KEYS[2]), 0)
 redis.call('DEL', KEYS[2])
-mark_broken(held_by, left + ARGV[2])
+block_token(held_by, left + ARGV[2])
 wake(ARGV[1], held_by)
 return 1
 )"};

@@ -13,7 +13,7 @@
 //   value is published on value_channel, where foreign clients take it as the answer. For anything
 //   else (a large value, a failure, an interrupted run), a token is published on state_channel, to
 //   which foreign clients do not subscribe.
-// - A waiter subscribes to both channels and reads the state in one transaction, sleeps until a
+// - A waiter subscribes to both channels and reads the state in one round trip, sleeps until a
 //   message comes or the lock may have expired, and reads the state again. Messages may get lost.
 //
 // The lock of a foreign client does not contain a token of memolock: all that is known of its

@@ -102,13 +102,13 @@ WaitResult RedisWatch::sleep(Nanoseconds deadline, int interrupt, WaitObserver& 
                                                : Nanoseconds(0);
     if (awaited.ready == WaitEnd::timed_out && boot_now() >= deadline)
       return {WakeReason::timed_out, nullptr};
-    if (awaited.message.channel == names_.notif) {
+    if (awaited.message.channel == names_.value_channel) {
       was_published_ = true;
       // This is all that most waiters need, so the rest of the state is not read.
       if (auto entry = look_up_entry(context_, key_))
         return {WakeReason::answered, std::move(entry)};
     }
-    if (awaited.message.channel == names_.fail && awaited.message.payload == run_.token)
+    if (awaited.message.channel == names_.state_channel && awaited.message.payload == run_.token)
       holder_has_ended_ = true;
     refresh(deadline);
   }
@@ -120,11 +120,11 @@ RedisEntryState RedisWatch::read_state(Nanoseconds retry_for) {
                                               {{"TIME"},
                                                {"GET", names_.lock},
                                                {"PTTL", names_.lock},
-                                               {"HMGET", names_.run, "token", "forgotten"},
+                                               {"HMGET", names_.run_state, "token", "forgotten"},
                                                {"HGET", names_.meta, "token"},
                                                {"EXISTS", names_.value},
                                                {"STRLEN", names_.value},
-                                               {"HMGET", names_.run, "token", "fate"}},
+                                               {"HMGET", names_.run_state, "token", "fate"}},
                                               retry_for);
     (void)session_.set_clock(replies.next());
     RedisEntryState state;
