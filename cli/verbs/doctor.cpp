@@ -23,7 +23,7 @@ struct Visit {
 
 bool has_failed(const std::vector<Finding>& findings) {
   return std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
-    return finding.level == Finding::Severity::fail;
+    return finding.severity == Finding::Severity::fail;
   });
 }
 
@@ -69,8 +69,8 @@ const char* name_of(Finding::Severity level, Reader reader) {
 
 std::string line_of(const Finding& finding) {
   const std::string remedy = finding.remedy.empty() ? "" : "; " + finding.remedy;
-  return fmt::format("{:<8}{:<12}{}\n", name_of(finding.level, Reader::person), finding.subject,
-                     escape_controls(finding.words + remedy));
+  return fmt::format("{:<8}{:<12}{}\n", name_of(finding.severity, Reader::person), finding.subject,
+                     escape_controls(finding.text + remedy));
 }
 
 std::string text_of(const Examination& examination) {
@@ -83,9 +83,9 @@ std::string text_of(const Examination& examination) {
 
 Json json_of(const Finding& finding) {
   Json json;
-  json.set("level", name_of(finding.level, Reader::program));
+  json.set("level", name_of(finding.severity, Reader::program));
   json.set("subject", finding.subject);
-  json.set("message", finding.words);
+  json.set("message", finding.text);
   json.set("remedy", finding.remedy.empty() ? Json() : Json(finding.remedy));
   return json;
 }

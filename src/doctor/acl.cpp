@@ -16,12 +16,12 @@
 namespace memolock {
 namespace {
 
-/// What a command is for, and so what does not work without it.
+/// What a command is used for, and so what does not work without it.
 enum class Purpose {
   entries,       ///< everything else
-  notification,  ///< waiters wake at once; without it they look once a lease
+  notification,  ///< waking waiters at once; without it they look once a lease
   listing,       ///< ls, and del of a whole tag
-  failover,      ///< a primary that became a replica is noticed before it refuses a write
+  failover,      ///< noticing a primary that became a replica before it refuses a write
 };
 
 struct Probe {
@@ -29,46 +29,47 @@ struct Probe {
   Purpose purpose = Purpose::entries;
 };
 
-/// Every command that is sent or that a script calls, on each kind of key that it is used on.
-/// `names` must outlive them.
+/// Every command that is sent or called by a script, with each kind of key on which it is used.
+/// `names` must outlive the result.
 std::vector<Probe> probes(const RedisNames& names, const RedisAddress& address) {
-  std::vector<Probe> all{{{"TIME"}},
-                         {{"EXISTS", names.value}},
-                         {{"STRLEN", names.value}},
-                         {{"PTTL", names.value}},
-                         {{"TYPE", names.value}},
-                         {{"GET", names.value}},
-                         {{"SET", names.value, ""}},
-                         {{"PERSIST", names.value}},
-                         {{"GET", names.lock}},
-                         {{"SET", names.lock, "", "NX", "PX", "1"}},
-                         {{"PEXPIRE", names.lock, "1"}},
-                         {{"HGET", names.meta, "token"}},
-                         {{"HMGET", names.meta, "token"}},
-                         {{"HSET", names.meta, "token", ""}},
-                         {{"HSET", names.run, "part", ""}},
-                         {{"HDEL", names.run, "part"}},
-                         {{"HKEYS", names.run}},
-                         {{"SET", names.part, ""}},
-                         {{"RENAME", names.part, names.value}},
-                         {{"DEL", names.value}},
-                         {{"GET", names.files}},
-                         {{"SET", names.files_upload, ""}},
-                         {{"RENAME", names.files_upload, names.files}},
-                         {{"PERSIST", names.files}},
-                         {{"DEL", names.files}},
-                         {{"EVAL", "return 1", "8", names.value, names.lock, names.meta,
-                           names.files, names.run, names.part, names.files_upload, names.mark}},
-                         {{"SUBSCRIBE", names.notif}, Purpose::notification},
-                         {{"SUBSCRIBE", names.fail}, Purpose::notification},
-                         {{"PUBLISH", names.notif, ""}, Purpose::notification},
-                         {{"PUBLISH", names.fail, ""}, Purpose::notification},
-                         {{"SCAN", "0"}, Purpose::listing}};
+  std::vector<Probe> all{
+      {{"TIME"}},
+      {{"EXISTS", names.value}},
+      {{"STRLEN", names.value}},
+      {{"PTTL", names.value}},
+      {{"TYPE", names.value}},
+      {{"GET", names.value}},
+      {{"SET", names.value, ""}},
+      {{"PERSIST", names.value}},
+      {{"GET", names.lock}},
+      {{"SET", names.lock, "", "NX", "PX", "1"}},
+      {{"PEXPIRE", names.lock, "1"}},
+      {{"HGET", names.meta, "token"}},
+      {{"HMGET", names.meta, "token"}},
+      {{"HSET", names.meta, "token", ""}},
+      {{"HSET", names.run_state, "part", ""}},
+      {{"HDEL", names.run_state, "part"}},
+      {{"HKEYS", names.run_state}},
+      {{"SET", names.upload, ""}},
+      {{"RENAME", names.upload, names.value}},
+      {{"DEL", names.value}},
+      {{"GET", names.files}},
+      {{"SET", names.files_upload, ""}},
+      {{"RENAME", names.files_upload, names.files}},
+      {{"PERSIST", names.files}},
+      {{"DEL", names.files}},
+      {{"EVAL", "return 1", "8", names.value, names.lock, names.meta, names.files, names.run_state,
+        names.upload, names.files_upload, names.mark}},
+      {{"SUBSCRIBE", names.value_channel}, Purpose::notification},
+      {{"SUBSCRIBE", names.state_channel}, Purpose::notification},
+      {{"PUBLISH", names.value_channel, ""}, Purpose::notification},
+      {{"PUBLISH", names.state_channel, ""}, Purpose::notification},
+      {{"SCAN", "0"}, Purpose::listing}};
   if (address.has_sentinels()) all.push_back({{"ROLE"}, Purpose::failover});
   if (!address.is_cluster()) all.push_back({{"UNSUBSCRIBE"}, Purpose::notification});
   if (address.is_cluster())
-    all.insert(all.end(), {{{"SSUBSCRIBE", names.fail}, Purpose::notification},
-                           {{"SPUBLISH", names.fail, ""}, Purpose::notification},
+    all.insert(all.end(), {{{"SSUBSCRIBE", names.state_channel}, Purpose::notification},
+                           {{"SPUBLISH", names.state_channel, ""}, Purpose::notification},
                            {{"CLUSTER", "SLOTS"}},
                            {{"CLUSTER", "MYID"}},
                            {{"ASKING"}}});
@@ -82,7 +83,7 @@ std::string name_of(const Probe& probe) {
   return name;
 }
 
-/// The words, with `between` between them.
+/// `words`, separated by `between`.
 std::string joined(const std::set<std::string>& words, const std::string& between) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
@@ -100,24 +101,24 @@ std::string grants(const std::set<std::string>& commands) {
 /// The patterns of the keys and of the channels of a tag's entries.
 RedisNames acl_patterns(const std::string& tag) {
   std::string pattern = escape_glob(tag);
-  // A pattern in an ACL cannot have a space, and a shell needs quotes around these.
+  // A pattern in an ACL cannot contain a space, and a shell would need quotes around any of these.
   for (char& c : pattern)
     if (c == ' ' || c == '"' || c == '\'') c = '?';
-  return {{pattern, "*"}, Brace::no};
+  return {{pattern, "*"}, BracedId::no};
 }
 
 std::string key_grants(const std::string& tag) {
   const RedisNames names = acl_patterns(tag);
   return fmt::format("~{} ~{} ~{} ~{} ~{} ~{}", names.value, names.lock, names.meta, names.files,
-                     names.run, names.part);
+                     names.run_state, names.upload);
 }
 
 std::string channel_grants(const std::string& tag) {
   const RedisNames names = acl_patterns(tag);
-  return fmt::format("&{} &{}", names.notif, names.fail);
+  return fmt::format("&{} &{}", names.value_channel, names.state_channel);
 }
 
-/// "t/lock:*" for the name "t/lock:x": permissions are not for one entry.
+/// "t/lock:*" for the name "t/lock:x", as permissions are not given for single entries.
 std::string acl_pattern(std::string_view name) {
   return std::string(name.substr(0, name.find(':'))) + ":*";
 }
@@ -145,7 +146,7 @@ class AccessReport {
   std::string user_, tag_;
   std::set<std::string> entries_, notification_, listing_,
       failover_;                           // commands refused, by purpose
-  std::set<std::string> keys_, channels_;  // the same of names
+  std::set<std::string> keys_, channels_;  // patterns of names refused
   std::optional<Finding> fault_;           // the first error that is not about permissions
   bool speaks_resp3_ = true;
 };
@@ -240,12 +241,12 @@ std::vector<Finding> examine_access(const RedisAddress& address, Nanoseconds tim
     report.add_hello(ask(connection, {"HELLO", "3"}));
     (void)ask(connection, {"HELLO", "2"});
   }
-  // Without a transaction, this is an error without consequences.
+  // Outside a transaction, EXEC is an error without consequences.
   RedisReply reply = ask(connection, {"EXEC"});
   if (reply.is_error() && reply.error()->find("NOPERM") != std::string::npos)
     report.add({{"EXEC"}}, reply);
   reply = ask(connection, {"MULTI"});
-  // Otherwise the probes would be executed.
+  // Without MULTI, the probes would be executed.
   if (reply.type() != RedisReply::Type::status)
     return {{Finding::Severity::fail, "commands",
              std::string("without MULTI no other could be tried: ") +

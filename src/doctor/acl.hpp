@@ -11,15 +11,15 @@
 
 namespace memolock {
 
-/// The least permissions for the entries of `tag` at `address`: the arguments of ACL SETUSER after
-/// the user's name and password.
+/// The smallest set of permissions that the entries of `tag` at `address` require, as arguments of
+/// ACL SETUSER after the user's name and password.
 [[nodiscard]] std::string least_acl_rule(const std::string& tag, const RedisAddress& address);
 
-/// Whether the user at `address`, which must name one server, has them, and whether the server
-/// accepts writes. Queues every command in a transaction that is never executed, on a connection of
-/// its own: the server checks permissions when a command is queued. So nothing is written, and no
-/// permission to read ACLs is needed. `scratch`: the key of an entry that does not exist. Throws
-/// Error(store) when the server cannot be reached, and Error(interrupted).
+/// Whether the user at `address`, which must name one server, has the permissions of
+/// least_acl_rule(), and whether the server accepts writes. Queues every command in a transaction
+/// that is never executed, on a connection of its own: the server checks permissions when a command
+/// is queued. So nothing is written, and no permission to read ACLs is needed. `scratch`: a key
+/// without an entry. Throws Error(store) when the server cannot be reached, and Error(interrupted).
 [[nodiscard]] std::vector<Finding> examine_access(const RedisAddress& address, Nanoseconds timeout,
                                                   const Key& scratch);
 

@@ -29,7 +29,7 @@ std::vector<Finding> check_slots(const SlotMap& map) {
 Key scratch_key_at(const SlotMap& map, const RedisNode& node, const std::string& tag) {
   for (;;) {
     Key key{tag, std::string(probe_prefix) + random_name()};
-    const RedisNode* const its = map.node_of(slot_of(RedisNames(key, Brace::yes).value));
+    const RedisNode* const its = map.node_of(slot_of(RedisNames(key, BracedId::yes).value));
     if (its != nullptr && *its == node) return key;
   }
 }
@@ -46,9 +46,9 @@ std::vector<Finding> merge_findings(const std::vector<NodeFindings>& nodes) {
       });
       Finding shown = finding;
       const std::string name = node.node.shown();
-      if (!is_common && !shown.words.starts_with(name)) shown.words = name + ": " + shown.words;
+      if (!is_common && !shown.text.starts_with(name)) shown.text = name + ": " + shown.text;
       if (std::find(all.begin(), all.end(), shown) != all.end()) continue;
-      // After the last finding about the same subject.
+      // Inserted after the last finding about the same subject.
       const auto last = std::find_if(all.rbegin(), all.rend(), [&](const Finding& one) {
         return one.subject == shown.subject;
       });

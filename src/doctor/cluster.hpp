@@ -11,11 +11,11 @@
 
 namespace memolock {
 
-/// Whether each slot has a node, and each node a replica.
+/// The findings about whether each slot has a node, and each node a replica.
 [[nodiscard]] std::vector<Finding> check_slots(const SlotMap& map);
 
-/// The key of an entry of `tag` that does not exist, and whose slot is on `node`, which must have
-/// one.
+/// A key of `tag` without an entry whose slot is on `node`. Requires that `map` has a slot of that
+/// node.
 [[nodiscard]] Key scratch_key_at(const SlotMap& map, const RedisNode& node, const std::string& tag);
 
 /// The findings about one node.
@@ -24,8 +24,8 @@ struct NodeFindings {
   std::vector<Finding> findings;
 };
 
-/// The findings about all nodes, in the order of those about the first one. What is true of all
-/// nodes appears once; everything else with the name of its node.
+/// The findings about all nodes, in the order of those about the first node. A finding that all
+/// nodes have in common appears once; any other has the name of its node.
 [[nodiscard]] std::vector<Finding> merge_findings(const std::vector<NodeFindings>& nodes);
 
 }  // namespace memolock

@@ -9,21 +9,21 @@ namespace memolock {
 struct Finding {
   enum class Severity {
     ok,
-    advice,  ///< the store does its work, but something could be better or is not known
-    fail,    ///< it does not
+    advice,  ///< the store works, but something could be better or is not known
+    fail,    ///< the store does not work
   };
-  Severity level = Severity::ok;
+  Severity severity = Severity::ok;
   std::string subject;  ///< what it is about, one or two words
-  std::string words;    ///< what is so; may hold anything that a server or a path does
-  std::string remedy;   ///< what to do; empty when it is ok
+  std::string text;     ///< what was found; may contain arbitrary bytes from a server or a path
+  std::string remedy;   ///< what to do about it; empty when it is ok
 
   bool operator==(const Finding&) const = default;
 };
 
 struct Examination {
   std::vector<Finding> findings;
-  /// The least that a server's user must be allowed, as ACL SETUSER takes it behind the user's name
-  /// and password; empty where there are no such users.
+  /// The smallest set of permissions that a server's user needs, as arguments of ACL SETUSER after
+  /// the user's name and password; empty for a store without such users.
   std::string acl_rule;
 };
 

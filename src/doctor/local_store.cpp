@@ -48,10 +48,10 @@ class ScratchDirectory {
   ScratchDirectory(const ScratchDirectory&) = delete;
   ScratchDirectory& operator=(const ScratchDirectory&) = delete;
 
-  /// The errno of creating it; 0: it was created.
+  /// The errno with which creating it has failed; 0: it was created.
   [[nodiscard]] int error() const { return error_; }
   [[nodiscard]] int descriptor() const { return directory_.get(); }
-  /// Opens one of its files, and creates it if it is missing. Empty, with errno set, on failure.
+  /// Opens a file in it, and creates the file if it is missing. Empty, with errno set, on failure.
   [[nodiscard]] Descriptor open_file(const char* name) const {
     return make_file(descriptor(), name, O_RDWR);
   }
@@ -67,7 +67,7 @@ class ScratchDirectory {
   int error_ = 0;
 };
 
-/// Why locks of this file system do not work; empty: they do.
+/// Why locks do not work on this file system; empty: they do.
 std::string fault_of_locks(const ScratchDirectory& scratch) {
   const Descriptor holder = scratch.open_file(ScratchDirectory::a);
   const Descriptor other = scratch.open_file(ScratchDirectory::a);
@@ -142,8 +142,8 @@ constexpr std::array<Probe, 5> probes{{
     {"spool", "outputs can lie in nameless files", fault_of_anonymous_files, elsewhere},
 }};
 
-// File systems whose files other machines may see, or that another program provides. The numbers
-// are those of magic.h or, if it has none, of the kernel module.
+// File systems whose files other machines may see, or which another program provides. The numbers
+// are from magic.h or, if that has none, from the kernel module.
 constexpr std::array<std::pair<unsigned long, const char*>, 9> shared_file_systems{{
     {NFS_SUPER_MAGIC, "NFS"},
     {SMB_SUPER_MAGIC, "SMB"},
@@ -164,8 +164,8 @@ class DirectoryExamination {
   [[nodiscard]] std::vector<Finding> take_findings() { return std::move(findings_); }
 
  private:
-  void add(Severity level, std::string_view subject, std::string words, std::string remedy = "") {
-    findings_.push_back({level, std::string(subject), std::move(words), std::move(remedy)});
+  void add(Severity severity, std::string_view subject, std::string text, std::string remedy = "") {
+    findings_.push_back({severity, std::string(subject), std::move(text), std::move(remedy)});
   }
   [[nodiscard]] Descriptor find();
   [[nodiscard]] Descriptor find_parent();
@@ -186,7 +186,8 @@ void DirectoryExamination::run() {
   run_probes(directory.get());
 }
 
-/// Opens the directory, or the one in which it would be created; empty when that is unfit.
+/// Opens the directory or, if it is missing, the one in which it would be created; empty when that
+/// cannot be used.
 Descriptor DirectoryExamination::find() {
   // A symbolic link to the store is followed.
   Descriptor directory(open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -226,7 +227,7 @@ Descriptor DirectoryExamination::find_parent() {
   return {};
 }
 
-/// Whether it belongs to this user and nobody else may write there.
+/// Whether `directory` belongs to this user and nobody else may write there.
 bool DirectoryExamination::examine_owner(int directory) {
   struct stat info {};
   if (fstat(directory, &info) != 0) {
@@ -261,12 +262,12 @@ void DirectoryExamination::examine_space(int directory) {
     return add(Severity::advice, "space", "not told: " + lowercase_error_text(errno),
                "make sure that the disk has room");
   const uint64_t left = uint64_t{info.f_bavail} * info.f_frsize;
-  const std::string words = format_size(left) + " free";
+  const std::string text = format_size(left) + " free";
   constexpr const char* make_room = "make room, or choose another directory";
   if (info.f_files > 0 && info.f_favail == 0)
-    return add(Severity::advice, "space", words + ", but no inode", make_room);
-  if (left < little) return add(Severity::advice, "space", words, make_room);
-  add(Severity::ok, "space", words);
+    return add(Severity::advice, "space", text + ", but no inode", make_room);
+  if (left < little) return add(Severity::advice, "space", text, make_room);
+  add(Severity::ok, "space", text);
 }
 
 void DirectoryExamination::examine_file_system(int directory) {

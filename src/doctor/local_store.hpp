@@ -8,8 +8,8 @@
 namespace memolock {
 
 /// Examines `directory`, an absolute path, without creating it. Tries what the store needs from its
-/// file system in a scratch directory, which is removed again: below `directory`, or in the
-/// existing directory above it if it is missing.
+/// file system in a scratch directory, which is removed again. It is in `directory` or, if that is
+/// missing, in the nearest existing directory above it.
 [[nodiscard]] Examination examine_directory(const std::string& directory);
 
 }  // namespace memolock

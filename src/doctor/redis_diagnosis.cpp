@@ -12,7 +12,7 @@ struct Remedy {
   std::string_view remedy;
 };
 
-// The first whose text is in the error applies.
+// The first whose text occurs in the error applies.
 constexpr std::array<Remedy, 34> remedies{{
     {"the sentinel at ", "sentinel", "see to the sentinels, of which more is said above"},
     {"NOAUTH", "login",
@@ -61,7 +61,7 @@ constexpr std::array<Remedy, 34> remedies{{
      "write redis+cluster:// or rediss+cluster://: the server is part of a cluster"},
     {"MOVED ", "", "write redis+cluster:// or rediss+cluster://: the server is part of a cluster"},
     {"cluster support disabled", "",
-     "write redis:// or rediss://: the server is no part of a cluster"},
+     "write redis:// or rediss://: the server is not part of a cluster"},
 }};
 
 }  // namespace

@@ -9,9 +9,9 @@
 
 namespace memolock {
 
-/// The finding for `error`, which is an error reply or the message of an Error: a failure, with its
-/// remedy. `subject`: what was tried, for errors that any request may cause. Nothing for an unknown
-/// error.
+/// The finding for `error`, which is an error reply or the message of an Error: a failure and its
+/// remedy. `subject`: what was tried, used for errors that any request may cause. Nothing for an
+/// unknown error.
 [[nodiscard]] std::optional<Finding> diagnose_known_error(std::string_view error,
                                                           std::string_view subject);
 

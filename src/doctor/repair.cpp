@@ -31,13 +31,13 @@ struct OwnedPath {
 
   explicit operator bool() const { return static_cast<bool>(descriptor); }
   [[nodiscard]] bool is_directory() const { return S_ISDIR(info.st_mode); }
-  /// Of a file with several names, another user may have created one.
+  /// A file with several names is left out, as another user may have created one of them.
   [[nodiscard]] bool is_file() const {
     return (S_ISREG(info.st_mode) || S_ISFIFO(info.st_mode)) && info.st_nlink == 1;
   }
 };
 
-/// Empty on failure, and when it belongs to another user.
+/// Empty on failure, and when the file belongs to another user.
 OwnedPath open_owned_path(int parent, const std::string& name, int follow) {
   OwnedPath own;
   own.descriptor.reset(openat(parent, name.c_str(), O_PATH | O_CLOEXEC | follow));
@@ -55,7 +55,7 @@ int change_mode(const OwnedPath& own, mode_t mode) {
 }
 
 /// Whether the file system itself creates this name: for a file that was removed from NFS while it
-/// was open, or the directory of what fsck has found.
+/// was open, or for the directory of what fsck has found.
 bool is_of_file_system(std::string_view name) {
   return name.starts_with(".nfs") || name == "lost+found";
 }
@@ -74,7 +74,7 @@ class ContentCheck {
                   [&](const std::string& name) { examine(root.descriptor.get(), name); });
   }
 
-  /// Why it is not a store, to follow the directory's name; empty: it is one.
+  /// Why the directory is not a store, worded to follow its name; empty: it is one.
   [[nodiscard]] std::string fault() const {
     if (!foreign_.empty()) return "holds " + foreign_ + ", which is not memolock's";
     if (!proof_.empty() || doubtful_.empty()) return "";
@@ -95,7 +95,8 @@ class ContentCheck {
     }
   }
 
-  /// It may be that of a tag. Without an entry it is only if something else proves the store.
+  /// The directory may be that of a tag. If it has no entry, something else must prove that this is
+  /// a store.
   void examine_directory(const OwnedPath& directory, const std::string& name) {
     // Its names cannot be read without these permissions.
     const mode_t readable = directory.info.st_mode | mode_of_directories;
@@ -105,7 +106,7 @@ class ContentCheck {
       if (is_of_file_system(file)) return;
       const FileKind kind = kind_of_file(file);
       if (kind == FileKind::foreign && foreign_.empty()) foreign_ = name + '/' + file;
-      // Other programs use the other endings, too.
+      // The endings of other kinds are used by other programs, too.
       has_entry = has_entry || kind == FileKind::entry || kind == FileKind::failed ||
                   kind == FileKind::mark;
     });
@@ -156,9 +157,9 @@ class Repair {
   }
 
  private:
-  void add(Severity level, std::string words, std::string remedy = "") {
-    auto& all = level == Severity::ok ? findings_ : failures_;
-    all.push_back({level, "repaired", std::move(words), std::move(remedy)});
+  void add(Severity severity, std::string text, std::string remedy = "") {
+    auto& all = severity == Severity::ok ? findings_ : failures_;
+    all.push_back({severity, "repaired", std::move(text), std::move(remedy)});
   }
 
   void repair(int root, const std::string& name) {

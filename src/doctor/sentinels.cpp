@@ -14,7 +14,7 @@ namespace {
 using Severity = Finding::Severity;
 
 /// The finding about one sentinel. `primary`: the one that earlier sentinels have named; set by the
-/// first.
+/// first that names one.
 Finding check_sentinel(const RedisAddress& service, const RedisAddress& sentinel,
                        Nanoseconds timeout, std::string& primary) {
   const std::string name = sentinel.shown();
@@ -56,10 +56,10 @@ std::vector<Finding> examine_sentinels(const RedisAddress& service, Nanoseconds 
       }));
     } catch (const Error& error) {
       if (error.kind() != Error::Kind::store) throw;
-      const std::string words = sentinel_error_text(error.what());
-      const bool wants_login = words.find("NOAUTH") != std::string::npos ||
-                               words.find("WRONGPASS") != std::string::npos;
-      findings.push_back({Finding::Severity::advice, "sentinel", words,
+      const std::string text = sentinel_error_text(error.what());
+      const bool wants_login = text.find("NOAUTH") != std::string::npos ||
+                               text.find("WRONGPASS") != std::string::npos;
+      findings.push_back({Finding::Severity::advice, "sentinel", text,
                           wants_login ? "correct --sentinel-user, and --sentinel-password-file or "
                                         "MEMOLOCK_SENTINEL_PASSWORD"
                                       : "start it, or leave it out of the URL"});

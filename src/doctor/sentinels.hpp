@@ -10,7 +10,8 @@
 namespace memolock {
 
 /// Whether each sentinel can be reached, knows the primary, agrees with the others about it, and
-/// could promote a replica. `timeout`: for each of them. Throws only Error(interrupted).
+/// could promote a replica. `timeout`: for connecting to each of them, and for its replies. Throws
+/// only Error(interrupted).
 [[nodiscard]] std::vector<Finding> examine_sentinels(const RedisAddress& service,
                                                      Nanoseconds timeout);
 

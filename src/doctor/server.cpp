@@ -54,14 +54,14 @@ bool is_new_enough(std::string_view version) {
   return major && std::pair(*major, minor.value_or(0)) >= std::pair<uint64_t, uint64_t>(6, 2);
 }
 
-/// The text of a reply, or of the error that it is.
+/// The text of a reply, which may be an error.
 std::string text_or_error(const RedisReply& answer) {
   return answer.is_error() ? *answer.error() : answer.text();
 }
 
 class ServerExamination {
  public:
-  /// `scratch`: the key of an entry that does not exist, and whose slot is on this server.
+  /// `scratch`: a key without an entry, whose slot is on this server.
   ServerExamination(const RedisSettings& settings, RedisAddress address, Key scratch,
                     const Log& log)
       : settings_(settings),
@@ -76,8 +76,8 @@ class ServerExamination {
   [[nodiscard]] std::vector<Finding> take_findings() { return std::move(findings_); }
 
  private:
-  void add(Severity level, std::string_view subject, std::string words, std::string remedy = "") {
-    findings_.push_back({level, std::string(subject), std::move(words), std::move(remedy)});
+  void add(Severity severity, std::string_view subject, std::string text, std::string remedy = "") {
+    findings_.push_back({severity, std::string(subject), std::move(text), std::move(remedy)});
   }
   void examine();
   bool check_connection();
@@ -100,7 +100,7 @@ class ServerExamination {
   RedisSession session_;
   std::map<std::string, std::string> server_info_;  // its reply to HELLO
   std::vector<Finding> findings_;
-  std::vector<std::string> long_locks_;  // in words
+  std::vector<std::string> long_locks_;  // their descriptions
   std::string_view subject_ = "server";  // what an error is about
 };
 
@@ -131,7 +131,7 @@ void ServerExamination::examine() {
 bool ServerExamination::check_connection() {
   const RedisReply hello = session_.try_pipeline({{"HELLO", "2"}}).next();
   if (hello.is_error()) {
-    // A server that does not know the command may answer INFO.
+    // A server that does not know HELLO may answer INFO.
     if (auto known = diagnose_known_error(*hello.error(), "server")) {
       findings_.push_back(std::move(*known));
       return false;
@@ -172,9 +172,9 @@ void ServerExamination::check_version(const RedisReply& hello) {
                "make sure that it is Redis 6.2 or later, or Valkey");
   if (!name.empty() && name[0] >= 'a' && name[0] <= 'z')
     name[0] = static_cast<char>(name[0] - 'a' + 'A');
-  const std::string words = name + ' ' + version;
-  if (is_new_enough(version)) return add(Severity::ok, "version", words);
-  add(Severity::fail, "version", words, "use Redis 6.2 or later, or Valkey");
+  const std::string text = name + ' ' + version;
+  if (is_new_enough(version)) return add(Severity::ok, "version", text);
+  add(Severity::fail, "version", text, "use Redis 6.2 or later, or Valkey");
 }
 
 void ServerExamination::check_role() {
@@ -193,7 +193,7 @@ void ServerExamination::check_role() {
   }
 }
 
-/// The round trip and the server's clock, by the fastest of several replies.
+/// Checks the round trip and the server's clock, using the fastest of several replies.
 void ServerExamination::check_times() {
   constexpr Nanoseconds slow = std::chrono::milliseconds(100);
   constexpr Nanoseconds skewed = std::chrono::seconds(1);
@@ -246,12 +246,12 @@ void ServerExamination::check_memory(const std::string& info) {
     add(Severity::ok, "memory", format_size(*used) + " in use, no limit");
     return add(Severity::ok, "eviction", "none without a limit");
   }
-  const std::string words = fmt::format("{} of {} in use", format_size(*used), format_size(*most));
+  const std::string text = fmt::format("{} of {} in use", format_size(*used), format_size(*most));
   const bool evicts = policy != "noeviction";
   if (evicts || *used < *most - *most / 10) {
-    add(Severity::ok, "memory", words);
+    add(Severity::ok, "memory", text);
   } else {
-    add(Severity::advice, "memory", words + "; when it is full, nothing can be stored",
+    add(Severity::advice, "memory", text + "; when it is full, nothing can be stored",
         "raise maxmemory, or have fewer or smaller entries, or shorter ttls");
   }
   if (!evicts) return add(Severity::ok, "eviction", policy);
@@ -263,13 +263,13 @@ void ServerExamination::check_clients(const std::string& info) {
   const auto now = leading_number(info_field(info, "connected_clients"));
   const auto most = leading_number(info_field(info, "maxclients"));
   if (!now || !most) return;  // not all servers have these fields, and they matter little
-  const std::string words = fmt::format("{} of {} connections in use", *now, *most);
-  if (*now < *most - *most / 10) return add(Severity::ok, "clients", words);
-  add(Severity::advice, "clients", words, "raise maxclients there: each waiter has one");
+  const std::string text = fmt::format("{} of {} connections in use", *now, *most);
+  if (*now < *most - *most / 10) return add(Severity::ok, "clients", text);
+  add(Severity::advice, "clients", text, "raise maxclients there: each waiter has one");
 }
 
 void ServerExamination::check_access() {
-  const auto is_fail = [](const Finding& finding) { return finding.level == Severity::fail; };
+  const auto is_fail = [](const Finding& finding) { return finding.severity == Severity::fail; };
   const auto found = examine_access(address_, settings_.timeout, scratch_);
   findings_.insert(findings_.end(), found.begin(), found.end());
   if (std::none_of(found.begin(), found.end(), is_fail)) check_writes();
@@ -292,7 +292,7 @@ void ServerExamination::check_locks() {
   constexpr int keys_in_round = 1000;  // at least, except in the last round
   constexpr int most_rounds = 300;
   subject_ = "locks";
-  const std::string pattern = RedisNames({escape_glob(scratch_.tag), "*"}, Brace::no).lock;
+  const std::string pattern = RedisNames({escape_glob(scratch_.tag), "*"}, BracedId::no).lock;
   const std::string count = std::to_string(keys_in_round);
   const Nanoseconds end = after(boot_now(), std::chrono::seconds(1));
   std::string cursor = "0";
@@ -320,12 +320,12 @@ void ServerExamination::check_locks() {
 }
 
 void ServerExamination::note_long_locks(RedisArrayView names) {
-  const Brace brace = address_.is_cluster() ? Brace::yes : Brace::no;
+  const BracedId braced_id = address_.is_cluster() ? BracedId::yes : BracedId::no;
   std::vector<RedisCommand> commands;
   std::vector<Key> keys;
   for (const RedisReply& name : names) {
     if (name.string().file) continue;  // too long for a key of memolock
-    auto key = parse_redis_name(name.text(), brace);
+    auto key = parse_redis_name(name.text(), braced_id);
     if (!key) continue;
     commands.push_back({"GET", name.text()});
     commands.push_back({"PTTL", name.text()});

@@ -11,8 +11,8 @@ namespace memolock {
 
 /// Whether the server at the settings' address can be reached and used as a store for the entries
 /// of `tag`; of a cluster, each node. A server that cannot be reached, or that refuses something,
-/// is a finding and not an error. Takes and releases a lock that no other process uses, which would
-/// expire within a second; leaves nothing on the server. Throws Error(interrupted).
+/// is a finding and not an error. Takes a lock that no other process uses and that would expire
+/// within a second, and releases it; leaves nothing on the server. Throws Error(interrupted).
 [[nodiscard]] Examination examine_server(const RedisSettings& settings, const std::string& tag,
                                          const Log& log);
 

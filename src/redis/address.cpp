@@ -35,7 +35,7 @@ constexpr std::array<Scheme, 7> schemes{{{"redis", Transport::tcp, false},
 constexpr std::string_view scheme_end = "://";
 constexpr uint16_t sentinels_port = 26379;
 
-/// ASCII only, in any locale.
+/// Converts only ASCII letters, whatever the locale.
 std::string in_lower_case(std::string_view text) {
   std::string lower(text);
   for (char& c : lower)
@@ -43,7 +43,7 @@ std::string in_lower_case(std::string_view text) {
   return lower;
 }
 
-/// Valkey's schemes are Redis's by another name.
+/// The schemes of Valkey are synonyms of those of Redis.
 const Scheme* scheme_of(std::string_view url) {
   const size_t end = url.find(scheme_end);
   if (end == std::string_view::npos) return nullptr;
@@ -67,11 +67,11 @@ std::string decoded(std::string_view text) {
 
 int database(std::string_view text) {
   const auto value = parse_number(text, 0, INT32_MAX);
-  if (!value) refuse("has a database that is no number");
+  if (!value) refuse("has a database that is not a number");
   return *value;
 }
 
-/// A URL's three parts: SCHEME://[USERINFO@]SITE[REST], the rest with its leading / or ?.
+/// The three parts of a URL: SCHEME://[USERINFO@]SITE[REST], the rest with its leading / or ?.
 struct Parts {
   std::optional<std::string_view> userinfo;
   std::string_view site, rest;
@@ -95,7 +95,7 @@ void read_userinfo(std::string_view userinfo, RedisAddress& into) {
   if (colon < userinfo.size()) into.password = decoded(userinfo.substr(colon + 1));
 }
 
-/// HOST[:PORT]; a port follows `host_end`.
+/// Reads HOST[:PORT].
 void read_host(std::string_view site, std::string& name, uint16_t& its_port) {
   size_t host_end = std::min(site.find(':'), site.size());
   if (site.starts_with('[')) {
@@ -107,12 +107,12 @@ void read_host(std::string_view site, std::string& name, uint16_t& its_port) {
     name = decoded(site.substr(0, host_end));
   }
   if (name.empty()) refuse("names no host");
-  if (!is_printable_word(name)) refuse("has a host that is no name");
+  if (!is_printable_word(name)) refuse("has a host that is not a valid name");
 
   site.remove_prefix(host_end);
   if (site.empty()) return;
   const auto port = parse_number(site.substr(1), 1, UINT16_MAX);
-  if (site[0] != ':' || !port) refuse("has a port that is no number from 1 to 65535");
+  if (site[0] != ':' || !port) refuse("has a port that is not a number from 1 to 65535");
   its_port = static_cast<uint16_t>(*port);
 }
 
@@ -121,7 +121,7 @@ void refuse_late_at(const Parts& parts) {
     refuse("has a /, ? or # before its @; there they are %2F, %3F and %23");
 }
 
-/// What a path /DB or ?… may be.
+/// Reads what follows the host: nothing, or /DB.
 void read_database(std::string_view rest, RedisAddress& into) {
   if (rest.empty() || rest == "/") return;
   if (rest[0] != '/') refuse("has a query or fragment, which mean nothing here");
@@ -135,7 +135,7 @@ void read_tcp(const Parts& parts, RedisAddress& into) {
   read_database(parts.rest, into);
 }
 
-/// HOST[:PORT][,…].
+/// Reads HOST[:PORT][,…].
 std::vector<RedisHost> read_hosts(std::string_view left, uint16_t default_port) {
   std::vector<RedisHost> hosts;
   for (;;) {
@@ -148,7 +148,7 @@ std::vector<RedisHost> read_hosts(std::string_view left, uint16_t default_port) 
   }
 }
 
-/// HOST[:PORT][,…]/NAME[/DB].
+/// Reads HOST[:PORT][,…]/NAME[/DB].
 void read_sentinels(const Parts& parts, RedisAddress& into) {
   refuse_late_at(parts);
   RedisSentinels& sentinels = into.sentinels;
@@ -167,12 +167,12 @@ void read_cluster(const Parts& parts, RedisAddress& into) {
   refuse_late_at(parts);
   into.cluster.hosts = read_hosts(parts.site, into.port);
   read_database(parts.rest, into);
-  if (into.database != 0) refuse("has a database, of which a cluster has but one");
+  if (into.database != 0) refuse("names a database, but a cluster has only one");
 }
 
 void read_unix(const Parts& parts, RedisAddress& into) {
   if (!parts.site.empty() || !parts.rest.starts_with('/'))
-    refuse("names no socket; that is redis+unix:///PATH");
+    refuse("does not name a socket; write redis+unix:///PATH");
   const size_t question = std::min(parts.rest.find('?'), parts.rest.size());
   into.path = decoded(parts.rest.substr(0, question));
   if (into.path.size() >= sizeof(sockaddr_un::sun_path))
@@ -184,7 +184,7 @@ void read_unix(const Parts& parts, RedisAddress& into) {
   into.database = database(parts.rest.substr(question + key.size()));
 }
 
-/// As it stands in a URL, where `plain` are characters that need no escape.
+/// `text` as it is written in a URL. The characters in `plain` are not escaped.
 std::string in_url(std::string_view text, std::string_view plain) {
   std::string escaped;
   for (const char c : text)
@@ -196,7 +196,7 @@ std::string in_url(std::string_view text, std::string_view plain) {
 
 std::string in_url(const RedisHost& host, uint16_t default_port) {
   const bool has_colon = host.name.find(':') != std::string::npos;
-  // names of interfaces, in the zone of an IPv6 address, differ by case
+  // The zone of an IPv6 address is the name of an interface, which is case-sensitive.
   const size_t zone = std::min(host.name.find('%'), host.name.size());
   std::string text = in_url(in_lower_case(host.name.substr(0, zone)) + host.name.substr(zone), ":");
   if (has_colon) text = '[' + text + ']';
@@ -245,7 +245,7 @@ std::string RedisAddress::url() const {
   std::string text = use_tls ? "rediss" : "redis";
   text += is_cluster() ? "+cluster" : has_sentinels() ? "+sentinel" : host.empty() ? "+unix" : "";
   text += scheme_end;
-  // the user that every login without one is
+  // A login without a user name is one as "default".
   if (!user.empty() && user != "default") text += in_url(user, "") + '@';
   if (is_cluster()) return text + in_url(cluster.hosts, default_redis_port);
   if (has_sentinels()) {
@@ -264,7 +264,7 @@ bool is_redis_url(std::string_view url) { return scheme_of(url) != nullptr; }
 RedisAddress parse_redis_url(std::string_view url) {
   const Scheme* const scheme = scheme_of(url);
   if (scheme == nullptr)
-    refuse("is none of redis://, rediss://, redis+unix://, redis+sentinel://, redis+cluster://");
+    refuse("is not one of redis://, rediss://, redis+unix://, redis+sentinel://, redis+cluster://");
   const Parts parts = split(url);
   RedisAddress address;
   if (parts.userinfo) read_userinfo(*parts.userinfo, address);
@@ -291,8 +291,8 @@ std::string without_password(std::string_view url) {
   if (end == std::string_view::npos) return std::string(url);
   const std::string_view scheme = url.substr(0, end + scheme_end.size());
   std::string_view rest = url.substr(scheme.size());
-  // A path may hold an @ of its own. Otherwise an @ behind a / means a password with an unescaped
-  // one, which is refused elsewhere; this must not show half of it.
+  // A path may contain an @. Otherwise an @ after a / means that the password contains an unescaped
+  // /. Such a URL is refused elsewhere, but half of its password must not be shown here.
   const std::string_view site = rest.substr(0, rest.find_first_of("/?#"));
   if (site.empty()) return std::string(url);
   const size_t at = site.ends_with('@') ? site.size() - 1 : rest.rfind('@');

@@ -16,7 +16,7 @@ struct RedisTls {
   std::string server_name;  ///< the name or IP address to ask for and to verify; unset: the host
 };
 
-/// Whether a text can be a host name and be shown as it is: not empty, without blanks and control
+/// Whether `text` can be a host name and be shown as it is: not empty, without spaces or control
 /// characters.
 [[nodiscard]] bool is_printable_word(std::string_view text);
 
@@ -29,7 +29,7 @@ struct RedisHost {
   [[nodiscard]] std::string shown() const;
 };
 
-/// The servers that know which server is the primary of a service.
+/// Sentinels: servers that know which server is the primary of a service.
 struct RedisSentinels {
   std::vector<RedisHost> hosts;  ///< empty: the address does not use sentinels
   std::string service_name;      ///< the name by which they know the service
@@ -39,7 +39,7 @@ struct RedisSentinels {
 /// Some nodes of a cluster, each of which knows which node has which keys.
 struct RedisCluster {
   std::vector<RedisHost> hosts;  ///< empty: the address is not that of a cluster
-  std::string cache_directory;   ///< where the slots are cached; empty: nowhere
+  std::string cache_directory;   ///< where the slots are cached; empty: they are not cached
 };
 
 inline constexpr uint16_t default_redis_port = 6379;
@@ -65,8 +65,8 @@ struct RedisAddress {
   /// For messages: "HOST:PORT", "[::1]:6379", the socket's path,
   /// "NAME by HOST:PORT,HOST:PORT", or "cluster HOST:PORT,HOST:PORT".
   [[nodiscard]] std::string shown() const;
-  /// Its URL without the password and without defaults: the same for all spellings of the URL of
-  /// one store.
+  /// Its URL without the password and without defaults. It is the same for all spellings of the URL
+  /// of one store.
   [[nodiscard]] std::string url() const;
 };
 
@@ -74,17 +74,22 @@ struct RedisAddress {
 [[nodiscard]] std::string shown_hosts(const std::vector<RedisHost>& hosts);
 
 /// Whether `url` has one of Redis's schemes, in upper or lower case: redis, rediss, redis+unix, and
-/// redis or rediss with +sentinel or +cluster; or the same with valkey in the place of redis.
+/// redis or rediss with +sentinel or +cluster; or the same with valkey in place of redis.
 [[nodiscard]] bool is_redis_url(std::string_view url);
 
-/// Reads redis://[[USER]:PASSWORD@|USER@]HOST[:PORT][/DB], rediss:// likewise, and
-/// redis+unix://[USERINFO@]/PATH[?db=N], and redis+sentinel://[USERINFO@]HOST[:PORT][,…]/NAME[/DB],
-/// rediss+sentinel:// likewise, and redis+cluster://[USERINFO@]HOST[:PORT][,…], rediss+cluster://
-/// likewise; percent-decoded, an IPv6 address in brackets. Throws Error(usage), whose message
-/// quotes no part of the URL: any part may be a misplaced password.
+/// Reads a URL of one of these forms, percent-decoded, with an IPv6 address in brackets:
+///
+/// - redis://[[USER]:PASSWORD@|USER@]HOST[:PORT][/DB], or rediss://
+/// - redis+unix://[USERINFO@]/PATH[?db=N]
+/// - redis+sentinel://[USERINFO@]HOST[:PORT][,…]/NAME[/DB], or rediss+sentinel://
+/// - redis+cluster://[USERINFO@]HOST[:PORT][,…], or rediss+cluster://
+///
+/// Throws Error(usage), whose message quotes no part of the URL: any part may be a misplaced
+/// password.
 [[nodiscard]] RedisAddress parse_redis_url(std::string_view url);
 
-/// Any URL without its password, even one with an unescaped / or @. The user name stays.
+/// `url`, valid or not, without its password, even if the password contains an unescaped / or @.
+/// The user name stays.
 [[nodiscard]] std::string without_password(std::string_view url);
 
 }  // namespace memolock

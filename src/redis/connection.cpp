@@ -61,7 +61,8 @@ void RedisConnection::flush() {
   if (pieces.empty()) return;
   const bool is_large = size_of(pieces) > 64U << 10;
   if (pending_logins_ > 0 && is_large) {
-    // Before the request: the rate of a transfer that begins in its middle would not be known.
+    // The login is sent first: the request begins only when the login is answered, and the rate of
+    // a transfer that is already under way then could not be measured.
     std::string& front = pieces.front().bytes;
     if (!socket_->send(front.substr(0, login_size_), RedisSocket::MoreToCome::no)) return;
     front.erase(0, login_size_);
@@ -96,7 +97,7 @@ void RedisConnection::log_in(const RedisAddress& address) {
   if (pending_logins_ > 0) login_size_ = unsent_.front().bytes.size();
 }
 
-/// The error is shown without the password: a server that does not know AUTH quotes its arguments.
+/// Hides the password in an error: a server that does not know AUTH quotes its arguments.
 void RedisConnection::check_login() {
   if (pending_logins_ == 0) return;
   for (; pending_logins_ > 0; --pending_logins_) {
@@ -134,7 +135,7 @@ WaitEnd RedisConnection::await_reply(int interrupt, Nanoseconds deadline) {
   while (!has_reply_buffered()) {
     const WaitEnd ready = await_readable(descriptor(), interrupt, deadline);
     if (ready != WaitEnd::readable) return ready;
-    // TLS has messages of its own, which are no reply.
+    // What has arrived may be a message of TLS itself, and not a reply.
     if (socket_->is_readable()) break;
     if (boot_now() >= deadline) return WaitEnd::timed_out;
   }

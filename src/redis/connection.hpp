@@ -1,4 +1,4 @@
-// One connection to a Redis server: commands out, RESP2 replies in.
+// One connection to a Redis server: commands out, replies in.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,9 @@
 
 namespace memolock {
 
-/// One word of a command: bytes, which must stay valid until the command is queued, when they are
-/// copied; or a part of an open file, which is read when it is sent and must stay open until then.
+/// One word of a command: bytes, which are copied when the command is queued and must stay valid
+/// until then; or a part of an open file, which is read when it is sent and must stay open until
+/// then.
 struct RedisArgument {
   RedisArgument(std::string_view text) : bytes(text) {}
   RedisArgument(const std::string& text) : bytes(text) {}
@@ -32,15 +33,15 @@ struct RedisArgument {
   uint64_t size = 0;
 };
 
-/// A connection that is logged in. Used by one thread. After an Error it is of no more use:
+/// A connection to one server. Used by one thread. After an Error it can no longer be used:
 /// commands and replies may be incomplete. Every member that sends or receives throws Error(store)
 /// "the store at HOST:PORT: …", and Error(interrupted).
 class RedisConnection {
  public:
-  /// Connects and negotiates TLS. Login and database are sent with the first command and checked
-  /// with the first reply, so they cost no round trip. `timeout` bounds connecting (name look-up,
-  /// all addresses of the name, TLS and login together) and each request; see ProgressTimeout, also
-  /// for `wait_limit`.
+  /// Connects and negotiates TLS. The login and the choice of the database are sent with the first
+  /// command, and their replies are checked before the first reply, so they cost no round trip.
+  /// `timeout` bounds connecting (name look-up, all addresses of the name, TLS and login together)
+  /// and each request. For details, and for `wait_limit`, see ProgressTimeout.
   RedisConnection(const RedisAddress& address, Nanoseconds timeout, const WaitLimit& wait_limit);
 
   /// Adds a command to those that the next flush sends.
@@ -49,37 +50,39 @@ class RedisConnection {
     queue(std::span(command.begin(), command.size()));
   }
 
-  /// Sends all that is queued, in one write where it fits. This begins a request: all replies until
-  /// the next one share its time. It is no error when the server stops taking it: the next reply
-  /// has the reason.
+  /// Sends all that is queued, in one write if it fits. This begins a request: all replies until
+  /// the next flush share its timeout. If the server stops reading, that is not an error here: its
+  /// next reply says why.
   void flush();
 
-  /// The next reply, or message of a subscription; flushes first. An error reply is returned.
-  /// Throws when the connection is lost, the time is over, the login was refused, or the reply is
-  /// malformed or too large.
+  /// The next reply, or message of a subscription; flushes first. An error reply is returned, not
+  /// thrown. Throws when the connection is lost, the time has run out, the login was refused, or
+  /// the reply is malformed or too large.
   [[nodiscard]] RedisReply read_reply();
-  /// The last reply was that of a command, and no message: its bytes count as progress of the
-  /// request.
+  /// To be called if the last reply was that of a command, not a message: its bytes count as
+  /// progress of the request.
   void count_reply_as_progress() { socket_->count_reply_as_progress(); }
 
-  /// Whether part of a reply has been received, so that read_reply would not wait for its start.
+  /// Whether part of a reply has been received, so that read_reply() would not wait for its first
+  /// byte.
   [[nodiscard]] bool has_reply_buffered() const;
 
   /// Sleeps until part of a reply arrives, `interrupt` is readable or `deadline` (boot clock) has
-  /// passed; flushes first. The rest of the reply then has the time of a request.
+  /// passed; flushes first. From then on, the rest of the reply has the timeout of a request.
   [[nodiscard]] WaitEnd await_reply(int interrupt, Nanoseconds deadline);
 
-  /// As of RedisReplyReader.
+  /// See RedisReplyReader.
   void limit_strings(uint64_t bytes) { replies_.limit_strings(bytes); }
 
   [[nodiscard]] int descriptor() const { return socket_->descriptor(); }
-  /// What ends waits from now on.
+  /// Replaces the wait limit.
   void set_wait_limit(const WaitLimit& wait_limit) { socket_->set_wait_limit(wait_limit); }
-  /// Whether the last request may have taken longer than the timeout or the wait limit.
+  /// Whether the last request transferred more than 64 KiB, and so may have taken longer than the
+  /// timeout or the wait limit.
   [[nodiscard]] bool was_large_transfer() const { return socket_->was_large_transfer(); }
 
  private:
-  struct Piece {  // to be sent: bytes, and then a part of a file
+  struct Piece {  // to be sent: bytes, followed by a part of a file
     std::string bytes;
     int file = -1;
     uint64_t offset = 0;
@@ -93,8 +96,8 @@ class RedisConnection {
   std::unique_ptr<RedisSocket> socket_;
   RedisReplyReader replies_;
   std::vector<Piece> unsent_;
-  int pending_logins_ = 0;  // commands of the login without a reply
-  size_t login_size_ = 0;   // their bytes, in front of the first request
+  int pending_logins_ = 0;  // login commands that have no reply yet
+  size_t login_size_ = 0;   // bytes of the login commands, which precede the first request
   std::string password_;    // to be hidden in messages
 };
 

@@ -22,7 +22,7 @@ namespace {
 
 // How long an address may be silent before the next one is tried, too.
 constexpr Nanoseconds attempt_delay = std::chrono::milliseconds(150);
-// The pause before trying a unix socket whose queue is full again; the kernel has no event for it.
+// The pause before retrying a unix socket whose queue is full; the kernel reports no event for it.
 constexpr Nanoseconds queue_retry_pause = std::chrono::milliseconds(10);
 
 [[noreturn]] void fail_with(int error) { throw store_error(lowercase_error_text(error)); }
@@ -67,7 +67,8 @@ void TcpDialer::start_next() {
   }
 }
 
-/// The first attempt that has connected. Removes those that failed; the next one may then start.
+/// An attempt that has connected; empty when none has. Removes those that failed, after which the
+/// next one may start at once.
 Descriptor TcpDialer::take_connected(std::span<const pollfd> polled) {
   for (size_t i = attempts_.size(); i-- > 0;) {
     if (polled[i].revents == 0) continue;
@@ -83,7 +84,7 @@ Descriptor TcpDialer::take_connected(std::span<const pollfd> polled) {
   return {};
 }
 
-/// Waits for an event, or for the time to start the next attempt.
+/// Waits for an event, or until it is time to start the next attempt.
 bool TcpDialer::await(std::vector<pollfd>& polled) {
   Nanoseconds wait = addresses_.poll_timeout();
   if (addresses_.has_next())
@@ -122,7 +123,7 @@ Descriptor TcpDialer::run() {
 
 Descriptor dial_tcp(const std::string& host, uint16_t port, ProgressTimeout& limit) {
   Descriptor socket = TcpDialer(host, port, limit).run();
-  // A request is sent in one write.
+  // A request is sent in one write, so delaying small packets would gain nothing.
   const int on = 1;
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   return socket;

@@ -19,18 +19,19 @@
 namespace memolock {
 
 /// Finds the server at an address, connects to it when a request needs it, and verifies that it is
-/// the right one. Used by one thread; nothing here is tried again (see RedisRetry).
+/// the right one. Used by one thread; nothing is retried here (see RedisRetry).
 ///
-/// - An address that names one server: it is connected to, and not verified.
-/// - Sentinels: each connection begins with their answer and asks the server for its role.
-/// - A cluster: there is one connection, to the node that has the key of the last route_to(). What
-///   an earlier process has cached of the cluster is verified by the node's id.
+/// - If the address names one server, that is used, and not verified.
+/// - With sentinels, they are asked for the primary before each connection, and the server is asked
+///   for its role.
+/// - On a cluster there is one connection at a time, to the node that has the key of the last
+///   route_to(). A node from the slot cache of an earlier process is verified by its id.
 ///
-/// All errors are Error(store) with the server's name, ServerError where it has answered with an
-/// error; and Error(interrupted).
+/// Throws Error(store) with the server's name (ServerError if it has replied with an error), and
+/// Error(interrupted).
 class RedisEndpoint {
  public:
-  /// `timeout` and `wait_limit`: as of RedisConnection. Keeps a reference to `log`.
+  /// `timeout` and `wait_limit`: see RedisConnection. Keeps a reference to `log`.
   RedisEndpoint(RedisAddress address, Nanoseconds timeout, const WaitLimit& wait_limit,
                 const Log& log);
 
@@ -40,65 +41,72 @@ class RedisEndpoint {
   [[nodiscard]] const RedisAddress& address() const { return address_; }
   [[nodiscard]] Nanoseconds timeout() const { return timeout_; }
   [[nodiscard]] const WaitLimit& wait_limit() const { return wait_limit_; }
-  /// What ends requests from now on.
+  /// Replaces the wait limit.
   void set_wait_limit(const WaitLimit& wait_limit);
-  /// As of RedisReplyReader, for all connections to come.
+  /// See RedisReplyReader. Applies to all later connections.
   void limit_strings(uint64_t bytes) { max_string_bytes_ = bytes; }
 
-  /// Whether it is one node of a cluster among others.
+  /// Whether requests are routed to the nodes of a cluster.
   [[nodiscard]] bool is_routed() const { return router_ != nullptr; }
-  /// On a cluster: the next requests are about `key`. Drops a connection to another node.
+  /// On a cluster, directs the next requests to the node that has `key`, and drops a connection to
+  /// another node. Otherwise does nothing.
   void route_to(std::string_view key);
-  /// Of a cluster: the addresses of all nodes that have keys now.
+  /// The addresses of all nodes that have slots now, as the cluster says when asked. Requires
+  /// is_routed().
   [[nodiscard]] std::vector<RedisAddress> primaries();
-  /// The server did not answer a request, for the reason `error`. On a cluster the next connection
-  /// asks the other nodes who has taken its place; elsewhere nothing changes. Returns whether it
-  /// is a cluster.
+  /// Reports that the server did not answer a request, for the reason `error`. On a cluster, the
+  /// other nodes are asked before the next connection which node has taken its place; otherwise
+  /// nothing changes. Returns is_routed().
   bool report_unreachable(const std::string& error);
 
-  /// The connection; made if there is none.
+  /// The connection. Connects if there is none.
   [[nodiscard]] RedisConnection& connection();
   [[nodiscard]] bool is_connected() const { return connection_.has_value(); }
   void disconnect();
 
-  /// Has the server identify itself before it is asked to write something. Throws when it is not,
-  /// or no longer, the right one. Requires a connection, as all that follows.
+  /// Reads the replies that tell whether this is the right server. To be called before a request
+  /// that may write. Throws ServerError when it is not, or no longer, the right one. Requires a
+  /// connection, as do all functions below that queue commands or read replies.
   void verify();
-  /// As verify(), with a reply to ROLE that was part of the request.
+  /// The same with a reply to ROLE that was part of the request.
   void verify_role(const RedisReply& role);
-  /// Whether a request to a primary should ask for its role again: sentinels may have replaced it.
+  /// Whether a request should ask for the role again, as the sentinels may have appointed another
+  /// primary.
   [[nodiscard]] bool should_ask_role() const { return address_.has_sentinels() && may_ask_role_; }
-  /// Switches the connection to RESP3, unless it speaks that.
+  /// Queues the command that switches to RESP3, unless the connection already uses it.
   void switch_to_resp3();
   [[nodiscard]] bool speaks_resp3() const { return speaks_resp3_; }
-  /// Whether the connection subscribes to channels; ends with it.
+  /// Whether the connection is subscribed to channels. Disconnecting ends the subscription.
   [[nodiscard]] bool is_subscribed() const { return is_subscribed_; }
   void set_subscribed(bool is_subscribed) { is_subscribed_ = is_subscribed; }
 
-  /// A request is about to be queued. A node to which one request was redirected with ASK serves it
-  /// only behind ASKING.
+  /// To be called before a request is queued. If the request was redirected here with ASK, queues
+  /// ASKING, as the node serves it only after that.
   void begin_request();
-  /// Whether the connection serves only one request, of one command or transaction.
+  /// Whether the connection serves only one request, a single command or transaction, because of a
+  /// redirection with ASK.
   [[nodiscard]] bool is_for_one_request() const { return is_for_one_request_; }
-  /// The request, begun at `begun` (boot clock), has been answered. The time that a large transfer
-  /// took does not count against the wait limit of what follows.
+  /// To be called when the request, begun at `begun` (boot clock), has been answered. Extends the
+  /// wait limit of later requests by the time that a large transfer took. Disconnects if
+  /// is_for_one_request().
   void end_request(Nanoseconds begun);
 
-  /// The next reply to a command. Skips messages, and reads the handshake's replies. One that is an
-  /// error is returned.
+  /// The next reply to a command. Skips messages, and checks the replies of the handshake. An error
+  /// reply is returned, not thrown.
   [[nodiscard]] RedisReply next_reply();
-  /// The next `count` of them. Throws the first error among them when the connection is lost: a
-  /// client that must log in first, or that is one too many, gets an error and is then
-  /// disconnected.
+  /// The next `count` replies to commands. If the connection is lost before all of them have
+  /// arrived, throws the first error among them: a client that must log in, or that exceeds
+  /// maxclients, gets an error and is then disconnected.
   [[nodiscard]] std::vector<RedisReply> next_replies(size_t count);
 
   /// "the store at HOST:PORT: WHAT".
   [[nodiscard]] std::string error_text(std::string_view what) const;
-  /// Throws what the error reply `error` means, about the entry whose value is at `key` unless that
-  /// is empty. Takes note of a redirection.
+  /// Throws the ServerError for the error reply `error`. The message names `key`, the name of a
+  /// value, unless that is empty. Tells the router if the error is a redirection, or says that the
+  /// node is cut off.
   [[noreturn]] void throw_error(std::string_view error, std::string_view key = {}) const;
-  /// Throws Error(store) for it, about `subject` unless that is empty. Drops the connection if the
-  /// reply may belong to another request.
+  /// Throws Error(store) for `reply`. The message names `subject`, unless that is empty. Drops the
+  /// connection if the reply may belong to another request.
   [[noreturn]] void throw_unexpected(const UnexpectedReply& reply, const std::string& subject);
 
  private:
@@ -112,13 +120,13 @@ class RedisEndpoint {
   WaitLimit wait_limit_;
   const Log& log_;
   std::optional<uint64_t> max_string_bytes_;
-  std::unique_ptr<RedisRouter> router_;  // of a cluster
+  std::unique_ptr<RedisRouter> router_;  // null: not a cluster
   uint16_t slot_ = 0;
   bool may_ask_role_ = true;
-  RedisHost host_;  // last connected to, if the address alone does not name it
+  RedisHost host_;  // the server last connected to, if the address does not name it
 
   std::optional<RedisConnection> connection_;
-  // What follows belongs to the connection.
+  // The state of the connection:
   RedisHandshake handshake_;
   bool is_for_one_request_ = false;
   bool speaks_resp3_ = false;

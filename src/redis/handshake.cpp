@@ -63,7 +63,7 @@ RedisHandshake::Outcome RedisHandshake::check_role(const RedisReply& reply) {
   return role->text() == "master" ? Outcome::passed : Outcome::not_primary;
 }
 
-/// A user who may not ask for the id must trust the address.
+/// If the user may not ask for the id, the address is trusted.
 RedisHandshake::Outcome RedisHandshake::check_node_id(const RedisReply& reply) const {
   if (reply.is_error())
     return has_error_code(*reply.error(), "NOPERM") ? Outcome::passed : Outcome::wrong_node;

@@ -10,9 +10,9 @@
 
 namespace memolock {
 
-/// The handshake of one connection: commands that are sent in front of a request, in the same
-/// write, so that they cost no round trip. Their replies come before the reply to the request, in
-/// the order in which they were sent. Used by one thread; a new connection needs a new handshake.
+/// The handshake of one connection: commands that are sent before a request, in the same write, so
+/// that they cost no round trip. Their replies come before the reply to the request, in the order
+/// in which they were sent. Used by one thread; a new connection needs a new handshake.
 ///
 /// This class knows which replies are outstanding and what each of them means. It does not act on
 /// the outcome; see RedisEndpoint.
@@ -20,10 +20,10 @@ class RedisHandshake {
  public:
   enum class Outcome {
     passed,
-    role_denied,     ///< the user may not ask for the role: whether it is a primary is not known
+    role_denied,     ///< the user may not call ROLE, so it is not known whether this is a primary
     not_primary,     ///< the server is a replica or a sentinel
     wrong_node,      ///< another node of a cluster is now at this address
-    slots_received,  ///< the reply is the one to CLUSTER SLOTS, as RedisRouter::update_map takes it
+    slots_received,  ///< the reply to CLUSTER SLOTS, for RedisRouter::update_map()
     refused,         ///< the reply is an error
   };
 
@@ -33,7 +33,7 @@ class RedisHandshake {
   void ask_node_id(RedisConnection& connection, std::string expected_id);
   void ask_slots(RedisConnection& connection);
   void switch_to_resp3(RedisConnection& connection);
-  /// Of a redirection with ASK: allows the node to serve the next command.
+  /// After a redirection with ASK: has the node serve the next command.
   void announce_redirection(RedisConnection& connection);
 
   /// Whether no reply is outstanding.
@@ -41,11 +41,11 @@ class RedisHandshake {
   /// Whether a reply is outstanding that tells if this is the right server.
   [[nodiscard]] bool is_verifying_server() const;
 
-  /// What `reply` means, which must be the next one that is outstanding. Throws UnexpectedReply
-  /// when it has the wrong type. Requires !is_complete().
+  /// What `reply`, the reply to the first outstanding command, means. Throws UnexpectedReply when
+  /// it has the wrong type. Requires !is_complete().
   [[nodiscard]] Outcome check(const RedisReply& reply);
 
-  /// What a reply to ROLE means, sent at any time. Throws UnexpectedReply.
+  /// What a reply to ROLE means, in a handshake or not. Throws UnexpectedReply.
   [[nodiscard]] static Outcome check_role(const RedisReply& reply);
 
  private:

@@ -29,20 +29,20 @@ SocketAddress socket_address(const Address& address) {
   return made;
 }
 
-// How long a name server may be silent before the next one is asked, too; twice as long in each
-// round of them.
+// How long a name server may be silent before the next one is asked, too; doubled in each further
+// round.
 constexpr Nanoseconds longest_head_start = std::chrono::milliseconds(300);
 constexpr Nanoseconds shortest_head_start = std::chrono::milliseconds(50);
 constexpr size_t rounds = 4;
-// The number of rounds when each query fails at once. A machine limits how many packets it refuses
-// within a second, and does not answer the rest.
+// The number of rounds if each query fails at once. A machine limits how many packets it rejects
+// per second, and silently drops the rest.
 constexpr size_t rounds_of_failures = 2;
 // How long IPv4 addresses wait for IPv6 ones (RFC 8305, 3).
 constexpr Nanoseconds resolution_delay = std::chrono::milliseconds(50);
 
 enum class Source { hosts_file, name_servers };
 
-/// A channel of c-ares, whose sockets the user polls. It sends each query once.
+/// A channel of c-ares, whose sockets the caller polls. It sends each query once.
 class Channel {
  public:
   /// `watched`: the list of sockets to poll, which the channel updates.
@@ -71,7 +71,7 @@ Channel::Channel(std::vector<pollfd>& watched, Nanoseconds limit, Source source)
   ares_options options{};
   options.sock_state_cb = watch;
   options.sock_state_cb_data = &watched;
-  // DnsLookup repeats queries: the answer to the first one may still arrive meanwhile.
+  // DnsLookup repeats queries itself, so that answers to earlier ones may still arrive.
   options.tries = 1;
   const Nanoseconds longest = std::clamp<Nanoseconds>(limit, longest_head_start,
                                                       std::chrono::hours(1));
@@ -81,7 +81,7 @@ Channel::Channel(std::vector<pollfd>& watched, Nanoseconds limit, Source source)
   std::string lookups = source == Source::hosts_file ? "f" : "b";
   options.lookups = lookups.data();
   if (source == Source::hosts_file) {
-    // c-ares 1.18 reads /etc/resolv.conf for what is not given here.
+    // c-ares 1.18 reads /etc/resolv.conf for each option that is not given here.
     options.ndots = 1;
     given |= ARES_OPT_NDOTS | ARES_OPT_SERVERS | ARES_OPT_DOMAINS | ARES_OPT_SORTLIST;
   }
@@ -124,9 +124,9 @@ void ask(const Channel& channel, const std::string& host, int family, ares_addri
   ares_addrinfo_hints hints{};
   hints.ai_family = family;
   hints.ai_socktype = SOCK_STREAM;
-  // With the flag and without the variable, c-ares 1.34 reads no file at all.
+  // With the flag but without the variable, c-ares 1.34 reads no file at all.
   if (getenv("CARES_HOSTS") != nullptr) hints.ai_flags = ARES_AI_ENVHOSTS;
-  // Without a service, which the C library would look up.
+  // No service is given: the C library would look it up.
   ares_getaddrinfo(channel.get(), host.c_str(), nullptr, &hints, answer, self);
 }
 
@@ -169,12 +169,12 @@ class DnsLookup {
   void process(std::span<const pollfd> polled);
 
  private:
-  /// One of the two kinds of addresses.
+  /// The IPv4 or the IPv6 addresses.
   struct Family {
     int number;
     size_t unanswered = 0;  // queries
     bool is_done = false;
-    bool has_no_name = false;  // the name does not exist, not only an address of this kind
+    bool has_no_name = false;  // the name does not exist at all
     std::deque<SocketAddress> found{};
     Nanoseconds answered_at = forever;
   };
@@ -192,15 +192,15 @@ class DnsLookup {
   Nanoseconds limit_;
   Nanoseconds head_start_;
   std::vector<std::string> servers_;
-  // When process() was called last. Everything that depends on the time depends on this, and so
-  // changes only when poll_timeout() says.
+  // When process() was last called. All decisions go by this time, so that they change only when
+  // poll_timeout() says.
   Nanoseconds now_;
   size_t attempts_ = 0;
   Nanoseconds next_attempt_{0};
   Family ipv6_{.number = AF_INET6}, ipv4_{.number = AF_INET};
-  const Family* last_ = nullptr;  // of which next() returned an address
+  const Family* last_ = nullptr;  // the family of the address that next() returned last
   std::vector<pollfd> watched_;
-  // The last member: when they are destroyed, they call answer().
+  // Must be the last member: their destructors call answer(), which uses the others.
   std::deque<Channel> channels_;
 };
 
@@ -251,13 +251,13 @@ void DnsLookup::ask_next() {
     if (family->is_done) continue;
     const size_t before = family->unanswered++;
     ask(channel, host_, family->number, answer, family);
-    // An error at once is the socket's, which reports it once: the query before this one, on the
-    // same socket, would never end.
+    // A query that fails at once has met an error of the socket, which reports it only once: the
+    // query before this one, on the same socket, would never end.
     if (family->unanswered == before && !family->is_done) return ares_cancel(channel.get());
   }
 }
 
-/// Whether the other family has had its time to arrive since this one is complete.
+/// Whether the other family has had enough time to arrive since this one was complete.
 bool DnsLookup::has_delay_passed(const Family& family) const {
   return family.is_done && now_ >= after(family.answered_at, resolution_delay);
 }
@@ -267,14 +267,14 @@ bool DnsLookup::is_ready(const Family& family) const {
   return &family == &ipv6_ || ipv6_.is_done || has_delay_passed(family);
 }
 
-/// A server may answer the query for IPv6 that a name does not exist, though it has IPv4 addresses;
-/// but not the other way round.
+/// A server may answer an IPv6 query with "no such name" although the name has IPv4 addresses, but
+/// not the other way round.
 bool DnsLookup::is_answered() const {
   return ipv4_.is_done && (ipv6_.is_done || (ipv4_.has_no_name && has_delay_passed(ipv4_)));
 }
 
-/// Whether next() has returned addresses of one kind, and none of the other kind have arrived
-/// though every name server had its time to answer.
+/// Whether next() has returned addresses of one family, and none of the other have arrived although
+/// every name server has had time to answer.
 bool DnsLookup::is_overdue() const {
   return last_ != nullptr && attempts_ > servers_.size() &&
          now_ >= after(last_->answered_at, head_start_);
@@ -317,7 +317,7 @@ void DnsLookup::process(std::span<const pollfd> polled) {
 
 namespace {
 
-/// Writes a port into an address of either kind.
+/// Writes a port into an address of either family.
 void set_port(SocketAddress& address, uint16_t port) {
   static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
   const in_port_t wire = htons(port);
@@ -325,7 +325,7 @@ void set_port(SocketAddress& address, uint16_t port) {
   std::memcpy(bytes + offsetof(sockaddr_in, sin_port), &wire, sizeof(wire));
 }
 
-/// "1.2.3.4", "::1", "fe80::1%eth0".
+/// Reads "1.2.3.4", "::1" or "fe80::1%eth0"; nothing for anything else.
 std::optional<SocketAddress> ip_address(const std::string& host) {
   sockaddr_in v4{};
   v4.sin_family = AF_INET;
@@ -340,7 +340,8 @@ std::optional<SocketAddress> ip_address(const std::string& host) {
   return std::nullopt;
 }
 
-/// This machine, regardless of files and servers (RFC 6761), in the order of Redis's own clients.
+/// The addresses of this machine, whatever /etc/hosts and name servers say (RFC 6761), in the order
+/// that Redis's own clients use.
 std::deque<SocketAddress> loopback() { return {*ip_address("127.0.0.1"), *ip_address("::1")}; }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Resolving host names, without the resolver of the C library, which a static binary would have to
-// load.
+// Resolves host names without the C library's resolver, which a static binary would have to load at
+// run time.
 #pragma once
 
 #include <poll.h>
@@ -17,7 +17,7 @@
 
 namespace memolock {
 
-/// An IPv4 or IPv6 address and a port, as connect takes them.
+/// An IPv4 or IPv6 address and a port, as connect(2) takes them.
 struct SocketAddress {
   sockaddr_storage bytes{};
   socklen_t size = 0;
@@ -28,17 +28,17 @@ struct SocketAddress {
 
 class DnsLookup;
 
-/// The addresses of a host, each as soon as it may be tried. Used by one thread. An IP address
-/// needs no look-up. A name is looked up in /etc/hosts (or $CARES_HOSTS) and the DNS: IPv4 and IPv6
-/// addresses are asked for at the same time, and when a name server is silent, the next one is
-/// asked, too (RFC 8305).
+/// Finds the addresses of a host, and has each as soon as it may be tried. Used by one thread. An
+/// IP address and "localhost" need no look-up. Any other name is looked up in /etc/hosts (or
+/// $CARES_HOSTS) and, if it is not there, in the DNS: IPv4 and IPv6 addresses are requested at the
+/// same time, and when a name server is silent, the next one is asked, too (RFC 8305).
 ///
-/// As long as it needs more addresses and is_complete() is false, the caller polls
-/// poll_descriptors() for at most poll_timeout(), and then calls process().
+/// While the caller needs more addresses and is_complete() is false, it polls poll_descriptors()
+/// for at most poll_timeout(), and then calls process().
 class HostAddresses {
  public:
-  /// `limit`: how long the look-up may take in all. Throws Error(store), with a message to follow
-  /// the server's name, when names cannot be looked up at all.
+  /// `limit`: how long the look-up may take in total. Throws Error(store), with a message worded to
+  /// follow the server's name, when names cannot be looked up at all.
   HostAddresses(const std::string& host, uint16_t port, Nanoseconds limit);
   ~HostAddresses();
   HostAddresses(const HostAddresses&) = delete;
@@ -48,7 +48,7 @@ class HostAddresses {
   [[nodiscard]] bool has_next() const;
   /// The next address to try; IPv6 and IPv4 alternate. Requires has_next().
   [[nodiscard]] SocketAddress next();
-  /// Whether no more addresses will come, or none that are worth waiting for if all so far have
+  /// Whether no more addresses will come, or none that is worth waiting for once all so far have
   /// failed.
   [[nodiscard]] bool is_complete() const;
 
@@ -59,8 +59,8 @@ class HostAddresses {
 
  private:
   uint16_t port_;
-  std::deque<SocketAddress> known_;    // without the DNS
-  std::unique_ptr<DnsLookup> lookup_;  // in the DNS; null when it is not needed
+  std::deque<SocketAddress> known_;    // found without the DNS
+  std::unique_ptr<DnsLookup> lookup_;  // the look-up in the DNS; null when it is not needed
 };
 
 }  // namespace memolock

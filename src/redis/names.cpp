@@ -34,23 +34,23 @@ std::optional<std::string> check_id_in_cluster(std::string_view id) {
   return std::nullopt;
 }
 
-RedisNames::RedisNames(const Key& key, Brace brace) {
-  const std::string id = brace == Brace::yes ? braced(key.id) : key.id;
+RedisNames::RedisNames(const Key& key, BracedId braced_id) {
+  const std::string id = braced_id == BracedId::yes ? braced(key.id) : key.id;
   const auto named = [&](std::string_view ending) {
     return fmt::format("{}{}:{}", key.tag, ending, id);
   };
   value = named("");
   lock = named(tag_suffix::lock);
-  notif = named(tag_suffix::notif);
+  value_channel = named(tag_suffix::notif);
   meta = named(tag_suffix::meta);
   files = named(tag_suffix::files);
-  run = named(tag_suffix::run);
-  part = named(tag_suffix::part);
-  // An id has no NUL, so no other entry has these names. They are in the same slot of a cluster,
-  // and an ACL that allows one allows the other.
-  files_upload = part + '\0' + "files";
-  mark = run + std::string(mark_ending);
-  fail = named(tag_suffix::fail);
+  run_state = named(tag_suffix::run);
+  upload = named(tag_suffix::part);
+  // An id contains no NUL, so no other entry has these names. With the ending, a name is in the
+  // same slot of a cluster as without, and matches the same patterns of an ACL.
+  files_upload = upload + '\0' + "files";
+  mark = run_state + std::string(mark_ending);
+  state_channel = named(tag_suffix::fail);
 }
 
 std::string escape_glob(std::string_view tag) {
@@ -67,7 +67,7 @@ std::string scan_pattern(const std::optional<std::string>& tag) {
   return escape_glob(*tag) + "[:/]*";
 }
 
-std::optional<Key> parse_redis_name(std::string_view name, Brace brace) {
+std::optional<Key> parse_redis_name(std::string_view name, BracedId braced_id) {
   const size_t colon = name.find(':');
   if (colon == std::string_view::npos) return std::nullopt;
   if (name.ends_with(mark_ending)) name.remove_suffix(mark_ending.size());
@@ -78,7 +78,7 @@ std::optional<Key> parse_redis_name(std::string_view name, Brace brace) {
     break;
   }
   Key key{std::string(tag), std::string(name.substr(colon + 1))};
-  if (brace == Brace::yes) key.id = unbraced(key.id);
+  if (braced_id == BracedId::yes) key.id = unbraced(key.id);
   if (check_tag(key.tag) || check_id(key.id)) return std::nullopt;
   return key;
 }

@@ -9,39 +9,40 @@
 
 namespace memolock {
 
-/// Whether an id is put in braces, as on a cluster, where the keys of one entry must be in one
-/// slot. An id with a hash tag of its own never is: on a cluster `x` and `{x}` are one entry.
-enum class Brace { no, yes };
+/// Whether the id is in braces, as on a cluster, where all keys of an entry must be in one slot. An
+/// id that contains a hash tag is used as it is, so on a cluster `x` and `{x}` are the same entry.
+enum class BracedId { no, yes };
 
-/// Why an id cannot be used on a cluster, to follow "--id: "; nothing when it can.
+/// Why an id cannot be used on a cluster, worded to follow "--id: "; nothing when it can.
 [[nodiscard]] std::optional<std::string> check_id_in_cluster(std::string_view id);
 
-/// The keys and channels of one entry: those of redis-memolock, and more of memolock.
+/// The names of the keys and channels of one entry. redis-memolock uses the value, the lock and
+/// value_channel; memolock uses all of them.
 struct RedisNames {
-  RedisNames(const Key& key, Brace brace);
+  RedisNames(const Key& key, BracedId braced_id);
 
-  std::string value;         ///< stdout of the last kept run
-  std::string lock;          ///< the holder's token
-  std::string notif;         ///< channel: the value, when it is stored
+  std::string value;         ///< string: stdout of the last kept run
   std::string meta;          ///< hash: everything else about that run
-  std::string files;         ///< its artifacts
-  std::string run;           ///< hash: the outcome of the last run, if it was not kept
-  std::string part;          ///< a large value that is being uploaded
-  std::string files_upload;  ///< artifacts that are being uploaded
-  std::string mark;          ///< hash: that and when `once` has run
-  std::string fail;          ///< channel: a token, when waiters should read the state again
+  std::string files;         ///< string: the artifacts of that run
+  std::string lock;          ///< string: the holder's token
+  std::string run_state;     ///< hash: an outcome that was not kept, and notes on a run in progress
+  std::string upload;        ///< string: a large value that is being uploaded
+  std::string files_upload;  ///< string: artifacts that are being uploaded
+  std::string mark;          ///< hash: when `once` last ran the command, and how it ended
+  std::string value_channel;  ///< channel: a small value, when it is stored
+  std::string state_channel;  ///< channel: a token, when waiters should read the state again
 };
 
-/// The glob-style pattern of Redis that matches only this tag.
+/// A glob-style pattern that matches only this tag.
 [[nodiscard]] std::string escape_glob(std::string_view tag);
 
-/// A pattern for SCAN that matches all keys of a tag's entries and some others; without a tag, of
-/// all tags.
+/// A pattern for SCAN that matches all keys of a tag's entries, or of all tags' entries, and
+/// possibly other keys.
 [[nodiscard]] std::string scan_pattern(const std::optional<std::string>& tag);
 
-/// The entry whose value, meta, lock, run or mark has the name `name`; nothing when it is not such
-/// a name.
-[[nodiscard]] std::optional<Key> parse_redis_name(std::string_view name, Brace brace);
+/// The entry whose value, lock, meta, run_state or mark has the name `name`; nothing for any other
+/// name.
+[[nodiscard]] std::optional<Key> parse_redis_name(std::string_view name, BracedId braced_id);
 
 /// The part of a key's name that determines its slot: its hash tag, or the whole name.
 [[nodiscard]] std::string_view hash_tag_of(std::string_view name);

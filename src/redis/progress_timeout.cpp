@@ -10,8 +10,8 @@
 namespace memolock {
 namespace {
 
-// A request that transfers more than this may take longer than the timeout, if it transfers as much
-// in each span.
+// A request that transfers more than this may take longer than the timeout, if it transfers at
+// least this much in each span.
 constexpr uint64_t large_transfer = 64U << 10;
 constexpr Nanoseconds shortest_span = std::chrono::seconds(2);
 
@@ -53,7 +53,7 @@ void ProgressTimeout::expect_large_transfer() {
   window_.is_large = true;
 }
 
-/// Not while connecting: bytes that arrive then are no reply.
+/// Does nothing while connecting: the replies to a login do not extend its time.
 void ProgressTimeout::expect_download() {
   if (is_request_) expect_large_transfer();
 }
@@ -96,11 +96,12 @@ uint64_t ProgressTimeout::acknowledged() const {
   if (sent_ <= large_transfer) return 0;
   int waiting = 0;
   if (socket_ < 0 || ioctl(socket_, SIOCOUTQ, &waiting) != 0) return sent_;
-  // On a unix socket it is the memory that the bytes take, which is more.
+  // On a unix socket, this is the memory that the bytes occupy, which is more.
   return sent_ - std::min(sent_, static_cast<uint64_t>(std::max(waiting, 0)));
 }
 
-/// At the end of the window: whether enough was transferred for the next one to begin.
+/// At the end of the window: begins the next one if enough was transferred, and returns whether it
+/// was.
 bool ProgressTimeout::extend() {
   const uint64_t acknowledged = std::max(this->acknowledged(), window_.acknowledged);
   const uint64_t moved = window_.received + acknowledged;
@@ -128,7 +129,8 @@ void ProgressTimeout::check() {
   if (now >= window_.grace_end) throw timeout_error("no answer");
 }
 
-/// A wait would see the interrupt; but if the peer always sends or takes something, there is none.
+/// A wait would notice the interrupt, but there is none while the peer keeps sending or accepting
+/// bytes.
 void ProgressTimeout::check_interrupt(Nanoseconds now) {
   constexpr Nanoseconds pause = std::chrono::milliseconds(50);
   if (wait_limit_.interrupt < 0 || now < interrupt_checked_ + pause) return;

@@ -1,4 +1,4 @@
-// How long connecting to a server and a request may take, and what ends a wait before that.
+// How long connecting to a server and each request may take, and what ends a wait earlier.
 #pragma once
 
 #include <poll.h>
@@ -16,29 +16,29 @@ namespace memolock {
 
 /// What ends any wait for a server early.
 struct WaitLimit {
-  int interrupt = -1;           ///< a descriptor, when it becomes readable; -1: none
-  Nanoseconds until = forever;  ///< a moment of the boot clock
+  int interrupt = -1;  ///< a descriptor that ends the wait when it becomes readable; -1: none
+  Nanoseconds until = forever;  ///< a time on the boot clock
 
-  /// The same, and no later than `length` from now.
+  /// The same, but no later than `length` from now.
   [[nodiscard]] WaitLimit within(Nanoseconds length) const;
 };
 
-/// Bounds every wait of one connection. Used by one thread. Connecting has `timeout` in all, and so
-/// has each request, from begin_request() to the last byte of its reply; bytes that arrive in
-/// between do not extend it. Only a request that transfers more than 64 KiB may take longer: as
-/// long as the peer takes or sends at least 64 KiB in each max(timeout, 2s). Bytes sent count when
-/// the peer has acknowledged them; bytes received count when they are part of a reply that was
-/// awaited.
+/// Bounds every wait of one connection. Used by one thread. Connecting may take `timeout` in total,
+/// and so may each request, from begin_request() to the last byte of its reply; bytes that arrive
+/// in between do not extend it. Only a request that transfers more than 64 KiB may take longer, as
+/// long as the peer accepts or sends at least 64 KiB in each period of max(timeout, 2s). Sent bytes
+/// count once the peer has acknowledged them; received bytes count if they are part of the reply to
+/// a command.
 ///
-/// At the wait limit, a request in progress fails, and a later one fails at once; but not a reply
-/// of more than 64 KiB that is arriving. All errors are Error(store), with a message to follow the
-/// server's name, and Error(interrupted).
+/// When WaitLimit::until has passed, a request in progress fails, and later ones fail at once; but
+/// a transfer of more than 64 KiB that has begun goes on. An interrupt ends any of them. Throws
+/// Error(store), with a message worded to follow the server's name, and Error(interrupted).
 class ProgressTimeout {
  public:
-  /// Requires begin_connecting() before all else.
+  /// begin_connecting() must be called before anything else.
   ProgressTimeout(Nanoseconds timeout, const WaitLimit& wait_limit);
 
-  /// Applies to the next request; its interrupt at once.
+  /// Applies from the next request on; its interrupt applies at once.
   void set_wait_limit(const WaitLimit& wait_limit) { wait_limit_ = wait_limit; }
 
   void begin_connecting();
@@ -49,36 +49,39 @@ class ProgressTimeout {
   void expect_upload() { expect_large_transfer(); }
   void expect_download();
 
-  /// The peer takes no more: it is given the time of a reply to send the reason.
+  /// The peer has stopped reading. Allows it one more timeout to say why, unless the request is to
+  /// end at the wait limit.
   void await_final_reply();
 
   /// The next reply is about to be read. Its bytes count as progress only after
-  /// count_reply_as_progress(): it may be a message, of which there can be any number. Throws when
-  /// the time is over.
+  /// count_reply_as_progress(): it may be a message, and any number of those may arrive. Throws
+  /// when the time has run out.
   void begin_reply();
-  /// That reply was awaited.
+  /// The reply being read belongs to a command, so its bytes count as progress.
   void count_reply_as_progress() { is_counted_ = true; }
 
-  /// `bytes` more were sent. Throws when there is an interrupt: if the peer takes all that it is
-  /// sent, there is no wait that would see it.
+  /// `bytes` more were sent. Throws when there is an interrupt, which no wait would notice while
+  /// the peer accepts everything at once.
   void add_sent(size_t bytes);
-  /// `bytes` more of the reply were read; not those that were received behind it.
+  /// `bytes` more of the reply were read. Bytes that were received after its end do not count.
   void add_read(size_t bytes);
-  /// Required after each read: throws when the time is over, or there is an interrupt, however much
-  /// there is to read. What arrived while this process was stopped may still be read.
+  /// To be called after each read. Throws when the time has run out or there is an interrupt, even
+  /// if there is more to read. What arrived while this process was stopped may still be read.
   void check();
 
-  /// Whether the request may have taken longer than the timeout or the wait limit.
+  /// Whether the request transferred more than 64 KiB, and so may have taken longer than the
+  /// timeout or the wait limit.
   [[nodiscard]] bool was_large_transfer() const { return window_.is_large; }
 
   [[nodiscard]] Nanoseconds left() const;
-  /// The error for when the time is over: "WHAT within 2s".
+  /// The error for when the time has run out: "WHAT within 2s", or "WHAT in time" at the wait
+  /// limit.
   [[nodiscard]] Error timeout_error(const std::string& what) const;
 
   /// Sleeps until one of `waiting` has an event. Returns false when `at_most` has passed first.
-  /// Throws "no answer within 2s" when the time is over, however much there is to read.
+  /// Throws "no answer within 2s" when the time has run out, even if there is something to read.
   bool await(std::vector<pollfd>& waiting, Nanoseconds at_most);
-  /// The same for `events` of one descriptor, without a limit of its own.
+  /// Sleeps until one of `events` occurs on `fd`. Throws like the function above.
   void await(int fd, short events);
 
  private:
@@ -92,7 +95,7 @@ class ProgressTimeout {
     bool has_rate = false;            // at least 64 KiB are required, not only any reply
     bool is_cut = false;              // ends with the wait limit
     bool is_large = false;            // more than 64 KiB are transferred
-    Nanoseconds grace_end = forever;  // until when what arrived in time may still be read
+    Nanoseconds grace_end = forever;  // until when data that arrived in time may still be read
   };
 
   void begin();
@@ -104,13 +107,13 @@ class ProgressTimeout {
 
   Nanoseconds timeout_;
   WaitLimit wait_limit_;
-  Nanoseconds interrupt_checked_{0};  // when that was, boot clock
+  Nanoseconds interrupt_checked_{0};  // when the interrupt was last checked, boot clock
   int socket_ = -1;
   uint64_t sent_ = 0;  // bytes of the request
   bool is_request_ = false;
   Window window_;
   Window before_reply_;
-  bool is_counted_ = true;  // the last reply was awaited
+  bool is_counted_ = true;  // the bytes of the last reply count as progress
 };
 
 }  // namespace memolock

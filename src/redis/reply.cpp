@@ -20,7 +20,7 @@ namespace memolock {
 namespace {
 
 constexpr size_t buffer_size = 256U << 10;
-// A string up to here is in memory; also the longest line.
+// The longest string that is kept in memory, and the longest line.
 constexpr size_t largest_text = 64U << 10;
 constexpr uint64_t largest_reply = 64U << 20;
 constexpr int deepest = 8;
@@ -28,7 +28,7 @@ constexpr int deepest = 8;
 constexpr const char* malformed = "does not speak Redis's protocol";
 constexpr const char* too_large = "sent a reply that is too large";
 
-/// Nothing when it is anything else than decimal digits.
+/// The value of a decimal integer; nothing for anything else.
 std::optional<int64_t> whole_number(std::string_view digits) {
   int64_t value = 0;
   const char* const end = digits.data() + digits.size();
@@ -132,7 +132,7 @@ bool RedisReply::is_message() const {
   return elements_.size() == 3 && begins_message();
 }
 
-/// Whether it is a message, by its first element.
+/// Whether its first element says that it is a message.
 bool RedisReply::begins_message() const {
   const RedisReply& kind = elements_.front();
   return kind.is_text("message") || kind.is_text("smessage");
@@ -161,9 +161,10 @@ RedisReplies RedisReplies::next(size_t count) {
   return RedisReplies(std::move(some));
 }
 
-// ---- reading replies off a connection ----
+// ---- reading replies from a connection ----
 
-/// hiredis makes our replies. Arrays are not among them: it would hold a whole one in memory.
+/// Has hiredis decode simple replies and short strings. Arrays are not left to it, as it would hold
+/// a whole one in memory.
 struct RedisReplyReader::Decoder {
   static RedisReply& target(const redisReadTask* task) {
     return *static_cast<RedisReply*>(task->privdata);
@@ -180,7 +181,7 @@ struct RedisReplyReader::Decoder {
     RedisString& string = reply.string_;
     reply.type_ = type_of(task->type);
     string.text.assign(bytes, size);
-    // A server's own words are for people to read.
+    // An error is text for people to read, so it is escaped.
     if (reply.type_ == RedisReply::Type::error) string.text = escape_controls(string.text);
     if (reply.type_ != RedisReply::Type::string) return &reply;
     string.size = size;
@@ -234,7 +235,7 @@ RedisReply RedisReplyReader::read_element(int depth) {
   charge(sizeof(RedisReply));
   const std::string_view head = read_line();
   if (head[0] == '+' || head[0] == '-' || head[0] == ':') return decode(head.size());
-  // hiredis knows no RESP3
+  // hiredis 0.14 does not know RESP3
   if (head[0] == '_') {
     if (head.size() != 3) from_->fail(malformed);
     consume(head.size());
@@ -253,7 +254,7 @@ RedisReply RedisReplyReader::read_element(int depth) {
   consume(head.size());
   if (*number < 0) return {};
   if (depth == deepest) from_->fail(malformed);
-  // more than this reply may still take in memory, and less than what twice of it would overflow
+  // more elements than this reply may still hold in memory; also keeps 2 * count from overflowing
   if (static_cast<uint64_t>(*number) > budget_ / sizeof(RedisReply)) from_->fail(too_large);
   const auto count = static_cast<size_t>(*number);
   if (type == '%') return read_elements(RedisReply::Type::map, 2 * count, depth);
@@ -264,7 +265,7 @@ RedisReply RedisReplyReader::read_element(int depth) {
 RedisReply RedisReplyReader::read_elements(RedisReply::Type type, size_t count, int depth) {
   RedisReply reply;
   reply.type_ = type;
-  constexpr size_t usual = 32;  // the count is but a claim
+  constexpr size_t usual = 32;  // the count is only what the server claims
   reply.elements_.reserve(std::min(count, usual));
   while (reply.elements_.size() < count) {
     reply.elements_.push_back(read_element(depth + 1));
@@ -273,7 +274,7 @@ RedisReply RedisReplyReader::read_elements(RedisReply::Type type, size_t count, 
   return reply;
 }
 
-/// The reply that the next `size` bytes are.
+/// The reply in the next `size` bytes.
 RedisReply RedisReplyReader::decode(size_t size) {
   charge(size);
   ensure_buffered(size);
@@ -289,7 +290,7 @@ RedisReply RedisReplyReader::decode(size_t size) {
   return reply;
 }
 
-/// A string of the next `size` bytes, without them.
+/// Discards the next `size` bytes, a string. Returns a reply that has only its size.
 RedisReply RedisReplyReader::skip_string(uint64_t size) {
   from_->expect_download();
   RedisReply reply;
@@ -311,7 +312,7 @@ void RedisReplyReader::end_string() {
   consume(2);
 }
 
-/// A string of the next `size` bytes, which go to a file as they come.
+/// A string of the next `size` bytes, which are written to a file as they arrive.
 RedisReply RedisReplyReader::read_to_file(uint64_t size) {
   if (is_message_) return skip_string(size);
   if (size > string_budget_)
@@ -342,7 +343,7 @@ RedisReply RedisReplyReader::read_to_file(uint64_t size) {
   return reply;
 }
 
-/// The next line with its end; stays held.
+/// The next line with its end. It stays in the buffer.
 std::string_view RedisReplyReader::read_line() {
   for (size_t seen = 0;;) {
     if (!buffered().empty() && !is_reply_type(buffered()[0])) from_->fail(malformed);
@@ -354,12 +355,12 @@ std::string_view RedisReplyReader::read_line() {
   }
 }
 
-/// Receives until at least `size` bytes are held.
+/// Receives until at least `size` bytes are in the buffer.
 void RedisReplyReader::ensure_buffered(size_t size) {
   while (buffered().size() < size) receive();
 }
 
-/// Adds at least one byte to what is held.
+/// Receives at least one byte into the buffer.
 void RedisReplyReader::receive() {
   if (begin_ > 0) {
     std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
@@ -371,13 +372,13 @@ void RedisReplyReader::receive() {
   end_ += count;
 }
 
-/// So many bytes of what is held have been read.
+/// Removes the first `size` bytes, which have been read, from the buffer.
 void RedisReplyReader::consume(size_t size) {
   begin_ += size;
   from_->add_read(size);
 }
 
-/// Takes so much off what this reply may occupy.
+/// Subtracts `bytes` from the memory that this reply may still take.
 void RedisReplyReader::charge(uint64_t bytes) {
   if (bytes > budget_) from_->fail(too_large);
   budget_ -= bytes;

@@ -22,15 +22,15 @@ struct redisReader;
 
 namespace memolock {
 
-/// What is wrong with a reply of another type or length than the command calls for.
+/// The message for a reply that does not have the type or length that the command calls for.
 inline constexpr const char* mismatch_message = "the answer is not what was asked for";
 
-/// A reply has another type or length than the command calls for, or is an error. The message names
-/// no server yet; read_from and RedisSession::with_context add it.
+/// A reply does not have the type or length that the command calls for, or is an error. The message
+/// does not name the server; read_from() and RedisSession::with_context() add it.
 class UnexpectedReply : public Error {
  public:
   enum class Kind {
-    mismatch,  ///< it may be the reply to another command: the connection is of no more use
+    mismatch,  ///< it may be the reply to another command: the connection can no longer be used
     error,     ///< the connection stays usable
   };
   UnexpectedReply(Kind kind, const std::string& message)
@@ -43,7 +43,7 @@ class UnexpectedReply : public Error {
   Kind kind_;
 };
 
-/// A reply announces longer strings than may be read. The connection is of no more use.
+/// A reply announces longer strings than may be read. The connection can no longer be used.
 class OversizedReply : public Error {
  public:
   explicit OversizedReply(const std::string& message) : Error(Error::Kind::store, message) {}
@@ -51,13 +51,13 @@ class OversizedReply : public Error {
 
 /// A string in a reply.
 struct RedisString {
-  std::string text;   ///< up to 64 KiB of bytes
-  Descriptor file;    ///< of a longer string, whose text is empty: an anonymous file with its bytes
+  std::string text;   ///< the bytes, if there are at most 64 KiB
+  Descriptor file;    ///< the bytes of a longer string, in an anonymous file; `text` is empty
   uint64_t size = 0;  ///< bytes
-  uint64_t hash = 0;  ///< XXH3, as `checksum` has it
+  uint64_t hash = 0;  ///< XXH3, as checksum() computes it
 };
 
-/// What `read` returns; an UnexpectedReply becomes Error(store) "SERVER: …".
+/// Calls `read` and returns its result. Turns an UnexpectedReply into Error(store) "SERVER: …".
 template <typename Read>
 auto read_from(std::string_view server, const Read& read) -> decltype(read()) {
   try {
@@ -69,8 +69,8 @@ auto read_from(std::string_view server, const Read& read) -> decltype(read()) {
 
 class RedisReply;
 
-/// The elements of an array, for range-based loops only: without an index, none that is missing can
-/// be read.
+/// The elements of an array, for range-based loops. There is no access by index, so that no element
+/// can be read that does not exist.
 class RedisArrayView {
  public:
   explicit RedisArrayView(const std::vector<RedisReply>& elements) : elements_(elements) {}
@@ -82,14 +82,15 @@ class RedisArrayView {
   const std::vector<RedisReply>& elements_;
 };
 
-/// A message on a channel that a client has subscribed to.
+/// A message on a channel to which the connection is subscribed.
 struct RedisMessage {
   std::string channel;
   std::string payload;  ///< empty when it has more than 64 KiB
 };
 
-/// One reply. It is read by the accessor for the type that it must have: each throws
-/// UnexpectedReply when it has another type or length. The queries (is_…, has_…) do not throw.
+/// One reply. It is read with the accessor for the type that it must have; an accessor throws
+/// UnexpectedReply when the reply has another type or length. The queries (is_…, has_…) do not
+/// throw.
 class RedisReply {
  public:
   enum class Type {
@@ -99,8 +100,8 @@ class RedisReply {
     status,
     error,
     array,
-    map,   ///< of RESP3
-    push,  ///< of RESP3: an array that is no reply to a command
+    map,   ///< RESP3
+    push,  ///< RESP3: an array that is not a reply to a command
   };
 
   RedisReply() = default;  ///< nil
@@ -111,41 +112,41 @@ class RedisReply {
   [[nodiscard]] bool is_push() const { return type_ == Type::push; }
   /// Whether it is a message to a subscriber; message() reads it.
   [[nodiscard]] bool is_message() const;
-  /// A string or status whose text is in memory.
+  /// Whether it is a string or status whose text is in memory.
   [[nodiscard]] bool has_text() const {
     return type_ == Type::status || (type_ == Type::string && !string_.file);
   }
-  /// A string or status with this text.
+  /// Whether it is a string or status with this text.
   [[nodiscard]] bool is_text(std::string_view text) const {
     return has_text() && string_.text == text;
   }
   /// The text of an error, escaped for display; null when the reply is not an error.
   [[nodiscard]] const std::string* error() const { return is_error() ? &string_.text : nullptr; }
 
-  /// Of an integer.
+  /// The value of an integer.
   [[nodiscard]] int64_t integer() const;
-  /// Of an integer that is not negative.
+  /// The value of an integer, which must not be negative.
   [[nodiscard]] uint64_t count() const;
-  /// Of an integer, or a string of decimal digits.
+  /// The value of an integer, or of a string that contains one in decimal.
   [[nodiscard]] int64_t number() const;
-  /// Of a string of up to 64 KiB, or a status.
+  /// The text of a string of up to 64 KiB, or of a status.
   [[nodiscard]] const std::string& text() const;
   /// The same; null for nil.
   [[nodiscard]] const std::string* text_or_nil() const;
   /// The same; empty for nil.
   [[nodiscard]] const std::string& text_or_empty() const;
-  /// The same, which must be one of `texts`.
+  /// The same; throws unless it is one of `texts`.
   [[nodiscard]] const std::string& one_of(std::initializer_list<std::string_view> texts) const;
-  /// Of a string.
+  /// A string of any length.
   [[nodiscard]] const RedisString& string() const;
   /// The same, moved out of the reply; nothing for nil.
   [[nodiscard]] std::optional<RedisString> take_string();
 
-  /// Of an array or push.
+  /// The elements of an array or push.
   [[nodiscard]] RedisArrayView list() const;
-  /// Names and values of a map, or of an array that RESP2 has in its place.
+  /// The names and values of a map, or of the array that RESP2 uses instead.
   [[nodiscard]] std::vector<std::pair<const RedisReply*, const RedisReply*>> pairs() const;
-  /// The elements of an array or push that has exactly `count`.
+  /// The elements of an array or push, of which there must be exactly `count`.
   template <size_t count>
   [[nodiscard]] std::array<const RedisReply*, count> array() const {
     require_length(list().size() == count);
@@ -158,16 +159,16 @@ class RedisReply {
     for (size_t i = 0; i < count; ++i) all[i] = &elements_[i];
     return all;
   }
-  /// The first `count` elements of an array or push that may have more.
+  /// The first `count` elements of an array or push, which may have more.
   template <size_t count>
   [[nodiscard]] std::array<const RedisReply*, count> first() const {
     require_length(list().size() >= count);
     return front<count>();
   }
-  /// The elements of an array that has exactly `count`, moved out of the reply.
+  /// The elements of an array, of which there must be exactly `count`, moved out of the reply.
   [[nodiscard]] std::vector<RedisReply> take_elements(size_t count);
 
-  /// The message that this is.
+  /// The channel and payload of a message; see is_message().
   [[nodiscard]] RedisMessage message() const;
 
   /// Throws UnexpectedReply.
@@ -187,7 +188,7 @@ class RedisReply {
 
   Type type_ = Type::nil;
   int64_t integer_ = 0;
-  RedisString string_;  // of a status or error, too
+  RedisString string_;  // also the text of a status or error
   std::vector<RedisReply> elements_;
 };
 
@@ -195,7 +196,7 @@ inline const RedisReply* RedisArrayView::begin() const { return elements_.data()
 inline const RedisReply* RedisArrayView::end() const { return elements_.data() + elements_.size(); }
 inline size_t RedisArrayView::size() const { return elements_.size(); }
 
-/// The text of the first error among them; null when there is none.
+/// The text of the first error among `replies`; null when there is none.
 [[nodiscard]] const std::string* first_error(std::span<const RedisReply> replies);
 
 /// The replies to several commands, taken in the order of the commands.
@@ -204,13 +205,14 @@ class RedisReplies {
   RedisReplies() = default;
   explicit RedisReplies(std::vector<RedisReply> replies) : replies_(std::move(replies)) {}
 
-  /// The next one. Throws UnexpectedReply when there is none.
+  /// The next reply. Throws UnexpectedReply when there is none.
   [[nodiscard]] RedisReply next();
-  /// The next `count` of them.
+  /// The next `count` replies.
   [[nodiscard]] RedisReplies next(size_t count);
-  /// As the function above, of those that have not been taken.
+  /// The text of the first error among the replies that have not been taken; null when there is
+  /// none.
   [[nodiscard]] const std::string* first_error() const { return memolock::first_error(rest()); }
-  /// Calls `visit` with the text of each error among those.
+  /// Calls `visit` with the text of each error among the replies that have not been taken.
   template <typename Visit>
   void each_error(const Visit& visit) const {
     for (const RedisReply& reply : rest())
@@ -227,16 +229,16 @@ class RedisReplies {
 };
 
 /// Reads the replies of one connection from its socket, which must outlive this. Used by one
-/// thread. Throws Error as the socket does, and Error(store) for a reply that is malformed; neither
-/// leaves a connection that can be used.
+/// thread. Throws Error as the socket does, and Error(store) for a malformed reply. After either,
+/// the connection can no longer be used.
 class RedisReplyReader {
  public:
   explicit RedisReplyReader(RedisSocket& from);
 
-  /// The next reply, which may have 64 MiB in memory.
+  /// The next reply, which may take up to 64 MiB of memory.
   [[nodiscard]] RedisReply next();
-  /// How many bytes all strings over 64 KiB in one reply may have; 1 MiB by default. With more,
-  /// next() throws OversizedReply and has written none of the string.
+  /// The most bytes that strings over 64 KiB may have together in one reply; 1 MiB by default.
+  /// next() throws OversizedReply before it reads a string that exceeds this.
   void limit_strings(uint64_t bytes) { max_string_bytes_ = bytes; }
   /// Whether part of the next reply has been received.
   [[nodiscard]] bool has_begun() const { return begin_ < end_; }
@@ -268,8 +270,8 @@ class RedisReplyReader {
   size_t begin_ = 0, end_ = 0;
   uint64_t budget_ = 0;  // bytes that the rest of this reply may take in memory
   uint64_t max_string_bytes_ = 1ULL << 20;
-  uint64_t string_budget_ = 0;  // and in files
-  bool is_message_ = false;     // this reply, whose payload is not kept
+  uint64_t string_budget_ = 0;  // the same for files
+  bool is_message_ = false;     // the reply is a message, of which a large payload is discarded
 };
 
 }  // namespace memolock

@@ -13,7 +13,7 @@ using std::chrono::milliseconds;
 
 constexpr Nanoseconds first_pause = milliseconds(20);
 constexpr Nanoseconds longest_pause = milliseconds(500);
-// While nodes disagree, they could redirect each other's clients for ever.
+// While nodes disagree, they could redirect clients to each other forever.
 constexpr int max_redirections = 5;
 
 }  // namespace

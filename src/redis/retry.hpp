@@ -1,4 +1,4 @@
-// When a request to a Redis server is tried again.
+// When a request to a Redis server is retried.
 #pragma once
 
 #include "src/redis/progress_timeout.hpp"
@@ -8,33 +8,36 @@ namespace memolock {
 
 /// Counts and times the attempts of one request. Every loop of attempts is bounded: by the wait
 /// limit, by `retry_for` where no connection can be made, by the longer of `retry_for` and the
-/// timeout where a server is busy, and by a number of redirections. Used by one thread.
+/// timeout where a server is busy, and by a maximum number of redirections. Used by one thread.
 class RedisRetry {
  public:
   enum class Decision {
     at_once,
-    after_pause,  ///< after pause()
+    after_pause,  ///< after calling pause()
     give_up,
   };
 
-  /// The request begins now. `timeout`: of connecting and of each attempt.
+  /// The request begins now. `timeout`: how long connecting, and then each attempt, may take.
   RedisRetry(Nanoseconds timeout, Nanoseconds retry_for, const WaitLimit& wait_limit);
 
   /// When the request began, boot clock.
   [[nodiscard]] Nanoseconds begun() const { return begun_; }
-  /// Whether the timeout has not passed since: no attempt was on a server that is silent.
+  /// Whether less than the timeout has passed since then, so that no attempt can have met a silent
+  /// server.
   [[nodiscard]] bool is_within_timeout() const { return boot_now() - begun_ < timeout_; }
 
   /// What to do after an attempt that a node of a cluster has redirected.
   [[nodiscard]] Decision after_redirection();
-  /// After one that the server was too busy to serve.
+  /// What to do after an attempt that the server was too busy to serve.
   [[nodiscard]] Decision after_busy();
-  /// After one that failed on a node of a cluster that others may replace.
+  /// What to do after an attempt that failed on a node of a cluster, which another node may
+  /// replace.
   [[nodiscard]] Decision after_lost_node();
-  /// After any other.
+  /// What to do after an attempt that failed for any other reason.
   [[nodiscard]] Decision after_lost_connection();
 
-  /// Sleeps before the next attempt, twice as long each time. Throws Error(interrupted).
+  /// Sleeps before the next attempt, twice as long each time up to 500 ms. Throws
+  /// Error(interrupted).
   void pause();
 
  private:

@@ -89,8 +89,8 @@ std::vector<RedisHost> RedisRouter::hosts_except(const RedisHost& than) const {
 /// Asks the hosts in turn until `is_enough` holds for the map.
 void RedisRouter::ask_hosts(const std::vector<RedisHost>& hosts, const WaitLimit& wait_limit,
                             const std::function<bool()>& is_enough) {
-  // Each has a share of the time to connect and as long to reply, but enough for a distant node. A
-  // map may name any number of nodes.
+  // Each host has a share of the timeout to connect and as long again to reply, but at least enough
+  // for a distant node. The total is bounded, as a map may name any number of nodes.
   constexpr int64_t enough = 6;
   constexpr Nanoseconds least = std::chrono::milliseconds(300);
   const auto count = static_cast<int64_t>(std::max<size_t>(hosts.size(), 1));

@@ -16,37 +16,41 @@ namespace memolock {
 
 /// Knows which node has which slots: at first from the cache that an earlier process has left,
 /// which may be out of date. Without a cache, requests go to the first node of the URL. A node that
-/// does not have the slot redirects to the one that has. Used by one thread.
+/// does not have the slot redirects to the one that does. Used by one thread.
 class RedisRouter {
  public:
-  /// `timeout` bounds asking all nodes for their slots. Keeps references to `cluster` and `log`.
+  /// `timeout` is divided among the nodes when they are asked for their slots; asking all of them
+  /// takes at most twice `timeout`, or 3.6 s if that is longer. Keeps references to `cluster` and
+  /// `log`.
   RedisRouter(const RedisAddress& cluster, Nanoseconds timeout, const Log& log);
 
   struct Route {
     RedisHost host;
-    std::string id;                   ///< that the node must have; empty: not known
-    bool is_for_one_request = false;  ///< which must begin with ASKING
-    bool should_ask_slots = false;    ///< pass the reply to CLUSTER SLOTS to update_map()
+    std::string id;                   ///< the id that the node must have; empty: not known
+    bool is_for_one_request = false;  ///< the request must begin with ASKING
+    bool should_ask_slots = false;    ///< send CLUSTER SLOTS and pass the reply to update_map()
   };
-  /// Where to send a request about `slot`. After report_unreachable() it asks the other nodes
-  /// first, and throws Error(store) when they name the same node again. `wait_limit`: as of
-  /// RedisConnection.
+  /// Where to send a request about `slot`. After report_unreachable(), asks the other nodes first,
+  /// and throws Error(store) when they name the same node again. `wait_limit`: see RedisConnection.
   [[nodiscard]] Route route(uint16_t slot, const WaitLimit& wait_limit);
 
   /// Whether a request about `slot` may go to `host`, as far as is known.
   [[nodiscard]] bool may_be_at(uint16_t slot, const RedisHost& host) const;
 
-  /// The next route, named by a node.
+  /// Has the next route() go where a node has redirected to.
   void redirect(const Redirection& to);
-  /// `host` cannot be reached, or is cut off from the other nodes. `error`: what route() throws
-  /// when they name it again; empty: it may be tried again.
+  /// Reports that `host` cannot be reached, or is cut off from the other nodes. `error`: the
+  /// message of the Error that route() throws if they name `host` again; empty: it may be tried
+  /// again.
   void report_unreachable(const RedisHost& host, const std::string& error);
-  /// The map was wrong about a node.
+  /// Discards the map, which was wrong about a node, and has the next route() ask for another.
   void discard_map();
-  /// Takes the reply of `asked` to CLUSTER SLOTS. Throws UnexpectedReply.
+  /// Replaces the map with that in the reply of `asked` to CLUSTER SLOTS, and caches it. An error
+  /// reply changes nothing. Throws UnexpectedReply.
   void update_map(const RedisReply& reply, const RedisHost& asked);
 
-  /// Asks the nodes which slots they have now. Throws Error(store).
+  /// Asks one node after the other, until one answers, which node has which slots now. Throws
+  /// Error(store) when none does, and Error(interrupted).
   const SlotMap& ask_for_slots(const WaitLimit& wait_limit);
 
  private:
@@ -65,7 +69,7 @@ class RedisRouter {
   SlotMap map_;
   bool is_cached_ = true;  // the map is that of an earlier process
   bool has_read_cache_ = false;
-  bool should_ask_slots_ = false;  // the node of the next route
+  bool should_ask_slots_ = false;  // of the node of the next route
   std::optional<Redirection> redirection_;
   std::optional<UnreachableHost> unreachable_;
 };

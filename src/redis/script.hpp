@@ -5,14 +5,15 @@
 
 namespace memolock {
 
-/// The text of a script, in parts, for RedisSession::run_script, which passes the keys of an entry:
-/// value, lock, meta, files, run, part, files_upload and mark. The script may call `wake` (below).
+/// The text of a script, in parts, for RedisSession::run_script(), which passes the keys of an
+/// entry, in this order: value, lock, meta, files, run_state, upload, files_upload and mark. The
+/// script may call `wake` (below).
 struct RedisScript {
   std::array<const char*, 3> parts;
 };
 
-/// In place of a transaction that only reads: returns the replies to commands, each of which is in
-/// ARGV behind the number of its words. Takes no keys.
+/// Used instead of a transaction that only reads: returns the replies to the commands in ARGV, each
+/// preceded by the number of its words. Takes no keys.
 inline constexpr const char* read_script = R"(
 local replies, at = {}, 1
 while ARGV[at] do
@@ -22,8 +23,8 @@ end
 return replies
 )";
 
-/// wake: how scripts tell the waiters to read the state again. On a cluster, waiters subscribe
-/// within the shard if its servers support that.
+/// wake(channel, token): tells the waiters to read the state again. On a cluster, they subscribe to
+/// the channel within the shard if the servers support that.
 inline constexpr const char* wake_all = R"(
 local function wake(channel, token) redis.pcall('PUBLISH', channel, token) end
 )";

@@ -55,7 +55,7 @@ RedisAddress find_primary(const RedisAddress& service, Nanoseconds timeout,
   std::string last_fault = "no sentinel knows a primary of that name";
   for (const auto& host : hosts) {
     try {
-      // To connect to it, and as long to ask.
+      // A share to connect, and as long again for the reply.
       const auto primary = ask_for_primary(service, sentinel_address(service, host), share,
                                            wait_limit.within(2 * share));
       if (primary) {

@@ -11,19 +11,20 @@
 
 namespace memolock {
 
-/// The address of the server that the sentinels of `service` call its primary now; everything but
-/// host and port is that of the service. They are asked in turn, and the first that knows the
-/// service is believed: the caller must verify the server's role. `timeout` bounds it all, in equal
-/// shares for the sentinels; `wait_limit`: as of RedisConnection. Throws Error(store) "the store at
-/// NAME by …: …", and Error(interrupted).
+/// The address of the server that the sentinels of `service` name as its primary; everything but
+/// host and port is copied from `service`. They are asked in turn, and the answer of the first that
+/// knows the service is used: the caller must verify the server's role. `timeout` is divided
+/// equally among the sentinels: each may take its share to connect, and as long again to reply.
+/// `wait_limit`: see RedisConnection. Throws Error(store) "the store at NAME by …: …", and
+/// Error(interrupted).
 [[nodiscard]] RedisAddress find_primary(const RedisAddress& service, Nanoseconds timeout,
                                         const WaitLimit& wait_limit, const Log& log);
 
 /// The address of one sentinel, with the login and TLS settings for it.
 [[nodiscard]] RedisAddress sentinel_address(const RedisAddress& service, const RedisHost& host);
 
-/// The message of an error on a connection to a sentinel: "the sentinel at …" in place of "the
-/// store at …".
+/// The message of an error on a connection to a sentinel: "the sentinel at …" instead of "the store
+/// at …".
 [[nodiscard]] std::string sentinel_error_text(std::string_view error);
 
 }  // namespace memolock

@@ -8,7 +8,7 @@ Nanoseconds ServerClock::set(const RedisReply& time) {
 }
 
 Nanoseconds ServerClock::set(const RedisReply& seconds, const RedisReply& microseconds) {
-  // up to the year 2200, which leaves room to add to it
+  // until the year 2200, so that durations can be added without overflow
   constexpr int64_t last = 7258118400;
   if (seconds.number() < 0 || seconds.number() > last) seconds.throw_unexpected();
   if (microseconds.number() < 0 || microseconds.number() >= 1000000)

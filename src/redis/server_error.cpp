@@ -40,9 +40,9 @@ bool prevents_subscribing(std::string_view error) {
 
 std::string shown_error(std::string_view error) {
   constexpr size_t max_length = 200;
-  // Redis 7 appends the line and the hash of the script.
+  // Redis 7 appends the script's hash and the line.
   const std::string_view start = error.substr(0, std::min(error.find(" script: "), max_length));
-  // Without a login, Redis words the refusal of a command with many arguments differently.
+  // Before a login, Redis refuses a command with many arguments in different words.
   if (start.find("unauthenticated") != std::string_view::npos)
     return "NOAUTH Authentication required.";
   return escape_controls(start);

@@ -8,7 +8,7 @@
 
 namespace memolock {
 
-/// A server has answered a command with an error. The message names the server. The connection
+/// A server has replied to a command with an error. The message names the server. The connection
 /// stays usable unless the thrower has dropped it.
 class ServerError : public Error {
  public:
@@ -16,7 +16,7 @@ class ServerError : public Error {
     refused,        ///< the same command would fail again
     out_of_memory,  ///< the same, but a command that only reads may succeed outside a transaction
     busy,           ///< loading, failing over or running a script: the command may soon succeed
-    wrong_node,     ///< of a cluster: another node has the key, and the router knows which
+    wrong_node,     ///< on a cluster: another node must be asked, and the router has been told
   };
 
   ServerError(Reason reason, const std::string& message)
@@ -38,14 +38,14 @@ class ServerError : public Error {
 /// Whether the error reply `error` begins with the code `code`, such as "NOPERM".
 [[nodiscard]] bool has_error_code(std::string_view error, std::string_view code);
 
-/// What an error reply means, redirections of a cluster apart.
+/// What an error reply means, unless it is a redirection of a cluster.
 [[nodiscard]] ServerError::Reason error_reason(std::string_view error);
 
 /// Whether the node that sent `error` may no longer know the state of its cluster.
 [[nodiscard]] bool is_cut_off_from_cluster(std::string_view error);
 
 /// Whether an error of SUBSCRIBE, or of what comes with it, means that this user cannot subscribe
-/// here at all: no permission, or a proxy that knows neither HELLO nor RESP3.
+/// here at all: it has no permission, or a proxy does not support HELLO or RESP3.
 [[nodiscard]] bool prevents_subscribing(std::string_view error);
 
 /// The part of an error reply that is shown to people, escaped.

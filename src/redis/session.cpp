@@ -16,7 +16,7 @@ void queue_transaction(RedisConnection& connection, const std::vector<RedisComma
   connection.queue({"EXEC"});
 }
 
-/// Of a command that has nothing to return.
+/// Requires a status, the reply of a command that has nothing to return.
 void require_status(const RedisReply& reply) {
   if (reply.type() != RedisReply::Type::status) reply.throw_unexpected();
 }
@@ -28,9 +28,9 @@ RedisSession::RedisSession(RedisAddress address, Nanoseconds timeout, const Wait
     : endpoint_(std::move(address), timeout, wait_limit, log), log_(log) {}
 
 RedisNames names_at(const RedisAddress& address, const Key& key) {
-  if (!address.is_cluster()) return {key, Brace::no};
+  if (!address.is_cluster()) return {key, BracedId::no};
   if (const auto fault = check_id_in_cluster(key.id)) throw usage_error("--id: " + *fault);
-  return {key, Brace::yes};
+  return {key, BracedId::yes};
 }
 
 RedisNames RedisSession::route_to(const Key& key) {
@@ -51,7 +51,7 @@ auto RedisSession::with_retry(Nanoseconds retry_for, const Request& request) {
       endpoint_.end_request(retry.begun());
       return reply;
     } catch (const OversizedReply&) {
-      endpoint_.disconnect();  // the rest of the reply is of no use
+      endpoint_.disconnect();  // the rest of the reply would still arrive
       throw;
     } catch (const Error& error) {
       const auto next = next_attempt(retry, error, was_connected);
@@ -63,7 +63,8 @@ auto RedisSession::with_retry(Nanoseconds retry_for, const Request& request) {
   }
 }
 
-/// SettableIn drops the connection, unless it can be used for other requests.
+/// What to do after an attempt that has thrown `error`. Drops the connection unless it can be used
+/// for other requests.
 RedisRetry::Decision RedisSession::next_attempt(RedisRetry& retry, const Error& error,
                                                 bool was_connected) {
   const auto* const answer = dynamic_cast<const ServerError*>(&error);
@@ -74,7 +75,7 @@ RedisRetry::Decision RedisSession::next_attempt(RedisRetry& retry, const Error& 
   if (answer != nullptr)
     return answer->reason() == ServerError::Reason::busy ? retry.after_busy()
                                                          : retry.after_redirection();
-  // The server may have closed an idle connection. One that is silent is not tried twice.
+  // The server may have closed an idle connection. A silent server is not asked twice.
   if (was_connected && retry.is_within_timeout()) return RedisRetry::Decision::at_once;
   return endpoint_.report_unreachable(error.what()) ? retry.after_lost_node()
                                                     : retry.after_lost_connection();
@@ -82,13 +83,14 @@ RedisRetry::Decision RedisSession::next_attempt(RedisRetry& retry, const Error& 
 
 // ---- requests ----
 
-/// Queues what precedes every request. RESP3 needs no UNSUBSCRIBE: replies differ from messages.
+/// Queues what must precede a request. With RESP3, no UNSUBSCRIBE is needed, as messages differ
+/// from replies.
 void RedisSession::begin_request(RedisConnection& connection) {
   if (endpoint_.is_subscribed() && !endpoint_.speaks_resp3()) connection.queue({"UNSUBSCRIBE"});
   endpoint_.begin_request();
 }
 
-/// The replies to UNSUBSCRIBE, one for each channel.
+/// Reads the replies to UNSUBSCRIBE, one for each channel.
 void RedisSession::read_unsubscribed() {
   const bool was_subscribed = endpoint_.is_subscribed();
   endpoint_.set_subscribed(false);
@@ -96,7 +98,7 @@ void RedisSession::read_unsubscribed() {
   for (int channel = 0; channel < 2; ++channel) {
     const RedisReply reply = endpoint_.next_reply();
     if (reply.is_error()) {
-      endpoint_.disconnect();  // the replies to what was sent with it are still to come
+      endpoint_.disconnect();  // the replies to the request are still outstanding
       endpoint_.throw_error(*reply.error());
     }
     (void)reply.array<3>();
@@ -105,7 +107,7 @@ void RedisSession::read_unsubscribed() {
 
 RedisReplies RedisSession::send_pipeline(RedisConnection& connection,
                                          const std::vector<RedisCommand>& commands) {
-  // Each of them would need an ASKING.
+  // Each command would need an ASKING of its own.
   if (endpoint_.is_for_one_request()) return send_transaction(connection, commands);
   begin_request(connection);
   for (const RedisCommand& command : commands) connection.queue(command);
@@ -118,11 +120,11 @@ RedisReplies RedisSession::send_transaction(RedisConnection& connection,
   begin_request(connection);
   queue_transaction(connection, commands);
   read_unsubscribed();
-  // One for MULTI, one for each command that it was queued, and that of EXEC.
+  // The reply to MULTI, one for each command that was queued, and the reply to EXEC.
   return transaction_replies(endpoint_.next_replies(commands.size() + 2), commands.size());
 }
 
-/// The replies to the `count` commands of a transaction, which are in the last of `replies`.
+/// The replies to the `count` commands of a transaction, which the last of `replies` contains.
 RedisReplies RedisSession::transaction_replies(std::vector<RedisReply> replies,
                                                size_t count) const {
   if (const std::string* const error = first_error(replies)) endpoint_.throw_error(*error);
@@ -132,7 +134,7 @@ RedisReplies RedisSession::transaction_replies(std::vector<RedisReply> replies,
   return RedisReplies(last.take_elements(count));
 }
 
-/// The same in a script. A server out of memory runs it as long as it only reads.
+/// Sends the commands in a script, which a server out of memory runs as long as it only reads.
 RedisReplies RedisSession::send_read_script(RedisConnection& connection,
                                             const std::vector<RedisCommand>& commands) {
   RedisCommand script{"EVAL", read_script, "0"};
@@ -163,7 +165,7 @@ RedisReplies RedisSession::read(const std::vector<RedisCommand>& commands, Nanos
     try {
       return send_transaction(connection, commands);
     } catch (const Error& error) {
-      // Without a connection it was the handshake that failed.
+      // If there is no connection, the handshake has failed.
       if (!is_out_of_memory(error) || !endpoint_.is_connected()) throw;
       return send_read_script(connection, commands);
     }
@@ -176,8 +178,11 @@ RedisReply RedisSession::run_script(const RedisScript& script, const RedisNames&
   endpoint_.route_to(names.value);
   const char* const wake = endpoint_.is_routed() ? wake_in_shard : wake_all;
   const std::string text = fmt::format("{}{}", wake, fmt::join(script.parts, ""));
-  RedisCommand command{"EVAL",     text,        "8",       names.value, names.lock,
-                       names.meta, names.files, names.run, names.part,  names.files_upload,
+  RedisCommand command{"EVAL",       text,
+                       "8",          names.value,
+                       names.lock,   names.meta,
+                       names.files,  names.run_state,
+                       names.upload, names.files_upload,
                        names.mark};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return with_retry(retry_for, [&](RedisConnection& connection) {
@@ -235,8 +240,10 @@ RedisReplies RedisSession::subscribe(const RedisNames& names,
 RedisReplies RedisSession::subscribe_in_transaction(RedisConnection& connection,
                                                     const RedisNames& names,
                                                     const std::vector<RedisCommand>& commands) {
-  std::vector<RedisCommand> all{{"SUBSCRIBE", names.notif}, {"SUBSCRIBE", names.fail}};
-  // A primary that becomes a replica while somebody waits still answers.
+  std::vector<RedisCommand> all{{"SUBSCRIBE", names.value_channel},
+                                {"SUBSCRIBE", names.state_channel}};
+  // A primary that has become a replica during the wait still answers, so its role is requested,
+  // too.
   const bool asks_role = endpoint_.should_ask_role();
   if (asks_role) all.insert(all.begin(), {"ROLE"});
   all.insert(all.end(), commands.begin(), commands.end());
@@ -247,19 +254,20 @@ RedisReplies RedisSession::subscribe_in_transaction(RedisConnection& connection,
   return replies;
 }
 
-/// A transaction takes no sharded subscription, and RESP2 no other request after one: hence RESP3.
+/// A transaction may not contain SSUBSCRIBE, and with RESP2 no other request may follow one: hence
+/// RESP3.
 RedisReplies RedisSession::subscribe_in_shard(RedisConnection& connection, const RedisNames& names,
                                               const std::vector<RedisCommand>& commands) {
-  // The messages about the entry are published on the node that has its slot, which is not this.
+  // Messages about the entry are published on the node that has its slot, and this one does not.
   if (endpoint_.is_for_one_request()) return send_transaction(connection, commands);
   begin_request(connection);
   read_unsubscribed();
   endpoint_.switch_to_resp3();
-  connection.queue({"SUBSCRIBE", names.notif});
-  connection.queue({supports_sharded_channels_ ? "SSUBSCRIBE" : "SUBSCRIBE", names.fail});
+  connection.queue({"SUBSCRIBE", names.value_channel});
+  connection.queue({supports_sharded_channels_ ? "SSUBSCRIBE" : "SUBSCRIBE", names.state_channel});
   queue_transaction(connection, commands);
-  // A subscription is answered with a push, unless it is refused: with an error. Then too little is
-  // known of what follows.
+  // A subscription is confirmed with a push, which is skipped, or refused with an error. In the
+  // latter case it is not known which replies follow.
   const RedisReply first = endpoint_.next_reply();
   if (first.is_error()) {
     endpoint_.disconnect();

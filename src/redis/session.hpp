@@ -24,38 +24,38 @@ using RedisCommand = std::vector<RedisArgument>;
 /// Sends requests and reads their replies, over one connection at a time, which is made when a
 /// request needs it and again after it was lost. Used by one thread.
 ///
-/// A request may reach the server more than once, since a reply may have been lost. Which attempts
-/// there are:
+/// A request may reach the server more than once, since its reply may have been lost. It is retried
+/// in these cases:
 ///
-/// - `retry_for`: where no connection can be made, for so long. A connection of an earlier request
-///   that the server has closed meanwhile is made again once in any case.
-/// - A server that says that it is busy, or that is no longer the primary: for `retry_for` or the
-///   timeout, whichever is longer.
-/// - A cluster: redirections are followed. When a node does not answer, the others are asked who
-///   has replaced it. What an earlier process has cached of the cluster costs no round trip to
-///   verify, unless the first request may write.
+/// - No connection can be made: for `retry_for`. If the server has closed the connection of an
+///   earlier request meanwhile, one more attempt is made in any case.
+/// - The server says that it is busy, or is no longer the primary: for `retry_for` or the timeout,
+///   whichever is longer.
+/// - On a cluster, redirections are followed. When a node does not answer, the others are asked
+///   which node has replaced it. Verifying what an earlier process has cached of the cluster costs
+///   a round trip only if the first request may write.
 ///
 /// Every request throws Error(store) when it gets no reply, ServerError when the server refuses it,
 /// OversizedReply, and Error(interrupted).
 class RedisSession {
  public:
-  /// `timeout` and `wait_limit`: as of RedisConnection; the wait limit ends the last attempt, too.
-  /// Keeps a reference to `log`.
+  /// `timeout` and `wait_limit`: see RedisConnection. The wait limit also ends the attempts. Keeps
+  /// a reference to `log`.
   RedisSession(RedisAddress address, Nanoseconds timeout, const WaitLimit& wait_limit,
                const Log& log);
 
-  /// The names of an entry's keys. On a cluster, the next requests go to the node that has them.
-  /// Throws Error(usage) when the id cannot be used there.
+  /// The names of an entry's keys. On a cluster, directs the next requests to the node that has
+  /// them. Throws Error(usage) when the id cannot be used there.
   [[nodiscard]] RedisNames route_to(const Key& key);
 
-  /// Of a cluster: the addresses of all nodes that have keys now.
+  /// On a cluster, which is required: the addresses of all nodes that have slots now.
   [[nodiscard]] std::vector<RedisAddress> primaries() { return endpoint_.primaries(); }
 
-  /// As of RedisReplyReader, for all requests to come: a longer reply throws OversizedReply, and
-  /// the request is not tried again.
+  /// See RedisReplyReader. Applies to all later connections. A longer reply throws OversizedReply,
+  /// and the request is not retried.
   void limit_strings(uint64_t bytes) { endpoint_.limit_strings(bytes); }
 
-  /// What ends requests from now on.
+  /// Replaces the wait limit.
   void set_wait_limit(const WaitLimit& wait_limit) { endpoint_.set_wait_limit(wait_limit); }
   [[nodiscard]] const WaitLimit& wait_limit() const { return endpoint_.wait_limit(); }
 
@@ -63,45 +63,49 @@ class RedisSession {
   [[nodiscard]] RedisReplies transact(const std::vector<RedisCommand>& commands,
                                       Nanoseconds retry_for = Nanoseconds(0));
 
-  /// The same for commands that only read: a server out of memory serves them, too.
+  /// The same for commands that only read, which a server out of memory serves, too.
   [[nodiscard]] RedisReplies read(const std::vector<RedisCommand>& commands,
                                   Nanoseconds retry_for = Nanoseconds(0));
 
-  /// The same, and subscribes to the two channels of an entry in the same transaction. Where this
-  /// user may not subscribe, or the server has no memory for it, it only reads: is_subscribed() is
-  /// false then.
+  /// The same, after subscribing to the two channels of an entry on the same connection, so that no
+  /// later change is missed. Only reads, so that is_subscribed() is then false, if this user may
+  /// not subscribe, the server has no memory for it, or the slot is moving to another node.
   [[nodiscard]] RedisReplies subscribe(const RedisNames& names,
                                        const std::vector<RedisCommand>& commands,
                                        Nanoseconds retry_for);
-  /// Whether the last request was answered, if only with an error.
+  /// Whether there is a connection. After a request that has thrown, this means that the server has
+  /// replied to it with an error.
   [[nodiscard]] bool is_connected() const { return endpoint_.is_connected(); }
   [[nodiscard]] bool is_subscribed() const { return endpoint_.is_subscribed(); }
 
-  /// The reply to a script that is run on the keys of an entry; its error is thrown.
+  /// Runs a script on the keys of an entry, and returns its reply. An error reply is thrown.
   [[nodiscard]] RedisReply run_script(const RedisScript& script, const RedisNames& names,
                                       const std::vector<RedisArgument>& arguments,
                                       Nanoseconds retry_for = Nanoseconds(0));
 
-  /// The replies to commands in one round trip, without a transaction. A reply may be WRONGTYPE, of
-  /// a key of a foreign type; any other error is thrown.
+  /// The replies to `commands` in one round trip, not necessarily as a transaction. A reply may be
+  /// the error WRONGTYPE, for a key of a foreign type; any other error reply is thrown.
   [[nodiscard]] RedisReplies pipeline(const std::vector<RedisCommand>& commands);
 
-  /// The same, but no error of a command is thrown.
+  /// The same, but no error reply is thrown.
   [[nodiscard]] RedisReplies try_pipeline(const std::vector<RedisCommand>& commands);
 
-  /// What await_message() has found.
+  /// How await_message() has ended.
   struct AwaitedMessage {
     WaitEnd ready = WaitEnd::readable;
-    /// An empty channel: no message, but one may have been lost; read the state again.
+    /// If its channel is empty, there is no message, but one may have been lost: read the state
+    /// again.
     RedisMessage message;
   };
   /// Sleeps until a message arrives, `deadline` passes (boot clock) or `interrupt` becomes
-  /// readable. Returns at once when the connection is lost; the next request makes it again.
+  /// readable. Without a subscription, no message arrives. Returns at once when the connection is
+  /// lost; the next request connects again.
   [[nodiscard]] AwaitedMessage await_message(Nanoseconds deadline, int interrupt);
 
-  /// The server's clock; nanoseconds since the epoch. Asks the server the first time.
+  /// The server's clock; nanoseconds since the epoch. Asks the server if the clock has not been
+  /// set.
   [[nodiscard]] Nanoseconds now();
-  /// As of ServerClock: what now() goes by.
+  /// Sets the clock for now(); see ServerClock.
   Nanoseconds set_clock(const RedisReply& time) { return clock_.set(time); }
   Nanoseconds set_clock(const RedisReply& seconds, const RedisReply& microseconds) {
     return clock_.set(seconds, microseconds);
@@ -112,8 +116,9 @@ class RedisSession {
     return endpoint_.error_text(what);
   }
 
-  /// What `read` returns, which reads replies about an entry. UnexpectedReply becomes Error(store)
-  /// "the store at …: TAG:ID: …". Drops the connection when a reply may belong to another request.
+  /// Calls `read`, which reads replies about the entry `key`, and returns its result. Turns an
+  /// UnexpectedReply into Error(store) "the store at …: TAG:ID: …", and then drops the connection
+  /// if the reply may belong to another request.
   template <typename Read>
   auto with_context(const Key& key, const Read& read) -> decltype(read()) {
     try {
@@ -122,7 +127,7 @@ class RedisSession {
       endpoint_.throw_unexpected(reply, key.shown());
     }
   }
-  /// The same for replies about no entry in particular.
+  /// The same for replies that are not about one entry.
   template <typename Read>
   auto with_context(const Read& read) -> decltype(read()) {
     try {

@@ -1,4 +1,4 @@
-// The slots of a Redis cluster in a file beside the local store, for the next process on this
+// Caches the slots of a Redis cluster in a file of the local store, for later processes on this
 // machine.
 #pragma once
 
@@ -7,11 +7,13 @@
 
 namespace memolock {
 
-/// What was cached last. Empty when there is nothing, or another user has written it. The cluster
-/// may have changed since, and another node may have the address of one in the map. Never throws.
+/// The map that was cached last. Empty when there is none, or another user has written the file.
+/// The cluster may have changed since; even the address of a node may now be that of another one.
+/// Never throws Error.
 [[nodiscard]] SlotMap read_cached_slots(const RedisCluster& cluster);
 
-/// Caches `map`, if that is possible, and removes what was not used for months. Never throws.
+/// Caches `map`, if that is possible, and removes files that have not been written for 90 days.
+/// Never throws Error.
 void cache_slots(const RedisCluster& cluster, const SlotMap& map);
 
 }  // namespace memolock

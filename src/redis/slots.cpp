@@ -11,13 +11,14 @@
 namespace memolock {
 namespace {
 
-/// The host that a node names. One that does not know its own name is where it was asked.
+/// The host of a node, from its reply. A node that does not know its own name is at the address
+/// that was asked.
 RedisHost host_named(std::string_view name, uint16_t port, const RedisHost& asked) {
   const bool is_unknown = name.empty() || name == "?";
   return {is_unknown ? asked.name : std::string(name), port};
 }
 
-/// As parse_number, for what fits into 16 bits.
+/// Like parse_number(), for numbers of 16 bits.
 std::optional<uint16_t> short_number(std::string_view text, int least, int most) {
   const auto value = parse_number(text, least, most);
   if (!value) return std::nullopt;
@@ -48,7 +49,7 @@ std::optional<SlotMap::Range> parse_range(const RedisReply& reply, const RedisHo
   return range;
 }
 
-/// The next word of a line, which is removed from it.
+/// Removes the next word from `line` and returns it.
 std::string_view next_word(std::string_view& line) {
   const size_t end = std::min(line.find(' '), line.size());
   const std::string_view word = line.substr(0, end);
@@ -149,7 +150,7 @@ std::optional<Redirection> parse_redirection(std::string_view error, const Redis
     return std::nullopt;
   }
   if (!slot_in(next_word(error))) return std::nullopt;
-  // An IPv6 address has colons of its own, and no brackets.
+  // An IPv6 address contains colons, and has no brackets here.
   const size_t colon = error.rfind(':');
   if (colon == std::string_view::npos) return std::nullopt;
   const auto port = port_in(error.substr(colon + 1));

@@ -20,13 +20,13 @@ inline constexpr int slot_count = 16384;
 /// A node that holds slots.
 struct RedisNode {
   RedisHost host;
-  std::string id;  ///< that the cluster gives it, whatever its address; empty: not known
+  std::string id;  ///< assigned by the cluster, and independent of the address; empty: not known
 
   bool operator==(const RedisNode&) const = default;
 };
 
 /// Which node has each slot. No two ranges overlap: where a source names two nodes for a slot, the
-/// first one has it.
+/// first one counts.
 class SlotMap {
  public:
   struct Range {
@@ -35,18 +35,19 @@ class SlotMap {
     bool has_replica = false;
   };
 
-  /// From the reply of `asked` to CLUSTER SLOTS; empty when it is an error. Throws UnexpectedReply.
+  /// The map in the reply of `asked` to CLUSTER SLOTS; empty when the reply is an error. Throws
+  /// UnexpectedReply.
   [[nodiscard]] static SlotMap parse_reply(const RedisReply& reply, const RedisHost& asked);
 
-  /// A line "FIRST LAST ID PORT HOST" for each range, without replicas; and the map from such
-  /// lines, empty when one of them is malformed.
+  /// The map as text: a line "FIRST LAST ID PORT HOST" for each range, without replicas.
   [[nodiscard]] std::string text() const;
+  /// The map in such a text; empty when a line is malformed.
   [[nodiscard]] static SlotMap parse(std::string_view text);
 
   [[nodiscard]] bool empty() const { return ranges_.empty(); }
   /// The node that has `slot`; null when no node has it.
   [[nodiscard]] const RedisNode* node_of(uint16_t slot) const;
-  /// Each node once.
+  /// The nodes that have slots, each once.
   [[nodiscard]] std::vector<RedisNode> nodes() const;
   /// The nodes that have no replica to take over their slots.
   [[nodiscard]] std::vector<RedisHost> hosts_without_replica() const;
@@ -69,8 +70,8 @@ struct Redirection {
   RedisHost host;
 };
 
-/// From the error "MOVED SLOT HOST:PORT" or "ASK SLOT HOST:PORT" of `asked`; nothing for any other
-/// error.
+/// The redirection in an error "MOVED SLOT HOST:PORT" or "ASK SLOT HOST:PORT" of `asked`; nothing
+/// for any other error.
 [[nodiscard]] std::optional<Redirection> parse_redirection(std::string_view error,
                                                            const RedisHost& asked);
 

@@ -131,7 +131,7 @@ std::string RedisSocket::error_message(std::string_view what) const {
 
 void RedisSocket::fail(std::string_view what) const { throw store_error(error_message(what)); }
 
-/// After an interrupt: the kernel would otherwise go on to send what it has of the request.
+/// After an interrupt: the kernel would otherwise continue to send what it has of the request.
 void RedisSocket::discard_unsent() {
   const linger at_once{.l_onoff = 1, .l_linger = 0};
   if (socket_) setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
@@ -148,8 +148,8 @@ IoResult RedisSocket::transfer(Attempt attempt) {
   }
 }
 
-/// The same for sending. A server that takes no more, but has sent something, has probably sent the
-/// reason: it is given the time of a reply for the rest.
+/// The same for sending. A server that has stopped reading, but has sent something, has probably
+/// sent the reason: it gets one more timeout for the rest.
 template <typename Attempt>
 IoResult RedisSocket::transfer_out(Attempt attempt) {
   return with_server_name([&] {

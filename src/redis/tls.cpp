@@ -19,9 +19,9 @@
 #include "src/system/error.hpp"
 
 #ifdef MEMOLOCK_STATIC
-// The static library detects the processor's features before main, which takes 26 µs on a virtual
-// machine, though a hit needs no TLS. The linker replaces it by the first of these; the second is
-// the library's.
+// OpenSSL's static library detects the processor's features before main(). That takes 26 µs on a
+// virtual machine, and a hit needs no TLS. The linker replaces this function with the first of
+// these (--wrap); the second is the original.
 extern "C" void skip_cpuid_setup() __asm__("__wrap_OPENSSL_cpuid_setup");
 extern "C" void skip_cpuid_setup() {}
 extern "C" void cpuid_setup() __asm__("__real_OPENSSL_cpuid_setup");
@@ -32,11 +32,11 @@ static void cpuid_setup() {}
 namespace memolock {
 namespace {
 
-// The result for a certificate without a subject alternative name. A common name is no host name
+// The result for a certificate without a subject alternative name. A common name is not a host name
 // (RFC 9525).
 constexpr int no_alternative_name = X509_V_ERR_APPLICATION_VERIFICATION;
 
-/// The first error in the library's queue, which is the most exact one.
+/// The first error in the library's queue, which is the most specific one.
 std::string reason() {
   const unsigned long error = ERR_peek_error();
   if (ERR_SYSTEM_ERROR(error)) return lowercase_error_text(ERR_GET_REASON(error));
@@ -96,16 +96,16 @@ bool is_directory(const char* path) {
   return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-/// The library would wait for the writer of a FIFO, without regard to signals; and each connection
-/// reads the file again.
+/// OpenSSL would wait for the writer of a FIFO, and would not heed signals meanwhile. It also reads
+/// the file again for each connection.
 void refuse_special(const std::string& what, const std::string& path) {
   struct stat info {};
   if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
     throw store_error(fmt::format("{} {}: not a regular file", what, path));
 }
 
-/// Whether a directory has certificates under the hashes of their subjects ("002c0b4f.0"): only
-/// those that are needed are read.
+/// Whether a directory has certificates under the hashes of their subjects ("002c0b4f.0"): then
+/// only those that are needed are read.
 bool is_hashed(const char* path) {
   DirectoryReader directory(Descriptor(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
   while (const char* const found = directory.next()) {
@@ -145,7 +145,7 @@ void trust(SSL_CTX* context, const std::string& ca) {
 
 // ---- the client's certificate ----
 
-/// Encrypted keys are not supported: the library would ask on the terminal.
+/// Encrypted keys are not supported: OpenSSL would ask on the terminal.
 int no_passphrase(char* /*into*/, int /*size*/, int /*writing*/, void* /*data*/) { return 0; }
 
 void identify(SSL_CTX* context, const RedisTls& settings) {
@@ -164,7 +164,7 @@ struct FreeContext {
   void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
 };
 
-/// Reports that there is no name to compare with, which says more than a mismatch.
+/// Reports that there is no name to compare with, which is more specific than a mismatch.
 int explain_mismatch(int is_good, X509_STORE_CTX* verification) {
   const int error = X509_STORE_CTX_get_error(verification);
   if (error != X509_V_ERR_HOSTNAME_MISMATCH && error != X509_V_ERR_IP_ADDRESS_MISMATCH)
@@ -177,18 +177,20 @@ int explain_mismatch(int is_good, X509_STORE_CTX* verification) {
 
 std::unique_ptr<SSL_CTX, FreeContext> context_for(const RedisTls& settings) {
   cpuid_setup();
-  // Without the handlers at exit: other threads may still be at work then. Without the
-  // configuration file: it may name modules that a static binary cannot load.
+  // No exit handlers, as other threads may still be running then. No configuration file, as it may
+  // name modules that a static binary cannot load.
   OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
   ERR_clear_error();
   std::unique_ptr<SSL_CTX, FreeContext> context(SSL_CTX_new(TLS_client_method()));
   if (!context) throw store_error(reason());
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, explain_mismatch);
-  // A write that would have blocked is tried again with what is left, at another address.
+  // A write that would have blocked is repeated with the remaining bytes, which may be at another
+  // address.
   SSL_CTX_set_mode(context.get(),
                    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  // One record at a time: the time limit applies to a peer that only sends messages of TLS itself.
+  // One record at a time, so that the time limit also applies to a peer that sends only messages of
+  // TLS itself.
   SSL_CTX_clear_mode(context.get(), SSL_MODE_AUTO_RETRY);
   trust(context.get(), settings.ca);
   identify(context.get(), settings);
@@ -203,13 +205,13 @@ bool expect_name(SSL* session, const std::string& name) {
   }
   SSL_set_hostflags(session,
                     X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-  // as SSL_set_tlsext_host_name, without the cast in that macro
+  // like SSL_set_tlsext_host_name, without the cast in that macro
   return SSL_ctrl(session, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
                   const_cast<char*>(name.c_str())) == 1 &&
          SSL_set1_host(session, name.c_str()) == 1;
 }
 
-/// The result of an operation that returned `result`, which is not success.
+/// The IoResult for an operation that failed with `result`.
 IoResult failure_result(SSL* session, int result) {
   const int error = errno;
   switch (SSL_get_error(session, result)) {

@@ -16,7 +16,7 @@ namespace memolock {
 struct IoResult {
   enum class Status {
     moved,         ///< `bytes` bytes, at least one
-    closed,        ///< the peer takes or sends no more
+    closed,        ///< the peer has stopped reading or sending
     wants_input,   ///< no bytes: wait until the socket is readable
     wants_output,  ///< no bytes: wait until it is writable
   };
@@ -25,22 +25,23 @@ struct IoResult {
 };
 
 /// The client's side of one TLS session, 1.2 or later. Used by one thread. The server's certificate
-/// must be valid, also for its name; there is no way to turn that off. Every member throws
-/// Error(store) with a message to follow the server's name.
+/// must be valid, and valid for its name; this cannot be turned off. Every member that returns an
+/// IoResult, and the constructor, throws Error(store) with a message worded to follow the server's
+/// name.
 class Tls {
  public:
   /// `socket`: non-blocking; belongs to the caller and must outlive this. `host`: the name or
-  /// address that the certificate must have, unless the settings have one.
+  /// address that the certificate must have, unless the settings say another.
   Tls(int socket, const RedisTls& settings, const std::string& host);
 
-  /// To be called until it returns `moved`. Required before the others.
+  /// To be called until it returns `moved`, before the functions below.
   [[nodiscard]] IoResult handshake();
-  /// As recv and send.
+  /// Like recv(2) and send(2).
   [[nodiscard]] IoResult read(char* into, size_t size);
   [[nodiscard]] IoResult write(std::string_view bytes);
-  /// As read, but does not consume the bytes.
+  /// Like read(), but does not consume the bytes.
   [[nodiscard]] IoResult peek();
-  /// Whether read would return bytes without reading from the socket.
+  /// Whether read() would return bytes without reading from the socket.
   [[nodiscard]] bool has_pending() const;
 
  private:

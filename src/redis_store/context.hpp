@@ -11,7 +11,7 @@ namespace memolock {
 /// Owned by RedisStore and passed to its locks, watches and promises, none of which may outlive it.
 /// Used by the store's thread alone: a renewal has a connection of its own.
 struct RedisStoreContext {
-  /// `wait_limit`: what ends a request, until a run begins. Keeps a reference to `log`.
+  /// `wait_limit`: what ends requests until a run begins. Keeps a reference to `log`.
   RedisStoreContext(RedisSettings its_settings, const WaitLimit& wait_limit, const Log& its_log);
 
   const RedisSettings settings;
@@ -19,7 +19,7 @@ struct RedisStoreContext {
   DedupLog once_log;
   RedisSession session;
   bool includes_artifacts = false;  ///< an entry is read with its artifacts
-  StoredVersion last_seen;          ///< what the last look-up has found
+  StoredVersion last_seen;          ///< what the last look-up found
 };
 
 }  // namespace memolock

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::string_view version = "1";
 
-// In the order of read_record_command, whose answer has the values in it.
+// In the order in which read_record_command() asks for the values.
 enum Field : size_t {
   at_version,
   at_token,
@@ -51,12 +51,12 @@ constexpr std::array<const char*, 24> names{
     "host",    "pid",      "length",    "hash",         "err_length", "err_hash",
     "fate",    "troubles", "artifacts", "files_length", "files_hash", "stderr"};
 
-/// Decodes the values of a hash, and remembers whether all of them were valid.
+/// Decodes the values of a hash, and notes whether all of them were valid.
 class ValueReader {
  public:
   explicit ValueReader(std::span<const RedisReply, at_stderr> values) : values_(values) {}
 
-  /// Empty when there is none, or one that is too long to be valid.
+  /// The text of a value; empty when it is missing, or too long to be valid.
   const std::string& text(Field field) {
     static const std::string none;
     const RedisReply& value = values_[field];
@@ -83,7 +83,7 @@ class ValueReader {
     return value == -1 ? forever : std::chrono::microseconds(is_valid_ ? value : 0);
   }
 
-  /// A number of an enum that ends with `last`.
+  /// A value of an enum whose last enumerator is `last`.
   template <typename Enum>
   Enum choice(Field field, Enum last) {
     const auto value = number<unsigned>(field);
@@ -228,7 +228,7 @@ Record foreign_record(const Key& key, int64_t pttl) {
 
 std::string read_lock_holder(const RedisReply& lock) {
   if (lock.is_nil() || lock.is_text(redis_scripts::released_marker)) return "";
-  // A foreign lock may be too long for a token; its hash identifies it.
+  // The value of a foreign lock may be too long for a token; then its hash identifies it.
   return lock.has_text() ? lock.text() : fmt::format("{:016x}", lock.string().hash);
 }
 
@@ -252,8 +252,8 @@ void StoredVersion::note_failure(const RedisReply& outcome) {
     failure = token->text_or_empty();
 }
 
-std::unique_ptr<RedisEntry> RedisEntry::own(const Key& key, RedisRecordHash& hash, RedisString& out,
-                                            RedisString files) {
+std::unique_ptr<RedisEntry> RedisEntry::from_own_hash(const Key& key, RedisRecordHash& hash,
+                                                      RedisString& out, RedisString files) {
   auto record = hash.record(key);
   if (!record || !is(out, record->out_size, record->out_hash)) return nullptr;
   auto err = hash.take_err();

@@ -1,12 +1,22 @@
 // What a run left, as Redis stores it: a string with its stdout, and a hash with everything else.
 //
-// The fields of the hash: version (1), token, end (of enum ExitKind), status, stderr, begun, ended,
-// run, ttl, stale and retained (microseconds, the first two of the server's clock; -1: forever),
-// own_ttl and own_stale (1: the command chose it), host, pid, length and hash of stdout, err_length
-// and err_hash of stderr (XXH3, 16 hexadecimal digits); of a run with artifacts, their paths
-// (artifacts, NUL behind each), and files_length and files_hash of their archive, a string of its
-// own. The hash of an outcome that is not kept has fate, troubles and stdout too; `part` there says
-// that stdout lies in the key of that name.
+// The fields of the hash, with the member of Record in parentheses where its name differs:
+//
+// - version: 1
+// - token, status, and end (exit_kind), a number
+// - begun and ended: microseconds since the epoch on the server's clock
+// - run (run_time), ttl, stale and retained: microseconds; -1: forever
+// - own_ttl (ttl_by_command) and own_stale (stale_by_command): 1 if the command chose it
+// - host and pid (holder)
+// - length (out_size) and hash (out_hash) of stdout, err_length (err_size) and err_hash of stderr;
+//   a hash is XXH3 in 16 hexadecimal digits
+// - fate (disposition), a number, and troubles (transient_failures)
+// - with artifacts: artifacts, their paths, each followed by NUL; files_length (files_size) and
+//   files_hash of their archive, which is a string of its own
+// - stderr: its bytes
+// - of an entry whose value went through a script: sha1, the SHA-1 of stdout
+// - of an outcome that is not kept: stdout, its bytes; or, if they are in the key `upload`, part:
+//   the token
 #pragma once
 
 #include <memory>
@@ -20,18 +30,19 @@
 
 namespace memolock {
 
-/// A time as the hash has it; -1 for forever.
+/// A time or duration as it is in the hash; -1 for forever.
 [[nodiscard]] std::string in_microseconds(Nanoseconds length);
-/// A length of time as the commands of Redis take it: at least 1, as 0 is an error there.
+/// A duration as the commands of Redis take it: at least 1, as 0 is an error there.
 [[nodiscard]] std::string in_milliseconds(Nanoseconds length);
 
-/// The error for an entry of which one key has another type than memolock stores there.
+/// The error for an entry that has a key of another type than memolock stores there.
 [[nodiscard]] std::string describe_foreign_type(const Key& key);
 
-/// As the field "fate" of the hash has it.
+/// The value of the field "fate" of the hash.
 [[nodiscard]] std::string disposition_field(Disposition disposition);
 
-/// Fields and values of a record, without stdout, stderr and ended, which scripts add.
+/// The fields and values of a record. stdout, stderr and ended are not among them: they are added
+/// when the record is stored.
 [[nodiscard]] std::vector<std::string> record_fields(const Record& record);
 
 enum class WithStderr { no, yes };
@@ -40,12 +51,13 @@ enum class WithStderr { no, yes };
 [[nodiscard]] std::vector<RedisArgument> read_record_command(const std::string& name,
                                                              WithStderr with = WithStderr::yes);
 
-/// The reply to it. Every member throws UnexpectedReply when a value has the wrong type.
+/// The reply to read_record_command(). Every member throws UnexpectedReply when a value has the
+/// wrong type.
 class RedisRecordHash {
  public:
   RedisRecordHash(RedisReply reply, WithStderr with = WithStderr::yes);
 
-  /// Empty when there is none.
+  /// Empty when the hash has none.
   [[nodiscard]] const std::string& token() const;
   /// Nothing when it is absent, damaged or of another version.
   [[nodiscard]] std::optional<Record> record(const Key& key) const;
@@ -60,27 +72,27 @@ class RedisRecordHash {
 /// hold; -1 for a key that does not expire, -2 for one that does not exist.
 [[nodiscard]] int64_t read_pttl(const RedisReply& reply);
 
-/// The same as a length of time; forever for a key that does not expire.
+/// The same as a duration; forever for a key that does not expire.
 [[nodiscard]] Nanoseconds lifetime_of_pttl(int64_t pttl);
 
-/// Of a value that another program has stored, with its read_pttl.
+/// The record for a value that another program has stored. `pttl`: see read_pttl().
 [[nodiscard]] Record foreign_record(const Key& key, int64_t pttl);
 
 /// The token in the reply to GET of a lock. Empty when nobody holds it, though the released marker
 /// may be there.
 [[nodiscard]] std::string read_lock_holder(const RedisReply& lock);
 
-/// What is known of the run whose lock holds `token`.
+/// What is known of the run whose lock contains `token`.
 [[nodiscard]] Record run_of_token(const Key& key, const std::string& token);
 
-/// Tells what is stored for an entry from what was stored before, without reading it.
+/// Identifies what is stored for an entry, so that a change is noticed without reading it.
 struct StoredVersion {
   std::optional<std::pair<std::string, uint64_t>> entry;  ///< its token, and the value's length
   std::string failure;                                    ///< its token; empty: none
   bool operator==(const StoredVersion&) const = default;
 
-  /// Takes the failure, if it is one, from the reply for token and fate of the last outcome that is
-  /// not an entry. Throws UnexpectedReply.
+  /// Sets `failure` if the last outcome that was not kept is a failure. `outcome`: the reply with
+  /// the fields token and fate of its hash. Throws UnexpectedReply.
   void note_failure(const RedisReply& outcome);
 };
 
@@ -92,12 +104,15 @@ class RedisEntry final : public Entry {
         err_(std::move(err)),
         files_(std::move(files)) {}
 
-  /// From a hash, the string with stdout, and the one with the artifacts if they were asked for.
-  /// Null when the hash has no record, or not the one of that string; `out` is unchanged then.
-  [[nodiscard]] static std::unique_ptr<RedisEntry> own(const Key& key, RedisRecordHash& hash,
-                                                       RedisString& out, RedisString files = {});
+  /// An entry or outcome that memolock has stored, from its hash, the string with stdout and, if
+  /// they were requested, the one with the artifacts. Null, and `out` unchanged, when the hash has
+  /// no valid record, or the record is not that of the streams.
+  [[nodiscard]] static std::unique_ptr<RedisEntry> from_own_hash(const Key& key,
+                                                                 RedisRecordHash& hash,
+                                                                 RedisString& out,
+                                                                 RedisString files = {});
   [[nodiscard]] const Record& record() const override { return record_; }
-  /// Always true: own() has verified it.
+  /// Always true: own() has verified the streams, and a foreign value has no checksum.
   [[nodiscard]] bool is_intact() override { return true; }
   [[nodiscard]] std::optional<FileRange> files() override;
   [[nodiscard]] int write(Stream stream, int to) noexcept override;

@@ -42,7 +42,7 @@ Lease::Lease(Nanoseconds length, Nanoseconds acquired, Renew renew)
 
 void Lease::start() {
   if (thread_.joinable()) return;
-  give_up_ = make_event();
+  cancel_ = make_event();
   stopped_ = make_event();
   try {
     thread_ = std::thread([this] { run(); });
@@ -59,12 +59,12 @@ void Lease::stop(int interrupt) noexcept {
   WaitEnd ready = WaitEnd::readable;
   if (interrupt >= 0)
     (void)failure_of([&] { ready = await_readable(stopped_.get(), interrupt, forever); });
-  if (ready == WaitEnd::interrupted) signal_event(give_up_);
+  if (ready == WaitEnd::interrupted) signal_event(cancel_);
   thread_.join();
 }
 
 void Lease::stop_now() noexcept {
-  if (thread_.joinable()) signal_event(give_up_);
+  if (thread_.joinable()) signal_event(cancel_);
   stop(-1);
 }
 
@@ -78,7 +78,7 @@ void Lease::set_deadline(Nanoseconds deadline) {
 }
 
 void Lease::run() noexcept {
-  // Only the main thread handles signals: more of them while a command runs.
+  // Only the main thread handles signals, more kinds of them while a command runs.
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
@@ -88,8 +88,8 @@ void Lease::run() noexcept {
   while (!wait_for_stop(next)) {
     const Nanoseconds asked = boot_now();
     Renewal renewal = Renewal::renewed;
-    // It may also fail for lack of memory.
-    if (failure_of([&] { renewal = renew_(give_up_.get()); })) {
+    // It may also fail because memory is short.
+    if (failure_of([&] { renewal = renew_(cancel_.get()); })) {
       next = boot_now() + retry;
       continue;
     }
@@ -103,7 +103,7 @@ void Lease::run() noexcept {
   signal_event(stopped_);
 }
 
-/// Sleeps until `moment`. Returns early, and true, when the thread must end.
+/// Sleeps until `moment`, and returns false. When the thread must end, returns true at once.
 bool Lease::wait_for_stop(Nanoseconds moment) const noexcept {
   WaitEnd ready = WaitEnd::timed_out;
   const auto failure = failure_of([&] { ready = await_readable(-1, stop_.get(), moment); });

@@ -13,13 +13,14 @@
 namespace memolock {
 namespace {
 
-// How many entries are asked about in one round trip; a MiB or two of replies.
+// How many entries are requested in one round trip, with a MiB or two of replies.
 constexpr size_t batch_size = 200;
-// Up to so many entries are listed in order, unless their names have more bytes than that.
+// At most this many entries, whose names have at most this many bytes, are listed in order.
 constexpr size_t max_sorted = 100'000;
 constexpr size_t max_sorted_bytes = 8U << 20;
 
-/// What is asked about an entry; parse_listing reads the replies to all but the last.
+/// The commands that are sent for one entry. parse_listing() reads the replies to all but the last
+/// one, parse_mark() that.
 std::vector<RedisCommand> listing_commands(const RedisNames& names) {
   return {{"GET", names.lock},
           {"PTTL", names.lock},
@@ -27,7 +28,7 @@ std::vector<RedisCommand> listing_commands(const RedisNames& names) {
           {"PTTL", names.meta},
           {"STRLEN", names.value},
           read_record_command(names.meta, WithStderr::no),
-          read_record_command(names.run, WithStderr::no),
+          read_record_command(names.run_state, WithStderr::no),
           read_record_command(names.mark, WithStderr::no)};
 }
 
@@ -39,7 +40,7 @@ bool is_expiry_of_meta(int64_t of_meta, int64_t of_value) {
   return std::abs(of_meta - linger - of_value) <= linger / 2;
 }
 
-/// Nothing when there is neither entry nor run, or a key of a foreign type.
+/// Nothing when there is no entry, failure or run, or when a key has a foreign type.
 std::optional<ListedEntry> parse_listing(const Key& key, RedisReplies replies) {
   if (replies.first_error() != nullptr) return std::nullopt;
   const std::string holder = read_lock_holder(replies.next());
@@ -69,7 +70,7 @@ std::optional<ListedEntry> parse_listing(const Key& key, RedisReplies replies) {
     return listing;
   }
   auto record = meta.record(key);
-  // Not by the hash, for which the value would have to be read.
+  // The hash is not compared, as the value would have to be read for that.
   if (record && record->out_size == listing.size && is_expiry_of_meta(pttl_of_meta, pttl)) {
     listing.size += record->err_size + record->files_size;
     listing.record = std::move(*record);
@@ -79,7 +80,7 @@ std::optional<ListedEntry> parse_listing(const Key& key, RedisReplies replies) {
   return listing;
 }
 
-/// The mark, from the reply to the last of those commands.
+/// The mark, from the reply to the last of listing_commands().
 std::optional<ListedEntry> parse_mark(const Key& key, RedisReply reply) {
   if (reply.is_error()) return std::nullopt;
   auto mark = RedisRecordHash(std::move(reply), WithStderr::no).record(key);
@@ -87,7 +88,7 @@ std::optional<ListedEntry> parse_mark(const Key& key, RedisReply reply) {
   return ListedEntry{std::move(*mark), false, 0};
 }
 
-/// The replies to the listing commands of each entry in `some`, from its node.
+/// The replies to listing_commands() for each entry in `some`, from the node that has it.
 std::vector<RedisReplies> ask_nodes(const RedisStoreContext& context, RedisScan& scan,
                                     std::span<const NumberedKey> some) {
   std::vector<RedisReplies> replies(some.size());
@@ -114,8 +115,8 @@ void list_batch(RedisStoreContext& context, RedisScan& scan, std::span<const Num
   for (size_t i = 0; i < some.size(); ++i) {
     const Key& key = some[i].key;
     session.with_context(key, [&] {
-      // A node that no longer has the entry answers with a redirection. Any other error comes
-      // again.
+      // A node that no longer has the entry answers with a redirection. Any other error occurs
+      // again and is thrown.
       if (replies[i].first_error() != nullptr)
         replies[i] = session.pipeline(listing_commands(session.route_to(key)));
       const auto listing = parse_listing(key, replies[i].next(7));

@@ -11,8 +11,9 @@
 
 namespace memolock {
 
-/// As Store::list: entries in the order of tag and id up to 100 000 of them, in the order of SCAN
-/// beyond that. Asks each node about many entries in one round trip. Throws Error(store).
+/// See Store::list(). Up to 100 000 entries, whose names have at most 8 MiB, are listed in the
+/// order of tag and id; more are listed in the order of SCAN. Asks each node about many entries in
+/// one round trip. Throws Error(store).
 void list_entries(RedisStoreContext& context, RedisScan& scan,
                   const std::optional<std::string>& tag, const Progress& on_progress,
                   const std::function<void(const ListedEntry&)>& each);

@@ -18,26 +18,26 @@
 namespace memolock {
 namespace {
 
-// For how long a caller who gives up tries to release the lock, which expires anyway.
+// For how long releasing the lock is tried when a call gives up. It expires anyway.
 constexpr Nanoseconds release_limit = std::chrono::milliseconds(200);
 
 /// What the script `acquire` returns when it has taken the lock.
 struct Acquired {
   Nanoseconds at{0};  // the server's clock
   StoredVersion stored;
-  Nanoseconds marker_end{0};  // until when the released marker would have been there, boot clock
+  Nanoseconds marker_end{0};  // when the released marker would have expired, boot clock
 };
 
 class RedisLock final : public Lock {
  public:
-  /// Of a lock that was requested at `requested` (boot clock).
+  /// `requested`: when the lock was requested, boot clock.
   RedisLock(RedisStoreContext& context, Key key, std::string token, Producer producer,
             Nanoseconds requested, const Acquired& acquired)
       : context_(context),
         session_(context.session),
         key_(std::move(key)),
         names_(session_.route_to(key_)),
-        condition_{std::move(token), in_microseconds(acquired.at)},
+        permission_{std::move(token), in_microseconds(acquired.at)},
         producer_(producer),
         requested_(requested),
         acquired_(acquired.at),
@@ -48,15 +48,15 @@ class RedisLock final : public Lock {
   RedisLock(const RedisLock&) = delete;
   RedisLock& operator=(const RedisLock&) = delete;
 
-  /// Required before all else. When it throws, the destructor releases the lock.
+  /// To be called before anything else. When it throws, the destructor releases the lock.
   void begin_lease() {
-    renewer_.emplace(context_.settings, key_, names_, condition_, session_.now() - boot_now(),
+    renewer_.emplace(context_.settings, key_, names_, permission_, session_.now() - boot_now(),
                      context_.log);
     lease_.emplace(context_.settings.lease, requested_,
-                   [this](int give_up) { return renewer_->renew(give_up); });
+                   [this](int cancel) { return renewer_->renew(cancel); });
   }
 
-  [[nodiscard]] const std::string& token() const override { return condition_.token; }
+  [[nodiscard]] const std::string& token() const override { return permission_.token; }
   [[nodiscard]] bool may_have_changed() const override { return may_have_changed_; }
   [[nodiscard]] int lease_lost_descriptor() const override {
     return lease_->lease_lost_descriptor();
@@ -64,8 +64,8 @@ class RedisLock final : public Lock {
 
   void begin(const Record&) override {
     spool_ = std::make_shared<Spool>();
-    // A short lease may end before arm_keepalive() is called; and a reader of the messages about
-    // the run may stall.
+    // A short lease may end before arm_keepalive() is called, and so may any if the reader of
+    // messages about the run stalls.
     constexpr std::chrono::seconds long_enough(1);
     if (context_.settings.lease < long_enough || context_.log.is_enabled(Level::info))
       start_renewal();
@@ -78,9 +78,10 @@ class RedisLock final : public Lock {
     Record record = from;
     record.begun = acquired_;
     record.ended = session_.now();
-    // The server's clock is known to within a round trip: a run must not seem longer than its lock.
+    // The server's clock is known only to within a round trip, but a run must not seem to have
+    // lasted longer than its lock.
     record.run_time = std::clamp(record.ended - record.begun, Nanoseconds(0), record.run_time);
-    const RedisOutcome outcome(session_, key_, condition_, *spool_, context_.settings.lease,
+    const RedisOutcome outcome(session_, key_, permission_, *spool_, context_.settings.lease,
                                context_.settings.failover_timeout());
     is_publishing_ = true;
     try {
@@ -90,7 +91,7 @@ class RedisLock final : public Lock {
         start_renewal();
         outcome.upload();
       }
-      if (renewer_->is_lock_broken()) condition_.acquired.clear();
+      if (renewer_->is_lock_broken()) permission_.acquired_or_rule.clear();
       const PublishResult published = send(outcome, record);
       is_released_ = true;
       end_lease();  // a renewal can no longer take the lock
@@ -112,16 +113,16 @@ class RedisLock final : public Lock {
   [[nodiscard]] WaitResult await_promise(Nanoseconds life, int interrupt,
                                          WaitObserver& observer) override {
     end_lease();
-    // Others may have extended it for longer while the command ran.
-    (void)extend_redis_lock(session_, key_, condition_.token, life, context_.settings.lease);
-    RedisWatch watch(context_, key_, condition_.token, context_.last_seen);
+    // Does not shorten a longer life: others may have extended the lock while the command ran.
+    (void)extend_redis_lock(session_, key_, permission_.token, life, context_.settings.lease);
+    RedisWatch watch(context_, key_, permission_.token, context_.last_seen);
     for (;;) {
       WaitResult result = watch.wait(after(boot_now(), watch.lock_lifetime() - promise_margin),
                                      interrupt, observer);
       if (result.reason != WakeReason::timed_out) return result;
       watch.refresh();
       if (watch.lock_lifetime() > promise_margin) continue;
-      // The promise may have been kept, and the message lost.
+      // The promise may have been kept and the message lost.
       result = watch.wait(Nanoseconds(0), interrupt, observer);
       if (result.reason == WakeReason::gone) result.reason = WakeReason::timed_out;
       return result;
@@ -132,13 +133,14 @@ class RedisLock final : public Lock {
     end_lease();
     if (is_released_) return;
     if (!is_interrupted()) {
-      // --wait may be over: the request needs some time all the same.
+      // Even if --wait is over, the request needs some time.
       const Nanoseconds until = std::max(session_.wait_limit().until,
                                          after(boot_now(), release_limit));
       session_.set_wait_limit({interrupt_, until});
       is_released_ = release();
     }
-    // A signal came meanwhile. Any other failure is not worth a second attempt.
+    // A signal may have come meanwhile. After any other failure, a second attempt is not
+    // worthwhile.
     if (is_interrupted()) give_up();
     is_released_ = true;
   }
@@ -153,7 +155,7 @@ class RedisLock final : public Lock {
       return;
     }
     log_failure([&] {
-      withdraw_redis_run(session_, key_, condition_.token, may_have_stored(),
+      withdraw_redis_run(session_, key_, permission_.token, may_have_stored(),
                          context_.settings.lease, marker_end_ - boot_now());
     });
   }
@@ -175,7 +177,8 @@ class RedisLock final : public Lock {
     return outcome.share(record);
   }
 
-  /// Waits for a renewal in progress, which could take the lock after its release.
+  /// Ends the renewals. Waits for one that is in progress, as it could take the lock after its
+  /// release.
   void end_lease() noexcept {
     if (lease_) lease_->stop(interrupt_);
     drop_lease();
@@ -186,13 +189,13 @@ class RedisLock final : public Lock {
     if (renewer_) renewer_->disconnect();
   }
 
-  /// With Producer::external, an entry with this token was stored by another process.
+  /// With Producer::external, an entry with this token has been stored by another process.
   [[nodiscard]] MayHaveStored may_have_stored() const noexcept {
     if (!is_publishing_) return MayHaveStored::nothing;
     return producer_ == Producer::external ? MayHaveStored::outcome : MayHaveStored::entry;
   }
 
-  /// A renewal may have no reply yet, and still reach the server.
+  /// Whether a renewal has got no reply and may still reach the server.
   [[nodiscard]] bool is_renewal_unanswered() const noexcept {
     return renewer_ && renewer_->is_unanswered();
   }
@@ -208,7 +211,7 @@ class RedisLock final : public Lock {
   bool release() noexcept {
     return log_failure([&] {
       const Nanoseconds marker = marker_end_ - boot_now();
-      release_redis_lock(session_, key_, condition_.token, {.marker = marker});
+      release_redis_lock(session_, key_, permission_.token, {.marker = marker});
     });
   }
 
@@ -220,16 +223,17 @@ class RedisLock final : public Lock {
     return !failure;
   }
 
-  /// After publish() has failed: has the waiters run the command themselves, if it can reach them.
+  /// After publish() has failed: has the waiters run the command themselves, if they can be
+  /// reached.
   void release_unstored(const RedisOutcome& outcome, Record record) noexcept {
     end_lease();
-    // A waiter who missed the message takes the run for one in progress for so long.
+    // How long a waiter that missed the message believes that the run is still in progress.
     constexpr std::chrono::seconds linger(2);
     const auto notify_waiters = [&] {
       record.disposition = Disposition::unstored;
       if (!failure_of([&] { (void)outcome.share(std::move(record)); })) return true;
       return !is_interrupted() && log_failure([&] {
-        release_redis_lock(session_, key_, condition_.token, {.lock = linger});
+        release_redis_lock(session_, key_, permission_.token, {.lock = linger});
       });
     };
     // If the server cannot be reached, the lock expires.
@@ -241,7 +245,7 @@ class RedisLock final : public Lock {
   RedisSession& session_;
   Key key_;
   RedisNames names_;
-  RedisWritePermission condition_;
+  RedisWritePermission permission_;
   Producer producer_;
   Nanoseconds requested_;   // boot clock
   Nanoseconds acquired_;    // the server's clock
@@ -252,7 +256,7 @@ class RedisLock final : public Lock {
   bool is_publishing_ = false;
   std::shared_ptr<Spool> spool_;
   std::optional<RedisRenewer> renewer_;
-  std::optional<Lease> lease_;  // calls the renewer, and so is destroyed first
+  std::optional<Lease> lease_;  // calls the renewer, so it must be destroyed first
 };
 
 /// Releases a lock that the server may have granted although its reply did not arrive.
@@ -293,7 +297,8 @@ std::optional<Acquired> request_lock(RedisStoreContext& context, const Key& key,
                             session.run_script(redis_scripts::acquire, names, {token, lease}));
     });
   } catch (const Error&) {
-    // After an interrupt or a timeout; not when the server has answered with an error.
+    // There is no connection after an interrupt or a timeout, but there is one after an error
+    // reply.
     if (!session.is_connected()) release_unconfirmed(context, key, token);
     throw;
   }

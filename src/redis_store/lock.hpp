@@ -8,7 +8,7 @@
 
 namespace memolock {
 
-/// As Store::try_acquire.
+/// See Store::try_acquire().
 [[nodiscard]] std::unique_ptr<Lock> acquire_redis_lock(RedisStoreContext& context, const Key& key,
                                                        Producer producer);
 

@@ -9,12 +9,12 @@
 namespace memolock {
 namespace {
 
-/// As scripts take it that do nothing with 0.
+/// A duration for a script to which 0 means none.
 std::string milliseconds_or_zero(Nanoseconds length) {
   return length > Nanoseconds(0) ? in_milliseconds(length) : "0";
 }
 
-/// As the script `withdraw` takes it.
+/// The argument of the script `withdraw`.
 std::string_view argument_for(MayHaveStored stored) {
   switch (stored) {
     case MayHaveStored::entry:
@@ -46,7 +46,8 @@ void release_redis_lock(RedisSession& session, const Key& key, const std::string
   const std::string marker = milliseconds_or_zero(options.marker);
   const RedisNames names = session.route_to(key);
   session.with_context(key, [&] {
-    (void)session.run_script(redis_scripts::release, names, {token, names.fail, lock, marker})
+    (void)session
+        .run_script(redis_scripts::release, names, {token, names.state_channel, lock, marker})
         .count();
   });
 }
@@ -59,7 +60,7 @@ void withdraw_redis_run(RedisSession& session, const Key& key, const std::string
   session.with_context(key, [&] {
     (void)session
         .run_script(redis_scripts::withdraw, names,
-                    {token, names.fail, life, marker_life, argument_for(stored)})
+                    {token, names.state_channel, life, marker_life, argument_for(stored)})
         .count();
   });
 }

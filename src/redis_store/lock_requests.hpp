@@ -1,4 +1,4 @@
-// Requests about a lock that need nothing but its token.
+// Requests about a lock for which its token suffices.
 #pragma once
 
 #include <string>
@@ -14,24 +14,24 @@ namespace memolock {
 inline constexpr Nanoseconds promise_margin = std::chrono::milliseconds(200);
 
 /// How long an interrupted call may take for its last request, for which it may have to connect
-/// again: whoever interrupts a call expects it to end within a second.
+/// again: a user who interrupts a call expects it to end within a second.
 inline constexpr Nanoseconds interrupted_call_limit = std::chrono::milliseconds(700);
 
-/// For how long a request of a run may still reach the server, and what was stored for its sake is
-/// kept, where the holder's lease is `lease`.
+/// How long after it was sent a request of a run may still reach the server, if the holder's lease
+/// is `lease`. Uploads and the fields of blocked tokens are kept that long.
 [[nodiscard]] Nanoseconds max_time_in_flight(Nanoseconds lease);
 
-/// Extends the life of the lock to `life` and promise_margin from now, unless it lives longer.
-/// `retry_for`: as of RedisSession. False when `token` does not hold the lock. Throws Error(store),
-/// as all that follows.
+/// Has the lock live for at least `life` + promise_margin from now on. `retry_for`: see
+/// RedisSession. Returns false when `token` does not hold the lock. Throws Error(store), like all
+/// functions below.
 [[nodiscard]] bool extend_redis_lock(RedisSession& session, const Key& key,
                                      const std::string& token, Nanoseconds life,
                                      Nanoseconds retry_for);
 
 /// What stays in the lock's place when it is released without an outcome: at most one of these.
 struct RedisReleaseOptions {
-  Nanoseconds lock{0};    ///< the lock itself: there is an outcome, which could not be stored
-  Nanoseconds marker{0};  ///< the released marker that was there before, if its value still is
+  Nanoseconds lock{0};    ///< how long the lock stays, after an outcome that could not be stored
+  Nanoseconds marker{0};  ///< how long an earlier released marker is restored, if there is a value
 };
 
 /// Releases the lock without an outcome. Nothing happens when `token` does not hold it.
@@ -41,16 +41,16 @@ void release_redis_lock(RedisSession& session, const Key& key, const std::string
 /// What a holder may have stored with its token. Other processes may have used the token, too.
 enum class MayHaveStored {
   nothing,
-  outcome,  ///< or a mark
-  entry,    ///< or one of these
+  outcome,  ///< an outcome that is not kept, or a mark
+  entry,    ///< an entry, or one of these
 };
 
 /// Releases the lock of a run that may have a request in flight: deletes what its holder may have
-/// stored, and has the server refuse what arrives later. `marker`: as of RedisReleaseOptions.
+/// stored, and has the server refuse what arrives later. `marker`: see RedisReleaseOptions.
 void withdraw_redis_run(RedisSession& session, const Key& key, const std::string& token,
                         MayHaveStored stored, Nanoseconds lease, Nanoseconds marker);
 
-/// Deletes what was uploaded for that run and is not stored yet.
+/// Deletes what was uploaded for the run of `token` and has not been stored yet.
 void discard_redis_upload(RedisSession& session, const Key& key, const std::string& token);
 
 }  // namespace memolock

@@ -10,7 +10,7 @@
 namespace memolock {
 namespace {
 
-/// What `read` returns; null when there is more than may be read.
+/// Calls `read` and returns its result; null when there is more than may be read.
 template <typename Read>
 std::unique_ptr<Entry> unless_too_large(RedisStoreContext& context, const Key& key,
                                         const Read& read) {
@@ -33,7 +33,7 @@ std::unique_ptr<Entry> look_up_entry(RedisStoreContext& context, const Key& key)
   std::vector<RedisCommand> commands{
       {"TIME"}, read_record_command(names.meta), {"PTTL", names.value}, {"GET", names.value}};
   if (context.includes_artifacts) commands.push_back({"GET", names.files});
-  commands.push_back({"HMGET", names.run, "token", "fate"});
+  commands.push_back({"HMGET", names.run_state, "token", "fate"});
   context.last_seen = {};
   return unless_too_large(context, key, [&]() -> std::unique_ptr<Entry> {
     RedisReplies replies = context.session.read(commands);
@@ -42,12 +42,13 @@ std::unique_ptr<Entry> look_up_entry(RedisStoreContext& context, const Key& key)
     const int64_t pttl = read_pttl(replies.next());
     auto value = replies.next().take_string();
     auto files = take_artifacts(context, replies);
-    // A hit does not need it: a key of a foreign type there is no reason to refuse one.
+    // A hit does not need this reply, so a key of a foreign type is ignored here.
     const RedisReply outcome = replies.next();
     if (!outcome.is_error()) context.last_seen.note_failure(outcome);
     if (!value) return nullptr;
     context.last_seen.entry = {hash.token(), value->size};
-    if (auto entry = RedisEntry::own(key, hash, *value, std::move(files).value_or(RedisString{})))
+    if (auto entry = RedisEntry::from_own_hash(key, hash, *value,
+                                               std::move(files).value_or(RedisString{})))
       return entry;
     Record record = foreign_record(key, pttl);
     record.out_size = value->size;
@@ -57,8 +58,9 @@ std::unique_ptr<Entry> look_up_entry(RedisStoreContext& context, const Key& key)
 
 std::unique_ptr<Entry> read_last_outcome(RedisStoreContext& context, const Key& key) {
   const RedisNames names = context.session.route_to(key);
-  std::vector<RedisCommand> commands{
-      read_record_command(names.run), {"HMGET", names.run, "stdout", "part"}, {"GET", names.part}};
+  std::vector<RedisCommand> commands{read_record_command(names.run_state),
+                                     {"HMGET", names.run_state, "stdout", "part"},
+                                     {"GET", names.upload}};
   if (context.includes_artifacts) commands.push_back({"GET", names.files_upload});
   return unless_too_large(context, key, [&]() -> std::unique_ptr<Entry> {
     RedisReplies replies = context.session.read(commands);
@@ -72,7 +74,7 @@ std::unique_ptr<Entry> read_last_outcome(RedisStoreContext& context, const Key& 
     const bool is_in_part = !part->is_nil() && part->text() == hash.token();
     auto out = is_in_part ? in_part.take_string() : in_hash->take_string();
     if (!out) return nullptr;
-    return RedisEntry::own(key, hash, *out, std::move(files).value_or(RedisString{}));
+    return RedisEntry::from_own_hash(key, hash, *out, std::move(files).value_or(RedisString{}));
   });
 }
 

@@ -12,10 +12,10 @@ namespace memolock {
 namespace {
 
 // A value up to this size goes through a script and is published whole. A larger one would block
-// the server there, and could have its subscribers disconnected.
+// the server meanwhile, and could get subscribers disconnected.
 constexpr uint64_t small_value = 1U << 20;
 
-/// How long it is stored, as scripts take it.
+/// How long the outcome is stored, as the scripts take it.
 std::string retention_of(const Record& record) {
   return record.retained == forever ? "0" : in_milliseconds(record.retained);
 }
@@ -23,12 +23,12 @@ std::string retention_of(const Record& record) {
 }  // namespace
 
 RedisOutcome::RedisOutcome(RedisSession& session, const Key& key,
-                           const RedisWritePermission& condition, const Spool& spool,
+                           const RedisWritePermission& permission, const Spool& spool,
                            Nanoseconds lease, Nanoseconds retry_for)
     : session_(session),
       key_(key),
       names_(session.route_to(key)),
-      condition_(condition),
+      permission_(permission),
       spool_(spool),
       lease_(lease),
       retry_for_(retry_for) {}
@@ -46,23 +46,23 @@ RedisArgument RedisOutcome::argument_of(Stream stream) const {
   return RedisArgument::of_file(spool_.file(stream), spool_.base(stream), size);
 }
 
-/// Notes whose upload it is: two holders may write there when one of them has lost its lease.
+/// Also notes whose upload it is: two holders may upload if one of them has lost its lease.
 void RedisOutcome::upload() const {
   if (!needs_upload()) return;
   const std::string life = in_milliseconds(max_time_in_flight(lease_));
-  // With GET, it does not overwrite a key of another type.
-  std::vector<RedisCommand> commands{{"HSET", names_.run, "part", condition_.token},
-                                     {"PEXPIRE", names_.run, life}};
+  // With GET, SET does not overwrite a key of another type.
+  std::vector<RedisCommand> commands{{"HSET", names_.run_state, "part", permission_.token},
+                                     {"PEXPIRE", names_.run_state, life}};
   const auto add = [&](const std::string& name, Stream of) {
     commands.push_back({"SET", name, argument_of(of), "PX", life, "GET"});
   };
-  if (is_large()) add(names_.part, Stream::out);
+  if (is_large()) add(names_.upload, Stream::out);
   if (has_files()) add(names_.files_upload, Stream::files);
   const RedisReplies answers = session_.transact(commands, retry_for_);
   const std::string* const error = answers.first_error();
   if (error == nullptr) return;
-  // What is there may be another run's: it must not be taken for the upload of this one.
-  (void)session_.transact({{"HDEL", names_.run, "part"}}, retry_for_);
+  // What is there may be the upload of another run, and must not be taken for that of this one.
+  (void)session_.transact({{"HDEL", names_.run_state, "part"}}, retry_for_);
   throw store_error(session_.error_text(key_.shown() + ": " + *error));
 }
 
@@ -87,11 +87,11 @@ PublishResult RedisOutcome::keep(const Record& record) const {
 std::string RedisOutcome::commit(const Record& record) const {
   const std::string life = retention_of(record);
   const auto fields = record_fields(record);
-  std::vector<RedisArgument> arguments{condition_.token, condition_.acquired, life};
+  std::vector<RedisArgument> arguments{permission_.token, permission_.acquired_or_rule, life};
   arguments.emplace_back(is_large() ? "part" : "here");
   arguments.push_back(is_large() ? "" : argument_of(Stream::out));
-  arguments.emplace_back(names_.notif);
-  arguments.emplace_back(names_.fail);
+  arguments.emplace_back(names_.value_channel);
+  arguments.emplace_back(names_.state_channel);
   arguments.emplace_back(has_files() ? "files" : "");
   const std::string run_ended = in_microseconds(record.ended);
   arguments.emplace_back(run_ended);
@@ -105,7 +105,8 @@ std::string RedisOutcome::commit(const Record& record) const {
 PublishResult RedisOutcome::mark(const Record& record) const {
   const std::string life = retention_of(record);
   const auto fields = record_fields(record);
-  std::vector<RedisArgument> arguments{condition_.token, condition_.acquired, life, names_.fail};
+  std::vector<RedisArgument> arguments{permission_.token, permission_.acquired_or_rule, life,
+                                       names_.state_channel};
   arguments.insert(arguments.end(), fields.begin(), fields.end());
   const std::string result = run_script(redis_scripts::mark, arguments,
                                         {"stored", "forgotten", "lost"});
@@ -124,17 +125,18 @@ PublishResult RedisOutcome::share(Record record) const {
                                                                          : Nanoseconds(0);
   const std::string life = in_milliseconds(std::max(lease_, kept_for));
   const auto fields = record_fields(record);
-  std::vector<RedisArgument> arguments{condition_.token, condition_.acquired, life, names_.fail};
+  std::vector<RedisArgument> arguments{permission_.token, permission_.acquired_or_rule, life,
+                                       names_.state_channel};
   arguments.insert(arguments.end(), fields.begin(), fields.end());
   arguments.insert(arguments.end(),
                    {"stdout", shared && !is_large() ? argument_of(Stream::out) : "", "stderr",
                     shared ? argument_of(Stream::err) : ""});
-  if (shared && is_large()) arguments.insert(arguments.end(), {"part", condition_.token});
+  if (shared && is_large()) arguments.insert(arguments.end(), {"part", permission_.token});
   const std::string result = run_script(redis_scripts::share, arguments, {"shared", "lost"});
   return result == "shared" ? PublishResult::done : PublishResult::lost;
 }
 
-/// What a script returns, which must be one of `results`.
+/// Runs a script and returns its result, which must be one of `results`.
 std::string RedisOutcome::run_script(const RedisScript& script,
                                      const std::vector<RedisArgument>& arguments,
                                      std::initializer_list<std::string_view> results) const {

@@ -14,35 +14,37 @@
 
 namespace memolock {
 
-/// When an outcome may be stored: while `token` holds the lock, or else by `acquired`.
+/// When an outcome may be stored: while `token` holds the lock; otherwise as `acquired_or_rule`
+/// says.
 struct RedisWritePermission {
   std::string token;
-  /// When the lock was acquired; the server's clock, microseconds. If nobody holds the lock, the
-  /// outcome is stored unless something newer than this is there. "": never without the lock.
-  /// "any": whoever holds the lock.
-  std::string acquired;
+  /// A time, when the lock was acquired (the server's clock, microseconds): if nobody holds the
+  /// lock, the outcome is stored unless something newer is there. "": only while `token` holds the
+  /// lock. "any": always, no matter which process holds the lock.
+  std::string acquired_or_rule;
 };
 
 /// The end of one run. Every function but may_take_long() sends requests, and throws Error(store).
 class RedisOutcome {
  public:
-  /// Keeps references to all but the lengths of time. `retry_for`: as of RedisSession.
-  RedisOutcome(RedisSession& session, const Key& key, const RedisWritePermission& condition,
+  /// Keeps references to all arguments except the durations. `retry_for`: see RedisSession.
+  RedisOutcome(RedisSession& session, const Key& key, const RedisWritePermission& permission,
                const Spool& spool, Nanoseconds lease, Nanoseconds retry_for);
 
-  /// Whether the outcome is so large that sending it over a slow link may take long. Then the lock
-  /// must be renewed meanwhile.
+  /// Whether the outcome is so large that sending it over a slow link may take long, so that the
+  /// lock must be renewed meanwhile.
   [[nodiscard]] bool may_take_long() const;
-  /// Sends what is too large for a script, if there is any. Required before keep() and share().
+  /// Uploads what is too large for a script, if anything. To be called before keep() and share() if
+  /// may_take_long().
   void upload() const;
 
-  /// Stores the outcome as the entry.
+  /// Stores the outcome as the entry. If `del` was called during the run, shares it instead.
   [[nodiscard]] PublishResult keep(const Record& record) const;
 
-  /// Stores that and when the run was, and none of its output.
+  /// Stores the mark of the run: when it ran and how it ended, without its output.
   [[nodiscard]] PublishResult mark(const Record& record) const;
 
-  /// Stores the outcome for those who wait for this run.
+  /// Stores the outcome for the waiters of this run; a failure also for later callers.
   [[nodiscard]] PublishResult share(Record record) const;
 
  private:
@@ -58,7 +60,7 @@ class RedisOutcome {
   RedisSession& session_;
   const Key& key_;
   RedisNames names_;
-  const RedisWritePermission& condition_;
+  const RedisWritePermission& permission_;
   const Spool& spool_;
   Nanoseconds lease_;
   Nanoseconds retry_for_;

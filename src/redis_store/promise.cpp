@@ -17,9 +17,9 @@ class RedisPromise final : public Promise {
       : context_(context),
         key_(key),
         run_(run_of_token(key, token)),
-        condition_{token, token.empty() ? "any" : ""} {
+        permission_{token, token.empty() ? "any" : ""} {
     if (!token.empty()) return;
-    run_.token = condition_.token = random_name();
+    run_.token = permission_.token = random_name();
     run_.begun = context.session.now();
     run_.producer = Producer::external;
   }
@@ -28,8 +28,8 @@ class RedisPromise final : public Promise {
   [[nodiscard]] std::shared_ptr<Spool> spool() override { return spool_; }
 
   [[nodiscard]] bool complete(const Record& record) override {
-    const RedisOutcome outcome(context_.session, key_, condition_, *spool_, context_.settings.lease,
-                               context_.settings.failover_timeout());
+    const RedisOutcome outcome(context_.session, key_, permission_, *spool_,
+                               context_.settings.lease, context_.settings.failover_timeout());
     try {
       outcome.upload();
       const PublishResult published = record.disposition == Disposition::kept
@@ -43,18 +43,18 @@ class RedisPromise final : public Promise {
   }
 
   [[nodiscard]] bool renew(std::optional<Nanoseconds> life) override {
-    const auto parts = parse_token(condition_.token);
+    const auto parts = parse_token(permission_.token);
     const Nanoseconds lease = parts ? parts->lease.value_or(default_lease) : default_lease;
-    return extend_redis_lock(context_.session, key_, condition_.token, life.value_or(lease),
+    return extend_redis_lock(context_.session, key_, permission_.token, life.value_or(lease),
                              context_.settings.failover_timeout());
   }
 
  private:
-  /// The owner of the token may call again with it.
+  /// Deletes only the upload: the owner of the token may call again with it.
   void discard_upload() noexcept {
     context_.session.set_wait_limit(WaitLimit{}.within(interrupted_call_limit));
     const auto failure = failure_of(
-        [&] { discard_redis_upload(context_.session, key_, condition_.token); });
+        [&] { discard_redis_upload(context_.session, key_, permission_.token); });
     // The upload then expires.
     if (failure) (void)failure_of([&] { context_.log.info("{}", *failure); });
   }
@@ -62,7 +62,7 @@ class RedisPromise final : public Promise {
   RedisStoreContext& context_;
   Key key_;
   Record run_;
-  RedisWritePermission condition_;
+  RedisWritePermission permission_;
   std::shared_ptr<Spool> spool_ = std::make_shared<Spool>();
 };
 
@@ -71,7 +71,7 @@ class RedisPromise final : public Promise {
 std::unique_ptr<Promise> open_redis_promise(RedisStoreContext& context, const Key& key,
                                             const std::string& token) {
   RedisSession& session = context.session;
-  const RedisNames names = session.route_to(key);  // all that follows goes to the entry's node
+  const RedisNames names = session.route_to(key);  // later requests go to the entry's node
   if (!token.empty()) {
     const bool holds_lock = session.with_context(key, [&] {
       auto replies = session.read({{"GET", names.lock}}, context.settings.failover_timeout());

@@ -1,4 +1,4 @@
-// A run in the Redis store that processes other than its holder complete (--external).
+// A run in the Redis store whose outcome other processes deliver (--external).
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@
 
 namespace memolock {
 
-/// As Store::promise.
+/// See Store::open_promise().
 [[nodiscard]] std::unique_ptr<Promise> open_redis_promise(RedisStoreContext& context,
                                                           const Key& key, const std::string& token);
 

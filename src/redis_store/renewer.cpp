@@ -10,26 +10,27 @@
 namespace memolock {
 
 RedisRenewer::RedisRenewer(const RedisSettings& settings, Key key, RedisNames names,
-                           RedisWritePermission condition, Nanoseconds ahead, const Log& log)
+                           RedisWritePermission permission, Nanoseconds ahead, const Log& log)
     : key_(std::move(key)),
       names_(std::move(names)),
-      condition_(std::move(condition)),
+      permission_(std::move(permission)),
       lease_(in_milliseconds(settings.lease)),
-      // A renewal that takes longer than its share of the lease is better begun again.
+      // A renewal that takes longer than its share of the lease is better restarted.
       timeout_(std::min(settings.timeout, settings.lease / 3)),
       ahead_(ahead),
       session_(std::in_place, settings.address, timeout_, WaitLimit{}, log) {}
 
-Renewal RedisRenewer::renew(int give_up) {
-  // To connect and to get the reply. A request that is given up by then, and still arrives later,
-  // must not take the lock after its release.
+Renewal RedisRenewer::renew(int cancel) {
+  // Half of it to connect, half for the reply. A request that has been given up by then and still
+  // arrives must not take the lock, which may have been released.
   const Nanoseconds limit = 2 * timeout_;
   const std::string deadline = in_microseconds(after(boot_now() + ahead_, limit));
-  session_->set_wait_limit(WaitLimit{give_up}.within(limit));
+  session_->set_wait_limit(WaitLimit{cancel}.within(limit));
   is_unanswered_ = true;
   const std::string result = session_->with_context(key_, [&] {
     const RedisReply reply = session_->run_script(
-        redis_scripts::renew, names_, {condition_.token, lease_, condition_.acquired, deadline});
+        redis_scripts::renew, names_,
+        {permission_.token, lease_, permission_.acquired_or_rule, deadline});
     if (reply.has_text()) return reply.one_of({"renewed", "lost", "broken"});
     ahead_ = session_->set_clock(reply) - boot_now();
     throw store_error(session_->error_text("the renewal came too late"));

@@ -15,32 +15,33 @@
 
 namespace memolock {
 
-/// Renews a lock on a connection of its own, so that neither the store's requests nor a renewal
-/// wait for each other. renew() is called by one thread at a time, the lease's; the queries by any.
+/// Renews a lock on a connection of its own, so that the store's requests and the renewals do not
+/// wait for each other. Only the lease's thread calls renew(); any thread may call the queries
+/// (is_…).
 class RedisRenewer {
  public:
   /// `ahead`: how far the server's clock is ahead of the boot clock. Keeps a reference to `log`.
   RedisRenewer(const RedisSettings& settings, Key key, RedisNames names,
-               RedisWritePermission condition, Nanoseconds ahead, const Log& log);
+               RedisWritePermission permission, Nanoseconds ahead, const Log& log);
 
-  /// Renews the lock for the lease, or takes it again if it has vanished. Ends when the descriptor
-  /// `give_up` becomes readable. Throws Error.
-  [[nodiscard]] Renewal renew(int give_up);
+  /// Renews the lock for the lease, or takes it again if it has vanished. Throws Error, also when
+  /// the descriptor `cancel` becomes readable.
+  [[nodiscard]] Renewal renew(int cancel);
 
   /// Whether the lock was taken from its holder for good, by `del --lock`.
   [[nodiscard]] bool is_lock_broken() const noexcept { return is_lock_broken_; }
   /// Whether the last renewal got no reply: it may still reach the server.
   [[nodiscard]] bool is_unanswered() const noexcept { return is_unanswered_; }
 
-  /// Closes the connection. After the last renew(); the queries still answer.
+  /// Closes the connection. To be called after the last renew(); the queries may still be called.
   void disconnect() noexcept { session_.reset(); }
 
  private:
   Key key_;
   RedisNames names_;
-  RedisWritePermission condition_;
+  RedisWritePermission permission_;
   std::string lease_;    // milliseconds
-  Nanoseconds timeout_;  // of an attempt to connect, and of the request
+  Nanoseconds timeout_;  // for an attempt to connect, and for the request
   Nanoseconds ahead_;
   std::optional<RedisSession> session_;  // empty: disconnect() was called
   std::atomic<bool> is_lock_broken_ = false;

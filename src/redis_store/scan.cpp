@@ -12,10 +12,10 @@ namespace memolock {
 namespace {
 
 constexpr size_t max_entries = 4'000'000;
-// How many replies in a row may name nothing new.
+// How many replies in a row may contain no new name.
 constexpr size_t max_empty_rounds = 1'000'000;
 
-/// Detects cursors of SCAN that come again, with the memory of one (Brent's algorithm).
+/// Detects that the cursors of SCAN repeat, while remembering only one of them (Brent's algorithm).
 class CursorCycle {
  public:
   [[nodiscard]] bool closes_with(const std::string& cursor) {
@@ -49,16 +49,16 @@ std::vector<RedisSession*> RedisScan::nodes() {
   return all;
 }
 
-/// SCAN may name a key twice, an entry has several keys, and one whose slot moves may be seen on
-/// two nodes.
+/// Each entry is visited once, though SCAN may return a key twice, an entry has several keys, and
+/// one whose slot is moving may be found on two nodes.
 void RedisScan::each_key(const std::optional<std::string>& tag, const Progress& on_progress,
                          const std::function<void(const Key&, size_t node)>& visit) {
   NameSet seen;
-  const Brace brace = context_.settings.address.is_cluster() ? Brace::yes : Brace::no;
+  const BracedId braced_id = context_.settings.address.is_cluster() ? BracedId::yes : BracedId::no;
   const auto all_nodes = nodes();
   for (size_t node = 0; node < all_nodes.size(); ++node) {
     scan_node(*all_nodes[node], scan_pattern(tag), [&](const std::string& name) {
-      const auto key = parse_redis_name(name, brace);
+      const auto key = parse_redis_name(name, braced_id);
       if (!key || (tag && key->tag != *tag) || !seen.add(key->tag + '\0' + key->id)) return false;
       if (seen.size() > max_entries)
         throw store_error(all_nodes[node]->error_text(
@@ -70,7 +70,7 @@ void RedisScan::each_key(const std::optional<std::string>& tag, const Progress& 
   }
 }
 
-/// `is_new` is called with each name. It bounds the loop: the server may answer as it likes.
+/// Calls `is_new` with each name. Its results bound the loop, whatever the server replies.
 void RedisScan::scan_node(RedisSession& node, const std::string& pattern,
                           const std::function<bool(const std::string& name)>& is_new) const {
   std::string cursor = "0";
@@ -83,7 +83,7 @@ void RedisScan::scan_node(RedisSession& node, const std::string& pattern,
                                    .next();
       const auto [next, found] = reply.array<2>();
       for (const RedisReply& name : found->list())
-        if (!name.string().file && is_new(name.text())) empty_rounds = 0;  // else it is too long
+        if (!name.string().file && is_new(name.text())) empty_rounds = 0;  // a file: too long
       cursor = next->text();
     });
     if (empty_rounds > max_empty_rounds || cycle.closes_with(cursor))

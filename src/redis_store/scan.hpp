@@ -14,20 +14,21 @@
 
 namespace memolock {
 
-/// Visits the names of entries with SCAN, on each node of a cluster. Used by the store's thread;
-/// may throw Error(store) anywhere.
+/// Visits the names of entries with SCAN, on each node of a cluster. Used by the store's thread.
+/// Every member may throw Error(store).
 class RedisScan {
  public:
   /// Keeps a reference to `context`. `wait_limit`: of requests to the nodes of a cluster.
   RedisScan(RedisStoreContext& context, const WaitLimit& wait_limit)
       : context_(context), wait_limit_(wait_limit) {}
 
-  /// A session for each server that has keys: those of a cluster are asked for the first time.
+  /// A session for each server that has keys. On a cluster, the first call finds out which these
+  /// are.
   [[nodiscard]] std::vector<RedisSession*> nodes();
 
-  /// Calls `visit` with each entry and lock of `tag`, or of all tags, once, and with the index in
-  /// nodes() of the node that has it. Calls `on_progress` after each node. A server whose SCAN does
-  /// not end, or that names millions of entries, is an error.
+  /// Calls `visit` once for each key of `tag`, or of all tags, for which anything is stored, with
+  /// the index in nodes() of the node that has it. Calls `on_progress` after each node. Throws
+  /// Error(store) when SCAN does not end, or names millions of entries.
   void each_key(const std::optional<std::string>& tag, const Progress& on_progress,
                 const std::function<void(const Key&, size_t node)>& visit);
 

@@ -1,9 +1,9 @@
 // The Lua scripts of the Redis store: what it does atomically on the server.
 //
-// All scripts take the same keys: value, lock, meta, files, run, part, files_upload, mark. Each is
-// sent with its whole text: a kilobyte costs less than a request that fails because the server no
-// longer has the script. None requires another one before it. Each may be sent twice, as the first
-// reply may have been lost.
+// All scripts take the same keys: value, lock, meta, files, run_state, upload, files_upload, mark
+// (see RedisNames). Each is sent with its whole text: a kilobyte costs less than a request that
+// fails because the server no longer has the script. None requires that another one has run before.
+// Each may be sent twice, as the first reply may have been lost.
 #pragma once
 
 #include <string_view>
@@ -18,7 +18,7 @@ namespace memolock::redis_scripts {
 /// is free.
 inline constexpr const char* released_marker = "released";
 
-/// holder: the token in the lock; false when nobody holds it.
+/// holder(): the token in the lock; false when nobody holds it.
 inline constexpr const char* holder_function = R"(
 local released = 'released'
 local function holder()
@@ -30,21 +30,23 @@ static_assert(std::string_view(holder_function).find(released_marker) != std::st
 
 /// What scripts that store share:
 ///
-/// - is_own: whether the stored value belongs to the meta: it has the length and the expiry in it,
-///   and the hash, which is left out for a large value. The meta outlives the value by a second
-///   (`linger`): expiries shift when a slot moves, and a value that outlives its meta is taken for
-///   a foreign one.
+/// - is_own: whether the stored value belongs to the meta: it must have the same expiry, and the
+///   length and SHA-1 in the meta, which has no SHA-1 of a large value. The meta outlives the value
+///   by a second (`linger`): expiries shift when a slot moves, and a value that outlives its meta
+///   is taken for a foreign one.
 /// - newer_than: whether what is stored, a mark included, is newer than `since` (microseconds). A
-///   foreign value is taken to be newer, as its age is not known.
-/// - lost: the result of a script that may not store; deletes what was uploaded for it.
-/// - refuse: from now on, and for `life` (ms), all requests with `token` are refused, even if the
-///   run's hash is written again. The hash has a field for each such token, with the time when that
-///   ends.
-/// - is_broken: whether requests with `token` are refused.
-/// - clear_run: deletes all other fields of the run's hash.
-/// - extend_run_hash: extends the life of the run's hash to at least `life` (ms).
-/// - may_store: whether an outcome may be stored while `holder` (false: nobody) has the lock;
-///   `since` is the `acquired` of RedisWritePermission.
+///   foreign value is treated as newer, as its age is not known.
+/// - lost: deletes what was uploaded for this run, and returns "lost", the result of a script that
+///   was not allowed to store.
+/// - block_token: for `life` (ms) from now on, all requests with `token` are refused, even if the
+///   hash run_state is rewritten. The hash has a field (block_field) for each such token, with the
+///   time when the block ends.
+/// - is_token_blocked: whether requests with `token` are refused.
+/// - clear_run: deletes all other fields of run_state, and sets its expiry to the end of the last
+///   block.
+/// - extend_run_hash: extends the life of run_state to at least `life` (ms).
+/// - may_store: whether an outcome may be stored given the current `holder` (false: none); `since`
+///   is the `acquired_or_rule` of RedisWritePermission.
 ///
 /// A server out of memory allows HSET only after another write in the script: hence HDEL before it.
 inline constexpr const char* shared_functions = R"(
@@ -82,14 +84,14 @@ end
 local function extend_run_hash(life)
   if redis.call('PTTL', KEYS[5]) < tonumber(life) then redis.call('PEXPIRE', KEYS[5], life) end
 end
-local function broken_field(token) return 'broken:' .. token end
-local function mark_broken(token, life)
-  local field = broken_field(token)
+local function block_field(token) return 'broken:' .. token end
+local function block_token(token, life)
+  local field = block_field(token)
   redis.call('HDEL', KEYS[5], field)
   redis.call('HSET', KEYS[5], field, string.format('%.0f', now() + life * 1000))
   extend_run_hash(life)
 end
-local function is_broken(token) return redis.call('HGET', KEYS[5], broken_field(token)) end
+local function is_token_blocked(token) return redis.call('HGET', KEYS[5], block_field(token)) end
 local function clear_run()
   local time, latest = now(), 0
   redis.call('HDEL', KEYS[5], 'token')
@@ -103,16 +105,16 @@ local function clear_run()
   end
 end
 local function may_store(holder, token, since)
-  if is_broken(token) then return false end
+  if is_token_blocked(token) then return false end
   if holder == token or since == 'any' then return true end
   return not holder and since ~= '' and not newer_than(since)
 end
 )";
 
-/// ARGV: token, lease in ms. Takes the lock. Returns 0 when somebody else holds it; otherwise what
-/// is stored now: {seconds, microseconds, token of the meta, length of the value, {token, fate} of
-/// the last outcome that is not an entry, remaining life in ms of the released marker that was
-/// there}, with false for what does not exist.
+/// ARGV: token, lease in ms. Takes the lock. Returns 0 when somebody else holds it, and otherwise
+/// what is stored now: {seconds, microseconds, token of the meta, length of the value, {token,
+/// fate} of the last outcome that was not kept, remaining life in ms of the released marker that
+/// was there}, with false for what does not exist.
 inline constexpr RedisScript acquire{holder_function, "", R"(
 local held_by = holder()
 if held_by and held_by ~= ARGV[1] then return 0 end
@@ -129,15 +131,16 @@ return {time[1], time[2], redis.call('HGET', KEYS[3], 'token'), size, not run.er
 )"};
 
 /// ARGV: token, lease in ms, when the lock was acquired, and until when this request may take a
-/// lock that has vanished (evicted, server restarted), both in microseconds. It does not take it
-/// when the run has stored its outcome or mark, even if the value has expired since, nor in place
-/// of the released marker: a renewal may arrive after the end of the run. A lock that already lives
-/// longer, such as that of a promise that others have renewed, is left unchanged. Returns
-/// "renewed", "lost", "broken" when requests with the token are refused, or {seconds, microseconds}
-/// when the request came too late to take the lock.
+/// lock that has vanished (evicted, server restarted), both in microseconds. Renews the lock, or
+/// takes one that has vanished. It does not take the lock when the run has stored its outcome or
+/// mark, even if the value has expired since, nor in place of the released marker: a renewal may
+/// arrive after the end of the run. A lock that already lives longer, such as that of a promise
+/// that others have renewed, is left unchanged. Returns "renewed", "lost", "broken" when requests
+/// with the token are refused, or {seconds, microseconds} when the request came too late to take
+/// the lock.
 inline constexpr RedisScript renew{holder_function, shared_functions, R"(
 local held_by = holder()
-if is_broken(ARGV[1]) then return 'broken' end
+if is_token_blocked(ARGV[1]) then return 'broken' end
 if not may_store(held_by, ARGV[1], ARGV[3]) then return 'lost' end
 if not held_by and (redis.call('EXISTS', KEYS[2]) == 1 or is_of_this_run(KEYS[3])
                 or is_of_this_run(KEYS[5]) or is_of_this_run(KEYS[8])) then
@@ -158,8 +161,8 @@ end
 return 'renewed'
 )"};
 
-/// ARGV: token, life in ms. Extends the life of the lock to at least that, from now. Returns 1, or
-/// 0 when the lock is lost.
+/// ARGV: token, life in ms. Has the lock live for at least that long from now on. Returns 1, or 0
+/// when the lock is lost.
 inline constexpr RedisScript extend{holder_function, "", R"(
 if holder() ~= ARGV[1] then return 0 end
 local left = redis.call('PTTL', KEYS[2])
@@ -168,14 +171,15 @@ return redis.call('PEXPIRE', KEYS[2], ARGV[2])
 )"};
 
 /// ARGV: token, when the lock was acquired in microseconds, how long to keep the value in ms (0:
-/// without expiry), where the value is ("here" or "part"), the value, the channels notif and fail,
-/// whether there are artifacts ("files" or ""), when the run ended in microseconds, then fields and
-/// values of the meta. Stores the value, releases the lock, and notifies the waiters. The released
-/// marker expires no later than the value: otherwise a client of redis-memolock would wait for the
-/// message of a run that is over. When the request arrives late, the time since the end of the run
-/// counts against the value's life, but it is kept for at least a second, for the waiters. Returns
-/// "stored", or why it did nothing: "lost", "forgotten", "part" (the upload is missing, or another
-/// holder has written over it), "type" (a key has a foreign type).
+/// without expiry), where the value is ("here": in the next argument; "part": in the key upload),
+/// the value, value_channel, state_channel, whether there are artifacts ("files" or ""), when the
+/// run ended in microseconds, then fields and values of the meta. Stores the value, releases the
+/// lock, and notifies the waiters. The released marker expires no later than the value: otherwise a
+/// client of redis-memolock would wait for the message of a run that is over. When the request
+/// arrives late, the value lives shorter by the time since the end of the run, but for at least a
+/// second, for the waiters. Returns "stored", or why it did nothing: "lost", "forgotten", "part"
+/// (the upload is missing, or another holder has written over it), "type" (a key has a foreign
+/// type).
 inline constexpr RedisScript commit{holder_function, shared_functions, R"(
 local held_by = holder()
 local function is_fit(key, type)
@@ -222,10 +226,10 @@ end
 return 'stored'
 )"};
 
-/// ARGV: token, when the lock was acquired in microseconds, lease in ms, the channel fail, then
-/// fields and values of the run. Stores the outcome for those who wait for it, for a lease or as
-/// long as the lock would have lived, releases the lock, and notifies them. Returns "shared", or
-/// "lost".
+/// ARGV: token, when the lock was acquired in microseconds, how long to keep the outcome in ms,
+/// state_channel, then fields and values of run_state. Stores an outcome that is not kept as the
+/// entry, for that time or as long as the lock would have lived, whichever is longer; releases the
+/// lock, and notifies the waiters. Returns "shared" or "lost".
 inline constexpr RedisScript share{holder_function, shared_functions, R"(
 local held_by = holder()
 if redis.call('HGET', KEYS[5], 'token') == ARGV[1] then return 'shared' end
@@ -245,14 +249,15 @@ return 'shared'
 )"};
 
 /// ARGV: token, when the lock was acquired in microseconds, how long to keep the mark in ms (0:
-/// without expiry), the channel fail, then fields and values of the mark. Stores the mark of a run,
+/// without expiry), state_channel, then fields and values of the mark. Stores the mark of a run,
 /// releases the lock, and notifies the waiters. A lock that has vanished does not matter unless a
-/// newer run has stored its mark. A server out of memory stores the mark, too, as DEL comes first.
-/// Returns "stored", "lost" or "forgotten".
+/// newer run has stored its mark. A server that is out of memory stores the mark, too, as the
+/// script calls DEL first. Returns "stored", "lost" or "forgotten".
 inline constexpr RedisScript mark{holder_function, shared_functions, R"(
 local held_by = holder()
 if redis.call('HGET', KEYS[8], 'token') == ARGV[1] then return 'stored' end
-if is_broken(ARGV[1]) or held_by ~= ARGV[1] and (held_by or ARGV[2] == '') then return 'lost' end
+if is_token_blocked(ARGV[1]) then return 'lost' end
+if held_by ~= ARGV[1] and (held_by or ARGV[2] == '') then return 'lost' end
 if has_newer_mark(ARGV[2]) then
   if held_by then redis.call('DEL', KEYS[2]) end
   return 'lost'
@@ -269,10 +274,11 @@ wake(ARGV[4], ARGV[1])
 return answer
 )"};
 
-/// ARGV: token, the channel fail, how long the lock stays in ms (0: it is deleted), how long the
+/// ARGV: token, state_channel, how long the lock stays in ms (0: it is deleted), how long the
 /// released marker takes its place in ms, if there is a value (0: it does not). Ends a run without
 /// an outcome. If the lock is deleted, a waiter takes over. If it is still there after the message,
-/// the outcome could not be stored and will not be: even a server out of memory can do that much.
+/// the outcome could not be stored and will not be. This works even on a server that is out of
+/// memory.
 inline constexpr RedisScript release{holder_function, "", R"(
 if holder() ~= ARGV[1] then return 0 end
 if ARGV[3] ~= '0' then
@@ -287,12 +293,12 @@ wake(ARGV[2], ARGV[1])
 return 1
 )"};
 
-/// ARGV: token, the channel fail, for how long in ms a request of this run may still be in flight,
-/// how long the released marker takes the lock's place, as in `release`, and what the holder may
-/// have stored: "entry", "outcome" (that, or a mark) or "nothing". Ends the run of a holder that
-/// was interrupted during a request: deletes what the holder may have stored, but not what others
-/// have stored with its token, and its upload; and refuses its requests that arrive later.
-/// Returns 1.
+/// ARGV: token, state_channel, for how long in ms a request of this run may still be in flight, how
+/// long the released marker takes the lock's place, as in `release`, and what the holder may have
+/// stored: "entry", "outcome" (or a mark) or "nothing". Ends the run of a holder that was
+/// interrupted during a request: deletes its upload and what it may have stored, but not what
+/// others have stored with its token; and blocks the token, so that requests that arrive later are
+/// refused. Returns 1.
 inline constexpr RedisScript withdraw{holder_function, shared_functions, R"(
 if holder() == ARGV[1] then
   redis.call('DEL', KEYS[2])
@@ -309,7 +315,7 @@ if ARGV[5] ~= 'nothing' then
   if is_of_this_run(KEYS[5]) then clear_run() end
   if is_of_this_run(KEYS[8]) then redis.call('DEL', KEYS[8]) end
 end
-mark_broken(ARGV[1], ARGV[3])
+block_token(ARGV[1], ARGV[3])
 wake(ARGV[2], ARGV[1])
 return 1
 )"};
@@ -319,11 +325,12 @@ inline constexpr RedisScript discard{holder_function, shared_functions, R"(
 return lost()
 )"};
 
-/// ARGV: lease in ms, whether to delete foreign values, too ("1"), and keys of types that memolock
-/// does not store there ("1"). Deletes the entry, a failure that is kept (fate 4, see Disposition)
-/// and a mark, and notes that a run in progress must not be stored. The released marker is deleted
-/// before the value, for the reason given at `commit`, and stays with a value that stays. Returns
-/// 1, 0 when there was none of them, or "type" when it did nothing because of a key of such a type.
+/// ARGV: lease in ms, whether to delete foreign values, too ("1"), and whether to delete keys of
+/// types that memolock does not store there ("1"). Deletes the entry, a stored failure (fate 4, see
+/// Disposition) and a mark, and notes that the outcome of a run in progress must not be kept. The
+/// released marker is deleted before the value, for the reason given at `commit`, and stays with a
+/// value that stays. Returns 1, 0 when there was nothing to delete, or "type" when it did nothing
+/// because of a key of such a type.
 inline constexpr RedisScript forget{holder_function, shared_functions, R"(
 local found = 0
 local types = {'string', 'string', 'hash', 'string', 'hash', [8] = 'hash'}
@@ -353,15 +360,15 @@ end
 return math.min(found, 1)
 )"};
 
-/// ARGV: the channel fail, for how long in ms a request of the holder may still be in flight after
-/// the lock would have expired. Takes the lock from its holder, which learns of it at its next
-/// renewal or at the end of its run. Returns 1, or 0 when nobody holds the lock.
+/// ARGV: state_channel, for how long in ms a request of the holder may still be in flight after the
+/// lock would have expired. Takes the lock from its holder, which learns of it at its next renewal
+/// or at the end of its run. Returns 1, or 0 when nobody holds the lock.
 inline constexpr RedisScript break_lock{holder_function, shared_functions, R"(
 local held_by = holder()
 if not held_by then return 0 end
 local left = math.max(redis.call('PTTL', KEYS[2]), 0)
 redis.call('DEL', KEYS[2])
-mark_broken(held_by, left + ARGV[2])
+block_token(held_by, left + ARGV[2])
 wake(ARGV[1], held_by)
 return 1
 )"};

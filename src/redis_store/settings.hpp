@@ -12,8 +12,8 @@ namespace memolock {
 struct RedisSettings {
   RedisAddress address;
   Nanoseconds lease{0};
-  Nanoseconds timeout{0};  ///< of connecting, and of each request; see ProgressTimeout
-  uint64_t max_entry = 0;  ///< the most that is read for one entry; bytes
+  Nanoseconds timeout{0};  ///< for connecting, and for each request; see ProgressTimeout
+  uint64_t max_entry = 0;  ///< the most bytes that are read for one entry
 
   /// How long to retry a request that must survive a failover: sentinels, and the nodes of a
   /// cluster, need some seconds to elect another primary.

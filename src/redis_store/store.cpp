@@ -67,11 +67,11 @@ bool RedisStore::exists(const Key& key) {
   const std::vector<RedisCommand> commands{
       {"TYPE", names.value}, {"TYPE", names.mark},
       {"TYPE", names.lock},  {"TYPE", names.meta},
-      {"TYPE", names.files}, {"TYPE", names.run},
-      {"GET", names.lock},   {"HMGET", names.run, "forgotten", "fate"}};
+      {"TYPE", names.files}, {"TYPE", names.run_state},
+      {"GET", names.lock},   {"HMGET", names.run_state, "forgotten", "fate"}};
   return session_.with_context(key, [&] {
     RedisReplies replies = session_.read(commands);
-    // Whether there is such a key.
+    // Whether the next key exists; throws if it does not have this type.
     const auto is_there = [&](std::string_view type) {
       const RedisReply found = replies.next();
       if (found.text() != type && found.text() != "none")
@@ -113,7 +113,8 @@ bool RedisStore::break_lock(const Key& key) {
   const RedisNames names = session_.route_to(key);
   const std::string life = in_milliseconds(max_time_in_flight(context_.settings.lease));
   return session_.with_context(key, [&] {
-    return session_.run_script(redis_scripts::break_lock, names, {names.fail, life}).count() > 0;
+    return session_.run_script(redis_scripts::break_lock, names, {names.state_channel, life})
+               .count() > 0;
   });
 }
 

@@ -1,22 +1,23 @@
 // The store that many machines share: a Redis or Valkey server, with the names of redis-memolock
-// (redis/names.hpp), so that its clients and memolock share promises.
+// (redis/names.hpp), so that memolock and the clients of redis-memolock share entries and locks.
 //
-// The value is a string with the stdout of the last kept run. The meta beside it, a hash, has
-// everything else. It belongs only to a value of its length and hash: any other value was stored by
-// a foreign client. The lock is a string with the holder's token. It lives for one lease and is
-// renewed every third of it. Whatever must be atomic is a script (redis_store/scripts.hpp) or a
-// transaction:
+// The value is a string with the stdout of the last kept run. The meta, a hash, has everything
+// else. It belongs to the value only if that has the length and hash in the meta: any other value
+// was stored by a foreign client. The lock is a string with the holder's token. It lives for one
+// lease, and is renewed every third of a lease. Whatever must be atomic is a script
+// (redis_store/scripts.hpp) or a transaction:
 //
 // - A look-up reads value and meta, and the artifacts if they are wanted, in one round trip.
-// - Acquiring takes the lock and says whether anything new is stored.
-// - The end of a run stores value and meta, releases the lock and publishes that: the value on the
-//   channel notif, where foreign clients take it for the answer; a token on the channel fail for
-//   what they must not see: a large value, a failure, an interrupted run.
-// - A waiter subscribes to both channels and reads the state in one transaction, sleeps until a
+// - Acquiring takes the lock and reports whether anything new is stored.
+// - The end of a run stores value and meta, releases the lock and notifies the waiters. A small
+//   value is published on value_channel, where foreign clients take it as the answer. For anything
+//   else (a large value, a failure, an interrupted run), a token is published on state_channel, to
+//   which foreign clients do not subscribe.
+// - A waiter subscribes to both channels and reads the state in one round trip, sleeps until a
 //   message comes or the lock may have expired, and reads the state again. Messages may get lost.
 //
-// The lock of a foreign client does not hold a token of memolock: all that is known of its holder
-// is that it is at work.
+// The lock of a foreign client does not contain a token of memolock: all that is known of its
+// holder is that it is running.
 #pragma once
 
 #include <memory>
@@ -33,8 +34,8 @@ namespace memolock {
 
 class RedisStore final : public Store {
  public:
-  /// Connects when it is first asked for something. `wait_limit`: what ends a request, until a run
-  /// begins. Keeps a reference to `log`.
+  /// Connects at the first request. `wait_limit`: what ends requests until a run begins. Keeps a
+  /// reference to `log`.
   RedisStore(RedisSettings settings, const WaitLimit& wait_limit, const Log& log);
 
   [[nodiscard]] Nanoseconds now() override { return session_.now(); }
@@ -57,9 +58,10 @@ class RedisStore final : public Store {
             const std::function<void(const ListedEntry&)>& each) override;
 
  private:
-  /// What to do with an entry that has a key of a type that memolock does not store.
+  /// What to do with an entry one of whose keys has a type that memolock does not store there.
   enum class ForeignType { leave_entry, forget_too };
-  /// Returns whether there was something to forget; nothing: the entry was left, for its type.
+  /// Returns whether there was something to forget; nothing if the entry was left because of a
+  /// foreign type.
   std::optional<bool> forget_entry(const Key& key, Ownership ownership, ForeignType foreign_type);
 
   RedisStoreContext context_;

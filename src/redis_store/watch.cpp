@@ -13,7 +13,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// The pause after a message grows, so that a stream of messages does not take the processor.
+// The pause after a message grows, so that a stream of messages does not use up the processor.
 constexpr Nanoseconds least_pause = milliseconds(1);
 constexpr Nanoseconds longest_pause = milliseconds(100);
 
@@ -46,7 +46,7 @@ RedisWatch::RedisWatch(RedisStoreContext& context, Key key, const std::string& t
   refresh();
 }
 
-/// A waiter learns within a lease and a half after it last read the state what has become of the
+/// Within a lease and a half after it last read the state, a waiter learns what has become of the
 /// run, or that the server cannot be reached.
 void RedisWatch::refresh(Nanoseconds deadline) {
   const Nanoseconds lease = context_.settings.lease;
@@ -67,7 +67,7 @@ WaitResult RedisWatch::wait(Nanoseconds deadline, int interrupt, WaitObserver& o
   try {
     return sleep(deadline, interrupt, observer);
   } catch (const Error& error) {
-    // At the deadline, the time limit is what counts, and not what is wrong with the server.
+    // Once the deadline has passed, that is what is reported, rather than an error of the server.
     if (error.kind() != Error::Kind::store || boot_now() < deadline) throw;
     return {WakeReason::timed_out, nullptr};
   }
@@ -88,7 +88,7 @@ WaitResult RedisWatch::sleep(Nanoseconds deadline, int interrupt, WaitObserver& 
   Nanoseconds pause{0};
   for (bool is_first = true;; is_first = false) {
     if (auto result = result_of_state()) return std::move(*result);
-    // A server that sends one message after the other must not prolong the wait.
+    // A server that keeps sending messages must not prolong the wait.
     if (!is_first && boot_now() >= deadline) return {WakeReason::timed_out, nullptr};
     if (pause > Nanoseconds(0) &&
         await_readable(-1, interrupt, after(boot_now(), pause)) == WaitEnd::interrupted)
@@ -102,13 +102,13 @@ WaitResult RedisWatch::sleep(Nanoseconds deadline, int interrupt, WaitObserver& 
                                                : Nanoseconds(0);
     if (awaited.ready == WaitEnd::timed_out && boot_now() >= deadline)
       return {WakeReason::timed_out, nullptr};
-    if (awaited.message.channel == names_.notif) {
+    if (awaited.message.channel == names_.value_channel) {
       was_published_ = true;
-      // Most waiters need no more than this: they do not read the rest of the state.
+      // This is all that most waiters need, so the rest of the state is not read.
       if (auto entry = look_up_entry(context_, key_))
         return {WakeReason::answered, std::move(entry)};
     }
-    if (awaited.message.channel == names_.fail && awaited.message.payload == run_.token)
+    if (awaited.message.channel == names_.state_channel && awaited.message.payload == run_.token)
       holder_has_ended_ = true;
     refresh(deadline);
   }
@@ -120,11 +120,11 @@ RedisEntryState RedisWatch::read_state(Nanoseconds retry_for) {
                                               {{"TIME"},
                                                {"GET", names_.lock},
                                                {"PTTL", names_.lock},
-                                               {"HMGET", names_.run, "token", "forgotten"},
+                                               {"HMGET", names_.run_state, "token", "forgotten"},
                                                {"HGET", names_.meta, "token"},
                                                {"EXISTS", names_.value},
                                                {"STRLEN", names_.value},
-                                               {"HMGET", names_.run, "token", "fate"}},
+                                               {"HMGET", names_.run_state, "token", "fate"}},
                                               retry_for);
     (void)session_.set_clock(replies.next());
     RedisEntryState state;
@@ -144,8 +144,9 @@ RedisEntryState RedisWatch::read_state(Nanoseconds retry_for) {
   });
 }
 
-/// When to read the state again though no message came: when the lock may have expired. A lock that
-/// does not expire is a foreign client's; then the check is for a lost connection.
+/// How long until the state is read again if no message arrives: until the lock may have expired. A
+/// lock that does not expire is that of a foreign client; then the check serves to detect a lost
+/// connection.
 Nanoseconds RedisWatch::time_to_next_check() const {
   constexpr milliseconds slack(5);
   constexpr std::chrono::minutes longest(1);
@@ -155,13 +156,13 @@ Nanoseconds RedisWatch::time_to_next_check() const {
   return std::min<Nanoseconds>(left + slack, longest);
 }
 
-/// What the state means for a process that waits for this run; nothing: it goes on.
+/// What the state means for a process that waits for this run; nothing: the wait goes on.
 std::optional<WaitResult> RedisWatch::result_of_state() {
   if (state_.last_run == run_.token) return answered_by(read_last_outcome(context_, key_));
   const bool is_kept = state_.stored.entry && state_.stored.entry->first == run_.token;
   const bool is_new = was_published_ || state_.stored.entry != before_.entry;
   if (is_kept || (state_.stored.entry && is_new)) return answered_by(look_up_entry(context_, key_));
-  // A server that came back without the lock: its holder may be alive, and takes it again.
+  // The server may have come back without the lock, whose holder may be alive and take it again.
   const bool may_live = state_.holder.empty() && was_disconnected_ && !was_published_ &&
                         boot_now() < expires_at_;
   if (may_live && !holder_has_ended_) return std::nullopt;

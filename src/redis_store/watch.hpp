@@ -16,21 +16,22 @@ namespace memolock {
 struct RedisEntryState {
   std::string holder;                        ///< token; empty: nobody holds the lock
   std::optional<Nanoseconds> lock_lifetime;  ///< nothing: the lock does not expire
-  std::string last_run;                      ///< token of the outcome that is not kept
+  std::string last_run;                      ///< token of the last outcome that was not kept
   std::string forgotten;                     ///< token of the run during which `del` was called
   StoredVersion stored;
 };
 
-/// As Watch. Messages may get lost: whenever the lock may have expired, the state is read again.
+/// See Watch. Messages may get lost, so the state is also read again whenever the lock may have
+/// expired.
 class RedisWatch final : public Watch {
  public:
   /// Subscribes to the channels of `key` and reads its state. Throws Error(store).
   RedisWatch(RedisStoreContext& context, Key key);
   /// The same for the run of `token`, which may have ended: what is stored is taken for its outcome
-  /// unless it is `before`.
+  /// unless it equals `before`.
   RedisWatch(RedisStoreContext& context, Key key, const std::string& token, StoredVersion before);
 
-  /// Whether there is a run.
+  /// Whether somebody held the lock when the state was last read.
   [[nodiscard]] bool is_running() const { return !state_.holder.empty(); }
   [[nodiscard]] const Record& run_record() const override { return run_; }
   [[nodiscard]] bool forgotten() const override { return state_.forgotten == run_.token; }
@@ -40,12 +41,11 @@ class RedisWatch final : public Watch {
   [[nodiscard]] WaitResult wait(Nanoseconds deadline, int interrupt,
                                 WaitObserver& observer) override;
 
-  /// How long the lock lived from when the state was last read, unless it is renewed; 0 if it does
-  /// not expire.
+  /// How much longer the lock was to live when the state was last read; 0 if it does not expire.
   [[nodiscard]] Nanoseconds lock_lifetime() const {
     return state_.lock_lifetime.value_or(Nanoseconds(0));
   }
-  /// Reads the state again. Tries to reconnect for a lease and a half, but not beyond `deadline`.
+  /// Reads the state again. Tries to reconnect for at most a lease, and not beyond `deadline`.
   void refresh(Nanoseconds deadline = forever);
 
  private:
@@ -63,12 +63,12 @@ class RedisWatch final : public Watch {
   RedisNames names_;
   RedisEntryState state_;
   Nanoseconds read_at_{0};     // when the state was read, boot clock
-  Nanoseconds expires_at_{0};  // of the run's lock, as last seen, boot clock
+  Nanoseconds expires_at_{0};  // when the run's lock expires, as last seen, boot clock
   StoredVersion before_;       // what was stored when this watch began
   Record run_;
   bool was_disconnected_ = false;  // since the run's lock was last seen
-  bool was_published_ = false;     // an entry was, since this watch began
-  bool holder_has_ended_ = false;  // it has published that it has
+  bool was_published_ = false;     // an entry was published since this watch began
+  bool holder_has_ended_ = false;  // the holder has published the end of its run
 };
 
 }  // namespace memolock

@@ -18,7 +18,7 @@ void look_at(const EntryFileNames& files, const std::string& name, FileKind kind
 /// TAG:ID, or any name in a folder.
 const Harness file_names("file_names", [](std::string_view text) {
   (void)kind_of_file(text);
-  const auto key = parse_redis_name(text, Brace::no);
+  const auto key = parse_redis_name(text, BracedId::no);
   if (!key) return;
   const EntryFileNames files(*key);
   const std::string token(32, 'a');

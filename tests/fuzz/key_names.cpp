@@ -7,24 +7,26 @@
 namespace memolock::fuzz {
 namespace {
 
-void look_at(const Key& key, Brace brace) {
-  const RedisNames names(key, brace);
-  for (const std::string& name : {names.value, names.lock, names.meta, names.run, names.mark}) {
-    const auto back = parse_redis_name(name, brace);
+void look_at(const Key& key, BracedId braced_id) {
+  const RedisNames names(key, braced_id);
+  for (const std::string& name :
+       {names.value, names.lock, names.meta, names.run_state, names.mark}) {
+    const auto back = parse_redis_name(name, braced_id);
     require(back && back->tag == key.tag, "a key's name tells its tag");
-    require(RedisNames(*back, brace).value == names.value, "and its entry");
-    require(brace == Brace::yes || back->id == key.id, "and, unbraced, its very id");
-    require(brace == Brace::no || slot_of(name) == slot_of(names.value), "and lies in its slot");
+    require(RedisNames(*back, braced_id).value == names.value, "and its entry");
+    require(braced_id == BracedId::yes || back->id == key.id, "and, unbraced, its very id");
+    require(braced_id == BracedId::no || slot_of(name) == slot_of(names.value),
+            "and lies in its slot");
   }
 }
 
 /// TAG:ID, or any name of a server's.
 const Harness key_names("key_names", [](std::string_view text) {
-  (void)parse_redis_name(text, Brace::yes);
-  const auto key = parse_redis_name(text, Brace::no);
+  (void)parse_redis_name(text, BracedId::yes);
+  const auto key = parse_redis_name(text, BracedId::no);
   if (!key || key->id.find('\0') != std::string::npos) return;
-  look_at(*key, Brace::no);
-  if (!check_id_in_cluster(key->id)) look_at(*key, Brace::yes);
+  look_at(*key, BracedId::no);
+  if (!check_id_in_cluster(key->id)) look_at(*key, BracedId::yes);
 });
 
 }  // namespace

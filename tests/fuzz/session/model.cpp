@@ -48,8 +48,8 @@ Record stored_record(const Key& key) {
 
 }  // namespace
 
-Model::Model(const Key& key, Brace brace, uint16_t port)
-    : names_(key, brace), key_(key), port_(port) {}
+Model::Model(const Key& key, BracedId braced_id, uint16_t port)
+    : names_(key, braced_id), key_(key), port_(port) {}
 
 void Model::begin(Begin with) {
   Record record = stored_record(key_);
@@ -62,7 +62,7 @@ void Model::begin(Begin with) {
     record.status = 3;
   }
   if (with == Begin::marked) record.disposition = Disposition::marked;
-  const std::string& name = with == Begin::failed   ? names_.run
+  const std::string& name = with == Begin::failed   ? names_.run_state
                             : with == Begin::marked ? names_.mark
                                                     : names_.meta;
   if (with != Begin::foreign) {
@@ -209,22 +209,22 @@ Reply Model::acquire(const Words& arguments) {
   said.push_back(strings_.contains(names_.value)
                      ? Reply::of(static_cast<int64_t>(strings_[names_.value].size()))
                      : Reply{});
-  said.push_back(Reply::array({field(names_.run, "token"), field(names_.run, "fate")}));
+  said.push_back(Reply::array({field(names_.run_state, "token"), field(names_.run_state, "fate")}));
   return Reply::array(std::move(said));
 }
 
 Reply Model::commit(const Words& arguments) {
   if (!holder().empty() && holder() != arguments[0]) return Reply::of("lost");
   const bool here = arguments[3] == "here";
-  if (!here && !strings_.contains(names_.part)) return Reply::of("part");
-  strings_[names_.value] = here ? arguments[4] : strings_[names_.part];
+  if (!here && !strings_.contains(names_.upload)) return Reply::of("part");
+  strings_[names_.value] = here ? arguments[4] : strings_[names_.upload];
   if (!arguments[7].empty()) strings_[names_.files] = strings_[names_.files_upload];
   hashes_.erase(names_.meta);
   write(names_.meta, arguments, 9);
   hashes_[names_.meta]["ended"] = arguments[8];
-  hashes_.erase(names_.run);
+  hashes_.erase(names_.run_state);
   hold(redis_scripts::released_marker, milliseconds(500));
-  publish(here ? names_.notif : names_.fail, here ? arguments[4] : arguments[0]);
+  publish(here ? names_.value_channel : names_.state_channel, here ? arguments[4] : arguments[0]);
   return Reply::of("stored");
 }
 
@@ -262,27 +262,27 @@ Reply Model::evaluate(const Words& command) {
   if (is(redis_scripts::share) || is(redis_scripts::mark)) {
     const bool shares = is(redis_scripts::share);
     if (!holder().empty() && !holds) return Reply::of("lost");
-    const std::string& name = shares ? names_.run : names_.mark;
+    const std::string& name = shares ? names_.run_state : names_.mark;
     hashes_.erase(name);
     write(name, arguments, 4);
     hashes_[name]["ended"] = in_microseconds(wall_now());
     remove(names_.lock);
-    publish(names_.fail, token);
+    publish(names_.state_channel, token);
     return Reply::of(shares ? "shared" : "stored");
   }
   if (is(redis_scripts::release)) {
     if (holds) remove(names_.lock);
-    if (holds) publish(names_.fail, token);
+    if (holds) publish(names_.state_channel, token);
     return Reply::of(int64_t{holds});
   }
   if (is(redis_scripts::withdraw)) {
     if (holds) remove(names_.lock);
-    publish(names_.fail, token);
+    publish(names_.state_channel, token);
     return Reply::of(int64_t{1});
   }
   if (is(redis_scripts::discard)) return Reply::of("lost");
   if (is(redis_scripts::forget)) {
-    const int64_t found = remove(names_.value) + remove(names_.mark) + remove(names_.run);
+    const int64_t found = remove(names_.value) + remove(names_.mark) + remove(names_.run_state);
     remove(names_.meta);
     return Reply::of(std::min<int64_t>(found, 1));
   }

@@ -20,7 +20,7 @@ using Words = std::vector<std::string>;
 class Model {
  public:
   /// `port`: its own, of 127.0.0.1, as sentinels and nodes name it.
-  Model(const Key& key, Brace brace, uint16_t port);
+  Model(const Key& key, BracedId braced_id, uint16_t port);
 
   /// What it begins with.
   enum class Begin { empty, fresh, stale, foreign, held, failed, marked };

@@ -196,7 +196,7 @@ std::string Session::play(uint64_t seed) {
   bool is_cluster = false;
   const std::string url = url_of(chance, home_ / "s", server_.port(), is_cluster);
   const Key key{"t", "x"};
-  Model model(key, is_cluster ? Brace::yes : Brace::no, server_.port());
+  Model model(key, is_cluster ? BracedId::yes : BracedId::no, server_.port());
   model.begin(static_cast<Model::Begin>(chance.below(7)));
   const std::string token = model.token();
   server_.become(std::move(model), any_spoiling(chance, server_.port()), seed);
