@@ -635,7 +635,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: fresh
 > t:x: waited; the run took 2s, status 0
 replay fresh
@@ -648,7 +648,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: failed
 > t:x: waited; the run took 2s, status 3
 replay failed
@@ -661,7 +661,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: failed
 look up: none
 acquire: free
@@ -681,7 +681,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: killed
 look up: none
 acquire: free
@@ -701,7 +701,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: killed+twice
 > t:x: waited; the run took 2s, status 137
 replay killed+twice
@@ -713,7 +713,7 @@ END
   steps get --look-up --wait=1m watch=fresh wait=killed <<'END'
 look up: none
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: killed
 > t:x: waited; the run took 2s, status 137
 replay killed
@@ -727,7 +727,7 @@ look up: expired
 > t:x: the entry is 10s old, and not fresh enough
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: failed
 > t:x: the command failed with status 3; serving the entry that is 10s old
 replay expired
@@ -740,7 +740,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: unstored
 > t:x: the result could not be shared; running uncached
 start plain
@@ -752,7 +752,7 @@ END
   steps get --look-up --wait=1m watch=fresh wait=unstored <<'END'
 look up: none
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: unstored
 > t:x: the result could not be shared
 absent 1
@@ -764,7 +764,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: damaged
 > t:x: the stored entry is damaged; treated as a miss
 look up: none
@@ -785,7 +785,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: fresh
 look up: none
 acquire: free
@@ -805,7 +805,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: later
 > t:x: waited; the run took 2s, status 0
 replay later
@@ -834,7 +834,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: gone
 > t:x: the holder is gone
 look up: none
@@ -855,7 +855,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: interrupted
 interrupted 143, signal 15
 END
@@ -866,7 +866,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: error
 error: wait failed
 END
@@ -890,7 +890,7 @@ look up: none
 acquire: held
 watch: fresh
 look up: none
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: fresh
 > t:x: waited; the run took 2s, status 0
 replay fresh
@@ -903,7 +903,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: fresh
 look up: none
 acquire: free
@@ -923,7 +923,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: gone
 > t:x: the holder is gone
 look up: none
@@ -985,7 +985,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: fresh
 > t:x: waited; the run took 2s, status 0
 replay fresh
@@ -1036,7 +1036,7 @@ watch: none
 is locked: yes
 look up: none
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: gone
 > t:x: the holder is gone
 look up: fresh
@@ -1050,7 +1050,7 @@ END
   steps get --look-up --wait=1m watch=fresh,none,fresh wait=gone,fresh <<'END'
 look up: none
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: gone
 > t:x: the holder is gone
 look up: none
@@ -1058,7 +1058,7 @@ watch: none
 is locked: no
 look up: none
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: fresh
 > t:x: waited; the run took 2s, status 0
 replay fresh
@@ -1085,7 +1085,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: timed-out
 > t:x: timed out after 5s of waiting for host:7
 timeout 124
@@ -1158,7 +1158,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: slow
 > t:x: the holder is gone
 > t:x: timed out after 1s of waiting for host:7
@@ -1171,7 +1171,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: timed-out
 > t:x: timed out after 5s of waiting for host:7; running the command without the store
 start plain
@@ -1183,7 +1183,7 @@ END
   steps get --look-up watch=fresh --wait=5s wait=timed-out --on-timeout=run <<'END'
 look up: none
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: timed-out
 > t:x: timed out after 5s of waiting for host:7
 timeout 124
@@ -1196,7 +1196,7 @@ look up: expired
 > t:x: the entry is 10s old, and not fresh enough
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: timed-out
 > t:x: timed out after 5s of waiting for host:7
 > t:x: stale, 10s old, took 2s
@@ -1210,7 +1210,7 @@ END
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: timed-out
 > t:x: timed out after 5s of waiting for host:7
 timeout 124
@@ -1223,7 +1223,7 @@ look up: expired+damaged
 > t:x: the entry is 10s old, and not fresh enough
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: timed-out
 > t:x: the stored entry is damaged; treated as a miss
 > t:x: timed out after 5s of waiting for host:7
@@ -1237,7 +1237,7 @@ look up: expired
 > t:x: the entry is 10s old, and not fresh enough
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: timed-out
 > t:x: timed out after 5s of waiting for host:7
 timeout 124
@@ -1250,7 +1250,7 @@ look up: expired
 > t:x: the entry is 10s old, and not fresh enough
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: timed-out
 > t:x: timed out after 5s of waiting for host:7
 > t:x: stale, 10s old, took 2s
@@ -1916,7 +1916,7 @@ look up: made
 > t:x: the entry is larger than --max-entry (6 B); treated as a miss
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: failed
 > t:x: waited; the run took 2s, status 3
 replay failed
@@ -1931,7 +1931,7 @@ look up: made+no-archive
 > t:x: the artifacts of the entry are missing or damaged; treated as a miss
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: failed
 > t:x: waited; the run took 2s, status 3
 replay failed
@@ -1947,7 +1947,7 @@ look up: made+bad-archive
 look up: made+bad-archive
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: failed
 > t:x: waited; the run took 2s, status 3
 replay failed
@@ -1961,7 +1961,7 @@ include artifacts
 look up: none
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: made
 > t:x: waited; the run took 2s, status 0
 replay made
@@ -2233,7 +2233,7 @@ END
   steps lock lock=held,free watch=fresh wait=fresh <<'END'
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: fresh
 acquire: free
 begin: ok
@@ -2269,7 +2269,7 @@ END
   steps lock lock=held watch=fresh wait=timed-out --wait=5s <<'END'
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: timed-out
 > t:x: timed out after 5s of waiting for host:7
 timeout 124
@@ -2290,7 +2290,7 @@ END
   steps lock lock=held watch=fresh wait=slow --wait=1s <<'END'
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: slow
 > t:x: timed out after 1s of waiting for host:7
 timeout 124
@@ -2301,7 +2301,7 @@ END
   steps lock lock=held watch=fresh wait=timed-out --wait=5s --on-timeout=run <<'END'
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: timed-out
 > t:x: timed out after 5s of waiting for host:7; running without the lock
 start plain
@@ -2313,7 +2313,7 @@ END
   steps lock lock=held watch=fresh wait=interrupted <<'END'
 acquire: held
 watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: interrupted
 interrupted 143, signal 15
 END
@@ -2458,7 +2458,7 @@ END
 mark: none
 acquire: held
 watch: fresh
-> t:x: skipped; host:7, at work for 12s
+> t:x: skipped; host:7, running for 12s
 skipped 7
 END
 }
@@ -2520,7 +2520,7 @@ END
   steps once --no-keep lock=held watch=fresh <<'END'
 acquire: held
 watch: fresh
-> t:x: skipped; host:7, at work for 12s
+> t:x: skipped; host:7, running for 12s
 skipped 0
 END
 }
