@@ -63,7 +63,7 @@ auto RedisSession::with_retry(Nanoseconds retry_for, const Request& request) {
   }
 }
 
-/// SettableIn drops the connection, unless it can be used for other requests.
+/// Also drops the connection, unless it can be used for other requests.
 RedisRetry::Decision RedisSession::next_attempt(RedisRetry& retry, const Error& error,
                                                 bool was_connected) {
   const auto* const answer = dynamic_cast<const ServerError*>(&error);
