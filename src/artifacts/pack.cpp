@@ -215,7 +215,7 @@ class Packer {
   }
 
   void check_progress(bool taken) const {
-    if (!taken) throw store_error(spool_.fault());
+    if (!taken) throw store_error(spool_.why_refused());
     throw_if_interrupted(interrupt_);
   }
   static Error changed(const std::string& path) {
@@ -234,7 +234,7 @@ class Packer {
 }  // namespace
 
 std::optional<std::string> pack(const std::vector<std::string>& paths, Spool& spool, int interrupt,
-                                KeepaliveArmed) {
+                                RenewalStarted) {
   try {
     Packer packer(spool, interrupt);
     for (size_t i = 0; i < paths.size(); ++i) packer.add_path(paths[i], std::to_string(i));

@@ -22,6 +22,6 @@ namespace memolock {
 /// the size of the files, holes included, not on that of the archive; that is why the caller proves
 /// with `lock` that the lease is being renewed. Throws nothing.
 [[nodiscard]] std::optional<std::string> pack(const std::vector<std::string>& paths, Spool& spool,
-                                              int interrupt, KeepaliveArmed lock);
+                                              int interrupt, RenewalStarted lock);
 
 }  // namespace memolock

@@ -66,7 +66,7 @@ class GetCall {
     if (call_.request.refresh) lookup_.reject_earlier_runs();
     for (bool again = false;;) {
       try {
-        // After the deadline the store is not given any time to answer.
+        // After the deadline, do not ask the store again: it may be slow to answer.
         if (again && boot_now() >= deadline_) return time_out();
         if (auto outcome = attempt()) return *outcome;
         again = true;
@@ -83,7 +83,7 @@ class GetCall {
     if (auto outcome = serve_result(lookup_.look_up())) return outcome;
     if (!look_up_only()) {
       if (auto lock = call_.store.try_acquire(call_.request.key, call_.request.producer)) {
-        LookupResult found = lock->may_have_changed() ? look_up_under_lock(lock->arm_keepalive())
+        LookupResult found = lock->may_have_changed() ? look_up_under_lock(lock->start_renewal())
                                                       : LookupResult{};
         if (found.kind != LookupResult::Kind::fresh && found.kind != LookupResult::Kind::stale)
           return holder_run(ProcessRole::caller)
@@ -115,10 +115,10 @@ class GetCall {
     return replay(entry, kind, call_.store, call_.signals);
   }
 
-  /// Reading what it finds may take longer than a lease.
-  LookupResult look_up_under_lock(KeepaliveArmed) { return lookup_.look_up(); }
+  /// Needs the renewal, because reading the entry may take longer than a lease.
+  LookupResult look_up_under_lock(RenewalStarted) { return lookup_.look_up(); }
 
-  /// Serves the entry of a look-up. Returns nothing if there is no answer in it.
+  /// Serves what a look-up has found. Returns nothing if that is no answer.
   std::optional<Outcome> serve_result(LookupResult found) {
     if (found.kind == LookupResult::Kind::none) return std::nullopt;
     if (found.kind == LookupResult::Kind::fresh)
@@ -127,7 +127,7 @@ class GetCall {
       // The background process would not have the descriptor that such a word refers to.
       if (refers_to_descriptor(call_.request.command)) return std::nullopt;
       call_.store.end_wait_limit();
-      // Before the run in the background overwrites the files.
+      // Now, before the run in the background overwrites the files.
       restore_artifacts(call_.request, *found.entry, call_.signals);
       if (is_not_locked() && can_store_result() &&
           call_.launcher.daemonize() == ProcessRole::background)
@@ -149,22 +149,22 @@ class GetCall {
     }
   }
 
-  /// Whether the result of a background run could be stored. Checked before, because that run
+  /// Whether the result of a background run could be stored. Checked beforehand, because that run
   /// cannot report anything.
   bool can_store_result() {
     if (!call_.request.keep || *call_.request.ttl == Nanoseconds(0)) return true;
-    const std::string fault = fault_of_control_files();
-    if (!fault.empty()) call_.log.warn("{}: not refreshed: {}", name(), fault);
-    return fault.empty();
+    const std::string why = why_no_control_files();
+    if (!why.empty()) call_.log.warn("{}: not refreshed: {}", name(), why);
+    return why.empty();
   }
 
   /// In the background process: runs the command, unless another process is running it or has
   /// just stored a result.
   Outcome refresh() {
-    // There is nobody to report a failure to; the next caller tries again.
+    // A failure cannot be reported to anyone; the next caller tries again.
     (void)failure_of([&] {
       const auto lock = call_.store.try_acquire(call_.request.key, call_.request.producer);
-      if (lock && (!lock->may_have_changed() || look_up_under_lock(lock->arm_keepalive()).kind ==
+      if (lock && (!lock->may_have_changed() || look_up_under_lock(lock->start_renewal()).kind ==
                                                     LookupResult::Kind::stale_and_refresh))
         (void)holder_run(ProcessRole::background).run(*lock, 0, nullptr);
     });
@@ -176,7 +176,7 @@ class GetCall {
     const auto watch = call_.store.watch_run(call_.request.key);
     if (look_up_only() && (!call_.request.wait || (!watch && !is_run_about_to_begin()))) {
       call_.log.info("{}: absent", name());
-      return make_outcome(OutcomeKind::absent, 1);
+      return make_outcome(OutcomeKind::absent, exit_status::absent);
     }
     if (watch) reject_deadlock(call_.request, watch->run_record());
     if (boot_now() >= deadline_) {
@@ -227,7 +227,7 @@ class GetCall {
     if (record.disposition == Disposition::unstored) {
       call_.log.info("{}: the result could not be shared{}", name(),
                      look_up_only() ? "" : "; running uncached");
-      if (look_up_only()) return make_outcome(OutcomeKind::absent, 1);
+      if (look_up_only()) return make_outcome(OutcomeKind::absent, exit_status::absent);
       return run_uncached(call_.request, call_.signals, call_.log, call_.launcher);
     }
     if (!answers_waiter(record, lookup_.policy())) return std::nullopt;
