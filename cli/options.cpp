@@ -321,7 +321,7 @@ std::string overview() {
 }  // namespace
 
 void read_options(int argc, char** argv, Options& options) {
-  // SettableIn for errors of a command line that cannot be read.
+  // Also for errors of a command line that cannot be read.
   if (const char* level = getenv("MEMOLOCK_LOG");
       level != nullptr && std::string_view(level) == "quiet")
     options.log = Level::quiet;

@@ -113,7 +113,7 @@ ProcessEnd run_ls(const Options& options, const Log& log) {
     lines->add(listing);
     if (listing.foreign_lock && outlasts_waiting(*listing.foreign_lock))
       log.warn("{}; {}", describe_long_lock(listing.record.key, *listing.foreign_lock),
-               long_lock_remedy);
+               long_lock_advice);
   });
   progress.end();
   lines->finish();

@@ -89,7 +89,7 @@ Filled fill(Spool& spool, Stream stream, int from, int interrupt, uint64_t most 
     if (got < 0) return {true, errno};
     if (got == 0) return {};
     const uint64_t taken = std::min(static_cast<uint64_t>(got), most - spool.size(stream));
-    if (!spool.append(stream, {buffer.get(), taken})) throw store_error(spool.fault());
+    if (!spool.append(stream, {buffer.get(), taken})) throw store_error(spool.why_refused());
     if (taken < static_cast<uint64_t>(got)) return {false};
   }
 }

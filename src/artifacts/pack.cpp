@@ -215,7 +215,7 @@ class Packer {
   }
 
   void check_progress(bool taken) const {
-    if (!taken) throw store_error(spool_.fault());
+    if (!taken) throw store_error(spool_.why_refused());
     throw_if_interrupted(interrupt_);
   }
   static Error changed(const std::string& path) {

@@ -60,8 +60,8 @@ bool redirect(int from, int stream) noexcept {
   _exit(exit_status::not_found);
 }
 
-/// With vfork, because fork costs more the larger this process is, and vfork suspends the caller
-/// only until the exec. Not inlined, so that the child does not overwrite the caller's stack frame.
+/// Uses vfork, because fork costs more the larger this process is. vfork suspends the caller until
+/// the exec. Not inlined, so that the child does not overwrite the caller's stack frame.
 [[gnu::noinline]] pid_t start_process(const ExecPlan& plan, volatile int& error) {
   const pid_t pid = vfork();  // NOLINT(clang-analyzer-security.insecureAPI.vfork)
   if (pid == 0) exec_in_child(plan, error);
@@ -88,8 +88,8 @@ Child::Child(const ChildStart& start, Signals& signals)
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   const std::vector<char*> argv = pointers(start.argv);
   const std::vector<char*> environment = pointers(start.environment);
-  // Now, because it copies this process's memory, which is still small.
-  if (leads_group_ && !next_process_begins_namespace()) watchdog_.start(start.scratch);
+  // Started early, because it copies this process's memory, which is still small.
+  if (leads_group_ && !next_process_begins_namespace()) watchdog_.start(start.cleanup);
   if (!watchdog_.is_running()) signals.receive_all_fatal_signals();
   const ExecPlan plan{argv.data(),  environment.data(),   start.in, start.out, start.err,
                       leads_group_, watchdog_.lifeline(), getpid(), &signals};
@@ -97,8 +97,8 @@ Child::Child(const ChildStart& start, Signals& signals)
   pid_ = start_process(plan, error);
   if (pid_ < 0) {
     const int no_process = errno;
-    prctl(PR_SET_CHILD_SUBREAPER,
-          0);  // if this process becomes the command, that does not reap orphans
+    // This process may become the command, which does not reap orphans.
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
     throw system_error("cannot start a process", no_process);
   }
   start_error_ = error;
@@ -107,7 +107,7 @@ Child::Child(const ChildStart& start, Signals& signals)
 
 std::vector<pid_t> Child::descendants() const noexcept {
   std::vector<pid_t> found;
-  // Without memory, only the group and the child itself get signals.
+  // If memory runs out, only the group and the child itself get signals.
   (void)failure_of([&] { found = find_descendants(); });
   return found;
 }
@@ -170,20 +170,20 @@ std::string Child::describe_remaining() const {
   return all > most ? names + ", …" : names;
 }
 
-void Child::signal_all(int signal, Recipients reach) const noexcept {
+void Child::signal_all(int signal, Recipients recipients) const noexcept {
   const std::vector<pid_t> all = descendants();
   // As long as the watchdog is in the group, the group's id is not reused.
   const bool by_group = leads_group_ && watchdog_.is_running() && !watchdog_.has_ended();
   if (by_group) {
     kill(-pid_, signal);
-  } else if (!reaped_ && reach == Recipients::all) {
+  } else if (!reaped_ && recipients == Recipients::all) {
     kill(pid_, signal);  // without /proc it is not among the descendants
   }
   const pid_t own_group = getpgrp();
   for (const pid_t pid : all) {
     const pid_t group = getpgid(pid);
-    const bool has_got_it = by_group ? group == pid_ : pid == pid_ && reach == Recipients::all;
-    if (!has_got_it && (reach == Recipients::all || group != own_group)) kill(pid, signal);
+    const bool has_got_it = by_group ? group == pid_ : pid == pid_ && recipients == Recipients::all;
+    if (!has_got_it && (recipients == Recipients::all || group != own_group)) kill(pid, signal);
   }
 }
 

@@ -20,23 +20,23 @@ struct ChildStart {
   int in;
   int out;
   int err;
-  const CleanupPath& scratch;  ///< as CommandSpec::scratch
+  const CleanupPath& cleanup;  ///< see CommandSpec::cleanup
 };
 
-/// Becomes the command, with `start.in` as its stdin and otherwise this process's own streams.
-/// Returns only if that fails, with the errno.
+/// Replaces this process with the command, with `start.in` as its stdin and otherwise this
+/// process's own streams. Returns only on failure, with the errno.
 [[nodiscard]] int replace_process(const ChildStart& start, const Signals& signals);
 
 /// A child and everything that descends from it. All descendants of this process are taken for the
-/// child's, so it must have no other children. Used by the main thread.
+/// child's, so this process must have no other children. Used by the main thread.
 class Child {
  public:
   /// Starts `start.argv`, searched along PATH, with the signal mask and dispositions with which
   /// this process was started. Without a controlling terminal it leads a process group of its own.
-  /// Call from the main thread only: when the calling thread ends, the child is killed. Without a
-  /// watchdog, `signals` reports every signal that would end this process from then on. Throws
-  /// Error(store) when no process can be started, or if has_inherited_children(). The command could
-  /// not be executed if start_error() is not 0.
+  /// Call from the main thread only: when the calling thread ends, the child is killed. If there is
+  /// no watchdog, `signals` from then on reports every signal that would end this process. Throws
+  /// Error(store) if no process can be started, or if has_inherited_children(). If the process was
+  /// started but the command could not be executed, start_error() is not 0.
   Child(const ChildStart& start, Signals& signals);
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
@@ -52,9 +52,10 @@ class Child {
   enum class Recipients { all, outside_own_group };
 
   /// Sends `signal` to the child and everything that descends from it, orphans included.
-  void signal_all(int signal, Recipients reach = Recipients::all) const noexcept;
+  void signal_all(int signal, Recipients recipients = Recipients::all) const noexcept;
 
-  /// To be called when the child has been reaped: from then on its process id may be another's.
+  /// To be called when the child has been reaped: from then on its process id may be another
+  /// process's.
   void note_reaped() noexcept { reaped_ = true; }
 
   /// To be called when the run is over: processes left in the background survive this process.
@@ -71,7 +72,8 @@ class Child {
   /// that this user must not kill, or others.
   [[nodiscard]] Remaining remaining() const noexcept;
 
-  /// Those, as "12 (sudo), 34 (sleep)"; at most ten. Throws std::bad_alloc.
+  /// The processes that remaining() considers, as "12 (sudo), 34 (sleep)"; at most ten, then "…".
+  /// Throws std::bad_alloc.
   [[nodiscard]] std::string describe_remaining() const;
 
  private:

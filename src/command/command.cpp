@@ -31,7 +31,7 @@ int status_not_started(int error) {
   return error == ENOENT ? exit_status::not_found : exit_status::cannot_run;
 }
 
-/// Whether a pipe is empty and nobody can write to it any more.
+/// Whether a pipe is empty and no process can write to it any more.
 bool is_at_end(const Descriptor& pipe) noexcept {
   std::array<pollfd, 1> end{readable(pipe.get())};
   return poll_for(end, Nanoseconds(0)) == 1 && end[0].revents == POLLHUP;
@@ -45,13 +45,13 @@ Command::Command(CommandSpec spec, Signals& signals) : spec_(std::move(spec)), s
 Command::~Command() = default;
 
 void Command::start_plain() {
-  const ChildStart child{spec_.argv, spec_.environment, spec_.in, spec_.out, -1, spec_.scratch};
+  const ChildStart child{spec_.argv, spec_.environment, spec_.in, spec_.out, -1, spec_.cleanup};
   try {
     run_ = std::make_unique<RunLoop>(signals_, spec_.stop_descriptor);
     start(child);
   } catch (const std::exception&) {
     if (spec_.max_runtime || spec_.on_long_run) throw;
-    // The resources to watch a child are missing. The last resort is to become the command.
+    // The resources to watch a child are missing. As a last resort, replace this process.
     start_error_ = replace_process(child, signals_);
   }
 }
@@ -64,7 +64,7 @@ void Command::start_spooled(const std::shared_ptr<Spool>& spool) {
   run_ = std::make_unique<RunLoop>(signals_, spec_.stop_descriptor);
   const int out = run_->output().add(Stream::out, spool, forwarders_[0]);
   const int err = run_->output().add(Stream::err, spool, forwarders_[1]);
-  start({spec_.argv, spec_.environment, spec_.in, out, err, spec_.scratch});
+  start({spec_.argv, spec_.environment, spec_.in, out, err, spec_.cleanup});
 }
 
 void Command::start(const ChildStart& start) {
@@ -129,7 +129,7 @@ Command::Drained Command::drain(Nanoseconds patience) noexcept {
       forwarder->clear_notice();
       if (forwarder->is_done()) break;
       if (const auto received = signals_.next()) {
-        drained.interrupted = received->number;
+        drained.interrupt_signal = received->number;
         return drained;
       }
     }

@@ -36,44 +36,48 @@ struct CommandSpec {
   /// Called once when the command has run for 20 ms. With it, the command always runs as a child.
   std::function<void()> on_long_run = nullptr;
   /// Removed if this process is killed while the command runs.
-  CleanupPath scratch = {};
+  CleanupPath cleanup = {};
 };
 
 /// How a run ended.
 struct RunResult {
   ExitKind exit_kind = ExitKind::exited;
-  int status = 0;        ///< the command's, or 128+N, 124, 126, 127
-  int interrupted = 0;   ///< the first signal that memolock got while it ran; 0: none
-  bool unknown = false;  ///< its status cannot be known: 125. A plain run has reported that
-  bool stopped = false;  ///< because of `stop_descriptor`
+  int status = 0;            ///< the command's, or 128+N, 124, 126, 127
+  int interrupt_signal = 0;  ///< the first signal that memolock got while it ran; 0: none
+  bool unknown = false;  ///< its status was lost, so `status` is 125; a plain run has reported that
+  bool stopped_on_request = false;  ///< `stop_descriptor` became readable
   /// The processes that could not be killed, as "12 (sudo), 34 (sleep)"; empty: none.
   std::string left_running;
-  bool was_stopped = false;  ///< it was ended: do not wait for slow readers of its output for long
+  /// Do not wait for readers of its output for long: a signal came, or the command was stopped
+  /// while a reader held its output up.
+  bool drain_briefly = false;
   Nanoseconds begun{0}, ended{0};  ///< wall clock
   Nanoseconds run_time{0};
 };
 
-/// Runs one command, once. Call one of the start functions, finish(), then drain() if it was
-/// spooled, and last late_output(), all in the main thread.
+/// Runs one command once. Call, in the main thread, one of the start functions, then finish(), and
+/// after start_spooled() also drain() and finally late_output().
 ///
-/// A run is over when the command has exited and its output is at end of file or no longer waited
-/// for: stdout for CommandSpec::drain, but not beyond the time limit of a command that has exited
-/// in time, and stderr for a tenth of a second. What is written later is not part of the run.
+/// A run is over when the command has exited and its output has ended or is no longer waited for.
+/// After the exit, stdout is waited for as long as CommandSpec::drain says, but not beyond the time
+/// limit of a command that has exited in time; stderr is waited for a tenth of a second. What is
+/// written later is not part of the run.
 ///
 /// Everything that can fail is done before the command starts. From then on no function throws, so
-/// that no error can lead to a second run of the command, and a RunResult proves that it has run.
+/// that no error can lead to a second run of the command.
 class Command {
  public:
-  /// Keeps a reference to `signals`. Throws Error(interrupted) when one of them has come while a
-  /// message was written.
+  /// Keeps a reference to `signals`. Throws Error(interrupted) if a signal came while a message was
+  /// being written.
   Command(CommandSpec spec, Signals& signals);
   ~Command();
   Command(const Command&) = delete;
   Command& operator=(const Command&) = delete;
 
-  /// Starts it with this process's own stdout and stderr, so that its run is over when it has
-  /// exited. Throws Error(store) when it could not be started. If the resources to watch it are
-  /// missing, this process becomes the command, unless CommandSpec has a limit or `on_long_run`.
+  /// Starts it with this process's own stdout (or CommandSpec::out) and stderr, so that its run is
+  /// over when it has exited. Throws Error(store) if it could not be started. If the resources to
+  /// watch it are missing, the command replaces this process instead, unless CommandSpec has
+  /// `max_runtime` or `on_long_run`.
   void start_plain();
 
   /// Starts it with stdout and stderr going to `spool` and from there to this process's own.
@@ -86,20 +90,21 @@ class Command {
   /// reported on stderr.
   [[nodiscard]] RunResult finish(FunctionRef<void> refused = nullptr) noexcept;
 
-  /// Passes on the stdout that CommandSpec::defer_stdout has held back. After finish(), before
-  /// drain().
+  /// Passes on the stdout that CommandSpec::defer_stdout has held back. Call it after finish() and
+  /// before drain().
   void release_stdout() noexcept;
 
   struct Drained {
-    int interrupted = 0;  ///< the signal that ended the wait; 0: none
-    int error = 0;        ///< errno: output could not be passed on; 0 also if its reader has left
+    int interrupt_signal = 0;  ///< the signal that ended the wait; 0: none
+    int error = 0;  ///< the errno if output could not be passed on; 0 also if its reader has left
   };
   /// After finish(): waits until the readers have taken the rest of the output, but no longer than
   /// `patience`.
   [[nodiscard]] Drained drain(Nanoseconds patience) noexcept;
 
-  /// After drain() and after everything else that this process writes: passes on what processes in
-  /// the background still write. For a stream that has not been drained, discards it.
+  /// Call it after drain() and after everything else that this process writes. The result passes on
+  /// what processes in the background still write; of a stream that has not been drained, it
+  /// discards the rest.
   [[nodiscard]] LateOutput late_output() noexcept;
 
  private:

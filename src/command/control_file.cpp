@@ -31,8 +31,8 @@ std::string directory_name() { return fmt::format("{}{}", name_prefix, geteuid()
 
 std::string path_of(const std::string& name) { return fmt::format("{}/{}", parent, name); }
 
-/// What to do when nothing can be created in /tmp; empty: something can.
-std::string remedy_for_parent() {
+/// What to do about /tmp if nothing can be created there; empty: the reason is another one.
+std::string advice_for_parent() {
   if (faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS) != 0)
     return fmt::format("memolock needs a writable {}", parent);
   struct statvfs info {};
@@ -41,25 +41,25 @@ std::string remedy_for_parent() {
   return is_full ? fmt::format("make room in {}", parent) : "";
 }
 
-std::string fault_message(const std::string& fault, const std::string& remedy) {
-  return "MEMOLOCK_CONTROL cannot be made: " + fault + (remedy.empty() ? "" : "; " + remedy);
+std::string error_message(const std::string& error, const std::string& advice) {
+  return "MEMOLOCK_CONTROL cannot be made: " + error + (advice.empty() ? "" : "; " + advice);
 }
 
 }  // namespace
 
-/// Fills `path` with the path of the directory. Throws Error(store).
+/// Sets `path` to the path of the directory. Throws Error(store).
 Descriptor ControlFile::open_or_make_directory(std::string& path) {
   path = path_of(directory_name());
   Descriptor directory;
   auto refusal = failure_of([&] { directory = make_private_directory(path, directory_mode); });
   if (!refusal) return directory;
-  // If the name is free, another one would fail as well.
+  // If nothing has the name, creating another one would fail as well.
   struct stat info {};
   if (lstat(path.c_str(), &info) != 0) throw store_error(*refusal);
   path += '-' + random_name();
   directory = make_private_directory(path, directory_mode);
-  scratch_.directory = path;
-  refusal_ = std::move(*refusal);
+  cleanup_.directory = path;
+  why_own_directory_ = std::move(*refusal);
   return directory;
 }
 
@@ -71,16 +71,16 @@ void ControlFile::make_file() {
   file_.reset(openat(directory.get(), name.c_str(), flags, 0600));
   if (!file_) throw system_error("cannot make a file in " + path, errno);
   path += '/' + name;
-  scratch_.path = path;
+  cleanup_.path = path;
   if (fchmod(file_.get(), file_mode) != 0) throw system_error(path, errno);
   if (const int error = try_lock_file(file_.get())) throw system_error(path, error);
 }
 
 std::string ControlFile::make() {
   auto failure = failure_of([&] { make_file(); });
-  if (!failure) return scratch_.path;
-  fault_ = std::move(*failure);
-  remedy_ = remedy_for_parent();
+  if (!failure) return cleanup_.path;
+  error_ = std::move(*failure);
+  advice_ = advice_for_parent();
   remove();
   return "/dev/null";
 }
@@ -94,13 +94,13 @@ Control ControlFile::read_and_remove() {
 Control ControlFile::read() const {
   constexpr off_t max_size = 64 << 10;
   Control control;
-  if (!fault_.empty()) control.missing = fault_message(fault_, remedy_);
+  if (!error_.empty()) control.missing = error_message(error_, advice_);
   if (!file_) return control;
   struct stat info {};
   std::string text;
   ssize_t got = fstat(file_.get(), &info);
   if (got == 0 && info.st_size > max_size) {
-    control.fault = "the command wrote more than 64KiB to MEMOLOCK_CONTROL";
+    control.error = "the command wrote more than 64KiB to MEMOLOCK_CONTROL";
     return control;
   }
   if (got == 0 && info.st_size > 0) {
@@ -108,7 +108,7 @@ Control ControlFile::read() const {
     got = read_all_at(file_.get(), text.data(), text.size(), 0);
   }
   if (got < 0) {
-    control.fault = "MEMOLOCK_CONTROL cannot be read: " + error_text(errno);
+    control.error = "MEMOLOCK_CONTROL cannot be read: " + error_text(errno);
     return control;
   }
   text.resize(static_cast<size_t>(got));
@@ -116,18 +116,18 @@ Control ControlFile::read() const {
 }
 
 void ControlFile::remove() noexcept {
-  if (!scratch_.path.empty()) unlink(scratch_.path.c_str());
-  if (!scratch_.directory.empty()) rmdir(scratch_.directory.c_str());
-  scratch_ = {};
+  if (!cleanup_.path.empty()) unlink(cleanup_.path.c_str());
+  if (!cleanup_.directory.empty()) rmdir(cleanup_.directory.c_str());
+  cleanup_ = {};
   file_.reset();
 }
 
 std::string control_directory() { return path_of(directory_name()); }
 
-std::string fault_of_control_files() {
+std::string why_no_control_files() {
   ControlFile file;
   (void)file.make();
-  return file.fault().empty() ? "" : fault_message(file.fault(), file.remedy());
+  return file.error().empty() ? "" : error_message(file.error(), file.advice());
 }
 
 namespace {

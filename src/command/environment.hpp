@@ -17,12 +17,12 @@ struct RunIdentity {
   const Key& key;
   std::string token;        ///< empty: uncached
   std::string store_url;    ///< empty: MEMOLOCK_STORE is inherited unchanged
-  std::string promise_url;  ///< the store of the promise if it is another one; empty: it is not
+  std::string promise_url;  ///< the promise's store if it differs from store_url; else empty
   std::string control_path;
   const std::vector<HeldLock>& ancestors;
 };
 
-/// This process's environment, "NAME=value", with the run's variables instead of inherited ones.
+/// This process's environment, "NAME=value", with the run's variables in place of inherited ones.
 [[nodiscard]] std::vector<std::string> environment_for(const RunIdentity& run);
 
 /// What the command asked for in its control file; later lines win.
@@ -30,9 +30,10 @@ struct Control {
   std::optional<Nanoseconds> ttl;
   std::optional<Nanoseconds> stale;
   bool cache = true;
-  /// Why the result must not be stored, to follow "not stored: ": a line is invalid. Empty: none.
-  std::string fault;
-  /// Why there was no control file, likewise. Empty: there was one.
+  /// Why the result must not be stored, worded to follow "not stored: ": the file is invalid or
+  /// cannot be read. Empty: it may be stored.
+  std::string error;
+  /// Why there was no control file, worded likewise. Empty: there was one.
   std::string missing;
 };
 /// Parses the content of a control file.

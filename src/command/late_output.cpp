@@ -50,7 +50,7 @@ bool LateOutput::hand_over_to_process() noexcept {
     // So that it gets no signals from the terminal and keeps no directory in use.
     setsid();
     (void)!chdir("/");
-    // A process that ends all its descendants waits for this one, too.
+    // A process that ends all its descendants with TERM waits for this one, too.
     const Descriptor term = open_term_signal();
     static_cast<LateOutput*>(self)->pass_on(term.get(), OnInterrupt::discard_stalled);
   };
@@ -105,7 +105,7 @@ void LateOutput::discard_stalled() noexcept {
   }
 }
 
-/// A write to a terminal that has hung up fails without a signal, so its writer goes on.
+/// A write to a terminal that has hung up fails without a signal, so the writer would go on.
 void LateOutput::note_lost_reader(StreamCopy& stream) noexcept {
   struct stat destination {};
   if (fstat(stream.to, &destination) == 0 && S_ISCHR(destination.st_mode)) {

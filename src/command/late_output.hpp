@@ -1,4 +1,4 @@
-// Output that is still written to the pipes of a command when its run is over.
+// Output that is written to the pipes of a command after its run is over.
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@ namespace memolock {
 /// Passes on what processes in the background still write to the pipes, each stream at the pace of
 /// its own reader. A stream is over when its pipe is at its end, or when its reader has left: then
 /// its pipe is closed, so that the writer gets SIGPIPE as it would have without memolock. A
-/// terminal that has hung up does not end a writer: the output is discarded then.
+/// terminal that has hung up does not end the writer: its output is then discarded.
 ///
 /// One thread may use it. Nothing allocates or throws.
 class LateOutput {
@@ -27,7 +27,7 @@ class LateOutput {
   [[nodiscard]] bool is_over() const noexcept;
 
   /// Hands all streams over to a new process, which has no descriptors but the pipes and their
-  /// destinations. After TERM that process discards a stream whose reader stalls. Returns false
+  /// destinations. After TERM, that process discards each stream whose reader stalls. Returns false
   /// when no process can be started.
   [[nodiscard]] bool hand_over_to_process() noexcept;
 
@@ -40,11 +40,11 @@ class LateOutput {
   struct StreamCopy {
     Descriptor from;
     int to = nowhere;
-    // A pipe that is writable for poll(2) takes so many bytes at once.
+    // A pipe that poll(2) reports as writable takes this many bytes without blocking.
     std::array<char, PIPE_BUF> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init)
     size_t size = 0;
     size_t written = 0;
-    Nanoseconds last_progress{0};  // of awake_now()
+    Nanoseconds last_progress{0};  // on the awake_now() clock
   };
   void pass_on(int interrupt, OnInterrupt on_interrupt) noexcept;
   void discard_stalled() noexcept;

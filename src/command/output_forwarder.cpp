@@ -30,7 +30,8 @@ void notify(const Descriptor& event) noexcept {
 
 constexpr ssize_t nothing_yet = SSIZE_MAX;
 
-/// As read(2) from a pipe that does not block, but repeated when the kernel has no memory.
+/// read(2) from a non-blocking pipe, retried when the kernel is out of memory. Returns
+/// `nothing_yet` if the pipe is empty.
 ssize_t read_ready(int from, const Chunk& into) noexcept {
   return retry_syscall([&] {
     const ssize_t got = read(from, into.bytes.get(), into.capacity);
@@ -133,7 +134,8 @@ void OutputForwarder::write_spooled(uint64_t upto) noexcept {
 void OutputForwarder::relay_pipe() noexcept {
   if (!is_discarding_) note_result(write_all(to_, {next_.bytes.get(), next_.size}));
   bool stopping = false;
-  // `left`: bytes that were in the pipe when this was to stop. One more read sees the end.
+  // `left`: bytes that were in the pipe when the relay was told to stop. One more read sees the
+  // end.
   for (int64_t left = 0; !is_discarding_ && left >= 0;) {
     if (!stopping && stop_relay_) {
       stopping = true;
@@ -156,7 +158,7 @@ void OutputForwarder::relay_pipe() noexcept {
   next_.bytes.reset();
 }
 
-/// Waits until the pipe is readable or the owner has set something.
+/// Waits until the pipe is readable or the owner has set one of the flags.
 void OutputForwarder::await_pipe() const noexcept {
   std::array<pollfd, 2> waiting{{{.fd = pipe_.get(), .events = POLLIN, .revents = 0},
                                  {.fd = wake_.get(), .events = POLLIN, .revents = 0}}};

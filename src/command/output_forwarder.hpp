@@ -21,12 +21,12 @@ struct Chunk {
 };
 
 /// Copies a stream of a spool to a descriptor in a thread of its own, so that a reader that stalls
-/// holds up nobody else. The thread is started with the first byte. If that fails, the owner's
+/// delays nothing else. The thread is started with the first byte. If that fails, the owner's
 /// thread writes, a little at a time ("without a thread" below). If the reader has left, the rest
 /// is discarded without an error.
 ///
 /// The owner's thread calls all functions. Everything but the thread is allocated by make(). After
-/// that nothing allocates or takes a lock, and system calls that may succeed later are repeated.
+/// that nothing allocates or takes a lock, and system calls that may succeed later are retried.
 class OutputForwarder : public std::enable_shared_from_this<OutputForwarder> {
  public:
   /// `to` must stay open. Its flags are not changed, because other processes share them. Throws
@@ -43,14 +43,15 @@ class OutputForwarder : public std::enable_shared_from_this<OutputForwarder> {
   /// The spool now contains `size` bytes of the stream.
   void advance(uint64_t size) noexcept;
 
-  /// The spool gets no more. After what it contains, the thread writes `next`, and then what it
-  /// reads from `pipe` until its end; if the reader has left, it closes `pipe`. Then relayed() is
-  /// true. Without a thread returns false and takes nothing: queue() each chunk then.
+  /// The spool gets no more output. After what it contains, the thread writes `next`, and then what
+  /// it reads from `pipe` until its end; if the reader has left, it closes `pipe`. Then relayed()
+  /// is true. Without a thread, it returns false and leaves its arguments alone: call queue() for
+  /// each chunk then.
   [[nodiscard]] bool relay(Chunk& next, Descriptor& pipe) noexcept;
   [[nodiscard]] bool relayed() const { return relayed_; }
 
-  /// After relay(): ends it when what the pipe contains now is written. Then relayed() is true, and
-  /// take_pipe() returns the pipe, empty if that was at its end.
+  /// After relay(): ends the relay when what the pipe contains now has been written. Then relayed()
+  /// is true, and take_pipe() returns the pipe, empty if that was at its end.
   void stop_relay() noexcept;
   [[nodiscard]] Descriptor take_pipe() noexcept { return std::move(pipe_); }
 
@@ -74,7 +75,8 @@ class OutputForwarder : public std::enable_shared_from_this<OutputForwarder> {
   [[nodiscard]] int notice_descriptor() const { return notice_.get(); }
   void clear_notice() const noexcept;
 
-  /// Where output after finish() may go: -1, nowhere, unless everything before it has been written.
+  /// Where output after finish() may go; -1, that is nowhere, unless everything before it has been
+  /// written.
   [[nodiscard]] int destination() const { return held_ || !is_done() ? -1 : to_; }
   [[nodiscard]] bool reader_left() const { return is_done() && is_discarding_ && error_ == 0; }
 

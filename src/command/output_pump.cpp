@@ -18,17 +18,17 @@
 namespace memolock {
 namespace {
 
-// How long to wait for the end of stderr, which `$(…)` does not read: for processes that still
-// write to it when the command exits or when its stdout ends.
+// How long to wait for the end of stderr after the command has exited and its stdout has ended:
+// other processes may still write to it. Short, because `$(…)` does not wait for stderr at all.
 constexpr std::chrono::milliseconds stderr_patience{100};
-// How long reading a pipe may fail without interruption before the rest is given up.
+// How long reading a pipe may keep failing before the rest is given up.
 constexpr std::chrono::seconds read_patience{10};
 // Enough for a short output, small enough for malloc to need no mapping of its own.
 constexpr size_t small_buffer = 32U << 10;
 constexpr size_t large_buffer = 256U << 10;
 constexpr int large_pipe = 1 << 20;
 
-/// A pipe that is read without blocking.
+/// A pipe whose read end does not block.
 Pipe make_output_pipe() {
   Pipe pipe = make_pipe();
   if (fcntl(pipe.read_end.get(), F_SETFL, O_NONBLOCK) != 0)
@@ -125,8 +125,8 @@ void OutputPump::set_aside_overdue(Nanoseconds now) noexcept {
     if (now >= deadline_of(channel)) set_aside(channel);
 }
 
-/// What the pipe contains by now is part of the run. Where a forwarder has the pipe or the last
-/// chunk, it passes that on first.
+/// What the pipe contains by now is part of the run. If a forwarder has the pipe or the last chunk,
+/// it passes that on first.
 void OutputPump::set_aside(Channel& channel) noexcept {
   if (channel.pipe.read_end) read_available(channel);
   if (channel.is_queued) return;
@@ -135,7 +135,7 @@ void OutputPump::set_aside(Channel& channel) noexcept {
   if (channel.pipe.read_end) end(channel, std::move(channel.pipe.read_end));
 }
 
-/// Reads once more than what the pipe contains, to see its end.
+/// Reads what the pipe contains now, and then once more, to see its end.
 void OutputPump::read_available(Channel& channel) noexcept {
   for (ssize_t left = bytes_available(channel.pipe.read_end.get());
        channel.pipe.read_end && left >= 0;) {
@@ -186,7 +186,7 @@ void OutputPump::store(Channel& channel) noexcept {
   bypass_spool(channel);
 }
 
-/// If there is memory.
+/// Does nothing if there is no memory for it.
 void OutputPump::enlarge_buffer(Channel& channel) noexcept {
   if (channel.chunk.capacity == large_buffer) return;
   std::unique_ptr<char[]> large(new (std::nothrow) char[large_buffer]);
@@ -200,8 +200,8 @@ void OutputPump::refuse() noexcept {
   if (!std::exchange(is_refused_, true)) (void)failure_of(on_refusal_);
 }
 
-/// Hands the pipe over to the forwarder. One without a thread gets each chunk, and the next is read
-/// when that has been written.
+/// Hands the pipe over to the forwarder. A forwarder without a thread gets one chunk at a time; the
+/// next is read when it has been written.
 void OutputPump::bypass_spool(Channel& channel) noexcept {
   if (channel.forwarder->relay(channel.chunk, channel.pipe.read_end)) {
     channel.is_relayed = true;

@@ -17,12 +17,12 @@
 namespace memolock {
 
 /// The pipes of one command. A pipe is open until it has been read to its end, given up, or set
-/// aside at its deadline. When the spool refuses the output, a pipe is relayed: its forwarder reads
-/// the rest and passes it on to the caller at the caller's pace.
+/// aside at its deadline. When the spool refuses the output, the pipe is relayed: its forwarder
+/// reads the rest and passes it on to the caller at the caller's pace.
 ///
 /// For the thread that runs the event loop only: the caller polls source() and destination() and
-/// calls read() and write() when poll(2) reports something, or to try again. No call blocks. All
-/// that is needed is allocated by add(), so that after the start of the command nothing throws.
+/// calls read() and write() when poll(2) reports something, or to try again. No call blocks. add()
+/// allocates all that is needed, so that nothing throws after the start of the command.
 class OutputPump {
  public:
   /// `on_refusal` is called once when the output can no longer be kept, before the first byte that
@@ -47,12 +47,12 @@ class OutputPump {
   /// Only does something for a forwarder without a thread.
   void write(Stream stream) noexcept;
 
-  /// The command has exited: from now on its pipes have deadlines, stdout this one (of
-  /// awake_now()), stderr a tenth of a second after the exit and after the end of stdout.
+  /// The command has exited: from now on its pipes have deadlines, on the awake_now() clock: stdout
+  /// this one, stderr a tenth of a second after the exit and after the end of stdout.
   void command_exited(Nanoseconds stdout_deadline) noexcept;
   /// When the next pipe is to be set aside; forever while the command runs.
   [[nodiscard]] Nanoseconds next_deadline() const noexcept;
-  /// Ends the pipes whose deadline has passed, after what they contain now has been read.
+  /// Ends the pipes whose deadline has passed, after reading what they contain now.
   void set_aside_overdue(Nanoseconds now) noexcept;
 
   /// The pipes that are not at their end, and how many of them are relayed.
@@ -63,11 +63,11 @@ class OutputPump {
   [[nodiscard]] bool take_progress() noexcept { return std::exchange(has_written_, false); }
   /// Whether a pipe could not be read and is to be tried again soon; clears that.
   [[nodiscard]] bool take_retry() noexcept { return std::exchange(retry_, false); }
-  /// The errno for which a pipe was given up; 0: none was.
+  /// The errno with which reading a pipe failed until it was given up; 0: none was given up.
   [[nodiscard]] int read_error() const noexcept { return read_error_; }
 
   /// The read end of a pipe that was set aside before its end; empty otherwise. Frees the buffer of
-  /// the stream, of which a process that passes the rest on would get a copy.
+  /// the stream, so that a process that is started to pass on the rest does not get a copy of it.
   [[nodiscard]] Descriptor take_late(Stream stream) noexcept;
 
  private:
@@ -80,8 +80,8 @@ class OutputPump {
     bool is_relayed = false;  // the forwarder has the pipe
     bool is_queued = false;   // the forwarder, which has no thread, has the chunk
     bool is_set_aside = false;
-    Nanoseconds failing_since = forever;  // of awake_now()
-    Nanoseconds deadline = forever;       // of awake_now()
+    Nanoseconds failing_since = forever;  // on the awake_now() clock
+    Nanoseconds deadline = forever;       // on the awake_now() clock
     Descriptor late;                      // the read end, once it is set aside
   };
 

@@ -25,7 +25,7 @@
 namespace memolock {
 namespace {
 
-// When a run counts as a long one (CommandSpec::on_long_run).
+// A run that takes this long is a long one (CommandSpec::on_long_run).
 constexpr std::chrono::milliseconds long_run{20};
 
 /// A duplicate that stays open as long as it is needed. Throws Error(store).
@@ -63,7 +63,7 @@ void RunLoop::run_to_end(Child& child, const CommandSpec& spec, FunctionRef<void
   termination_.set_child(child);
   refused_ = refused;
   output_.close_write_ends();
-  // Older kernels, and some containers, have no pidfd: there SIGCHLD has to do.
+  // Older kernels, and some containers, have no pidfd. SIGCHLD has to suffice there.
   process_.reset(static_cast<int>(syscall(SYS_pidfd_open, child.pid(), 0)));
   const Nanoseconds now = awake_now();
   drain_limit_ = spec.drain;
@@ -92,10 +92,10 @@ void RunLoop::describe_end(RunResult& result) noexcept {
   set_exit(result, native_status_);
   result.unknown = status_unknown_;
   if (status_unknown_) result.status = exit_status::own_error;
-  result.interrupted = signal_;
-  result.stopped = stopped_;
+  result.interrupt_signal = signal_;
+  result.stopped_on_request = stopped_;
   result.left_running = termination_.take_remaining();
-  result.was_stopped = signal_ != 0 || ((timed_out_ || stopped_) && output_.relayed_count() > 0);
+  result.drain_briefly = signal_ != 0 || ((timed_out_ || stopped_) && output_.relayed_count() > 0);
   // A command that could not be killed has the status of the signal that was to end it.
   if (!exited_ && signal_ == 0) set_signaled(result, SIGTERM);
   const bool has_own_status = exited_ && !was_output_cut_off_ && !is_signal_fatal_;
@@ -106,8 +106,8 @@ void RunLoop::describe_end(RunResult& result) noexcept {
   }
 }
 
-/// Sleeps until something has happened, and handles it. If the kernel could not report what has
-/// happened, or could not do something, everything is tried soon: nothing here blocks.
+/// Sleeps until something has happened, and handles it. If the kernel could not report events, or
+/// could not do something, everything is tried again soon; nothing here blocks.
 void RunLoop::handle_events() noexcept {
   std::array<pollfd, 8> waiting{readable(signals_.descriptor()),  readable(children_.get()),
                                 readable(process_.get()),         readable(stop_descriptor_.get()),
@@ -132,7 +132,7 @@ void RunLoop::handle_events() noexcept {
   if (may_be_ready(1) || may_be_ready(2)) reap_children();
 }
 
-/// The deadlines of the pipes do not count while what is left of the command is being stopped.
+/// The deadlines of the pipes are ignored while what is left of the command is being stopped.
 Nanoseconds RunLoop::time_until_next_deadline() const noexcept {
   const Nanoseconds output = termination_.is_active() ? forever : output_.next_deadline();
   const Nanoseconds next = std::min(
@@ -175,19 +175,20 @@ void RunLoop::pass_on(const Signals::Received& signal) noexcept {
     signal_ = signal.number;
     was_output_cut_off_ = exited_;
   }
-  // The terminal has already sent the signal of a key to the command in the caller's group, and
-  // many programs take a second one for "at once". A terminal that hangs up sends its signal to the
-  // session's leader only.
+  // The terminal has already sent the signal of a key, such as Ctrl-C, to the command if that is in
+  // this process's group, and many programs take a second one to mean "at once". A terminal that
+  // hangs up sends its signal to the session's leader only.
   const bool has_got_it = signal.from_terminal && signal.number != SIGHUP && !child_->leads_group();
   child_->signal_all(signal.number,
                      has_got_it ? Child::Recipients::outside_own_group : Child::Recipients::all);
   if (!has_got_it) child_->signal_all(SIGCONT);
   if (exited_) termination_.stop_descendants(state());
-  // A command that this process cannot signal may never end because of it.
+  // A command that this process is not permitted to signal may never end.
   if (!has_got_it && !child_->can_be_signalled()) termination_.kill_after_grace();
 }
 
-/// For a signal that is not for the command. Without a watchdog nothing else would end it.
+/// Handles a signal that is not passed on but would end this process: without a watchdog, nothing
+/// else would end the command.
 void RunLoop::die_with_command(int signal) noexcept {
   is_signal_fatal_ = true;
   signal_ = signal;
@@ -214,8 +215,8 @@ void RunLoop::reap_children() noexcept {
   termination_.check_soon();
 }
 
-/// With ECHILD the command is no longer a child of this process: something in this process (a
-/// tracer, a library that waits for any child) has reaped it, and its status is lost.
+/// With ECHILD the command is no longer a child of this process: something else (a tracer, or a
+/// library in this process that waits for any child) has reaped it, and its status is lost.
 void RunLoop::note_lost_child(int error) noexcept {
   must_retry_ = true;
   if (error != ECHILD) return;
@@ -228,13 +229,13 @@ void RunLoop::note_exit(int native_status) noexcept {
   exited_ = true;
   process_.reset();
   child_->note_reaped();
-  // What the command leaves running in the background goes on, unless all was to be stopped.
+  // What the command leaves in the background keeps running, unless everything was to be stopped.
   if (signal_ != 0) termination_.stop_descendants(state());
   output_.command_exited(std::min(after(awake_now(), drain_limit_), runtime_deadline_));
   runtime_deadline_ = forever;
 }
 
-/// From now on the output is not shared, so that the loss of the lease does not matter.
+/// From now on the output is not shared, so losing the lease no longer matters.
 void RunLoop::end_output_sharing() noexcept {
   if (refused_) (void)failure_of(refused_);
   stop_descriptor_.reset();

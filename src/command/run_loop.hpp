@@ -12,13 +12,13 @@
 
 namespace memolock {
 
-/// Waits for a child, moves its output, passes signals on to it and stops it when its time is over
-/// or the caller asks for it. The run ends when the child has been reaped, its pipes are at their
-/// end or no longer waited for, and nothing is left that must not be left behind.
+/// Waits for a child, moves its output, passes signals on to it and stops it when its time limit
+/// has passed or the caller asks for it. The run ends when the child has been reaped, its pipes are
+/// at their end or no longer waited for, and no process is left that must not outlive the run.
 ///
 /// Everything that a run needs is created by the constructor and OutputPump::add(), before the
-/// child is started. From then on it allocates nothing that it cannot do without, and repeats what
-/// the kernel could not do.
+/// child is started. From then on it does not depend on any allocation, and it retries system calls
+/// that failed for lack of resources.
 class RunLoop {
  public:
   /// The command is stopped when `stop_descriptor` becomes readable; -1: none. Keeps a reference to
@@ -29,8 +29,8 @@ class RunLoop {
 
   [[nodiscard]] OutputPump& output() noexcept { return output_; }
 
-  /// Waits for the end of `child`, which has just been started, in the thread that has started it.
-  /// Sets all of `result` but its times. `refused`: see Command::finish(). Once.
+  /// Waits for the end of `child`, which the calling thread has just started. Sets all of `result`
+  /// but its times. `refused`: see Command::finish(). Call it once.
   void run_to_end(Child& child, const CommandSpec& spec, FunctionRef<void> refused,
                   RunResult& result) noexcept;
 
@@ -57,7 +57,7 @@ class RunLoop {
   Signals& signals_;
   Descriptor children_;         // readable when a child has ended
   Descriptor process_;          // a pidfd of the child; empty where the kernel has none
-  Descriptor stop_descriptor_;  // of CommandSpec, while it counts
+  Descriptor stop_descriptor_;  // of CommandSpec; empty when it is to be ignored
   OutputPump output_;
   Termination termination_;
   Child* child_ = nullptr;

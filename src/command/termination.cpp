@@ -11,11 +11,12 @@
 namespace memolock {
 namespace {
 
-// For a command that was told to stop, to clean up before it is killed.
+// How long a command that was told to stop may take to clean up before it is killed.
 constexpr std::chrono::seconds kill_grace{10};
-// For a killed one to be gone.
+// How long to wait until killed processes are gone.
 constexpr std::chrono::seconds kill_patience{2};
-// Each check reads all of /proc. Most of what there is to see is reported by a descriptor before.
+// The pauses between checks. Each check reads all of /proc, and a descriptor reports most events
+// earlier.
 constexpr Nanoseconds first_pause = std::chrono::milliseconds(20);
 constexpr Nanoseconds last_pause = std::chrono::seconds(1);
 

@@ -13,19 +13,19 @@ namespace memolock {
 /// killed, such as those of another user, are given up and named.
 ///
 /// For the thread that runs the event loop only: the caller calls check() at next_check(). No call
-/// blocks, throws, or allocates what it cannot do without. It is inactive until one of the calls
-/// that end the command.
+/// blocks, throws, or depends on an allocation. It is inactive until one of the functions that end
+/// the command is called.
 class Termination {
  public:
   /// What the caller knows about the run.
   struct RunState {
     bool has_exited = false;      ///< the command itself
     int open_pipes = 0;           ///< not at their end
-    int relayed_pipes = 0;        ///< of them, those that a reader holds up and not a writer
+    int relayed_pipes = 0;        ///< those of them that wait for a reader, not for a writer
     bool is_progressing = false;  ///< a relayed pipe has made progress since the last check
   };
 
-  /// The child to be ended; must outlive this. Before all other calls.
+  /// Sets the child to be ended, which must outlive this object. Call it first.
   void set_child(Child& child) noexcept { child_ = &child; }
 
   /// Sends TERM and CONT now, KILL after the grace period.
@@ -43,7 +43,7 @@ class Termination {
   /// Whether the run is over although a process or a reader of its output is left.
   [[nodiscard]] bool has_given_up() const noexcept { return has_given_up_; }
 
-  /// When check() is to be called; of awake_now(). Forever: not at all.
+  /// When check() is to be called, on the awake_now() clock; `forever`: not at all.
   [[nodiscard]] Nanoseconds next_check() const noexcept { return next_check_; }
   /// A process or a pipe has ended: check soon whether it was the last one.
   void check_soon() noexcept;
@@ -59,7 +59,7 @@ class Termination {
   Child* child_ = nullptr;
   Nanoseconds next_check_ = forever;
   Nanoseconds pause_{0};           // between two checks
-  Nanoseconds kill_at_ = forever;  // of boot_now()
+  Nanoseconds kill_at_ = forever;  // on the boot_now() clock
   std::string remaining_;
   bool is_active_ = false;
   bool has_given_up_ = false;

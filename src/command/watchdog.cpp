@@ -14,7 +14,7 @@
 namespace memolock {
 namespace {
 
-/// As read(2), repeated until it succeeds.
+/// read(2), retried until it succeeds.
 ssize_t read_persistently(int from, void* into, size_t size) noexcept {
   for (;;) {
     const ssize_t got = read(from, into, size);
@@ -25,23 +25,23 @@ ssize_t read_persistently(int from, void* into, size_t size) noexcept {
 
 struct Assignment {
   int lifeline;
-  const char* scratch_file;       // "": none
-  const char* scratch_directory;  // "": none
+  const char* cleanup_file;       // "": none
+  const char* cleanup_directory;  // "": none
 };
 
 /// The main function of the watchdog. Reads the process id of the command from the lifeline, then
-/// waits until nobody has the other end of the lifeline open: this process has died.
+/// waits until no process has the other end of the lifeline open, so memolock has died.
 void watch(void* argument) {
-  const auto& [lifeline, scratch_file,
-               scratch_directory] = *static_cast<const Assignment*>(argument);
+  const auto& [lifeline, cleanup_file,
+               cleanup_directory] = *static_cast<const Assignment*>(argument);
   pid_t group = 0;
   char never = 0;
-  // Only the id of a real group: kill(-1) would mean every process there is.
+  // The id must be that of a group: kill(-1) would signal every process.
   if (read_persistently(lifeline, &group, sizeof group) == static_cast<ssize_t>(sizeof group) &&
       group > 1 && read_persistently(lifeline, &never, 1) == 0) {
     // Before the kill, because the watchdog is in the group itself.
-    if (*scratch_file != '\0') unlink(scratch_file);
-    if (*scratch_directory != '\0') rmdir(scratch_directory);
+    if (*cleanup_file != '\0') unlink(cleanup_file);
+    if (*cleanup_directory != '\0') rmdir(cleanup_directory);
     retry_syscall([&] { return kill(-group, SIGKILL); });
   }
 }
@@ -53,13 +53,13 @@ Watchdog::~Watchdog() {
   if (ended_) retry_syscall([&] { return waitpid(pid_, nullptr, 0); });
 }
 
-void Watchdog::start(const CleanupPath& scratch) noexcept {
+void Watchdog::start(const CleanupPath& cleanup) noexcept {
   std::array<int, 2> lifeline{};
   if (pipe2(lifeline.data(), O_CLOEXEC) != 0) return;
   other_end_.reset(lifeline[0]);
   lifeline_.reset(lifeline[1]);
   const std::array kept{lifeline[0]};
-  Assignment assignment{lifeline[0], scratch.path.c_str(), scratch.directory.c_str()};
+  Assignment assignment{lifeline[0], cleanup.path.c_str(), cleanup.directory.c_str()};
   pid_ = start_helper_process(watch, &assignment, kept);
   if (pid_ < 0) lifeline_.reset();
 }

@@ -20,14 +20,14 @@ class Watchdog {
   Watchdog& operator=(const Watchdog&) = delete;
 
   /// Starts it, if a process and descriptors are available. Without it the command still dies with
-  /// this process, but its descendants do not. `scratch` is removed when this process has died.
-  void start(const CleanupPath& scratch) noexcept;
+  /// this process, but its descendants do not. `cleanup` is removed when this process has died.
+  void start(const CleanupPath& cleanup) noexcept;
   [[nodiscard]] bool is_running() const noexcept { return pid_ > 0; }
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
 
   /// Where the leader of the group writes its process id; -1: there is no watchdog.
   [[nodiscard]] int lifeline() const noexcept { return lifeline_.get(); }
-  /// To be called once the process id has been written, or will not be.
+  /// To be called once the process id has been written, or if it will not be.
   void join(pid_t group) noexcept;
 
   /// Ends the watchdog: from now on the group survives this process.

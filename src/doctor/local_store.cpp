@@ -211,9 +211,9 @@ Descriptor DirectoryExamination::find_parent() {
       directory = open_directory(AT_FDCWD, parent.path);
     error = directory ? 0 : errno;
   }
-  if (!parent.fault.empty()) {
-    add(Severity::fail, "directory", fmt::format("{} cannot be made: {}", directory_, parent.fault),
-        parent.remedy);
+  if (!parent.why_unusable.empty()) {
+    add(Severity::fail, "directory",
+        fmt::format("{} cannot be made: {}", directory_, parent.why_unusable), parent.advice);
     return {};
   }
   if (directory) {

@@ -316,7 +316,7 @@ void ServerExamination::check_locks() {
   const size_t others = long_locks_.size() - 1;
   add(Severity::advice, "locks",
       long_locks_.front() + (others == 0 ? "" : fmt::format(", and {} more are", others)),
-      long_lock_remedy);
+      long_lock_advice);
 }
 
 void ServerExamination::note_long_locks(RedisArrayView names) {

@@ -6,14 +6,14 @@
 namespace memolock {
 namespace {
 
-/// For how long from its end on the entry is fresh to this reader.
+/// How long after the end of its run the entry is fresh for this reader.
 Nanoseconds fresh_for(const Record& record, const FreshnessPolicy& policy) {
   // A command that says how long its result lives knows better than the caller's default.
   if (!policy.ttl || record.ttl_by_command) return record.ttl;
   return std::min(record.ttl, *policy.ttl);
 }
 
-/// Whether the entry can be served for `window` after it was fresh.
+/// Whether the entry is acceptable and was still fresh less than `window` ago.
 bool is_within(Nanoseconds window, const Record& record, const FreshnessPolicy& policy,
                Nanoseconds now) {
   if (window == Nanoseconds(0) || !answers_waiter(record, policy)) return false;
@@ -96,7 +96,7 @@ bool answers_waiter(const Record& record, const FreshnessPolicy& policy) {
 Nanoseconds with_jitter(Nanoseconds ttl, double percent, double chance) {
   if (ttl == forever || percent <= 0) return ttl;
   const auto most = static_cast<double>(ttl.count()) * percent / 100;
-  // Not to nothing: a ttl of 0 means that the run is not kept.
+  // Never shortened to 0, which would mean that the run is not kept.
   return std::max(ttl - Nanoseconds(static_cast<int64_t>(most * chance)),
                   Nanoseconds(ttl > Nanoseconds(0)));
 }

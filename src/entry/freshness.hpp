@@ -12,7 +12,7 @@ namespace memolock {
 struct FreshnessPolicy {
   /// The reader's own limit on an entry's age; none for a look-up, which uses the entry's ttl.
   std::optional<Nanoseconds> ttl{};
-  /// The store's clock: accept no run that began before this (--refresh).
+  /// Accept no run that began before this time on the store's clock (--refresh).
   std::optional<Nanoseconds> begun_since{};
   Nanoseconds stale{0};           ///< --stale
   Nanoseconds stale_if_error{0};  ///< --stale-if-error
@@ -21,18 +21,19 @@ struct FreshnessPolicy {
   std::optional<Nanoseconds> failure_ttl{};
 };
 
-/// How long ago the run ended. Nothing if that is unknown: a foreign entry has no such time, and
-/// one in the future means that the clock has jumped. Such an entry is not fresh.
+/// How long ago the run ended. Nothing if that is unknown: a foreign entry has no such time, and a
+/// time in the future means that the clock has jumped. An entry dated in the future is not fresh.
 [[nodiscard]] std::optional<Nanoseconds> age_of(const Record& record, Nanoseconds now);
 
 /// How long the entry stays fresh by its own ttl; zero or less if it has expired.
 [[nodiscard]] Nanoseconds time_left(const Record& record, Nanoseconds now);
 
-/// Whether an entry is fresh for this reader. A foreign one is fresh as long as it exists.
+/// Whether an entry is fresh for this reader. A foreign one is fresh as long as it exists, unless
+/// the policy has `begun_since`.
 [[nodiscard]] bool is_fresh(const Record& record, const FreshnessPolicy& policy, Nanoseconds now);
 
 /// Whether a fresh entry is to be refreshed before it expires. By the XFetch rule (Vattani et al.,
-/// VLDB 2015) it is if the time left is at most run time × beta × −ln(chance), `chance` being
+/// VLDB 2015), it is if the time left is at most run time × beta × −ln(chance), `chance` being
 /// uniform in (0, 1].
 [[nodiscard]] bool is_due_early(const Record& record, const FreshnessPolicy& policy,
                                 Nanoseconds now, double chance);

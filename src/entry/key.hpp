@@ -9,18 +9,18 @@
 
 namespace memolock {
 
-/// The name of an entry. An empty id means that the id of a run cannot be determined; such a run
-/// has no entry.
+/// A tag and an id, which name an entry. The id is empty for a run that is made without the store
+/// because a part of its id cannot be determined; such a run has no entry.
 struct Key {
   std::string tag, id;
 
-  /// "TAG:ID", or "TAG" without an id, for messages: escaped with escape_controls.
+  /// For messages, with escape_controls() applied: "TAG:ID", or "TAG" if the id is empty.
   [[nodiscard]] std::string shown() const;
 
   bool operator==(const Key&) const = default;
 };
 
-/// The prefix of the ids and files that `doctor` makes to test a store.
+/// The prefix of the ids and files that `doctor` creates to test a store.
 inline constexpr std::string_view probe_prefix = "memolock-doctor-";
 
 inline constexpr size_t max_id_size = 1024;  ///< bytes
@@ -38,8 +38,7 @@ inline constexpr std::string_view fail = "/fail";
 inline constexpr std::array all{lock, notif, meta, files, run, part, fail};
 }  // namespace tag_suffix
 
-/// What is wrong with a tag or an id, in words that follow the quoted value; nothing if it is
-/// valid.
+/// What is wrong with a tag or an id, worded to follow the quoted value; nothing if it is valid.
 [[nodiscard]] std::optional<std::string> check_tag(std::string_view tag);
 [[nodiscard]] std::optional<std::string> check_id(std::string_view id);
 

@@ -126,8 +126,8 @@ Nanoseconds take_time(std::string_view from, size_t at) {
   return Nanoseconds(take<int64_t>(from, at));
 }
 
-// Each of these decodes some fields. Returns false for values that no memolock writes: whoever may
-// write the file can make the hash fit.
+// Each of these decodes some fields. Returns false for values that memolock never writes. A correct
+// hash does not rule them out: any process that can write to the file can compute it.
 
 bool decode_states(std::string_view head, Record& record) {
   const auto disposition = take<uint8_t>(head, at_disposition);

@@ -1,9 +1,10 @@
 // The record of a run, and the format of the files that hold it.
 //
-// An entry file is   | fixed part | names | stdout | stderr | artifacts |   and so is, in the end,
-// the file of a run in progress: fixed part and names are written before the file gets its name,
-// stdout as it arrives, the rest and the final fixed part at the end. Integers are little-endian,
-// so that machines of any kind can share a directory.
+// An entry file is   | fixed part | names | stdout | stderr | artifacts |
+//
+// The file of a run in progress becomes one: the fixed part and the names are written before the
+// run is visible to other processes, stdout as it arrives, and the rest and the final fixed part at
+// the end. Integers are little-endian, so that machines of any kind can share a directory.
 #pragma once
 
 #include <cstddef>
@@ -29,18 +30,18 @@ enum class ExitKind : uint8_t {
 
 /// What became of a run.
 enum class Disposition : uint8_t {
-  running,   ///< not finished; if nobody holds its lock, its holder has died
+  running,   ///< not finished; if its lock is not held, its holder has died
   kept,      ///< stored as the entry
   shared,    ///< finished but not stored: only its waiters get the result
-  unstored,  ///< too large or not storable: without its output, so its waiters run the command
-  failed,    ///< a failure, stored beside the entry
-  marked,    ///< its times and status only, stored beside the entry (`once`)
+  unstored,  ///< finished, but its output could not be kept: its waiters run the command
+  failed,    ///< a failure, stored in addition to any entry
+  marked,    ///< its times and status only, stored in addition to any entry (`once`)
 };
 
 /// What a record with this disposition is, for messages: "the stored entry".
 [[nodiscard]] std::string_view describe_disposition(Disposition disposition);
 
-/// What is known of a run. Times are on the store's clock, as durations since the epoch.
+/// What is known about a run. Times are on the store's clock, since the epoch.
 struct Record {
   Disposition disposition = Disposition::running;
   bool foreign = false;  ///< stored by another program: only stdout and the time left are known
@@ -64,7 +65,7 @@ struct Record {
   uint64_t out_hash = 0, err_hash = 0;
   uint64_t files_size = 0;  ///< bytes of the archive of its artifacts; 0: none
   uint64_t files_hash = 0;
-  std::vector<std::string> artifacts;  ///< the paths in it, as the caller has named them
+  std::vector<std::string> artifacts;  ///< the paths in it, as the caller gave them
   std::string token;
   Key key;
   Holder holder;
@@ -77,7 +78,7 @@ struct Record {
   }
 };
 
-/// The message about an entry that is larger than the `max_bytes` bytes that may be read.
+/// The message about an entry that is larger than the `max_bytes` that may be read.
 [[nodiscard]] std::string describe_too_large(uint64_t max_bytes);
 
 /// An incremental checksum that detects damaged payloads: XXH3, 64 bits.
@@ -101,7 +102,7 @@ class Checksum {
 /// The checksum of some bytes.
 [[nodiscard]] uint64_t checksum(std::string_view bytes);
 
-/// The fixed part and the names of a record.
+/// The head of an entry file with this record: the fixed part and the names.
 [[nodiscard]] std::string encode(const Record& record);
 
 /// Words as one text, each followed by NUL; requires words without NUL.
@@ -119,8 +120,8 @@ inline constexpr size_t fixed_part_size = 168;
 /// The record at the start of a file; nothing if it is foreign, truncated or damaged.
 [[nodiscard]] std::optional<Record> decode(std::string_view bytes);
 
-/// The one byte of a file that processes other than its writer may set (to 1): `del` was called
-/// during the run, so its result must not be stored. No checksum covers it.
+/// The one byte of a file that processes other than its writer may set (to 1): it means that `del`
+/// was called during the run, so that its result must not be stored. No checksum covers it.
 inline constexpr uint64_t forgotten_offset = 11;
 
 }  // namespace memolock

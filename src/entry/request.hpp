@@ -12,9 +12,9 @@
 
 namespace memolock {
 
-/// A run policy, the entry that it is about, and what this process has found out for it. Made by
-/// cli/ once a call and passed down unchanged, except that a call whose store cannot be reached
-/// gets a request of its own for the fallback.
+/// A run policy, the entry that it applies to, and what the caller's environment adds (held locks,
+/// store URLs). cli/ makes one per call and passes it down unchanged. If the store cannot be
+/// reached, it makes another one for the store that is used instead.
 struct Request : RunPolicy {
   Key key;
   std::vector<std::string> command;   ///< empty: look up only
@@ -28,13 +28,13 @@ struct Request : RunPolicy {
   std::string promise_url{};          ///< the command's MEMOLOCK_RUN_STORE; "": none
 };
 
-/// How a call ended, under the names that --report uses. No caller gets `background`: it is the
-/// outcome of the process that has refreshed an entry in the background.
+/// How a call ended; --report uses the same names. `background` is never reported to a caller: it
+/// is the outcome of the process that has refreshed an entry in the background.
 enum class OutcomeKind {
   hit,
   miss,
-  ran,      ///< of `once` and `lock`: the command, nothing of which is kept
-  skipped,  ///< of `once`: there was no need to run it
+  ran,      ///< of `once` and `lock`: the command was run, and none of its output is kept
+  skipped,  ///< of `once`: the command did not have to be run
   waited,
   stale,
   bypass,
@@ -51,8 +51,8 @@ struct Outcome {
   OutcomeKind kind = OutcomeKind::absent;
   int status = 0;        ///< what memolock exits with
   int signal = 0;        ///< the signal that told memolock, and the command, to end; 0: none
-  int output_error = 0;  ///< errno: the output did not reach the caller; 0: it did
-  /// Of a replayed entry, its age; of a skipped run, how long ago the last run began.
+  int output_error = 0;  ///< the errno if the output could not be written; 0: none
+  /// The age of a replayed entry; for a skipped run, how long ago the last run began.
   std::optional<Nanoseconds> age;
   std::optional<Nanoseconds> run_time;  ///< of the run whose output the caller got
   uint64_t bytes = 0;                   ///< of replayed output; not of this call's own run

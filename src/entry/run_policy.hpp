@@ -1,5 +1,5 @@
-// How a caller wants a command to be run and its result to be shared: what the options of `get`,
-// `once` and `lock` say, whatever the store.
+// How a command is to be run and its result shared, as the options of `get`, `once` and `lock` say.
+// The same for every store.
 #pragma once
 
 #include <optional>
@@ -18,15 +18,15 @@ enum class OnLostLease { keep_running, kill };
 /// Plain values, without rules of their own: cli/option_rules.hpp says which of them combine.
 struct RunPolicy {
   std::optional<Nanoseconds> ttl;           ///< always set when a command is run in a store
-  std::optional<Nanoseconds> wait;          ///< none: forever; a look-up then does not wait
+  std::optional<Nanoseconds> wait;          ///< none: forever, but a look-up does not wait
   OnTimeout on_timeout = OnTimeout::fail;   ///< when `wait` has passed
   OnFailure on_failure = OnFailure::share;  ///< when the holder's command has failed
   OnLostLease on_lost_lease = OnLostLease::keep_running;
-  bool refresh = false;                       ///< take no result of a run that began earlier
-  Nanoseconds stale{0};                       ///< how long after the ttl to serve, and refresh
-  Nanoseconds stale_if_error{0};              ///< the same, when the command fails
-  std::optional<double> early;                ///< the beta of the XFetch rule; none: never early
-  double jitter = 0;                          ///< shortens each ttl at random, by up to so much; %
+  bool refresh = false;  ///< take no result of a run that began before this call
+  Nanoseconds stale{0};  ///< how long after its ttl an entry is served while it is refreshed
+  Nanoseconds stale_if_error{0};  ///< how long after its ttl it is served if the command fails
+  std::optional<double> early;    ///< the beta of the XFetch rule; none: never early
+  double jitter = 0;              ///< shortens each ttl at random by up to this many percent
   std::optional<Nanoseconds> cache_failures;  ///< how long to keep a failure; none: not at all
   Producer producer = Producer::command;
   Nanoseconds lease = default_lease;       ///< of a lock on a server, and of a promise

@@ -23,8 +23,8 @@ bool Spool::fits(uint64_t size, bool with_files) noexcept {
 }
 
 bool Spool::has_room_for_files(uint64_t unpacked) noexcept {
-  const uint64_t beside = size(Stream::out) + size(Stream::err);
-  return fits(unpacked > UINT64_MAX - beside ? UINT64_MAX : beside + unpacked, true);
+  const uint64_t streams = size(Stream::out) + size(Stream::err);
+  return fits(unpacked > UINT64_MAX - streams ? UINT64_MAX : streams + unpacked, true);
 }
 
 bool Spool::append(Stream stream, std::string_view bytes) noexcept {
@@ -58,7 +58,7 @@ Descriptor Spool::make_file() const noexcept {
   return file;
 }
 
-std::string Spool::fault() const {
+std::string Spool::why_refused() const {
   switch (refusal_) {
     case Refusal::none:
       break;

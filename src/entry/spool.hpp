@@ -22,32 +22,33 @@ struct FileRange {
 };
 
 /// Append-only files, one for each stream. One thread writes; others may read the bytes that it has
-/// told them about.
+/// announced to them.
 class Spool {
  public:
   /// Writes stdout to `file` from offset `base` on, and each other stream to an anonymous file in
-  /// the open `directory`, which must stay open as long as this object.
+  /// the open `directory`, which must stay open for the lifetime of this object.
   Spool(Descriptor file, uint64_t base, int directory);
   /// Writes each stream to an anonymous file in the directory for temporary files, created on
   /// first use.
   Spool() = default;
 
-  /// The most bytes that all streams together may hold.
+  /// Limits all streams together to this many bytes.
   void limit(uint64_t bytes) { limit_ = bytes; }
 
   /// Appends all of `bytes` or nothing. Returns false if the limit is exceeded or the write fails;
   /// from then on nothing is accepted.
   [[nodiscard]] bool append(Stream stream, std::string_view bytes) noexcept;
 
-  /// Whether artifacts of `unpacked` bytes, once unpacked, are within the limit beside the streams.
-  /// If not, nothing is accepted from then on.
+  /// Whether artifacts that take `unpacked` bytes when unpacked are within the limit, together with
+  /// the streams. If not, nothing is accepted from then on.
   [[nodiscard]] bool has_room_for_files(uint64_t unpacked) noexcept;
 
-  /// Accepts nothing from now on, because reading the rest has failed with this errno.
+  /// Accepts nothing from now on, because reading the rest of the output has failed with this
+  /// errno.
   void refuse_unreadable(int error) noexcept { refuse(Refusal::unreadable, error); }
 
-  /// Why append fails, in words that follow "not stored: "; "" if it does not.
-  [[nodiscard]] std::string fault() const;
+  /// Why append() fails, worded to follow "not stored: "; empty if it does not.
+  [[nodiscard]] std::string why_refused() const;
 
   /// Appends stderr and the artifacts to the file of stdout, the layout of an entry. Throws
   /// Error(store).

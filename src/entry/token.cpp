@@ -20,21 +20,21 @@ namespace {
 
 constexpr std::string_view external = "-external";
 
-/// Reads the number behind the `mark` at `at`.
+/// Reads the number after the `mark` at `at`.
 bool take_number(std::string_view text, size_t at, char mark, int64_t& number) {
   if (text[at] != mark) return false;
   const char* const end = text.data() + text.size();
   return std::from_chars(text.data() + at + 1, end, number).ec == std::errc();
 }
 
-/// Nothing where `count` is out of range.
+/// Nothing if `count` is out of range.
 std::optional<Nanoseconds> from_milliseconds(int64_t count) {
   constexpr int64_t most = std::chrono::duration_cast<std::chrono::milliseconds>(forever).count();
   if (count < 0 || count > most) return std::nullopt;
   return std::chrono::milliseconds(count);
 }
 
-/// The lease behind the PID; nothing where a token has none.
+/// The lease, which follows the PID; nothing if the token has none.
 std::optional<Nanoseconds> take_lease(std::string_view text) {
   const size_t at = text.rfind('-');
   int64_t milliseconds = 0;

@@ -12,7 +12,7 @@
 
 namespace memolock {
 
-/// The process that runs a command, to be shown; proves nothing.
+/// The process that runs a command, for messages. It proves nothing.
 struct Holder {
   std::string host;
   int64_t pid = 0;
@@ -35,7 +35,7 @@ struct TokenParts {
   std::optional<Nanoseconds> lease = std::nullopt;  ///< of the lock
 };
 
-/// The default lease, and that of a lock whose token has none.
+/// The default lease, and the one assumed for a lock whose token says none.
 inline constexpr std::chrono::seconds default_lease{10};
 
 /// A new token: "SECRET-BEGUN-PID-LEASE@HOST", with "-external" before the "@" for an external

@@ -25,8 +25,8 @@ constexpr int always = O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
 // Longer than it takes to create a FIFO and open it.
 constexpr std::chrono::minutes settling{1};
 
-// The name of a substitute is a token of so many characters and the ending of the name in the
-// store, such as ".wake".
+// The name of a substitute is a token of this many characters, followed by the ending of the name
+// in the store, such as ".wake".
 constexpr size_t token_size = 32;
 std::string_view ending_of(std::string_view name) {
   return name.substr(std::min(name.rfind('.'), name.size()));
@@ -37,7 +37,7 @@ bool is_substitute_name(std::string_view text, std::string_view ending) {
          text.substr(0, token_size).find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-/// Whether a file system on which mkfifo(2) or open(2) fails so has no FIFOs.
+/// Whether this error of mkfifo(2) or open(2) means that the file system has no FIFOs.
 bool has_no_fifos(int error) {
   return error == EPERM || error == EACCES || error == EOPNOTSUPP || error == ENOSYS ||
          error == EINVAL || error == ENXIO;
@@ -50,7 +50,8 @@ Descriptor open_and_stat(int directory, const char* name, int flags, struct stat
   return opened;
 }
 
-/// Both ends of a new FIFO; empty, with errno set, on failure, and then the name is free.
+/// Makes a FIFO and opens both of its ends; empty, with errno set, on failure, and then no new file
+/// is left.
 Descriptor try_make(int directory, const char* name) {
   if (const int error = make_fifo_file(directory, name)) {
     errno = error;
@@ -77,7 +78,7 @@ std::string read_substitute_path(int directory, const std::string& name) {
   return open_private_directory(substitutes) ? substitutes + '/' + text : "";
 }
 
-/// The same, but empty when it would throw.
+/// The same, but returns an empty path instead of throwing.
 std::string substitute_path(int directory, const std::string& name) noexcept {
   std::string path;
   (void)failure_of([&] { path = read_substitute_path(directory, name); });
@@ -102,8 +103,8 @@ Descriptor make_substitute(int directory, const std::string& name, const std::st
 
 enum class Location { none, store, substitute };
 
-/// Where the open FIFO is that `name` stands for; `none` when it stands for another one or nothing.
-/// Fills `path` for a substitute.
+/// Where the FIFO that is open as `fifo` is, if `name` stands for it; `none` if `name` stands for
+/// something else or does not exist. Sets `path` if the FIFO is a substitute.
 Location location_of(int directory, const std::string& name, int fifo, std::string& path) noexcept {
   struct stat open_fifo {};
   struct stat named {};
@@ -118,8 +119,8 @@ Location location_of(int directory, const std::string& name, int fifo, std::stri
   return is_same ? Location::substitute : Location::none;
 }
 
-/// Whether `name` in the directory of substitutes is one whose holder has died. A holder has both
-/// ends open, so that there would be a reader.
+/// Whether `name` in the directory of substitutes is one whose holder has died. A living holder has
+/// both ends open, so the FIFO would have a reader.
 bool is_stale(int substitutes, const std::string& name) {
   struct stat info {};
   if (!is_substitute_name(name, ending_of(name)) ||

@@ -4,7 +4,8 @@
 // Some file systems cannot hold FIFOs: vfat, and some of those that FUSE or a virtual machine
 // provides. There the store has a regular file instead, which contains the name of a substitute
 // FIFO in /tmp/memolock-fifo-UID, so that every process that shares the store can find it. A
-// process with a different /tmp does not find it, and sees no run, as on another machine.
+// process with a different /tmp does not find it, and sees no run, like a process on another
+// machine.
 //
 // The functions below hide that difference. `directory` is the open directory of a tag and `name`
 // a name in it. Any thread may call them.
@@ -21,8 +22,8 @@ namespace memolock {
 /// Error(store).
 [[nodiscard]] Descriptor make_fifo(int directory, const std::string& name, const std::string& path);
 
-/// Opens a FIFO of this user with `flags` as of open(2), and O_NONBLOCK. Empty, with errno set, on
-/// failure: ENXIO when it is to be opened for writing and nobody reads it, EPERM or ELOOP when the
+/// Opens a FIFO of this user. `flags`: as for open(2); O_NONBLOCK is added. Empty, with errno set,
+/// on failure: ENXIO when it is to be opened for writing and has no reader, EPERM or ELOOP when the
 /// name is not a FIFO of this user.
 [[nodiscard]] Descriptor open_fifo(int directory, const std::string& name, int flags) noexcept;
 

@@ -25,13 +25,14 @@ namespace {
 constexpr std::chrono::hours interval{1};
 // Longer than any process takes between creating a file or directory and locking or filling it.
 constexpr std::chrono::minutes settling{1};
-// Longer than `doctor` takes, also on a network file system.
+// Longer than `doctor` takes, even on a network file system.
 constexpr std::chrono::minutes examination{10};
 
 constexpr int file_flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 
-/// Keeps everybody from taking an entry's run lock, and every other `gc` from doing the same. Empty
-/// when the lock is held or, with IfMissing::leave, has no file. Removes the lock's file.
+/// Keeps other processes from taking an entry's run lock, and every other `gc` from reserving it.
+/// Empty when the lock is held or, with IfMissing::leave, has no file. The destructor removes the
+/// lock's file.
 class RemovalGuard {
  public:
   RemovalGuard(int directory, const std::string& lock_name, IfMissing missing)
@@ -39,7 +40,7 @@ class RemovalGuard {
     for (;;) {
       file_ = open_lock(missing);
       if (file_ && try_reserve_file(file_.get()) != 0) file_.reset();
-      // Its last owner may have removed it between the two calls.
+      // Its last owner may have removed the file between the two calls; then try again.
       if (!file_ || is_same_file(directory_, lock_name_, file_.get())) return;
     }
   }
@@ -102,13 +103,13 @@ class TagDirectory {
       if ((kind != FileKind::entry && kind != FileKind::failed) || rest <= max_size) return;
       const OwnedFile file = open_owned_file(directory_.get(), name, O_RDONLY);
       if (!file || last_use_of(file) > newest || !EntryFile::is_memolock_file(file.get())) return;
-      // A dry run has counted those that are not retained already.
+      // A dry run has already counted those that can no longer answer.
       if (mode_ == GcMode::dry_run && !may_still_answer(file, *disposition_in(kind))) return;
       if (remove_entry(name, file)) rest -= std::min(rest, file.disk_size);
     });
   }
 
-  /// Whether nobody is about to create something in it, should it be empty now.
+  /// Whether, if the directory is empty now, no process is about to create something in it.
   [[nodiscard]] bool was_settled() const { return is_settled_; }
 
  private:
@@ -147,7 +148,7 @@ class TagDirectory {
     // The process that has created a spool does not need its name.
     if (kind == FileKind::spool) return remove(name);
     const EntryFileNames files(name_, name);
-    // The process that writes an answer has it locked.
+    // A process that is writing an answer keeps it locked.
     if (kind == FileKind::answer &&
         (!is_older(info, settling) || is_locked(directory_.get(), name)))
       return false;
@@ -156,8 +157,8 @@ class TagDirectory {
     return static_cast<bool>(RemovalGuard(directory_.get(), files.lock, IfMissing::leave));
   }
 
-  /// Removes `name` if it is the file that is open as `file`, or -1: whatever file it is. False: it
-  /// is another, or somebody holds the run lock.
+  /// Removes `name` if it is the file that is open as `file`; -1: whatever file it is. False: it is
+  /// another file, or the run lock is held.
   bool remove_if_unlocked(const EntryFileNames& files, const std::string& name, int file) {
     if (mode_ == GcMode::dry_run) return !is_locked(directory_.get(), files.lock);
     const RemovalGuard guard(directory_.get(), files.lock, IfMissing::make);
@@ -233,7 +234,7 @@ std::optional<GcLock> GcLock::acquire_if_due(const std::string& directory) {
   const Descriptor root = open_store_directory(directory, SymlinkPolicy::follow);
   GcLock lock(root ? open_stamp(root.get()) : Descriptor());
   if (is_new || !lock.stamp_ || try_lock_file(lock.stamp_.get()) != 0) return std::nullopt;
-  // Another process may have had it in the meantime.
+  // Another process may have had the lock in the meantime.
   if (fstat(lock.stamp_.get(), &info) != 0 || !is_older(info, interval)) return std::nullopt;
   lock.note_time();
   return lock;

@@ -1,13 +1,14 @@
 // Garbage collection in a local store while others use it.
 //
-// Removed are entries and failures that can no longer answer anybody, damaged ones, files of dead
-// processes, and then the least recently used entries until the rest is small enough
-// (store/eviction.hpp). Foreign files stay. A process that has a file open reads it to its end.
+// It removes entries, failures and marks that can no longer answer any caller, damaged ones, files
+// of dead processes, and then the least recently used entries and failures until the rest is small
+// enough (store/eviction.hpp). Foreign files stay. A process that has a file open can still read it
+// to its end.
 //
-// Nothing is removed whose run lock is held. While an entry is removed, `gc` keeps others from
-// taking its run lock (try_reserve_file() in system/file_lock.hpp), so that nobody can replace it
-// between the last look at it and its removal. A process that wants the lock in that moment tries
-// again: it does not take `gc` for a holder, not even with --wait 0.
+// No file is removed while the run lock of its entry is held. While an entry is removed, `gc` keeps
+// others from taking its run lock (try_reserve_file() in system/file_lock.hpp), so that no process
+// can replace it between the last check and the removal. A process that wants the lock at that
+// moment tries again: even with --wait 0, it does not mistake `gc` for a holder.
 #pragma once
 
 #include <cstddef>
@@ -21,14 +22,15 @@
 
 namespace memolock {
 
-/// The right to collect garbage in a store, which one process at a time has, as long as this lives.
+/// The right to collect garbage in a store. One process at a time has it, for the lifetime of this
+/// object.
 class GcLock {
  public:
   /// Waits until it is free. `root`: the store's open directory. Throws Error(store).
   [[nodiscard]] static GcLock acquire(int root);
-  /// Takes it if it is free and was last taken longer than an hour ago; in a store in which nobody
-  /// has taken it, the hour begins with this call. One system call when it is not due. Throws
-  /// Error(store) when the directory is unfit to be a store.
+  /// Takes it if it is free and was last taken more than an hour ago; in a store in which it was
+  /// never taken, the hour begins with this call. Makes one system call when it is not due. Throws
+  /// Error(store) when the directory cannot be used as a store.
   [[nodiscard]] static std::optional<GcLock> acquire_if_due(const std::string& directory);
 
  private:
@@ -39,9 +41,9 @@ class GcLock {
 };
 
 struct GcResult {
-  size_t entries = 0;    ///< entries and failures that were removed
+  size_t entries = 0;    ///< entries, failures and marks that were removed
   size_t leftovers = 0;  ///< files of dead processes that were removed
-  uint64_t bytes = 0;    ///< what both occupied on the disk
+  uint64_t bytes = 0;    ///< the size of both, and of removed counters
   size_t kept = 0;       ///< entries and failures that stay
   uint64_t kept_bytes = 0;
 
@@ -59,9 +61,9 @@ struct GcResult {
 /// unless `mode` is dry_run.
 [[nodiscard]] GcResult collect_garbage(int root, uint64_t max_size, GcMode mode);
 
-/// The same in each of the stores below the open directory `parent`, which contains nothing else:
-/// those that are used when the chosen store cannot be. Removes stores that have been empty for
-/// long.
+/// The same in each of the stores in the open directory `parent`, which contains nothing else:
+/// those that are used when the chosen store cannot be reached. Their size is not limited. Also
+/// removes empty stores in which no file was created or removed in the last minute.
 [[nodiscard]] GcResult collect_garbage_in_all(int parent, GcMode mode);
 
 }  // namespace memolock

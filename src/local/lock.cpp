@@ -20,8 +20,8 @@
 namespace memolock {
 namespace {
 
-// `gc` keeps others from taking a lock during two removals. If it has been suspended meanwhile the
-// lock is treated as held after so many pauses, which take half a second together.
+// `gc` keeps others from taking a lock while it removes two files. If `gc` was suspended at that
+// point, the lock is treated as held after this many pauses, which take half a second in total.
 constexpr int max_pauses = 7;
 constexpr Nanoseconds first_pause = std::chrono::microseconds(100);
 
@@ -117,11 +117,11 @@ class LocalLock final : public Lock {
  private:
   void start_renewal() override {}  // the kernel holds the lock as long as this process lives
 
-  /// Ends the run with the outcome that others have delivered.
+  /// Ends the run with the outcome that another process has delivered.
   void publish_answer(const EntryFile& answer) {
     const std::shared_ptr<Spool> spool = writer_->spool();
-    if (!answer.copy_to(*spool)) throw store_error(spool->fault());
-    // The names in the head are those of the run, because the payload begins behind them.
+    if (!answer.copy_to(*spool)) throw store_error(spool->why_refused());
+    // The head keeps the names of the run: the payload begins after them, so their size is fixed.
     Record outcome = answer.record();
     outcome.key = run_.key;
     outcome.holder = run_.holder;
@@ -143,8 +143,8 @@ class LocalLock final : public Lock {
     writer_->replace_head(record);
     const std::string& name = name_of(record.disposition);
     writer_->rename_to(name);
-    // `del` marks the run before it removes the entry, so either it saw the entry or this sees the
-    // mark.
+    // `del` marks the run before it removes the entry, so either `del` has removed this entry, or
+    // its mark is seen here.
     if (writer_->is_forgotten()) {
       remove(name);
       return PublishResult::forgotten;
@@ -180,8 +180,8 @@ class LocalLock final : public Lock {
   std::optional<PromiseHolder> promise_;
 };
 
-/// Locks an open file. Tries again while `gc` keeps others from locking it. Returns as
-/// try_lock_file().
+/// Locks an open file. Tries again while `gc` keeps others from locking it. Returns what
+/// try_lock_file() returns.
 int try_lock_against_gc(int file) {
   Nanoseconds pause = first_pause;
   for (int pauses = 0;; ++pauses, pause *= 4) {
@@ -192,7 +192,7 @@ int try_lock_against_gc(int file) {
   }
 }
 
-/// As try_lock().
+/// See try_lock().
 std::optional<std::unique_ptr<LocalLock>> take_lock(const std::string& path,
                                                     const EntryFileNames& files,
                                                     Descriptor directory) {
@@ -200,8 +200,8 @@ std::optional<std::unique_ptr<LocalLock>> take_lock(const std::string& path,
   constexpr int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
   for (;;) {
     // First without O_CREAT, with which the kernel locks the directory even if the file exists:
-    // after a holder's death its successor would queue behind all waiters for each name that it
-    // creates.
+    // after a holder's death all waiters come here, and the one that gets the lock would have to
+    // queue with them for each name that it creates.
     Descriptor lock(openat(directory.get(), files.lock.c_str(), flags));
     if (!lock && errno == ENOENT) lock = make_file(directory.get(), files.lock, flags);
     if (!lock && errno == ENOENT) return std::nullopt;
@@ -209,7 +209,8 @@ std::optional<std::unique_ptr<LocalLock>> take_lock(const std::string& path,
     const int error = try_lock_against_gc(lock.get());
     if (error == EAGAIN) return nullptr;
     if (error != 0) throw system_error("cannot lock " + lock_path, error);
-    // Its last owner may have removed it between the two calls. Then this lock keeps nobody out.
+    // The last holder may have removed the file between the two calls. A lock on it excludes
+    // nobody.
     if (is_same_file(directory.get(), files.lock, lock.get()))
       return std::make_unique<LocalLock>(path, files, std::move(directory), std::move(lock));
   }

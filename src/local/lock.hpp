@@ -14,14 +14,14 @@
 namespace memolock {
 
 /// Tries to take the run lock of the entry with these files in the open directory of its tag, whose
-/// path is `path`. Waits for `gc` for up to half a second, for a holder not at all. Null when
-/// somebody holds the lock; nothing when the directory has been removed. Throws Error(store).
+/// path is `path`. Waits up to half a second for `gc`, but never for a holder. A null pointer when
+/// the lock is held; nothing when the directory has been removed. Throws Error(store).
 [[nodiscard]] std::optional<std::unique_ptr<Lock>> try_lock(const std::string& path,
                                                             const EntryFileNames& files,
                                                             Descriptor directory);
 
-/// Removes the files of a run whose holder has died, unless another holds the lock by now. Throws
-/// Error(store).
+/// Removes the files of a run whose holder has died, unless another process holds the lock by now.
+/// Throws Error(store).
 void remove_dead_run(const std::string& path, const EntryFileNames& files, int directory);
 
 }  // namespace memolock

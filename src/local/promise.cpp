@@ -33,7 +33,8 @@ PromiseHolder::PromiseHolder(int directory, const std::string& path, const Entry
 
 PromiseHolder::~PromiseHolder() {
   remove_if_same_fifo(directory_, mailbox_name_, mailbox_->descriptor());
-  // Before the answer's name is removed: who links an answer later learns that nobody reads it.
+  // Before the answer's name is removed: a process that links an answer later learns that it will
+  // not be read.
   mailbox_.reset();
   unlinkat(directory_, answer_name_.c_str(), 0);
 }
@@ -56,7 +57,7 @@ PromiseHolder::Result PromiseHolder::await(Nanoseconds life, int interrupt,
       if (ready == WaitEnd::timed_out) observer.still_waiting();
       continue;
     }
-    // When the name exists already, either an answer has just come, or the file is damaged.
+    // If the name exists already, either an answer has just come, or the file is damaged.
     auto answer = refuse_answers() ? nullptr : find_answer();
     const WakeReason reason = answer ? WakeReason::answered : WakeReason::timed_out;
     return {reason, std::move(answer)};
@@ -113,7 +114,8 @@ class LocalPromise final : public Promise {
     spool()->append_to_stdout_file();
     draft_->write_head(record);
     if (live_ && mailbox_) return submit(record);
-    // Nobody awaits an answer. A run in progress replaces this entry with its own outcome.
+    // There is no promise to answer. A run in progress replaces this entry with its own outcome,
+    // unless it is a promise, which this entry answers.
     draft_->rename_to(files_.entry);
     (void)mailbox_.notify();
     announce_entry(directory_.get(), files_);
@@ -121,7 +123,7 @@ class LocalPromise final : public Promise {
   }
 
   [[nodiscard]] bool renew(std::optional<Nanoseconds> life) override {
-    // Without a mailbox the lock lives as long as its holder.
+    // A run without a mailbox is not a promise: its lock lasts as long as its holder lives.
     return mailbox_ ? mailbox_.renew(life) && is_running() : static_cast<bool>(live_);
   }
 
@@ -146,10 +148,10 @@ class LocalPromise final : public Promise {
     return false;
   }
 
-  /// Whether the holder lives and has not ended the promise. To be checked after notify() and
-  /// renew(), which another sender may have received.
+  /// Whether the holder is alive and has not ended the promise. Check it after notify() and
+  /// renew(), whose record may have been read by another sender that makes room.
   [[nodiscard]] bool is_running() const noexcept {
-    std::array<pollfd, 1> wake{{{.fd = live_.wake.get(), .events = 0, .revents = 0}}};
+    std::array<pollfd, 1> wake{{{.fd = live_.wake_fifo.get(), .events = 0, .revents = 0}}};
     return mailbox_.is_open() && poll_for(wake, Nanoseconds(0)) == 0;
   }
 
@@ -171,7 +173,7 @@ class LocalPromise final : public Promise {
   std::optional<EntryWriter> draft_;
 };
 
-/// What stands for the run of an outcome that is stored without one.
+/// The record that stands for the run of an outcome that is stored without a run.
 Record record_without_run(const Key& key) {
   Record run;
   run.key = key;

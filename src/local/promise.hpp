@@ -3,10 +3,10 @@
 //
 // The holder of the run lock creates a mailbox (local/promise_mailbox.hpp), starts the command and
 // then sleeps until there is an answer or the promise has expired. An answer is an entry file that
-// is linked to the name ID.TOKEN.answer when it is complete. Whoever creates that name first has
-// ended the run; the holder creates it when the promise has expired. Without a token, or without a
-// mailbox, an outcome is stored as the entry itself, which is an answer too when it has come since
-// the run began.
+// is linked to the name ID.TOKEN.answer when it is complete. The process that creates that name
+// first ends the run; the holder creates it when the promise has expired. Without a token, or if
+// the run has no mailbox, an outcome is stored as the entry itself. An entry that was stored after
+// the run began is an answer, too.
 #pragma once
 
 #include <memory>
@@ -21,7 +21,7 @@
 
 namespace memolock {
 
-/// The holder's side. Requires the run lock as long as it lives, and one thread.
+/// The holder's side. The run lock must be held for its lifetime. One thread may use it.
 class PromiseHolder {
  public:
   /// Creates the mailbox of the run with this token in `directory`, which must stay open; `path` is
@@ -37,7 +37,7 @@ class PromiseHolder {
     WakeReason reason;
     std::unique_ptr<EntryFile> answer;  ///< intact; null unless answered
   };
-  /// As Lock::await_promise, but leaves the run to the caller, who publishes the answer.
+  /// See Lock::await_promise(). Leaves the run as it is: the caller publishes the answer.
   [[nodiscard]] Result await(Nanoseconds life, int interrupt, WaitObserver& observer);
 
  private:
@@ -52,8 +52,8 @@ class PromiseHolder {
   std::optional<MailboxReceiver> mailbox_;
 };
 
-/// The side of the other processes: Store::promise, for the store whose directory is open as `root`
-/// and has the path `store_path`. Throws Error(store).
+/// The side of the other processes: Store::open_promise(), for the store whose directory is open as
+/// `root` and has the path `store_path`. Throws Error(store).
 [[nodiscard]] std::unique_ptr<Promise> open_promise(const std::string& store_path, int root,
                                                     const Key& key, const std::string& token);
 

@@ -30,7 +30,7 @@ std::string format_renewal(std::optional<Nanoseconds> life) {
                      std::chrono::duration_cast<milliseconds>(*life).count());
 }
 
-/// How long the record has the promise live; nothing when it is not a renewal.
+/// How long the record keeps the promise alive; nothing when it is not a renewal.
 std::optional<Nanoseconds> parse_renewal(std::string_view line, Nanoseconds lease) noexcept {
   if (!line.starts_with(renew_word)) return std::nullopt;
   line.remove_prefix(renew_word.size());
@@ -58,7 +58,7 @@ MailboxReceiver::MailboxReceiver(Descriptor fifo)
       buffer_(std::make_unique_for_overwrite<char[]>(capacity_)) {}
 
 std::optional<Nanoseconds> MailboxReceiver::read(Nanoseconds lease) noexcept {
-  // Bytes without a line feed that are longer than any record are discarded.
+  // More bytes than any record has, without a line feed, are discarded.
   if (kept_ > PIPE_BUF) kept_ = 0;
   const ssize_t got = ::read(fifo_.get(), buffer_.get() + kept_, capacity_ - kept_);
   if (got <= 0) return std::nullopt;
@@ -81,10 +81,10 @@ MailboxSender MailboxSender::open(int directory, std::string name) {
   return sender;
 }
 
-/// Discards the oldest PIPE_BUF bytes of the mailbox, as much as a write may need; the rest of a
-/// line is not a valid record. False: the mailbox is gone. The last renewal in it stays, because
-/// this process may end before it has written its own. The end for reading is closed before that
-/// write, or this process would be taken for a reader.
+/// Discards the oldest PIPE_BUF bytes of the mailbox, as many as a write may need. If that cuts a
+/// line, the rest of the line is not a valid record. Newer renewals stay, because this process may
+/// end before it has written its own. The FIFO is closed for reading before that write, or this
+/// process would be taken for a reader. False: the mailbox is gone.
 bool MailboxSender::make_room() const {
   const Descriptor reader = open_fifo(directory_.get(), name_, O_RDONLY);
   if (!reader || !is_same_file(fifo_.get(), reader.get())) return false;  // it is another run's

@@ -3,7 +3,7 @@
 // protocol of promises as a whole: local/promise.hpp.
 //
 // A record is a line. "look": there may be an answer. "renew MILLISECONDS": the promise is to live
-// for so long from now on; "renew": for the lease that it was made with. Of several renewals the
+// for that long from now on; "renew": for the lease that it was made with. Of several renewals the
 // longest counts. No record is longer than PIPE_BUF, so lines of several writers do not mix.
 #pragma once
 
@@ -16,7 +16,7 @@
 
 namespace memolock {
 
-/// The holder's end, which is read once the command has exited. One thread may use it.
+/// The holder's end. The holder reads it only after the command has exited. One thread may use it.
 class MailboxReceiver {
  public:
   /// Takes over a new FIFO, open for reading and writing without blocking. Allocates what read()
@@ -37,22 +37,23 @@ class MailboxReceiver {
   size_t kept_ = 0;  // bytes of a record whose end has not come yet, at the front of the buffer
 };
 
-/// The end of the other processes. No call waits for the holder. Calls return false when nobody
-/// reads the mailbox any more. While another sender makes room in a full mailbox, that one is taken
-/// for a reader: check is_open() as well.
+/// The end of the other processes. No call waits for the holder. notify() and renew() return false
+/// when the mailbox no longer has a reader. While another sender makes room in a full mailbox, that
+/// sender looks like a reader: check is_open() as well.
 class MailboxSender {
  public:
-  /// Opens the mailbox `name` in `directory`; empty when the run has none or nobody reads it.
+  /// Opens the mailbox `name` in `directory`; empty when the run has none or it has no reader.
   [[nodiscard]] static MailboxSender open(int directory, std::string name);
 
   explicit operator bool() const { return static_cast<bool>(fifo_); }
-  /// Whether the holder has not ended the promise. True also when the holder was killed.
+  /// Whether the holder has not ended the promise. Also true if the holder was killed.
   [[nodiscard]] bool is_open() const noexcept;
 
   /// Tells the holder that there may be an answer.
   [[nodiscard]] bool notify() const noexcept;
-  /// Has the promise live for `life` from now on; nothing: for the lease that it was made with. In
-  /// a full mailbox this renewal replaces the oldest records. Throws Error(store) when it cannot.
+  /// Keeps the promise alive for `life` from now on; without a value, for the lease that it was
+  /// made with. In a full mailbox, this renewal replaces the oldest records. Throws Error(store) if
+  /// the mailbox stays full.
   [[nodiscard]] bool renew(std::optional<Nanoseconds> life) const;
 
  private:

@@ -39,7 +39,7 @@ LocalStore::LocalStore(const std::string& directory, SymlinkPolicy link, const L
 
 void LocalStore::open_root(IfMissing missing) {
   const auto open = missing == IfMissing::make ? make_store_directory : open_store_directory;
-  // In a directory where anybody may create names, the owner of the one above it could replace it.
+  // The owner of the directory above could replace this one, so it must pass the same checks.
   if (link_ == SymlinkPolicy::refuse && !open(directory_.substr(0, directory_.rfind('/')), link_))
     return;
   root_ = open(directory_, link_);
@@ -101,7 +101,8 @@ std::unique_ptr<Lock> LocalStore::try_acquire(const Key& key, Producer) {
 
 std::unique_ptr<Watch> LocalStore::watch_run(const Key& key) {
   if (!root_) return nullptr;
-  return memolock::watch_run(root_.get(), key, ended_, [this, key] { return look_up(key); });
+  return memolock::watch_run(root_.get(), key, last_wake_fifo_,
+                             [this, key] { return look_up(key); });
 }
 
 std::unique_ptr<Promise> LocalStore::open_promise(const Key& key, const std::string& token) {
@@ -152,7 +153,7 @@ bool LocalStore::forget_files(const EntryFileNames& files) {
   return found;
 }
 
-/// Whether what has an entry's name was not written by memolock.
+/// Whether `path` exists and was not written by memolock.
 bool LocalStore::is_foreign(const std::string& path) const {
   const OwnedFile file = open_owned_file(root_.get(), path, O_RDONLY);
   return file ? !EntryFile::is_memolock_file(file.get()) : errno != ENOENT;
@@ -176,7 +177,7 @@ size_t LocalStore::forget_all(const std::string& tag, Ownership ownership) {
 
 namespace {
 
-/// Lists the entries and runs of a tag, each once, although they come and go meanwhile, and without
+/// Lists the entries and runs of a tag, each once even if they come and go meanwhile, without
 /// holding all names in memory.
 class TagListing {
  public:
@@ -191,8 +192,8 @@ class TagListing {
   }
 
  private:
-  /// Of the files of one entry, the first that exists of these is listed: a run in progress, the
-  /// entry, the failure; and in any case the mark, unless it is listed as a run.
+  /// Of the files of one entry, lists the first of these that exists: the run in progress, the
+  /// entry, the failure. Also lists the mark, unless there is a run in progress.
   void list_file(FileKind kind, Disposition disposition, const std::string& name) {
     const EntryFileNames files(directory_, name);
     if (kind == FileKind::failed && exists(files.entry)) return;

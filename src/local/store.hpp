@@ -7,24 +7,24 @@
 // - ID.mark: when `once` last ran the command. A file of the same format without output.
 // - ID.lock: the run lock, exclusive. A process tries to lock it and never waits for it. Its holder
 //   may run the command and owns every other name of the entry. Removed by its holder, or by `gc`
-//   while it keeps others from taking it (system/file_lock.hpp); a new holder checks that the name
-//   still is that of the file it has locked. An open-file-description lock: the kernel releases it
-//   when the holder dies, and F_OFD_GETLK tests it without affecting anybody.
+//   while it keeps others from taking it (system/file_lock.hpp); a new holder checks that the file
+//   it has locked still has the name. An open-file-description lock: the kernel releases it when
+//   the holder dies, and F_OFD_GETLK tests it without affecting other processes.
 // - ID.run: the run in progress; stdout is appended as it comes.
 // - ID.wake: a FIFO (local/fifo.hpp), one for each run, which its holder keeps open until the run
-//   has ended. If somebody has it open for writing, the run is in progress and the record in ID.run
-//   is complete. Waiters open it, then ID.run, and sleep in poll(2) until it hangs up; the kernel
-//   sees to that when the holder dies. Then they read the head of the run file through the
-//   descriptor that they have. A finished run answers them, stored or not: one that is not stored
-//   has lost its name, so nobody finds it later. An unfinished one means that its holder has died,
-//   and one of them takes the run lock.
+//   has ended. If a process has it open for writing, the run is in progress and the record in
+//   ID.run is complete. Waiters open it, then ID.run, and sleep in poll(2) until the FIFO hangs up,
+//   which it also does when the holder dies. Then they read the head of the run file through the
+//   descriptor that they have. A finished run answers them, stored or not: if it is not stored, its
+//   file has lost its name, so that later callers do not find it. If the run is unfinished, its
+//   holder has died, and one of the waiters takes the run lock.
 // - ID.promise and ID.TOKEN.answer: see local/promise.hpp.
 //
 // The lock and the FIFO are separate for two reasons. A process that waits for a lock cannot wait
 // for a signal or a deadline as well. And waiters that wake with a shared lock keep each other from
 // taking an exclusive one, and look like a holder to newcomers. A FIFO works on one machine only:
-// where machines share the directory, callers on another one find the lock held and no run, and try
-// again until the lock is free.
+// if several machines share the directory, a caller on another machine finds the lock held but sees
+// no run, and tries again until the lock is free.
 #pragma once
 
 #include <functional>
@@ -41,11 +41,11 @@ namespace memolock {
 
 class LocalStore final : public Store {
  public:
-  /// Opens `directory`, an absolute path. If it is missing, nothing is stored, and the first lock
-  /// or promise creates it (0700) and those above it. The constructor and those two throw
-  /// Error(store) when that fails, when the directory belongs to another user or when others may
-  /// write in it; with SymlinkPolicy::refuse also when that is so of the directory above it. Keeps
-  /// a reference to `log`.
+  /// Opens `directory`, an absolute path. If it is missing, the store is empty, and the first lock
+  /// or promise creates it (0700) and the directories above it. Opening or creating it throws
+  /// Error(store) if that fails, if the directory belongs to another user or if others may write in
+  /// it; with SymlinkPolicy::refuse also if one of these is true of the directory above it. Keeps a
+  /// reference to `log`.
   LocalStore(const std::string& directory, SymlinkPolicy link, const Log& log);
 
   [[nodiscard]] Nanoseconds now() override { return wall_now(); }
@@ -80,7 +80,7 @@ class LocalStore final : public Store {
   DedupLog once_;
   Descriptor root_;  // empty: the directory is missing
   Progress report_progress_ = [](std::string_view, size_t) {};
-  Descriptor ended_;  // the FIFO of the run that was last waited for (watch_run())
+  Descriptor last_wake_fifo_;  // of the run that was last waited for (watch_run())
 };
 
 }  // namespace memolock

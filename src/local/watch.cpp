@@ -17,10 +17,10 @@ namespace {
 
 constexpr std::string_view entry_stored = "!";
 
-/// A full FIFO needs no further byte.
+/// If the FIFO is full, it already contains such a byte.
 void notify_waiters(const Descriptor& fifo) { (void)try_write(fifo.get(), entry_stored); }
 
-/// Opens the FIFO `name` to wait for its hang-up; empty when nobody has it open for writing.
+/// Opens the FIFO `name` to wait for its hang-up; empty when no process has it open for writing.
 Descriptor open_wake_fifo(int directory, const std::string& name) {
   Descriptor wake = open_fifo(directory, name, O_RDONLY);
   if (!wake) return {};
@@ -37,7 +37,7 @@ Descriptor open_wake_fifo(int directory, const std::string& name) {
   return has_writer ? std::move(wake) : Descriptor();
 }
 
-/// The same open file with its present size and times.
+/// The same open file with its current size and times.
 OwnedFile updated(Descriptor file) {
   struct stat info {};
   if (fstat(file.get(), &info) != 0) return {};
@@ -46,11 +46,11 @@ OwnedFile updated(Descriptor file) {
 
 class LocalWatch final : public Watch {
  public:
-  LocalWatch(LiveRun live, Record run, Descriptor& ended,
+  LocalWatch(LiveRun live, Record run, Descriptor& last_wake_fifo,
              std::function<std::unique_ptr<Entry>()> look_up)
       : live_(std::move(live)),
         run_(std::move(run)),
-        ended_(ended),
+        last_wake_fifo_(last_wake_fifo),
         look_up_(std::move(look_up)),
         since_(wall_now()) {}
 
@@ -60,7 +60,7 @@ class LocalWatch final : public Watch {
 
   [[nodiscard]] WaitResult wait(Nanoseconds deadline, int interrupt,
                                 WaitObserver& observer) override {
-    std::array<pollfd, 2> waiting{{{.fd = live_.wake.get(), .events = POLLIN, .revents = 0},
+    std::array<pollfd, 2> waiting{{{.fd = live_.wake_fifo.get(), .events = POLLIN, .revents = 0},
                                    {.fd = interrupt, .events = POLLIN, .revents = 0}}};
     for (;;) {
       const WaitEnd ready = await_events(waiting, std::min(deadline, observer.next_notice()));
@@ -80,7 +80,7 @@ class LocalWatch final : public Watch {
 
  private:
   WaitResult ended() {
-    ended_ = std::move(live_.wake);
+    last_wake_fifo_ = std::move(live_.wake_fifo);
     auto entry = EntryFile::open(updated(std::move(live_.file.descriptor)));
     const Disposition disposition = entry ? entry->record().disposition : Disposition::running;
     if (disposition == Disposition::running || disposition == Disposition::marked)
@@ -90,7 +90,7 @@ class LocalWatch final : public Watch {
 
   LiveRun live_;
   Record run_;
-  Descriptor& ended_;
+  Descriptor& last_wake_fifo_;
   std::function<std::unique_ptr<Entry>()> look_up_;
   Nanoseconds since_;  // wall clock
 };
@@ -102,21 +102,24 @@ LiveRun open_run(int root, const EntryFileNames& files, int flags) {
   Descriptor wake = open_wake_fifo(root, wake_name);
   if (!wake) return {};
   OwnedFile file = open_owned_file(root, files.directory + '/' + files.run, flags);
-  // A run file is created while no FIFO has the name. So as long as this FIFO has it, the file is
-  // that of its run.
+  // A run file is created only while no FIFO has the name. So if this FIFO still has it, the file
+  // belongs to the FIFO's run.
   if (!file || !is_same_fifo(root, wake_name, wake.get())) return {};
   return {std::move(wake), std::move(file)};
 }
 
-std::unique_ptr<Watch> watch_run(int root, const Key& key, Descriptor& ended,
+std::unique_ptr<Watch> watch_run(int root, const Key& key, Descriptor& last_wake_fifo,
                                  std::function<std::unique_ptr<Entry>()> look_up) {
   const EntryFileNames files(key);
-  if (ended && is_same_fifo(root, files.directory + '/' + files.wake, ended.get())) return nullptr;
+  if (last_wake_fifo &&
+      is_same_fifo(root, files.directory + '/' + files.wake, last_wake_fifo.get()))
+    return nullptr;
   LiveRun live = open_run(root, files, O_RDONLY);
   if (!live) return nullptr;
   const auto run = EntryFile::open(live.file.duplicate());
   if (!run || run->record().key != key) return nullptr;
-  return std::make_unique<LocalWatch>(std::move(live), run->record(), ended, std::move(look_up));
+  return std::make_unique<LocalWatch>(std::move(live), run->record(), last_wake_fifo,
+                                      std::move(look_up));
 }
 
 void announce_entry(int directory, const EntryFileNames& files) {

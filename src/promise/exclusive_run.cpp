@@ -28,7 +28,7 @@ class ExclusiveCall {
   Outcome lock() {
     const Nanoseconds deadline = deadline_of(call_.request);
     for (bool again = false;; again = true) {
-      // After the deadline the store is not given any time to answer.
+      // After the deadline, do not ask the store again: it may be slow to answer.
       if (again && boot_now() >= deadline) return time_out();
       if (const auto lock = try_acquire()) return run(*lock, MarkPolicy::none);
       const auto watch = call_.store.watch_run(call_.request.key);
@@ -75,7 +75,7 @@ class ExclusiveCall {
     return call_.store.try_acquire(call_.request.key, Producer::command);
   }
 
-  /// The mark of a run that is recent enough to skip this one; nothing if there is none.
+  /// The mark of the last run if that is recent enough to skip this one.
   std::optional<Record> recent_mark() {
     if (!call_.request.keep) return std::nullopt;
     auto mark = call_.store.look_up_mark(call_.request.key);
@@ -121,7 +121,7 @@ class ExclusiveCall {
   Outcome run(Lock& lock, MarkPolicy mark) {
     Record record = record_of_run(call_.request, lock, call_.store.now());
     lock.begin(record);
-    // Otherwise a message has said that the store is not used.
+    // Without `keep`, an earlier message has said that the store is not used.
     if (call_.request.keep) call_.log.info("{}: running the command", name());
     const auto command = call_.launcher.prepare(command_spec(call_.request, lock, "/dev/null"),
                                                 call_.signals);
@@ -135,11 +135,11 @@ class ExclusiveCall {
     Outcome outcome = make_outcome(OutcomeKind::ran, ending.status);
     outcome.run_time = ending.run_time;
     apply_interruption(outcome, ending);
-    const bool whole = ending.interrupted == 0 && !ending.stopped;
+    const bool whole = ending.interrupt_signal == 0 && !ending.stopped_on_request;
     if (mark == MarkPolicy::store && whole && ending.exit_kind != ExitKind::not_started) {
       store_mark(lock, record, ending, outcome);
-    } else if (ending.interrupted != 0) {
-      lock.give_up();
+    } else if (ending.interrupt_signal != 0) {
+      lock.abandon_quickly();
     } else {
       lock.abandon();
     }
@@ -152,7 +152,7 @@ class ExclusiveCall {
       if (const std::string failure = describe_failure(ending); !failure.empty())
         log_line(Level::info, failure);
     });
-    if (ending.interrupted != 0) log_line(Level::info, "interrupted");
+    if (ending.interrupt_signal != 0) log_line(Level::info, "interrupted");
     return outcome;
   }
 
@@ -160,15 +160,16 @@ class ExclusiveCall {
     (void)failure_of([&] { call_.log.line(level, fmt::format("{}: {}", name(), what)); });
   }
 
-  /// SettableIn releases the lock. A store that fails now costs the mark, not the exit status.
+  /// Also releases the lock. If the store fails now, the mark is lost, but not the exit status.
   void store_mark(Lock& lock, Record& record, const RunResult& ending, Outcome& outcome) noexcept {
     record.disposition = Disposition::marked;
     record.exit_kind = ending.exit_kind;
     record.status = ending.status;
-    // In microseconds, as a server keeps it, so that run_time + ttl is exactly the given ttl.
+    // Rounded to microseconds, as a server stores it, so that run_time + ttl is exactly the given
+    // ttl.
     record.run_time = std::chrono::floor<std::chrono::microseconds>(ending.run_time);
     record.out_hash = record.err_hash = checksum("");
-    // The ttl counts from the begin of the run, so after a long run none of it may be left.
+    // The ttl counts from the start of the run, so after a long run none of it may be left.
     record.ttl = *call_.request.ttl == forever ? forever : *call_.request.ttl - record.run_time;
     record.retained = record.ttl;
     if (record.ttl <= Nanoseconds(0)) return lock.abandon();

@@ -4,11 +4,11 @@
 //
 // `lock` waits until it has the lock, then runs the command.
 //
-// `once` never waits. It skips the command if the lock is held, or if the mark of the last run says
-// that this run began less than the ttl ago. Otherwise it acquires the lock, looks for the mark
-// once more, because another run may have ended in between, runs the command and stores a mark. A
-// run that was interrupted, lost its lock or could not be started stores no mark, so that the next
-// host that calls `once` runs the command.
+// `once` never waits for a run. It skips the command if the lock is held, or if the mark of the
+// last run says that it began less than the ttl ago. Otherwise it acquires the lock, looks for the
+// mark once more, because another run may have ended in between, runs the command and stores a
+// mark. A run that was interrupted, lost its lock or could not be started stores no mark, so that
+// the next host that calls `once` runs the command.
 #pragma once
 
 #include "src/entry/request.hpp"
@@ -23,8 +23,8 @@ namespace memolock {
 /// Error(usage) for a request from inside the run that holds the lock.
 [[nodiscard]] Outcome lock(const Request& request, Store& store, Signals& signals, const Log& log);
 [[nodiscard]] Outcome lock(const CallContext& context);
-/// With Request::keep false it neither looks for a mark nor stores one. Requires Request::ttl
-/// otherwise.
+/// If Request::keep is false, `once` neither looks for a mark nor stores one; otherwise it requires
+/// Request::ttl.
 [[nodiscard]] Outcome once(const Request& request, Store& store, Signals& signals, const Log& log);
 [[nodiscard]] Outcome once(const CallContext& context);
 

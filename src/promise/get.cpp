@@ -61,7 +61,7 @@ class GetCall {
     if (call_.request.refresh) lookup_.reject_earlier_runs();
     for (bool again = false;;) {
       try {
-        // After the deadline the store is not given any time to answer.
+        // After the deadline, do not ask the store again: it may be slow to answer.
         if (again && boot_now() >= deadline_) return time_out();
         if (auto outcome = attempt()) return *outcome;
         again = true;
@@ -110,10 +110,10 @@ class GetCall {
     return replay(entry, kind, call_.store, call_.signals);
   }
 
-  /// Reading what it finds may take longer than a lease.
+  /// Needs the renewal, because reading the entry may take longer than a lease.
   LookupResult look_up_under_lock(KeepaliveArmed) { return lookup_.look_up(); }
 
-  /// Serves the entry of a look-up. Returns nothing if there is no answer in it.
+  /// Serves what a look-up has found. Returns nothing if that is no answer.
   std::optional<Outcome> serve_result(LookupResult found) {
     if (found.kind == LookupResult::Kind::none) return std::nullopt;
     if (found.kind == LookupResult::Kind::fresh)
@@ -122,7 +122,7 @@ class GetCall {
       // The background process would not have the descriptor that such a word refers to.
       if (refers_to_descriptor(call_.request.command)) return std::nullopt;
       call_.store.end_wait_limit();
-      // Before the run in the background overwrites the files.
+      // Now, before the run in the background overwrites the files.
       restore_artifacts(call_.request, *found.entry, call_.signals);
       if (is_not_locked() && can_store_result() &&
           call_.launcher.daemonize() == ProcessRole::background)
@@ -144,19 +144,19 @@ class GetCall {
     }
   }
 
-  /// Whether the result of a background run could be stored. Checked before, because that run
+  /// Whether the result of a background run could be stored. Checked beforehand, because that run
   /// cannot report anything.
   bool can_store_result() {
     if (!call_.request.keep || *call_.request.ttl == Nanoseconds(0)) return true;
-    const std::string fault = fault_of_control_files();
-    if (!fault.empty()) call_.log.warn("{}: not refreshed: {}", name(), fault);
-    return fault.empty();
+    const std::string why = why_no_control_files();
+    if (!why.empty()) call_.log.warn("{}: not refreshed: {}", name(), why);
+    return why.empty();
   }
 
   /// In the background process: runs the command, unless another process is running it or has
   /// just stored a result.
   Outcome refresh() {
-    // There is nobody to report a failure to; the next caller tries again.
+    // A failure cannot be reported to anyone; the next caller tries again.
     (void)failure_of([&] {
       const auto lock = call_.store.try_acquire(call_.request.key, call_.request.producer);
       if (lock && (!lock->may_have_changed() || look_up_under_lock(lock->arm_keepalive()).kind ==

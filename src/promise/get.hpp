@@ -28,16 +28,16 @@
 //
 // Some entries are served although they are not fresh: with --stale at once, while one process in
 // the background refreshes the entry under the lock; with --stale-if-error when the command fails
-// or the wait times out. A stored failure (--cache-failures, or a failed refresh) says for how long
-// nobody tries again. With --early one caller may refresh an entry before it expires, while the
-// others still use it.
+// or the wait times out. A stored failure (--cache-failures, or a failed refresh) says how long the
+// command is not run again. With --early one caller may refresh an entry before it expires, while
+// the others still use it.
 //
 // Files that the command makes (--artifact) are packed after a successful run and belong to its
 // result. For a caller that asks for artifacts, an entry without them is a miss. They are restored
 // before the output is replayed.
 //
-// Two rules hold at every step: a result is stored only by the process that holds the lock, and the
-// output of a command that has started reaches its caller whatever the store does.
+// Two rules hold at every step: a result is stored only by a process that has the token of the
+// lock, and the output of a command that has started reaches its caller whatever the store does.
 #pragma once
 
 #include "src/entry/request.hpp"
@@ -48,11 +48,11 @@
 
 namespace memolock {
 
-/// Carries out `request`, with a command or as a look-up only. Call from the main thread, while it
-/// is the only one. Requires Request::ttl if there is a command. Every expected end is an Outcome;
-/// its `store_error` says what the store refused after the command had started. Throws Error(store)
-/// and Error(interrupted) only before the command has started, Error(usage) for a request that
-/// would wait for itself.
+/// Carries out `request`, with a command or as a look-up only. Call it from the main thread while
+/// there is no other. Requires Request::ttl if there is a command. Every expected end is an
+/// Outcome; its `store_error` says what the store refused after the command had started. Throws
+/// Error(store) and Error(interrupted) only before the command has started, and Error(usage) for a
+/// request that would wait for itself.
 [[nodiscard]] Outcome get(const Request& request, Store& store, Signals& signals, const Log& log);
 /// The same, with processes started by the launcher of the context.
 [[nodiscard]] Outcome get(const CallContext& context);

@@ -19,7 +19,7 @@
 namespace memolock {
 namespace {
 
-// How long the output of a command that was stopped is delivered before it is dropped.
+// How long readers may take to read the output of a command that was stopped.
 constexpr std::chrono::seconds drain_after_stop{2};
 
 std::string describe_promise(const Record& record) {
@@ -36,11 +36,11 @@ Outcome HolderRun::run(Lock& lock, uint32_t transient_failures, std::unique_ptr<
   Record record = record_of_run(call_.request, lock, call_.store.now());
   record.transient_failures = transient_failures;
   lock.begin(record);
-  // Otherwise a message has said that the store is not used.
+  // Without `keep`, an earlier message has said that the store is not used.
   if (call_.request.keep) call_.log.info("{}: running the command", call_.request.key.shown());
   const std::string control = call_.request.keep ? control_.make() : "/dev/null";
   CommandSpec spec = command_spec(call_.request, lock, control);
-  spec.scratch = control_.scratch();
+  spec.cleanup = control_.cleanup();
   const bool external = call_.request.producer == Producer::external;
   spec.defer_stdout = fallback != nullptr;
   if (external) {
@@ -68,7 +68,7 @@ Outcome HolderRun::finish_run(Lock& lock, Record& record, CommandRun& command, S
   outcome.kind = OutcomeKind::miss;
   const RunResult ending = command.finish([&] {
     record.disposition = Disposition::unstored;
-    (void)failure_of([&] { set_not_stored(spool.fault(), outcome); });
+    (void)failure_of([&] { set_not_stored(spool.why_refused(), outcome); });
     (void)publish(lock, record, outcome);  // a signal ends the command, which is still running
   });
   outcome.status = ending.status;
@@ -91,11 +91,11 @@ Outcome HolderRun::finish_run(Lock& lock, Record& record, CommandRun& command, S
 HolderRun::OutputSource HolderRun::publish_outcome(Lock& lock, Record& record,
                                                    const RunResult& ending, Spool& spool,
                                                    Entry* fallback, Outcome& outcome) {
-  if (ending.interrupted != 0) {
+  if (ending.interrupt_signal != 0) {
     abandon_interrupted(lock);
     return OutputSource::command;
   }
-  if (ending.stopped) {
+  if (ending.stopped_on_request) {
     lock.abandon();
     return OutputSource::command;
   }
@@ -119,7 +119,8 @@ void HolderRun::defer_warnings(const RunResult& ending) noexcept {
   });
 }
 
-/// Reports a failed command with -v; why it was not stored only if no other message says so.
+/// Reports a failed command with -v, and that its result was not stored unless another message says
+/// so.
 void HolderRun::defer_failure(const RunResult& ending, const Record& record,
                               const Outcome& outcome) noexcept {
   if (!call_.log.is_enabled(Level::info)) return;
@@ -138,11 +139,11 @@ void HolderRun::defer_failure(const RunResult& ending, const Record& record,
 }
 
 void HolderRun::abandon_interrupted(Lock& lock) noexcept {
-  lock.give_up();
+  lock.abandon_quickly();
   defer_message(Level::info, "interrupted; nothing is stored");
 }
 
-/// The command has ended, but a signal came while its result was packed or stored.
+/// Ends a call whose command has ended, but a signal came while its result was packed or stored.
 Outcome HolderRun::end_interrupted(Lock& lock, CommandRun& command, Nanoseconds run_time) noexcept {
   abandon_interrupted(lock);
   command.release_stdout();
@@ -158,7 +159,7 @@ Outcome HolderRun::serve_fallback(CommandRun& command, const RunResult& ending,
                                   Entry& fallback) noexcept {
   const auto age = [&] { return describe_age(fallback.record(), call_.store.now()); };
   (void)failure_of([&] {
-    const std::string failure = describe_failure(ending);  // empty: a warning says it
+    const std::string failure = describe_failure(ending);  // empty: a warning says why
     defer_message(Level::warn, "{}{}served the entry that is {}", failure,
                   failure.empty() ? "" : "; ", age());
   });
@@ -174,7 +175,7 @@ Outcome HolderRun::run_external(Lock& lock, Record& record, CommandRun& command)
   Outcome outcome = make_outcome(OutcomeKind::miss, ending.status);
   outcome.run_time = ending.run_time;
   defer_warnings(ending);
-  if (ending.interrupted != 0) {
+  if (ending.interrupt_signal != 0) {
     abandon_interrupted(lock);
     apply_interruption(outcome, ending);
     return log_deferred_messages(std::move(outcome));
@@ -186,7 +187,7 @@ Outcome HolderRun::run_external(Lock& lock, Record& record, CommandRun& command)
                                 [&] { return await_external(lock, record, outcome); });
   });
   if (outcome.kind == OutcomeKind::interrupted) {
-    lock.give_up();
+    lock.abandon_quickly();
     defer_message(Level::info, "interrupted; the promise is given up");
     return log_deferred_messages(std::move(outcome));
   }
@@ -264,7 +265,7 @@ void HolderRun::complete_record(Record& record, const RunResult& ending, const S
   record.ttl_by_command = control.ttl.has_value();
   record.stale_by_command = control.stale.has_value();
   record.stale = control.stale.value_or(Nanoseconds(0));
-  if (!control.fault.empty()) defer_message(Level::warn, "not stored: {}", control.fault);
+  if (!control.error.empty()) defer_message(Level::warn, "not stored: {}", control.error);
   decide_disposition(record, control);
   if (control.missing.empty() || record.disposition == Disposition::shared) return;
   // Without the control file the command could not say that its result must not be stored.
@@ -273,8 +274,8 @@ void HolderRun::complete_record(Record& record, const RunResult& ending, const S
     defer_message(Level::warn, "not stored: {}", control.missing);
 }
 
-/// If the artifacts cannot be packed, the result is not shared: waiters run the command themselves.
-/// Returns false if a signal came.
+/// Packs the artifacts of a successful run. If that fails, the result is not shared: waiters run
+/// the command themselves. Returns false if a signal came.
 bool HolderRun::pack_artifacts(Lock& lock, Record& record, Spool& spool, Outcome& outcome) {
   if (call_.request.artifacts.empty() || !record.succeeded()) return true;
   const auto fault = pack(call_.request.artifacts, spool, call_.signals.descriptor(),
@@ -301,9 +302,9 @@ bool HolderRun::restore_fallback(Entry& fallback) noexcept {
   return !failure;
 }
 
-/// Whether the result is stored, and for how long.
+/// Decides whether the result is stored, and for how long.
 void HolderRun::decide_disposition(Record& record, const Control& control) {
-  const bool may_keep = call_.request.keep && control.cache && control.fault.empty();
+  const bool may_keep = call_.request.keep && control.cache && control.error.empty();
   record.disposition = Disposition::shared;
   if (record.succeeded()) {
     record.ttl = control.ttl.value_or(*call_.request.ttl);
@@ -315,13 +316,13 @@ void HolderRun::decide_disposition(Record& record, const Control& control) {
     return;
   }
   record.ttl = record.retained = call_.request.cache_failures.value_or(Nanoseconds(0));
-  // Otherwise every caller would start a refresh again.
+  // Otherwise each caller would start another refresh at once.
   if (role_ == ProcessRole::background)
     record.retained = std::max(record.retained, call_.request.lease);
   if (may_keep && record.retained > Nanoseconds(0)) record.disposition = Disposition::failed;
 }
 
-/// A store that fails now costs the entry, not the output. Returns false if a signal came.
+/// If the store fails now, the entry is lost, but not the output. Returns false if a signal came.
 bool HolderRun::publish(Lock& lock, const Record& record, Outcome& outcome) noexcept {
   PublishResult published = PublishResult::lost;
   if (auto failure = failure_of([&] { published = lock.publish(record); })) {
@@ -351,7 +352,8 @@ bool HolderRun::publish(Lock& lock, const Record& record, Outcome& outcome) noex
   return true;
 }
 
-/// The run still ends with its own status. Only the first of several reasons is reported.
+/// The call still ends with the status of the command. Only the first of several reasons is
+/// reported.
 void HolderRun::set_not_stored(std::string why, Outcome& outcome) noexcept {
   if (!outcome.store_error.empty()) return;
   defer_message(Level::warn, "not stored: {}", why);
@@ -361,12 +363,12 @@ void HolderRun::set_not_stored(std::string why, Outcome& outcome) noexcept {
 /// Waits until the readers have taken all of the output. The lock has been released.
 Outcome HolderRun::deliver_output(CommandRun& command, const RunResult& ending,
                                   Outcome outcome) noexcept {
-  const Command::Drained drained = command.drain(ending.was_stopped ? drain_after_stop : forever);
+  const Command::Drained drained = command.drain(ending.drain_briefly ? drain_after_stop : forever);
   outcome.output_error = drained.error;
   apply_interruption(outcome, ending);
-  if (ending.interrupted == 0 && drained.interrupted != 0) {
-    outcome.signal = drained.interrupted;
-    outcome.status = exit_status::of_signal(drained.interrupted);
+  if (ending.interrupt_signal == 0 && drained.interrupt_signal != 0) {
+    outcome.signal = drained.interrupt_signal;
+    outcome.status = exit_status::of_signal(drained.interrupt_signal);
     return outcome;
   }
   call_.signals.unblock();
@@ -374,7 +376,8 @@ Outcome HolderRun::deliver_output(CommandRun& command, const RunResult& ending,
 }
 
 /// Processes that the command has left in the background may go on writing: a helper process
-/// forwards their output. If none can be started this process does, unless a signal ends the call.
+/// forwards their output. If no helper can be started, this process does that, unless a signal ends
+/// the call.
 void HolderRun::forward_late_output(CommandRun& command, const Outcome& outcome) noexcept {
   LateOutput late = command.late_output();
   if (late.is_over() || late.hand_over_to_process()) return;

@@ -1,12 +1,12 @@
 // The holder's part of `get`: run the command under the lock, publish its result, and deliver the
 // output to the caller.
 //
-// The order is fixed. The result is published, and the lock released, before anything waits for
-// the readers of stdout and stderr: a slow reader delays neither the waiters nor the next run. For
-// the same reason messages are deferred until nothing is held any more.
+// The order is fixed. The result is published, and the lock released, before anything waits for the
+// readers of stdout and stderr: a slow reader delays neither the waiters nor the next run. For the
+// same reason, messages are deferred until the lock is released.
 //
-// Once the command has started, no method throws. A store that fails then costs the entry, not the
-// output or the exit status.
+// Once the command has started, run() does not throw. If the store fails then, the entry is lost,
+// but neither the output nor the exit status.
 #pragma once
 
 #include <memory>
@@ -69,7 +69,7 @@ class HolderRun {
   Outcome await_external(Lock& lock, Record& record, Outcome outcome);
   Outcome expire_promise(Lock& lock, Record& record, Outcome outcome) noexcept;
 
-  // Messages, each a line about the entry.
+  // Messages: lines about the entry.
   template <typename... T>
   void defer_message(Level level, fmt::format_string<T...> format, T&&... args) noexcept {
     (void)failure_of([&] {
@@ -85,7 +85,7 @@ class HolderRun {
   const CallContext call_;
   const ProcessRole role_;
   ControlFile control_;
-  // Written when nothing is held any more: the reader of stderr may be slow too.
+  // Written after the lock has been released: the reader of stderr may be slow, too.
   std::vector<std::pair<Level, std::string>> deferred_messages_;
 };
 

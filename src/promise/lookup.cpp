@@ -14,7 +14,7 @@ namespace memolock {
 
 namespace {
 
-/// Whether more would have to be read than the request allows.
+/// Whether the streams and, if the request asks for them, the artifacts are larger than it allows.
 bool is_too_large(const Record& record, const Request& request) {
   const uint64_t files = request.artifacts.empty() ? 0 : record.files_size;
   const uint64_t streams = streams_size(record);
@@ -65,8 +65,9 @@ LookupResult Lookup::resolve_expired(std::unique_ptr<Entry> entry, Nanoseconds n
   return {};
 }
 
-/// The answer of the stored failure, if there is one that answers; `entry`, the expired entry, is
-/// then used or of no use. Sets `now` to the time at which the failure was judged.
+/// What a stored failure means for `entry`, the expired entry: the failure itself is the answer, or
+/// it is too soon to run the command again, so that `entry` is the answer (and is moved from), or
+/// it means nothing. Sets `now` to the time at which the failure was judged.
 LookupResult Lookup::resolve_failure(std::unique_ptr<Entry>& entry, bool is_usable,
                                      Nanoseconds& now) {
   auto failure = store_.look_up_failure(request_.key);

@@ -1,5 +1,6 @@
-// Look-ups of one call: what the store has of the entry, and whether it answers the call. The rules
-// are those of entry/freshness.hpp; this applies them and says with -v what was rejected, and why.
+// Look-ups of one call: what the store has for the key, and whether that answers the call. The
+// rules are those of entry/freshness.hpp; this applies them and says with -v what was rejected, and
+// why.
 #pragma once
 
 #include <memory>
@@ -24,8 +25,8 @@ struct LookupResult {
   std::unique_ptr<Entry> entry;  ///< null only with `none`
 };
 
-/// Used by one thread. It remembers what the last look-up found and did not use; the take_…
-/// methods hand that out, once.
+/// Used by one thread. It remembers what the last look-up found and did not use; each take_… method
+/// hands out a part of that, once.
 class Lookup {
  public:
   /// Keeps references to all three. Asks the store for artifacts if the request does.
@@ -74,7 +75,7 @@ class Lookup {
   std::optional<Nanoseconds> last_run_time_;
   std::string early_token_;  // of the entry that is to be refreshed early
   bool rejects_artifacts_ = false;
-  bool early_decided_ = false;  // the random choice is made once a call
+  bool early_decided_ = false;  // the random choice is made once per call
 };
 
 }  // namespace memolock

@@ -1,6 +1,6 @@
 // The processes that a call starts: its command, and the copy of itself that refreshes an entry in
 // the background. Everything else in this directory starts processes through this interface only,
-// so that a test can run the protocol without any (tests/helpers/protocol_branches.cpp).
+// so that a test can run the protocol without starting any (tests/helpers/protocol_branches.cpp).
 //
 // It is used on a miss and for a refresh, never on a hit.
 #pragma once
@@ -29,10 +29,10 @@ class CommandRun {
 class ProcessLauncher {
  public:
   virtual ~ProcessLauncher() = default;
-  /// Prepares a command and does not start it. The result keeps a reference to `signals`. Throws
+  /// Prepares a command without starting it. The result keeps a reference to `signals`. Throws
   /// Error(interrupted) as Command's constructor does.
   [[nodiscard]] virtual std::unique_ptr<CommandRun> prepare(CommandSpec spec, Signals& signals) = 0;
-  /// As memolock::daemonize().
+  /// See memolock::daemonize().
   [[nodiscard]] virtual ProcessRole daemonize() = 0;
 };
 

@@ -10,7 +10,7 @@
 
 namespace memolock {
 
-/// The bytes of stdout and stderr together; UINT64_MAX if they are more.
+/// The bytes of stdout and stderr together; UINT64_MAX if the sum overflows.
 [[nodiscard]] uint64_t streams_size(const Record& record);
 
 /// Restores the artifacts that the request asks for; a failed run has none. Call before replay(),
@@ -18,7 +18,7 @@ namespace memolock {
 void restore_artifacts(const Request& request, Entry& entry, const Signals& signals);
 
 /// Writes the output of a run to this process's stdout and stderr, at the pace of their readers.
-/// The last step of a call: it unblocks the signals, so one may end this process, and nothing may
+/// The last step of a call: it unblocks the signals, so that one may end this process; no lock may
 /// be held. `before_err` writes what goes to stderr first, and returns 0 or the errno.
 [[nodiscard]] Outcome replay(Entry& entry, OutcomeKind kind, Store& store, const Signals& signals,
                              FunctionRef<int> before_err = nullptr) noexcept;

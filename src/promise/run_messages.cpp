@@ -26,7 +26,7 @@ std::vector<std::string> describe_warnings(const Request& request, const RunResu
   if (ending.exit_kind == ExitKind::timed_out) {
     warnings.push_back(fmt::format("the command was stopped: --max-runtime {} has passed",
                                    format_duration(*request.max_runtime)));
-  } else if (ending.stopped && ending.interrupted == 0) {
+  } else if (ending.stopped_on_request && ending.interrupt_signal == 0) {
     warnings.emplace_back("the command was stopped: its lease could not be renewed");
   }
   if (!ending.left_running.empty())
@@ -35,7 +35,7 @@ std::vector<std::string> describe_warnings(const Request& request, const RunResu
 }
 
 std::string describe_failure(const RunResult& ending) {
-  if (ending.interrupted != 0 || ending.stopped || ending.unknown) return "";
+  if (ending.interrupt_signal != 0 || ending.stopped_on_request || ending.unknown) return "";
   if (ending.exit_kind == ExitKind::exited && ending.status != 0)
     return fmt::format("the command exited with status {}", ending.status);
   if (ending.exit_kind != ExitKind::signaled) return "";

@@ -1,5 +1,5 @@
-// The words for how a run ended and how old its entry is, for messages. None of them contains the
-// name of the entry.
+// Texts for messages: how a run ended, and how old its entry is. They do not contain the name of
+// the entry.
 #pragma once
 
 #include <string>
@@ -20,8 +20,8 @@ namespace memolock {
 /// succeeded, or if describe_warnings() or an error message says why it failed.
 [[nodiscard]] std::string describe_failure(const RunResult& ending);
 
-/// How the run of a stored or shared failure ended, to follow "the command": "failed with status
-/// 3" or "was ended by signal 9 (KILL)".
+/// How the run of a stored or shared failure ended, worded to follow "the command": "failed with
+/// status 3" or "was ended by signal 9 (KILL)".
 [[nodiscard]] std::string describe_failure(const Record& record);
 
 /// "3m old", "dated in the future", or "another program's".

@@ -47,17 +47,17 @@ Outcome run_uncached(const Request& request, Signals& signals, const Log& log,
     if (log.is_enabled(Level::info))
       if (const std::string failure = describe_failure(ending); !failure.empty())
         log.info("{}: {}", request.key.shown(), failure);
-    if (ending.interrupted != 0) log.info("{}: interrupted", request.key.shown());
+    if (ending.interrupt_signal != 0) log.info("{}: interrupted", request.key.shown());
   });
   return outcome;
 }
 
 void apply_interruption(Outcome& outcome, const RunResult& ending) noexcept {
-  if (ending.interrupted == 0) return;
+  if (ending.interrupt_signal == 0) return;
   outcome.kind = OutcomeKind::interrupted;
   if (ending.exit_kind == ExitKind::signaled &&
-      ending.status == exit_status::of_signal(ending.interrupted))
-    outcome.signal = ending.interrupted;
+      ending.status == exit_status::of_signal(ending.interrupt_signal))
+    outcome.signal = ending.interrupt_signal;
 }
 
 Outcome end_by_signal(Signals& signals) noexcept {

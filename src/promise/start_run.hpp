@@ -16,8 +16,9 @@ namespace memolock {
 /// The record of a run of the request's command that begins at `now` (store's clock) under `lock`.
 [[nodiscard]] Record record_of_run(const Request& request, const Lock& lock, Nanoseconds now);
 
-/// How to start the request's command under `lock`. Keeps a reference to the lock: a run that lasts
-/// starts to renew it. `control`: the path in MEMOLOCK_CONTROL.
+/// How to start the request's command under `lock`. The result keeps a reference to the lock: when
+/// the run turns out to be long, the renewal of the lock is started. `control`: the path in
+/// MEMOLOCK_CONTROL.
 [[nodiscard]] CommandSpec command_spec(const Request& request, Lock& lock,
                                        const std::string& control);
 
@@ -25,15 +26,15 @@ namespace memolock {
 [[nodiscard]] Outcome run_uncached(const Request& request, Signals& signals, const Log& log,
                                    ProcessLauncher& launcher = process_launcher());
 
-/// If the run was interrupted, marks the outcome as interrupted. The call then ends by the signal
-/// that ended the command, if one did.
+/// If the run was interrupted, marks the outcome as interrupted. If that signal also ended the
+/// command, the call ends by it, too.
 void apply_interruption(Outcome& outcome, const RunResult& ending) noexcept;
 
 /// The outcome of a call that is ended by the signal that is pending in `signals`.
 [[nodiscard]] Outcome end_by_signal(Signals& signals) noexcept;
 
-/// Returns what `work` returns. A signal that interrupts a request of `work` to the store ends the
-/// call instead.
+/// Returns what `work` returns, or end_by_signal() if a signal interrupts a request of `work` to
+/// the store.
 template <typename Work>
 [[nodiscard]] Outcome until_interrupted(Signals& signals, const Work& work) {
   try {

@@ -20,17 +20,18 @@ class WaitNotice : public WaitObserver {
  public:
   enum class HasTimeout : bool { no, yes };
 
-  /// Keeps references to both. After a long wait without a bound, the messages mention --wait.
+  /// Keeps references to both. After a long wait without a time limit, the messages mention --wait.
   WaitNotice(const Key& key, const Log& log, HasTimeout has_timeout)
       : key_(key), log_(log), has_timeout_(has_timeout) {}
 
-  /// Remembers who holds the lock, where that run is not waited for. Null: no run is visible.
+  /// Remembers who holds the lock, when this call does not wait for that run. Null: no run is
+  /// visible.
   void record_holder(const Watch* watch);
   /// The holder of the last wait: "HOST:PID", "the promise of HOST:PID", "another program" or "an
   /// unknown process".
   [[nodiscard]] std::string holder() const;
 
-  /// Watch::wait() with these messages; `now` and `last_run_time` as for begin().
+  /// Watch::wait() with these messages; `now` and `last_run_time`: see begin().
   [[nodiscard]] WaitResult wait(Watch& watch, Nanoseconds now,
                                 std::optional<Nanoseconds> last_run_time, Nanoseconds deadline,
                                 int interrupt);
@@ -38,8 +39,8 @@ class WaitNotice : public WaitObserver {
   /// Backoff::pause() with these messages: the lock is held, and no run is visible.
   [[nodiscard]] bool pause(Backoff& backoff, int interrupt);
 
-  /// Begins a wait for `run`. `now`: the clock of the times in `run`. `last_run_time`: how long the
-  /// last run of the entry took, if that is known.
+  /// Begins a wait for `run`. `now`: the time on the clock that `run` uses. `last_run_time`: how
+  /// long the last run of the entry took, if that is known.
   void begin(const Record& run, Nanoseconds now, std::optional<Nanoseconds> last_run_time);
   /// Ends the wait, and clears the live line.
   void end();
@@ -60,7 +61,7 @@ class WaitNotice : public WaitObserver {
   Nanoseconds due_ = forever;                 // of the next message; boot clock, as the next two
   Nanoseconds unknown_holder_due_ = forever;  // of the next message about an unknown holder
   Nanoseconds began_ = forever;               // when the first wait began
-  Nanoseconds clock_offset_{0};               // of the clock of run_ to the boot clock
+  Nanoseconds clock_offset_{0};               // from the boot clock to the clock of run_
   std::optional<Nanoseconds> last_run_time_;
   bool holder_known_ = false;
   Record run_;

@@ -47,7 +47,7 @@ std::string describe_run(const Record& run, Nanoseconds now) {
   if (run.foreign) return describe_holder(run);
   const std::string since = format_duration(rounded(std::max(now - run.begun, Nanoseconds(0))));
   return fmt::format("{}, {} {}", describe_holder(run),
-                     run.producer == Producer::external ? "promised for" : "at work for", since);
+                     run.producer == Producer::external ? "promised for" : "running for", since);
 }
 
 bool is_inside_run(const Request& request, const Record& run) {

@@ -1,5 +1,5 @@
 // What `get`, `once` and `lock` have in common when another process holds the lock: pauses, the
-// deadline, the words for a holder, and the check for a deadlock.
+// deadline, texts about a holder, and the check for a deadlock.
 #pragma once
 
 #include <string>
@@ -30,13 +30,13 @@ class Backoff {
 };
 
 /// When the request stops waiting for other holders (--wait); boot clock, `forever` without a
-/// bound.
+/// limit.
 [[nodiscard]] Nanoseconds deadline_of(const Request& request);
 
 /// "HOST:PID", or "another program".
 [[nodiscard]] std::string describe_holder(const Record& run);
 
-/// "HOST:PID, at work for 12s", or "HOST:PID, promised for 12s". `now`: the store's clock.
+/// "HOST:PID, running for 12s", or "HOST:PID, promised for 12s". `now`: the store's clock.
 [[nodiscard]] std::string describe_run(const Record& run, Nanoseconds now);
 
 /// Whether this process was started, directly or not, by the command of that run.

@@ -64,11 +64,11 @@ class RedisLock final : public Lock {
 
   void begin(const Record&) override {
     spool_ = std::make_shared<Spool>();
-    // A short lease may end before arm_keepalive() is called, and so may any if the reader of
-    // messages about the run stalls.
+    // A short lease may end before arm_keepalive() is called; and a reader of the messages about
+    // the run may stall.
     constexpr std::chrono::seconds long_enough(1);
     if (context_.settings.lease < long_enough || context_.log.is_enabled(Level::info))
-      start_renewal();
+      arm_keepalive();
     session_.set_wait_limit({interrupt_});  // --wait is over
   }
 
@@ -88,7 +88,7 @@ class RedisLock final : public Lock {
       if (record.disposition == Disposition::unstored || !outcome.may_take_long()) {
         end_lease();
       } else {
-        start_renewal();
+        arm_keepalive();
         outcome.upload();
       }
       if (renewer_->is_lock_broken()) permission_.acquired_or_rule.clear();
@@ -98,7 +98,7 @@ class RedisLock final : public Lock {
       return published;
     } catch (const std::exception&) {
       if (is_interrupted()) {
-        give_up();
+        abandon_quickly();
         return PublishResult::interrupted;
       }
       if (record.disposition == Disposition::marked) {
@@ -139,13 +139,12 @@ class RedisLock final : public Lock {
       session_.set_wait_limit({interrupt_, until});
       is_released_ = release();
     }
-    // A signal may have come meanwhile. After any other failure, a second attempt is not
-    // worthwhile.
-    if (is_interrupted()) give_up();
+    // A signal came meanwhile. Any other failure is not worth a second attempt.
+    if (is_interrupted()) abandon_quickly();
     is_released_ = true;
   }
 
-  void give_up() noexcept final {
+  void abandon_quickly() noexcept final {
     if (lease_) lease_->stop_now();
     drop_lease();
     if (std::exchange(is_released_, true)) return;
@@ -237,7 +236,7 @@ class RedisLock final : public Lock {
       });
     };
     // If the server cannot be reached, the lock expires.
-    if (session_.is_connected() && !notify_waiters() && is_interrupted()) return give_up();
+    if (session_.is_connected() && !notify_waiters() && is_interrupted()) return abandon_quickly();
     is_released_ = true;
   }
 

@@ -33,7 +33,8 @@ std::string absolute_path_in(const char* name) {
   return value != nullptr && *value == '/' ? value : "";
 }
 
-/// Opens what a symbolic link refers to. Empty, with errno set, also when `path` is not a link.
+/// Opens the directory that a symbolic link refers to. Empty, with errno set, on failure or if
+/// `path` is not a link. Throws Error(store) if may_follow() rejects the link.
 Descriptor follow(const std::string& path) {
   struct stat info {};
   if (lstat(path.c_str(), &info) != 0 || !S_ISLNK(info.st_mode)) return {};
@@ -41,7 +42,7 @@ Descriptor follow(const std::string& path) {
   return Descriptor(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
-/// Whether the home directory is missing though it is `directory` or leads to it.
+/// Whether `directory` is the home directory or below it, and the home directory is missing.
 bool lacks_home(const std::string& directory) {
   std::string home = std::filesystem::path(absolute_path_in("HOME")).lexically_normal();
   while (home.ends_with('/')) home.pop_back();
@@ -64,7 +65,8 @@ std::string usual_directory() {
   }
 }
 
-/// A group whose id is that of the user is taken for the private group that systems give each user.
+/// A group with the user's own id is assumed to be the private group that many systems give each
+/// user.
 bool is_private_group(gid_t group) { return group == getegid() && group == user_at_start(); }
 
 /// Whether others can replace what is created in this directory.
@@ -82,21 +84,21 @@ bool is_trusted(uid_t owner) {
   return stat("/", &top) == 0 && owner == top.st_uid;
 }
 
-/// Sets fault and remedy.
+/// Sets `why_unusable` and `advice`.
 void examine(NearestParent& parent) {
   struct stat info {};
-  parent.remedy = choose_another_directory;
+  parent.advice = choose_another_directory;
   if (fstat(parent.directory.get(), &info) != 0) {
-    parent.fault = parent.path + ": " + lowercase_error_text(errno);
+    parent.why_unusable = parent.path + ": " + lowercase_error_text(errno);
   } else if (!is_trusted(info.st_uid)) {
-    parent.fault = parent.path + std::string(owned_by_another);
+    parent.why_unusable = parent.path + std::string(owned_by_another);
     if (user_at_start() == 0 && getenv("SUDO_UID") != nullptr)
-      parent.remedy = fmt::format("use 'sudo -H', or {}", choose_another_directory);
+      parent.advice = fmt::format("use 'sudo -H', or {}", choose_another_directory);
   } else if (others_can_replace(info)) {
-    parent.fault = "others may write in " + parent.path;
-    // A directory in which all may write is meant to be so.
+    parent.why_unusable = "others may write in " + parent.path;
+    // A directory is made writable for everybody on purpose.
     if (info.st_uid == user_at_start() && (info.st_mode & S_IWOTH) == 0)
-      parent.remedy = "run: chmod go-w " + quote_for_shell(parent.path);
+      parent.advice = "run: chmod go-w " + quote_for_shell(parent.path);
   }
 }
 
@@ -104,7 +106,7 @@ void examine(NearestParent& parent) {
 
 std::string advice_after_open_error(const std::string& directory, int error) {
   struct stat info {};
-  // If it belongs to this user, the reason is its mode.
+  // If the directory belongs to this user, its mode is the reason.
   const bool by_mode = error == EACCES && stat(directory.c_str(), &info) == 0 &&
                        S_ISDIR(info.st_mode) && info.st_uid == user_at_start();
   return by_mode ? advice_to_repair_modes(directory) : choose_another_directory;
@@ -162,7 +164,7 @@ std::string advice_to_repair_modes(const std::string& directory) {
   if (stat(directory.c_str(), &info) != 0 || !why_not_repairable(info).empty())
     return choose_another_directory;
   std::string remedy = "run: memolock doctor --fix";
-  // The shell into which it is pasted may have other variables.
+  // The shell in which the command is run may have other values of these variables.
   constexpr std::array variables{"MEMOLOCK_STORE", cache_variable, "XDG_CACHE_HOME"};
   const bool is_usual = std::none_of(variables.begin(), variables.end(),
                                      [](const char* name) { return getenv(name) != nullptr; }) &&
@@ -192,9 +194,9 @@ Descriptor open_store_directory(const std::string& directory, SymlinkPolicy link
 Descriptor make_store_directory(const std::string& directory, SymlinkPolicy link) {
   Descriptor root = open_store_directory(directory, link);
   if (root) return root;
-  if (const NearestParent parent = find_nearest_parent(directory); !parent.fault.empty())
-    throw store_error("cannot make the store " + directory + ": " + parent.fault + "; " +
-                      parent.remedy);
+  if (const NearestParent parent = find_nearest_parent(directory); !parent.why_unusable.empty())
+    throw store_error("cannot make the store " + directory + ": " + parent.why_unusable + "; " +
+                      parent.advice);
   make_directories(directory);
   root = open_store_directory(directory, link);
   if (!root) throw system_error("cannot open the store " + directory, ENOENT);
@@ -206,15 +208,15 @@ NearestParent find_nearest_parent(const std::string& directory) {
   parent.path = directory;
   parent.error = ENOENT;
   while (!parent.directory && parent.error == ENOENT && parent.path != "/") {
-    // A dangling symbolic link can neither be opened nor created.
+    // A dangling symbolic link can neither be opened nor replaced by a directory.
     if (faccessat(AT_FDCWD, parent.path.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) break;
     parent.path.resize(std::max<size_t>(parent.path.rfind('/'), 1));
     parent.directory.reset(open(parent.path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     parent.error = parent.directory ? 0 : errno;
   }
   if (lacks_home(directory)) {
-    parent.fault = "the home directory does not exist";
-    parent.remedy = choose_another_directory;
+    parent.why_unusable = "the home directory does not exist";
+    parent.advice = choose_another_directory;
   } else if (parent.directory) {
     examine(parent);
   }

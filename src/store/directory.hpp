@@ -1,5 +1,5 @@
-// The directory of a local store: its default path, whether it is fit to be used, and how it is
-// created. Any thread may call these functions.
+// The directory of a local store: its default path, whether it may be used, and its creation. Any
+// thread may call these functions.
 #pragma once
 
 #include <optional>
@@ -15,60 +15,62 @@ namespace memolock {
 /// HOME is not set.
 [[nodiscard]] std::string expand_home(const std::string& path);
 
-/// A remedy.
+/// Advice for a directory that cannot be used.
 inline constexpr const char* choose_another_directory =
     "choose another directory with MEMOLOCK_CACHE_DIR";
 
 /// The path of the store according to MEMOLOCK_CACHE_DIR, XDG_CACHE_HOME or HOME. Throws
-/// Error(usage) for a relative MEMOLOCK_CACHE_DIR, Error(store) when none of them is set.
+/// Error(usage) for a relative MEMOLOCK_CACHE_DIR, Error(store) when none of them gives an absolute
+/// path.
 [[nodiscard]] std::string default_store_directory();
 
-/// file:///DIR, with every character escaped that is special to a shell.
+/// The URL file:///DIR, percent-escaped so that it can be pasted into a shell without quotes.
 [[nodiscard]] std::string url_of_directory(const std::string& directory);
 
-/// The remedy when only modes are wrong in a store of this user: "run: " and a command that can be
-/// pasted into any shell, or choose_another_directory when why_not_repairable() is not empty.
+/// Advice for a store of this user in which only modes are wrong: "run: " and a command that works
+/// in any shell. It is choose_another_directory if the directory cannot be examined or
+/// why_not_repairable() is not empty.
 [[nodiscard]] std::string advice_to_repair_modes(const std::string& directory);
 
 /// What to do when the last component of the path is a symbolic link.
 enum class SymlinkPolicy { follow, refuse };
 
-/// The remedy when opening the directory has failed with `error`.
+/// Advice after opening the directory has failed with the errno `error`.
 [[nodiscard]] std::string advice_after_open_error(const std::string& directory, int error);
 
-/// Whether the path is a symbolic link that this user, root or the owner of `/` has created. Others
-/// must not determine where the store is.
+/// Whether the path is a symbolic link that belongs to this user, root or the owner of `/`. Nobody
+/// else may decide where the store is.
 [[nodiscard]] bool may_follow(const std::string& directory);
 
-/// Why the modes in this directory are not to be repaired, whatever it contains, to follow its
-/// name: it is sticky, the root directory or the home directory. Empty: they may be.
+/// Why modes must not be repaired in the directory with this `info`, whatever it contains: it is
+/// sticky, the root directory or the home directory. Worded to follow the directory's name; empty
+/// if they may be repaired.
 [[nodiscard]] std::string why_not_repairable(const struct stat& info);
 
-/// Opens the directory of a local store; empty when there is none. Throws Error(store) when it
-/// cannot be opened, belongs to another user, others may write in it, or it is a link that
-/// may_follow() rejects.
+/// Opens the directory of a local store; empty when there is none. Throws Error(store) if it cannot
+/// be opened, belongs to another user or is writable by others, or if it is a symbolic link and
+/// `link` is `refuse` or may_follow() rejects it.
 [[nodiscard]] Descriptor open_store_directory(const std::string& directory, SymlinkPolicy link);
 
-/// The same, but creates it (0700) and the directories above it if they are missing. Throws
-/// Error(store) also when find_nearest_parent() has a fault.
+/// The same, but creates the directory (0700), and those above it, if it is missing. Also throws
+/// Error(store) if find_nearest_parent() finds a parent that is unusable.
 [[nodiscard]] Descriptor make_store_directory(const std::string& directory, SymlinkPolicy link);
 
 /// The nearest existing directory above one that is missing.
 struct NearestParent {
-  Descriptor directory;  ///< O_PATH; empty, with `error` set, when it cannot be opened
+  Descriptor directory;  ///< opened with O_PATH; empty, with `error` set, on failure
   std::string path;
   int error = 0;
-  std::string fault;   ///< why nothing is to be created there; empty: it may be
-  std::string remedy;  ///< what to do about the fault
+  std::string why_unusable;  ///< why nothing may be created there; empty: it may
+  std::string advice;        ///< what to do about that
 };
 
-/// Finds that of `directory`, which is missing. It has no fault if it belongs to this user, root or
-/// the owner of `/`, and nobody else can write there or, as in /tmp, replace what others have
-/// created. A missing home directory is a fault: it is never created.
+/// Finds the nearest parent of the missing `directory`. It is usable if it belongs to this user,
+/// root or the owner of `/`, and others cannot write there or, as in /tmp, cannot replace what does
+/// not belong to them. A missing home directory makes it unusable, because that is never created.
 [[nodiscard]] NearestParent find_nearest_parent(const std::string& directory);
 
-/// Whether the path is absolute and that of a directory of this user in which nobody else may
-/// write.
+/// Whether the path is absolute and names a directory of this user that nobody else may write to.
 [[nodiscard]] bool is_private_directory(const std::string& path);
 
 }  // namespace memolock

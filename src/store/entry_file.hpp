@@ -14,23 +14,26 @@
 
 namespace memolock {
 
-/// Whether `del` was called during the run of this file, so that it must not be stored.
+/// Whether `del` was called during the run that wrote `file`, so that its result must not be
+/// stored.
 [[nodiscard]] bool has_forgotten_mark(int file);
 
-/// The state that the record in a file of this kind has; nothing for a kind without a record.
+/// The disposition that a record must have in a file of this kind; nothing for a kind that does not
+/// determine it.
 [[nodiscard]] std::optional<Disposition> disposition_in(FileKind kind);
 
 /// An open entry file or run file, with its record.
 ///
-/// One thread may use it, except that write() may be called for both streams at once. What it reads
-/// is the file that was opened, even when another has replaced it or removed its name.
+/// One thread may use it, except that write() may be called for both streams at once. It reads the
+/// file that was opened, even after another process has replaced the file or removed its name.
 class EntryFile final : public Entry {
  public:
-  /// Reads the record at the front of `file`. Null when there is no valid one of this version: the
-  /// file is damaged, truncated or foreign. The payload is not checked (is_intact()).
+  /// Reads the record at the start of `file`. Null if there is no valid record of this version,
+  /// because the file is damaged, truncated or foreign. Does not check the payload; is_intact()
+  /// does.
   [[nodiscard]] static std::unique_ptr<EntryFile> open(OwnedFile file);
 
-  /// The same of `name` in `directory`. Null also when it cannot be opened (open_owned_file()).
+  /// The same for the file `name` in `directory`. Also null if open_owned_file() cannot open it.
   [[nodiscard]] static std::unique_ptr<EntryFile> open_at(int directory, const std::string& name);
 
   /// Whether some version of memolock wrote the file, damaged or not.
@@ -46,7 +49,8 @@ class EntryFile final : public Entry {
   /// Appends both streams to `spool`. False: they cannot be read, or the spool refuses them.
   [[nodiscard]] bool copy_to(Spool& spool) const;
 
-  /// Bytes of output and artifacts in the file; of a run in progress, so far.
+  /// Bytes of output and artifacts in the file; for a run in progress, as many as there were when
+  /// the file was opened.
   [[nodiscard]] uint64_t payload_size() const { return file_.size - payload_; }
 
  private:

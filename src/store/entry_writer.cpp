@@ -15,7 +15,8 @@
 namespace memolock {
 namespace {
 
-/// Whether a file system for which linkat(2) fails so has no hard links, or no more for this file.
+/// Whether this error of linkat(2) means that the file system has no hard links, or allows no more
+/// for this file.
 bool has_no_links(int error) {
   return error == EPERM || error == EOPNOTSUPP || error == ENOSYS || error == EMLINK;
 }
@@ -52,7 +53,7 @@ void EntryWriter::rename_to(const std::string& name) const {
 bool EntryWriter::link_unless_taken(const std::string& name) const {
   if (linkat(directory_, name_.c_str(), directory_, name.c_str(), 0) == 0) return true;
   if (has_no_links(errno)) {
-    // The name is taken first. Until this file has it, what has it is empty and thus no entry.
+    // Take the name with an empty file, which is not a valid entry, then rename this file over it.
     constexpr int flags = O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
     const Descriptor placeholder(openat(directory_, name.c_str(), flags, S_IRUSR | S_IWUSR));
     if (placeholder && renameat(directory_, name_.c_str(), directory_, name.c_str()) == 0)

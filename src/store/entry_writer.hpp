@@ -11,12 +11,12 @@
 
 namespace memolock {
 
-/// A file that is being written. One thread may use it; others may read the spool's streams as far
-/// as they are written (entry/spool.hpp).
+/// A file that is being written. One thread may use it; others may read what has been written of
+/// the spool's streams (entry/spool.hpp).
 ///
-/// The payload goes into the spool. The head, that is the fixed part and the names, is written with
-/// write_head(), or again with replace_head(). None of its calls syncs the disk: the checksums in
-/// the head reveal a file that was damaged by a crash. All of them throw Error(store) on failure.
+/// The payload goes into the spool. write_head() writes the head, which is the fixed part and the
+/// names; replace_head() rewrites it. Nothing is synced to disk: the checksums in the head reveal
+/// damage after a crash. All functions that write, rename or link throw Error(store) on failure.
 /// The destructor removes nothing.
 class EntryWriter {
  public:
@@ -33,18 +33,19 @@ class EntryWriter {
   /// Writes the head of a file that nobody reads yet.
   void write_head(const Record& record) const;
 
-  /// Writes the head again while others may read the file. They may read parts of both heads, which
-  /// fails the head's checksum. Keeps the byte at `forgotten_offset`, which belongs to `del`.
+  /// Rewrites the head while others may be reading the file. A reader may get parts of both heads,
+  /// which do not match the head's checksum. Leaves the byte at `forgotten_offset` alone, which
+  /// only `del` sets.
   void replace_head(const Record& record) const;
 
   /// Whether `del` has marked the file as forgotten.
   [[nodiscard]] bool is_forgotten() const;
 
-  /// Renames the complete file to `name`, and replaces what has that name. Atomic.
+  /// Atomically renames the complete file to `name`, replacing any file of that name.
   void rename_to(const std::string& name) const;
 
-  /// Gives the complete file the name `name` unless something has it already: returns false then.
-  /// The working name stays where the file system has hard links.
+  /// Gives the complete file the name `name`, or returns false if that name is taken. On a file
+  /// system with hard links, the working name stays.
   [[nodiscard]] bool link_unless_taken(const std::string& name) const;
 
   /// Removes the working name, if this file still has it. Does nothing after rename_to().

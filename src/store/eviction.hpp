@@ -1,7 +1,8 @@
-// Which entry files are removed to keep a directory small: those that no longer answer anybody, and
-// then the least recently used ones.
+// Which entry files are removed to keep a directory small: first those that can no longer answer
+// any caller, then the least recently used ones.
 //
-// These functions only decide. Whoever removes a file makes sure that nobody replaces it meanwhile.
+// These functions only decide. The caller that removes a file must ensure that no process replaces
+// it in the meantime.
 #pragma once
 
 #include <cstddef>
@@ -15,24 +16,24 @@
 
 namespace memolock {
 
-/// Whether what is no longer used is removed.
+/// Whether files are removed or only counted.
 enum class GcMode {
   remove,
-  dry_run,  ///< it is only counted
+  dry_run,  ///< count what would be removed
 };
 
-/// When an entry file was last replayed or written (wall clock, to the hour); 0 when that time is
-/// in the future, as after the clock was set back.
+/// When an entry file was last replayed or written (wall clock, accurate to the hour); 0 if that
+/// time is in the future, for example after the clock was set back.
 [[nodiscard]] Nanoseconds last_use_of(const OwnedFile& file);
 
 /// Whether a file that memolock has written may still answer a caller: it is complete, its record
-/// has the disposition that its name stands for, and its retention has not ended. True of a file
-/// that another version of memolock has written, which may need it. Reads the head, not the
+/// has this `disposition`, and its retention has not ended. Also true for a file that another
+/// version of memolock has written, since that version may still use it. Reads the head, not the
 /// payload.
 [[nodiscard]] bool may_still_answer(const OwnedFile& file, Disposition disposition);
 
-/// The files that may be removed to make room: their sizes and when they were last used. Needs 16
-/// bytes for each.
+/// The files that may be removed to make room: their sizes and when they were last used. Uses 16
+/// bytes per file.
 class LruCandidates {
  public:
   void add(const OwnedFile& file);
@@ -41,8 +42,9 @@ class LruCandidates {
   /// Bytes that all of them occupy on the disk.
   [[nodiscard]] uint64_t total_size() const { return total_size_; }
 
-  /// The most recent last use among those that must go until at most `max_size` bytes are left.
-  /// Several files may have been used at that time, so the caller stops when enough are removed.
+  /// If the least recently used files are removed until at most `max_size` bytes are left: when the
+  /// last of them was last used. Several files may have that time, so the caller must stop once
+  /// enough are removed.
   [[nodiscard]] Nanoseconds newest_to_remove(uint64_t max_size);
 
  private:

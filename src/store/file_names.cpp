@@ -44,8 +44,9 @@ std::string_view ending_of(FileKind kind) {
   return found->text;
 }
 
-/// A tag or an id as part of a file name: escaped; never hidden, "." or ".."; and, if it is too
-/// long, cut, with '~' and a hash, which cannot be confused with other text because '~' is escaped.
+/// A tag or an id as part of a file name. It is percent-escaped and never begins with a dot. If it
+/// is too long, it is cut and ends with '~' and a hash; this cannot be confused with another name,
+/// because a '~' in a tag or an id is escaped.
 std::string file_stem(std::string_view text) {
   std::string stem = percent_escape(text);
   if (stem.front() == '.') stem.replace(0, 1, "%2e");
@@ -55,7 +56,7 @@ std::string file_stem(std::string_view text) {
   return stem.substr(0, max_stem_size - 2 * hash_bytes - 1) + '~' + hash.finish();
 }
 
-/// A file's name without its ending, and without the token of a run that an answer's has.
+/// A file's name without its ending and, for an answer, without the token of its run.
 std::string stem_of(std::string_view name) {
   const FileKind kind = kind_of_file(name);
   name.remove_suffix(ending_of(kind).size());

@@ -1,4 +1,4 @@
-// The names of all files in a local store. Nothing else in the project spells one.
+// The names of all files in a local store. No other code spells them out.
 #pragma once
 
 #include <string>
@@ -8,9 +8,9 @@
 
 namespace memolock {
 
-/// What a local store's directory contains beside the directories of tags, whose names never begin
+/// What a local store's directory contains besides the directories of tags, whose names never begin
 /// with a dot: the directory of the counters, the file whose modification time says when `gc` last
-/// ran, and the directory of the slots of clusters.
+/// ran, and the directory of the slot maps of clusters.
 inline constexpr std::string_view counters_directory = ".stats";
 inline constexpr const char* gc_stamp = ".gc";
 inline constexpr std::string_view clusters_directory = ".clusters";
@@ -18,15 +18,15 @@ inline constexpr std::string_view clusters_directory = ".clusters";
 /// The name of a tag's file in the directory of the counters.
 [[nodiscard]] std::string counters_file(std::string_view tag);
 
-/// The name of a cluster's file in the directory of the slots; `nodes`: those that its URL names.
+/// The name of a cluster's file in the directory of the slot maps. `nodes`: the nodes in its URL.
 [[nodiscard]] std::string slots_file(std::string_view nodes);
 
 /// The names of the files of one entry. They contain tag and id in readable form, percent-escaped;
-/// one that is too long for a file name is cut and ends with a hash of the whole.
+/// one that is too long for a file name is cut and ends with a hash of all of it.
 struct EntryFileNames {
   explicit EntryFileNames(const Key& key);
-  /// Of the entry to which the file `name` in `directory` belongs. Its kind must be neither foreign
-  /// nor spool.
+  /// The names for the entry to which the file `name` in `directory` belongs. Its kind must be
+  /// neither foreign nor spool.
   EntryFileNames(std::string directory, std::string_view name);
 
   std::string directory;  ///< of the tag, below that of the store
@@ -38,7 +38,7 @@ struct EntryFileNames {
   std::string wake;       ///< the FIFO on which its waiters sleep
   std::string promise;    ///< the FIFO that is the mailbox of a promise
 
-  /// The outcome that others have delivered for the run with this token.
+  /// The outcome that another process has delivered for the run with this token.
   [[nodiscard]] std::string answer(std::string_view token) const;
 
  private:
@@ -49,7 +49,8 @@ struct EntryFileNames {
 
 enum class FileKind { entry, failed, mark, lock, run, wake, promise, answer, spool, foreign };
 
-/// What a file with this name in the directory of a tag is. Decided by the ending alone.
+/// The kind of a file with this name in the directory of a tag. Only the ending of the name
+/// matters.
 [[nodiscard]] FileKind kind_of_file(std::string_view name);
 
 }  // namespace memolock

@@ -1,5 +1,5 @@
-// Locks of other programs that last longer than anybody waits: redis-memolock's Go client never
-// deletes its lock, and may give it a lifetime of years.
+// Locks of other programs that outlast any wait: redis-memolock's Go client never deletes its lock,
+// and may give it a lifetime of years.
 #pragma once
 
 #include <string>
@@ -9,14 +9,15 @@
 
 namespace memolock {
 
-/// Whether a lock that lasts for `left` more is longer than anybody waits: more than a day.
+/// Whether a lock that lasts for `left` more outlasts any wait: more than a day.
 [[nodiscard]] bool outlasts_waiting(Nanoseconds left);
 
-/// "t:x is locked by another program for 3650d more", or "without end" if `left` is `forever`.
+/// "t:x is locked by another program for 3650d more", or "… without end" if `left` is `forever`.
 [[nodiscard]] std::string describe_long_lock(const Key& key, Nanoseconds left);
 
-/// What to do about it.
-inline constexpr const char* long_lock_remedy =
-    "if that program is not at work, 'memolock del --lock' with its --tag and --id ends the lock";
+/// What to do about such a lock.
+inline constexpr const char* long_lock_advice =
+    "if that program is no longer running, 'memolock del --lock' with its --tag and --id ends the "
+    "lock";
 
 }  // namespace memolock

@@ -12,9 +12,9 @@
 
 namespace memolock {
 
-/// A set of names that only grows, with 11 to 22 bytes for each, whatever their length. It stores
-/// 64-bit hashes, so two names may be taken for one: with a million names the probability is 1 in
-/// 40 million.
+/// A set of names that only grows. It uses 11 to 22 bytes per name, whatever the name's length. It
+/// stores 64-bit hashes, so two different names may be taken for the same one: with a million
+/// names, the probability of that is 1 in 40 million.
 class NameSet {
  public:
   /// Returns whether the name is new.
@@ -29,7 +29,7 @@ class NameSet {
   size_t size_ = 0;
 };
 
-/// A key with a number that means something to the caller.
+/// A key, and a number whose meaning is up to the caller.
 struct NumberedKey {
   Key key;
   size_t number = 0;
@@ -42,9 +42,9 @@ class KeyList {
   [[nodiscard]] size_t size() const { return items_.size(); }
   [[nodiscard]] size_t bytes() const { return text_.size(); }
   [[nodiscard]] NumberedKey at(size_t index) const;
-  /// By tag and id.
+  /// Sorts by tag and id.
   void sort();
-  /// Frees its memory, too.
+  /// Removes all keys and frees their memory.
   void clear() { *this = {}; }
 
  private:

@@ -1,9 +1,9 @@
 // The interface of a store, which holds entries and locks. Every store implements all of it.
 //
 // One thread uses a store and what it returns, unless a function says otherwise. Every call may
-// throw Error(store) when the store cannot be reached or is unfit. A Watch is already subscribed
-// when it is returned, and storing requires a Lock, so that only the safe order can be written:
-// watch, look up, wait; acquire, look up, run, publish.
+// throw Error(store) when the store cannot be reached or used. A Watch is already subscribed when
+// it is returned, and storing requires a Lock or a Promise, so that only the safe order can be
+// written: watch, look up, wait; acquire, look up, run, publish.
 #pragma once
 
 #include <functional>
@@ -18,8 +18,8 @@
 
 namespace memolock {
 
-/// A finished run that can be replayed to a caller: a kept entry, or the outcome with which a
-/// waiter was woken.
+/// A finished run that can be replayed to a caller: a kept entry or failure, or the outcome that
+/// woke a waiter.
 class Entry {
  public:
   virtual ~Entry() = default;
@@ -27,19 +27,20 @@ class Entry {
   /// Whether the streams match their checksums in the record. Reads all of them. A damaged entry
   /// must not be replayed.
   [[nodiscard]] virtual bool is_intact() = 0;
-  /// The archive of its artifacts, valid as long as this lives; nothing when there is none or it is
-  /// damaged. Reads all of it. Requires Store::include_artifacts().
+  /// The archive of its artifacts, valid as long as this object; nothing when there is none or it
+  /// is damaged. Reads all of it. Requires Store::include_artifacts().
   [[nodiscard]] virtual std::optional<FileRange> files() = 0;
   /// Copies the run's stdout or stderr to `to`; blocks while its reader does not read. Returns 0 or
-  /// the errno (see reader_has_left()). To be called once for each; two threads may do so at once.
+  /// the errno (see reader_has_left()). Call it once for each stream; two threads may do so at the
+  /// same time.
   [[nodiscard]] virtual int write(Stream stream, int to) noexcept = 0;
 };
 
 /// What the store did with an outcome.
 enum class PublishResult {
-  done,         ///< stored or shared, according to its disposition
-  forgotten,    ///< `del` was called during the run: shared, not stored
-  lost,         ///< not stored: the lease was lost and another has the lock or has stored since
+  done,       ///< stored or shared, according to its disposition
+  forgotten,  ///< `del` was called during the run: shared, not stored
+  lost,  ///< not stored: the lease was lost, and another holder has the lock or has stored since
   interrupted,  ///< a signal came first: nothing is stored, and the lock is released
 };
 
@@ -55,48 +56,51 @@ struct WaitResult {
   std::unique_ptr<Entry> answer;
 };
 
-/// Proof that the lease of a lock is being renewed. A function that may take long while a lock is
-/// held has it as a parameter; only the lock can create it.
+/// Proof that Lock::arm_keepalive() was called. A function that may take long while a lock is held
+/// takes it as a parameter; only a Lock can create it.
 class KeepaliveArmed {
   friend class Lock;
   KeepaliveArmed() = default;
 };
 
-/// The right to run an entry's command. The destructor abandons it if it was not published.
+/// The right to run an entry's command. The destructor calls abandon() unless publish() was called.
 class Lock {
  public:
   virtual ~Lock() = default;
   [[nodiscard]] virtual const std::string& token() const = 0;
   /// Whether the kept entry or failure may have changed since this store's last look-up.
   [[nodiscard]] virtual bool may_have_changed() const = 0;
-  /// Makes the run visible to waiters and opens its spool. Once, before the calls below. `record`
-  /// describes the run.
+  /// Makes the run visible to waiters and opens its spool. Call it once, before the functions
+  /// below. `record` describes the run.
   virtual void begin(const Record& record) = 0;
-  /// Renews the lease until the lock is released. To be called before anything that may take long.
-  /// The first call starts a thread if there is a lease.
+  /// From now on the lease is renewed until the lock is released. Call it before anything that may
+  /// take long. If there is a lease, the first call starts a thread. If that fails, the lease
+  /// expires, and lease_lost_descriptor() reports it.
   KeepaliveArmed arm_keepalive() {
     start_renewal();
     return {};
   }
-  /// A descriptor that becomes readable when the lease could not be renewed before its deadline;
-  /// -1 if there is no lease.
+  /// A descriptor that becomes readable when the lock was taken away, or when it may have expired
+  /// because no renewal has succeeded; in the latter case it may become unreadable again. -1 if
+  /// there is no lease.
   [[nodiscard]] virtual int lease_lost_descriptor() const = 0;
   /// Where the run's output goes. Slow readers may still be served from it after publish().
   [[nodiscard]] virtual std::shared_ptr<Spool> spool() = 0;
   /// Gives the outcome to the waiters, stores it if its disposition is `kept`, `failed` or
-  /// `marked`, and releases the lock, whatever happens. One that is `marked` does not answer
-  /// waiters: they start again. Throws Error(store) when it could not be stored.
+  /// `marked`, and releases the lock, even on failure. A `marked` outcome does not answer waiters:
+  /// they start again. Throws Error(store) when it could not be stored.
   virtual PublishResult publish(const Record& record) = 0;
-  /// For Producer::external, after the command: sleeps until a Promise has completed the run,
-  /// `life` has passed since now or the last renewal (timed_out: the caller must still publish or
-  /// abandon the lock), or `interrupt` becomes readable. Calls `observer` meanwhile.
+  /// For Producer::external, after the command has exited: sleeps until a Promise completes the
+  /// run, the promise expires, or `interrupt` becomes readable. It expires when both `life`,
+  /// counted from this call, and the longest renewal have passed; then (timed_out) the caller must
+  /// still publish or abandon the lock. Calls `observer` meanwhile.
   [[nodiscard]] virtual WaitResult await_promise(Nanoseconds life, int interrupt,
                                                  WaitObserver& observer) = 0;
   /// Releases the lock without an outcome, so that a waiter takes over. Does nothing after
   /// publish().
   virtual void abandon() noexcept = 0;
-  /// The same after an interruption: takes at most a second.
-  virtual void give_up() noexcept { abandon(); }
+  /// The same for a call that a signal has interrupted: takes at most a second.
+  virtual void abandon_quickly() noexcept { abandon(); }
 
  private:
   virtual void start_renewal() = 0;
@@ -108,12 +112,12 @@ class Promise {
   virtual ~Promise() = default;
   /// The record of the run: its holder, when it began, its token.
   [[nodiscard]] virtual const Record& run_record() const = 0;
-  /// Where the output goes. All of it must be there before complete().
+  /// Where the output goes. All of it must be written before complete().
   [[nodiscard]] virtual std::shared_ptr<Spool> spool() = 0;
   /// Ends the run with this outcome. False: its token no longer holds the lock.
   [[nodiscard]] virtual bool complete(const Record& record) = 0;
-  /// Has it live for at least `life` from now on; nothing: for the lease with which it was made.
-  /// False: its token no longer holds the lock.
+  /// Keeps the promise alive for at least `life` from now on; without a value, for the lease that
+  /// it was made with. False: its token no longer holds the lock.
   [[nodiscard]] virtual bool renew(std::optional<Nanoseconds> life) = 0;
 };
 
@@ -123,12 +127,12 @@ class Watch {
   virtual ~Watch() = default;
   /// The record of the run: its holder, when it began, its token.
   [[nodiscard]] virtual const Record& run_record() const = 0;
-  /// Whether `del` was called since the run began: its outcome answers only earlier waiters.
+  /// Whether `del` was called since the run began. If so, its outcome answers only earlier waiters.
   [[nodiscard]] virtual bool forgotten() const = 0;
   /// Whether the kept entry may have changed since this store's last look-up.
   [[nodiscard]] virtual bool may_have_changed() const = 0;
   /// Sleeps until the run ends, its holder dies, `deadline` (boot clock) passes or the descriptor
-  /// `interrupt` becomes readable. Calls `observer` meanwhile. Once.
+  /// `interrupt` becomes readable. Calls `observer` meanwhile. Call it once.
   [[nodiscard]] virtual WaitResult wait(Nanoseconds deadline, int interrupt,
                                         WaitObserver& observer) = 0;
 };
@@ -137,65 +141,67 @@ class Watch {
 struct ListedEntry {
   Record record;
   bool running = false;
-  uint64_t size = 0;  ///< bytes of streams and artifacts; of a running one, so far
-  /// How long another program's lock on it will last; forever: without end. With an entry, it is a
-  /// lock that its holder has not deleted, not a run.
+  uint64_t size = 0;  ///< bytes of streams and artifacts; of a run in progress, so far
+  /// How long another program's lock on the key will last; `forever`: without end. If there is an
+  /// entry, too, the lock is one that its holder has not deleted, not a run in progress.
   std::optional<Nanoseconds> foreign_lock = std::nullopt;
 };
 
 /// Which entries are deleted.
 enum class Ownership {
   own,  ///< those that memolock has stored
-  any,  ///< also those that other programs have stored under such names
+  any,  ///< also those that other programs have stored
 };
 
-/// Reports the progress of a long operation: "found", and how many.
+/// Reports the progress of a long operation: what was done, such as "listed", and to how many.
 using Progress = std::function<void(std::string_view done, size_t count)>;
 
 class Store {
  public:
   virtual ~Store() = default;
-  /// The clock of the times in its records; nanoseconds since the epoch.
+  /// The time on the clock that its records use, since the epoch.
   [[nodiscard]] virtual Nanoseconds now() = 0;
   /// From now on the artifacts of an entry are fetched with it. Wasteful for a caller that does not
   /// restore any.
   virtual void include_artifacts() = 0;
-  /// From now on --wait does not limit requests: the caller has its answer.
+  /// From now on --wait no longer limits requests to the store: the caller has its answer.
   virtual void end_wait_limit() = 0;
-  /// The kept entry, fresh or not; null when there is none. One that is damaged or foreign is
-  /// treated as a miss and logged.
+  /// The kept entry, fresh or not; null when there is none. What is not a valid entry is logged and
+  /// treated as a miss. An entry of another program is returned if the store can read it
+  /// (Record::foreign).
   [[nodiscard]] virtual std::unique_ptr<Entry> look_up(const Key& key) = 0;
   /// The kept failure, recent or not, with or without an entry; null when there is none. To be
   /// called after look_up() of the same key.
   [[nodiscard]] virtual std::unique_ptr<Entry> look_up_failure(const Key& key) = 0;
-  /// The mark of the last run of `once`, until its retention ends; nothing when there is none.
+  /// The mark of the last run of `once`, recent or not; nothing when there is none.
   [[nodiscard]] virtual std::optional<Record> look_up_mark(const Key& key) = 0;
-  /// The entry's lock, for a run whose outcome `producer` delivers; null when somebody holds it.
+  /// The entry's lock, for a run whose outcome `producer` delivers; null when the lock is held.
   [[nodiscard]] virtual std::unique_ptr<Lock> try_acquire(const Key& key, Producer producer) = 0;
-  /// The run in progress; null when there is none, or not yet, or no longer.
+  /// The run in progress; null when none is visible, which may be about to change.
   [[nodiscard]] virtual std::unique_ptr<Watch> watch_run(const Key& key) = 0;
   /// The run of this token; null when the token does not hold the lock now. With an empty token
-  /// there is no run: the outcome is stored whoever holds the lock, and a run in progress replaces
-  /// it later.
+  /// there is no run: the outcome is stored even if the lock is held, and a run in progress
+  /// replaces it later, unless it is a promise, which ends with that outcome.
   [[nodiscard]] virtual std::unique_ptr<Promise> open_promise(const Key& key,
                                                               const std::string& token) = 0;
-  /// Whether somebody holds the lock now, although there may be no run to watch yet. Affects
-  /// nobody.
+  /// Whether the lock is held now, even if there is no run to watch yet. Does not affect other
+  /// callers.
   [[nodiscard]] virtual bool is_locked(const Key& key) = 0;
   /// Whether there is an entry, a failure, a mark, or a run in progress that would be stored.
   [[nodiscard]] virtual bool exists(const Key& key) = 0;
   /// Deletes entry, failure and mark. A run in progress still answers its waiters but is not
   /// stored. Returns whether there was any of these.
   virtual bool forget(const Key& key) = 0;
-  /// Deletes all entries of a tag likewise. Returns their number.
+  /// The same for all entries of a tag. Returns their number.
   virtual size_t forget_all(const std::string& tag, Ownership ownership) = 0;
   /// Takes the lock away from its holder, which may still be running. Returns whether there was a
-  /// lock that can be taken away: one that the kernel holds for a living process cannot.
+  /// lock to take away; a lock that the kernel keeps for a living process cannot be taken away.
   virtual bool break_lock(const Key& key) = 0;
   /// Sets a function that list() and forget_all() call repeatedly.
   virtual void on_progress(Progress report) = 0;
-  /// Calls `each` for the keys of `tag`, or of all tags, in no order: with a run in progress once,
-  /// for the run; otherwise once for the entry or, without one, the failure, and once for the mark.
+  /// Calls `each` for the keys of `tag`, or of all tags, in no particular order. A key with a run
+  /// in progress is listed once, as that run. Any other is listed as its entry or, without one, its
+  /// failure, and also as its mark if there is one.
   virtual void list(const std::optional<std::string>& tag,
                     const std::function<void(const ListedEntry&)>& each) = 0;
 };

@@ -9,9 +9,9 @@ namespace memolock {
 class WaitObserver {
  public:
   virtual ~WaitObserver() = default;
-  /// When still_waiting() is to be called next, by the boot clock; `forever`: never.
+  /// When still_waiting() is to be called next, on the boot clock; `forever`: never.
   [[nodiscard]] virtual Nanoseconds next_notice() const = 0;
-  /// The wait goes on. Must not block.
+  /// Called at next_notice() if the wait still goes on. Must not block.
   virtual void still_waiting() = 0;
 };
 

@@ -33,7 +33,7 @@ const Harness control("control", [](std::string_view text) {
   const Control more = parse_control(last);
   require(more.ttl == std::chrono::seconds(1) && more.stale == forever && !more.cache,
           "the last line wins");
-  require(more.fault == said.fault, "and changes nothing of what was wrong before");
+  require(more.error == said.error, "and changes nothing of what was wrong before");
 });
 
 }  // namespace

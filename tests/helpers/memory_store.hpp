@@ -256,7 +256,7 @@ class MemoryLock final : public Lock {
   void abandon() noexcept override {
     if (std::exchange(held_, false)) print("abandon");
   }
-  void give_up() noexcept override {
+  void abandon_quickly() noexcept override {
     if (std::exchange(held_, false)) print("give up");
   }
 
@@ -407,9 +407,9 @@ inline RunResult ScriptedRun::finish(FunctionRef<void> refused) noexcept {
     if (word == "killed" || word == "interrupted") {
       result.exit_kind = ExitKind::signaled;
       result.status = word == "killed" ? 128 + SIGKILL : 128 + SIGTERM;
-      if (word == "interrupted") result.interrupted = SIGTERM;
+      if (word == "interrupted") result.interrupt_signal = SIGTERM;
     } else if (word == "caught") {
-      result.interrupted = SIGTERM;
+      result.interrupt_signal = SIGTERM;
     } else if (word == "odd-signal") {
       result.exit_kind = ExitKind::signaled;
       result.status = 128 + 100;
@@ -419,11 +419,11 @@ inline RunResult ScriptedRun::finish(FunctionRef<void> refused) noexcept {
     } else if (word == "timed-out") {
       result.exit_kind = ExitKind::timed_out;
       result.status = 124;
-      result.was_stopped = true;
+      result.drain_briefly = true;
     } else if (word == "stopped") {
       result.exit_kind = ExitKind::signaled;
       result.status = 128 + SIGTERM;
-      result.stopped = result.was_stopped = true;
+      result.stopped_on_request = result.drain_briefly = true;
     } else if (word == "unknown") {
       result.status = 125;
       result.unknown = true;

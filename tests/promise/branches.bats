@@ -64,7 +64,7 @@ watch…'
   ['find-run']='look up: none
 @held…'
   ['watch']='watch: fresh
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait…'
   ['wait']='acquire: held
 @watch…'
@@ -604,7 +604,7 @@ waited 0
 $ 'look up=none' wait=fresh
 @find-run: fresh
 look up: none
-> t:x: waiting for host:7, at work for 12s
+> t:x: waiting for host:7, running for 12s
 wait: fresh
 @answer fresh
 END
@@ -1386,7 +1386,7 @@ skipped 0
 $ lock=held watch=fresh --skip-status=7
 mark: none
 @held: fresh
-> t:x: skipped; host:7, at work for 12s
+> t:x: skipped; host:7, running for 12s
 skipped 7
 END
 }
@@ -1429,7 +1429,7 @@ abandon
 ran 0
 $ lock=held watch=fresh
 @held: fresh
-> t:x: skipped; host:7, at work for 12s
+> t:x: skipped; host:7, running for 12s
 skipped 0
 END
 }

@@ -90,7 +90,7 @@ skips() {
 @test "-v says why a call was skipped" {
   hold
   run -0 once -v -- true
-  contains "$output" "skipped; $(uname -n):$!, at work for"
+  contains "$output" "skipped; $(uname -n):$!, running for"
   release a
   finish_all
   run -0 once -v -- true

@@ -39,7 +39,7 @@ teardown() {
 @test "a waiter on a terminal shows who runs the command and since when, and leaves no trace" {
   hold
   in_pane p "echo before; $get -- false; echo after"
-  await shows p "^memolock: waiting for t:x: $(hostname):$holder, at work for [0-9.]+m?s\$"
+  await shows p "^memolock: waiting for t:x: $(hostname):$holder, running for [0-9.]+m?s\$"
   release a
   await test -e ended
   equal $'before\nheld\nafter' "$(screen p)"
@@ -57,8 +57,8 @@ teardown() {
 @test "the time goes on" {
   hold
   in_pane p "$get -- false"
-  await shows p 'at work for [2-9]s'
-  await shows p 'at work for [3-9]s'
+  await shows p 'running for [2-9]s'
+  await shows p 'running for [3-9]s'
 }
 
 @test "the last run's length is the estimate, with a bar" {
@@ -72,7 +72,7 @@ teardown() {
 @test "a terminal that is too narrow gets as much as fits" {
   hold
   in_pane p "$get -- false"
-  await shows p 'at work'
+  await shows p 'running for'
   tmux resize-window -t p -x 24 -y 10
   await shows p '^memolock: waiting for t'
   release a
@@ -91,7 +91,7 @@ teardown() {
   in_pane holder "$get -- held a echo held"
   await test -e a.started
   in_pane waiter "$get -- false"
-  await shows waiter 'at work for [2-9]s'
+  await shows waiter 'running for [2-9]s'
   equal '' "$(screen holder)"
 }
 
@@ -110,7 +110,7 @@ teardown() {
   continue_it='until [[ -e go$i ]]; do sleep 0.01; done; fg'
   in_pane p "set -m; $get -- false; i=1; : >stopped1; $continue_it; i=2; : >stopped2; $continue_it; echo after"
   for i in 1 2; do
-    await shows p '^memolock: waiting for t:x: .*, at work for [0-9.]+m?s$'
+    await shows p '^memolock: waiting for t:x: .*, running for [0-9.]+m?s$'
     tmux send-keys -t p C-z
     await test -e stopped$i
     ! shows p 'waiting for' || fail "$(screen p)"
@@ -142,7 +142,7 @@ teardown() {
   in_pane job "set -m; $get -- false & wait"
   in_pane dumb "TERM=dumb $get -- false"
   in_pane plain "$get -- false"
-  await shows plain 'at work for [2-9]s'
+  await shows plain 'running for [2-9]s'
   equal '' "$(screen quiet)"
   equal '' "$(screen job)"
   equal '' "$(screen dumb)"
@@ -191,7 +191,7 @@ says() { [[ $(<"$1") =~ ^memolock:\ still\ $2$ ]] || fail "$1 holds: $(<"$1")"; 
     ((SECONDS < deadline))
     sleep 0.2
   done
-  held_by="$(hostname):[0-9]+, at work for 1m[0-9s]*"
+  held_by="$(hostname):[0-9]+, running for 1m[0-9s]*"
   advice=' \(use --wait to limit the wait\)'
   await shows p "^memolock: waiting for t:x: $held_by$advice\$"
   says waiter.err "waiting for t:x: $held_by$advice"

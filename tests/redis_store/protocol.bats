@@ -23,7 +23,7 @@ take_lock() {
   spawn_get -v -- counted echo mine >out 2>err
   waiter=$!
   await is_waiting "$waiter"
-  contains "$(<err)" 'waiting for else-where:42, at work'
+  contains "$(<err)" 'waiting for else-where:42, running for'
 }
 
 # at_once_all LINE…: a transaction.
