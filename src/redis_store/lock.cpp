@@ -68,7 +68,7 @@ class RedisLock final : public Lock {
     // the run may stall.
     constexpr std::chrono::seconds long_enough(1);
     if (context_.settings.lease < long_enough || context_.log.is_enabled(Level::info))
-      arm_keepalive();
+      start_renewal();
     session_.set_wait_limit({interrupt_});  // --wait is over
   }
 
@@ -88,7 +88,7 @@ class RedisLock final : public Lock {
       if (record.disposition == Disposition::unstored || !outcome.may_take_long()) {
         end_lease();
       } else {
-        arm_keepalive();
+        start_renewal();
         outcome.upload();
       }
       if (renewer_->is_lock_broken()) permission_.acquired_or_rule.clear();
