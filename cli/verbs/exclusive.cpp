@@ -1,4 +1,4 @@
-// once and lock: a command of whose output nothing is kept.
+// The verbs once and lock: run a command without keeping its output.
 #include "cli/verbs/run_with_store.hpp"
 #include "cli/verbs/verbs.hpp"
 #include "src/promise/exclusive_run.hpp"

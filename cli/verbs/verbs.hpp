@@ -1,4 +1,5 @@
-// The implementation of each verb: acts on options that check_combination has accepted.
+// The implementation of each verb. Requires options that check_combination() has accepted. Each may
+// throw Error.
 #pragma once
 
 #include "cli/options.hpp"
@@ -9,7 +10,7 @@ namespace memolock {
 /// How this process ends.
 struct ProcessEnd {
   int status = 0;
-  int signal = 0;  ///< the signal to end by; 0: none
+  int signal = 0;  ///< the signal by which to end instead; 0: none
 };
 
 [[nodiscard]] ProcessEnd run_get(const Options& options, const Log& log);

@@ -55,7 +55,7 @@ std::optional<size_t> fact_named(std::string_view name) {
 std::vector<std::string> names_of(const VerbSpec& verb) {
   std::vector<std::string> names;
   for (const OptionSpec& option : all_options())
-    if ((option.verbs & verb.bit) != 0 && option.also != SettableIn::environment_alone)
+    if ((option.verbs & verb.bit) != 0 && option.settable_in != SettableIn::environment_alone)
       names.push_back("--" + std::string(option.name));
   if (verb.words == WordsAllowed::any) names.emplace_back("COMMAND");
   return names;
