@@ -95,10 +95,9 @@ class RestoredTree {
     Node node;
     uint32_t depth;  // below the caller's path
     mode_t mode;
-    std::optional<mode_t> old_mode =
-        std::nullopt;  // of a directory that existed, if it was changed
+    std::optional<mode_t> old_mode = std::nullopt;  // of an existing directory, if changed
     bool is_new = false;
-    bool has_replaced = false;  // of a file or a link, which has a staging name until the end
+    bool has_replaced = false;  // a file or a link, which has a staging name until the end
   };
   struct OpenDirectory {
     uint32_t number;  // in directories_
@@ -124,12 +123,11 @@ class RestoredTree {
   const StagingNames& names_;
   AbandonedFiles& abandoned_;
   std::deque<Directory> directories_;
-  uint32_t current_ = none;  // the last member's directory, or the last member itself
-  std::vector<OpenDirectory>
-      open_;  // the directories on the way to the current one; only the last few have descriptors
-  Descriptor root_parent_;          // the directory that contains a caller's path
-  uint32_t root_parent_of_ = none;  // the index of that path
-  std::set<std::string> cleaned_;   // parents of roots from which abandoned files were removed
+  uint32_t current_ = none;          // the last member's directory, or the last member itself
+  std::vector<OpenDirectory> open_;  // the path to current_; only the last few have descriptors
+  Descriptor root_parent_;           // the directory that contains a caller's path
+  uint32_t root_parent_of_ = none;   // the index of that path
+  std::set<std::string> cleaned_;    // parents of roots from which abandoned files were removed
   std::vector<std::string> made_parents_;  // directories made above the caller's paths
 };
 

@@ -54,8 +54,7 @@ class StagedFiles {
   std::deque<RestoredTree::Node> nodes_;  // in the order of their staging numbers
   size_t placed_ = 0;                     // how many have been renamed
   Descriptor first_;                      // the locked first file; empty if the first one is a link
-  mode_t first_mode_ = 0;  // of that file, set when it has been renamed; until then other restores
-                           // must be able to open it
+  mode_t first_mode_ = 0;  // set at the end; until then other restores must be able to open it
 };
 
 }  // namespace memolock

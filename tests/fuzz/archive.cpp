@@ -1,4 +1,5 @@
-// The artifacts of an entry: nothing is written outside of the paths that are wanted.
+// Harness: restores the artifacts of an entry, and checks that nothing is written outside of the
+// wanted paths.
 #include <sys/mman.h>
 
 #include <fstream>
@@ -12,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What is there, but not below the wanted paths.
+/// The files that exist outside of the wanted paths.
 std::string seen(const fs::path& folder) {
   std::string all;
   for (auto at = fs::recursive_directory_iterator(folder); at != end(at); ++at) {

@@ -1,4 +1,4 @@
-// The configuration file.
+// Harness: reads a configuration file.
 #include "cli/config.hpp"
 
 #include <cstdlib>

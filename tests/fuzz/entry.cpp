@@ -1,5 +1,5 @@
-// A file of the local store. The hash that tells damage is made right, or nothing would get past
-// it.
+// Harness: reads a file of the local store. Its checksum is corrected first, since otherwise
+// nothing would get past it.
 #include <fmt/format.h>
 
 #include "src/entry/freshness.hpp"

@@ -1,4 +1,4 @@
-// The names of a local store's files, there and back.
+// Harness: converts keys to the names of files in a local store, and back.
 #include "src/store/file_names.hpp"
 
 #include "src/redis/names.hpp"
@@ -15,7 +15,7 @@ void look_at(const EntryFileNames& files, const std::string& name, FileKind kind
   require_printable(name);
 }
 
-/// TAG:ID, or any name in a folder.
+/// The input is TAG:ID, or any name in a directory.
 const Harness file_names("file_names", [](std::string_view text) {
   (void)kind_of_file(text);
   const auto key = parse_redis_name(text, Brace::no);

@@ -1,4 +1,4 @@
-// The names of keys in Redis, there and back.
+// Harness: converts keys to the names of keys in Redis, and back.
 #include "src/entry/key.hpp"
 #include "src/redis/names.hpp"
 #include "src/redis/slots.hpp"
@@ -18,7 +18,7 @@ void look_at(const Key& key, Brace brace) {
   }
 }
 
-/// TAG:ID, or any name of a server's.
+/// The input is TAG:ID, or any name on a server.
 const Harness key_names("key_names", [](std::string_view text) {
   (void)parse_redis_name(text, Brace::yes);
   const auto key = parse_redis_name(text, Brace::no);

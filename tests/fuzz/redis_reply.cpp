@@ -1,4 +1,4 @@
-// What a server answers, and what is taken from it: a record, the slots of a cluster.
+// Harness: reads a server's reply, and decodes it as a record and as the slots of a cluster.
 #include "src/redis/slots.hpp"
 #include "src/redis_store/entry.hpp"
 #include "src/system/error.hpp"
@@ -7,7 +7,7 @@
 namespace memolock::fuzz {
 namespace {
 
-/// Whatever is read from it: it is there, or refused.
+/// Reads a value of a reply in every way. Each is either there or refused with an error.
 template <typename Read>
 void try_to(const Read& read) {
   try {

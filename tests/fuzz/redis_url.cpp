@@ -1,4 +1,4 @@
-// The URLs of Redis stores.
+// Harness: parses the URL of a Redis store.
 #include "src/redis/address.hpp"
 #include "src/system/error.hpp"
 #include "tests/fuzz/harness.hpp"

@@ -1,4 +1,4 @@
-// What is remembered of a cluster's slots, and where its nodes say that a key is.
+// Harness: reads the cached slots of a cluster, and redirections from its nodes.
 #include "src/redis/slots.hpp"
 
 #include "tests/fuzz/harness.hpp"

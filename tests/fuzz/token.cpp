@@ -1,4 +1,4 @@
-// Tokens, which say who holds a lock, and MEMOLOCK_HELD.
+// Harness: parses tokens, which identify the holder of a lock, and MEMOLOCK_HELD.
 #include "src/entry/token.hpp"
 
 #include "src/redis_store/entry.hpp"

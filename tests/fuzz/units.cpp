@@ -1,4 +1,4 @@
-// Durations and sizes as people write them.
+// Harness: parses durations and sizes, and the lines of MEMOLOCK_CONTROL.
 #include "src/system/units.hpp"
 
 #include "src/command/environment.hpp"
@@ -24,7 +24,7 @@ const Harness units("units", [](std::string_view text) {
   }
 });
 
-/// MEMOLOCK_CONTROL.
+/// The content of the file that MEMOLOCK_CONTROL names.
 const Harness control("control", [](std::string_view text) {
   const Control said = parse_control(text);
   for (const auto& length : {said.ttl, said.stale})
