@@ -48,7 +48,7 @@ struct Text {
 };
 
 /// How to protect a secret in the open file; "" if others cannot read it.
-std::string remedy_of(int file, const std::string& path) {
+std::string protection_advice(int file, const std::string& path) {
   struct stat info {};
   if (!is_exposed(file)) return "";
   // The system-wide file is meant to be readable, and only its owner can change a file's mode.
@@ -98,7 +98,7 @@ std::optional<Text> read_text(const std::string& path, Config& config) {
   for (;;) {
     const ssize_t got = read_all_at(file.get(), piece.data(), piece.size(), text.size());
     if (got < 0) throw cannot(error_text(errno));
-    if (got == 0) return Text{std::move(text), remedy_of(file.get(), path)};
+    if (got == 0) return Text{std::move(text), protection_advice(file.get(), path)};
     if (text.size() + static_cast<size_t>(got) > most_bytes) throw too_large();
     text.append(piece.data(), static_cast<size_t>(got));
   }

@@ -183,7 +183,7 @@ constexpr auto options = std::to_array<OptionSpec>({
     {"key-file", "PATH", in_get, env, "the content of a file or directory is part of the id",
      add_key_file},
     {"key-env", "NAME", in_get, env, "the value of a variable is part of the id", add_key_env},
-    {"key-cwd", nullptr, in_get, env, "the working directory is part of the id, even beside --id",
+    {"key-cwd", nullptr, in_get, env, "the working directory is part of the id, even with --id",
      set_key_cwd},
     {"no-key-cwd", nullptr, in_get, env, "the working directory is not part of the id",
      set_no_key_cwd},

@@ -43,8 +43,8 @@ struct Target {
 
 /// Throws Error(usage) if there is an error in the value of a variable. (Options were checked when
 /// they were read.)
-void refuse(const char* name, const std::string& value, const std::optional<std::string>& fault) {
-  if (fault) throw usage_error(fmt::format("{}: '{}' {}", name, escape_controls(value), *fault));
+void refuse(const char* name, const std::string& value, const std::optional<std::string>& error) {
+  if (error) throw usage_error(fmt::format("{}: '{}' {}", name, escape_controls(value), *error));
 }
 
 /// The chosen store, or the fallback store that contains the promise because the chosen one could
@@ -142,7 +142,7 @@ ProcessEnd until_signal(const Work& work) {
   Signals signals;
   try {
     const ProcessEnd exit = work(signals.descriptor());
-    if (exit.status == 0) return exit;  // the result is stored, whatever arrives now
+    if (exit.status == 0) return exit;  // the result is stored, even if a signal arrives now
     const auto received = signals.next();
     return received ? ProcessEnd{exit_status::of_signal(received->number), received->number} : exit;
   } catch (const Error& error) {

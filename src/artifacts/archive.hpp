@@ -48,7 +48,7 @@ class UnpackedSize {
 /// The stored archive is malformed or too large to unpack.
 class RefusedArchive : public Error {
  public:
-  explicit RefusedArchive(const std::string& words) : Error(Error::Kind::store, words) {}
+  explicit RefusedArchive(const std::string& text) : Error(Error::Kind::store, text) {}
 };
 
 /// Writes an archive: begin() for each member, write() for the content of a file, finish() at the

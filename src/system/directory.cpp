@@ -158,11 +158,11 @@ const char* DirectoryReader::next() noexcept {
   return nullptr;
 }
 
-void for_each_name(int parent, const std::string& name, DotNames hidden,
+void for_each_name(int parent, const std::string& name, DotNames dot_names,
                    const std::function<void(const std::string&)>& each) {
   DirectoryReader reader(open_directory(parent, name));
   while (const char* const found = reader.next())
-    if (hidden == DotNames::show || *found != '.') each(found);
+    if (dot_names == DotNames::show || *found != '.') each(found);
 }
 
 }  // namespace memolock

@@ -93,7 +93,7 @@ enum class DotNames { skip, show };
 
 /// Calls `each` with every name in the directory `name` below `parent`. A directory that cannot be
 /// read is treated as an empty one.
-void for_each_name(int parent, const std::string& name, DotNames hidden,
+void for_each_name(int parent, const std::string& name, DotNames dot_names,
                    const std::function<void(const std::string&)>& each);
 
 }  // namespace memolock

@@ -4,7 +4,7 @@
 // WHERE is the path of a unix socket, or an IPv4 address and a port, ADDRESS:PORT. Actions:
 //   say BYTES       file PATH (its content)       sleep SECONDS
 //   read N          reads so many bytes, or up to the end
-//   mute            accepts nobody: a connection is neither made nor refused
+//   mute            accepts no client: a connection is neither made nor refused
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>

@@ -347,7 +347,7 @@ std::string Session::fault_of_words(const Call& call) const {
   };
   for (std::string line; std::getline(lines, line);)
     if (!line.starts_with("memolock: ") && !is_commands(line))
-      return "says what is no line of ours";
+      return "prints a line that is not a message of memolock";
   // Removes the output of the command, which is not a message of memolock.
   const std::string all = call.has_command ? said : said + content(call.folder / "out");
   for (const char* const word : {"std::", "vector", "basic_string", "bad_alloc", "what()",
