@@ -4,11 +4,11 @@
 // working directory; the variables; the files and directories; standard input. Each part has a kind
 // and a digest. The id is derive_id() of the parts, the same on every machine for the same parts.
 //
-//   id, word      digest_of(KIND, TEXT), a word for each of the command
+//   id, word      digest_of(KIND, TEXT); a part "word" for each word of the command
 //   directory     digest_of("directory", PATH)
 //   env, unset    digest_of("env", NAME, VALUE), or digest_of("unset", NAME)
-//   file, folder  as src/inputs/content_hash.hpp says; its path does not count
-//   stdin         as that of a file with these bytes
+//   file, folder  see src/inputs/content_hash.hpp; its path has no influence
+//   stdin         the same as for a file with these bytes
 #pragma once
 
 #include <string>

@@ -3,8 +3,7 @@
 // command takes MILLISECONDS. Prints in how many rounds the command did not run exactly once, and
 // how many callers got an answer that is not the run's; fails if there were any. Ignores a round in
 // which the other client paused for too long between its look-up and its lock.
-// // mixed_callers run LOG MILLISECONDS: the command. Appends a byte to LOG and prints a unique
-// text.
+// mixed_callers run LOG MILLISECONDS: the command. Appends a byte to LOG and prints a unique text.
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>

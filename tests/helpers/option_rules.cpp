@@ -1,8 +1,8 @@
 // Prints calls of memolock derived from the table of option combinations (cli/option_rules.hpp),
 // one per line:
 //
-//   MESSAGE|VERB WORD…   one for each rule and each of its verbs, which this rule is to refuse
-//   |VERB WORD…          one for each pair of options of a verb that no rule refuses
+//   MESSAGE|VERB WORD…   for each rule and each of its verbs, a call that this rule must refuse
+//   |VERB WORD…          for each pair of options of a verb, a call that no rule refuses
 //
 // A word COMMAND stands for everything after the options. To each rule or pair the options are
 // added that the call needs in addition: the fewest with which no other rule refuses it.

@@ -2,10 +2,10 @@
 """Another client of the local store, written from memolock-protocol(7) alone.
 
 other_client.py STORE TAG ID put           stores standard input as an entry
-                             show          says what the entry is, and then gives its standard output
-                             hold FILE     takes the lock, begins a run, waits until FILE is there, and keeps
+                             show          describes the entry, then prints its standard output
+                             hold FILE     takes the lock, begins a run, waits until FILE exists, and stores
                                            standard input as its output
-                             wait          waits for the run in progress, and gives its output
+                             wait          waits for the run in progress, and prints its output
 """
 import fcntl
 import hashlib

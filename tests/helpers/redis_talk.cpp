@@ -3,15 +3,15 @@
 // Each LINE, or without any each line of stdin, is a command, its words separated by blanks. A word
 // @PATH stands for the content of that file, which is streamed. Commands are sent together; at the
 // end their replies are printed in order. Instead of a command:
-//   .read [N]     print the next reply, or so many
+//   .read [N]     print the next reply, or the next N replies
 //   .save PATH    write the bytes of the next reply, which must be a string, to a file
-//   .wait D       print how a wait of D for the next reply ends
-//   .patient      no interruption from here on
-//   .rss          print the peak of this process's memory in KiB
+//   .wait D       wait for the next reply for D, and print how the wait ends
+//   .patient      ignore interruptions from here on
+//   .rss          print this process's peak memory in KiB
 // Options:
 //   --timeout D, --tls-ca P, --tls-cert P, --tls-key P, --tls-server-name N
-//   --interrupt D   be interrupted after D
-//   --shown         only print what people are shown of the address, and its URL
+//   --interrupt D   interrupt the connection after D
+//   --shown         only print the address as messages show it, and its URL
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>

@@ -3,7 +3,7 @@
 //
 // WHERE is the path of a unix socket, or an IPv4 address and a port, ADDRESS:PORT. Actions:
 //   say BYTES       file PATH (its content)       sleep SECONDS
-//   read N          reads so many bytes, or up to the end
+//   read N          reads N bytes, or fewer at the end
 //   mute            accepts no client: a connection is neither made nor refused
 #include <arpa/inet.h>
 #include <fcntl.h>

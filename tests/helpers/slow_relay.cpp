@@ -2,12 +2,12 @@
 // slowly.
 //
 // WHERE and SERVER are each the path of a unix socket, or an IPv4 address and a port, ADDRESS:PORT.
-//   --rate BYTES           so many bytes a second each way
-//   --delay MILLISECONDS   what the server says comes so much later
-//   --trickle AFTER        one byte each 0.4 s from the server, after so many of a connection
-//   --flood AFTER TEXT     that text without end instead of what the server says from there on
-//   --replace FROM TO      in what the server says; both may have \r and \n
-//   --only FIRST LAST      of the connections, counted from 1; the others are passed on as they are
+//   --rate BYTES           this many bytes per second in each direction
+//   --delay MILLISECONDS   delays what the server sends
+//   --trickle AFTER        after AFTER bytes of a connection, one byte every 0.4 s from the server
+//   --flood AFTER TEXT     after AFTER bytes, TEXT without end instead of what the server sends
+//   --replace FROM TO      in what the server sends; both may contain \r and \n
+//   --only FIRST LAST      only these connections, counted from 1; others are relayed unchanged
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>

@@ -1,10 +1,10 @@
 // fuzz_session MEMOLOCK FOUND CALLS SEED: makes CALLS calls of memolock, of all verbs, on a server
 // that corrupts some of its replies. A session has one to three concurrent calls for one entry. The
 // first session has the seed SEED, each later one the next number.
-// // fuzz_session MEMOLOCK FOUND each SEED…: runs the sessions with these seeds.
-// // fuzz_session MEMOLOCK FOUND show SEED…: the same, and keeps what was sent in each session.
-// // fuzz_session run LOG STATUS: the command. Appends a byte to LOG, makes the file `made`, prints
-// a fixed text, and exits with STATUS.
+// fuzz_session MEMOLOCK FOUND each SEED…: runs the sessions with these seeds.
+// fuzz_session MEMOLOCK FOUND show SEED…: the same, and keeps what was sent in each session.
+// fuzz_session run LOG STATUS: the command. Appends a byte to LOG, makes the file `made`, prints a
+// fixed text, and exits with STATUS.
 //
 // Prints each call that ended in a way that is not permitted, with its seed, and writes what was
 // sent during it to a file in the directory FOUND. Then prints how many calls ended in which way.
