@@ -35,14 +35,14 @@ const Harness archive("archive", [](std::string_view bytes) {
   fs::current_path(folder / "in");
   const std::string before = seen(folder);
   const Descriptor file(memfd_create("archive", MFD_CLOEXEC));
-  require(write_all(file.get(), bytes) == 0, "memory can be had");
+  require(write_all(file.get(), bytes) == 0, "memory can be allocated");
   try {
     restore({file.get(), 0, bytes.size()}, {"wanted", "other"}, {"wanted"}, 1U << 20, -1);
   } catch (const Error& error) {
-    require(error.kind() == Error::Kind::store, "a fault of an archive is one of the store");
+    require(error.kind() == Error::Kind::store, "an invalid archive is a store error");
     require_printable(error.what());
   }
-  require(seen(folder) == before, "nothing is written elsewhere");
+  require(seen(folder) == before, "nothing is written outside of the wanted paths");
 });
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace memolock::fuzz {
 namespace {
 
 void look_at(const EntryFileNames& files, const std::string& name, FileKind kind) {
-  require(kind_of_file(name) == kind, "a file's name tells its kind");
+  require(kind_of_file(name) == kind, "the name of a file determines its kind");
   require(EntryFileNames(files.directory, name).entry == files.entry, "and its entry");
   require(name.size() <= 255 && name.find('/') == std::string::npos && name.front() != '.',
           "and is one of a visible file");

@@ -11,7 +11,7 @@ void look_at(const Key& key, Brace brace) {
   const RedisNames names(key, brace);
   for (const std::string& name : {names.value, names.lock, names.meta, names.run, names.mark}) {
     const auto back = parse_redis_name(name, brace);
-    require(back && back->tag == key.tag, "a key's name tells its tag");
+    require(back && back->tag == key.tag, "the name of a key contains its tag");
     require(RedisNames(*back, brace).value == names.value, "and its entry");
     require(brace == Brace::yes || back->id == key.id, "and, unbraced, its very id");
     require(brace == Brace::no || slot_of(name) == slot_of(names.value), "and lies in its slot");
