@@ -1,8 +1,9 @@
-// The table of speeds: each row one comparison, the two commands in turn in one run, medians.
+// Prints the table of ratios. Each row compares two commands, which run in turn; the ratio is that
+// of the medians.
 //
 //   bench [-n RUNS] [-b BINARY] [ROW… | --curves]
 //
-// RUNS: 300; BINARY: the memolock that is built beside it.
+// RUNS: default 300. BINARY: default the memolock of the same build directory.
 #include "bench/bench.hpp"
 
 #include <cstdio>
@@ -64,7 +65,7 @@ Ratio compare(size_t runs, const Words& a, const Words& b, To to,
 
 namespace {
 
-/// A new folder, which goes with all that is in it.
+/// A new directory, removed with its content by the destructor.
 class Folder {
  public:
   explicit Folder(const fs::path& where) : path_(where / "memolock-bench-XXXXXX") {
@@ -83,7 +84,7 @@ class Folder {
   std::string path_;
 };
 
-/// The rows of these names; without any, all.
+/// The rows with these names; all rows if there are no names.
 std::vector<Row> chosen(const Words& names) {
   std::vector<Row> all = local_rows();
   for (const Row& row : redis_rows()) all.push_back(row);
@@ -100,8 +101,8 @@ std::vector<Row> chosen(const Words& names) {
   return some;
 }
 
-/// What `./dev install` would install. Not the linker's own file: the page cache has that in pieces
-/// as small as it was written in, and maps it more slowly.
+/// Makes a stripped copy, as `./dev install` does. The file that the linker has written is in the
+/// page cache in small pieces, which are mapped more slowly.
 fs::path installed(const fs::path& built, const fs::path& folder) {
   fs::path copy = folder / built.filename();
   expect(run({"strip", "-o", copy, built}, To::dev_null).status == 0,
@@ -109,7 +110,7 @@ fs::path installed(const fs::path& built, const fs::path& folder) {
   return copy;
 }
 
-/// Sets all up, and has `what` measured.
+/// Makes the set-up, and calls `what` with it.
 void measure(size_t runs, const fs::path& binary, const std::function<void(Bench&)>& what) {
   const Folder work(fs::temp_directory_path());
   const Folder memory("/dev/shm");

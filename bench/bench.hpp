@@ -1,5 +1,5 @@
-// What the rows of the table share: the commands, how two of them are compared, and how a row
-// looks.
+// What the rows of the table share: the commands, how two of them are compared, and how a row is
+// printed.
 #pragma once
 
 #include <filesystem>
@@ -15,16 +15,16 @@ namespace bench {
 
 struct Bench {
   size_t runs = 300;
-  std::filesystem::path self;      ///< this binary, which is also the command of crowds
+  std::filesystem::path self;      ///< this binary, which is also the command that crowds run
   std::filesystem::path memolock;  ///< the binary under test
-  std::filesystem::path work;      ///< a folder on a disk; the local store is in it
-  std::filesystem::path memory;    ///< a folder in memory
+  std::filesystem::path work;      ///< a directory on a disk, which contains the local store
+  std::filesystem::path memory;    ///< a directory in memory
   std::unique_ptr<RedisServer> server;
 
-  /// The server, started when it is first asked for.
+  /// The server, which the first call starts.
   RedisServer& redis();
 
-  /// So many runs where one takes long.
+  /// The number of runs to make when each takes long.
   [[nodiscard]] size_t fewer(size_t divisor, size_t least) const {
     return std::max(runs / divisor, least);
   }
@@ -40,14 +40,14 @@ struct Row {
 std::vector<Row> local_rows();
 std::vector<Row> redis_rows();
 
-/// Prints how costs grow, a line "SERIES,X,Y" each.
+/// Prints how costs grow, as lines "SERIES,X,Y".
 void print_curves(Bench& bench);
 
 void print_row(const std::string& what, const std::string& saw, const std::string& bar);
 
 void expect(bool truth, const std::string& what);
 
-/// Medians of two commands' times; the peak is that of `a`.
+/// The medians of two commands' times, and the peak memory of the first.
 struct Ratio {
   Milliseconds a{0}, b{0};
   long peak_kib = 0;
@@ -56,7 +56,7 @@ struct Ratio {
   [[nodiscard]] std::string peak() const;
 };
 
-/// Runs `a` and `b` in turn, `runs` times each; `before` before each.
+/// Runs `a` and `b` in turn, `runs` times each. Calls `before` before each run.
 Ratio compare(
     size_t runs, const Words& a, const Words& b, To to,
     const std::function<void()>& before = [] {});

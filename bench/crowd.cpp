@@ -20,7 +20,7 @@ pid_t parent_of(pid_t pid) {
   return parent;
 }
 
-/// The pid in the first line of a log, once that is whole; else 0.
+/// The pid in the first line of a log; 0 if the line is not complete yet.
 pid_t first_worker(const fs::path& log) {
   std::ifstream file(log);
   pid_t pid = 0;
@@ -73,7 +73,7 @@ void Crowd::finish() {
   done_ = now();
 }
 
-/// The times of the log's lines of one kind: PID KIND TIME.
+/// The times in the log's lines of one kind. A line is "PID KIND TIME".
 std::vector<Milliseconds> Crowd::times(const std::string& what) const {
   std::ifstream file(log_);
   std::vector<Milliseconds> times;

@@ -1,4 +1,4 @@
-// Callers that all want the same thing at once.
+// Many concurrent callers of one entry.
 #pragma once
 
 #include <filesystem>
@@ -10,29 +10,30 @@
 
 namespace bench {
 
-/// The expensive command: says in a line of `log` each when it begins and ends. Returns its status.
+/// The expensive command. Appends a line to `log` when it begins and when it ends. Returns its exit
+/// status.
 int do_work(const char* log, const char* milliseconds);
 
 class Crowd {
  public:
-  /// Starts so many callers of a command that takes `length`.
+  /// Starts `callers` callers of a command that takes `length`.
   Crowd(const Bench& bench, size_t callers, const Words& options, std::chrono::milliseconds length);
 
-  /// The caller whose command runs, once one does.
+  /// Waits until a command runs. Returns the caller that has started it.
   [[nodiscard]] pid_t await_holder() const;
   [[nodiscard]] const std::vector<pid_t>& callers() const { return callers_; }
-  /// Kills one of them, who is not counted as a failure.
+  /// Kills a caller, which is then not counted as a failure.
   void kill(pid_t caller);
 
-  /// Waits for all of them.
+  /// Waits for all callers.
   void finish();
 
-  // ---- and then ----
+  // ---- after finish() ----
   [[nodiscard]] size_t failures() const { return failures_; }
   [[nodiscard]] size_t runs() const { return times("begin").size(); }
-  /// When the command began for the nth time, from 0; as of `now`.
+  /// When the command began for the nth time, counted from 0, on the clock of now().
   [[nodiscard]] Milliseconds begun(size_t nth) const { return times("begin").at(nth); }
-  /// From the first end of the command to that of the last caller.
+  /// The time from the first end of the command to the end of the last caller.
   [[nodiscard]] Milliseconds lag() const { return done_ - times("end").at(0); }
 
  private:
@@ -45,13 +46,13 @@ class Crowd {
   Milliseconds done_{0};
 };
 
-/// Several crowds, and of each a time that matters.
+/// The results of several crowds, with one time for each.
 class CrowdRow {
  public:
   void add(const Crowd& crowd, Milliseconds time);
-  /// Of all crowds the most runs, and all failures.
+  /// Prints the largest number of runs in a crowd, and the failures of all crowds.
   void print(const std::string& what, const std::string& bar) const;
-  /// The median, and the longest.
+  /// Prints the median and the longest of the times.
   void print_times(const std::string& what, const std::string& bar) const;
 
  private:

@@ -1,4 +1,4 @@
-// How costs grow: with waiters, with entries, with sizes.
+// Measures how costs grow with the numbers of waiters and entries, and with the size of an entry.
 #include <fstream>
 
 #include <fmt/format.h>
@@ -18,7 +18,7 @@ void point(const std::string& series, size_t x, double y) {
 
 constexpr auto crowds = std::to_array<size_t>({1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000});
 
-/// Long enough for all callers to be waiting before it ends.
+/// How long the command must take so that all callers are waiting before it ends.
 milliseconds length_for(size_t waiters) { return milliseconds(500 + 5 * waiters); }
 
 void local_waiters(Bench& bench) {
@@ -67,7 +67,7 @@ void redis_waiters(Bench& bench) {
   }
 }
 
-/// What the server works for one message to one subscriber.
+/// Measures the server's time for one message to one subscriber.
 void redis_messages(Bench& bench) {
   constexpr int64_t subscribers = 500;
   constexpr int64_t messages = 200;
@@ -81,7 +81,7 @@ void redis_messages(Bench& bench) {
   const std::string value(100, 'x');
   const auto before = server.count();
   for (int64_t i = 0; i < messages; ++i) (void)server.ask({"PUBLISH", "b/notif:crowd", value});
-  // What it has not yet sent it would send later, and not work for it here.
+  // Reads all messages, so that the time for sending them is included.
   for (auto& connection : connections)
     for (int64_t i = 0; i < messages; ++i) (void)connection.read_reply();
   const Milliseconds worked = server.count().cpu - before.cpu;
@@ -107,11 +107,11 @@ void local_entries(Bench& bench) {
   fs::remove_all(folder);
 }
 
-/// Adds values of 100 bytes to what is there, numbers `from` to `to`.
+/// Adds values of 100 bytes, with the numbers `from` to `to`.
 void fill(RedisServer& server, size_t from, size_t to) {
   constexpr const char* script = R"(
     for i = ARGV[1], ARGV[2] do redis.call('SET', 'b:' .. i, string.rep('x', 100)) end)";
-  constexpr size_t at_once = 100000;  // so that the server answers in time
+  constexpr size_t at_once = 100000;  // small enough for the server to answer in time
   for (; from <= to; from += at_once) {
     const std::string first = std::to_string(from);
     const std::string last = std::to_string(std::min(to, from + at_once - 1));
@@ -157,7 +157,8 @@ void hits_of_sizes(Bench& bench, const std::string& store, const Words& options)
 }  // namespace
 
 void print_curves(Bench& bench) {
-  // The peak memory of a process is at least that of its parent when it began: this is still small.
+  // First, since the peak memory of a process is at least that of its parent at its start, which is
+  // still small.
   hits_of_sizes(bench, "local", {});
   hits_of_sizes(bench, "redis", bench.redis().over_tcp());
   local_waiters(bench);

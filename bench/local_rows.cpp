@@ -105,7 +105,7 @@ void crowd(const Bench& bench, size_t callers, const std::string& bar) {
   row.print_times("last caller after the command's end", bar);
 }
 
-/// Whether this memolock waits until another's run ends: it has that run's FIFO open.
+/// Whether this memolock process is waiting for another's run: it has the run's FIFO open.
 bool is_waiting(pid_t pid) {
   std::error_code gone;
   for (const auto& each : fs::directory_iterator(fmt::format("/proc/{}/fd", pid)))
@@ -118,7 +118,7 @@ void killed_500(Bench& bench) {
   for (size_t i = 0; i < bench.fewer(30, 1); ++i) {
     Crowd crowd = gather(bench, 500, std::chrono::seconds(3));
     const pid_t holder = crowd.await_holder();
-    // Not while callers are still on their way: all of them are to wait for the one who dies.
+    // All callers must be waiting for the holder before it dies.
     for (const pid_t pid : crowd.callers()) await([&] { return pid == holder || is_waiting(pid); });
     const Milliseconds killed = now();
     crowd.kill(holder);
@@ -132,7 +132,7 @@ void killed_500(Bench& bench) {
 void crowd_100(Bench& bench) { crowd(bench, 100, "15 ms"); }
 void crowd_500(Bench& bench) { crowd(bench, 500, ""); }
 
-/// Copies of one entry's record would be foreign under other names, so each is made by a run.
+/// Each entry is made by a run, because a copy of an entry under another name would be foreign.
 void fill(const Bench& bench, const std::string& tag, size_t count) {
   constexpr const char* script = R"(
     part() {
@@ -146,7 +146,7 @@ void fill(const Bench& bench, const std::string& tag, size_t count) {
   run({"sh", "-c", script, "sh", bench.memolock, tag, std::to_string(count)}, To::dev_null);
 }
 
-/// Stores 100 000 entries of the tag "many" and 10 000 of "tenth", unless they are there.
+/// Stores 100 000 entries of the tag "many" and 10 000 of "tenth", unless they exist.
 void fill(const Bench& bench) {
   constexpr size_t many = 100000;
   if (run(hit(bench, "many", "id-1"), To::dev_null).status == 0) return;
@@ -187,7 +187,7 @@ void many_del(Bench& bench) {
             "10 (linear)");
 }
 
-/// A folder of 2 000 files of 50 KiB of words, in the working directory.
+/// Compares with tar: a directory of 2 000 text files of 50 KiB, in the working directory.
 void artifacts(Bench& bench) {
   constexpr const char* make = R"(
     mkdir -p tree && cd tree && seq 1000000 19000000 | sed 's/$/ a line/' | head -c 104857600 |

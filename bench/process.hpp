@@ -1,4 +1,4 @@
-// Whole processes, timed from outside.
+// Starts processes and measures them.
 #pragma once
 
 #include <fcntl.h>
@@ -37,7 +37,7 @@ enum class To { dev_null, splicing_reader };
 
 struct Finished {
   Milliseconds wall{0};
-  long peak_kib = 0;  ///< of the largest process in it
+  long peak_kib = 0;  ///< of the largest process
   int status = 0;
 };
 
@@ -67,7 +67,7 @@ inline Finished finish(pid_t pid, Milliseconds begun) {
   return finished;
 }
 
-/// Runs `words` to its end; a reader is done before the time is taken.
+/// Runs `words` and waits for its end. The time includes that of the reader.
 inline Finished run(const Words& words, To to) {
   static const int dev_null = open("/dev/null", O_WRONLY | O_CLOEXEC);
   if (to == To::dev_null) {

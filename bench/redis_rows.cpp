@@ -55,7 +55,7 @@ void hit_tls(Bench& bench) {
             compare(bench.runs, ours, theirs, To::dev_null).text(), "0.75");
 }
 
-/// A hit of 100 bytes by way of more than one server, against one on a single server.
+/// Compares a hit of 100 bytes through a sentinel or a cluster with one on a single server.
 void print_service(Bench& bench, const std::string& what, const Words& service, const char* bar) {
   store_entry(bench, "100");
   const Words store = bench.get(joined(service, {"--tag", "b", "--id", "100", "--ttl", "forever"}),
@@ -96,7 +96,7 @@ void miss_true(Bench& bench) {
             "2.8");
 }
 
-/// What a command costs the server: its connections, and requests that are each answered.
+/// Measures the connections and the requests of a command. Each request is one round trip.
 void print_cost(Bench& bench, const std::string& what, const Words& words, const std::string& bar) {
   constexpr int64_t times = 50;
   const auto before = bench.redis().count();
@@ -104,7 +104,7 @@ void print_cost(Bench& bench, const std::string& what, const Words& words, const
     expect(run(words, To::dev_null).status == 0, "a command failed: " + words[0]);
   const auto after = bench.redis().count();
   const int64_t connections = after.connections - before.connections;
-  // the end of a connection is read, too
+  // reading the end of a connection counts as a read too
   const int64_t requests = after.reads - before.reads - connections;
   print_row(what,
             fmt::format("{:.2f}; {:.2f}", double(connections) / times, double(requests) / times),
@@ -127,7 +127,7 @@ Crowd gather(Bench& bench, size_t callers, const std::string& lease, millisecond
           length};
 }
 
-/// Sleeps until so many have subscribed to what happens to the crowd's entry.
+/// Sleeps until `count` callers have subscribed to the channel of the crowd's entry.
 void await_waiters(Bench& bench, size_t count) {
   await([&] {
     const auto reply = bench.redis().ask({"PUBSUB", "NUMSUB", "b/notif:crowd"});

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds timeout(2);
 
-/// ca.pem, server.pem for 127.0.0.1 and server.key.
+/// Makes ca.pem, server.pem for 127.0.0.1, and server.key.
 void make_certificates(const fs::path& home) {
   constexpr const char* script = R"(
     cd "$1" || exit
@@ -36,7 +36,7 @@ void make_certificates(const fs::path& home) {
     throw std::runtime_error("openssl makes no certificates");
 }
 
-/// What follows "NAME:" in what INFO says.
+/// The value that follows "NAME:" in the reply to INFO.
 const char* text_of(const std::string& info, const std::string& name) {
   const size_t at = info.find("\n" + name + ":");
   if (at == std::string::npos) throw std::runtime_error("the server does not count " + name);
@@ -52,8 +52,8 @@ double real_number_of(const std::string& info, const std::string& name) {
 pid_t launch(const fs::path& home, uint16_t port, uint16_t tls_port, const Words& options) {
   fs::create_directory(home);
   make_certificates(home);
-  // The server is the program redis-check-rdb by another name, and so comes without the package
-  // that would also start a service.
+  // The server is the same program as redis-check-rdb; so the package that would also start a
+  // service is not needed.
   constexpr const char* script = R"(
     cd "$0" || exit
     port=$1 tls_port=$2

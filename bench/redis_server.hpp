@@ -1,4 +1,4 @@
-// A Redis server of the bench's own.
+// A Redis server for the benchmarks.
 #pragma once
 
 #include <sys/types.h>
@@ -13,17 +13,17 @@
 
 namespace bench {
 
-/// At a socket in a folder and at ports of loopback, without and with TLS. It ends with this
+/// Listens on a unix socket and on loopback ports, without and with TLS. The server ends with this
 /// object, and with this process.
 class RedisServer {
  public:
-  /// In the new folder `home`, with more of the server's own options.
+  /// Starts the server in the new directory `home`, with additional options of the server.
   explicit RedisServer(std::filesystem::path home, const Words& options = {});
   ~RedisServer();
   RedisServer(const RedisServer&) = delete;
   RedisServer& operator=(const RedisServer&) = delete;
 
-  // Options of memolock, and redis-cli with its options, for each way to it.
+  // The options of memolock, and redis-cli with its options, for each way to connect.
   [[nodiscard]] Words over_unix() const;
   [[nodiscard]] Words over_tcp() const;
   [[nodiscard]] Words over_tls() const;
@@ -34,17 +34,17 @@ class RedisServer {
   [[nodiscard]] memolock::RedisConnection connect() const;
   [[nodiscard]] uint16_t port() const { return port_; }
 
-  /// The answer to a command, over a connection that stays.
+  /// The reply to a command, over a connection that stays open.
   [[nodiscard]] memolock::RedisReply ask(std::initializer_list<memolock::RedisArgument> command);
 
-  /// What the server has counted, less what counting adds: this class's own connection.
+  /// The server's counters, without this class's own connection and commands.
   struct Counters {
-    int64_t connected = 0;           ///< connections that are open
-    int64_t connections = 0;         ///< all there have been
-    int64_t reads = 0;               ///< requests, or the end of a connection
-    int64_t commands = 0;            ///< those within transactions and scripts, too
+    int64_t connected = 0;           ///< open connections
+    int64_t connections = 0;         ///< all connections so far
+    int64_t reads = 0;               ///< reads of a request, or of the end of a connection
+    int64_t commands = 0;            ///< including those in transactions and scripts
     int64_t received = 0, sent = 0;  ///< bytes
-    Milliseconds cpu{0};             ///< what the server has worked
+    Milliseconds cpu{0};             ///< the server's processor time
   };
   [[nodiscard]] Counters count();
 
@@ -56,7 +56,7 @@ class RedisServer {
   uint16_t tls_port_;
   pid_t pid_;
   std::unique_ptr<memolock::RedisConnection> connection_;
-  int64_t asked_ = 0;  // how many commands
+  int64_t asked_ = 0;  // how many commands ask() has sent
 };
 
 [[nodiscard]] uint16_t free_port();

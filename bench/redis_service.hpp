@@ -1,4 +1,4 @@
-// More than one Redis server, of the bench's own: one that a sentinel watches, and a cluster.
+// A sentinel and a cluster for the benchmarks.
 #pragma once
 
 #include <filesystem>
@@ -9,7 +9,7 @@
 
 namespace bench {
 
-/// A sentinel that calls a server its master "main".
+/// A sentinel that watches a server under the name "main".
 class RedisSentinel {
  public:
   RedisSentinel(const std::filesystem::path& home, const RedisServer& server);
@@ -25,7 +25,7 @@ class RedisSentinel {
   pid_t pid_;
 };
 
-/// Three nodes that share the slots.
+/// A cluster of three nodes.
 class RedisCluster {
  public:
   explicit RedisCluster(const std::filesystem::path& home);

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What a Redis server and its network carry when far more wait than one machine can start.
+"""Simulates a Redis server and its network with more waiters than one machine can start.
 
 usage: bench/simulate.py [bench/curves.csv]
 
-A discrete simulation: callers on many hosts ask for one entry within a second, wait for its run, are told of its
-end, and read it. The server is one queue that serves one request at a time, and one line out; both have the speeds
-that ./dev curves has measured. Waits for the network are a round trip each.
+A discrete simulation: callers on many hosts ask for one entry within a second, wait for its run, are notified of its
+end, and read it. The server is a queue that serves one request at a time, and an outgoing line; both have the speeds
+that ./dev curves has measured. Each wait for the network takes one round trip.
 """
 import collections
 import csv
@@ -18,20 +18,20 @@ HOSTS = 1000
 ROUND_TRIP = 0.0005  # seconds
 RUN = 30.0  # seconds that the command takes
 LEASE = 10.0
-CHECKS = 2 * RUN / LEASE / 3  # the lock is renewed each third of a lease, and looked at when it would end
-OVERHEAD = 600  # bytes of an answer beside the value
-MESSAGE = 80  # bytes of a message beside the value
+CHECKS = 2 * RUN / LEASE / 3  # the lock is renewed every third of a lease, and checked when it would expire
+OVERHEAD = 600  # bytes of a reply in addition to the value
+MESSAGE = 80  # bytes of a message in addition to the value
 
 
 @dataclasses.dataclass
 class Speeds:
     request: float  # seconds of the server's time for one request of a caller
     message: float  # the same for one message to one of them
-    requests: int  # of a caller who waits, its checks apart
+    requests: int  # of a waiting caller, without its checks
 
 
 def measured(path):
-    """The speeds at 500 waiters, where what a run costs is spread thin."""
+    """The speeds at 500 waiters, where the cost of the run itself hardly matters."""
     points = collections.defaultdict(dict)
     with open(path, newline="") as file:
         for series, x, y in csv.reader(file):
@@ -43,16 +43,16 @@ def measured(path):
 
 
 class Server:
-    """Serves what has come, in its order; what it answers leaves one after the other."""
+    """Serves requests in the order of their arrival. Replies are sent one after the other."""
 
     def __init__(self, bandwidth):
-        self.bandwidth = bandwidth  # bytes a second
+        self.bandwidth = bandwidth  # bytes per second
         self.free_at = self.line_free_at = 0.0
         self.busy = 0.0
         self.sent = 0
 
     def serve(self, at, time, size):
-        """When the answer to a request that comes `at` has left."""
+        """When the reply to a request that arrives `at` has been sent."""
         self.free_at = max(self.free_at, at) + time
         self.busy += time
         self.line_free_at = max(self.line_free_at, self.free_at) + size / self.bandwidth
@@ -61,11 +61,11 @@ class Server:
 
 
 def simulate(waiters, size, bandwidth, speeds):
-    """One run; returns what the table shows of it."""
+    """Simulates one run. Returns the values of its row in the table."""
     random.seed(1)
     server = Server(bandwidth)
     slowest = 0.0
-    # Before the end: all requests but the last one of each caller, one after the other's answer.
+    # Before the end: all requests but the last one of each caller, each after the previous reply.
     arrivals = [(random.random(), speeds.requests - 1) for _ in range(waiters)]
     heapq.heapify(arrivals)
     slowest_start = 0.0
@@ -80,7 +80,7 @@ def simulate(waiters, size, bandwidth, speeds):
     gathering = slowest_start
     checks = CHECKS * waiters
     check_load = checks * speeds.request / RUN
-    # The end: one message each, of which the server makes a copy for each, then a look at the entry.
+    # The end: a message to each waiter, of which the server makes a copy for each, then a look-up.
     end = max(RUN, slowest_start)
     server.free_at = server.line_free_at = end
     told = [server.serve(end, speeds.message, size + MESSAGE) for _ in range(waiters)]

@@ -7,7 +7,7 @@
 
 namespace memolock {
 
-/// The text of each, by its shell's name.
+/// The name of each shell and the text of its script.
 extern const std::array<std::pair<std::string_view, std::string_view>, 3> completion_scripts;
 
 }  // namespace memolock

@@ -12,11 +12,12 @@
 
 #include <fmt/format.h>
 
-// The library has assertions that a malformed file breaks, although it also reports the error.
+// A malformed file would fail assertions of the library, although the library also reports the
+// error.
 #define TOML_ASSERT(condition) static_assert(true)
 #define TOML_EXCEPTIONS 1
 #define TOML_HEADER_ONLY 1
-// The library recurses for each level, and the stack may be small.
+// The library recurses for each level of nesting, and the stack may be small.
 #define TOML_MAX_NESTED_VALUES 16
 #include <toml++/toml.h>
 
@@ -47,23 +48,23 @@ struct Text {
 };
 
 /// How to protect a secret in the open file; "" if others cannot read it.
-std::string remedy_of(int file, const std::string& path) {
+std::string protection_advice(int file, const std::string& path) {
   struct stat info {};
   if (!is_exposed(file)) return "";
-  // The system-wide file is meant to be readable, and only the owner can change a mode.
+  // The system-wide file is meant to be readable, and only its owner can change a file's mode.
   const bool is_own = path != system_file && fstat(file, &info) == 0 &&
                       info.st_uid == user_at_start();
   return is_own ? exposure_advice(path)
                 : "keep the password in a file of its own, which password-file names";
 }
 
-/// Whether this user may not even know whether the file exists, because of a directory on the way:
-/// for example the home of another user whose variables this process has inherited.
+/// Whether a directory on the way keeps this user from finding out whether the file exists. An
+/// example is the home directory of another user whose variables this process has inherited.
 bool is_hidden(const std::string& path) {
   return faccessat(AT_FDCWD, path.c_str(), F_OK, AT_EACCESS) != 0 && errno == EACCES;
 }
 
-/// Adds to `config` the message that this user may not read the file.
+/// Adds to `config` a message that this user may not read the file.
 void note_refusal(const std::string& path, int error, Config& config) {
   const bool is_unseen = error == EACCES && is_hidden(path);
   auto& lines = is_unseen && path != system_file ? config.infos : config.warnings;
@@ -72,12 +73,12 @@ void note_refusal(const std::string& path, int error, Config& config) {
                               error_text(error)));
 }
 
-/// Nothing if the file does not exist or this user may not read it.
+/// The content of the file. Nothing if it does not exist or this user may not read it.
 std::optional<Text> read_text(const std::string& path, Config& config) {
   const auto cannot = [&](const std::string& why) {
     return usage_error("cannot read " + path + ": " + why);
   };
-  // A FIFO in its place must not make every call hang.
+  // O_NONBLOCK: a FIFO of that name must not make every call hang.
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file) {
     const int error = errno;
@@ -97,14 +98,14 @@ std::optional<Text> read_text(const std::string& path, Config& config) {
   for (;;) {
     const ssize_t got = read_all_at(file.get(), piece.data(), piece.size(), text.size());
     if (got < 0) throw cannot(error_text(errno));
-    if (got == 0) return Text{std::move(text), remedy_of(file.get(), path)};
+    if (got == 0) return Text{std::move(text), protection_advice(file.get(), path)};
     if (text.size() + static_cast<size_t>(got) > most_bytes) throw too_large();
     text.append(piece.data(), static_cast<size_t>(got));
   }
 }
 
-/// The position after the string that begins at `at`. The library refuses an unterminated one, and
-/// reads nothing after it.
+/// The position after the string that begins at `at`. After an unterminated string the position
+/// does not matter: the library refuses the file without reading what follows.
 size_t end_of_string(std::string_view text, size_t at) {
   const char quote = text[at];
   const std::string three(3, quote);
@@ -113,7 +114,7 @@ size_t end_of_string(std::string_view text, size_t at) {
     if (text[at] == '\\' && quote == '"') {
       ++at;
     } else if (has_lines && text.substr(at).starts_with(three)) {
-      // Two more are the string's last characters.
+      // Up to two more quotes are the last characters of the string.
       return std::min({text.find_first_not_of(quote, at), at + 5, text.size()});
     } else if (!has_lines && text[at] == quote) {
       return at + 1;
@@ -122,8 +123,9 @@ size_t end_of_string(std::string_view text, size_t at) {
   return text.size();
 }
 
-/// The library nests a table for each part of a dotted key, and recurses to destroy them. No key of
-/// memolock has that many parts. Dots in strings and comments do not count.
+/// Throws if a key has too many parts separated by dots: the library nests a table for each part,
+/// and recurses to destroy them. No key of memolock has that many parts. Ignores dots in strings
+/// and comments.
 void refuse_deep_keys(std::string_view text, const std::string& path) {
   constexpr size_t most_dots = 100;
   size_t dots = 0;
@@ -134,7 +136,7 @@ void refuse_deep_keys(std::string_view text, const std::string& path) {
     } else if (c == '#') {
       at = std::min(text.find('\n', at), text.size());
     } else {
-      if (std::string_view("\n=,[]{}").find(c) != std::string_view::npos) dots = 0;  // no key's
+      if (std::string_view("\n=,[]{}").find(c) != std::string_view::npos) dots = 0;  // the key ends
       if (c == '.' && ++dots > most_dots) {
         const auto line = 1 +
                           std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(at), '\n');
@@ -146,7 +148,7 @@ void refuse_deep_keys(std::string_view text, const std::string& path) {
   }
 }
 
-/// A value as it would stand on the command line.
+/// A value as it would be written on the command line.
 std::optional<std::string> text_of(const toml::node& node) {
   if (const auto text = node.value_exact<std::string>()) return *text;
   if (const auto number = node.value_exact<int64_t>()) return fmt::format("{}", *number);

@@ -8,21 +8,20 @@
 
 namespace memolock {
 
-/// A key of a file and its values.
+/// A key of a configuration file and its values.
 struct ConfigEntry {
   std::string key;
-  std::vector<std::string> values;  ///< as on the command line; several for an array
-  std::string file;                 ///< for messages
-  bool has_supported_type = true;   ///< false: its value has a type that no option has
-  /// How to fix the mode of the file if this is a secret, since others can read it; "": they
-  /// cannot.
+  std::vector<std::string> values;  ///< written as on the command line; several if it is an array
+  std::string file;                 ///< the path of the file, for messages
+  bool has_supported_type = true;   ///< false: no option takes a value of this type
+  /// How to protect a secret in the file, which others can read; "" if they cannot.
   std::string exposure_advice = "";
 };
 
 struct Config {
   std::vector<ConfigEntry> entries;   ///< each key once; the user's file wins
-  std::vector<std::string> warnings;  ///< of files that this user may not read
-  std::vector<std::string> infos;     ///< of a file that may not be meant for this user
+  std::vector<std::string> warnings;  ///< about files that this user may not read
+  std::vector<std::string> infos;     ///< about a file that may not be meant for this user
 };
 
 /// Reads $XDG_CONFIG_HOME/memolock/config.toml and /etc/memolock/config.toml; a missing file is not

@@ -59,7 +59,7 @@ void Json::append(Json value) { value_->json.push_back(std::move(value.value_->j
 
 std::string Json::text() const {
   std::string text = dumped(value_->json, Characters::all, OnError::replace);
-  // JSON may hold what cannot be seen as it is; programs get the same text from \u200b.
+  // JSON permits invisible characters as they are; to a program, \u200b is the same text.
   if (escape_controls(text) == text) return text;
   return dumped(value_->json, Characters::ascii, OnError::replace);
 }

@@ -1,4 +1,4 @@
-// JSON output: fields in the order they are set, times in seconds, texts of any bytes.
+// JSON output: fields in the order in which they are set, times in seconds, texts of any bytes.
 #pragma once
 
 #include <chrono>
@@ -13,11 +13,11 @@
 
 namespace memolock {
 
-/// A JSON value. Hides the library, whose header takes seconds to compile.
+/// A JSON value. Hides the library, whose header takes seconds to compile. Used by one thread.
 class Json {
  public:
   Json();  ///< null
-  // Implicit, so that set() takes whatever type a field has.
+  // Implicit, so that set() takes a value of any of these types.
   Json(bool value);
   Json(double value);
   Json(const char* text);
@@ -33,14 +33,14 @@ class Json {
 
   [[nodiscard]] static Json array();
 
-  /// Sets a field; null becomes an object.
+  /// Sets a field of an object. A null value becomes an object first.
   void set(const std::string& name, Json value);
-  /// Sets a field; if `bytes` is not UTF-8, which JSON cannot represent, also NAME_hex.
+  /// Sets a field; if `bytes` is not UTF-8, which JSON cannot represent, also the field NAME_hex.
   void set_bytes(const std::string& name, const std::string& bytes);
-  /// Adds a value to an array.
+  /// Appends a value to an array.
   void append(Json value);
 
-  /// One line without its newline, with control characters escaped. What is not UTF-8 becomes
+  /// One line without its newline. Control characters are escaped; bytes that are not UTF-8 become
   /// U+FFFD.
   [[nodiscard]] std::string text() const;
 
@@ -60,8 +60,8 @@ class Json {
   std::unique_ptr<Value> value_;
 };
 
-/// Seconds; null for nothing. A whole number is written without a fraction: jq 1.7 prints 3600.0 as
-/// it is, which shell arithmetic rejects.
+/// A length of time in seconds, or null. A whole number is written without a fraction: jq 1.7 would
+/// print 3600.0 unchanged, which shell arithmetic rejects.
 [[nodiscard]] inline Json seconds(const std::optional<Nanoseconds>& length) {
   if (!length) return {};
   const auto whole = std::chrono::duration_cast<std::chrono::seconds>(*length);

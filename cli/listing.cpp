@@ -13,7 +13,7 @@ const char* state_of(const Record& record, Nanoseconds now) {
   if (record.disposition == Disposition::running) return "running";
   if (record.disposition == Disposition::failed) return "failed";
   if (time_left(record, now) <= Nanoseconds(0)) return "stale";
-  // A mark has no output to be served, but tells whether the last run was well.
+  // A mark has no output that could be served; its state says whether the last run succeeded.
   return record.disposition == Disposition::marked && !record.succeeded() ? "failed" : "fresh";
 }
 

@@ -12,17 +12,17 @@ namespace memolock {
 /// "fresh", "stale", "failed" or "running".
 [[nodiscard]] const char* state_of(const Record& record, Nanoseconds now);
 
-/// The time since the end of the run, or since its start if it is in progress or a mark. Nothing if
-/// unknown.
+/// The time since the end of the run, or since its begin if the record is a mark or of a run in
+/// progress. Nothing if unknown.
 [[nodiscard]] std::optional<Nanoseconds> age_or_run_time(const Record& record, Nanoseconds now);
 
-/// How long it stays fresh; nothing if it is not fresh, or a run in progress.
+/// How long the record stays fresh; nothing if it is not fresh or is of a run in progress.
 [[nodiscard]] std::optional<Nanoseconds> time_left_of(const Record& record, Nanoseconds now);
 
 /// "host:pid"; "-" if unknown.
 [[nodiscard]] std::string holder_of(const Record& record);
 
-/// A time left as JSON: null stands for `forever`, 0 for nothing.
+/// A time left as JSON: null for `forever`, 0 if there is none.
 [[nodiscard]] Json seconds_left(const std::optional<Nanoseconds>& left);
 
 }  // namespace memolock

@@ -27,13 +27,13 @@
 namespace memolock {
 namespace {
 
-/// Prints one line, escaped: a message may quote text from anywhere.
+/// Prints one line, escaped, since a message may quote text of any origin.
 void print_line(std::string_view line) {
   write_message("memolock: " + escape_controls(line) + "\n");
 }
 
-/// Replaces standard streams that the caller has closed, so that no file opened later takes their
-/// place. Their replacements fail as the closed ones would.
+/// Replaces standard streams that the caller has closed, so that no file that is opened later gets
+/// their numbers. Reading or writing a replacement fails, as it would on a closed stream.
 void occupy_closed_streams() {
   std::array<pollfd, 3> streams{
       {{STDIN_FILENO, 0, 0}, {STDOUT_FILENO, 0, 0}, {STDERR_FILENO, 0, 0}}};
@@ -43,7 +43,7 @@ void occupy_closed_streams() {
       (void)open("/dev/null", stream.fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-/// Removes the passwords of store URLs from this process's line in a process list. Call it once the
+/// Removes the passwords of store URLs from the command line that ps(1) shows. Call it after the
 /// command line has been read.
 void hide_passwords(int argc, char** argv) {
   constexpr std::string_view option = "--store=";
@@ -99,7 +99,7 @@ ProcessEnd run_verb(const Options& options, const Log& log) {
   return {exit_status::own_error};
 }
 
-/// The message for an exception. Those of libraries would not help a user.
+/// The message for an exception. The messages of libraries would not help a user.
 std::string message_of(const std::exception& exception) {
   if (const auto* const error = dynamic_cast<const Error*>(&exception)) return error->what();
   if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr) return "out of memory";
@@ -108,14 +108,14 @@ std::string message_of(const std::exception& exception) {
   return "a fault of memolock's own; please report it, with the command line";
 }
 
-/// Needs no memory if there is none.
+/// Does not depend on memory allocation.
 void print_error(const std::exception& exception) noexcept {
   if (failure_of([&] { print_line(message_of(exception)); }))
     write_message("memolock: out of memory\n");
 }
 
-/// Ends the process for an exception that was not caught, as in a thread. The default handler would
-/// print a message of its own and abort.
+/// The handler of uncaught exceptions, for example in a thread. The default handler would print a
+/// message of its own and abort.
 [[noreturn]] void end_uncaught() {
   try {
     if (const auto exception = std::current_exception()) std::rethrow_exception(exception);
@@ -125,7 +125,7 @@ void print_error(const std::exception& exception) noexcept {
   _exit(exit_status::own_error);
 }
 
-/// The one place that catches errors and turns them into memolock's own exit status.
+/// Runs the call. The one place that turns errors into memolock's own exit status.
 ProcessEnd run(int argc, char** argv) {
   Options options;
   try {
@@ -144,8 +144,8 @@ ProcessEnd run(int argc, char** argv) {
 }  // namespace memolock
 
 int main(int argc, char** argv) {
-  // The threads here allocate next to nothing; an arena for each would cost more than all the rest
-  // of their work.
+  // The threads here allocate almost nothing; an arena for each would cost more than the rest of
+  // their work.
   mallopt(M_ARENA_MAX, 1);
   std::set_terminate(memolock::end_uncaught);
   memolock::block_write_signals();
@@ -153,7 +153,7 @@ int main(int argc, char** argv) {
   const memolock::ProcessEnd exit = memolock::run(argc, argv);
   memolock::await_background();
   if (exit.signal != 0) memolock::terminate_by_signal(exit.signal);
-  // A thread may still be blocked in a write to a stalled reader; no destructor has anything left
-  // to do.
+  // Not by return: a thread may still be blocked in a write to a stalled reader, and no destructor
+  // has anything left to do.
   _exit(exit.status);
 }

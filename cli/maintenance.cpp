@@ -17,7 +17,7 @@ namespace {
 
 constexpr uint64_t default_max_size = 5ULL << 30;
 
-/// Ignores errors: they are not about the chosen store.
+/// Ignores errors, because they do not concern the chosen store.
 GcResult sweep_fallbacks_in(const std::string& directory, GcMode mode) {
   try {
     const Descriptor root = open_store_directory(directory, SymlinkPolicy::refuse);
@@ -27,7 +27,7 @@ GcResult sweep_fallbacks_in(const std::string& directory, GcMode mode) {
   }
 }
 
-/// Removes what callers have left outside of their stores.
+/// Removes files that callers have left outside of their stores.
 GcResult sweep_temporary(GcMode mode) {
   if (mode == GcMode::remove) {
     remove_stale_control_files();
@@ -50,7 +50,7 @@ GcResult sweep_all(const Options& options, const StoreChoice& choice, int root, 
   return result;
 }
 
-/// Nothing if it is not due, or the directory is unfit.
+/// The lock of the garbage collection if one is due. Nothing if none is, or the directory is unfit.
 std::optional<GcLock> turn_if_due(const std::string& directory) {
   try {
     return GcLock::acquire_if_due(directory);
@@ -72,7 +72,7 @@ GcResult collect_local_garbage(const Options& options, const StoreChoice& choice
 }
 
 void maintain(const Options& options, const StoreChoice& choice, const Outcome& outcome) {
-  // Only get has --max-size, which the collection needs.
+  // Only `get` has --max-size, which the collection needs.
   if (options.verb != Verb::get) return;
   const auto directory = local_directory(choice);
   if (!directory) return;

@@ -1,21 +1,21 @@
 # shellcheck shell=sh
-# To be sourced; it changes no option of the shell and sets no variable, and its own are all named _memo, as
-# the caller's may be readonly. In bash and zsh it defines
+# To be sourced. Changes no option of the shell and sets no variable. Local variables are all named _memo*, since a
+# variable of the caller may be readonly. In bash and zsh it defines
 #
 #   memo TTL FUNCTION [ARG]...
 #
-# which memoizes a function of the shell, or a command. The function's definition counts for the id, and so do
-# those of the functions that MEMO_FUNCTIONS names, with blanks between. It runs in a fresh shell: of the caller's
-# variables it sees those that are exported, and what it changes is lost.
+# which memoizes a function of the shell, or a command. The id depends on the definition of the function, and on those
+# of the functions that MEMO_FUNCTIONS names, separated by blanks. The function runs in a new shell: it sees only the
+# exported variables of the caller, and its changes are lost.
 #
-# In any sh it defines a function memolock where there is no such command, so that "memolock get OPTION... --
-# COMMAND" runs COMMAND there.
+# In any sh, if there is no command memolock, it defines a function of that name, with which "memolock get OPTION...
+# -- COMMAND" runs COMMAND.
 
 # shellcheck disable=SC3043,SC3044,SC2016 # bash and zsh alone get here; the script is for another shell
 if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
   memo() {
     if [ $# -lt 2 ]; then
-      printf 'memolock: memo wants a ttl and a function or command\n' >&2
+      printf 'memolock: memo needs a ttl and a function or command\n' >&2
       return 125
     fi
     local _memo_ttl _memo_text
@@ -38,18 +38,18 @@ if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
     if [ -n "${ZSH_VERSION-}" ]; then
       memolock get --ttl "$_memo_ttl" -- zsh -fc "$_memo_text" "$@"
     else
-      # a definition can have patterns that are read in this mode only
+      # a definition may contain patterns that can only be parsed in this mode
       memolock get --ttl "$_memo_ttl" -- "$BASH" -O extglob -c "$_memo_text" "$@"
     fi
   }
 
-  # _memo_definitions FUNCTION: what defines it and those of MEMO_FUNCTIONS.
+  # _memo_definitions FUNCTION: prints the definitions of the function and of those in MEMO_FUNCTIONS.
   _memo_definitions() {
     local _memo_name _memo_names
     _memo_name=$1
     _memo_names="${MEMO_FUNCTIONS-} "
     while :; do
-      # loads a function of zsh that has only been announced
+      # loads a zsh function that is only marked for autoloading
       case $(typeset -f -- "$_memo_name") in *'builtin autoload -X'*) autoload +X -- "$_memo_name" || return ;; esac
       if ! typeset -f -- "$_memo_name"; then
         printf 'memolock: MEMO_FUNCTIONS names something that is not a function\n' >&2
@@ -62,11 +62,11 @@ if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
     done
   }
 
-  # _memo_is_read_back TEXT FUNCTION: whether the shell reads the definitions that it has printed as the same functions.
-  # bash prints some here-documents behind the wrong line, and a name too many for some coprocesses. What it makes of
-  # that may be valid, but is another command; so a fresh bash is to define the functions and print them once more. Data
-  # of a misplaced here-document might be commands there: it can start no program and write no file. That costs a start
-  # of the shell, and nothing where there is neither.
+  # _memo_is_read_back TEXT FUNCTION: whether the shell parses the definitions that it has printed as the same
+  # functions. bash prints some here-documents after the wrong line, and an extra name for some coprocesses. The
+  # result may be valid, but be another command. Therefore a new bash defines the functions and prints them again. It
+  # might take the data of a misplaced here-document for commands, so it can start no program and write no file. This
+  # costs a start of the shell, but only if there is a here-document or a coprocess.
   _memo_is_read_back() {
     case $1 in *'<<'* | *coproc*) ;; *) return 0 ;; esac
     if [ -n "${ZSH_VERSION-}" ]; then
@@ -82,7 +82,7 @@ _memo_definitions "$0"' "$2" "${MEMO_FUNCTIONS-}" </dev/null 2>/dev/null)" = "$1
 fi
 
 if ! command -v memolock >/dev/null 2>&1; then
-  # In a subshell, whose variables are nobody else's.
+  # In a subshell, so that its variables do not affect the caller.
   memolock() (
     case ${1-} in
       get | once | lock) _memolock_verb=$1 ;;
@@ -93,7 +93,7 @@ if ! command -v memolock >/dev/null 2>&1; then
         ;;
       show) exit 1 ;;
       *)
-        echo 'memolock: not installed; without it there are but get, once, lock, ls, show, del and gc' >&2
+        echo 'memolock: not installed; without it there are only get, once, lock, ls, show, del and gc' >&2
         exit 125
         ;;
     esac

@@ -41,7 +41,7 @@ void set_on_timeout(Options& options, const std::string& text) {
   options.policy.on_timeout = choice(text, timeouts);
 }
 
-// `lock` stores nothing that could be served.
+// `lock` has none of these: it stores nothing that could be served.
 constexpr Choices<OnTimeout, 2> timeouts_of_lock{
     {{"fail", OnTimeout::fail}, {"run", OnTimeout::run}}};
 
@@ -56,7 +56,7 @@ void set_on_failure(Options& options, const std::string& text) {
   options.policy.on_failure = choice(text, failures);
 }
 
-// A failure with status 0 would be a success.
+// The minimum is 1: a failure with status 0 would be a success.
 void set_status(Options& options, const std::string& text) {
   options.status = exit_status(text, 1);
 }
@@ -65,8 +65,9 @@ void set_skip_status(Options& options, const std::string& text) {
   options.policy.skip_status = exit_status(text, 0);
 }
 
-// A job for one host at a time must not run on all of them because none reaches the store; and its
-// lease must survive longer pauses than that of a query for whose output others wait.
+// A job that must run on one host at a time must not run on all of them because none can reach the
+// store. Its lease must survive longer pauses than the lease of a query, for whose output others
+// wait.
 void set_defaults_of_once(Options& options) {
   options.policy.lease = std::chrono::minutes(1);
   options.on_store_error = OnStoreError::fail;
@@ -98,7 +99,7 @@ void set_tag(Options& options, const std::string& text) {
 
 void add_id(Options& options, const std::string& text) {
   if (const auto wrong = check_id(text)) throw value_error(text, *wrong);
-  // del takes several; elsewhere the last one counts, as with any option.
+  // `del` takes several ids; for other verbs the last one applies, as with any option.
   if (options.verb != Verb::del) options.ids.clear();
   options.ids.push_back(text);
 }
@@ -116,7 +117,7 @@ void set_jitter(Options& options, const std::string& text) {
   if (options.policy.jitter > 100) throw value_error(text, what);
 }
 
-// A flag, or the beta of the XFetch rule.
+// The value is a flag or the beta of the XFetch rule.
 void set_early(Options& options, const std::string& text) {
   options.policy.early.reset();
   const auto wanted = parse_boolean(text);
@@ -133,7 +134,7 @@ void set_wait(Options& options, const std::string& text) {
   options.policy.wait = duration_or_forever(text);
 }
 
-// As with timeout(1), 0 means no limit.
+// 0 means no limit, as for timeout(1).
 void set_max_runtime(Options& options, const std::string& text) {
   const Nanoseconds length = duration(text);
   options.policy.max_runtime.reset();
@@ -182,7 +183,7 @@ constexpr auto options = std::to_array<OptionSpec>({
     {"key-file", "PATH", in_get, env, "the content of a file or directory is part of the id",
      add_key_file},
     {"key-env", "NAME", in_get, env, "the value of a variable is part of the id", add_key_env},
-    {"key-cwd", nullptr, in_get, env, "the working directory is part of the id, even beside --id",
+    {"key-cwd", nullptr, in_get, env, "the working directory is part of the id, even with --id",
      set_key_cwd},
     {"no-key-cwd", nullptr, in_get, env, "the working directory is not part of the id",
      set_no_key_cwd},
@@ -304,7 +305,7 @@ constexpr auto options = std::to_array<OptionSpec>({
     {"bypass", nullptr, in_get | in_exclusive, SettableIn::environment_alone,
      "MEMOLOCK_BYPASS: run the command as if there were no memolock",
      [](Options& o, const std::string& v) { o.bypass = flag(v); }},
-    {"log", "LEVEL", 0, env, "MEMOLOCK_LOG, beside -v and -q", set_log},
+    {"log", "LEVEL", 0, env, "MEMOLOCK_LOG, besides -v and -q", set_log},
 });
 
 constexpr auto verbs = std::to_array<VerbSpec>({
@@ -319,7 +320,7 @@ constexpr auto verbs = std::to_array<VerbSpec>({
      "memolock lock [OPTION]... --id ID [--] COMMAND [ARG]...",
      "Run COMMAND while it alone holds the lock; other callers wait for their turn.",
      set_defaults_of_lock},
-    // It has the options of get, so that "get" can be replaced by "key" on any command line.
+    // `key` has the options of `get`, so that it can replace `get` on any command line.
     {Verb::key, in_get, WordsAllowed::any, "key",
      "memolock key [OPTION]... [--] [COMMAND [ARG]...]",
      "Print the id that get with the same options would use; -v: what it is made of."},

@@ -10,20 +10,21 @@
 
 namespace memolock {
 
-/// Where an option can be set besides the command line. environment_alone: only there.
+/// Where an option can be set other than on the command line. With environment_alone it cannot be
+/// set there either.
 enum class SettableIn { nowhere, environment_and_file, environment_alone };
 
-/// An option. With a null placeholder it is a flag, whose value is "1" if it is given alone. Verbs
-/// that describe an option of one name differently have a row each.
+/// An option. One with a null placeholder is a flag, whose value is "1" if it is given without one.
+/// If verbs describe an option differently, it has a row for each description.
 struct OptionSpec {
   std::string_view name;
   const char* placeholder;
-  unsigned verbs;  ///< bits of the verbs that have it; 0: none, only variable and file
-  SettableIn also;
+  unsigned verbs;  ///< bits of the verbs that have it; 0: only in a variable or a file
+  SettableIn settable_in;
   const char* help;
   void (*set)(Options&, const std::string&);
-  /// A value that the option has with other verbs only. It is ignored in a variable or a file,
-  /// which apply to all verbs.
+  /// A value that is valid only with other verbs. In a variable or a file, which apply to all
+  /// verbs, it is ignored.
   const char* value_for_other_verbs = nullptr;
 };
 
@@ -32,7 +33,7 @@ enum class WordsAllowed { none, any };
 
 struct VerbSpec {
   Verb verb;
-  unsigned bit;  ///< in OptionSpec::verbs
+  unsigned bit;  ///< its bit in OptionSpec::verbs
   WordsAllowed words;
   const char* name;
   const char* usage;

@@ -14,7 +14,7 @@ namespace memolock {
 
 std::string shown(std::string_view word) {
   std::string safe = without_password(word);
-  // A URL without its scheme may have a password too.
+  // A URL whose scheme is missing may contain a password too.
   const size_t scheme = safe.find("://");
   const bool has_scheme = scheme != std::string::npos && scheme == safe.find_first_of(":@");
   const size_t colon = safe.find(':', has_scheme ? scheme + 3 : 0);

@@ -27,14 +27,14 @@ bool is_of_verb(const OptionSpec& spec, const VerbSpec& verb) {
 }
 
 bool is_on_its_line(const OptionSpec& spec, const VerbSpec& verb) {
-  return is_of_verb(spec, verb) && spec.also != SettableIn::environment_alone;
+  return is_of_verb(spec, verb) && spec.settable_in != SettableIn::environment_alone;
 }
 
 constexpr const char* help_names = "-h,--help";
 constexpr const char* verbose_names = "-v,--verbose";
 constexpr const char* quiet_names = "-q,--quiet";
 
-/// An option and its description as a line of help; two lines if the former is long.
+/// An option and its description as a line of help, or two lines if the option is long.
 std::string help_line(const std::string& names, std::string_view text) {
   constexpr size_t column = 32;
   std::string line = "  " + names;
@@ -42,8 +42,8 @@ std::string help_line(const std::string& names, std::string_view text) {
   return fmt::format("{:<{}}{}\n", line, column, text);
 }
 
-/// What `memolock VERB --help` prints. Not CLI11's: its layout differs from version to version, and
-/// the completions read this one.
+/// What `memolock VERB --help` prints. The help text of CLI11 is not used: its layout changes from
+/// version to version, and the completions parse this text.
 std::string help_of(const VerbSpec& verb) {
   std::string text = fmt::format("{}\nUsage: {}\n\nOptions:\n", verb.help, verb.usage);
   text += help_line(help_names, "this text");
@@ -95,14 +95,14 @@ std::string expand_home_in(const std::string& source, const std::string& value) 
 /// The words of a command line after the verb.
 using Line = std::vector<std::string>;
 
-/// Whether a word may be the option of this name.
+/// Whether one of the words may be the option of this name.
 bool is_named(std::string_view name, const Line& words) {
   return std::any_of(words.begin(), words.end(), [&](std::string_view word) {
     return word.starts_with("--") && word.substr(2).starts_with(name);
   });
 }
 
-/// One verb's command line.
+/// Reads the command line of one verb.
 class Reader {
  public:
   Reader(const VerbSpec& verb, Options& options) : verb_(verb), options_(options) {
@@ -113,7 +113,7 @@ class Reader {
   void read(const Line& words) {
     add_options(words);
     Line reversed(words.rbegin(), words.rend());
-    // CLI11 takes "--id=" for an option without a value, and the next word for it.
+    // CLI11 would take "--id=" for an option without a value, and the next word for its value.
     for (std::string& word : reversed)
       if (word.starts_with("--") && word.ends_with('=')) word += empty_value;
     try {
@@ -126,14 +126,14 @@ class Reader {
     } catch (const CLI::ParseError& error) {
       throw usage_error(lowered(escape_controls(error.what())) + hint());
     }
-    read_level();  // for errors in the rest
+    read_level();  // so that it applies to errors in the rest
     read_words(words);
     read_values();
   }
 
  private:
-  /// Registers the options of this verb that the line may name. The others would change nothing,
-  /// and CLI11 takes 5 µs for each.
+  /// Registers the options of this verb that the line may contain. CLI11 takes 5 µs for each
+  /// option.
   void add_options(const Line& words) {
     const auto options = all_options();
     for (size_t i = 0; i < options.size(); ++i)
@@ -147,24 +147,25 @@ class Reader {
     const std::string name = "--" + std::string(spec.name);
     if (spec.placeholder == nullptr) return app_.add_flag(name);
     return app_.add_option(name, [](const CLI::results_t&) { return true; })
-        ->type_name(spec.placeholder)  // a message about a missing value has it
+        ->type_name(spec.placeholder)  // shown in the message about a missing value
         ->take_last();
   }
 
-  /// Stands for an empty value: no word of a command line can hold a NUL.
+  /// Stands for an empty value. No word of a command line can contain a NUL.
   static constexpr std::string_view empty_value{"\0", 1};
 
   [[nodiscard]] std::string hint() const {
     return fmt::format("; see 'memolock {} --help'", verb_.name);
   }
 
-  /// Takes the words after the options. One that looks like an option before "--" is unknown.
+  /// Takes the words after the options. Throws Error(usage) if the first one looks like an option:
+  /// it is an unknown one, unless it follows "--".
   void read_words(const Line& words) {
     const Line rest = app_.remaining();
     if (rest.empty()) return;
     if (rest.front() != "--" && rest.front().size() > 1 && rest.front().front() == '-')
       throw usage_error("unknown option '" + shown(rest.front()) + "'" + hint());
-    // From the line itself: CLI11 was given different words for empty values.
+    // Copied from the line, since CLI11 was given placeholders for empty values.
     auto& command = options_.words;
     command.assign(words.end() - static_cast<std::ptrdiff_t>(rest.size()), words.end());
     if (command.front() == "--") command.erase(command.begin());
@@ -174,8 +175,8 @@ class Reader {
       refuse_flag_value(words[words.size() - rest.size() - 1], rest);
   }
 
-  /// A flag takes a value after '=' only. If the command follows a flag without "--", its first
-  /// word may have been meant as the value of the flag; throws Error(usage) if it looks so.
+  /// A flag takes a value only after '='. If the command follows a flag without "--", its first
+  /// word may have been meant as the value of the flag; throws Error(usage) if it looks like one.
   void refuse_flag_value(std::string_view before, const Line& command) const {
     const std::string& word = command.front();
     const bool is_number = word.find_first_not_of("0123456789.") == std::string::npos;
@@ -209,7 +210,8 @@ class Reader {
         if (spec.name == "lease") options_.lease_on_command_line = true;
         if (spec.name == "tag") options_.tag_on_command_line = true;
         if (spec.name == "store") options_.store_on_command_line = true;
-      } else if (spec.also != SettableIn::nowhere && (is_of_verb(spec, verb_) || spec.verbs == 0)) {
+      } else if (spec.settable_in != SettableIn::nowhere &&
+                 (is_of_verb(spec, verb_) || spec.verbs == 0)) {
         set_from_environment_or_file(spec, config);
       }
     }
@@ -237,7 +239,7 @@ class Reader {
       if (!contradicted(spec)) set_from_elsewhere(variable, spec, value);
       return;
     }
-    if (spec.also != SettableIn::environment_and_file) return;
+    if (spec.settable_in != SettableIn::environment_and_file) return;
     for (const ConfigEntry& entry : config) {
       if (entry.key != spec.name || contradicted(spec)) continue;
       if (!entry.has_supported_type)
@@ -248,8 +250,8 @@ class Reader {
     }
   }
 
-  /// Expands a leading "~/" of a path: no shell has done so for a file, or for the variables of a
-  /// service or a CI job.
+  /// Sets an option from a variable or a file. Expands a leading "~/" of a path, which no shell has
+  /// done in a file or in the variables of a service or a CI job.
   void set_from_elsewhere(const std::string& source, const OptionSpec& spec,
                           const std::string& value) {
     if (spec.value_for_other_verbs != nullptr && value == spec.value_for_other_verbs) return;
@@ -257,7 +259,7 @@ class Reader {
     options_.sources[spec.name] = source;  // for errors that are found only later
   }
 
-  /// Whether the command line has the opposite of a flag that a variable or a file sets.
+  /// Whether the command line contains the opposite of a flag, which a variable or a file sets.
   [[nodiscard]] bool contradicted(const OptionSpec& spec) const {
     if (spec.placeholder != nullptr) return false;
     const std::string name(spec.name);
@@ -270,7 +272,7 @@ class Reader {
     const auto options = all_options();
     for (const ConfigEntry& entry : config) {
       const bool known = std::any_of(options.begin(), options.end(), [&](const OptionSpec& spec) {
-        return spec.also == SettableIn::environment_and_file && spec.name == entry.key;
+        return spec.settable_in == SettableIn::environment_and_file && spec.name == entry.key;
       });
       if (!known)
         options_.warnings.push_back(
@@ -321,7 +323,7 @@ std::string overview() {
 }  // namespace
 
 void read_options(int argc, char** argv, Options& options) {
-  // Also for errors of a command line that cannot be read.
+  // Before the rest, so that it also applies to errors in the command line.
   if (const char* level = getenv("MEMOLOCK_LOG");
       level != nullptr && std::string_view(level) == "quiet")
     options.log = Level::quiet;

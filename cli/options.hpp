@@ -37,8 +37,8 @@ struct Options {
   Verb verb = Verb::get;
   Level log = Level::warn;
   bool bypass = false;  ///< run commands without any store
-  /// The variable, or the file and key, that a value is from, by the option's name; values from the
-  /// command line are not in it.
+  /// Where the value of an option was set, by the option's name: a variable, or a file and a key.
+  /// Values from the command line are not in it.
   std::map<std::string_view, std::string> sources;
   std::string store;
   bool store_on_command_line = false;
@@ -50,7 +50,7 @@ struct Options {
   std::string tag = "default";
   bool tag_on_command_line = false;
   std::vector<std::string> ids;
-  KeyInputs key;  ///< without the working directory, see key_inputs()
+  KeyInputs key;  ///< without the choice of the working directory; see key_inputs()
   bool key_cwd = false, no_key_cwd = false;
   RunPolicy policy;
   OnStoreError on_store_error = OnStoreError::run;
@@ -71,17 +71,17 @@ struct Options {
 
   /// The text of --help or --version, to be printed instead of running the verb.
   std::optional<std::string> print;
-  /// About the input; logged once the log level is known.
+  /// Warnings about the options and files, to be logged once the log level is known.
   std::vector<std::string> warnings;
-  std::vector<std::string> infos;  ///< with -v
+  std::vector<std::string> infos;  ///< the same at Level::info
 };
 
 /// Reads the command line, the variables and the configuration files into `options`; the first of
 /// these that sets a value wins. Checks each value, but not combinations (option_rules.hpp). Throws
-/// Error(usage); `options.log` is then set as far as it has been read.
+/// Error(usage); `options.log` then has the level that was read before the error.
 void read_options(int argc, char** argv, Options& options);
 
-/// What the options make part of the id beside the id or the command that is given.
+/// What the options make part of the id in addition to the id or the command.
 [[nodiscard]] KeyInputs key_inputs(const Options& options);
 
 }  // namespace memolock

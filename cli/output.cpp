@@ -36,7 +36,7 @@ void print(const char* what, std::string_view text) {
 
 size_t terminal_width() {
   if (isatty(STDOUT_FILENO) == 0) return 0;
-  constexpr size_t usual = 80;  // of one that does not say
+  constexpr size_t usual = 80;  // for a terminal that does not report its width
   winsize size{};
   return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : usual;
 }

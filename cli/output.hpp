@@ -6,15 +6,15 @@
 
 namespace memolock {
 
-/// Buffers text and writes it in large pieces; discards it once the reader has closed its end.
+/// Buffers text and writes it in large pieces. Once the reader has closed its end, discards it
+/// without an error. Used by one thread.
 class Output {
  public:
-  /// `what`: the text, in words that follow "cannot write ".
+  /// `what`: what the text is, worded to follow "cannot write ".
   explicit Output(const char* what) : what_(what) {}
 
   void write(std::string_view text);
-  /// Writes the rest. Throws Error(store) if a write has failed, unless the reader has closed its
-  /// end.
+  /// Writes what is buffered. Throws Error(store) if any write has failed.
   void finish();
 
  private:
@@ -25,7 +25,7 @@ class Output {
   int error_ = 0;
 };
 
-/// Writes one text.
+/// Writes one text as an Output does. Throws Error(store).
 void print(const char* what, std::string_view text);
 
 /// The width of the terminal on standard output, in columns; 0 if it is not a terminal.

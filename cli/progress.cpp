@@ -14,7 +14,8 @@ constexpr std::chrono::seconds patience{1};
 constexpr std::chrono::milliseconds pace{100};
 constexpr std::array<int, 3> endings{SIGINT, SIGTERM, SIGHUP};
 
-/// Reset by its own flag, so that the signal ends the process the second time.
+/// The handler of signals that end the process. SA_RESETHAND restores the default action, so
+/// raising the signal again ends the process.
 void erase_and_end(int signal) {
   (void)!write(STDERR_FILENO, StatusLine::erasure.data(), StatusLine::erasure.size());
   raise(signal);

@@ -1,4 +1,4 @@
-// --report: a line of JSON about how a call ended.
+// The option --report: a line of JSON that says how a call ended.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace memolock {
 
-/// Appends the line to `file`. If that fails, logs a warning; throws nothing else.
+/// Appends the line to `file`. If that fails, logs a warning. Throws only if memory is short.
 void append_report(const std::string& file, const Key& key, const Outcome& outcome, const Log& log);
 
 }  // namespace memolock

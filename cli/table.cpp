@@ -17,8 +17,8 @@ struct Glyph {
   size_t columns;
 };
 
-/// The character at the front of a text, which is not empty. A byte that is not UTF-8 counts as
-/// one.
+/// The character at the front of a text that is not empty. A byte that is not UTF-8 is treated as a
+/// character.
 Glyph first_glyph(std::string_view text) {
   const auto character = first_character(text);
   return character ? Glyph{character->size, columns_of(character->code)} : Glyph{1, 1};
@@ -36,7 +36,7 @@ size_t bytes_within(std::string_view text, size_t columns) {
   return bytes;
 }
 
-/// The size of the shortest prefix without which the rest takes at most `columns` columns.
+/// The size of the shortest prefix to remove so that the rest takes at most `columns` columns.
 size_t bytes_before_last(std::string_view text, size_t columns) {
   size_t rest = columns_of(text);
   size_t bytes = 0;
@@ -83,7 +83,7 @@ void Table::finish() {
   if (!widths_chosen_ && !first_.empty()) choose_widths();
 }
 
-/// Sets the widths of the columns by the buffered lines, and writes these.
+/// Sets the widths of the columns from the buffered lines, and writes these lines.
 void Table::choose_widths() {
   for (const Column& column : columns_) widths_.push_back(columns_of(column.title));
   for (const auto& line : first_)

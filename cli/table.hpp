@@ -1,4 +1,4 @@
-// Tables: aligned columns on a terminal, fields between tabs otherwise.
+// Tables: aligned columns on a terminal, otherwise fields separated by tabs.
 #pragma once
 
 #include <cstddef>
@@ -22,16 +22,17 @@ class Table {
   struct Column {
     const char* title;
     Alignment alignment;
-    size_t min_width;  ///< the fewest columns that it may be shortened to; 0: it may not be
+    size_t min_width;  ///< how narrow it may be made, in terminal columns; 0: it is never shortened
   };
 
-  /// `width`: of the terminal, the most columns of a line; 0: not a terminal, so tabs and no
-  /// titles.
+  /// `width`: of the terminal, in columns; 0: not a terminal, so fields are separated by tabs and
+  /// there are no titles. Keeps a reference to `output`.
   Table(Output& output, std::vector<Column> columns, size_t width);
 
-  /// A line of printable texts, one for each column.
+  /// Adds a line of printable texts, one for each column.
   void add(std::vector<std::string> fields);
-  /// Writes the buffered lines. Without any line, no titles are written.
+  /// Writes the lines that are still buffered. If no line was added, writes nothing, not even
+  /// titles.
   void finish();
 
  private:
@@ -43,7 +44,7 @@ class Table {
   std::vector<Column> columns_;
   size_t width_;
   std::vector<size_t> widths_;
-  // The first lines, by which the widths of the columns are chosen.
+  // The first lines, from which the widths of the columns are chosen.
   std::vector<std::vector<std::string>> first_;
   bool widths_chosen_ = false;
 };

@@ -11,7 +11,7 @@ namespace memolock {
 namespace {
 
 size_t count_all(Store& store, const std::string& tag, Ownership ownership) {
-  NameSet ids;  // each once, though a mark is listed beside an entry
+  NameSet ids;  // each id once, although a mark is listed in addition to an entry
   store.list(tag, [&](const ListedEntry& listing) {
     if (ownership == Ownership::any || listing.running || !listing.record.foreign)
       (void)ids.add(listing.record.key.id);
@@ -19,10 +19,11 @@ size_t count_all(Store& store, const std::string& tag, Ownership ownership) {
   return ids.size();
 }
 
-/// Whether there was anything to forget.
+/// Forgets the entry, or only looks for it with --dry-run. Returns whether there was anything to
+/// forget.
 bool forget_one(Store& store, const Key& key, const Options& options) {
   if (options.dry_run) return store.exists(key);
-  // The lock last: the next holder's run is not one to forget.
+  // The lock is broken last, so that the run of the next holder is not forgotten.
   const bool found = store.forget(key);
   return (options.lock && store.break_lock(key)) || found;
 }

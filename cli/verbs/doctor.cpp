@@ -27,7 +27,7 @@ bool has_failed(const std::vector<Finding>& findings) {
   });
 }
 
-/// A store that cannot even be named is what a doctor is for.
+/// Examines the store that the options name. Errors in the settings become findings too.
 Visit visit(const Options& options, const Log& log) {
   try {
     const StoreChoice choice = choose_store(options, {}, log);
@@ -35,7 +35,7 @@ Visit visit(const Options& options, const Log& log) {
     if (options.fix) repairs = repair(choice);
     Examination examination = examine(choice, options.tag, log);
     auto& findings = examination.findings;
-    if (has_failed(repairs))  // it would again
+    if (has_failed(repairs))  // the same repair would fail again
       for (Finding& finding : findings)
         if (finding.remedy.find("doctor --fix") != std::string::npos)
           finding.remedy = std::string(choose_another_directory);
@@ -52,7 +52,7 @@ Visit visit(const Options& options, const Log& log) {
 
 bool is_usable(const Examination& examination) { return !has_failed(examination.findings); }
 
-/// "fail" in capitals where people read it.
+/// Who reads the output. For a person, "fail" is in capitals.
 enum class Reader { person, program };
 
 const char* name_of(Finding::Severity level, Reader reader) {

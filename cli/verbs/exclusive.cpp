@@ -1,5 +1,5 @@
-// once and lock: a command of whose output nothing is kept. The rules of options require the id and
-// the command, and the ttl of once.
+// The verbs once and lock: run a command without keeping its output. The option rules require an id
+// and a command, and for once a ttl.
 #include "cli/verbs/run_with_store.hpp"
 #include "cli/verbs/verbs.hpp"
 #include "src/promise/exclusive_run.hpp"

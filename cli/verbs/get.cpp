@@ -7,18 +7,18 @@
 namespace memolock {
 namespace {
 
-/// A rule of options requires an id or a command, as identify() does. A bypassed call reads no
-/// inputs: it is to behave as if there were no cache.
-DerivedId identity_of(const Options& options) {
+/// Derives the id; the option rules require an id or a command, as derive_key_id() does. A bypassed
+/// call reads no inputs, so that it behaves as if there were no cache.
+DerivedId derived_id_of(const Options& options) {
   const KeyInputs given = key_inputs(options);
   KeyInputs inputs;
   inputs.directory = given.directory;
   if (!options.bypass) inputs = given;
-  return identify(options.ids.empty() ? "" : options.ids.back(), options.words, inputs);
+  return derive_key_id(options.ids.empty() ? "" : options.ids.back(), options.words, inputs);
 }
 
-/// Without its whole id no entry can be found or stored. The command is run all the same, unless
-/// the call needs an entry: then this throws Error(usage).
+/// Without its complete id no entry can be found or stored. The command is run nevertheless. Throws
+/// Error(usage) if the call is useless without an entry.
 void warn_of_missing_id(const Options& options, const std::string& fault, const Log& log) {
   if (options.bypass) return;
   if (options.words.empty() || options.policy.producer == Producer::external)
@@ -29,12 +29,12 @@ void warn_of_missing_id(const Options& options, const std::string& fault, const 
 }  // namespace
 
 ProcessEnd run_get(const Options& options, const Log& log) {
-  const DerivedId identity = identity_of(options);
-  const bool has_id = identity.fault.empty();
-  if (!has_id) warn_of_missing_id(options, identity.fault, log);
-  // An id that lacks one of its parts would be that of another entry.
-  Request request = request_of(options, {options.tag, has_id ? identity.id : ""});
-  request.input = identity.input.get();
+  const DerivedId derived = derived_id_of(options);
+  const bool has_id = derived.error.empty();
+  if (!has_id) warn_of_missing_id(options, derived.error, log);
+  // An id without one of its parts would be the id of another entry.
+  Request request = request_of(options, {options.tag, has_id ? derived.id : ""});
+  request.input = derived.input.get();
   if (!has_id) request.uncached = true;
   return run_with_store(options, request, get, log);
 }

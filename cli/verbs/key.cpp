@@ -7,15 +7,16 @@
 namespace memolock {
 
 ProcessEnd run_key(const Options& options, const Log& log) {
-  // A rule of options requires an id or a command, as identify() does.
-  const DerivedId identity = identify(options.ids.empty() ? "" : options.ids.back(), options.words,
-                                      key_inputs(options));
-  if (!identity.fault.empty())
-    throw usage_error(identity.fault + "; without --no-key-cwd it is part of the id");
-  // The hash first: it is as long as any other, so what differs between two machines stands out.
-  for (const KeyPart& part : identity.parts)
+  // A rule of options requires an id or a command, as derive_key_id() does.
+  const DerivedId derived = derive_key_id(options.ids.empty() ? "" : options.ids.back(),
+                                          options.words, key_inputs(options));
+  if (!derived.error.empty())
+    throw usage_error(derived.error + "; without --no-key-cwd it is part of the id");
+  // The hash comes first: all hashes have the same length, so differences between two machines are
+  // easy to see.
+  for (const KeyPart& part : derived.parts)
     log.info("{} {} {}", part.digest, part.kind, escape_controls(part.name));
-  print("the id", identity.id + '\n');
+  print("the id", derived.id + '\n');
   return {};
 }
 

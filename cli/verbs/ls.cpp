@@ -15,7 +15,7 @@
 namespace memolock {
 namespace {
 
-/// What becomes of a line.
+/// Formats the list: text or JSON.
 class Lines {
  public:
   virtual ~Lines() = default;
@@ -23,7 +23,7 @@ class Lines {
   virtual void finish() = 0;
 };
 
-/// Of these two it counts who ran the command.
+/// Whether HOLDER is shown: for a run in progress and for a mark.
 bool tells_holder(const Record& record) {
   return record.disposition == Disposition::running || record.disposition == Disposition::marked;
 }
@@ -63,7 +63,7 @@ class TextLines final : public Lines {
   Table table_;
 };
 
-/// An array, an element a line.
+/// One JSON array, with one element per line.
 class JsonLines final : public Lines {
  public:
   JsonLines(Output& output, Nanoseconds now) : output_(output), now_(now) {}
@@ -109,7 +109,7 @@ ProcessEnd run_ls(const Options& options, const Log& log) {
   const bool seen = terminal_width() > 0;
   const auto tag = options.tag_on_command_line ? std::optional(options.tag) : std::nullopt;
   store->list(tag, [&](const ListedEntry& listing) {
-    if (seen) progress.end();  // the lines themselves show how far it is
+    if (seen) progress.end();  // from here on the lines show the progress
     lines->add(listing);
     if (listing.foreign_lock && outlasts_waiting(*listing.foreign_lock))
       log.warn("{}; {}", describe_long_lock(listing.record.key, *listing.foreign_lock),

@@ -1,4 +1,4 @@
-// set, fail and renew: how an outside program keeps a promise.
+// The verbs set, fail and renew, with which an external process keeps a promise.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -33,7 +33,7 @@ std::string variable(const char* name) {
   return value != nullptr ? value : "";
 }
 
-/// The run that a call is about: the one that the options name, else the one that this process
+/// The run that a call concerns: the one that the options name, or else the one that this process
 /// belongs to.
 struct Target {
   Key key;
@@ -41,12 +41,14 @@ struct Target {
   StoreChoice store;
 };
 
-/// Checks a variable; options have been checked when they were read.
-void refuse(const char* name, const std::string& value, const std::optional<std::string>& fault) {
-  if (fault) throw usage_error(fmt::format("{}: '{}' {}", name, escape_controls(value), *fault));
+/// Throws Error(usage) if there is an error in the value of a variable. (Options were checked when
+/// they were read.)
+void refuse(const char* name, const std::string& value, const std::optional<std::string>& error) {
+  if (error) throw usage_error(fmt::format("{}: '{}' {}", name, escape_controls(value), *error));
 }
 
-/// The chosen store, or the fallback that has the promise because that store was unreachable.
+/// The chosen store, or the fallback store that contains the promise because the chosen one could
+/// not be reached.
 StoreChoice store_of(Options options, bool is_own, const WaitLimit& wait_limit, const Log& log) {
   const std::string fallback = variable("MEMOLOCK_RUN_STORE");
   if (is_own && !fallback.empty() && !options.store_on_command_line) {
@@ -72,13 +74,13 @@ Target target_of(const Options& options, const WaitLimit& wait_limit, const Log&
   return {std::move(key), std::move(token), std::move(store)};
 }
 
-/// What fill() has read.
+/// How fill() ended.
 struct Filled {
-  bool whole = true;  ///< false: there is more than `most` bytes
-  int error = 0;      ///< errno of the read that has failed
+  bool whole = true;  ///< false: there are more than `most` bytes
+  int error = 0;      ///< errno of the read that failed; 0: none failed
 };
 
-/// Appends up to `most` bytes of `from` to the spool, until its end or an error. Throws
+/// Appends up to `most` bytes from `from` to the spool, until end of file or an error. Throws
 /// Error(store) and Error(interrupted).
 Filled fill(Spool& spool, Stream stream, int from, int interrupt, uint64_t most = UINT64_MAX) {
   constexpr size_t step = 256U << 10;
@@ -94,7 +96,7 @@ Filled fill(Spool& spool, Stream stream, int from, int interrupt, uint64_t most 
   }
 }
 
-/// The record of a run whose outcome is in its spool.
+/// The record of a run whose output is in `spool`.
 Record finished(const Promise& promise, const Spool& spool, Nanoseconds now) {
   Record record = promise.run_record();
   record.ended = now;
@@ -107,7 +109,7 @@ Record finished(const Promise& promise, const Spool& spool, Nanoseconds now) {
 }
 
 /// The promise to complete; null if the token does not hold the lock. Throws Error(usage) if the
-/// result of the run is the output of its command.
+/// run is not a promise: its result is the output of its command.
 std::unique_ptr<Promise> promise_of(Store& store, const Target& target) {
   auto promise = store.open_promise(target.key, target.token);
   if (promise && promise->run_record().producer == Producer::command)
@@ -122,26 +124,25 @@ ProcessEnd report_lost(const Target& target, const Log& log) {
   return lost;
 }
 
-/// The work is done: lack of memory must not turn it into an error.
+/// The call has succeeded; lack of memory must not turn it into an error.
 void log_done(const Target& target, const std::string& what, const Log& log) noexcept {
   (void)failure_of([&] { log.info("{}: {}", target.key.shown(), what); });
 }
 
-/// False for a terminal, and for a stdin that is closed or open for writing only.
+/// False if stdin is a terminal, closed, or open for writing only.
 bool stdin_has_message() {
   const int flags = fcntl(STDIN_FILENO, F_GETFL);
   return flags >= 0 && (flags & O_ACCMODE) != O_WRONLY && isatty(STDIN_FILENO) == 0;
 }
 
-/// Calls `work` with a descriptor that becomes readable when a signal arrives, so that an
-/// interrupted work can remove what it has begun to store. Returns its result, or how to end by the
-/// signal.
+/// Calls `work` with a descriptor that becomes readable when a signal arrives, so that `work` can
+/// remove what it has begun to store. Returns its result, or how to end by the signal.
 template <typename Work>
 ProcessEnd until_signal(const Work& work) {
   Signals signals;
   try {
     const ProcessEnd exit = work(signals.descriptor());
-    if (exit.status == 0) return exit;  // it is stored
+    if (exit.status == 0) return exit;  // the result is stored, even if a signal arrives now
     const auto received = signals.next();
     return received ? ProcessEnd{exit_status::of_signal(received->number), received->number} : exit;
   } catch (const Error& error) {
@@ -192,14 +193,14 @@ ProcessEnd fail(const Options& options, int interrupt, const Log& log) {
   Target target = target_of(options, wait_limit, log);
   const auto store = open_store(target.store, wait_limit, log);
   if (target.token.empty()) {
-    // Without a token: the current holder.
+    // Without a token, the call concerns the current holder.
     if (const auto run = store->watch_run(target.key)) target.token = run->run_record().token;
     if (target.token.empty()) return report_lost(target, log);
   }
   const auto promise = promise_of(*store, target);
   if (!promise) return report_lost(target, log);
   const auto spool = promise->spool();
-  // Waiters must learn about the failure, whether the message can be read or not.
+  // Waiters must learn of the failure even if the message cannot be read.
   if (stdin_has_message()) {
     const Filled filled = fill(*spool, Stream::err, STDIN_FILENO, interrupt, largest_message);
     if (!filled.whole)

@@ -20,16 +20,16 @@
 namespace memolock {
 namespace {
 
-/// Removes the result of a promise, which `set` has stored in the fallback.
+/// Removes the result of a promise, which `set` has stored in the fallback store.
 void forget_promise(Store& store, const Key& key, const Log& log) noexcept {
   const auto failure = failure_of([&] { store.forget(key); });
   if (failure) (void)failure_of([&] { log.info("{}", *failure); });
 }
 
-/// The message of a failure that --on-store-error is about: the store is unreachable or unfit, or
-/// memory is short. Rethrows anything else. Call it in a catch clause only.
+/// The message of a failure that --on-store-error covers: the store is unreachable or unfit, or
+/// memory is short. Rethrows any other exception. Call it in a catch clause only.
 ///
-/// The command has not started then: nothing is thrown once it has.
+/// The command has not started: once it has, nothing is thrown.
 std::string fault_before_start(const std::exception& error) {
   const auto* const known = dynamic_cast<const Error*>(&error);
   const bool of_memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
@@ -37,8 +37,9 @@ std::string fault_before_start(const std::exception& error) {
   return current_exception_text();
 }
 
-/// With the store unreachable for the reason `why`: the callers on this machine share a run by a
-/// local lock, and nothing is stored. If that lock fails too, each caller runs the command.
+/// What to do when the store cannot be used for the reason `why`: the callers on this machine share
+/// a run through the fallback store, and nothing is kept. If the fallback store fails too, each
+/// caller runs the command by itself.
 Outcome call_without_store(const Options& options, Request request, ProtocolFunction function,
                            Signals& signals, const Log& log, const std::string& why) {
   const bool absent = request.command.empty();
@@ -52,7 +53,7 @@ Outcome call_without_store(const Options& options, Request request, ProtocolFunc
   const StoreChoice fallback = fallback_choice(options);
   const bool external = request.producer == Producer::external;
   request.keep = false;
-  request.store_url = "";  // the command gets the caller's MEMOLOCK_STORE
+  request.store_url = "";  // leaves the command the caller's MEMOLOCK_STORE
   if (external) request.promise_url = fallback.url;
   request.ttl = Nanoseconds(0);
   std::unique_ptr<Store> store;
@@ -66,7 +67,7 @@ Outcome call_without_store(const Options& options, Request request, ProtocolFunc
   } catch (const std::exception& error) {
     fault = fault_before_start(error);
   }
-  // The command only starts the work: its output is not the result.
+  // Nor can the command just be run: it only starts the work, and its output is not the result.
   if (external) throw store_error(fmt::format("{}; no place for the promise here: {}", why, fault));
   if (!store) warn();
   log.info("{}: no local lock either: {}", request.key.shown(), fault);
@@ -74,14 +75,14 @@ Outcome call_without_store(const Options& options, Request request, ProtocolFunc
   return run_uncached(request, signals, log);
 }
 
-/// Until when the store may answer before the command starts: as long as --wait says, but one
-/// request may take its full timeout.
+/// Until when requests before the command starts may take: as long as --wait says, but at least for
+/// the timeout of one request.
 Nanoseconds end_of_requests(const Options& options, const Request& request) {
   if (!request.wait) return forever;
   return after(request.asked_at, std::max(*request.wait, options.store_timeout));
 }
 
-/// `chosen` becomes the store of the options, even if it cannot be opened, and nothing if the
+/// `chosen`: set to the store that the options name, even if it cannot be opened; to nothing if the
 /// command was run without it.
 Outcome call_with_store(const Options& options, Request request, ProtocolFunction function,
                         Signals& signals, const Log& log, std::optional<StoreChoice>& chosen) {
@@ -140,13 +141,15 @@ ProcessEnd run_with_store(const Options& options, const Request& request, Protoc
     if (of_store && chosen) maintain(options, *chosen, outcome);
     throw;
   }
-  if (outcome.kind == OutcomeKind::background) return {};  // the caller has reported already
-  // The command may have run: whatever fails from now on, its status is kept.
+  if (outcome.kind == OutcomeKind::background)
+    return {};  // the foreground process has already reported
+  // The command may have run. Whatever fails from now on must not change its status.
   if (chosen) (void)failure_of([&] { maintain(options, *chosen, outcome); });
   if (outcome.output_error != 0) {
     (void)failure_of(
         [&] { log.warn("cannot write the output: {}", error_text(outcome.output_error)); });
-    // The command's own failure is more informative; but a success whose output is lost is not one.
+    // The status of a failed command says more. But a success whose output is lost is not a
+    // success.
     if (outcome.status == 0) outcome.status = exit_status::own_error;
   }
   if (const auto failure = failure_of([&] { report(outcome); }))

@@ -1,5 +1,5 @@
-// What the verbs that run a command share: the store or its fallback, the report, and the exit
-// status.
+// What the verbs that run a command share: choosing between the store and the fallback store, the
+// report, and the exit status.
 #pragma once
 
 #include "cli/options.hpp"
@@ -11,15 +11,16 @@
 
 namespace memolock {
 
-/// The request for `key` by the options.
+/// The request for `key` that the options describe.
 [[nodiscard]] Request request_of(const Options& options, Key key);
 
-/// What a verb does with its store: get, once or lock.
+/// The function that implements a verb's protocol: get, once or lock (src/promise/).
 using ProtocolFunction = Outcome (*)(const Request& request, Store& store, Signals& signals,
                                      const Log& log);
 
-/// Does `work` with the store of the options or, as --on-store-error and the request say, without;
-/// counts and reports the outcome. Throws Error, but never once the command has started.
+/// Calls `function` with the store that the options name; with the fallback store, or without a
+/// store, if that one fails and --on-store-error permits it. Counts and reports the outcome. Throws
+/// Error, but never once the command has started.
 [[nodiscard]] ProcessEnd run_with_store(const Options& options, const Request& request,
                                         ProtocolFunction function, const Log& log);
 

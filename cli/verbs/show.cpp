@@ -17,9 +17,9 @@
 namespace memolock {
 namespace {
 
-/// What there is of an entry.
+/// Everything that the store has under one key.
 struct Found {
-  std::optional<Record> entry;    ///< the kept one
+  std::optional<Record> entry;    ///< the kept entry
   std::optional<Record> failure;  ///< the kept failure
   std::optional<Record> mark;     ///< the last run of `once`
   std::optional<Record> run;      ///< the run in progress
@@ -37,7 +37,7 @@ Found find(Store& store, const Key& key) {
   found.entry = sound_record(store.look_up(key));
   found.failure = sound_record(store.look_up_failure(key));
   found.mark = store.look_up_mark(key);
-  // redis-memolock's clients do not delete their lock when they have stored a value.
+  // The clients of redis-memolock do not delete their lock after they have stored a value.
   const auto watch = store.watch_run(key);
   if (watch && !(watch->run_record().foreign && found.entry)) found.run = watch->run_record();
   return found;
@@ -57,7 +57,7 @@ const char* end_of(const Record& record) {
   return "";
 }
 
-/// A word as a shell would take it.
+/// A word quoted for a shell.
 std::string quoted(const std::string& word) {
   constexpr std::string_view plain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
@@ -73,7 +73,7 @@ std::string in_words(const std::vector<std::string>& words) {
   return escape_controls(text);
 }
 
-/// "2026-11-24 18:42:03", of the caller's time zone.
+/// "2026-11-24 18:42:03", in the caller's time zone.
 std::string date_of(Nanoseconds time) {
   const std::time_t whole = std::chrono::duration_cast<std::chrono::seconds>(time).count();
   std::tm parts{};
@@ -82,7 +82,7 @@ std::string date_of(Nanoseconds time) {
   return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts)};
 }
 
-/// Names and values, aligned.
+/// Collects aligned lines, each with a name and a value.
 class Lines {
  public:
   void add(std::string_view name, const std::string& value) {
@@ -98,7 +98,8 @@ class Lines {
   std::string text_;
 };
 
-/// A length that counts from the run's end, as it was given: of a mark it counts from the begin.
+/// A ttl or retention of a record as the caller gave it. In a record both are measured from the end
+/// of the run; of a mark they were given from its begin.
 Nanoseconds as_given(Nanoseconds length, const Record& record) {
   return record.disposition == Disposition::marked ? after(length, record.run_time) : length;
 }

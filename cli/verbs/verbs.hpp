@@ -1,5 +1,5 @@
-// The implementation of each verb. Each requires that check_combination() has accepted the options:
-// it relies on what the rules say of its verb, and does not check that again.
+// The implementation of each verb. Requires options that check_combination() has accepted, and does
+// not check the rules of its verb again. Each may throw Error.
 #pragma once
 
 #include "cli/options.hpp"
@@ -10,7 +10,7 @@ namespace memolock {
 /// How this process ends.
 struct ProcessEnd {
   int status = 0;
-  int signal = 0;  ///< the signal to end by; 0: none
+  int signal = 0;  ///< the signal by which to end instead; 0: none
 };
 
 [[nodiscard]] ProcessEnd run_get(const Options& options, const Log& log);

@@ -28,9 +28,9 @@ mode_t type_of(MemberKind kind) {
 
 std::string text_or_nothing(const char* text) { return text == nullptr ? "" : text; }
 
-/// How many directories a member is below, itself included if it is one.
+/// The depth of a member: the number of directories above it, plus one if it is a directory.
 size_t depth_of(const Member& member) {
-  const bool marked = member.name.ends_with('/');  // as tar marks a directory
+  const bool marked = member.name.ends_with('/');  // how tar marks a directory
   const auto slashes = std::count(member.name.begin(), member.name.end(), '/') - (marked ? 1 : 0);
   return static_cast<size_t>(slashes) + (member.kind == MemberKind::directory ? 1 : 0);
 }
@@ -61,7 +61,7 @@ std::string UnpackedSize::excess() const {
 ArchiveWriter::ArchiveWriter(Sink sink)
     : sink_(std::move(sink)), archive_(archive_write_new()), entry_(archive_entry_new()) {
   if (archive_ == nullptr || entry_ == nullptr) throw std::bad_alloc();
-  // It takes names of any bytes and length; pax requires UTF-8.
+  // This format accepts names of any bytes and any length; pax requires UTF-8.
   archive_write_set_format_gnutar(archive_);
   archive_write_add_filter_zstd(archive_);
   archive_write_set_filter_option(archive_, "zstd", "compression-level", "1");
@@ -72,7 +72,7 @@ ArchiveWriter::ArchiveWriter(Sink sink)
 
 ArchiveWriter::~ArchiveWriter() {
   archive_entry_free(entry_);
-  archive_write_fail(archive_);  // else it pads the current member with zeros
+  archive_write_fail(archive_);  // otherwise closing would pad the current member with zeros
   archive_write_free(archive_);
 }
 

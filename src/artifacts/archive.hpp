@@ -1,5 +1,5 @@
 // The archive of an entry's artifacts: GNU tar, compressed with zstd. Members have neither times
-// nor owners, so that the same files give the same bytes. The only file that knows libarchive.
+// nor owners, so that the same files give the same bytes. No other file uses libarchive.
 #pragma once
 
 #include <sys/types.h>
@@ -23,20 +23,20 @@ enum class MemberKind { file, directory, link };
 
 struct Member {
   MemberKind kind = MemberKind::file;
-  std::string name;    ///< any bytes but NUL
-  mode_t mode = 0;     ///< permission bits; not of a link
+  std::string name;    ///< any bytes except NUL
+  mode_t mode = 0;     ///< permission bits; unused for a link
   uint64_t size = 0;   ///< of a file
   std::string target;  ///< of a link
 };
 
-/// The size that members have once they are unpacked: of each its content, holes included, and its
-/// tar header. A small archive may claim any size, so this is checked before anything is written.
+/// The size of members once they are unpacked: for each its content, including holes, and its tar
+/// header. A small archive may claim any size, so this is checked before anything is written.
 class UnpackedSize {
  public:
   void add(const Member& member);
-  /// UINT64_MAX stands for that many or more.
+  /// UINT64_MAX if it is that large or larger.
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
-  /// The limit that the members exceed, in words that follow "the artifacts have "; "" for none.
+  /// What limit the members exceed, worded to follow "the artifacts have "; "" if none.
   [[nodiscard]] std::string excess() const;
 
  private:
@@ -48,14 +48,14 @@ class UnpackedSize {
 /// The stored archive is malformed or too large to unpack.
 class RefusedArchive : public Error {
  public:
-  explicit RefusedArchive(const std::string& words) : Error(Error::Kind::store, words) {}
+  explicit RefusedArchive(const std::string& text) : Error(Error::Kind::store, text) {}
 };
 
 /// Writes an archive: begin() for each member, write() for the content of a file, finish() at the
 /// end. Used by one thread.
 ///
-/// Each of the three returns false once the sink has; then the archive is incomplete and nothing
-/// more can be written. Throws Error(store) for what the format cannot hold.
+/// Each of these returns false once the sink has returned false: the archive is incomplete, and
+/// nothing more can be written. Throws Error(store) for a member that the format cannot represent.
 class ArchiveWriter {
  public:
   /// Called with the archive's bytes in order; returns false to stop.
@@ -67,7 +67,8 @@ class ArchiveWriter {
   ArchiveWriter& operator=(const ArchiveWriter&) = delete;
 
   [[nodiscard]] bool begin(const Member& member);
-  /// The next bytes of the file that was begun; in all as many as its size says.
+  /// Appends to the content of the file that was begun, which must have as many bytes in total as
+  /// Member::size says.
   [[nodiscard]] bool write(std::string_view bytes);
   [[nodiscard]] bool finish();
 
@@ -81,11 +82,12 @@ class ArchiveWriter {
   bool refused_ = false;
 };
 
-/// Reads an archive from an untrusted source: throws RefusedArchive if it is malformed. Checks no
-/// names (member_place.hpp) and no sizes (UnpackedSize). Decompression uses at most 128 MiB.
+/// Reads an archive from an untrusted source. Throws RefusedArchive if it is malformed, but does
+/// not check names (see member_place.hpp) and sizes (see UnpackedSize). Decompression uses at most
+/// 128 MiB of memory. Used by one thread.
 class ArchiveReader {
  public:
-  /// The file must stay open as long as this object.
+  /// The file of `range` must stay open as long as this object exists.
   explicit ArchiveReader(const FileRange& range);
   ~ArchiveReader();
   ArchiveReader(const ArchiveReader&) = delete;
@@ -95,7 +97,7 @@ class ArchiveReader {
   [[nodiscard]] std::optional<Member> next();
   struct Block {
     std::string_view bytes;  ///< valid until the next call
-    uint64_t offset = 0;     ///< in the member; between two blocks there may be a hole
+    uint64_t offset = 0;     ///< in the member; there may be a hole between two blocks
   };
   /// The next bytes of the file that next() has returned; nothing at its end.
   [[nodiscard]] std::optional<Block> next_block();

@@ -17,7 +17,7 @@ MemberPlace place_of(std::string_view name) {
   };
   MemberPlace place;
   std::string_view rest = name;
-  if (rest.ends_with('/')) rest.remove_suffix(1);  // as tar marks a directory
+  if (rest.ends_with('/')) rest.remove_suffix(1);  // how tar marks a directory
   const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), place.index);
   if (error != std::errc()) throw refuse();
   rest.remove_prefix(static_cast<size_t>(end - rest.data()));

@@ -1,4 +1,4 @@
-// Where a member of an archive belongs (artifacts/pack.hpp says what its name means).
+// Where a member of an archive belongs. artifacts/pack.hpp says what its name means.
 #pragma once
 
 #include <cstdint>
@@ -8,9 +8,9 @@
 namespace memolock {
 
 struct MemberPlace {
-  uint32_t index = 0;  ///< of the caller's path, in the archive's list of paths
-  /// The components of the way from there, each a view of the member's name; empty: the path
-  /// itself. None is empty, ".", ".." or longer than a file name may be.
+  uint32_t index = 0;  ///< of the caller's path in the archive's list of paths
+  /// The components of the relative path from there, as views of the member's name; no components:
+  /// the caller's path itself. None is empty, ".", ".." or longer than a file name may be.
   std::vector<std::string_view> components;
 
   [[nodiscard]] bool is_root() const { return components.empty(); }

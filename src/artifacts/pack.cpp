@@ -22,14 +22,15 @@
 namespace memolock {
 namespace {
 
-constexpr mode_t permissions = 0777;  // no set-user-ID and the like
+constexpr mode_t permissions = 0777;  // not set-user-ID and the like
 constexpr size_t piece_size = 256U << 10;
 
 Error unreadable(const std::string& path, int error = errno) {
   return system_error("cannot read " + escape_controls(path), error);
 }
 
-/// The names in a directory, sorted by their bytes; without those that a killed restore has left.
+/// The names in a directory, sorted by their bytes, without staging names that a killed restore has
+/// left.
 std::vector<std::string> names_in(int parent, const std::string& path) {
   std::vector<std::string> names;
   DirectoryReader reader(Descriptor(openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
@@ -49,11 +50,11 @@ struct Extent {
   uint64_t begin, end;
 };
 
-/// The first hole of a file at `from` or after it; an empty one at its end if there is none, or the
-/// file system does not report holes. A file that occupies as many blocks as its size needs is not
-/// asked.
+/// The first hole of a file at `from` or after it. If there is none, or the file system does not
+/// report holes, an empty one at the end of the file. A file that has as many blocks as its size
+/// needs is assumed to have no holes.
 Extent next_hole(int file, const struct stat& info, uint64_t from) {
-  constexpr uint64_t block = 512;  // of st_blocks
+  constexpr uint64_t block = 512;  // the unit of st_blocks
   const auto size = static_cast<uint64_t>(info.st_size);
   const Extent none{size, size};
   if (static_cast<uint64_t>(info.st_blocks) * block >= size) return none;
@@ -73,7 +74,7 @@ class Packer {
         buffer_(std::make_unique_for_overwrite<char[]>(piece_size)),
         writer_([&](std::string_view bytes) { return spool_.append(Stream::files, bytes); }) {}
 
-  /// `path`: as the caller has named it. Throws Error(store), and Error(interrupted).
+  /// `path`: as the caller has named it. Throws Error(store) and Error(interrupted).
   void add_path(const std::string& path, const std::string& name) {
     struct stat info {};
     if (fstatat(AT_FDCWD, path.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -98,7 +99,7 @@ class Packer {
   void finish() { check_progress(writer_.finish()); }
 
  private:
-  /// What is to be packed next, in the current directory.
+  /// The file or directory to be packed next, in the current directory.
   struct Found {
     std::string base;
     std::string path;  // for messages
@@ -107,7 +108,7 @@ class Packer {
 
   /// A directory that is being packed; the last one is the current one.
   struct Level {
-    std::vector<std::string> names;  // those left to pack, in reverse order
+    std::vector<std::string> names;  // those that remain to be packed, in reverse order
     std::string path, name;
     struct stat info;
   };
@@ -151,7 +152,7 @@ class Packer {
     levels_.push_back({std::move(names), found.path, found.name, info});
   }
 
-  /// Only the current directory is open, so the depth costs no descriptors.
+  /// Only the current directory is open, so that a deep tree does not use up the descriptors.
   void leave_directory() {
     levels_.pop_back();
     if (levels_.empty()) return directory_.reset();
@@ -228,7 +229,7 @@ class Packer {
   ArchiveWriter writer_;
   UnpackedSize unpacked_;
   std::vector<Level> levels_;
-  Descriptor directory_;  // the current one; empty: the working directory
+  Descriptor directory_;  // the current directory; empty: the working directory
 };
 
 }  // namespace

@@ -17,8 +17,8 @@
 namespace memolock {
 namespace {
 
-/// Reads the archive to its end without writing anything. Throws RefusedArchive unless it holds
-/// what it claims to, and no more than `max_bytes` bytes once it is unpacked.
+/// Reads the archive to its end without writing anything. Throws RefusedArchive if it is malformed
+/// or has more than `max_bytes` bytes once it is unpacked.
 void verify(const FileRange& archive, uint64_t max_bytes, int interrupt) {
   ArchiveReader reader(archive);
   UnpackedSize size;
@@ -33,7 +33,7 @@ void verify(const FileRange& archive, uint64_t max_bytes, int interrupt) {
   }
 }
 
-/// One restore. Undoes all it has done unless run() has returned.
+/// One restore. The destructor undoes everything unless run() has moved all files into place.
 class Restorer {
  public:
   Restorer(const FileRange& archive, const std::vector<std::string>& stored, int interrupt)
@@ -46,7 +46,8 @@ class Restorer {
   Restorer(const Restorer&) = delete;
   Restorer& operator=(const Restorer&) = delete;
 
-  /// `is_wanted`: of each path of the archive. All of them must be in it.
+  /// `is_wanted`: for each path of the archive whether to restore it. The archive must contain all
+  /// of these.
   void run(const std::vector<bool>& is_wanted) {
     std::vector<bool> found(stored_.size());
     while (const auto member = reader_.next()) {

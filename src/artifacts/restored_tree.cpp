@@ -18,7 +18,7 @@ constexpr mode_t owner_all = 0700;
 
 std::string_view base_of(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
-/// Runs a step of undo(); a directory that is gone by now needs none.
+/// Runs a step of undo(). Ignores a directory that is gone by now.
 template <typename Step>
 void ignoring_errors(const Step& step) {
   try {
@@ -41,7 +41,7 @@ RestoredTree::Node RestoredTree::locate(const Member& member, const MemberPlace&
   return node;
 }
 
-/// The number of the directory that a member is in: the current one, or one above it.
+/// The number of the directory that contains a member: the current one, or one above it.
 uint32_t RestoredTree::directory_above(const Member& member, const MemberPlace& place) const {
   if (place.is_root()) return none;
   uint32_t number = current_;
@@ -63,8 +63,8 @@ bool RestoredTree::is_directory_of(uint32_t number, const MemberPlace& place) co
   return true;
 }
 
-/// The descriptor of a directory that was made. The last few on the way to it stay open, and no
-/// others.
+/// Opens a directory that was made or found. Only the last few directories on the way to it stay
+/// open.
 int RestoredTree::open_directory(uint32_t number) {
   constexpr size_t most_open = 16;
   constexpr int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
@@ -97,13 +97,13 @@ int RestoredTree::open_above(const Directory& directory) {
   return directory.node.is_root() ? AT_FDCWD : open_directory(directory.node.parent);
 }
 
-/// In the directory above. A caller's path stays as it is, since a slash at its end has a link
-/// followed.
+/// The name of a directory in the one above. A caller's path is not changed, since a slash at its
+/// end means that a link is to be followed.
 const std::string& RestoredTree::name_of(const Directory& directory) const {
   return directory.node.is_root() ? roots_[directory.node.index] : directory.node.name;
 }
 
-/// Of the directory that holds the caller's path.
+/// The path of the directory that contains the caller's path.
 std::string RestoredTree::parent_path(const Node& node) const {
   const std::string& root = roots_[node.index];
   const std::string parent = root.substr(0, root.size() - base_of(root).size());
@@ -131,7 +131,7 @@ std::string RestoredTree::base_name(const Node& node) const {
   return node.is_root() ? std::string(base_of(roots_[node.index])) : node.name;
 }
 
-/// Makes what is missing of the directories that lead to a path.
+/// Makes the directories above a path that are missing.
 void RestoredTree::make_parents(const std::string& path) {
   const size_t end = path.size() - base_of(path).size();
   for (size_t at = path.find('/', 1); at < end; at = path.find('/', at + 1)) {
@@ -161,7 +161,7 @@ void RestoredTree::make_directory(Node node, mode_t mode) {
   allow_owner(opened, directory);
 }
 
-/// Until the end its owner may do everything in it.
+/// Gives the owner all permissions on a directory until the end of the restore.
 void RestoredTree::allow_owner(int opened, Directory& directory) {
   struct stat info {};
   if (fstat(opened, &info) != 0) throw restore_error(path_of(directory.node));
@@ -171,8 +171,8 @@ void RestoredTree::allow_owner(int opened, Directory& directory) {
   directory.old_mode = info.st_mode & all_mode_bits;
 }
 
-/// A file or a link where a directory is to be gets a staging name until all is in place. Not the
-/// caller's own path, which may be a link on purpose.
+/// Gives a file or link where a directory is to be made a staging name, until everything is in
+/// place. Does not do so for the caller's own path, which may be a link on purpose.
 void RestoredTree::replace_other(int above, uint32_t number) {
   Directory& directory = directories_[number];
   const char* const name = name_of(directory).c_str();
@@ -218,7 +218,7 @@ void RestoredTree::undo_directory(uint32_t number) {
   if (!directory.has_replaced) return;
   const std::string replaced = names_.replaced(number);
   if (renameat(above, replaced.c_str(), above, name_of(directory).c_str()) != 0)
-    unlinkat(above, replaced.c_str(), 0);  // there are files in the new directory already
+    unlinkat(above, replaced.c_str(), 0);  // the new directory already contains files
 }
 
 std::string RestoredTree::path_of(const Node& node) const {

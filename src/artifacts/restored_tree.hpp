@@ -1,4 +1,5 @@
-// The directories of a restore: found or made, kept open while needed, finished or undone.
+// The directories of a restore: finds or makes them, keeps them open while they are needed, and
+// finishes or undoes the changes.
 #pragma once
 
 #include <sys/types.h>
@@ -21,55 +22,58 @@
 
 namespace memolock {
 
-/// "cannot restore PATH: …" for a system call that has failed.
+/// The error "cannot restore PATH: …" for a system call that has failed.
 [[nodiscard]] Error restore_error(const std::string& path, int error = errno);
 
-/// The mode bits that a restore takes from an archive: no set-user-ID and the like.
+/// The mode bits that a restore takes from an archive: not set-user-ID and the like.
 inline constexpr mode_t restored_permissions = 0777;
 
-/// Where files, links and directories of an archive go.
+/// Where the files, links and directories of an archive go.
 ///
-/// An archive names a directory and then, before anything else, all that is in it, as pack() does.
-/// So each directory is opened a fixed number of times, and one name is kept of each member. Inside
-/// the caller's paths no symbolic link is followed; those on the way to them are the caller's own.
+/// In an archive, a directory must be followed by everything in it, before anything else, as pack()
+/// writes it. So each directory is opened a fixed number of times, and only one name is kept for
+/// each member. Inside the caller's paths no symbolic link is followed; links that lead to these
+/// paths are the caller's own.
 ///
-/// Used by one thread. Throws Error(store) for a system call that fails. Whoever has called
-/// anything here calls finish(), or undo() if the restore fails.
+/// Used by one thread. Throws Error(store) for a system call that fails. At the end its user must
+/// call finish(), or undo() if the restore has failed.
 class RestoredTree {
  public:
   static constexpr uint32_t none = UINT32_MAX;
 
   /// A file, link or directory to restore.
   struct Node {
-    uint32_t parent;   ///< the number of its directory; none: it is one of the caller's paths
+    uint32_t parent;   ///< the number of its directory; `none`: it is one of the caller's paths
     uint32_t index;    ///< of the caller's path that it belongs to
-    std::string name;  ///< in its directory; "": it is the caller's path
+    std::string name;  ///< in its directory; "" if it is one of the caller's paths
     [[nodiscard]] bool is_root() const { return parent == none; }
   };
 
-  /// `roots`: the caller's paths, in the order of their indexes. Keeps references to all three.
+  /// `roots`: the caller's paths, in the order of their indexes. Keeps references to the arguments.
   RestoredTree(const std::vector<std::string>& roots, const StagingNames& names,
                AbandonedFiles& abandoned)
       : roots_(roots), names_(names), abandoned_(abandoned) {}
 
-  /// The node for a member; makes the parent directories of a caller's path. Throws RefusedArchive
-  /// for a member that does not follow its directory.
+  /// The node for a member. If that is one of the caller's paths, makes the directories above it.
+  /// Throws RefusedArchive for a member that does not follow its directory.
   [[nodiscard]] Node locate(const Member& member, const MemberPlace& place);
 
-  /// Makes a directory, or takes one that exists. Until finish() its owner may do everything there.
+  /// Makes a directory, or uses one that exists. Until finish() the owner has all permissions on
+  /// it.
   void make_directory(Node node, mode_t mode);
 
-  /// The descriptor of the directory that holds a node, valid until the next call.
+  /// The descriptor of the directory that contains a node, valid until the next call.
   [[nodiscard]] int parent_of(const Node& node);
 
   /// The name of a node in that directory.
   [[nodiscard]] std::string base_name(const Node& node) const;
 
-  /// For messages.
+  /// The path of a node, for messages.
   [[nodiscard]] std::string path_of(const Node& node) const;
 
-  /// Calls `open`, which returns a descriptor or -1 with errno set. While that fails for want of
-  /// descriptors, closes directories that are open here, outermost first, except the last.
+  /// Calls `open`, which returns a descriptor or -1 with errno set. While `open` fails for lack of
+  /// descriptors, closes directories that are open here, outermost first, except the last one, and
+  /// calls it again.
   template <typename Open>
   [[nodiscard]] Descriptor open_sparingly(const Open& open) {
     for (;;) {
@@ -78,12 +82,12 @@ class RestoredTree {
     }
   }
 
-  /// When all files are in place: removes what directories have replaced, and gives each directory
-  /// its mode and the time of now.
+  /// To be called when all files are in place. Removes what directories have replaced, and gives
+  /// each directory its mode and the current time.
   void finish();
 
-  /// Removes the directories that were made, gives those of the caller their modes back, and moves
-  /// back what was replaced. Whatever fails is skipped.
+  /// Removes the directories that were made, restores the modes of the caller's directories, and
+  /// moves back what was replaced. Skips steps that fail.
   void undo();
 
  private:
@@ -91,9 +95,9 @@ class RestoredTree {
     Node node;
     uint32_t depth;  // below the caller's path
     mode_t mode;
-    std::optional<mode_t> old_mode = std::nullopt;  // of one that existed, if it was changed
+    std::optional<mode_t> old_mode = std::nullopt;  // of an existing directory, if changed
     bool is_new = false;
-    bool has_replaced = false;  // a file or a link, which keeps a staging name until the end
+    bool has_replaced = false;  // a file or a link, which has a staging name until the end
   };
   struct OpenDirectory {
     uint32_t number;  // in directories_
@@ -120,11 +124,11 @@ class RestoredTree {
   AbandonedFiles& abandoned_;
   std::deque<Directory> directories_;
   uint32_t current_ = none;          // the last member's directory, or the last member itself
-  std::vector<OpenDirectory> open_;  // a path; only the last few have descriptors
-  Descriptor root_parent_;           // holds the caller's path
-  uint32_t root_parent_of_ = none;   // of this index
-  std::set<std::string> cleaned_;    // parents of roots, from which abandoned files were removed
-  std::vector<std::string> made_parents_;  // on the way to the caller's paths
+  std::vector<OpenDirectory> open_;  // the path to current_; only the last few have descriptors
+  Descriptor root_parent_;           // the directory that contains a caller's path
+  uint32_t root_parent_of_ = none;   // the index of that path
+  std::set<std::string> cleaned_;    // parents of roots from which abandoned files were removed
+  std::vector<std::string> made_parents_;  // directories made above the caller's paths
 };
 
 }  // namespace memolock

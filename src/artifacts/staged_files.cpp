@@ -16,7 +16,7 @@
 namespace memolock {
 namespace {
 
-/// Whether a block is nothing but zeros, which need no room on the disk.
+/// Whether a block consists of zeros only, which need no space on disk.
 bool is_hole(std::string_view bytes) {
   return !bytes.empty() && bytes.front() == '\0' &&
          bytes.substr(1) == bytes.substr(0, bytes.size() - 1);
@@ -50,7 +50,7 @@ void StagedFiles::add_file(ArchiveReader& reader, const Member& member, int dire
   }
 }
 
-/// The next staged file. The first one gets its staging name once it is locked.
+/// Creates the next staged file. The first one gets its staging name once it is locked.
 Descriptor StagedFiles::create(int directory, const std::string& path) {
   constexpr int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW;
   const std::string staged = names_.staged(nodes_.size());
@@ -69,7 +69,7 @@ Descriptor StagedFiles::create(int directory, const std::string& path) {
 void StagedFiles::write_content(ArchiveReader& reader, const Member& member, int file,
                                 const std::string& path) const {
   uint64_t end = 0;
-  uint64_t written = 0;  // up to there, holes aside
+  uint64_t written = 0;  // the end of what was written, holes included
   while (const auto block = reader.next_block()) {
     throw_if_interrupted(interrupt_);
     end = block->offset + block->bytes.size();
@@ -84,7 +84,8 @@ void StagedFiles::write_content(ArchiveReader& reader, const Member& member, int
   if (written != end && ftruncate(file, static_cast<off_t>(end)) != 0) throw restore_error(path);
 }
 
-/// A locked first file comes last: while there are others, its lock tells that they are in use.
+/// The number of the file to rename next. A locked first file is the last one: until then its lock
+/// shows that the other staged files are in use.
 size_t StagedFiles::next_to_place() const {
   return first_ ? (placed_ + 1) % nodes_.size() : placed_;
 }

@@ -14,27 +14,30 @@
 
 namespace memolock {
 
-/// Writes each file or link beside its final name, and renames all of them at the end.
+/// Writes each file or link under a staging name in its final directory, and renames all of them at
+/// the end.
 ///
-/// The first staged file, if it is a regular one, stays locked until it is in place, which comes
-/// last: by that lock another restore tells that this one is running (AbandonedFiles).
+/// The first staged file, if it is a regular one, stays locked, and is renamed last: its lock tells
+/// other restores that this one is running (see AbandonedFiles).
 ///
-/// Used by one thread. Throws Error(store) for a system call that fails, RefusedArchive, and
-/// Error(interrupted) when the descriptor `interrupt` becomes readable.
+/// Used by one thread. Throws Error(store) for a system call that fails, RefusedArchive if the
+/// archive is malformed, and Error(interrupted) when the descriptor `interrupt` becomes readable.
 class StagedFiles {
  public:
   /// Keeps references to `tree` and `names`.
   StagedFiles(RestoredTree& tree, const StagingNames& names, int interrupt)
       : tree_(tree), names_(names), interrupt_(interrupt) {}
 
-  /// Stages the member that `reader` has read last: a file, whose content it reads, or a link.
+  /// Stages the member that `reader` has returned last: a link, or a file, whose content is read
+  /// from `reader`.
   void add(ArchiveReader& reader, const Member& member, RestoredTree::Node node);
 
-  /// Renames all to their final names. All get one time, that of the first one's creation: by any
-  /// other clock they might seem older than what was made just before.
+  /// Renames all of them to their final names. All get the same time, which the file system gave
+  /// the first one: by another clock they might seem older than files that were created just
+  /// before.
   void put_in_place();
 
-  /// Removes those that are not in place. Whatever fails is skipped.
+  /// Removes those that were not renamed. Skips files that cannot be removed.
   void remove();
 
  private:
@@ -49,9 +52,9 @@ class StagedFiles {
   const StagingNames& names_;
   int interrupt_;
   std::deque<RestoredTree::Node> nodes_;  // in the order of their staging numbers
-  size_t placed_ = 0;                     // how many are in place
-  Descriptor first_;                      // the locked one; empty: the first is a link
-  mode_t first_mode_ = 0;                 // set when it is in place; until then others can open it
+  size_t placed_ = 0;                     // how many have been renamed
+  Descriptor first_;                      // the locked first file; empty if the first one is a link
+  mode_t first_mode_ = 0;  // set at the end; until then other restores must be able to open it
 };
 
 }  // namespace memolock

@@ -32,18 +32,18 @@ namespace {
 constexpr uint64_t piece_size = 1U << 20;
 constexpr size_t piece_digest_bytes = 32;
 constexpr size_t read_size = 256U << 10;
-// What it takes to open a file and look at it, in bytes that could be hashed meanwhile.
+// The cost of opening and examining a file, in bytes that could be hashed in the same time.
 constexpr uint64_t cost_of_file = 16U << 10;
 
-/// A file, or a link, whose content counts.
+/// A file or a link whose content becomes part of the hash.
 struct Item {
   std::string_view kind;
-  std::string name;  ///< from its directory; empty: the source itself
+  std::string name;  ///< the path from the source's directory; empty: the source itself
   std::string path;
   int file = -1;
   uint64_t size = 0;
   timespec changed{};
-  std::vector<std::string> pieces{};  ///< hashes of the pieces, of a file that has several
+  std::vector<std::string> pieces{};  ///< hashes of the pieces of a file that has several
   std::string digest{};
 };
 
@@ -59,7 +59,8 @@ Error cannot_read(const std::string& path, const std::string& why) {
 void note_state(Item& item, const struct stat& info) {
   item.size = static_cast<uint64_t>(info.st_size);
   item.changed = info.st_mtim;
-  // A smaller one is read to its end, for the sizes of files below /proc and /sys mean nothing.
+  // A smaller file is read to its end, because the sizes of files below /proc and /sys mean
+  // nothing.
   if (item.size > piece_size) item.pieces.resize((item.size + piece_size - 1) / piece_size);
 }
 
@@ -80,7 +81,7 @@ Item make_file(std::string name, std::string path, int file, const struct stat& 
   return item;
 }
 
-/// Adds the files and links of one directory to a tree, and its directories to `deeper`.
+/// Adds the files and links of one directory to a tree, and its subdirectories to `deeper`.
 void list_directory(const std::string& root, const std::string& below, Tree& tree,
                     std::vector<std::string>& deeper) {
   const std::string path = below.empty() ? root : root + '/' + below;
@@ -134,7 +135,8 @@ void expect_unchanged(const Item& item, int file) {
 }
 
 Descriptor open_file(const Item& item) {
-  // The path that the user has named may be a link; an item of a directory was a file when listed.
+  // The path that the user has named may be a link. An item of a directory was a file when it was
+  // listed.
   const int flags = item.name.empty() ? 0 : O_NOFOLLOW;
   Descriptor file = open_path(item.path, O_RDONLY | O_NONBLOCK | O_NOCTTY | flags);
   if (!file) throw cannot_read(item.path, error_text(errno));
@@ -161,7 +163,7 @@ Piece hash_piece(const Item& item, int file, uint64_t offset, char* buffer) {
   return piece;
 }
 
-/// What one thread does at a time: a piece of a large file, or all of another.
+/// What one thread hashes at a time: a piece of a large file, or all of a smaller one.
 struct Task {
   Item* item;
   size_t piece;
@@ -206,7 +208,7 @@ void carry_out_all(const std::vector<Task>& tasks, size_t helpers) {
     try {
       while (threads.size() < helpers) threads.emplace_back(work);
     } catch (const std::system_error&) {
-      // Fewer will do it too.
+      // The threads that were started do the work.
     }
     work();
   }

@@ -1,12 +1,12 @@
-// Hashes of the content of files and directories, the same on every machine: owners, modes, times
-// and the order in a directory do not count.
+// Hashes of the content of files and directories. They are the same on every machine: owners,
+// modes, times and the order of names in a directory have no influence.
 //
-// A file is cut into pieces of 1 MiB, the last one shorter, so that all processors can work on one.
-// The hash of a piece is the BLAKE2b of its bytes, 256 bits; of a file, digest_of("file", PIECE…);
-// of a symbolic link in a directory, digest_of("link", TARGET); of a directory, digest_of("folder",
-// (KIND, NAME, HASH)…) of all files and links at any depth below it, NAME being the path from the
-// directory, sorted by its bytes. Hashes are hexadecimal digits there. Directories without a file
-// do not count.
+// A file is divided into pieces of 1 MiB, the last of which may be shorter, so that all processors
+// can work on one file. The hash of a piece is the BLAKE2b of its bytes, 256 bits. The hash of a
+// file is digest_of("file", PIECE…), that of a symbolic link in a directory digest_of("link",
+// TARGET). The hash of a directory is digest_of("folder", (KIND, NAME, HASH)…) of all files and
+// links at any depth below it, sorted by NAME as bytes, where NAME is the path from the directory.
+// PIECE and HASH are hexadecimal digits. Directories without any file or link have no influence.
 #pragma once
 
 #include <string>
@@ -19,13 +19,14 @@ namespace memolock {
 /// Something to hash.
 struct Source {
   std::string path;  ///< of a file, a directory, or a symbolic link to one
-  int file = -1;     ///< an open regular file, `path` being for messages only; -1: open `path`
+  int file = -1;     ///< an open regular file, `path` being only for messages; -1: open `path`
 };
 
-/// The hashes of the sources in their order, each followed by those of all that a directory holds.
-/// Their kinds are "file", "folder" (a directory) and "link", their names paths. Uses all
-/// processors for large inputs. Throws Error(usage) for what is missing, cannot be read, changes
-/// meanwhile, or is neither a file, a directory nor, in a directory, a symbolic link.
+/// For each source, in the given order, its hash and, if it is a directory, the hashes of
+/// everything in it. Their kinds are "file", "folder" (a directory) and "link", their names are
+/// paths. Uses all processors for large inputs. Throws Error(usage) if something is missing, cannot
+/// be read, changes meanwhile, or is neither a file, a directory nor, inside a directory, a
+/// symbolic link.
 [[nodiscard]] std::vector<std::vector<KeyPart>> hash_contents(const std::vector<Source>& sources);
 
 }  // namespace memolock

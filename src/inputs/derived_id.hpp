@@ -10,19 +10,19 @@ namespace memolock {
 /// One part of what an id is derived from.
 struct KeyPart {
   std::string_view kind;  ///< "word", "file" and so on; a literal
-  std::string name;       ///< to be shown
-  std::string digest;     ///< of its content, as digest_of returns it; never the content itself
+  std::string name;       ///< for people
+  std::string digest;     ///< digest_of() its content; never the content itself
 };
 
-/// The hash of some words, each with its length: 256 bits in hexadecimal digits.
+/// The hash of a list of words and their lengths: 256 bits in hexadecimal digits.
 [[nodiscard]] std::string digest_of(const std::vector<std::string_view>& words);
 
-/// The readable prefix of a derived id: the name of a command, with all but unreserved characters
-/// replaced.
+/// The readable prefix of a derived id: the name of a command, in which all characters but
+/// unreserved ones are replaced.
 [[nodiscard]] std::string id_stem(std::string_view command);
 
-/// "STEM-HASH", HASH being that of the kinds and digests in their order: the same on every machine.
-/// A stem that would make the id too long is truncated.
+/// "STEM-HASH", where HASH is the hash of the kinds and digests in their order. The same on every
+/// machine. A stem that would make the id too long is truncated.
 [[nodiscard]] std::string derive_id(std::string_view stem, const std::vector<KeyPart>& parts);
 
 }  // namespace memolock

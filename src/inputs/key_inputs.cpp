@@ -22,7 +22,7 @@ KeyPart text_part(std::string_view kind, std::string name, std::string_view text
   return {kind, std::move(name), digest_of({kind, text})};
 }
 
-/// The value goes nowhere but into the hash: it may be a secret.
+/// Only the hash of the value is kept, because the value may be a secret.
 KeyPart variable_part(const std::string& name) {
   if (const char* value = getenv(name.c_str()))
     return {"env", name, digest_of({"env", name, value})};
@@ -47,7 +47,7 @@ Descriptor spool_stdin() {
     if (const int error = write_all(file.get(), {buffer.get(), static_cast<size_t>(got)}))
       throw system_error("cannot keep stdin in a temporary file in TMPDIR or /tmp", error);
   }
-  // The command reads from the current position.
+  // The command will read from the current position.
   if (lseek(file.get(), 0, SEEK_SET) != 0) throw system_error("cannot rewind stdin", errno);
   return file;
 }
@@ -58,7 +58,7 @@ std::vector<std::string> sorted(std::vector<std::string> names) {
   return names;
 }
 
-/// The parts that an id is made of, and those that are only shown.
+/// The parts from which the id is derived, and those that are shown, which are more.
 struct Parts {
   std::vector<KeyPart> counted;
   std::vector<KeyPart> shown;
@@ -69,7 +69,7 @@ struct Parts {
   }
 };
 
-/// Adds the working directory; returns why that is not possible, else "".
+/// Adds the working directory. Returns why that is not possible, or "".
 std::string add_directory(Parts& parts) {
   std::error_code error;
   const std::string directory = std::filesystem::current_path(error);
@@ -84,7 +84,7 @@ void add_words(Parts& parts, const std::string& id, const std::vector<std::strin
     parts.add(text_part("word", std::to_string(i + 1), command[i]));
 }
 
-/// Adds files, directories, and `input`, which is empty or holds all of stdin.
+/// Adds files, directories, and `input`, which is empty or contains all of stdin.
 void add_contents(Parts& parts, const std::vector<std::string>& files, const Descriptor& input) {
   std::vector<Source> sources;
   sources.reserve(files.size() + 1);
@@ -105,24 +105,24 @@ bool counts_directory(const std::string& id, KeyInputs::Directory policy) {
 
 }  // namespace
 
-DerivedId identify(const std::string& id, const std::vector<std::string>& command,
-                   const KeyInputs& inputs) {
+DerivedId derive_key_id(const std::string& id, const std::vector<std::string>& command,
+                        const KeyInputs& inputs) {
   const bool directory_counts = counts_directory(id, inputs.directory);
   const bool contents_count = !inputs.files.empty() || inputs.standard_input;
-  DerivedId identity;
+  DerivedId derived;
   if (!id.empty() && !directory_counts && inputs.variables.empty() && !contents_count) {
-    identity.id = id;
-    return identity;
+    derived.id = id;
+    return derived;
   }
   Parts parts;
   add_words(parts, id, command);
-  if (directory_counts) identity.fault = add_directory(parts);
+  if (directory_counts) derived.error = add_directory(parts);
   for (const std::string& name : sorted(inputs.variables)) parts.add(variable_part(name));
-  if (inputs.standard_input) identity.input = spool_stdin();
-  if (contents_count) add_contents(parts, inputs.files, identity.input);
-  identity.id = derive_id(id.empty() ? id_stem(command.front()) : id, parts.counted);
-  identity.parts = std::move(parts.shown);
-  return identity;
+  if (inputs.standard_input) derived.input = spool_stdin();
+  if (contents_count) add_contents(parts, inputs.files, derived.input);
+  derived.id = derive_id(id.empty() ? id_stem(command.front()) : id, parts.counted);
+  derived.parts = std::move(parts.shown);
+  return derived;
 }
 
 }  // namespace memolock

@@ -29,10 +29,10 @@ constexpr std::string_view file_magic = "memostat";
 constexpr uint32_t file_version = 1;
 constexpr size_t page_size = 4096;
 
-/// The counters, in the order of the file.
+/// The counters, in their order in the file.
 enum Counter : size_t { hits, misses, waits, stale, failures, saved, bytes, counters };
 
-/// The file, in this machine's byte order.
+/// The content of a file, in this machine's byte order.
 struct Page {
   std::array<char, file_magic.size()> magic;
   uint32_t version;
@@ -46,10 +46,10 @@ static_assert(sizeof(Page) <= page_size);
 
 constexpr int open_flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 constexpr std::chrono::days unused_for{90};
-// Longer than any process takes to create a file and give it its name.
+// Longer than any process takes to create a file and to give it its name.
 constexpr std::chrono::minutes creation_time{10};
 
-/// Maps an open file. Null when it is not a valid file of counters of this user.
+/// Maps an open file. Null if it is not a valid file of counters of this user.
 Page* map_page(int file) {
   struct stat info {};
   if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != user_at_start() ||
@@ -57,8 +57,8 @@ Page* map_page(int file) {
     return nullptr;
   void* const mapped = mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   if (mapped == MAP_FAILED) return nullptr;
-  // Fails when a full disk has no room for the page, so that a later write cannot raise SIGBUS.
-  // Kernels before 5.14 do not support it.
+  // Fails if a full disk has no space for the page; otherwise a later write could raise SIGBUS.
+  // Kernels before 5.14 do not support this.
   Page* const page = static_cast<Page*>(mapped);
   const bool writable = madvise(mapped, page_size, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;
   if (writable && std::string_view(page->magic.data(), page->magic.size()) == file_magic &&
@@ -97,7 +97,7 @@ void add_call(Page& page, const Outcome& outcome) {
   std::atomic_ref(page.last_used).store(wall_now().count(), std::memory_order_relaxed);
 }
 
-/// Writes a file for `tag` whose counters are 0, and allocates its block.
+/// Writes a page for `tag` whose counters are 0, and allocates its block.
 bool write_page(int file, std::string_view tag) {
   Page page{};
   std::copy(file_magic.begin(), file_magic.end(), page.magic.begin());
@@ -110,9 +110,9 @@ bool write_page(int file, std::string_view tag) {
   return posix_fallocate(file, 0, page_size) == 0 && write_all_at(file, bytes, 0) == 0;
 }
 
-/// Opens the file without examining the directories above it, which may be another user's: follows
-/// no symbolic link. Fails on kernels before 5.6, and when the path contains a link, which may be
-/// a valid one.
+/// Opens the file without following any symbolic link, and therefore without examining the
+/// directories above it, which may belong to another user. Fails on kernels before 5.6, and if the
+/// path contains a link, even a valid one.
 int open_without_links(const std::string& path) {
   open_how mode{};
   mode.flags = open_flags;
@@ -120,8 +120,8 @@ int open_without_links(const std::string& path) {
   return static_cast<int>(syscall(SYS_openat2, AT_FDCWD, path.c_str(), &mode, sizeof(mode)));
 }
 
-/// Opens the file after an examination of the store's directory, and creates it if it is missing.
-/// Throws Error(store).
+/// Opens the file after examining the store's directory, and creates it if it is missing. Throws
+/// Error(store).
 int open_or_make(const std::string& directory, const std::string& tag, IfMissing missing) {
   const auto open = missing == IfMissing::make ? make_store_directory : open_store_directory;
   const Descriptor root = open(directory, SymlinkPolicy::follow);
@@ -137,7 +137,7 @@ int open_or_make(const std::string& directory, const std::string& tag, IfMissing
   const std::string draft = random_name();
   const Descriptor file = make_file(parent.get(), draft, open_flags | O_EXCL);
   if (!file) return -1;
-  // If another process has created it meanwhile, that one stays.
+  // If another process has created the file meanwhile, that file stays.
   if (write_page(file.get(), tag))
     (void)!linkat(parent.get(), draft.c_str(), parent.get(), name.c_str(), 0);
   unlinkat(parent.get(), draft.c_str(), 0);
@@ -182,14 +182,14 @@ bool is_removable(int directory, const std::string& name) {
   const bool is_draft = name.find('.') == std::string::npos;
   if (is_draft)
     return is_older(std::chrono::seconds(info.st_mtim.tv_sec), creation_time, wall_now());
-  // Without the magic it is damaged, and no call can be counted there. With it, it may be another
-  // version's.
+  // Without the magic the file is damaged, and no call can be counted in it. With the magic it may
+  // be of another version.
   std::array<char, file_magic.size()> front{};
   const ssize_t got = read_all_at(file.get(), front.data(), front.size(), 0);
   return got >= 0 && std::string_view(front.data(), front.size()) != file_magic;
 }
 
-/// The directory of the counters of a local store; empty when there is none.
+/// Opens the directory of the counters of a local store; empty if there is none.
 Descriptor open_counters(const std::string& store) {
   return open_directory(AT_FDCWD, store + '/' + std::string(counters_directory));
 }

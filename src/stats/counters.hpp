@@ -2,8 +2,8 @@
 //
 // Each tag has a file of one page (names: store/file_names.hpp), which is mapped into memory and
 // updated with atomic additions, so that concurrent processes lose no count and never wait. A file
-// gets its name when it is complete and its block is allocated. Counting never fails a call: when
-// it is not possible, the call is silently not counted.
+// gets its name once it is complete and its block is allocated. Counting never makes a call fail: a
+// call that cannot be counted is silently left out.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +21,10 @@ namespace memolock {
 struct Counts {
   uint64_t hits = 0;
   uint64_t misses = 0;  ///< the command was run, or a look-up found nothing
-  uint64_t waits = 0;   ///< the call waited for another's run and got its output
-  uint64_t stale = 0;   ///< a stale entry was served, also in place of a failed run
-  /// The call's own run failed (also counted as a miss), a time limit passed, or the store failed.
+  uint64_t waits = 0;   ///< the call waited for another caller's run and got its output
+  uint64_t stale = 0;   ///< a stale entry was served, perhaps because a run had failed
+  /// The call's own run failed (which is also counted as a miss), a time limit passed, or the store
+  /// failed.
   uint64_t failures = 0;
   Nanoseconds saved{0};  ///< run time of the commands that did not have to be run
   uint64_t bytes = 0;    ///< of output that was served from the store
@@ -35,27 +36,28 @@ struct TagCounts {
   Nanoseconds since{0};  ///< wall clock: when counting began
 };
 
-/// Adds a call to the counters of `tag` in the local store `directory`. If that is missing, it is
-/// created or the call is not counted. To be called at the end of the process: leaves its file
-/// open and mapped.
+/// Adds a call to the counters of `tag` in the local store `directory`. `missing`: whether to
+/// create a missing directory, or not to count the call. To be called at the end of the process,
+/// because it leaves the file open and mapped.
 void count_call(const std::string& directory, const std::string& tag, const Outcome& outcome,
                 IfMissing missing);
 
-/// What happens to counters that are read.
+/// What to do with counters after they were read.
 enum class AfterRead { keep, reset };
 
-/// The counters in the local store `directory`, of all tags or of one, sorted by tag. With `reset`,
-/// reading and resetting a counter is one atomic step.
+/// The counters of `tag`, or of all tags, in the local store `directory`, sorted by tag. With
+/// `reset`, each counter is read and set to 0 in one atomic step.
 [[nodiscard]] std::vector<TagCounts> read_counts(const std::string& directory,
                                                  const std::optional<std::string>& tag,
                                                  AfterRead after);
 
-/// Undoes a reset: adds what was read, for a caller that could not use it. Does nothing for a file
-/// that is gone.
+/// Undoes a reset by adding what was read, for a caller that could not use it. Skips tags whose
+/// file is gone.
 void restore_counts(const std::string& directory, const std::vector<TagCounts>& all);
 
-/// Removes the counters in the local store that is open as `directory` to which nothing was added
-/// for 90 days, and incomplete files of dead processes. Returns how many bytes that frees.
+/// Removes the counters of tags to which nothing was added for 90 days, and the incomplete files of
+/// dead processes, in the local store that is open as `directory`. Returns how many bytes that
+/// frees.
 uint64_t remove_unused_counters(int directory, GcMode mode);
 
 }  // namespace memolock

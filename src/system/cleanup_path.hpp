@@ -5,10 +5,11 @@
 
 namespace memolock {
 
-/// What is removed at the end of a run: by this process, or by the watchdog if this process dies.
+/// What to remove at the end of a run. This process removes it, or the watchdog if this process
+/// dies.
 struct CleanupPath {
-  std::string path;       ///< a file; empty: none
-  std::string directory;  ///< of the file, removed after it; empty: it stays
+  std::string path;       ///< of a file; empty: none
+  std::string directory;  ///< of the file, to be removed after it; empty: it stays
 };
 
 }  // namespace memolock

@@ -1,5 +1,5 @@
-// The clocks: wall time, which other machines share; time since boot, which never jumps and
-// includes suspension; and the time that the machine has been awake.
+// The clocks: wall time, which other machines share; the time since boot, which never jumps and
+// includes suspension; and the time for which the machine has been awake.
 #pragma once
 
 #include <time.h>
@@ -30,21 +30,22 @@ inline Nanoseconds boot_now() { return detail::read_clock(CLOCK_BOOTTIME); }
 /// Nanoseconds since boot, without suspension.
 inline Nanoseconds awake_now() { return detail::read_clock(CLOCK_MONOTONIC); }
 
-/// `start + length` on one clock; `forever` if that overflows.
+/// `start` plus `length`; `forever` if that overflows.
 inline Nanoseconds after(Nanoseconds start, Nanoseconds length) {
   return length > forever - start ? forever : start + length;
 }
 
-/// How far ahead of the wall clock a time may be: clocks are adjusted now and then.
+/// How far ahead of the wall clock a recorded time may be without being taken for a future one:
+/// clocks are adjusted now and then.
 inline constexpr std::chrono::minutes clock_skew_allowance{5};
 
-/// Whether a wall-clock time is in the future: the clock has been set back since. Nothing may wait
-/// until the clock has caught up.
+/// Whether a recorded wall-clock time is in the future, because the clock has been set back since.
+/// Do not wait until the clock has caught up with such a time.
 inline bool is_in_future(Nanoseconds time, Nanoseconds now) {
   return time > after(now, clock_skew_allowance);
 }
 
-/// Whether a wall-clock time is longer ago than `age`, or in the future.
+/// Whether a recorded wall-clock time is more than `age` ago, or in the future.
 inline bool is_older(Nanoseconds time, Nanoseconds age, Nanoseconds now) {
   return is_in_future(time, now) || (time <= now && now - time > age);
 }

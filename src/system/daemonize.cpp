@@ -17,7 +17,7 @@
 namespace memolock {
 namespace {
 
-/// Closes the inherited descriptors: all others are close-on-exec.
+/// Closes the inherited descriptors, which are those without close-on-exec.
 void close_inherited() {
   std::vector<int> inherited;
   DirectoryReader descriptors(open_directory(AT_FDCWD, "/proc/self/fd"));
@@ -41,13 +41,13 @@ void leave_what_is_callers() {
   close_inherited();
 }
 
-/// As waitpid(2), for as long as it takes.
+/// Calls waitpid(2) again if it was interrupted.
 void await_end(pid_t child) noexcept {
   while (child > 0 && waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
   }
 }
 
-// The intermediate process, if it waits for the copy.
+// The intermediate process, if it waits for the background process.
 pid_t awaited = -1;
 
 }  // namespace
@@ -64,8 +64,9 @@ ProcessRole daemonize() {
     }
     return ProcessRole::caller;
   }
-  // The intermediate process leads the new session, so that the copy can never get a terminal, and
-  // ends at once, so that init adopts the copy; but not if the copy would be killed with it.
+  // The intermediate process leads the new session, so that the background process can never get a
+  // terminal. It ends at once, so that init adopts the background process, unless that would be
+  // killed with it.
   setsid();
   if (const pid_t copy = fork(); copy != 0) {
     if (first_here || next_is_first) {
@@ -80,7 +81,7 @@ ProcessRole daemonize() {
 
 void await_background() noexcept {
   if (awaited < 0) return;
-  // The kernel does not deliver fatal signals to the first process of a namespace.
+  // The kernel does not deliver fatal signals to the first process of a PID namespace.
   sigset_t ends = interruption_signals();
   sigaddset(&ends, SIGCHLD);
   sigprocmask(SIG_BLOCK, &ends, nullptr);

@@ -18,31 +18,34 @@
 namespace memolock {
 namespace {
 
-// One call moves at most this much, so that a signal or a leaving reader is noticed in time.
+// The most bytes that one call copies, so that a signal, or a reader that closes its end, is
+// noticed in time.
 constexpr uint64_t largest_step = 16U << 20;
 
-/// A descriptor somebody else set to O_NONBLOCK (it is shared with them, so it must stay so): wait
-/// until it takes more.
+/// Waits until a descriptor accepts more, which another process has set to O_NONBLOCK. The flag
+/// must stay, since it is shared with that process.
 void await_writable(int fd) noexcept {
   pollfd waiting{.fd = fd, .events = POLLOUT, .revents = 0};
   if (poll(&waiting, 1, -1) < 0) pause_briefly();
 }
 
-/// Whether a failed transfer is worth another try on the same path; waits where that is what is
-/// needed.
+/// Whether to try a failed transfer again in the same way. If it failed because `to` was full,
+/// waits first.
 bool again(int error, int to) noexcept {
   if (error == EAGAIN) await_writable(to);
   return error == EINTR || error == EAGAIN;
 }
 
-/// The errnos by which a kernel says that this path is not for this pair of files, or not now.
+/// Whether this errno means that the kernel cannot copy between these files in this way, or not
+/// now.
 bool not_for_these(int error) noexcept {
   return error == EINVAL || error == EXDEV || error == EBADF || error == ENOSYS ||
          error == EOPNOTSUPP || error == ESPIPE || error == EPERM || error == ETXTBSY ||
          error == ENOMEM || error == EIO;
 }
 
-/// As write(2), which blocks or says EAGAIN. A kernel that is out of memory is asked again.
+/// Calls write(2), which blocks or fails with EAGAIN, and tries again if the kernel is out of
+/// memory.
 ssize_t write_some(int to, std::string_view bytes) noexcept {
   constexpr int most = 10;
   for (int tries = 1;; ++tries) {
@@ -52,7 +55,8 @@ ssize_t write_some(int to, std::string_view bytes) noexcept {
   }
 }
 
-/// With a buffer that is always to be had: on the stack, and small, for a stack may be small too.
+/// Copies through a buffer that cannot be missing: on the stack, and small, since a stack may be
+/// small.
 int copy_by_hand(int from, uint64_t offset, uint64_t length, int to) noexcept {
   std::array<char, 16U << 10> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   while (length > 0) {
@@ -68,9 +72,9 @@ int copy_by_hand(int from, uint64_t offset, uint64_t length, int to) noexcept {
   return 0;
 }
 
-/// Whether a pipe takes `size` bytes now; true for anything else. The kernel does not say how many
-/// of its pages are in use, only how many bytes are in them: two neighbouring pages hold more than
-/// one page of bytes, except where the first one has been read in part.
+/// Whether a pipe accepts `size` bytes now; true for anything else. The kernel does not report how
+/// many of the pipe's pages are in use, only how many bytes are in them. Any two neighbouring pages
+/// hold more than one page of bytes, unless the first one was read in part.
 bool has_room(int pipe, size_t size) noexcept {
   const int capacity = fcntl(pipe, F_GETPIPE_SZ);
   if (capacity < 0) return true;
@@ -219,7 +223,8 @@ ssize_t read_all_at(int from, char* into, size_t size, uint64_t offset) noexcept
 
 int copy_range(int from, uint64_t offset, uint64_t length, int to) noexcept {
   const Way way = way_to(to);
-  // A splice takes a slot of the pipe for each page of the file; a write this small takes one.
+  // A splice takes a slot of the pipe for each page of the file; a write of this size takes only
+  // one.
   if (way == Way::splice && length <= PIPE_BUF) return copy_by_hand(from, offset, length, to);
   auto position = static_cast<off64_t>(offset);
   while (length > 0) {

@@ -1,5 +1,5 @@
-// File descriptors: their owner, and moving bytes between them. Every descriptor made here is
-// close-on-exec.
+// File descriptors: a class that owns one, and functions that wait for them and copy bytes between
+// them. Every descriptor made here is close-on-exec.
 #pragma once
 
 #include <sys/types.h>
@@ -15,7 +15,7 @@ struct pollfd;
 
 namespace memolock {
 
-/// Owns a file descriptor and closes it; empty is -1.
+/// Owns a file descriptor and closes it. An empty one holds -1.
 class Descriptor {
  public:
   Descriptor() = default;
@@ -42,7 +42,7 @@ struct Pipe {
   Descriptor read_end, write_end;
 };
 
-/// A new pipe. Throws Error(store) when the process is out of descriptors.
+/// A new pipe. Throws Error(store) if the process has no descriptors left.
 [[nodiscard]] Pipe make_pipe();
 
 /// How many bytes can be read from a pipe without blocking.
@@ -50,31 +50,32 @@ struct Pipe {
 
 enum class WaitEnd { readable, interrupted, timed_out };
 
-/// As poll(2), with a timeout of `length`.
+/// Calls ppoll(2) with the timeout `length`; `forever`: none.
 [[nodiscard]] int poll_for(std::span<pollfd> waiting, Nanoseconds length) noexcept;
 
-/// Blocks until `fd` or `interrupt` is readable, or `deadline` (boot_now()) has passed; -1 for `fd`
-/// means none. If both are readable, the result is `readable`. Throws Error(store) when poll fails.
+/// Blocks until `fd` or `interrupt` is readable or `deadline` has passed on the boot_now() clock.
+/// An `fd` of -1 stands for none. If both are readable, the result is `readable`. Throws
+/// Error(store) when poll fails.
 [[nodiscard]] WaitEnd await_readable(int fd, int interrupt, Nanoseconds deadline);
 
-/// The same for any events of several descriptors, the last of which is the interrupt. The events
-/// are in `waiting`.
+/// The same for the events that `waiting` asks for; its last element is the interrupt. The events
+/// that have occurred are in `waiting` afterwards.
 [[nodiscard]] WaitEnd await_events(std::span<pollfd> waiting, Nanoseconds deadline);
 
 /// Throws Error(interrupted) if the descriptor `interrupt` is readable. Never blocks.
 void throw_if_interrupted(int interrupt);
 
-/// Whether this errno of a write means that the reader has closed its end, which is not an error of
-/// the writer.
+/// Whether this errno of a write means that the reader has closed its end. For the writer that is
+/// not an error.
 [[nodiscard]] bool reader_has_left(int error) noexcept;
 
 /// Writes all of `bytes`, and blocks until that is done. Returns 0 or the errno, which may be one
-/// for reader_has_left.
+/// for which reader_has_left() is true.
 [[nodiscard]] int write_all(int to, std::string_view bytes) noexcept;
 
 /// Writes `bytes` to a FIFO or device that this process has opened with O_NONBLOCK; never blocks.
-/// Returns 0 or the errno, EAGAIN when it is full. More than PIPE_BUF bytes may be written in part
-/// to a device, or to a FIFO that has other writers. A regular file gets all of them.
+/// Returns 0 or the errno, EAGAIN if it is full. If there are more than PIPE_BUF bytes, a device,
+/// or a FIFO with other writers, may get only a part of them. A regular file gets all of them.
 [[nodiscard]] int try_write(int to, std::string_view bytes) noexcept;
 
 /// Writes all of `bytes` at `offset`. Returns 0 or the errno.
@@ -87,11 +88,11 @@ void throw_if_interrupted(int interrupt);
 /// Reads up to `size` bytes at `offset` until end of file. Returns the count, or -1 with errno set.
 [[nodiscard]] ssize_t read_all_at(int from, char* into, size_t size, uint64_t offset) noexcept;
 
-/// Copies `length` bytes of the file `from`, starting at `offset`, to the current position of `to`.
-/// Where the kernel can, they do not pass through this process: splice into a pipe, copy_file_range
-/// into a file, sendfile elsewhere. Up to PIPE_BUF bytes go into a pipe with one write(2), which
-/// does not block if poll(2) reports POLLOUT. Blocks until all is copied. Returns 0, or the errno
-/// of the side that failed: one for reader_has_left, or EIO if `from` is too short.
+/// Copies `length` bytes of the file `from`, starting at `offset`, to the current position of `to`,
+/// and blocks until that is done. If possible the kernel copies them: with splice into a pipe,
+/// copy_file_range into a file, sendfile elsewhere. Up to PIPE_BUF bytes are written into a pipe
+/// with one write(2), which does not block if poll(2) reports POLLOUT. Returns 0 or the errno,
+/// which may be one for which reader_has_left() is true; EIO if `from` is too short.
 [[nodiscard]] int copy_range(int from, uint64_t offset, uint64_t length, int to) noexcept;
 
 }  // namespace memolock

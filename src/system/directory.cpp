@@ -18,12 +18,13 @@ namespace {
 constexpr mode_t owner_all = S_IRWXU;
 constexpr mode_t owner_read_write = S_IRUSR | S_IWUSR;
 
-/// Whether the umask has removed permissions that this user needs from a file of this user.
+/// Whether the umask has removed permissions of the owner from a file of this user.
 bool lacks(const struct stat& info, mode_t mode) {
   return info.st_uid == user_at_start() && (info.st_mode & mode) != mode;
 }
 
-/// Gives what this user has just created the intended mode. Returns 0 or an errno.
+/// Gives a file or directory that this user has just created its intended mode. Returns 0 or an
+/// errno.
 int complete_mode(int parent, const std::string& name, mode_t mode) {
   struct stat info {};
   if (fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return errno;
@@ -31,7 +32,7 @@ int complete_mode(int parent, const std::string& name, mode_t mode) {
   return fchmodat(parent, name.c_str(), mode, 0) == 0 ? 0 : errno;
 }
 
-/// As the function of that name; fills `info`.
+/// The same as open_private_directory(); also fills `info`.
 Descriptor open_private_directory(const std::string& path, struct stat& info) {
   Descriptor directory = open_directory(AT_FDCWD, path);
   if (!directory && errno == ENOENT) return directory;
@@ -49,7 +50,7 @@ Descriptor open_private_directory(const std::string& path, struct stat& info) {
 }  // namespace
 
 uid_t user_at_start() {
-  // geteuid() would be a system call.
+  // Not geteuid(), which is a system call.
   return static_cast<uid_t>(getauxval(AT_EUID));
 }
 
@@ -114,14 +115,14 @@ Descriptor open_directory(int parent, const std::string& name) {
 }
 
 Descriptor open_path(std::string_view path, int flags) {
-  Descriptor reached;  // empty: where the path begins
+  Descriptor reached;  // empty: nothing opened yet
   const auto open_at = [&](std::string_view part, int how) {
     const int at = reached ? reached.get() : AT_FDCWD;
     return Descriptor(openat(at, std::string(part).c_str(), how | O_CLOEXEC));
   };
   while (path.size() >= PATH_MAX) {
     const size_t slash = path.rfind('/', PATH_MAX - 2);
-    if (slash == std::string_view::npos || slash == 0) break;  // openat says that it is too long
+    if (slash == std::string_view::npos || slash == 0) break;  // openat() will fail
     Descriptor next = open_at(path.substr(0, slash), O_PATH | O_DIRECTORY);
     if (!next) return next;
     reached = std::move(next);
@@ -157,11 +158,11 @@ const char* DirectoryReader::next() noexcept {
   return nullptr;
 }
 
-void for_each_name(int parent, const std::string& name, DotNames hidden,
+void for_each_name(int parent, const std::string& name, DotNames dot_names,
                    const std::function<void(const std::string&)>& each) {
   DirectoryReader reader(open_directory(parent, name));
   while (const char* const found = reader.next())
-    if (hidden == DotNames::show || *found != '.') each(found);
+    if (dot_names == DotNames::show || *found != '.') each(found);
 }
 
 }  // namespace memolock

@@ -1,7 +1,7 @@
-// Directories and what is created in them: with modes that do not depend on the umask, and read one
-// name at a time.
+// Creates files and directories with modes that do not depend on the umask, and reads directories
+// one name at a time.
 //
-// Any thread may call these functions. What the store creates is created with make_directory(),
+// Any thread may call these functions. The store creates everything with make_directory(),
 // make_fifo_file() and make_file(), so that it is private to this user.
 #pragma once
 
@@ -31,53 +31,56 @@ namespace memolock {
 [[nodiscard]] int make_fifo_file(int parent, const std::string& name);
 
 /// Opens the file `name` below `parent`, and creates it with mode 0600, whatever the umask, if it
-/// is missing. `flags`: as of open(2), O_TMPFILE included; O_CREAT, O_CLOEXEC and O_NOFOLLOW are
+/// is missing. `flags`: as for open(2), including O_TMPFILE; O_CREAT, O_CLOEXEC and O_NOFOLLOW are
 /// added. Empty, with errno set, on failure.
 [[nodiscard]] Descriptor make_file(int parent, const std::string& name, int flags);
 
-/// Creates a directory (0700) and those above it that are missing. Throws Error(store).
+/// Creates a directory (mode 0700) and those above it that are missing. Throws Error(store).
 void make_directories(const std::string& path);
 
-/// Opens a directory of this user in one where anybody may create names; empty when there is none.
-/// Throws Error(store) when it cannot be opened, belongs to another user, or others may write in
-/// it.
+/// Opens a directory of this user inside a directory that anybody may write to, such as /tmp. Empty
+/// if it does not exist. Throws Error(store) if it cannot be opened, belongs to another user, or
+/// others may write to it.
 [[nodiscard]] Descriptor open_private_directory(const std::string& path);
 
-/// The same, created if it is missing, and with the permissions `mode`, whatever the umask.
+/// The same, but creates the directory if it is missing, and gives it the permissions `mode`,
+/// whatever the umask.
 [[nodiscard]] Descriptor make_private_directory(const std::string& path, mode_t mode);
 
 /// Opens the directory `name` below `parent`, or a path with AT_FDCWD; empty, with errno set, on
 /// failure: ELOOP or ENOTDIR for a symbolic link.
 [[nodiscard]] Descriptor open_directory(int parent, const std::string& name);
 
-/// As open(2), of a path of any length; the kernel takes less than PATH_MAX bytes at once.
+/// Opens a path as open(2) does, but of any length; the kernel accepts only paths shorter than
+/// PATH_MAX.
 [[nodiscard]] Descriptor open_path(std::string_view path, int flags);
 
-/// Whether the file of `info` was last modified longer than `age` ago by the clock of this machine.
+/// Whether the file whose stat(2) result is `info` was last modified more than `age` ago, or in the
+/// future, by this machine's clock.
 [[nodiscard]] bool is_older(const struct stat& info, Nanoseconds age);
 
-/// What to do about a directory that is to be opened and is missing.
+/// What to do if a directory that is to be opened is missing.
 enum class IfMissing { make, leave };
 
-/// Reads the names in a directory, in no order, without "." and "..". Names that are created or
-/// removed meanwhile may or may not be among them. One thread may use a reader.
+/// Reads the names in a directory, in no particular order, without "." and "..". Names that are
+/// created or removed meanwhile may or may not be among them. Used by one thread.
 class DirectoryReader {
  public:
-  /// Reads an open directory from the position of its descriptor. An empty reader, with error()
-  /// set, when `directory` is empty (then errno says why) or there is no memory.
+  /// Reads an open directory from the position of its descriptor. The reader is empty, with error()
+  /// set, if `directory` is empty (error() is then the current errno) or there is no memory.
   explicit DirectoryReader(Descriptor directory) noexcept;
   ~DirectoryReader();
   DirectoryReader(const DirectoryReader&) = delete;
   DirectoryReader& operator=(const DirectoryReader&) = delete;
 
   explicit operator bool() const noexcept { return stream_ != nullptr; }
-  /// The descriptor that it reads, for calls such as fstatat(2). Not of an empty reader.
+  /// The descriptor of the directory, for calls such as fstatat(2). Requires a reader that is not
+  /// empty.
   [[nodiscard]] int descriptor() const noexcept;
 
-  /// The next name, valid until the next call; null at the end, and when the directory cannot be
-  /// read.
+  /// The next name, valid until the next call; null at the end and if the directory cannot be read.
   [[nodiscard]] const char* next() noexcept;
-  /// The errno of what failed last; 0: nothing.
+  /// The errno of the last failure; 0 if nothing has failed.
   [[nodiscard]] int error() const noexcept { return error_; }
 
  private:
@@ -88,9 +91,9 @@ class DirectoryReader {
 /// Whether names that begin with a dot are among those read.
 enum class DotNames { skip, show };
 
-/// Calls `each` with every name in the directory `name` below `parent`, with a DirectoryReader. A
-/// directory that cannot be read is treated as an empty one.
-void for_each_name(int parent, const std::string& name, DotNames hidden,
+/// Calls `each` with every name in the directory `name` below `parent`. A directory that cannot be
+/// read is treated as an empty one.
+void for_each_name(int parent, const std::string& name, DotNames dot_names,
                    const std::function<void(const std::string&)>& each);
 
 }  // namespace memolock

@@ -11,17 +11,17 @@ std::string current_exception_text() noexcept {
   try {
     throw;
   } catch (const std::bad_alloc&) {
-    // Its message is worded by the library.
+    // Its own message comes from the library.
   } catch (const std::exception& error) {
     try {
       return error.what();
     } catch (const std::bad_alloc&) {
-      // The message below.
+      // Returns the message below.
     }
   } catch (...) {
-    // Nothing here throws anything else.
+    // Nothing in this program throws anything else.
   }
-  return "out of memory";  // short enough to need none
+  return "out of memory";  // short enough for std::string to store without allocation
 }
 
 std::string error_text(int error_number) {
@@ -30,7 +30,7 @@ std::string error_text(int error_number) {
 }
 
 std::string read_error_text(int error_number) {
-  // A closed stream has been replaced by one that cannot be read either.
+  // A closed standard stream was replaced by one that cannot be read either.
   return error_number == EBADF ? "it is closed, or open for writing only"
                                : error_text(error_number);
 }

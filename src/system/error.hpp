@@ -1,5 +1,6 @@
-// The one exception type. Expected outcomes are values; this is for the rest. The message is worded
-// where the fact is known ("cannot open /x/y: Permission denied"), and cli/ alone prints it.
+// The base of memolock's exceptions. Expected outcomes are values; exceptions are for the rest. The
+// message is worded where the cause is known ("cannot open /x/y: Permission denied"); cli/ prints
+// or logs it. Only std::bad_alloc and what libraries throw are not derived from this class.
 #pragma once
 
 #include <optional>
@@ -11,9 +12,9 @@ namespace memolock {
 class Error : public std::runtime_error {
  public:
   enum class Kind {
-    usage,        ///< the call makes no sense; memolock never runs the command then
-    store,        ///< the store is unreachable or unfit; --on-store-error decides
-    interrupted,  ///< a signal has ended the work, before or after the command
+    usage,        ///< the call cannot be carried out as it was written; the command is not run
+    store,        ///< the store cannot be reached or used; --on-store-error decides what happens
+    interrupted,  ///< a signal has ended the work, before or after the command ran
   };
 
   Error(Kind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
@@ -28,12 +29,12 @@ inline Error store_error(const std::string& message) { return {Error::Kind::stor
 inline Error interrupted_error() { return {Error::Kind::interrupted, "interrupted"}; }
 
 /// The message of the exception that is being handled, or "out of memory" if there is no memory for
-/// it. Call it in a catch clause only.
+/// a message. Call it in a catch clause only.
 [[nodiscard]] std::string current_exception_text() noexcept;
 
-/// The message of the exception that `work` throws; nothing if it throws none. For everything that
-/// is done once the command has started: an exception could otherwise reach code that would run the
-/// command again.
+/// Calls `work`. Returns the message of the exception that it throws; nothing if it throws none.
+/// For everything that is done once the command has started: an exception could otherwise reach
+/// code that runs the command again.
 template <typename Work>
 [[nodiscard]] std::optional<std::string> failure_of(const Work& work) noexcept {
   try {
@@ -49,9 +50,10 @@ template <typename Work>
 
 /// The text of an errno, without the locale machinery of strerror.
 [[nodiscard]] std::string error_text(int error_number);
-/// The same for a failed read from a descriptor that this process has inherited.
+/// The same for a read that failed, from a descriptor that this process has inherited and that may
+/// be closed.
 [[nodiscard]] std::string read_error_text(int error_number);
-/// As error_text, but in lower case: "connection refused".
+/// The same as error_text(), but beginning with a lower-case letter: "connection refused".
 [[nodiscard]] std::string lowercase_error_text(int error_number);
 
 }  // namespace memolock

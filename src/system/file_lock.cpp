@@ -13,7 +13,7 @@ struct Range {
   off_t length;
 };
 
-// The bytes that stand for the lock and the reservation; they need not exist.
+// The bytes that stand for the lock and the reservation. The file need not be that long.
 constexpr Range lock_byte{0, 1};
 constexpr Range reserve_byte{1, 1};
 constexpr Range both{0, 2};

@@ -1,10 +1,10 @@
-// The body of the fmt library, compiled once. Debian has it as a shared library only, which a
-// static program cannot link; with FMT_HEADER_ONLY every file would compile all of it.
+// The implementation of the fmt library, compiled once. Debian has it only as a shared library,
+// which a static program cannot link. With FMT_HEADER_ONLY every file would compile all of it.
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE
 namespace detail {
-// The templates that fmt's headers declare `extern`.
+// The templates that the headers of fmt declare `extern`.
 template FMT_API auto thousands_sep_impl<char>(locale_ref) -> thousands_sep_result<char>;
 template FMT_API auto decimal_point_impl(locale_ref) -> char;
 #if FMT_VERSION >= 100000 && FMT_VERSION < 110000

@@ -1,4 +1,4 @@
-// BLAKE2b: a cryptographic hash. The only user of libsodium.
+// BLAKE2b, a cryptographic hash. The only user of libsodium.
 #pragma once
 
 #include <array>
@@ -8,7 +8,7 @@
 
 namespace memolock {
 
-/// The hash of a sequence of words and bytes. One thread.
+/// Computes the hash of a sequence of words and bytes. Used by one thread.
 class Hash {
  public:
   /// `size`: of the digest, 16 to 64 bytes; a shorter digest is not a prefix of a longer one.
@@ -20,17 +20,17 @@ class Hash {
   /// Adds bytes as they are.
   void add_bytes(std::string_view bytes);
 
-  /// The digest as hexadecimal digits. Call it once, last.
+  /// The digest in hexadecimal digits. To be called once, last.
   [[nodiscard]] std::string finish();
 
  private:
   size_t size_;
-  // The state of the library, whose header is not included here.
+  // The library's state. Its header is not included here.
   alignas(64) std::array<unsigned char, 384> state_{};
 };
 
 /// Makes all later hashes use the processor's fastest instructions. Costs more than hashing a few
-/// words, so it is for large inputs. Call it before any thread hashes.
+/// words, so call it for large inputs only, and before any thread computes a hash.
 void prepare_fast_hashes();
 
 }  // namespace memolock

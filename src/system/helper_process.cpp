@@ -25,7 +25,7 @@ bool close_all_but(std::span<const int> kept) noexcept {
     unsigned next = last;
     for (const int fd : kept) {
       const auto number = static_cast<unsigned>(
-          fd);  // -1 becomes the last one, which no descriptor has
+          fd);  // -1 becomes the largest number, which no descriptor has
       if (number >= from) next = std::min(next, number);
     }
     const unsigned to = next == last ? last : next - 1;
@@ -50,11 +50,12 @@ int run_helper(void* start) {
 pid_t start_helper_process(void (*body)(void*), void* argument,
                            std::span<const int> kept) noexcept {
   alignas(16) static std::array<char, 16384> stack;
-  // Without close_range the helper would keep the locks of this process.
+  // Without close_range() the helper would keep the locks of this process.
   if (close_range(~0U, ~0U, 0) != 0) return -1;
   Start start{body, argument, kept};
-  // With memory of its own: the out-of-memory killer kills every process that shares the memory of
-  // its victim. Not by fork(), which would run the fork handlers of libraries.
+  // The helper gets memory of its own, because the out-of-memory killer kills every process that
+  // shares the memory of its victim. It is not started by fork(), which would run the fork handlers
+  // of libraries.
   return clone(run_helper, stack.data() + stack.size(), SIGCHLD, &start);
 }
 

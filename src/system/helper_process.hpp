@@ -1,4 +1,4 @@
-// A small process that outlives this one or its threads, at next to no cost.
+// Starts a small process that can outlive this one, at little cost.
 #pragma once
 
 #include <sys/types.h>
@@ -7,9 +7,9 @@
 
 namespace memolock {
 
-/// Runs `body(argument)` in a new process, which ends when that returns. It has a copy of this
-/// process's memory, no descriptors except `kept` (-1 stands for none), and all signals blocked.
-/// Returns its process id, or -1 with errno set.
+/// Runs `body(argument)` in a new process, which ends when `body` returns. The process has a copy
+/// of this process's memory, no descriptors except `kept` (elements of -1 are ignored), and all
+/// signals blocked. Returns its process id, or -1 with errno set.
 ///
 /// `body` may make system calls only: another thread may have held any lock when the memory was
 /// copied.

@@ -20,18 +20,19 @@ namespace {
 bool has_left = false;  // this is the new process
 bool has_kept = false;  // no new process could be started
 
-/// Reaps the children that have ended already, which only this process can. Returns whether there
-/// are others.
+/// Reaps the children that have already ended, which only this process can do. Returns whether
+/// there are others.
 bool has_living_children() noexcept {
   for (;;) {
     siginfo_t ended{};
-    // With no child at all, the usual case, this is the only system call made.
+    // Usually there is no child, and this is the only system call.
     if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | __WALL) != 0) return false;
     if (ended.si_pid == 0) return true;
   }
 }
 
-/// Whether the terminal has sent this to the whole foreground group, the new process included.
+/// Whether the terminal has sent this signal to the whole foreground group, which includes the new
+/// process.
 bool is_sent_to_group(const siginfo_t& received) noexcept {
   if (received.si_code != SI_KERNEL) return false;
   switch (received.si_signo) {
@@ -52,7 +53,8 @@ bool is_sent_to_group(const siginfo_t& received) noexcept {
   _exit(exit_status::of_signal(WTERMSIG(native_status)));
 }
 
-/// Reaps whatever has ended, and ends with `process`.
+/// Reaps the children that have ended. If `process` is one of them, ends this process in the same
+/// way.
 void reap(pid_t process) noexcept {
   for (;;) {
     int native_status = 0;
@@ -62,8 +64,8 @@ void reap(pid_t process) noexcept {
   }
 }
 
-/// What the old process does until it ends. It does not stop when the new one is stopped: a key of
-/// the terminal stops both, and it might stop only after both were told to continue.
+/// What the old process does until it ends. It does not stop when the new one stops: a key on the
+/// terminal stops both anyway, and this process might then stop after both were told to continue.
 [[noreturn]] void forward_signals_until_end(pid_t process, const sigset_t& taken) noexcept {
   for (;;) {
     siginfo_t received{};
@@ -83,14 +85,15 @@ void reap(pid_t process) noexcept {
 
 void leave_inherited_children() noexcept {
   if (!has_living_children()) return;
-  // All signals that can be forwarded. Those that stop a process must stop this one, or the
+  // All signals that can be forwarded. Signals that stop a process must stop this one too, or the
   // caller's shell would not notice.
   sigset_t taken;
   sigset_t original_mask;
   sigfillset(&taken);
   for (const int signal : {SIGTSTP, SIGTTIN, SIGTTOU}) sigdelset(&taken, signal);
   sigprocmask(SIG_BLOCK, &taken, &original_mask);
-  // Where children are ignored the kernel reaps them itself, and their exit status is gone.
+  // If SIGCHLD were ignored, the kernel would reap children itself, and their exit status would be
+  // lost.
   const auto on_child = signal(SIGCHLD, SIG_DFL);
   const pid_t old_process = getpid();
   const pid_t process = retry_syscall([] { return fork(); });
@@ -100,8 +103,8 @@ void leave_inherited_children() noexcept {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (!is_parent(old_process))
       _exit(exit_status::of_signal(SIGKILL));  // the parent died before prctl()
-    // Otherwise a signal to the group would arrive twice; on a terminal, job control needs the
-    // group.
+    // In the same group, a signal to the group would arrive twice. On a terminal, job control needs
+    // the same group.
     if (!has_controlling_terminal()) setpgid(0, 0);
     has_left = true;
   }

@@ -1,4 +1,4 @@
-// Messages about what memolock decides. The layers below cli/ word them; cli/ prints them.
+// Messages about what memolock decides. Layers below cli/ compose them; cli/ prints them.
 #pragma once
 
 #include <functional>
@@ -13,7 +13,8 @@ namespace memolock {
 
 enum class Level { quiet, warn, info, debug };
 
-/// Formats a message only if its level is enabled. Any thread may log if the sink allows it.
+/// Formats messages whose level is enabled, and passes them to a sink. Any thread may log if the
+/// sink may be called by any thread.
 class Log {
  public:
   using Sink = std::function<void(std::string_view line)>;
@@ -50,7 +51,7 @@ class Log {
 };
 
 /// Logs each distinct line once, for conditions that are detected repeatedly. Keeps a reference to
-/// the log. One thread.
+/// the log. Used by one thread.
 class DedupLog {
  public:
   explicit DedupLog(const Log& log) : log_(log) {}

@@ -33,7 +33,7 @@ bool await_stderr() noexcept {
 }  // namespace
 
 void write_message(std::string_view text) noexcept {
-  // A writable pipe takes so much without blocking.
+  // A pipe that is writable accepts this much without blocking.
   constexpr size_t step = PIPE_BUF;
   while (!text.empty()) {
     if (!await_stderr()) {

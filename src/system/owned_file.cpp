@@ -27,7 +27,7 @@ OwnedFile OwnedFile::duplicate() const {
 
 OwnedFile owned_file(Descriptor file, const struct stat& info) {
   const auto size = static_cast<uint64_t>(info.st_size);
-  // Some file systems store a small file outside of any block.
+  // Some file systems store a small file without any block.
   const auto disk_size = std::max(size, static_cast<uint64_t>(info.st_blocks) * block_size);
   return {std::move(file), size, disk_size, std::max(time_of(info.st_atim), time_of(info.st_mtim))};
 }

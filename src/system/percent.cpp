@@ -5,7 +5,7 @@ namespace {
 
 constexpr std::string_view digits = "0123456789abcdef";
 
-/// The value of the hexadecimal digit at `at`; -1 when there is none.
+/// The value of the hexadecimal digit at `at`; -1 if there is none.
 int digit_at(std::string_view text, size_t at) {
   if (at >= text.size()) return -1;
   const char c = text[at];

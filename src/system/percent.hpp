@@ -14,7 +14,7 @@ namespace memolock {
 /// Whether percent_escape leaves `c` as it is: letters, digits and -_.@,+.
 [[nodiscard]] bool is_unreserved(char c);
 
-/// `text` with every other byte as %xx.
+/// `text` with every byte that is not unreserved written as %xx.
 [[nodiscard]] std::string percent_escape(std::string_view text);
 
 /// Decodes %xx in either case; nothing if an escape is malformed.

@@ -16,14 +16,14 @@ bool has_controlling_terminal() noexcept {
 
 bool is_parent(pid_t process) noexcept {
   const pid_t parent = getppid();
-  return parent == process || parent == 0;  // 0: it has no number here
+  return parent == process || parent == 0;  // 0: the parent has no pid in this namespace
 }
 
 bool next_process_begins_namespace() noexcept {
   constexpr auto link = "/proc/self/ns/pid_for_children";
   char target = 0;
   if (readlink(link, &target, 1) >= 0 || errno != ENOENT) return false;
-  // Before Linux 4.12 there is no such link.
+  // Linux before 4.12 does not have this link.
   struct stat ignored {};
   return lstat(link, &ignored) == 0;
 }

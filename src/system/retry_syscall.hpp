@@ -1,4 +1,4 @@
-// System calls that may succeed a moment later, when the kernel has resources again.
+// Retries system calls that fail for lack of resources and may succeed a moment later.
 #pragma once
 
 #include <time.h>
@@ -18,8 +18,8 @@ inline void pause_briefly() noexcept {
   return error == EINTR || error == EAGAIN || error == ENOMEM || error == EIO;
 }
 
-/// Calls `call`, which returns -1 with errno set on failure, until it succeeds or fails with an
-/// errno that is not transient; ten times at most. For calls that must not be skipped, on blocking
+/// Calls `call`, which returns -1 with errno set on failure, until it succeeds, fails with an errno
+/// that is not transient, or has failed ten times. For calls that must not be skipped, on blocking
 /// descriptors. Returns the last result.
 template <typename Call>
 auto retry_syscall(const Call& call) noexcept {

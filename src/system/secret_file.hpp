@@ -1,4 +1,4 @@
-// Files that hold a secret, and whether other users can read them.
+// Whether other users can read a file that contains a secret, and what to do then.
 #pragma once
 
 #include <optional>
@@ -7,15 +7,17 @@
 namespace memolock {
 
 /// Whether other users can read the open file (O_PATH suffices) and its mode can be changed. False
-/// for what is not a regular file, has no name, or is in /proc or on a read-only file system, as
-/// the secrets of containers are. A group may read the file of an owner other than this user.
+/// for anything but a regular file, for a file without a name, and for one in /proc or on a
+/// read-only file system, where containers have their secrets. If the file belongs to another user,
+/// its group may read it.
 [[nodiscard]] bool is_exposed(int file);
 
-/// A path by which the open file, which was opened as `path`, can be opened again later: for the
-/// name of a descriptor, such as /dev/stdin, that of the file. Nothing if there is none.
+/// A path by which the file that was opened as `path`, and is open as `file`, can be opened again
+/// later. If `path` is the name of a descriptor, such as /dev/stdin, this is the path of the
+/// descriptor's file. Nothing if there is no such path.
 [[nodiscard]] std::optional<std::string> reopenable_path(const std::string& path, int file);
 
-/// How to fix the mode: "run: " and a command to paste into a shell.
+/// How to fix the mode of `path`: "run: " and a command to paste into a shell.
 [[nodiscard]] std::string exposure_advice(const std::string& path);
 
 }  // namespace memolock

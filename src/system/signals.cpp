@@ -14,7 +14,7 @@
 namespace memolock {
 namespace {
 
-// What memolock was started with; set once it has been changed.
+// The state with which memolock was started; each is set when it is first changed.
 std::optional<rlimit> original_core_limit;
 std::optional<sigset_t> original_mask;
 
@@ -23,15 +23,15 @@ bool is_ignored(int signal) {
   return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-/// Whether memolock was started with `signal` blocked. Call after block_write_signals().
+/// Whether `signal` was blocked when memolock was started. Requires block_write_signals().
 bool was_blocked(int signal) { return sigismember(&*original_mask, signal) == 1; }
 
 constexpr std::array forwarded_signals{SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
-// Whether Signals has handed out one of those.
+// Whether Signals::next() has returned one of those.
 std::atomic<bool> interrupted = false;
 
-/// Whether the default action is to end the process; false for the signals that a write may raise.
+/// Whether the default action is to end the process. False for the signals that a write may raise.
 bool is_fatal(int signal) {
   switch (signal) {
     case SIGSTOP:
@@ -47,7 +47,8 @@ bool is_fatal(int signal) {
     case SIGXFSZ:
       return false;
     default:
-      return signal <= SIGSYS || signal >= SIGRTMIN;  // those between belong to the C library
+      return signal <= SIGSYS ||
+             signal >= SIGRTMIN;  // the signals in between belong to the C library
   }
 }
 
@@ -99,7 +100,8 @@ Signals::Signals() {
   descriptor_.reset(signalfd(-1, &taken_, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!descriptor_) throw system_error("cannot watch for signals", errno);
 
-  // Where children are ignored the kernel reaps them itself, and their exit status is gone.
+  // If SIGCHLD were ignored, the kernel would reap children itself, and their exit status would be
+  // lost.
   ignored_children_ = is_ignored(SIGCHLD);
   if (ignored_children_) signal(SIGCHLD, SIG_DFL);
 }
@@ -147,11 +149,12 @@ void Signals::discard_write_signals() const noexcept {
 
 void disable_core_dumps() {
   if (original_core_limit) return;
-  // With 0 the kernel still pipes a core to a program that collects them; with 1 it does not.
+  // With a limit of 0 the kernel still pipes a core to a program that collects them; with 1 it does
+  // not.
   rlimit found{};
   rlimit none{1, RLIM_INFINITY};
   if (prlimit(0, RLIMIT_CORE, &none, &found) != 0) {
-    // The hard limit is lower, and cannot be raised.
+    // The hard limit is lower and cannot be raised.
     if (getrlimit(RLIMIT_CORE, &found) != 0) return;
     none = {std::min<rlim_t>(1, found.rlim_max), found.rlim_max};
     if (setrlimit(RLIMIT_CORE, &none) != 0) return;

@@ -1,7 +1,7 @@
 // The temporary names of files that are being restored.
 //
 // A restore that is killed leaves files with such names behind. They are never packed into an
-// archive and do not count in an id; the next restore into the same directory removes them.
+// archive and are not part of an id. The next restore into the same directory removes them.
 #pragma once
 
 #include <cstddef>
@@ -14,14 +14,15 @@ namespace memolock {
 /// The names that one restore uses, in any directory.
 class StagingNames {
  public:
-  /// `token`: identifies the restore, as random_name() returns it.
+  /// `token`: identifies the restore; a result of random_name().
   explicit StagingNames(std::string_view token);
 
-  /// Of a file or link, until it is moved into place.
+  /// The name of a file or link until it is moved into place. `number`: which one of the restore.
   [[nodiscard]] std::string staged(size_t number) const;
-  /// Of the first one, until it is locked.
+  /// The name of the first file until it is locked.
   [[nodiscard]] std::string unlocked() const;
-  /// Of a file or link whose place a directory has taken.
+  /// The name of a file or link that existed where the restore has made a directory. `directory`:
+  /// the number of that directory.
   [[nodiscard]] std::string replaced(size_t directory) const;
 
   /// The token in a staging name of any restore; nothing for other names.

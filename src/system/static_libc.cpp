@@ -1,7 +1,7 @@
-// Functions of the C library that a static program must not call: they load shared libraries of
-// exactly the version that it was linked with. OpenSSL and c-ares have code that calls them, which
-// memolock never reaches. The linker replaces them by those of this file (--wrap in
-// CMakeLists.txt), each of which reports that nothing was found.
+// Replaces functions of the C library that a static program must not call, because they load shared
+// libraries of exactly the version that the program was linked with. OpenSSL and c-ares have code
+// that calls them; memolock never reaches it. The linker replaces them with the functions of this
+// file (--wrap in CMakeLists.txt), each of which reports that nothing was found.
 #ifdef MEMOLOCK_STATIC
 
 #include <netdb.h>
@@ -9,7 +9,7 @@
 #include <cerrno>
 
 extern "C" {
-// Declared first, as the compiler wants it of functions that no header has.
+// Declared first, because the compiler warns about functions that no header declares.
 int no_getaddrinfo() __asm__("__wrap_getaddrinfo");
 hostent* no_gethostbyname() __asm__("__wrap_gethostbyname");
 servent* no_getservbyname() __asm__("__wrap_getservbyname");

@@ -25,19 +25,20 @@ int columns_of(int terminal) {
   return ioctl(terminal, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : usual;
 }
 
-/// Whether this process is in the foreground there, and it takes text. Async-signal-safe.
+/// Whether this process is in the foreground of the terminal, and the terminal accepts output.
+/// Async-signal-safe.
 bool is_ours(int terminal) {
   pollfd takes{.fd = terminal, .events = POLLOUT, .revents = 0};
   return tcgetpgrp(terminal) == getpgrp() && poll(&takes, 1, 0) == 1 &&
          (takes.revents & POLLOUT) != 0;
 }
 
-// The terminal that has a line on it, or -1, and what TSTP did before there was one.
+// The terminal that shows a line, or -1; and the action of TSTP before the line was shown.
 volatile sig_atomic_t line_terminal = -1;
 struct sigaction usual_stop {};
 
-/// Takes the line away and stops the process as TSTP would have, which ends when it is continued;
-/// the next text brings the line back.
+/// The handler of TSTP: erases the line and stops the process as TSTP would have. When the process
+/// is continued, the next text shows the line again.
 void erase_and_stop(int signal_number) {
   const int error = errno;
   const int terminal = line_terminal;
@@ -49,7 +50,8 @@ void erase_and_stop(int signal_number) {
   sigset_t stop;
   sigemptyset(&stop);
   sigaddset(&stop, signal_number);
-  sigprocmask(SIG_UNBLOCK, &stop, nullptr);  // now it comes; it is blocked while it is handled
+  // The signal is blocked in its handler: only now does it stop the process.
+  sigprocmask(SIG_UNBLOCK, &stop, nullptr);
   sigaction(signal_number, &ours, nullptr);
   errno = error;
 }
@@ -79,7 +81,8 @@ bool StatusLine::is_supported(int fd) {
   return name != nullptr && *name != '\0' && std::string_view(name) != "dumb";
 }
 
-/// A terminal that has become narrower may have broken the text into several lines.
+/// The sequence that erases the text. If the terminal has become narrower, it may have wrapped the
+/// text to several lines.
 std::string_view StatusLine::eraser(int columns) const {
   return columns < shown_columns_ ? erase_screen_end : erasure;
 }
@@ -88,8 +91,8 @@ void StatusLine::show(std::string_view text) {
   if (!is_ours(terminal_)) return;
   erase_when_stopped(terminal_);
   const int columns = columns_of(terminal_);
-  // The cursor may stand anywhere: without automatic margins the rest stays in the last column. 7
-  // and 8 save and restore the cursor.
+  // The cursor may be in any column: without automatic margins, text that does not fit stays in the
+  // last column. ESC 7 and ESC 8 save and restore the cursor.
   const std::string written = fmt::format(
       "{}\x1b"
       "7\x1b[?7l{}{}\x1b[?7h\x1b"

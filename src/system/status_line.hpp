@@ -1,14 +1,15 @@
-// A status line on a terminal, which is erased without a trace.
+// A status line on a terminal that leaves no trace once it is erased.
 #pragma once
 
 #include <string_view>
 
 namespace memolock {
 
-/// The text is shown after the cursor, which does not move: what other programs write overwrites
+/// The text is shown after the cursor, which does not move: the output of other programs overwrites
 /// it, and what is before the cursor stays. Nothing is written while this process is in the
-/// background or the terminal accepts no output (Ctrl-S). TSTP (Ctrl-Z), unless ignored or handled,
-/// erases the text before it stops the process. At most one object at a time, used by one thread.
+/// background or the terminal accepts no output (Ctrl-S). TSTP (Ctrl-Z), unless it is ignored or
+/// handled, erases the text before it stops the process. At most one object at a time, used by one
+/// thread.
 class StatusLine {
  public:
   explicit StatusLine(int terminal) : terminal_(terminal) {}
@@ -16,13 +17,13 @@ class StatusLine {
   StatusLine& operator=(const StatusLine&) = delete;
   ~StatusLine() { erase(); }
 
-  /// The bytes that erase the text, unless the terminal has become narrower. For signal handlers.
+  /// The bytes that erase the text if the terminal has not become narrower. For signal handlers.
   static constexpr std::string_view erasure = "\x1b[K";
 
-  /// Whether `fd` is a terminal with the control sequences that this needs.
+  /// Whether `fd` is a terminal that has the control sequences that this class uses.
   [[nodiscard]] static bool is_supported(int fd);
 
-  /// Replaces the text; it is truncated to one line. Requires text without control bytes.
+  /// Replaces the text with `text`, truncated to one line. Requires text without control bytes.
   void show(std::string_view text);
   void erase();
 

@@ -1,4 +1,4 @@
-// Text from anywhere, made fit for a reader: a terminal or a shell.
+// Escapes text of any origin for a terminal or a shell.
 #pragma once
 
 #include <string>
@@ -6,12 +6,12 @@
 
 namespace memolock {
 
-/// `text` with every byte escaped (\n, \x1b) that is not part of a visible UTF-8 character, so that
-/// the result can neither move a terminal's cursor nor look like a different text.
+/// `text` with every byte that is not part of a visible UTF-8 character escaped (\n, \x1b). The
+/// result cannot move a terminal's cursor or look like a different text.
 [[nodiscard]] std::string escape_controls(std::string_view text);
 
-/// `text` as a word to paste into a shell: quoted if the shell would change it otherwise. It is
-/// meant to be a path, so one that begins with '-' gets "./" in front.
+/// A path as a word to paste into a shell, quoted if the shell would change it otherwise. If it
+/// begins with '-', "./" is put in front.
 [[nodiscard]] std::string quote_for_shell(const std::string& text);
 
 }  // namespace memolock

@@ -17,8 +17,8 @@ using std::chrono::seconds;
 
 constexpr Nanoseconds longest = days(100000);
 
-/// A decimal number at the front of a text: digits, at most one point between or before them. Kept
-/// as whole and billionths, so that 0.1s is exactly 100 ms.
+/// A decimal number at the front of a text: digits, with at most one point between, before or after
+/// them. Stored as whole and billionths, so that 0.1s is exactly 100 ms.
 struct Decimal {
   uint64_t whole = 0;
   uint64_t billionths = 0;
@@ -105,7 +105,8 @@ std::optional<Nanoseconds> parse_duration(std::string_view text) {
     const auto number = take_decimal(text);
     if (!number) return std::nullopt;
     const std::string_view word = take_word(text);
-    // A bare number is seconds, but only alone: "1h30" is more likely a slip than thirty seconds.
+    // A number without a unit means seconds, but only if it stands alone: "1h30" is probably a
+    // mistake.
     const auto unit = word.empty() && first ? seconds(1) : duration_unit(word);
     if (!unit || *unit >= previous_unit) return std::nullopt;
     if (number->whole > static_cast<uint64_t>((longest - sum) / *unit)) return std::nullopt;

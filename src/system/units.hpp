@@ -1,4 +1,4 @@
-// Durations, sizes and numbers in the notation of options and messages.
+// Durations, sizes and numbers as options and messages write them.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +10,15 @@
 
 namespace memolock {
 
-/// "500ms", "5s", "1h30m", "2d", "1w", "0.5", "12" (seconds). Nothing for anything else, including
-/// negative durations and those over 100 000 days.
+/// Parses "500ms", "5s", "1h30m", "2d", "1w", "0.5" or "12" (seconds). Nothing for anything else,
+/// including negative durations and those over 100 000 days.
 [[nodiscard]] std::optional<Nanoseconds> parse_duration(std::string_view text);
 
-/// "4096", "10MB", "64MiB", "1G" (powers of 1024 with or without "iB", of 1000 with "B"); bytes.
+/// Parses "4096", "10MB", "64MiB" or "1G": bytes, and powers of 1024 ("K", "KiB") or of 1000
+/// ("KB"). Nothing for anything else.
 [[nodiscard]] std::optional<uint64_t> parse_size(std::string_view text);
 
-/// A decimal number from `min` to `max`, both at least 0; nothing for anything else.
+/// Parses a decimal number from `min` to `max`, both at least 0. Nothing for anything else.
 [[nodiscard]] std::optional<int> parse_number(std::string_view text, int min, int max);
 
 /// "412ms", "3.2s", "5m10s", "2h", "3d4h"; "forever".

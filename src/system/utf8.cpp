@@ -10,8 +10,8 @@ struct Range {
   uint32_t first, last;
 };
 
-// The C1 controls, Unicode's Default_Ignorable_Code_Point (all of it, including what joins letters
-// or emoji), the line separators, and the annotation marks.
+// The C1 controls, all of Unicode's Default_Ignorable_Code_Point (including characters that join
+// letters or emoji), the line separators, and the annotation marks.
 constexpr std::array<Range, 18> invisible{{
     {0x80, 0x9f},
     {0xad, 0xad},
@@ -32,14 +32,14 @@ constexpr std::array<Range, 18> invisible{{
     {0x1d173, 0x1d17a},
     {0xe0000, 0xe0fff},
 }};
-// East Asian Width W and F, and emoji, in blocks; unassigned code points in them do no harm.
+// East Asian Width W and F, and emoji, in blocks. Unassigned code points in them do no harm.
 constexpr std::array<Range, 20> wide{{
     {0x1100, 0x115f}, {0x231a, 0x231b}, {0x23e9, 0x23ec},   {0x25fd, 0x25fe},   {0x2614, 0x2615},
     {0x2648, 0x2653}, {0x26a1, 0x26ff}, {0x2705, 0x2797},   {0x2b1b, 0x2b55},   {0x2e80, 0x303e},
     {0x3041, 0xa4cf}, {0xa960, 0xa97f}, {0xac00, 0xd7a3},   {0xf900, 0xfaff},   {0xfe30, 0xfe6f},
     {0xff00, 0xff60}, {0xffe0, 0xffe6}, {0x1f000, 0x1faff}, {0x20000, 0x3fffd}, {0x16fe0, 0x18aff},
 }};
-// Combining marks; those that are invisible by themselves are listed above.
+// Combining marks, except the invisible ones, which are listed above.
 constexpr std::array<Range, 5> combining{{
     {0x0300, 0x036f},
     {0x0483, 0x0489},
@@ -55,7 +55,7 @@ bool is_in(const std::array<Range, N>& ranges, uint32_t code) {
   });
 }
 
-/// The size of the character that begins with this byte; 0: none does.
+/// The size of a character that begins with this byte; 0: no character does.
 size_t size_by_lead(unsigned char lead) {
   if (lead < 0x80) return 1;
   if (lead >= 0xc2 && lead <= 0xdf) return 2;
@@ -63,7 +63,7 @@ size_t size_by_lead(unsigned char lead) {
   return lead >= 0xf0 && lead <= 0xf4 ? 4 : 0;
 }
 
-/// Whether a code point is one, and has no shorter form than one of `size` bytes.
+/// Whether `code` is a valid code point and has no form shorter than `size` bytes.
 bool is_canonical(uint32_t code, size_t size) {
   constexpr std::array<uint32_t, 5> least{0, 0, 0x80, 0x800, 0x10000};
   const bool is_surrogate = code >= 0xd800 && code <= 0xdfff;
@@ -86,9 +86,9 @@ std::optional<Utf8Character> first_character(std::string_view text) {
   return Utf8Character{code, size};
 }
 
-std::string_view truncate_utf8(std::string_view text, size_t longest) {
-  if (text.size() <= longest) return text;
-  size_t length = longest;
+std::string_view truncate_utf8(std::string_view text, size_t max_bytes) {
+  if (text.size() <= max_bytes) return text;
+  size_t length = max_bytes;
   while (length > 0 && !begins_character(text[length])) --length;
   return text.substr(0, length);
 }

@@ -1,4 +1,4 @@
-// UTF-8: the only place that takes it apart.
+// UTF-8. No other file decodes it.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +14,8 @@ struct Utf8Character {
   size_t size;    ///< in bytes, 1 to 4
 };
 
-/// The character at the front of `text`, which is not empty. Nothing if the bytes there are not
-/// UTF-8: overlong forms, surrogates and code points above U+10FFFF are not.
+/// The character at the front of `text`, which must not be empty. Nothing if the bytes there are
+/// not UTF-8, which excludes overlong forms, surrogates and code points above U+10FFFF.
 [[nodiscard]] std::optional<Utf8Character> first_character(std::string_view text);
 
 /// Whether `c` begins a character; false for a continuation byte.
@@ -23,20 +23,20 @@ struct Utf8Character {
   return (static_cast<unsigned char>(c) & 0xc0U) != 0x80;
 }
 
-/// The longest prefix of a UTF-8 text that has at most `longest` bytes and does not end inside a
+/// The longest prefix of a UTF-8 text that has at most `max_bytes` bytes and does not end inside a
 /// character.
-[[nodiscard]] std::string_view truncate_utf8(std::string_view text, size_t longest);
+[[nodiscard]] std::string_view truncate_utf8(std::string_view text, size_t max_bytes);
 
 /// The longest prefix of a UTF-8 text that has at most `count` characters.
 [[nodiscard]] std::string_view first_characters(std::string_view text, size_t count);
 
-/// How many columns of a terminal a printable character takes: 2 if it is an East Asian wide
-/// character or an emoji, 0 if it is a combining mark, else 1.
+/// How many columns of a terminal a printable character takes: 2 for an East Asian wide character
+/// or an emoji, 0 for a combining mark, otherwise 1.
 [[nodiscard]] size_t columns_of(uint32_t code);
 
-/// Whether a character shows something where it stands. False for controls, and for what Unicode
-/// lets a terminal ignore or use to rearrange its surroundings: with it two different names could
-/// look alike.
+/// Whether a character can be seen. False for control characters and for those that Unicode lets a
+/// terminal ignore, or use to rearrange the characters around them: with these, two different names
+/// could look alike.
 [[nodiscard]] bool is_visible(uint32_t code);
 
 }  // namespace memolock

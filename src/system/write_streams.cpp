@@ -30,7 +30,7 @@ Errors err_first(const StreamWrite& out, const StreamWrite& err) noexcept {
   return {out.write(), of_err};
 }
 
-/// Uses a thread for stderr; without one, writes one stream after the other.
+/// Uses a thread for stderr. If no thread can be started, writes one stream after the other.
 Errors at_once(const StreamWrite& out, const StreamWrite& err) noexcept {
   Errors errors;
   std::thread other;
@@ -41,7 +41,7 @@ Errors at_once(const StreamWrite& out, const StreamWrite& err) noexcept {
   return errors;
 }
 
-/// Whether writing it cannot block: it fits into the free space of the pipe.
+/// Whether writing the stream cannot block, because it fits into the free space of the pipe.
 bool cannot_block(const StreamWrite& writing, const pollfd& now) noexcept {
   return writing.size <= PIPE_BUF && (now.revents & POLLOUT) != 0;
 }
@@ -60,11 +60,11 @@ Places places_of(const StreamWrite& out, const StreamWrite& err) noexcept {
   return places;
 }
 
-/// A thread is the last resort, since it costs more than the rest of the call: a stream that cannot
-/// block is written first, and two streams to one place have one reader.
+/// A thread is the last resort, since it costs more than the rest of the call. None is needed if
+/// one of the streams cannot block and is written first, or if both go to one reader.
 Errors write_in_best_order(const StreamWrite& out, const StreamWrite& err) noexcept {
   if (out.size == 0 || err.size == 0) return out_first(out, err);
-  // What is being written to stderr already comes before the first byte of stdout.
+  // Another thread is already writing to stderr; stdout must not get between its bytes.
   if (err.size == size_unknown && places_of(out, err).may_be_one()) return err_first(out, err);
   std::array<pollfd, 2> now{{{.fd = out.to, .events = POLLOUT, .revents = 0},
                              {.fd = err.to, .events = POLLOUT, .revents = 0}}};

@@ -1,4 +1,5 @@
-// The artifacts of an entry: nothing is written outside of the paths that are wanted.
+// Harness: restores the artifacts of an entry, and checks that nothing is written outside of the
+// wanted paths.
 #include <sys/mman.h>
 
 #include <fstream>
@@ -12,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What is there, but not below the wanted paths.
+/// The files that exist outside of the wanted paths.
 std::string seen(const fs::path& folder) {
   std::string all;
   for (auto at = fs::recursive_directory_iterator(folder); at != end(at); ++at) {
@@ -34,14 +35,14 @@ const Harness archive("archive", [](std::string_view bytes) {
   fs::current_path(folder / "in");
   const std::string before = seen(folder);
   const Descriptor file(memfd_create("archive", MFD_CLOEXEC));
-  require(write_all(file.get(), bytes) == 0, "memory can be had");
+  require(write_all(file.get(), bytes) == 0, "memory can be allocated");
   try {
     restore({file.get(), 0, bytes.size()}, {"wanted", "other"}, {"wanted"}, 1U << 20, -1);
   } catch (const Error& error) {
-    require(error.kind() == Error::Kind::store, "a fault of an archive is one of the store");
+    require(error.kind() == Error::Kind::store, "an invalid archive is a store error");
     require_printable(error.what());
   }
-  require(seen(folder) == before, "nothing is written elsewhere");
+  require(seen(folder) == before, "nothing is written outside of the wanted paths");
 });
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The configuration file.
+// Harness: reads a configuration file.
 #include "cli/config.hpp"
 
 #include <cstdlib>
@@ -18,9 +18,9 @@ const Harness config("config", [](std::string_view text) {
   try {
     const Config read = read_config();
     for (const ConfigEntry& entry : read.entries)
-      require(!entry.file.empty(), "a key stands in a file");
+      require(!entry.file.empty(), "the file of a key is named");
   } catch (const Error& error) {
-    require(error.kind() == Error::Kind::usage, "a fault of the file is one of usage");
+    require(error.kind() == Error::Kind::usage, "an invalid file is a usage error");
     require_printable(error.what());
   }
 });

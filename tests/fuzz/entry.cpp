@@ -1,5 +1,5 @@
-// A file of the local store. The hash that tells damage is made right, or nothing would get past
-// it.
+// Harness: reads a file of the local store. Its checksum is corrected first, since otherwise
+// nothing would get past it.
 #include <fmt/format.h>
 
 #include "src/entry/freshness.hpp"
@@ -29,10 +29,10 @@ const Harness entry("entry", [](std::string_view bytes) {
   if (!record) return;
   const std::string again = encode(*record);
   const auto same = decode(again);
-  require(same && encode(*same) == again, "a record is read as it was written");
-  require(same->key == record->key && same->command == record->command, "its words stay");
+  require(same && encode(*same) == again, "a record that was written is read unchanged");
+  require(same->key == record->key && same->command == record->command, "its words are unchanged");
   require(EntryFileNames(Key{"t", "x"}).answer(record->token).find('/') == std::string::npos,
-          "its token leads nowhere");
+          "its token cannot name another directory");
   for (const Nanoseconds now : {Nanoseconds(0), wall_now()}) {
     const Nanoseconds left = time_left(*record, now);
     require(record->ttl < Nanoseconds(0) || left <= record->ttl, "no entry outlives its ttl");

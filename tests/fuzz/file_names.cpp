@@ -1,4 +1,4 @@
-// The names of a local store's files, there and back.
+// Harness: converts keys to the names of files in a local store, and back.
 #include "src/store/file_names.hpp"
 
 #include "src/redis/names.hpp"
@@ -8,14 +8,14 @@ namespace memolock::fuzz {
 namespace {
 
 void look_at(const EntryFileNames& files, const std::string& name, FileKind kind) {
-  require(kind_of_file(name) == kind, "a file's name tells its kind");
+  require(kind_of_file(name) == kind, "the name of a file determines its kind");
   require(EntryFileNames(files.directory, name).entry == files.entry, "and its entry");
   require(name.size() <= 255 && name.find('/') == std::string::npos && name.front() != '.',
           "and is one of a visible file");
   require_printable(name);
 }
 
-/// TAG:ID, or any name in a folder.
+/// The input is TAG:ID, or any name in a directory.
 const Harness file_names("file_names", [](std::string_view text) {
   (void)kind_of_file(text);
   const auto key = parse_redis_name(text, BracedId::no);

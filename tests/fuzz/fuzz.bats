@@ -1,7 +1,6 @@
 #!/usr/bin/env bats
-# What reads bytes from elsewhere, fed with those that once were too much for it, and with some of each kind.
-# store: any
-# bats file_tags=slow
+# Runs the harnesses on the corpora: input that once made one fail, and examples of each kind of
+# input. store: any bats file_tags=slow
 
 load ../helpers/common
 

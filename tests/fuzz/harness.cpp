@@ -50,7 +50,7 @@ const std::filesystem::path& scratch() {
 
 }  // namespace memolock::fuzz
 
-/// libFuzzer's way in; MEMOLOCK_FUZZ names the harness.
+/// The function that libFuzzer calls. MEMOLOCK_FUZZ names the harness.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   using namespace memolock::fuzz;
   static const Feed feed = harnesses().at(getenv("MEMOLOCK_FUZZ"));

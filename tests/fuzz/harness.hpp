@@ -1,5 +1,5 @@
-// What is fed with bytes from anybody: by libFuzzer (./dev fuzz), and by replay.cpp with those that
-// are kept in corpus/.
+// The harnesses, which run code on untrusted bytes: from libFuzzer (./dev fuzz), or from the files
+// in corpus/ (replay.cpp).
 #pragma once
 
 #include <filesystem>
@@ -10,19 +10,19 @@ namespace memolock::fuzz {
 
 using Feed = void (*)(std::string_view bytes);
 
-/// A harness under its name, for as long as the program runs.
+/// Registers a harness under a name, until the program ends.
 struct Harness {
   Harness(std::string_view name, Feed feed);
 };
 [[nodiscard]] const std::map<std::string_view, Feed>& harnesses();
 
-/// What must hold whatever the bytes are; aborts where it does not, with `what` on stderr.
+/// Checks what must hold for any bytes. If it does not, prints `what` to stderr and aborts.
 void require(bool holds, std::string_view what);
 
-/// A text that can be shown to a person: one line, and no byte of it moves a cursor.
+/// Checks that a text can be shown to people: it is one line, and no byte of it moves a cursor.
 void require_printable(std::string_view text);
 
-/// A folder of this process's own, removed when it ends.
+/// A directory for this process, which is removed when the process ends.
 [[nodiscard]] const std::filesystem::path& scratch();
 
 }  // namespace memolock::fuzz

@@ -1,4 +1,4 @@
-// The names of keys in Redis, there and back.
+// Harness: converts keys to the names of keys in Redis, and back.
 #include "src/entry/key.hpp"
 #include "src/redis/names.hpp"
 #include "src/redis/slots.hpp"
@@ -12,7 +12,7 @@ void look_at(const Key& key, BracedId braced_id) {
   for (const std::string& name :
        {names.value, names.lock, names.meta, names.run_state, names.mark}) {
     const auto back = parse_redis_name(name, braced_id);
-    require(back && back->tag == key.tag, "a key's name tells its tag");
+    require(back && back->tag == key.tag, "the name of a key contains its tag");
     require(RedisNames(*back, braced_id).value == names.value, "and its entry");
     require(braced_id == BracedId::yes || back->id == key.id, "and, unbraced, its very id");
     require(braced_id == BracedId::no || slot_of(name) == slot_of(names.value),
@@ -20,7 +20,7 @@ void look_at(const Key& key, BracedId braced_id) {
   }
 }
 
-/// TAG:ID, or any name of a server's.
+/// The input is TAG:ID, or any name on a server.
 const Harness key_names("key_names", [](std::string_view text) {
   (void)parse_redis_name(text, BracedId::yes);
   const auto key = parse_redis_name(text, BracedId::no);

@@ -1,4 +1,4 @@
-// What a server answers, and what is taken from it: a record, the slots of a cluster.
+// Harness: reads a server's reply, and decodes it as a record and as the slots of a cluster.
 #include "src/redis/slots.hpp"
 #include "src/redis_store/entry.hpp"
 #include "src/system/error.hpp"
@@ -7,7 +7,7 @@
 namespace memolock::fuzz {
 namespace {
 
-/// Whatever is read from it: it is there, or refused.
+/// Reads a value of a reply in every way. Each is either there or refused with an error.
 template <typename Read>
 void try_to(const Read& read) {
   try {
@@ -21,16 +21,17 @@ void look_at(const RedisReply& reply) {
   if (const std::string* const error = reply.error()) require_printable(*error);
   try_to([&] {
     const RedisString& string = reply.string();
-    require(string.file || string.size == string.text.size(), "sizes are true");
+    require(string.file || string.size == string.text.size(), "sizes are correct");
   });
   try_to([&] { (void)reply.number(); });
   try_to([&] { (void)read_pttl(reply); });
   try_to([&] {
     const SlotMap map = SlotMap::parse_reply(reply, {"asked", 1});
-    require(SlotMap::parse(map.text()).text() == map.text(), "slots are read as they were written");
+    require(SlotMap::parse(map.text()).text() == map.text(),
+            "slots that were written are read unchanged");
     for (const RedisNode& node : map.nodes()) require_printable(node.host.shown());
   });
-  try_to([&] { require(reply.pairs().size() <= reply.list().size(), "pairs are of two"); });
+  try_to([&] { require(reply.pairs().size() <= reply.list().size(), "pairs have two elements"); });
   try_to([&] {
     for (const RedisReply& element : reply.list()) look_at(element);
   });
@@ -41,7 +42,7 @@ void take(RedisReply reply) {
   try_to([&] {
     const RedisRecordHash hash(std::move(reply));
     if (const auto record = hash.record({"t", "x"}))
-      require(record->status >= 0 && record->status <= 255, "a status is one");
+      require(record->status >= 0 && record->status <= 255, "a status is valid");
   });
 }
 
@@ -52,7 +53,7 @@ const Harness redis_reply("redis_reply", [](std::string_view bytes) {
   try {
     for (;;) take(reader.next());
   } catch (const Error& error) {
-    require(error.kind() == Error::Kind::store, "a fault of the server is one of the store");
+    require(error.kind() == Error::Kind::store, "an invalid reply is a store error");
   }
 });
 

@@ -1,5 +1,6 @@
-// Feeds each harness with the files of its corpus: `fuzz CORPUS [NAME]`. Prints the name of each
-// file before it is fed, so that the last one has made it fail.
+// fuzz CORPUS [NAME]: runs each harness, or the one of this name, on the files of its corpus.
+// Prints the name of each file first, so the last name is that of a file that made the harness
+// fail.
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>

@@ -1,4 +1,4 @@
-// A server that says given bytes to whoever connects, whatever it is asked.
+// A server that sends the given bytes to each client, whatever the client asks.
 #pragma once
 
 #include <sys/socket.h>
@@ -20,7 +20,7 @@ class Server {
             "a socket can be made");
   }
 
-  /// A client of it, when the server has said its bytes and left.
+  /// A connection to the server after it has sent its bytes and closed its end.
   RedisSocket hear(std::string_view bytes) {
     RedisSocket client(address_, std::chrono::seconds(1), {});
     const Descriptor server(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));

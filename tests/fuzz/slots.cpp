@@ -1,4 +1,4 @@
-// What is remembered of a cluster's slots, and where its nodes say that a key is.
+// Harness: reads the cached slots of a cluster, and redirections from its nodes.
 #include "src/redis/slots.hpp"
 
 #include "tests/fuzz/harness.hpp"
@@ -8,19 +8,20 @@ namespace {
 
 const Harness slots("slots", [](std::string_view text) {
   const SlotMap map = SlotMap::parse(text);
-  require(SlotMap::parse(map.text()).text() == map.text(), "slots are read as they were written");
+  require(SlotMap::parse(map.text()).text() == map.text(),
+          "slots that were written are read unchanged");
   for (const RedisNode& node : map.nodes()) {
     require_printable(node.host.shown());
     require(node.host.port != 0, "a node has a port");
   }
   require(map.missing_slots() >= 0 && map.missing_slots() <= slot_count,
-          "no more is missing than there is");
+          "the number of missing slots is possible");
 });
 
 const Harness redirection("redirection", [](std::string_view error) {
   const auto found = parse_redirection(error, {"asked", 1});
   if (!found) return;
-  require(!found->host.name.empty() && found->host.port != 0, "it leads somewhere");
+  require(!found->host.name.empty() && found->host.port != 0, "it has a host and a port");
   require_printable(found->host.shown());
 });
 

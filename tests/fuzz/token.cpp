@@ -1,4 +1,4 @@
-// Tokens, which say who holds a lock, and MEMOLOCK_HELD.
+// Harness: parses tokens, which derive_key_id the holder of a lock, and MEMOLOCK_HELD.
 #include "src/entry/token.hpp"
 
 #include "src/redis_store/entry.hpp"
@@ -16,15 +16,16 @@ const Harness token("token", [](std::string_view text) {
   const Record run = run_of_token({"t", "x"}, std::string(text));
   if (const auto parts = parse_token(text)) {
     const auto again = parse_token(new_token(*parts));
-    require(again && same(*parts, *again), "a token says what was put into it");
-    require(run.holder.host == parts->holder.host, "a run is its holder's");
+    require(again && same(*parts, *again), "a token contains what it was made of");
+    require(run.holder.host == parts->holder.host, "the token of a run is that of its holder");
   }
   (void)(wall_now() - run.begun);
 });
 
 const Harness held("held", [](std::string_view text) {
   const std::string again = format_held(parse_held(text));
-  require(format_held(parse_held(again)) == again, "ancestors are read as they were written");
+  require(format_held(parse_held(again)) == again,
+          "ancestors that were written are read unchanged");
 });
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Durations and sizes as people write them.
+// Harness: parses durations and sizes, and the lines of MEMOLOCK_CONTROL.
 #include "src/system/units.hpp"
 
 #include "src/command/environment.hpp"
@@ -9,22 +9,24 @@ namespace {
 
 const Harness units("units", [](std::string_view text) {
   if (const auto length = parse_duration(text)) {
-    require(*length >= Nanoseconds(0) && *length <= std::chrono::days(100000), "it is in bounds");
+    require(*length >= Nanoseconds(0) && *length <= std::chrono::days(100000),
+            "it is within the limits");
     const std::string shown = format_duration(*length);
     const auto again = parse_duration(shown);
-    require(again && *again <= *length, "what is shown can be read, and promises no more");
-    require(format_duration(*again) == shown, "and is shown the same again");
+    require(again && *again <= *length,
+            "a duration that was formatted can be parsed, and is not longer");
+    require(format_duration(*again) == shown, "and is formatted in the same way again");
   }
   if (const auto size = parse_size(text)) {
-    require(*size <= INT64_MAX, "a size is one of a file");
+    require(*size <= INT64_MAX, "a size is within the limits of a file");
     std::string shown = format_size(*size);
     shown.erase(shown.find(' '), 1);
     const auto again = parse_size(shown);
-    require(again && *again <= *size, "a size that is shown can be read, and is no larger");
+    require(again && *again <= *size, "a size that was formatted can be parsed, and is not larger");
   }
 });
 
-/// MEMOLOCK_CONTROL.
+/// The content of the file that MEMOLOCK_CONTROL names.
 const Harness control("control", [](std::string_view text) {
   const Control said = parse_control(text);
   for (const auto& length : {said.ttl, said.stale})
@@ -33,7 +35,7 @@ const Harness control("control", [](std::string_view text) {
   const Control more = parse_control(last);
   require(more.ttl == std::chrono::seconds(1) && more.stale == forever && !more.cache,
           "the last line wins");
-  require(more.error == said.error, "and changes nothing of what was wrong before");
+  require(more.error == said.error, "and does not change what was wrong before");
 });
 
 }  // namespace

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""ci_job.py FILE N: a shell script that runs the steps of job N of a file for GitHub Actions or GitLab.
+"""ci_job.py FILE N: prints a shell script that runs the steps of job N of a file for GitHub Actions or GitLab.
 
-Of the former's expressions it knows matrix.shard, which is N, and vars.NAME and secrets.NAME, which are the
-environment's variables of that name. Any other is an error.
+Of the expressions of GitHub Actions it knows matrix.shard, which is N, and vars.NAME and secrets.NAME, which are the
+environment variables of that name. Any other is an error.
 """
 import os
 import re

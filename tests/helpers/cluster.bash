@@ -1,10 +1,10 @@
 # A Redis cluster: `load helpers/cluster`, after common.
-# shellcheck shell=bash disable=SC2034 # what is set here is the tests'
+# shellcheck shell=bash disable=SC2034 # the tests use what is set here
 
-# start_cluster PRIMARIES [OPTION…]: so many nodes that share the slots, each with one replica if $replicas is
-# 1, and with the server's options given. $cluster is the store's URL without its scheme: all primaries. Each
-# node's socket, port, pid and id are in the arrays sockets, ports, pids, ids, replicas behind primaries.
-# With $REDIS_CERTIFICATES nodes speak TLS to each other and at their ports.
+# start_cluster PRIMARIES [OPTION…]: starts that many nodes that share the slots, with the server's options given,
+# each with one replica if $replicas is 1. $cluster is the URL of the store without its scheme; it names all
+# primaries. The arrays sockets, ports, pids and ids have an element for each node, first the primaries, then the
+# replicas. With $REDIS_CERTIFICATES nodes use TLS among each other and at their ports.
 start_cluster() {
   local i primaries=$1 all
   shift
@@ -25,7 +25,7 @@ start_cluster() {
   cluster=${cluster#,}
 }
 
-# add_node [OPTION…]: a node of no cluster yet.
+# add_node [OPTION…]: starts a node that does not belong to a cluster yet.
 add_node() {
   start_redis --cluster-enabled yes --cluster-node-timeout "${node_timeout:-1000}" \
     --cluster-replica-validity-factor 0 --repl-diskless-sync-delay 0 \
@@ -37,12 +37,12 @@ add_node() {
 # meet I: node I joins node 0.
 meet() { node "$1" cluster meet 127.0.0.1 "${ports[0]}" >/dev/null; }
 
-# node I WORD…: what a node says to a command.
+# node I WORD…: a node's reply to a command.
 node() { redis-cli -s "${sockets[$1]}" "${@:2}"; }
 
 node_knows() { node "$1" cluster nodes | grep -q "^$2"; }
 
-# nodes_agree: all that live say that all is well, replicas included, and name the same owners of slots.
+# nodes_agree: whether all running nodes report a healthy cluster, including replicas, and the same owners of slots.
 nodes_agree() {
   local i views=() view
   for i in "${!pids[@]}"; do
@@ -55,8 +55,8 @@ nodes_agree() {
   done
 }
 
-# slot ID, owner ID: the slot of the entry t:ID, and the index of the node that has it. owner_of SLOT.
-# has_slot NODE SLOT: whether it says that it has it.
+# slot ID, owner ID: the slot of the entry t:ID, and the index of the node that has the slot. owner_of SLOT: the same
+# for a slot. has_slot NODE SLOT: whether the node says that it has the slot.
 slot() { node 0 cluster keyslot "t:{$1}"; }
 owner() { owner_of "$(slot "$1")"; }
 owner_of() {
@@ -84,7 +84,7 @@ id_at() {
   done
 }
 
-# begin_move SLOT FROM TO, end_move: a slot moves, its keys when move_keys is called.
+# begin_move SLOT FROM TO, end_move: begin and end moving a slot. move_keys moves its keys.
 begin_move() {
   moving=("$@")
   node "$3" cluster setslot "$1" importing "${ids[$2]}" >/dev/null

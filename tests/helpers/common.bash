@@ -1,4 +1,4 @@
-# What every test file starts from: `load helpers/common`.
+# The base of every test file: `load helpers/common`.
 # shellcheck shell=bash disable=SC2154 # status, output, stderr come from bats
 
 bats_require_minimum_version 1.5.0
@@ -21,9 +21,9 @@ teardown_file() {
   [[ -z ${REDIS_PID-} ]] || end "$REDIS_PID"
 }
 
-# use_store: a store of the test's own.
+# use_store: gives the test an empty store.
 use_store() {
-  # with a server in use too: what --on-store-error falls back on is not this
+  # on Redis too, for the counters; the fallback store is elsewhere
   export MEMOLOCK_CACHE_DIR=$BATS_TEST_TMPDIR/store
   on_redis || return 0
   export MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET
@@ -32,17 +32,17 @@ use_store() {
   visits=$(visits)
 }
 
-# short_lease: for a test whose holders die, which a server learns when their lease ends.
+# short_lease: for a test whose holders die. A server notices that when their lease ends.
 short_lease() { export MEMOLOCK_LEASE=1500ms; }
 
-# bury PID: kills a holder, and waits until its store knows that it is dead.
+# bury PID: kills a holder, and waits until its lock is free.
 bury() {
   end "$1"
   ! on_redis || await nobody_holds
 }
 nobody_holds() { [[ -z $(redis eval "$held_on_server" 0) ]]; }
 
-# The locks that somebody holds: the marker of a run that has been stored is no holder.
+# The locks that are held. A released marker is not a held lock.
 held_on_server='
 local held = {}
 for _, name in ipairs(redis.call("KEYS", "*/lock:*")) do
@@ -50,10 +50,10 @@ for _, name in ipairs(redis.call("KEYS", "*/lock:*")) do
 end
 return held'
 
-# holder: the token in the lock of t:x; nothing when nobody holds it.
+# holder: the token in the lock of t:x on the server; nothing if the lock is free.
 holder() { redis eval 'local t = redis.call("GET", KEYS[1]); return t ~= "released" and t' 1 t/lock:x; }
 
-# store_is_empty: there is neither entry nor lock, not even the tag's. Counters do not count.
+# store_is_empty: asserts that there are no entries and locks, not even the directory of a tag. Ignores counters.
 store_is_empty() {
   if on_redis; then
     equal 0 "$(redis dbsize)"
@@ -62,7 +62,7 @@ store_is_empty() {
   fi
 }
 
-# store_is_untouched: nor has anybody looked.
+# store_is_untouched: asserts that no process has even looked into the store.
 store_is_untouched() {
   if on_redis; then
     equal $((visits + 1)) "$(visits)"
@@ -71,10 +71,10 @@ store_is_untouched() {
   fi
 }
 
-# visits: how many connections the server has had, this one included.
+# visits: how many connections the server has accepted, including this one.
 visits() { redis info stats | awk -F '[:\r]' '/^total_connections_received/ { print $2 }'; }
 
-# store_is_clean: no lock, no run and no temporary file is left, only entries.
+# store_is_clean: asserts that only entries are left, and no lock, run or temporary file.
 store_is_clean() {
   local left
   if on_redis; then
@@ -89,8 +89,8 @@ store_is_clean() {
 
 nobody_is_connected() { (($(redis client list | wc -l) == 1)); }
 
-# The keys of locks that are held and of values on their way in, and those that would stay for good though no entry
-# is kept for good under their name.
+# The keys of locks that are held and of values that are being uploaded, and the keys without an expiry whose entry
+# does not have the ttl `forever`.
 left_on_server='
 local left = {}
 for _, name in ipairs(redis.call("KEYS", "*")) do
@@ -109,7 +109,7 @@ return left'
 
 # ---- set-up ----
 
-# isolate: nothing of the caller's settings, and nothing of the machine's beyond the system.
+# isolate: hides the caller's settings, and everything on the machine except the system's files.
 isolate() {
   local name
   for name in "${!MEMOLOCK_@}"; do [[ $name == MEMOLOCK_@(BIN|TEST_STORE|PROVE_SECONDS) ]] || unset "$name"; done
@@ -127,7 +127,8 @@ setup() {
   use_store
 }
 
-# end_all: what a test has started and mounted. A teardown of a file's own calls it.
+# end_all: ends what a test has started, and unmounts what it has mounted. To be called by the teardown of a file that
+# has its own.
 end_all() {
   local pid
   for pid in "${spawned[@]}" "${servers[@]}"; do end "$pid"; done
@@ -136,19 +137,19 @@ end_all() {
 
 teardown() { end_all; }
 
-# small_disk OPTIONS: the folder small, on a file system with these options of tmpfs.
+# small_disk OPTIONS: mounts a tmpfs with these options on the directory `small`.
 small_disk() {
   mkdir small
   mount -t tmpfs -o "$1,mode=700" tmpfs "$PWD/small" 2>/dev/null || skip 'cannot mount a tmpfs here'
 }
 
-# read_only_store: the directory store, in which its user may not write. "${as_user[@]}" ./memolock.copy is memolock, run
-# by that user: another one than root, who may write anywhere.
+# read_only_store: makes the directory `store`, to which its owner may not write. "${as_user[@]}" ./memolock.copy runs
+# memolock as the owner, who is not root, since root may write anywhere.
 read_only_store() {
   local uid=$((400000 + RANDOM))
   mkdir store
   chmod 500 store
-  # shellcheck disable=SC2034 # it is for the caller
+  # shellcheck disable=SC2034 # the caller uses it
   as_user=()
   if ((EUID == 0)); then
     chown "$uid" store
@@ -161,8 +162,8 @@ read_only_store() {
   fi
 }
 
-# deep_tree FOLDER N [TEXT]: makes N folders in each other below it, and a file in the last one. By descriptors: the path
-# may be longer than the kernel takes at once, and a shell walks all of it for each step.
+# deep_tree DIRECTORY N [TEXT]: makes N nested directories in it, and a file in the innermost one. Uses descriptors:
+# the path may be longer than the kernel accepts, and a shell would resolve all of it at each step.
 deep_tree() {
   /usr/bin/python3 -c '
 import os, sys
@@ -179,7 +180,7 @@ with open("file", "w", opener=lambda name, flags: os.open(name, flags, dir_fd=he
 ' "$@"
 }
 
-# change_byte FILE AT [BITS]: changes these bits (all) of the byte there.
+# change_byte FILE AT [BITS]: flips these bits of the byte at that offset; default: all.
 change_byte() {
   local byte
   byte=$(od -An -tu1 -j "$2" -N 1 "$1")
@@ -190,16 +191,16 @@ change_byte() {
 
 memolock() { "$MEMOLOCK_BIN" "$@"; }
 
-# is_sanitized [asan|tsan]: whether that is built with a sanitizer, or with this one.
+# is_sanitized [asan|tsan]: whether memolock was built with a sanitizer, or with this one.
 is_sanitized() { grep -qaE "__(${1-asan|tsan})_init" "$MEMOLOCK_BIN"; }
 
-# needs_vfork: skips a test of what a command that cannot be started says.
+# needs_vfork: skips a test of the message about a command that cannot be started, if that cannot work.
 needs_vfork() { ! is_sanitized tsan || skip 'the thread sanitizer makes vfork a fork'; }
 
-# get OPTION… [--] COMMAND…: the entry that most tests are about, kept for good.
+# get OPTION… [--] COMMAND…: `get` of t:x, the entry that most tests use, kept forever.
 get() { memolock get --tag t --id x --ttl forever "$@"; }
 
-# put_on_path FILE…: memolock, by its name, and these files come before all others in PATH.
+# put_on_path FILE…: puts a directory with memolock, under its name, and these files at the front of PATH.
 put_on_path() {
   local file
   mkdir bin
@@ -208,8 +209,8 @@ put_on_path() {
   export PATH=$PWD/bin:$PATH
 }
 
-# spawn COMMAND…: in the background, with no controlling terminal and every signal at its default (the
-# background jobs of a script ignore INT and QUIT). $! is the process's own id.
+# spawn COMMAND…: runs it in the background, without a controlling terminal and with the default action for every
+# signal (a script's background jobs ignore INT and QUIT). $! is the pid of the command itself.
 spawned=()
 declare -gA births=()
 spawn() {
@@ -217,7 +218,7 @@ spawn() {
   also_end $!
 }
 
-# spawn_server COMMAND…: spawns what the test does not wait for. It ends with the test.
+# spawn_server COMMAND…: spawns a process for which finish_all does not wait. It is ended with the test.
 servers=()
 spawn_server() {
   spawn "$@"
@@ -228,20 +229,20 @@ spawn_server() {
 # spawn_get OPTION… [--] COMMAND…: `get` in the background.
 spawn_get() { spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl forever "$@"; }
 
-# finish PID: waits for what was spawned; its exit status in $status.
+# finish PID: waits for a spawned process, and sets $status to its exit status.
 finish() {
   status=0
   wait "$1" 2>/dev/null || status=$?
 }
 
-# end PID: kills what was spawned, and waits until it has ended. What has ended before is not killed: the number may be
-# another process's by now.
+# end PID: kills a spawned process, and waits until it has ended. A process that has already ended is not killed: its
+# pid may belong to another process by now.
 end() {
   [[ $(birth_of "$1") != "${births[$1]?is not to be ended by this test}" ]] || kill -KILL "$1" 2>/dev/null || true
   finish "$1"
 }
 
-# also_end PID…: what something else has started, and the test is to end.
+# also_end PID…: registers processes that were not started by `spawn`, so that they are ended with the test.
 also_end() {
   local pid
   for pid; do
@@ -250,7 +251,7 @@ also_end() {
   done
 }
 
-# birth_of PID: when it was started, in clock ticks; nothing when there is no such process.
+# birth_of PID: when the process was started, in clock ticks; nothing if there is no such process.
 birth_of() {
   local stat fields
   { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
@@ -258,10 +259,10 @@ birth_of() {
   printf %s "${fields[19]}"
 }
 
-# finish_all: waits for all that was spawned; fails unless all ended with 0.
+# finish_all: waits for all spawned processes; fails unless all ended with status 0.
 finish_all() { ended_well "${spawned[@]}"; }
 
-# finish_waiters: the same of all but the first, the holder.
+# finish_waiters: the same for all but the first, which is the holder.
 finish_waiters() { ended_well "${spawned[@]:1}"; }
 
 # ended_well PID…
@@ -273,10 +274,10 @@ ended_well() {
   done
 }
 
-# hold_unseen ID: its lock is held, and nobody can see what for.
+# hold_unseen ID: a process holds the lock of t:ID without a run that others could see.
 hold_unseen() {
   local lock
-  # shellcheck disable=SC2016 # the command's
+  # shellcheck disable=SC2016 # expanded by the command
   lock=$(memolock lock --tag t --id "$1" -- sh -c 'find "$MEMOLOCK_CACHE_DIR" -name "*.lock" | grep "$0"' "$1")
   install -m 600 /dev/null "$lock"
   spawn python3 -c 'import fcntl, os, struct, sys, time
@@ -287,60 +288,60 @@ with open(sys.argv[1], "r+b") as lock:
   await test -e unseen
 }
 
-# release NAME: lets `held NAME` go on.
+# release NAME: lets `held NAME` continue.
 release() { : >"$1.go"; }
 
 # ---- conditions ----
 
-# await COMMAND…: until it succeeds, 30 seconds at most, or $patience.
+# await COMMAND…: waits until the command succeeds; fails after $patience seconds (default: 30).
 await() {
   local deadline=$((SECONDS + ${patience:-30}))
   until "$@"; do
     ((SECONDS < deadline)) || {
-      fail "in vain awaited: $*"
+      fail "timed out waiting for: $*"
       return 1
     }
     sleep 0.01
   done
 }
 
-# runs: how often `counted` ran.
+# runs: how often `counted` has run.
 runs() { wc -l <"$RUNS"; }
 
-# ran N: whether it ran N times.
+# ran N: whether `counted` has run N times.
 ran() { (($(runs) == $1)); }
 
-# is_gone PID: whether no such process is left, but perhaps a zombie.
+# is_gone PID: whether the process has ended. It may still be a zombie.
 is_gone() {
   local stat
   stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
   [[ ${stat##*) } == Z* ]]
 }
 
-# is_running ID: whether `ls` shows a run of it.
+# is_running ID: whether `ls` shows a run of this id.
 is_running() { memolock ls | grep -q "	$1	running	"; }
 
-# began_to_wait N PATTERN: whether memolocks with -v, stderr in the files of PATTERN, have begun to wait N
-# times in all. The pattern is expanded here, since a file is made by the process that writes it.
+# began_to_wait N PATTERN: whether processes of memolock -v have begun to wait N times in total. PATTERN matches the
+# files with their stderr. It is expanded here, since these files may not exist before.
 began_to_wait() {
   # shellcheck disable=SC2086
   (($(cat $2 2>/dev/null | grep -c ': waiting for') == $1))
 }
 
-# is_asleep PID: whether it is in state S.
+# is_asleep PID: whether the process is in state S.
 is_asleep() {
   local stat
   stat=$(cat "/proc/$1/stat" 2>/dev/null)
   [[ ${stat##*) } == S* ]]
 }
 
-# fifos PID: those of its descriptors that are FIFOs of a run that has not ended.
+# fifos PID: the descriptors of the process that are FIFOs of runs that have not ended.
 fifos() { find "/proc/$1/fd" -lname '*.wake' -printf '%f\n' 2>/dev/null; }
 
-# sockets PID: the inodes of its sockets.
+# sockets PID: the inodes of the sockets of the process.
 sockets() { find "/proc/$1/fd" -lname 'socket:*' -printf '%l\n' 2>/dev/null | tr -dc '0-9\n'; }
 
-# connection PID: what the server says of the connection that this process has to it.
+# connection PID: what CLIENT LIST reports about the connection of this process.
 connection() {
   local inode peer descriptor
   for inode in $(sockets "$1"); do
@@ -350,8 +351,8 @@ connection() {
   done
 }
 
-# is_waiting PID: whether this memolock sleeps until another's run ends: it has that run's FIFO open for reading
-# alone, or is subscribed to that run's channels.
+# is_waiting PID: whether this memolock process is waiting for another's run: it is asleep, and has the FIFO of the
+# run open for reading only or is subscribed to the run's channels.
 is_waiting() {
   local fd
   is_asleep "$1" || return
@@ -367,17 +368,17 @@ is_waiting() {
 
 # ---- at a terminal ----
 
-# on_terminal COLUMNS COMMAND…: what it shows on a terminal of that width, without carriage returns.
+# on_terminal COLUMNS COMMAND…: prints what the command shows on a terminal of that width, without carriage returns.
 on_terminal() {
   script -qec "stty cols $1; ${*:2}" /dev/null </dev/null 2>&1 | tr -d '\r'
 }
 
-# at_terminal SCRIPT: bash runs it on a terminal, whose keys are written to descriptor 8; what the terminal shows goes
-# to typescript, and $terminal is what ends with it.
+# at_terminal SCRIPT: spawns bash on a terminal to run the script. Keys are written to descriptor 8; the output of the
+# terminal is in the file typescript. The process $terminal ends when the script ends.
 at_terminal() {
   [[ -p keys ]] || mkfifo keys
   exec 8<>keys
-  # a shell that waits for what it runs before it ends by a signal itself
+  # bash waits for its command before it ends by a signal itself
   SHELL=$(command -v bash) spawn script -qec "$1" /dev/null <&8 >typescript 2>&1
   terminal=$!
 }
@@ -396,16 +397,16 @@ stops_and_continues() {
 
 # ---- what a server counts ----
 
-# at_once LINE…: the Redis commands at one instant, which the server counts from then on.
+# at_once LINE…: runs the Redis commands in one transaction, which also resets the server's counters.
 at_once() { printf '%s\n' multi "$@" 'config resetstat' exec | redis >/dev/null; }
 
-# renewals: how often it was told to run a script; while no run begins or ends, that is a lock's renewal.
+# renewals: how many scripts the server has run. While no run begins or ends, these are renewals of locks.
 renewals() { redis info commandstats | awk -F '[=,]' '/cmdstat_eval(sha)?:/ { n += $2 } END { print n + 0 }'; }
 
-# renewed N: whether there were so many since it began to count.
+# renewed N: whether there were at least N renewals since the counters were reset.
 renewed() { (($(renewals) >= $1)); }
 
-# sees_renewals N: waits for so many more.
+# sees_renewals N: waits for N more renewals.
 sees_renewals() {
   redis config resetstat >/dev/null
   await renewed "$1"
@@ -434,14 +435,14 @@ ran_times() { equal "$1 runs" "$(runs) runs"; }
 same_bytes() { cmp "$1" "$2" || fail "$1 and $2 differ"; }
 
 # is_empty FILE
-is_empty() { [[ ! -s $1 ]] || fail "$1 holds: $(head -c 2000 "$1")"; }
+is_empty() { [[ ! -s $1 ]] || fail "$1 contains: $(head -c 2000 "$1")"; }
 
-# one_own_line TEXT: exactly one line, and it is memolock's.
+# one_own_line TEXT: asserts that it is one line, a message of memolock.
 one_own_line() {
   [[ $1 == 'memolock: '* && $1 != *$'\n'* ]] || fail "not one line of memolock's own: $1"
 }
 
-# refused PART COMMAND…: status 125, nothing on stdout, one line on stderr that names PART.
+# refused PART COMMAND…: asserts status 125, nothing on stdout, and one line on stderr that contains PART.
 refused() {
   run --separate-stderr -- "${@:2}"
   equal 125 "$status"

@@ -1,6 +1,6 @@
-// count_calls DIRECTORY PROCESSES CALLS: so many processes at once, each counting so many hits of
-// the tag t as fast as it can, while the counters are read and reset all the time. Prints the sums
-// of hits and bytes; each hit has three bytes. Each call leaves a file open.
+// count_calls DIRECTORY PROCESSES CALLS: starts PROCESSES processes, each of which counts CALLS
+// hits of the tag t as fast as it can, while the counters are read and reset all the time. Prints
+// the sums of hits and bytes; each hit has three bytes. Each call leaves a file open.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,7 +21,7 @@ void count(const char* directory, int calls) {
   _exit(0);
 }
 
-/// What was counted since the last time.
+/// Returns what was counted since the last call, and resets it.
 Counts take(const char* directory) {
   const auto all = memolock::read_counts(directory, "t", memolock::AfterRead::reset);
   return all.empty() ? Counts{} : all.front().counts;
@@ -39,7 +39,7 @@ int main(int argc, char** argv) {
   Counts sum;
   for (int left = processes; left >= 0;) {
     const pid_t ended = left > 0 ? waitpid(-1, nullptr, WNOHANG) : 0;
-    if (ended > 0 || left == 0) --left;  // the last time when all have ended
+    if (ended > 0 || left == 0) --left;  // once all have ended, takes one last time
     const Counts taken = take(directory);
     sum.hits += taken.hits;
     sum.bytes += taken.bytes;

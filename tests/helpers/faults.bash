@@ -1,15 +1,15 @@
-# For tests with servers of their own that fail: `load helpers/faults`, after common.
+# For tests that make servers of their own fail: `load helpers/faults`, after common.
 # shellcheck shell=bash disable=SC2154 # status comes from finish
 
 setup_file() { :; }
 
-# use_own_store [OPTION…]: the store is a server of the test's own, with such options.
+# use_own_store [OPTION…]: starts a server for this test, with the server's options given, and uses it as the store.
 use_own_store() {
   start_redis "$@"
   export MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET
 }
 
-# use_own_id: the entry that the tests are about, which nobody else on this machine asks for.
+# use_own_id: chooses the entry of the test, one that no other process on this machine asks for.
 use_own_id() {
   id=faults.$$.$BATS_TEST_NUMBER
   it=(--tag t --ttl 1h --id "$id")
@@ -18,28 +18,28 @@ use_own_id() {
 get() { memolock get "${it[@]}" "$@"; }
 spawn_get() { spawn "$MEMOLOCK_BIN" get "${it[@]}" "$@"; }
 
-# stored: what the server has.
+# stored: prints the entry on the server.
 stored() { memolock get --tag t --id "$id" --on-store-error fail; }
 
-# nothing_is_left_here: of what callers fell back on.
+# nothing_is_left_here: asserts that nothing is left in the fallback store.
 nothing_is_left_here() { equal '' "$(find "/tmp/memolock-$UID" -name "*$id*" 2>/dev/null)"; }
 
-# ---- a holder, and those who wait for it ----
+# ---- a holder and its waiters ----
 
-# hold OPTION…: a holder at work until `release a`; it will print "held" and end with 0.
+# hold OPTION…: starts a holder, which runs until `release a` and then prints "held" and ends with 0.
 hold() {
   spawn_get "$@" -- counted held a echo held >holder.out 2>holder.err
   holder=$!
   await test -e a.started
 }
 
-# wait_for_it N OPTION…: so many wait, one of whom may run the command until `release b`.
+# wait_for_it N OPTION…: starts N waiters. If one of them has to run the command, it runs until `release b`.
 wait_for_it() {
   ask "$@"
   await began_to_wait "$many" '[0-9]*.err'
 }
 
-# ask N OPTION…: so many want the entry; as above.
+# ask N OPTION…: the same, but does not wait until they are waiting.
 ask() {
   local i
   many=$1
@@ -50,13 +50,13 @@ ask() {
   done
 }
 
-# all_wait_again: all but one, who has begun to run the command.
+# all_wait_again: waits until one of them has begun to run the command and all others wait for it.
 all_wait_again() {
   await test -e b.started
   await began_to_wait $((2 * many - 1)) '[0-9]*.err'
 }
 
-# waiters_have TEXT: all ended well, with just that.
+# waiters_have TEXT: asserts that all waiters end with status 0 and this output.
 waiters_have() {
   local i
   for ((i = 1; i <= many; i++)); do
@@ -66,7 +66,7 @@ waiters_have() {
   done
 }
 
-# waiters_were_told TEXT: each in one warning that names it.
+# waiters_were_told TEXT: asserts that each waiter has logged one warning, which contains TEXT.
 waiters_were_told() {
   local i
   for ((i = 1; i <= many; i++)); do
@@ -75,7 +75,8 @@ waiters_were_told() {
   done
 }
 
-# holder_has_stored, holder_has_not_stored TEXT: it ended well; in the latter case one line says why.
+# holder_has_stored, holder_has_not_stored TEXT: assert that the holder ends with status 0 and its output, and whether
+# the entry is stored. In the latter case the holder has logged one line that says why.
 holder_has_stored() {
   finish "$holder"
   equal 0 "$status"
@@ -93,7 +94,7 @@ holder_has_not_stored() {
 
 # ---- faults ----
 
-# cannot_save: the server saves its data now and then, and that has just failed.
+# cannot_save: makes the server save its data periodically, and that fail.
 cannot_save() {
   mkdir -p "${REDIS_SOCKET%/*}/dump.rdb"
   redis config set save '3600 1' >/dev/null
@@ -102,7 +103,7 @@ cannot_save() {
 }
 has_failed_to_save() { redis info persistence | grep -q 'rdb_last_bgsave_status:err'; }
 
-# begin_anew_slowly: the server dies and the next one takes its time to load what it has saved; `hurry` ends that.
+# begin_anew_slowly: kills the server and starts it again. It takes a long time to load its data, until `hurry`.
 begin_anew_slowly() {
   redis config set rdbcompression no >/dev/null
   redis eval 'for i = 1, 2000 do redis.call("SET", i, ("x"):rep(2000), "EX", 600) end' 0 >/dev/null

@@ -1,4 +1,4 @@
-// Prints what the first throw of a process costs, in nanoseconds. Linked as memolock is.
+// Prints how long the first throw of a process takes, in nanoseconds. Linked like memolock.
 #include <chrono>
 #include <cstdio>
 #include <stdexcept>

@@ -1,5 +1,5 @@
-// The decisions of src/entry/freshness.hpp as a table, and what they come to in a long simulation.
-// Prints what does not hold; the exit status is 1 then.
+// Checks the decisions of src/entry/freshness.hpp against a table, and their effect in a long
+// simulation. Prints what does not hold; the exit status is then 1.
 #include <cmath>
 #include <cstdio>
 
@@ -44,12 +44,12 @@ void check_fresh() {
   EXPECT(is_fresh(by_command(made(9s, 10s)), {.ttl = 5s}, now));
   EXPECT(is_fresh(made(1000s, forever), {}, now));
   EXPECT(is_fresh(made(1000s, forever), {.ttl = forever}, now));
-  // a clock that has jumped back makes no entry fresh for good
+  // a clock that was set back does not make an entry fresh forever
   EXPECT(!is_fresh(made(-1s, 10s), {}, now));
   EXPECT(!is_fresh(made(-1s, forever), {}, now));
   EXPECT(is_fresh(made(1s, 10s), {.begun_since = now - 3s}, now));
   EXPECT(!is_fresh(made(1s, 10s), {.begun_since = now - 2s}, now));
-  // nor does one hide that a run began before a call
+  // nor does it hide that a run began before a call
   Record set_back = made(1s, 10s);
   set_back.begun = now + 1h;
   EXPECT(!is_fresh(set_back, {.begun_since = now - 2s}, now));
@@ -102,7 +102,8 @@ void check_jitter() {
   EXPECT(with_jitter(forever, 50, 0.5) == forever);
 }
 
-/// By the rule a reader with `left` to go refreshes with the probability exp(-left / (run × beta)).
+/// By the rule, a reader refreshes with the probability exp(-left / (run × beta)) when `left`
+/// remains.
 void check_early() {
   EXPECT(!is_due_early(made(1s, 10s), {}, now, 1e-300));
   EXPECT(!is_due_early(made(1s, forever), {.early = 1}, now, 1e-300));
@@ -119,16 +120,16 @@ void check_early() {
   }
 }
 
-/// Readers at a steady rate: the first of them to refresh does so, on the average, run × beta ×
-/// (ln(rate × run × beta) + 0.577) before the end (the least of exponential draws, one for each
-/// reader, shifted by his time).
+/// With readers at a steady rate, the first refresh occurs on average run × beta × (ln(rate × run ×
+/// beta) + 0.577) before the end: the minimum of exponential draws, one for each reader, shifted by
+/// the time of the reader.
 void simulate_early() {
-  constexpr int rate = 100;  // readers a second
+  constexpr int rate = 100;  // readers per second
   constexpr double run = 2;
   constexpr int lives = 2000;
   double before = 0;
   uint64_t state = 1;
-  const auto draw = [&state] {  // xorshift: the same numbers in each run
+  const auto draw = [&state] {  // xorshift, which gives the same numbers in each run
     state ^= state << 13;
     state ^= state >> 7;
     state ^= state << 17;

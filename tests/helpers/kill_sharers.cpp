@@ -1,6 +1,6 @@
-// kill_sharers PID: kills what the out-of-memory killer kills when it chooses PID: that process and
-// all that share its memory, none of which acts before the last is dead. Prints how many. 77: the
-// kernel does not say who shares memory.
+// kill_sharers PID: kills the processes that the out-of-memory killer kills if it chooses PID: that
+// process and all that share its memory. All are stopped before the first is killed. Prints how
+// many they are. The exit status is 77 if the kernel does not report which processes share memory.
 #include <linux/kcmp.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -20,7 +20,7 @@ pid_t number_in(const std::string& text) {
   return std::from_chars(text.data(), end, number).ptr == end ? number : 0;
 }
 
-/// 0: they share their memory.
+/// 0 if the two processes share their memory.
 long compare_memory(pid_t one, pid_t other) { return syscall(SYS_kcmp, one, other, KCMP_VM, 0, 0); }
 
 }  // namespace

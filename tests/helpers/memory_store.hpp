@@ -1,8 +1,8 @@
-// A store in memory, and a launcher that starts no processes. What they answer comes from a script;
-// what they are asked to do is printed, a line each, to stdout.
+// A store in memory, and a process launcher that starts no processes. Their answers come from a
+// script; each call is printed to stdout, on one line.
 //
-// A script has a list of answers for each question. The answers are used in turn, and the last one
-// again and again. An unknown word in a script, or a call that never ends, aborts the program.
+// A script has a list of answers for each question. The answers are used in turn, the last one
+// repeatedly. An unknown word in a script, or a call that never ends, aborts the program.
 #pragma once
 
 #include <signal.h>
@@ -56,7 +56,7 @@ inline Nanoseconds duration(const std::string& text) {
   return *length;
 }
 
-/// The answers, by question.
+/// The answers of a script, by question.
 class Script {
  public:
   /// "QUESTION=ANSWER,ANSWER…"
@@ -81,11 +81,11 @@ class Script {
   std::map<std::string, size_t> asked_;
 };
 
-/// The time of the store.
+/// The current time of the store.
 inline constexpr Nanoseconds store_time = std::chrono::seconds(1000);
 
-/// A record that ended 10 s before the store's time, after a run of 2 s. `words`: "fresh", and what
-/// is different, joined with "+": "expired+foreign".
+/// A record of a run that took 2 s and ended 10 s before the store's current time. `words`:
+/// "fresh", or what is different, joined with "+": "expired+foreign".
 inline Record parse_record(const std::string& words) {
   using std::chrono::seconds;
   Record record;
@@ -146,7 +146,8 @@ class MemoryEntry final : public Entry {
     return has("bad-archive") ? std::optional(FileRange{archive_->file, 1, 20}) : archive_;
   }
   int write(Stream stream, int /*to*/) noexcept override {
-    // Two threads may write the two streams, so that only the end of both has a place in the order.
+    // Two threads may write the two streams, so the order of these two calls is not defined; one
+    // line is printed after both.
     (stream == Stream::out ? out_written_ : err_written_) = true;
     if (++written_ == 2 && out_written_ && err_written_) print("replay " + words_);
     return 0;
@@ -163,12 +164,13 @@ class MemoryEntry final : public Entry {
   std::atomic<int> written_ = 0;
 };
 
-/// What the parts of the store share.
+/// The state that the parts of the store share.
 struct Memory {
   Script& script;
   std::optional<FileRange> archive = std::nullopt;
 
-  /// Null for "none". "error" throws Error(store), "interrupt" Error(interrupted) after a signal.
+  /// Prints and returns the script's answer. "error" throws Error(store), "interrupt" throws
+  /// Error(interrupted) after a signal.
   std::string answer(const std::string& question, const std::string& usual) {
     std::string words = script.next(question, usual);
     print(question + ": " + words);
@@ -182,8 +184,8 @@ struct Memory {
   std::unique_ptr<Entry> entry(const std::string& words) const {
     return words == "none" ? nullptr : std::make_unique<MemoryEntry>(words, archive);
   }
-  /// "gone", "timed-out", "interrupted", "slow" (gone when the deadline has passed), or the record
-  /// of the answer.
+  /// The answer is "gone", "timed-out", "interrupted", "slow" (gone after the deadline has passed),
+  /// or the record of the run's outcome.
   WaitResult wait(const std::string& question, Nanoseconds deadline) {
     const std::string words = answer(question, "gone");
     if (words == "interrupted") raise(SIGTERM);
@@ -344,9 +346,9 @@ class MemoryStore final : public Store {
   Memory memory_;
 };
 
-/// A command that is not run. The script has how it ends: "0", "3", "killed", "not-started",
-/// "timed-out", "interrupted", "stopped", "unknown", and with "+": "long", "refused",
-/// "left-running", "signal" (one that comes when it has ended).
+/// A command that is not run. The script says how it ends: "0", "3", "killed", "not-started",
+/// "timed-out", "interrupted", "stopped" or "unknown", and in addition, joined with "+": "long",
+/// "refused", "left-running" or "signal" (which arrives after the end).
 class ScriptedRun final : public CommandRun {
  public:
   ScriptedRun(Script& script, CommandSpec spec, Signals& signals)
@@ -386,7 +388,7 @@ inline void ScriptedRun::start(std::string how, const std::shared_ptr<Spool>& sp
   is_memory_gone = answer == "no-memory";
 }
 
-/// Writes what the script says to the file of MEMOLOCK_CONTROL.
+/// Writes the script's control lines to the file of MEMOLOCK_CONTROL.
 inline void ScriptedRun::write_control() {
   if (!script_.has("control")) return;
   for (const std::string& variable : spec_.environment) {

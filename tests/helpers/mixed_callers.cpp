@@ -1,10 +1,9 @@
 // mixed_callers SOCKET MEMOLOCK ROUNDS MILLISECONDS: in each round, callers of memolock and callers
-// that do what redis-memolock's Go client does ask for the same new entry at about the same time.
-// The command takes so long. Prints how many rounds had another number of runs than one, and how
-// many callers got an answer that is not that of the run; fails if any did. A round in which the
-// other client paused for too long between its look and its lock does not count.
-// mixed_callers run LOG MILLISECONDS: the command. Appends a byte to LOG and prints what no other
-// run does.
+// that act like redis-memolock's Go client ask for the same new entry at about the same time. The
+// command takes MILLISECONDS. Prints in how many rounds the command did not run exactly once, and
+// how many callers got an answer that is not the run's; fails if there were any. Ignores a round in
+// which the other client paused for too long between its look-up and its lock.
+// mixed_callers run LOG MILLISECONDS: the command. Appends a byte to LOG and prints a unique text.
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
@@ -38,8 +37,8 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr int callers_of_each = 20;
-constexpr int longest_wait = 20000;  // milliseconds; no message comes later
-// A little less than the released marker lives.
+constexpr int longest_wait = 20000;  // milliseconds; every message arrives earlier
+// A little less than the life of the released marker.
 constexpr auto longest_pause = milliseconds(450);
 
 std::string run_command(const std::string& log, int duration) {
@@ -49,7 +48,7 @@ std::string run_command(const std::string& log, int duration) {
   return std::to_string(std::random_device{}());
 }
 
-/// A connection of the other client's.
+/// A connection of the other client.
 class Connection {
  public:
   explicit Connection(const char* socket) : context_(redisConnectUnix(socket)) {
@@ -65,7 +64,7 @@ class Connection {
     return text_of(static_cast<redisReply*>(redisCommand(context_, format, words...)));
   }
 
-  /// The message of the channel; empty when none has come in time.
+  /// The message of the channel; empty if none has arrived in time.
   std::string await_message(const std::string& channel) {
     for (;;) {
       redisReply* reply = nullptr;
@@ -95,8 +94,8 @@ class Connection {
   redisContext* context_;
 };
 
-/// One caller of the other client: it looks, tries to take the lock, and waits for the message of
-/// whoever has it. It never deletes its lock.
+/// One caller of the other client: it looks up the value, tries to take the lock, and waits for the
+/// message of the holder. It never deletes its lock.
 class OtherClient {
  public:
   explicit OtherClient(const char* socket) : commands_(socket), messages_(socket) {
@@ -119,7 +118,7 @@ class OtherClient {
     return messages_.await_message("t/notif:" + id);
   }
 
-  /// Whether it has taken the lock long after it had looked.
+  /// Whether it has taken the lock long after its look-up.
   bool has_paused() { return std::exchange(has_paused_, false); }
 
  private:
@@ -161,16 +160,16 @@ std::string content(int file) {
 }
 
 struct Count {
-  int rounds = 0;   // those that count
-  int doubled = 0;  // of them, those with another number of runs than one
-  int answers = 0;  // that are not the run's
+  int rounds = 0;   // those that were not ignored
+  int doubled = 0;  // of these, those in which the command did not run exactly once
+  int answers = 0;  // answers that are not the run's
 };
 
-/// All callers of one round.
+/// Starts all callers of one round.
 void play(const Setting& setting, const std::string& id, std::deque<OtherClient>& others,
           std::mt19937& chance, Count& count) {
   const std::string log = "runs." + id;
-  // Some come while the run ends, and some after it.
+  // Some arrive while the run ends, and some after it.
   const auto last = milliseconds(setting.duration + 15);
   std::uniform_int_distribution<int64_t> when(0, microseconds(last).count());
   std::vector<std::string> answers(others.size());

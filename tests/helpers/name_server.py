@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
 """name_server.py ADDRESS LOG [RULE…]: a DNS server at port 53 of an IPv4 address, over UDP and TCP.
 
-Each question is written to LOG, which is made when the server listens: "ADDRESS TYPE NAME TRANSPORT". RULE is
-"TYPE NAME ANSWER", each of the first two perhaps a *, and the first that fits decides. ANSWER is an IP address, or
+Each question is written to LOG, which is created when the server listens: "ADDRESS TYPE NAME TRANSPORT". RULE is
+"TYPE NAME ANSWER"; TYPE and NAME may be *. The first rule that matches applies. ANSWER is an IP address, or
 
-  mute          nothing is said
-  none          there is such a name, but nothing of that type
-  servfail      the server cannot tell
-  garbage       bytes that are no answer
-  alias:NAME    it is an alias of NAME, about which the answer says what the rules say
+  mute          no answer is sent
+  none          the name exists, but has nothing of that type
+  servfail      the server fails
+  garbage       bytes that are not an answer
+  alias:NAME    an alias of NAME, with the answer that the rules give for NAME
   tcp:ANSWER    only over TCP; over UDP the answer is truncated
-  once:FILE:ANSWER   as soon as there is that file
+  once:FILE:ANSWER   as soon as that file exists
 
-Without a rule that fits there is no such name.
+If no rule matches, the name does not exist.
 """
 import ipaddress
 import os
@@ -54,7 +54,7 @@ class NameServer:
         return ""
 
     def records(self, kind, name, answer):
-        """The code of the answer, and its records."""
+        """The code of the answer and its records."""
         if answer == "":
             return NO_NAME, []
         if answer == "none":

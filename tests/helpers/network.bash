@@ -1,8 +1,8 @@
-# Machines of a test's own, which can be cut off from each other: `load helpers/network`, after common.
-# shellcheck shell=bash disable=SC2034 # what is set here is the tests'
+# Simulated machines that can be disconnected from each other: `load helpers/network`, after common.
+# shellcheck shell=bash disable=SC2034 # the tests use what is set here
 
-# make_network N: network namespaces 0 to N - 1 at one switch, each with its address in the array hosts. Skips the
-# test where that is not permitted.
+# make_network N: makes network namespaces 0 to N - 1, the machines, which are connected by one switch. The array
+# hosts has their addresses. Skips the test if that is not permitted.
 make_network() {
   local i
   network=memolock.$$.$BATS_TEST_NUMBER
@@ -26,7 +26,7 @@ plug_in() {
   ip -n "$network.$1" link set net up
 }
 
-# lay_wire I: from now on that machine has a cable that can be made poor. Skips the test where that is not possible.
+# lay_wire I: connects that machine with a cable whose quality can be reduced. Skips the test if that is not possible.
 lay_wire() {
   [[ -w /dev/net/tun ]] || skip "no network device of a test's own can be made here"
   mkfifo "$BATS_TEST_TMPDIR/wire"
@@ -40,18 +40,18 @@ lay_wire() {
 
 has_link() { ip -n "$network" link show "$1" &>/dev/null; }
 
-# wire DELAY LOSS DELAY LOSS: what happens from now on to what is sent to the machine at it, and to what it sends;
-# milliseconds and a percentage.
+# wire DELAY LOSS DELAY LOSS: the delay in milliseconds and the loss in percent, from now on, of packets to the
+# machine at the cable, and of packets from it.
 wire() { echo "$*" >&"$wire_end"; }
 
-# within I COMMAND…: runs it on that machine. within is also a prefix for `spawn`.
+# within I COMMAND…: runs the command on that machine.
 within() { ip netns exec "$network.$1" "${@:2}"; }
 
-# unplug I, plug I: what is sent to that machine or by it is lost meanwhile, and nobody is told.
+# unplug I, plug I: in between, packets to and from that machine are silently lost.
 unplug() { ip -n "$network" link set "port$1" down; }
 plug() { ip -n "$network" link set "port$1" up; }
 
-# remove_network: to be called when a test ends; its processes have ended before.
+# remove_network: to be called at the end of a test, when its processes have ended.
 remove_network() {
   local name
   [[ -n ${network-} ]] || return 0

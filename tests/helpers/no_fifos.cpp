@@ -1,5 +1,6 @@
-// no_fifos COMMAND…: runs it as if its files were on a file system without FIFOs, hard links and
-// nameless files. Only where a call names a path from the root, as in /tmp, there are FIFOs.
+// no_fifos COMMAND…: runs the command as if its files were on a file system without FIFOs, hard
+// links and O_TMPFILE. Only mknod(2) without a directory descriptor, with which memolock makes
+// FIFOs in /tmp, still works.
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -15,14 +16,15 @@
 namespace {
 
 constexpr auto number = offsetof(seccomp_data, nr);
-/// The lower half of an argument, which is all of an int.
+/// The lower half of an argument, which contains an int completely.
 constexpr unsigned argument(unsigned index) {
   return static_cast<unsigned>(offsetof(seccomp_data, args) + index * sizeof(__u64));
 }
 
 constexpr sock_filter load(unsigned offset) { return {BPF_LD | BPF_W | BPF_ABS, 0, 0, offset}; }
 
-/// Goes over so many statements if the number compares with `value` so, else over so many others.
+/// Skips the first number of statements if the comparison with `value` is true, otherwise the
+/// second.
 constexpr sock_filter compare(unsigned short comparison, unsigned value, unsigned char if_so,
                               unsigned char if_not) {
   return {static_cast<unsigned short>(BPF_JMP | comparison | BPF_K), if_so, if_not, value};

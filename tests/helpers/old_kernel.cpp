@@ -1,5 +1,5 @@
-// old_kernel COMMAND…: runs it as if on Linux 3.17: each later system call fails with ENOSYS. Later
-// flags of older calls work as they do on this kernel.
+// old_kernel COMMAND…: runs the command as if on Linux 3.17: each later system call fails with
+// ENOSYS. Later flags of older calls work as they do on this kernel.
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -14,8 +14,8 @@
 
 namespace {
 
-// From 424 on, where all architectures have the same numbers, all calls are later. Those below it
-// are not in the order of their age.
+// From 424 on, all architectures have the same numbers, and all calls are later ones. Calls with
+// lower numbers are not ordered by age.
 constexpr unsigned first_common_number = 424;
 constexpr std::array later_calls{
 #ifdef SYS_rseq
@@ -30,7 +30,7 @@ sock_filter statement(unsigned code, unsigned value) {
   return {static_cast<unsigned short>(code), 0, 0, value};
 }
 
-/// Goes on to the next statement if the number compares with `value` so, else over it.
+/// Executes the next statement if the comparison with `value` is true, otherwise skips it.
 sock_filter unless(unsigned comparison, unsigned value) {
   return {static_cast<unsigned short>(BPF_JMP | comparison | BPF_K), 0, 1, value};
 }

@@ -1,10 +1,11 @@
-// Calls of memolock by the table of option combinations (cli/option_rules.hpp), a line each:
+// Prints calls of memolock derived from the table of option combinations (cli/option_rules.hpp),
+// one per line:
 //
-//   MESSAGE|VERB WORD…   one for each rule and each of its verbs, which this rule is to refuse
-//   |VERB WORD…          one for each pair of options of a verb that no rule refuses
+//   MESSAGE|VERB WORD…   for each rule and each of its verbs, a call that this rule must refuse
+//   |VERB WORD…          for each pair of options of a verb, a call that no rule refuses
 //
-// A word COMMAND stands for all that follows the options. What a call needs beside its rule or pair
-// is added: the fewest options with which no other rule refuses it.
+// A word COMMAND stands for everything after the options. To each rule or pair the options are
+// added that the call needs in addition: the fewest with which no other rule refuses it.
 #include "cli/option_rules.hpp"
 
 #include <algorithm>
@@ -24,7 +25,7 @@ namespace {
 
 using namespace memolock;
 
-using Facts = uint64_t;  // a bit for each of all_facts
+using Facts = uint64_t;  // one bit for each element of all_facts
 
 std::vector<const OptionFact*> all_facts() {
   std::vector<const OptionFact*> facts;
@@ -37,7 +38,7 @@ std::vector<const OptionFact*> all_facts() {
 }
 const std::vector<const OptionFact*> facts = all_facts();
 
-/// The facts of a side of a rule.
+/// The facts on one side of a rule.
 Facts bits_of(const OptionRule::Facts& side) {
   Facts bits = 0;
   for (size_t i = 0; i < facts.size(); ++i)
@@ -55,13 +56,13 @@ std::optional<size_t> fact_named(std::string_view name) {
 std::vector<std::string> names_of(const VerbSpec& verb) {
   std::vector<std::string> names;
   for (const OptionSpec& option : all_options())
-    if ((option.verbs & verb.bit) != 0 && option.also != SettableIn::environment_alone)
+    if ((option.verbs & verb.bit) != 0 && option.settable_in != SettableIn::environment_alone)
       names.push_back("--" + std::string(option.name));
   if (verb.words == WordsAllowed::any) names.emplace_back("COMMAND");
   return names;
 }
 
-/// The facts that can be brought about by words of a verb's command line. No server is at hand.
+/// The facts that words on a verb's command line can make true. There is no server.
 Facts possible_with(const VerbSpec& verb) {
   Facts bits = 0;
   for (const std::string& name : names_of(verb))
@@ -77,8 +78,8 @@ const OptionRule* refusing(const VerbSpec& verb, Facts held) {
   return nullptr;
 }
 
-/// The smallest set of facts with those of `least` that `rule` refuses; null: that none does. One
-/// with a command, if there is one.
+/// The smallest set of facts that includes `least` and that is refused by `rule`; if `rule` is
+/// null, by no rule. Prefers sets with a command.
 std::optional<Facts> smallest(const VerbSpec& verb, Facts least, const OptionRule* rule) {
   const Facts possible = possible_with(verb) | least;
   const Facts command = Facts{1} << fact_named("COMMAND").value();

@@ -2,10 +2,10 @@
 """Another client of the local store, written from memolock-protocol(7) alone.
 
 other_client.py STORE TAG ID put           stores standard input as an entry
-                             show          says what the entry is, and then gives its standard output
-                             hold FILE     takes the lock, begins a run, waits until FILE is there, and keeps
+                             show          describes the entry, then prints its standard output
+                             hold FILE     takes the lock, begins a run, waits until FILE exists, and stores
                                            standard input as its output
-                             wait          waits for the run in progress, and gives its output
+                             wait          waits for the run in progress, and prints its output
 """
 import fcntl
 import hashlib
@@ -24,7 +24,7 @@ RUNNING, KEPT = 0, 1
 
 def xxh3(data):
     said = subprocess.run(['xxhsum', '-H3', '-'], input=data, capture_output=True, check=True).stdout
-    return int(re.search(rb'[0-9a-f]{16}', said).group(), 16)  # its place in the line differs by version
+    return int(re.search(rb'[0-9a-f]{16}', said).group(), 16)  # its place in the line depends on the version
 
 
 def escaped(name):

@@ -1,5 +1,6 @@
-// plant ARCHIVE [ENTRY]: puts an archive in the place of the artifacts of a stored entry, and keeps
-// it sound. Without an entry prints length and hash, as the hash in Redis has them.
+// plant ARCHIVE [ENTRY]: replaces the artifacts of a stored entry with an archive, and updates its
+// checksums. Without an entry, prints the length and hash of the archive as the hash in Redis has
+// them.
 #include <cstdio>
 #include <fstream>
 #include <iterator>
@@ -28,7 +29,7 @@ int main(int argc, char** argv) {
   auto record = memolock::decode(bytes);
   const auto payload = memolock::payload_offset(bytes);
   if (!record || !payload) {
-    std::fprintf(stderr, "plant: %s is no entry\n", argv[2]);
+    std::fprintf(stderr, "plant: %s is not an entry\n", argv[2]);
     return 1;
   }
   bytes.resize(*payload + record->out_size + record->err_size);

@@ -1,10 +1,10 @@
-// protocol_branches get|lock|once|bypass [OPTION…] [QUESTION=ANSWER,……]: one call on a store in
-// memory with a command that is not run (memory_store.hpp). Prints what the call does, step by
+// protocol_branches get|lock|once|bypass [OPTION…] [QUESTION=ANSWER,…]…: makes one call on a store
+// in memory, with a command that is not run (memory_store.hpp). Prints what the call does, step by
 // step, its messages, and how it ends.
 //
-// An option is that of `memolock get`, as --NAME or --NAME=VALUE; --look-up is a call without a
-// command, --word=WORD another word of it, and --inside says that it runs inside the run of the
-// token "own".
+// An option is one of `memolock get`, as --NAME or --NAME=VALUE. In addition, --look-up makes a
+// call without a command, --word=WORD adds a word to the command, and --inside makes the call
+// inside the run with the token "own".
 #include <algorithm>
 #include <cstdlib>
 #include <functional>
@@ -96,7 +96,7 @@ std::string describe(const Outcome& outcome) {
   return text;
 }
 
-/// An archive of one file, "made".
+/// An archive with one file, "made".
 void make_archive(MemoryStore& store, Spool& spool) {
   const std::string text = "artifact\n";
   ArchiveWriter writer([&](std::string_view bytes) { return spool.append(Stream::files, bytes); });

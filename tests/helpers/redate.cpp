@@ -1,5 +1,5 @@
-// redate FILE SECONDS [BEGIN]: moves the times of a stored entry by so many seconds, or the begin
-// of its run by another number of them, and keeps it sound.
+// redate FILE SECONDS [BEGIN]: adds SECONDS to the times of a stored entry, but BEGIN to the begin
+// of its run if it is given, and updates its checksum.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
   auto record = memolock::decode(bytes);
   const auto payload = memolock::payload_offset(bytes);
   if (!record || !payload) {
-    std::fprintf(stderr, "redate: %s is no entry\n", argv[1]);
+    std::fprintf(stderr, "redate: %s is not an entry\n", argv[1]);
     return 1;
   }
   const std::chrono::seconds shift(std::strtol(argv[2], nullptr, 10));

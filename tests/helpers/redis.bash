@@ -1,14 +1,14 @@
-# Redis servers of a test's own: `load helpers/redis`, after common.
-# shellcheck shell=bash disable=SC2034 # what is set here is the tests'
+# Redis servers for a single test: `load helpers/redis`, after common.
+# shellcheck shell=bash disable=SC2034 # the tests use what is set here
 
-# start_redis [OPTION…]: a server at $REDIS_SOCKET and at port $REDIS_PORT of 127.0.0.1 and ::1, with the
-# server's own options given. It ends with the test; earlier by `end $REDIS_PID`.
+# start_redis [OPTION…]: starts a server on the socket $REDIS_SOCKET and on port $REDIS_PORT of 127.0.0.1 and ::1,
+# with the server's options given. It is ended with the test, or earlier by `end $REDIS_PID`.
 start_redis() {
   REDIS_SOCKET=$(mktemp -d "$BATS_TEST_TMPDIR/redis.XXXXXX")/socket
   start_redis_again "$@"
 }
 
-# start_redis_again [OPTION…]: the next one at the same socket, with what the last one has saved.
+# start_redis_again [OPTION…]: starts another server on the same socket, with the data that the last one has saved.
 start_redis_again() {
   local home=${REDIS_SOCKET%/*}
   until launch_redis "$home" "$@"; do
@@ -19,14 +19,14 @@ start_redis_again() {
   done
 }
 
-# start_redis_tls FOLDER [OPTION…]: one that also speaks TLS, at port $REDIS_TLS_PORT, with the certificates
-# that make_certificates made in the folder.
+# start_redis_tls DIRECTORY [OPTION…]: starts a server that also uses TLS, on port $REDIS_TLS_PORT, with the
+# certificates that make_certificates has made in the directory.
 start_redis_tls() {
   REDIS_CERTIFICATES=$1 start_redis "${@:2}"
 }
 
-server_within=() # what a server is started by, if anything
-# launch_redis HOME [OPTION…]: one attempt, at ports of its choice.
+server_within=() # the prefix with which a server is started
+# launch_redis HOME [OPTION…]: one attempt to start a server, on random ports.
 launch_redis() {
   local options=()
   unset REDIS_TLS_PORT
@@ -36,8 +36,7 @@ launch_redis() {
     mapfile -t options < <(tls_options | sed -e "s,^,--," -e "s, ,\n,")
     options+=(--tls-port "$REDIS_TLS_PORT")
   fi
-  # The server is the program redis-check-rdb by another name, and so comes without the package that would
-  # also start a service.
+  # The server is the same program as redis-check-rdb; so the package that would also start a service is not needed.
   # shellcheck disable=SC2016
   spawn_server "${server_within[@]}" bash -c 'exec -a redis-server redis-check-rdb "$@"' - \
     --port "$REDIS_PORT" --bind 127.0.0.1 ::1 --unixsocket "$REDIS_SOCKET" --dir "$1" \
@@ -47,22 +46,22 @@ launch_redis() {
   ! is_gone "$REDIS_PID"
 }
 
-# redis_has_begun: whether it answers, or has ended instead.
+# redis_has_begun: whether the server answers, or has ended.
 redis_has_begun() {
   [[ -S $REDIS_SOCKET && $(redis ping 2>&1) =~ ^(PONG|NOAUTH|NOPERM|LOADING|MASTERDOWN|ERR) ]] || is_gone "$REDIS_PID"
 }
 
-# redis WORD…: what the server says to a command.
+# redis WORD…: the server's reply to a command.
 redis() { redis-cli -s "$REDIS_SOCKET" "$@"; }
 
-# tls_options: what a server that speaks TLS, be it a sentinel, must be told about $REDIS_CERTIFICATES.
+# tls_options: the settings of a server or sentinel that uses TLS with $REDIS_CERTIFICATES.
 tls_options() {
   printf '%s\n' "tls-auth-clients no" "tls-ca-cert-file $REDIS_CERTIFICATES/ca.pem" \
     "tls-cert-file $REDIS_CERTIFICATES/server.pem" "tls-key-file $REDIS_CERTIFICATES/server.key"
 }
 
-# make_certificates FOLDER: ca.pem; server.pem, for localhost and 127.0.0.1; client.pem; and stranger.pem, an
-# authority that signed neither. Their keys are NAME.key.
+# make_certificates DIRECTORY: makes ca.pem; server.pem, for localhost and 127.0.0.1; client.pem; and stranger.pem, an
+# authority that has signed neither. Their keys are NAME.key.
 make_certificates() {
   local name
   mkdir -p "$1"
@@ -71,13 +70,13 @@ make_certificates() {
   certify "$1" client 'extendedKeyUsage=clientAuth'
 }
 
-# new_certificate FOLDER NAME OPTION…: a key, and what `openssl req` makes of it.
+# new_certificate DIRECTORY NAME OPTION…: makes a key, and a certificate or request with `openssl req`.
 new_certificate() {
   openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=$2" \
     -keyout "$1/$2.key" -out "$1/$2.pem" "${@:3}" 2>/dev/null
 }
 
-# certify FOLDER NAME EXTENSION: a certificate signed by ca.
+# certify DIRECTORY NAME EXTENSION: makes a certificate signed by ca.
 certify() {
   new_certificate "$1" "$2"
   openssl x509 -req -in "$1/$2.pem" -CA "$1/ca.pem" -CAkey "$1/ca.key" -days 2 -extfile <(echo "$3") \
@@ -85,7 +84,8 @@ certify() {
   mv "$1/$2.signed" "$1/$2.pem"
 }
 
-# make_nameless FOLDER NAME [EXTENSION]: the certificates of a server whose own has this common name, and no other name.
+# make_nameless DIRECTORY NAME [EXTENSION]: makes the certificates of a server whose own has this common name and no
+# other name.
 make_nameless() {
   mkdir -p "$1"
   new_certificate "$1" ca -x509 -days 2
@@ -93,8 +93,8 @@ make_nameless() {
   for part in pem key; do mv "$1/$2.$part" "$1/server.$part"; done
 }
 
-# certify_expired FOLDER NAME EXTENSION: one that was valid for a day in 2020. Only `openssl ca` takes dates of the past
-# in every version.
+# certify_expired DIRECTORY NAME EXTENSION: makes a certificate that was valid for a day in 2020. Only `openssl ca`
+# accepts dates in the past in every version.
 certify_expired() {
   new_certificate "$1" "$2"
   : >"$1/index"

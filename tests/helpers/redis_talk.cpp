@@ -1,17 +1,17 @@
-// redis_talk [OPTION…] URL [LINE…]: talks to a Redis server over one connection.
+// redis_talk [OPTION…] URL [LINE…]: sends commands to a Redis server over one RedisConnection.
 //
-// Each LINE, or else each line of stdin, is a command, its words parted by blanks; a word @PATH is
-// the content of that file, streamed. Commands go out together; at the end their replies are
-// printed in order. Instead of a command:
-//   .read [N]     print the next reply, or so many
+// Each LINE, or without any each line of stdin, is a command, its words separated by blanks. A word
+// @PATH stands for the content of that file, which is streamed. Commands are sent together; at the
+// end their replies are printed in order. Instead of a command:
+//   .read [N]     print the next reply, or the next N replies
 //   .save PATH    write the bytes of the next reply, which must be a string, to a file
-//   .wait D       print how a wait of D for the next reply ends
-//   .patient      no interruption from here on
-//   .rss          print the peak of this process's memory in KiB
+//   .wait D       wait for the next reply for D, and print how the wait ends
+//   .patient      ignore interruptions from here on
+//   .rss          print this process's peak memory in KiB
 // Options:
 //   --timeout D, --tls-ca P, --tls-cert P, --tls-key P, --tls-server-name N
-//   --interrupt D   be interrupted after D
-//   --shown         only print what people are shown of the address, and its URL
+//   --interrupt D   interrupt the connection after D
+//   --shown         only print the address as messages show it, and its URL
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -83,7 +83,7 @@ std::vector<std::string> words_of(const std::string& line) {
   return {std::istream_iterator<std::string>(stream), {}};
 }
 
-/// One line a reply, an array's elements below it and indented.
+/// Prints a reply on one line, the elements of an array indented below it.
 void print(const RedisReply& reply, size_t indent = 0) {
   fmt::print("{:{}}", "", indent);
   switch (reply.type()) {
@@ -121,7 +121,8 @@ void print(const RedisReply& reply, size_t indent = 0) {
   }
 }
 
-/// Writes a string's bytes to `path`; throws unless they have the size and the hash it says.
+/// Writes the bytes of a string to `path`. Throws unless they have the size and the hash that the
+/// reply reports.
 void save(const RedisString& reply, const std::string& path) {
   std::ofstream to(path, std::ios::binary);
   std::vector<char> buffer(64U << 10);

@@ -1,11 +1,11 @@
 # A Redis service that sentinels watch: `load helpers/sentinel`, after common.
-# shellcheck shell=bash disable=SC2034 # what is set here is the tests'
+# shellcheck shell=bash disable=SC2034 # the tests use what is set here
 
-# start_service [OPTION…]: a primary with two replicas, each with the server's options given, and three sentinels,
-# which find a dead primary within a second. $service is the store's URL without its scheme's tail: the
-# sentinels and the name. With $REDIS_CERTIFICATES all of them speak TLS to each other and at these ports. Each
-# node's socket, port and pid are in the arrays sockets, ports, pids. They are at the addresses in the array hosts, if
-# there is one; go_to I is called before node and sentinel I are started.
+# start_service [OPTION…]: starts a primary with two replicas, each with the server's options given, and three
+# sentinels, which notice a dead primary within a second. $service is the URL of the store without its scheme: the
+# sentinels and the service's name. With $REDIS_CERTIFICATES all of them use TLS among each other and at these ports.
+# The arrays sockets, ports and pids have an element for each node. Nodes and sentinels have the addresses in the
+# array hosts, if it is set; go_to I is called before node and sentinel I are started.
 start_service() {
   local i
   sockets=() ports=() pids=()
@@ -57,19 +57,19 @@ launch_sentinel() {
   ! is_gone "${sentinel_pids[$1]}"
 }
 sentinel_extra=()     # lines for the configuration
-sentinel_patience=500 # ms without an answer, and a server is down
+sentinel_patience=500 # a server that has not answered for this many ms is down
 
 sentinel_has_begun() {
   [[ $(sentinel "$1" ping 2>&1) =~ ^(PONG|NOAUTH) ]] || is_gone "${sentinel_pids[$1]}"
 }
 
-# node I WORD…: what a server says to a command. sentinel I WORD…: the same of a sentinel.
+# node I WORD…: a server's reply to a command. sentinel I WORD…: the same for a sentinel.
 node() { redis-cli -s "${sockets[$1]}" "${@:2}"; }
 sentinel() {
   redis-cli -p "${sentinel_ports[$1]}" ${REDIS_CERTIFICATES+--tls --cacert "$REDIS_CERTIFICATES/ca.pem"} "${@:2}"
 }
 
-# primary: the index of the server that a majority of the sentinels calls the primary.
+# primary: the index of the server that a majority of the sentinels reports as the primary.
 primary() {
   local port i
   port=$(for i in 0 1 2; do sentinel "$i" sentinel get-master-addr-by-name main 2>/dev/null | sed -n 2p; done \
@@ -86,15 +86,15 @@ sentinels_agree() {
   done
 }
 
-# has_moved_from I: whether another server is the primary, and says so.
+# has_moved_from I: whether another server is the primary and reports that itself.
 has_moved_from() {
   local now
   now=$(primary)
   [[ -n $now && $now != "$1" && $(node "$now" role | head -n 1) == master ]]
 }
 
-# all_have_moved_from I: whether all sentinels call the same other server the primary. Until then callers may
-# believe either, if that server does so too.
+# all_have_moved_from I: whether all sentinels report the same other server as the primary. Until then callers may use
+# either server, if it also considers itself the primary.
 all_have_moved_from() {
   local i now
   has_moved_from "$1" || return

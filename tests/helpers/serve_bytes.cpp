@@ -1,9 +1,10 @@
-// serve_bytes WHERE ACTION…: a server that does to its one client what it is told, and then closes.
+// serve_bytes WHERE ACTION…: a server that performs the actions with its only client, and then
+// closes.
 //
 // WHERE is the path of a unix socket, or an IPv4 address and a port, ADDRESS:PORT. Actions:
 //   say BYTES       file PATH (its content)       sleep SECONDS
-//   read N          reads so many bytes, or up to the end
-//   mute            accepts nobody: a connection is neither made nor refused
+//   read N          reads N bytes, or fewer at the end
+//   mute            accepts no client: a connection is neither made nor refused
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -53,7 +54,7 @@ int bound(int family, const Address& address) {
   return fd;
 }
 
-/// The path appears once clients can connect.
+/// The path appears when clients can connect.
 int listen_at(const std::string& where) {
   if (where.find('/') == std::string::npos) return bound(AF_INET, tcp_address(where));
   sockaddr_un address{};
@@ -65,7 +66,7 @@ int listen_at(const std::string& where) {
   return fd;
 }
 
-/// Fills the queue of those who wait to be accepted, until another one is left without an answer.
+/// Fills the queue of clients that wait to be accepted, until the next client gets no answer.
 void fill_queue(const std::string& where) {
   const sockaddr_in address = tcp_address(where);
   for (;;) {

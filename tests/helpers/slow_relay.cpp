@@ -1,12 +1,13 @@
-// slow_relay WHERE SERVER [OPTION…]: passes on what clients and a server say to each other, slower.
+// slow_relay WHERE SERVER [OPTION…]: relays what clients and a server send to each other, more
+// slowly.
 //
 // WHERE and SERVER are each the path of a unix socket, or an IPv4 address and a port, ADDRESS:PORT.
-//   --rate BYTES           so many bytes a second each way
-//   --delay MILLISECONDS   what the server says comes so much later
-//   --trickle AFTER        one byte each 0.4 s from the server, after so many of a connection
-//   --flood AFTER TEXT     that text without end instead of what the server says from there on
-//   --replace FROM TO      in what the server says; both may have \r and \n
-//   --only FIRST LAST      of the connections, counted from 1; the others are passed on as they are
+//   --rate BYTES           this many bytes per second in each direction
+//   --delay MILLISECONDS   delays what the server sends
+//   --trickle AFTER        after AFTER bytes of a connection, one byte every 0.4 s from the server
+//   --flood AFTER TEXT     after AFTER bytes, TEXT without end instead of what the server sends
+//   --replace FROM TO      in what the server sends; both may contain \r and \n
+//   --only FIRST LAST      only these connections, counted from 1; others are relayed unchanged
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -37,8 +38,8 @@ using memolock::Descriptor;
 using std::chrono::milliseconds;
 
 struct Options {
-  size_t rate = 0;        // 0: no limit
-  milliseconds delay{0};  // of each piece that is read
+  size_t rate = 0;        // bytes per second; 0: no limit
+  milliseconds delay{0};  // for each piece that is read
   size_t trickle_after = SIZE_MAX;
   size_t flood_after = SIZE_MAX;
   std::string flood;
@@ -76,7 +77,7 @@ Place place_of(const std::string& where) {
   return place;
 }
 
-/// With small buffers, so that they hide little of how slow it is.
+/// A socket with small buffers, which hide little of the delay.
 Descriptor stream_socket(const Place& place) {
   const int fd = check(socket(place.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
   const int small = 8192;
@@ -90,7 +91,7 @@ const sockaddr* address_of(const Place& place) {
   return reinterpret_cast<const sockaddr*>(&place.address);
 }
 
-/// The path appears once clients can connect.
+/// The path appears when clients can connect.
 Descriptor listen_at(const std::string& where) {
   const bool is_path = where.find('/') != std::string::npos;
   const std::string early = is_path ? where + "-" : where;
@@ -108,7 +109,7 @@ Descriptor connect_to(const Place& place) {
   return server;
 }
 
-/// One way of a connection.
+/// One direction of a connection.
 class Lane {
  public:
   Lane(int from, int to, const Options& options, bool is_of_server)
@@ -143,7 +144,7 @@ class Lane {
     if (bytes.empty()) return;
     while (is_open_ && options_.flood_after != SIZE_MAX) say(options_.flood);
     for (const char& byte : bytes) {
-      // Neither socket is closed before this ends.
+      // Neither socket is closed before this function ends.
       if (!is_open_) return;
       std::this_thread::sleep_for(milliseconds(400));
       say({&byte, 1});
@@ -162,7 +163,7 @@ class Lane {
   size_t passed_ = 0;
 };
 
-/// Each way by a thread; the sockets are closed when both have ended.
+/// Relays each direction in a thread. Closes the sockets when both have ended.
 void serve(Descriptor client, Descriptor server, const Options& options) {
   const auto ends = std::make_shared<std::pair<Descriptor, Descriptor>>(std::move(client),
                                                                         std::move(server));

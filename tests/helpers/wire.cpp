@@ -1,9 +1,9 @@
-// A poor cable: wire DEVICE DEVICE
+// wire DEVICE DEVICE: simulates a poor network cable.
 //
-// Makes both network devices; a frame that is sent by one of them arrives at the other later, or
-// never. Each line of stdin says how from then on: "DELAY LOSS DELAY LOSS", the milliseconds and
-// the percentage for frames from the first to the second, and the same for those back. At first
-// there is neither. The devices last until stdin ends.
+// Makes both network devices. A frame that one of them sends arrives at the other later, or never.
+// Each line of stdin sets this from then on: "DELAY LOSS DELAY LOSS", the delay in milliseconds and
+// the loss in percent of frames from the first device to the second, and of frames back. At first
+// there is no delay or loss. The devices exist until stdin ends.
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
@@ -44,7 +44,7 @@ int open_device(const char* name) {
   return device;
 }
 
-/// One way through the cable.
+/// One direction of the cable.
 struct Lane {
   struct Frame {
     Clock::time_point due;
@@ -67,14 +67,14 @@ struct Lane {
     }
   }
 
-  /// A device that is down or full loses its frame, as devices do.
+  /// Writes a frame to the device. One that is down or full drops the frame, like any device.
   void release_stdout() {
     for (; !frames.empty() && frames.front().due <= Clock::now(); frames.pop_front())
       (void)!write(to, frames.front().bytes.data(), frames.front().bytes.size());
   }
 };
 
-/// Until a frame is due; -1: there is none.
+/// The time until a frame is due; -1 if there is none.
 int until_next_frame(const std::array<Lane, 2>& lanes) {
   int shortest = -1;
   for (const Lane& lane : lanes) {
@@ -86,7 +86,7 @@ int until_next_frame(const std::array<Lane, 2>& lanes) {
   return shortest;
 }
 
-/// False: stdin has ended.
+/// Reads lines of stdin and applies the last one. False at the end of stdin.
 bool obey(std::array<Lane, 2>& lanes) {
   std::array<char, 256> buffer;
   const ssize_t size = read(STDIN_FILENO, buffer.data(), buffer.size() - 1);
@@ -96,7 +96,7 @@ bool obey(std::array<Lane, 2>& lanes) {
   const std::string last(lines.substr(lines.rfind('\n') + 1));
   std::array<int, 4> said{};
   if (sscanf(last.c_str(), "%d %d %d %d", &said[0], &said[1], &said[2], &said[3]) != 4) {
-    fprintf(stderr, "wire: %s is no DELAY LOSS DELAY LOSS\n", last.c_str());
+    fprintf(stderr, "wire: %s is not DELAY LOSS DELAY LOSS\n", last.c_str());
     exit(1);
   }
   for (size_t i = 0; i < lanes.size(); ++i) {

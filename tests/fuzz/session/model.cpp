@@ -122,12 +122,12 @@ std::string Model::holder() const {
   return found->second;
 }
 
-/// Names and values of fields, from one of the words on.
+/// Sets the fields of a hash: names and values, beginning with one of the words.
 void Model::write(const std::string& name, const Words& words, size_t from) {
   for (size_t i = from; i + 1 < words.size(); i += 2) hashes_[name][words[i]] = words[i + 1];
 }
 
-/// What is about no key.
+/// Replies to commands that concern no key.
 Reply Model::of_connection(const Words& command) const {
   const std::string& name = command[0];
   const std::string port = std::to_string(port_);

@@ -1,4 +1,4 @@
-// A server as memolock expects it: what it has of one entry, and what it answers.
+// The state of a server that behaves as memolock expects: the data of one entry, and the replies.
 #pragma once
 
 #include <chrono>
@@ -19,20 +19,20 @@ using Words = std::vector<std::string>;
 
 class Model {
  public:
-  /// `port`: its own, of 127.0.0.1, as sentinels and nodes name it.
+  /// `port`: the server's own port on 127.0.0.1, which it reports as a sentinel and as a node.
   Model(const Key& key, BracedId braced_id, uint16_t port);
 
-  /// What it begins with.
+  /// What is stored at the beginning.
   enum class Begin { empty, fresh, stale, foreign, held, failed, marked };
   void begin(Begin with);
-  /// Of who holds the lock then, or else of nobody.
+  /// The token that holds the lock at the beginning, or else a token that does not hold it.
   [[nodiscard]] std::string token() const;
-  /// What a hit prints then.
+  /// What a hit prints at the beginning.
   static constexpr const char* stored_output = "stored output\n";
 
-  /// The answer to a command that is the same on each connection.
+  /// The reply to a command whose reply does not depend on the connection.
   [[nodiscard]] Reply answer(const Words& command);
-  /// What was published since, as channel and payload.
+  /// What was published since the last call, as channel and payload.
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> take_messages();
 
  private:
@@ -57,7 +57,7 @@ class Model {
   uint16_t port_;
   std::map<std::string, std::string> strings_;
   std::map<std::string, Hash> hashes_;
-  std::chrono::steady_clock::time_point lock_ends_{};  // no other key's life ends
+  std::chrono::steady_clock::time_point lock_ends_{};  // no other key expires
   std::vector<std::pair<std::string, std::string>> messages_;
 };
 

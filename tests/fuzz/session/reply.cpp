@@ -39,7 +39,7 @@ constexpr std::array<std::string_view, 26> errors{
     "MOVED",
     "ERR \x1b[2J\xc2\x9b script: x"};
 
-// Bytes that are no reply, or less than one.
+// Bytes that are not a reply, or only a part of one.
 constexpr std::array<std::string_view, 16> lies{
     "$1073741824\r\nabc\r\n",
     "$1073741825\r\n",
@@ -99,7 +99,7 @@ Reply redirection(Chance& chance, uint16_t port) {
                                   chance.is(80) ? port : 1));
 }
 
-/// A string of which a byte is another.
+/// A string with one byte changed.
 void change_text(Reply& reply, Chance& chance) {
   if (reply.text.empty()) {
     reply.text = any_text(chance);
@@ -154,7 +154,7 @@ Spoiling any_spoiling(Chance& chance, uint16_t port) {
 }
 
 Reply spoilt(Reply reply, Chance& chance, const Spoiling& how) {
-  // Mostly something within it.
+  // Usually changes an element of the reply.
   if (!reply.elements.empty() && chance.is(60)) {
     Reply& element = reply.elements[chance.below(reply.elements.size())];
     element = spoilt(std::move(element), chance, how);

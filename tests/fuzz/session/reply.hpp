@@ -1,4 +1,4 @@
-// What a server says, put together of its parts, and spoilt on the way out.
+// The replies of a server, and how some of them are corrupted before they are sent.
 #pragma once
 
 #include <cstdint>
@@ -9,14 +9,14 @@
 
 namespace memolock::fuzz {
 
-/// Where all that is left to chance comes from: the same of the same seed, on every machine.
+/// The source of all random choices. The same seed gives the same choices on every machine.
 class Chance {
  public:
   explicit Chance(uint64_t seed) : source_(seed) {}
 
-  /// From 0 to `count` - 1.
+  /// A number from 0 to `count` - 1.
   size_t below(size_t count) { return static_cast<size_t>(source_() % count); }
-  /// With a probability of `percent`.
+  /// True with a probability of `percent`.
   bool is(double percent) { return static_cast<double>(source_() % 100000) < percent * 1000; }
   template <typename Some>
   const auto& one_of(const Some& some) {
@@ -32,8 +32,8 @@ struct Reply {
 
   Kind kind = Kind::nil;
   int64_t number = 0;
-  std::string text;             ///< of a string, status or error; of raw: bytes as they are sent
-  std::vector<Reply> elements;  ///< of a map: names and values by turns
+  std::string text;             ///< of a string, status or error; of raw: the bytes to send
+  std::vector<Reply> elements;  ///< of a map: names and values alternate
 
   static Reply of(int64_t number) { return {Kind::integer, number, {}, {}}; }
   static Reply of(std::string text) { return {Kind::string, 0, std::move(text), {}}; }
@@ -46,16 +46,16 @@ struct Reply {
   [[nodiscard]] std::string bytes() const;
 };
 
-/// How the replies of a session are spoilt.
+/// How the replies of a session are corrupted.
 struct Spoiling {
-  double percent = 0;        ///< how many of them
-  std::string_view error{};  ///< what an error says more often than anything else
-  uint16_t port = 0;         ///< where a redirection may lead
+  double percent = 0;        ///< how many of them are
+  std::string_view error{};  ///< the most frequent error
+  uint16_t port = 0;         ///< the port to which redirections may lead
 };
 [[nodiscard]] Spoiling any_spoiling(Chance& chance, uint16_t port);
 
-/// Another reply in place of a good one: of another kind, shorter, longer, an error, a lie about
-/// its length.
+/// A reply to send instead of the correct one: of another kind, shorter, longer, an error, or with
+/// a wrong length.
 [[nodiscard]] Reply spoilt(Reply reply, Chance& chance, const Spoiling& how);
 
 }  // namespace memolock::fuzz

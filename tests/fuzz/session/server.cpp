@@ -27,7 +27,7 @@ Descriptor listen_at(int family, const Address& address) {
   return listener;
 }
 
-/// The next number of a line "*N\r\n" or "$N\r\n" that begins at `at`, which is moved behind it.
+/// The number in a line "*N\r\n" or "$N\r\n" that begins at `at`. Moves `at` after the line.
 std::optional<size_t> take_count(std::string_view bytes, size_t& at) {
   const size_t end = bytes.find("\r\n", at);
   if (end == std::string_view::npos) return std::nullopt;
@@ -37,7 +37,7 @@ std::optional<size_t> take_count(std::string_view bytes, size_t& at) {
   return count;
 }
 
-/// Takes a whole command off the front of them; nothing: more is to come.
+/// Removes a complete command from the front of the bytes. Nothing if it is not complete yet.
 std::optional<Words> take_command(std::string& bytes) {
   size_t at = 0;
   const auto count = take_count(bytes, at);
@@ -134,7 +134,7 @@ void Server::hear(Client& client) {
 void Server::answer(Client& client, const Words& command) {
   conversation_ += fmt::format("{} >{}\n", client.number, shown(command));
   const auto replies = replies_to(client, command);
-  // A transaction that goes wrong before its end never comes to that.
+  // A transaction that fails before its EXEC is never executed.
   const double percent = client.in_transaction ? spoiling_.percent / 20 : spoiling_.percent;
   for (const Reply& reply : replies) say(client, reply, percent);
 }
@@ -185,7 +185,7 @@ std::vector<Reply> Server::replies_to(Client& client, const Words& command) {
   return {model_->answer(command)};
 }
 
-/// Most of it as it is.
+/// Sends a reply, usually unchanged.
 void Server::say(Client& client, Reply reply, double percent) {
   Chance& chance = client.chance;
   std::string bytes;
@@ -197,14 +197,14 @@ void Server::say(Client& client, Reply reply, double percent) {
   } else {
     bytes = reply.bytes();
     switch (chance.below(6)) {
-      case 0:  // cut off
+      case 0:  // truncated
         bytes.resize(chance.below(bytes.size()));
         client.ends = true;
         break;
-      case 1:  // not said
+      case 1:  // not sent
         bytes.clear();
         break;
-      case 2:  // said twice
+      case 2:  // sent twice
         bytes += bytes;
         break;
       case 3:

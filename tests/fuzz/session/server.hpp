@@ -1,4 +1,4 @@
-// A server that answers as it should, or nearly so, to all who call at its socket and its port.
+// A server that gives all clients of its socket and its port correct or nearly correct replies.
 #pragma once
 
 #include <poll.h>
@@ -16,21 +16,22 @@ namespace memolock::fuzz {
 
 class Server {
  public:
-  /// Listens at the path of a unix socket, and at a port of 127.0.0.1 that is free.
+  /// Listens on a unix socket at `path`, and on a free port of 127.0.0.1.
   explicit Server(const std::string& path);
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
   [[nodiscard]] uint16_t port() const { return port_; }
 
-  /// From now on it is this one. Its replies are spoilt so, each connection's by chance of its own.
+  /// From now on the server has the state `model`. Its replies are corrupted as `spoiling` says;
+  /// each connection has random choices of its own, derived from `seed`.
   void become(Model model, const Spoiling& spoiling, uint64_t seed);
 
-  /// Answers until `is_over`, which is asked again when one of `others` is readable and after
-  /// 50 ms.
+  /// Serves clients until `is_over` returns true. It is called whenever one of `others` is
+  /// readable, and every 50 ms.
   void serve(const std::vector<int>& others, const std::function<bool()>& is_over);
 
-  /// What was said on each connection, "> " before what it was asked and "< " before what it said.
+  /// What was sent on each connection, with "> " before requests and "< " before replies.
   [[nodiscard]] const std::string& conversation() const { return conversation_; }
 
  private:

@@ -1,16 +1,17 @@
-// fuzz_session MEMOLOCK FOUND CALLS SEED: so many calls of memolock, all verbs, on a server that
-// answers nearly as it should, in sessions of one to three calls at once that ask for one entry.
-// The first session has the seed SEED, each one after it the next.
-// fuzz_session MEMOLOCK FOUND each SEED…: the sessions of these seeds.
-// fuzz_session MEMOLOCK FOUND show SEED…: the same, and what was said in each is kept.
-// fuzz_session run LOG STATUS: the command. Appends a byte to LOG, makes the file `made`, prints
-// what it always does, and exits with STATUS.
+// fuzz_session MEMOLOCK FOUND CALLS SEED: makes CALLS calls of memolock, of all verbs, on a server
+// that corrupts some of its replies. A session has one to three concurrent calls for one entry. The
+// first session has the seed SEED, each later one the next number.
+// fuzz_session MEMOLOCK FOUND each SEED…: runs the sessions with these seeds.
+// fuzz_session MEMOLOCK FOUND show SEED…: the same, and keeps what was sent in each session.
+// fuzz_session run LOG STATUS: the command. Appends a byte to LOG, makes the file `made`, prints a
+// fixed text, and exits with STATUS.
 //
-// Prints each call that ended as none may, with its seed, and what was said with it in a file of
-// the folder FOUND; then how many calls ended how. Fails if any ended so, or if there was none.
+// Prints each call that ended in a way that is not permitted, with its seed, and writes what was
+// sent during it to a file in the directory FOUND. Then prints how many calls ended in which way.
+// Fails if there was such a call, or no call at all.
 //
-// All of it has a network of its own, if it may: what a server says may be taken for the name of a
-// host.
+// Runs in a network namespace of its own, if permitted, because memolock may take a server's
+// corrupted replies for host names.
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
@@ -47,8 +48,8 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds longest(20);  // that a call may take, on a machine that is busy
-constexpr int life_line = 9;                 // a descriptor that all that a call starts have open
+constexpr std::chrono::seconds longest(20);  // how long a call may take on a busy machine
+constexpr int life_line = 9;                 // a descriptor that all processes of a call have open
 constexpr const char* command_output = "output of the command\n";
 
 std::string content(const fs::path& path) {
@@ -74,15 +75,15 @@ struct Call {
   Words words;
   bool has_command = false;
   bool is_external = false;
-  bool must_run = false;        // whatever the store is like
-  bool may_be_stopped = false;  // when its lease is lost, however early
+  bool must_run = false;        // whatever happens to the store
+  bool may_be_stopped = false;  // if its lease is lost, however early
   int status = 0;               // of the command
 
   fs::path folder{};
   pid_t pid = -1;
   Descriptor life{};
   bool is_over = false, hangs = false;
-  int end = 0;  // as waitpid has it
+  int end = 0;  // as waitpid() returns it
 };
 
 std::string url_of(Chance& chance, const std::string& path, uint16_t port, bool& is_cluster) {
@@ -100,7 +101,7 @@ std::string url_of(Chance& chance, const std::string& path, uint16_t port, bool&
   }
 }
 
-/// The words of `get`, `once` or `lock`, but for the command.
+/// A call of `get`, `once` or `lock`, without the words of its command.
 Call runner(Chance& chance) {
   Call call;
   call.verb = chance.is(60) ? "get" : chance.is(50) ? "once" : "lock";
@@ -112,7 +113,7 @@ Call runner(Chance& chance) {
   const bool fails = add(20, {"--on-store-error", "fail"});
   if (!fails && call.verb != "get") add(100, {"--on-store-error", "run"});
   if (call.verb != "once") {
-    // A server that says for ever that somebody is at work would be believed as long.
+    // A server that keeps reporting a holder would make the call wait forever.
     add(100, {"--wait", chance.is(50) ? "100ms" : chance.is(80) ? "500ms" : "2s"});
     add(40, {"--on-timeout", "run"});
   }
@@ -138,7 +139,7 @@ Call runner(Chance& chance) {
   return call;
 }
 
-/// A verb that runs nothing.
+/// A call of a verb that runs no command.
 Call other(Chance& chance, const std::string& token) {
   static const std::vector<Words> all{{"ls"},
                                       {"ls", "--json"},
@@ -167,10 +168,10 @@ class Session {
   Session(Server& server, fs::path home, const char* memolock, const char* self)
       : server_(server), home_(std::move(home)), memolock_(memolock), self_(self) {}
 
-  /// What was wrong with the calls of this seed; empty: nothing.
+  /// Runs the session with this seed. Returns what was wrong; empty if nothing.
   std::string play(uint64_t seed);
   [[nodiscard]] const std::vector<Call>& calls() const { return calls_; }
-  /// How it ended, in a word or two.
+  /// How a call ended, in a word or two.
   [[nodiscard]] std::string end_of(const Call& call) const;
 
  private:
@@ -229,7 +230,7 @@ std::string Session::play(uint64_t seed) {
 }
 
 void Session::forget_calls() {
-  // What sweeps the local store goes on for a moment when a call is over.
+  // The garbage collection of the local store may continue for a moment after a call.
   std::error_code ignored;
   for (const Call& call : calls_) fs::remove_all(call.folder, ignored);
   calls_.clear();
@@ -273,14 +274,14 @@ void Session::start(Call& call, const Words& environment) {
   lives_.push_back(call.life.get());
 }
 
-/// Takes note of its end, which it may have to be brought to.
+/// Records how a call ended. Kills the call if it hangs.
 void Session::await(Call& call) {
   if (call.is_over) return;
   const auto now = Clock::now();
   if (now - begun_ > longest && !std::exchange(call.hangs, true)) kill(call.pid, SIGKILL);
   if (call.pid > 0 && waitpid(call.pid, &call.end, WNOHANG) == call.pid) call.pid = -1;
   if (call.pid > 0) return;
-  // A refresh in the background, and its command, end after it.
+  // A background refresh, and its command, end after the call.
   pollfd life{call.life.get(), POLLIN, 0};
   const bool has_ended = poll(&life, 1, 0) == 1;
   if (!has_ended && now - begun_ < longest) return;
@@ -310,7 +311,7 @@ std::string Session::fault_of(const Call& call) const {
   std::string fault = call.has_command ? fault_of_run(call, status) : "";
   if (!fault.empty()) return fault;
   const bool is_own = status == 0 || status == 1 || status == 124 || status == 125;
-  // A server can lie about the status of what it has stored.
+  // A server can report a wrong status for an entry.
   if (!is_own && !call.has_command && call.verb != "get")
     return fmt::format("exited with {}", status);
   return fault_of_words(call);
@@ -340,14 +341,14 @@ std::string Session::fault_of_run(const Call& call, int status) const {
 std::string Session::fault_of_words(const Call& call) const {
   const std::string said = content(call.folder / "err");
   std::istringstream lines(said);
-  // Where others keep the promise, the command's stdout is not a result; it goes to stderr.
+  // With --external, the command's stdout is not the result; it goes to stderr.
   const auto is_commands = [&](const std::string& line) {
     return call.is_external && line + '\n' == command_output;
   };
   for (std::string line; std::getline(lines, line);)
     if (!line.starts_with("memolock: ") && !is_commands(line))
-      return "says what is no line of ours";
-  // What a command prints is no word of memolock's.
+      return "prints a line that is not a message of memolock";
+  // Removes the output of the command, which is not a message of memolock.
   const std::string all = call.has_command ? said : said + content(call.folder / "out");
   for (const char* const word : {"std::", "vector", "basic_string", "bad_alloc", "what()",
                                  "terminate", "boost", "hiredis", "_M_", "fault of memolock's own"})
@@ -360,7 +361,7 @@ std::string Session::fault_of_words(const Call& call) const {
   return "";
 }
 
-/// Gives this process and its children a network with nothing but a loopback device.
+/// Gives this process and its children a network with only a loopback device.
 void leave_network() {
   const std::string user = fmt::format("{0} {0} 1", getuid()),
                     group = fmt::format("{0} {0} 1", getgid());
@@ -377,13 +378,13 @@ void leave_network() {
   (void)ioctl(any.get(), SIOCSIFFLAGS, &loopback);
 }
 
-/// What all threads know of the work.
+/// What the threads share.
 struct Work {
   std::string memolock;
   fs::path found, scratch;
   std::string self;
-  std::vector<uint64_t>
-      seeds{};  // of the sessions; empty: from `next` on, until there were so many calls
+  /// The seeds of the sessions; empty: count up from `next` until there were `wanted` calls.
+  std::vector<uint64_t> seeds{};
   uint64_t next = 0;
   size_t wanted = 0;
   bool keeps_all = false;
