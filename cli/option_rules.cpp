@@ -96,19 +96,20 @@ std::string origins(const OptionRule& rule, const Options& options) {
   return origins.empty() ? "" : origins + ')';
 }
 
+/// Whether the rule, which is one of the options' verb, refuses them.
 bool refuses(const OptionRule& rule, const Options& options) {
   const auto holds = [&](const OptionFact* fact) {
     return fact != nullptr && fact->holds(options);
   };
   const auto is_given = [&](const OptionFact* fact) { return fact == nullptr || holds(fact); };
-  return (rule.verbs & verbs(options.verb)) != 0 &&
-         std::all_of(rule.given.begin(), rule.given.end(), is_given) &&
+  return std::all_of(rule.given.begin(), rule.given.end(), is_given) &&
          std::none_of(rule.missing.begin(), rule.missing.end(), holds);
 }
 
 void check_rules(const Options& options, KnownFrom known) {
+  const unsigned verb = verbs(options.verb);
   for (const OptionRule& rule : rules)
-    if (known_from(rule) == known && refuses(rule, options))
+    if ((rule.verbs & verb) != 0 && known_from(rule) == known && refuses(rule, options))
       throw usage_error(rule.message + origins(rule, options));
 }
 
