@@ -12,8 +12,8 @@ namespace memolock {
 /// "fresh", "stale", "failed" or "running".
 [[nodiscard]] const char* state_of(const Record& record, Nanoseconds now);
 
-/// The time since the end of the run, or since its begin if the record is a mark or of a run in
-/// progress. Nothing if unknown.
+/// The time since the end of the run, or since its start if the record is a mark or describes a run
+/// in progress. Nothing if unknown.
 [[nodiscard]] std::optional<Nanoseconds> age_or_run_time(const Record& record, Nanoseconds now);
 
 /// How long the record stays fresh; nothing if it is not fresh or is of a run in progress.

@@ -1,5 +1,5 @@
 // Which options of a verb can be combined: one table. A combination that no rule refuses is
-// accepted; an option without meaning beside another then has no effect.
+// accepted; an option that means nothing together with another is then ignored.
 //
 // A rule about the server is checked when a server has been chosen, since a call may use another
 // store than the one that the options name, or none. All other rules are checked first of all.
@@ -37,8 +37,8 @@ struct OptionRule {
   const char* message;
 };
 
-/// All rules, in the order in which they are checked; the first one that refuses a call has the
-/// message.
+/// All rules, in the order in which they are checked; the first one that refuses a call provides
+/// the error message.
 [[nodiscard]] std::span<const OptionRule> option_rules();
 
 /// Both throw Error(usage) for a combination that a rule refuses. The message says which of the

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "cli/option_values.hpp"
+#include "src/entry/key.hpp"
 #include "src/system/error.hpp"
 
 namespace memolock {

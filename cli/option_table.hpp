@@ -10,8 +10,8 @@
 
 namespace memolock {
 
-/// Where an option can be set other than on the command line. With environment_alone it cannot be
-/// set there either.
+/// Where an option can be set other than on the command line. An option with environment_alone can
+/// be set only by its variable, not even on the command line.
 enum class SettableIn { nowhere, environment_and_file, environment_alone };
 
 /// An option. One with a null placeholder is a flag, whose value is "1" if it is given without one.
@@ -31,6 +31,7 @@ struct OptionSpec {
 /// Whether words may follow the options of a verb.
 enum class WordsAllowed { none, any };
 
+/// A verb: its name, its texts for --help, and the bit that marks its options.
 struct VerbSpec {
   Verb verb;
   unsigned bit;  ///< its bit in OptionSpec::verbs

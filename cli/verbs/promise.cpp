@@ -147,7 +147,7 @@ ProcessEnd until_signal(const Work& work) {
     return received ? ProcessEnd{exit_status::of_signal(received->number), received->number} : exit;
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::interrupted) throw;
-    const Outcome outcome = end_by_signal(signals);
+    const Outcome outcome = outcome_of_signal(signals);
     return {outcome.status, outcome.signal};
   }
 }

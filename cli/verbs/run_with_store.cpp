@@ -13,6 +13,7 @@
 #include "cli/maintenance.hpp"
 #include "cli/report.hpp"
 #include "cli/store_choice.hpp"
+#include "src/entry/held_lock.hpp"
 #include "src/promise/start_run.hpp"
 #include "src/system/error.hpp"
 #include "src/system/exit_status.hpp"

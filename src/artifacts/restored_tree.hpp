@@ -82,8 +82,8 @@ class RestoredTree {
     }
   }
 
-  /// To be called when all files are in place. Removes what directories have replaced, and gives
-  /// each directory its mode and the current time.
+  /// To be called when all files are in place. Removes the files and links that directories have
+  /// replaced, and gives each directory its mode and the current time.
   void finish();
 
   /// Removes the directories that were made, restores the modes of the caller's directories, and

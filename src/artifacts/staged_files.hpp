@@ -32,9 +32,9 @@ class StagedFiles {
   /// from `reader`.
   void add(ArchiveReader& reader, const Member& member, RestoredTree::Node node);
 
-  /// Renames all of them to their final names. All get the same time, which the file system gave
-  /// the first one: by another clock they might seem older than files that were created just
-  /// before.
+  /// Renames all of them to their final names. All get the same time, the one that the file system
+  /// gave the first file: a time from another clock might make them look older than files that were
+  /// created just before.
   void put_in_place();
 
   /// Removes those that were not renamed. Skips files that cannot be removed.

@@ -4,8 +4,8 @@
 // The file is in a directory of this user below /tmp, which others may enter but not list. Its name
 // consists of 128 random bits, so that only processes that know it can write to it. The directory
 // is not sticky, so that fs.protected_regular does not keep root from appending to another user's
-// file. If another user owns what has the directory's name, or may write there, each run has a
-// directory of its own.
+// file. If something of that name belongs to another user, or another user may write there, each
+// run has a directory of its own.
 #pragma once
 
 #include <string>

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "src/entry/token.hpp"
+#include "src/entry/held_lock.hpp"
 #include "src/system/clock.hpp"
 
 namespace memolock {

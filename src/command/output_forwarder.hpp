@@ -75,8 +75,7 @@ class OutputForwarder : public std::enable_shared_from_this<OutputForwarder> {
   [[nodiscard]] int notice_descriptor() const { return notice_.get(); }
   void clear_notice() const noexcept;
 
-  /// Where output after finish() may go; -1, that is nowhere, unless everything before it has been
-  /// written.
+  /// Where output after finish() may go; -1 (nowhere) until everything before it has been written.
   [[nodiscard]] int destination() const { return held_ || !is_done() ? -1 : to_; }
   [[nodiscard]] bool reader_left() const { return is_done() && is_discarding_ && error_ == 0; }
 

@@ -16,7 +16,7 @@
 
 namespace memolock {
 
-/// The pipes of one command. A pipe is open until it has been read to its end, given up, or set
+/// The pipes of one command. A pipe is open until it has been read to its end, given up on, or set
 /// aside at its deadline. When the spool refuses the output, the pipe is relayed: its forwarder
 /// reads the rest and passes it on to the caller at the caller's pace.
 ///

@@ -1,4 +1,4 @@
-// One run of a command, from the start of the child to its end: the only place with an event loop.
+// One run of a command, from the start of the child to its end: the event loop of the run.
 #pragma once
 
 #include "src/command/child.hpp"

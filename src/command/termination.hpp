@@ -10,7 +10,7 @@ namespace memolock {
 
 /// Sends TERM, or leaves that to the caller, and KILL when the grace period of ten seconds has
 /// passed; then waits up to two seconds until all processes are gone. Processes that cannot be
-/// killed, such as those of another user, are given up and named.
+/// killed, such as those of another user, are given up on and reported.
 ///
 /// For the thread that runs the event loop only: the caller calls check() at next_check(). No call
 /// blocks, throws, or depends on an allocation. It is inactive until one of the functions that end

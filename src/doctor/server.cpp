@@ -69,7 +69,7 @@ class ServerExamination {
         address_(std::move(address)),
         scratch_(std::move(scratch)),
         session_(address_, settings.timeout, {}, log) {
-    session_.limit_strings(settings.max_entry);
+    session_.limit_large_strings(settings.max_entry);
   }
 
   void run();

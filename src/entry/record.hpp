@@ -109,9 +109,11 @@ class Checksum {
 [[nodiscard]] std::string join_with_nul(const std::vector<std::string>& words);
 [[nodiscard]] std::vector<std::string> split_at_nul(std::string_view text);
 
+/// The size of the head of an entry file without the names; bytes.
+inline constexpr size_t fixed_part_size = 168;
+
 /// The offset of the payload in a file that begins with `bytes`, at least `fixed_part_size` of
 /// them; nothing if it is not an entry file of this version.
-inline constexpr size_t fixed_part_size = 168;
 [[nodiscard]] std::optional<uint64_t> payload_offset(std::string_view bytes);
 
 /// Whether a file that begins with `bytes` was written by any version of memolock.

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "src/entry/held_lock.hpp"
 #include "src/entry/key.hpp"
 #include "src/entry/run_policy.hpp"
-#include "src/entry/token.hpp"
 #include "src/system/clock.hpp"
 
 namespace memolock {
@@ -31,22 +31,23 @@ struct Request : RunPolicy {
 /// How a call ended; --report uses the same names. `background` is never reported to a caller: it
 /// is the outcome of the process that has refreshed an entry in the background.
 enum class OutcomeKind {
-  hit,
-  miss,
-  ran,      ///< of `once` and `lock`: the command was run, and none of its output is kept
-  skipped,  ///< of `once`: the command did not have to be run
-  waited,
-  stale,
-  bypass,
-  absent,
-  timeout,
-  interrupted,
-  error,
-  background
+  hit,          ///< a fresh entry was replayed
+  miss,         ///< of `get`: the command was run under the lock
+  ran,          ///< of `once` and `lock`: the command was run, and none of its output is kept
+  skipped,      ///< of `once`: the command did not have to be run
+  waited,       ///< another caller's run was awaited, and its result replayed
+  stale,        ///< a stale entry was replayed
+  bypass,       ///< the command was run without the store
+  absent,       ///< of a look-up: there is no entry
+  timeout,      ///< --wait was over
+  interrupted,  ///< by a signal
+  error,        ///< memolock itself failed
+  background,
 };
 
 [[nodiscard]] const char* name_of(OutcomeKind kind);
 
+/// What a call returns to cli/: how it ended, and what its report and the counters need.
 struct Outcome {
   OutcomeKind kind = OutcomeKind::absent;
   int status = 0;        ///< what memolock exits with

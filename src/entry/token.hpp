@@ -5,9 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "src/entry/key.hpp"
 #include "src/system/clock.hpp"
 
 namespace memolock {
@@ -44,13 +42,5 @@ inline constexpr std::chrono::seconds default_lease{10};
 
 /// Parses such a token; nothing if another program has made it.
 [[nodiscard]] std::optional<TokenParts> parse_token(std::string_view token);
-
-/// A lock that an ancestor of this process holds. MEMOLOCK_HELD is a list of them.
-struct HeldLock {
-  Key key;
-  std::string token;
-};
-[[nodiscard]] std::vector<HeldLock> parse_held(std::string_view text);
-[[nodiscard]] std::string format_held(const std::vector<HeldLock>& held);
 
 }  // namespace memolock

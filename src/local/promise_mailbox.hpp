@@ -23,11 +23,11 @@ class MailboxReceiver {
   /// needs.
   explicit MailboxReceiver(Descriptor fifo);
 
-  /// The FIFO; readable when a record has come.
+  /// The FIFO; readable when a record has arrived.
   [[nodiscard]] int descriptor() const { return fifo_.get(); }
 
-  /// Reads all records that have come; never blocks. Returns how long the promise is to live from
-  /// now on, where `lease` is what it was made with; nothing when no record renews it.
+  /// Reads all records that have arrived; never blocks. Returns how long the promise is to live
+  /// from now on, where `lease` is what it was made with; nothing when no record renews it.
   [[nodiscard]] std::optional<Nanoseconds> read(Nanoseconds lease) noexcept;
 
  private:

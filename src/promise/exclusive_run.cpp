@@ -39,7 +39,7 @@ class ExclusiveCall {
       }
       if (!watch) {
         if (!notice_.pause(backoff_, call_.signals.descriptor()))
-          return end_by_signal(call_.signals);
+          return outcome_of_signal(call_.signals);
         continue;
       }
       backoff_.reset();
@@ -48,7 +48,7 @@ class ExclusiveCall {
                                           call_.signals.descriptor())
                                     .reason;
       if (reason == WakeReason::timed_out) return time_out();
-      if (reason == WakeReason::interrupted) return end_by_signal(call_.signals);
+      if (reason == WakeReason::interrupted) return outcome_of_signal(call_.signals);
     }
   }
 
@@ -63,7 +63,7 @@ class ExclusiveCall {
       const auto watch = call_.store.watch_run(call_.request.key);
       if (watch || backoff_.is_exhausted()) return skip_while_running(watch.get());
       // The holder may have just ended; its mark, if any, is seen in the next round.
-      if (!backoff_.pause(call_.signals.descriptor())) return end_by_signal(call_.signals);
+      if (!backoff_.pause(call_.signals.descriptor())) return outcome_of_signal(call_.signals);
     }
   }
 
@@ -188,7 +188,7 @@ class ExclusiveCall {
     }
     switch (published) {
       case PublishResult::interrupted:
-        outcome = end_by_signal(call_.signals);
+        outcome = outcome_of_signal(call_.signals);
         outcome.run_time = ending.run_time;
         return log_line(Level::info, "interrupted; no mark is kept");
       case PublishResult::forgotten:

@@ -7,8 +7,9 @@
 // `once` never waits for a run. It skips the command if the lock is held, or if the mark of the
 // last run says that it began less than the ttl ago. Otherwise it acquires the lock, looks for the
 // mark once more, because another run may have ended in between, runs the command and stores a
-// mark. A run that was interrupted, lost its lock or could not be started stores no mark, so that
-// the next host that calls `once` runs the command.
+// mark. A run that was interrupted, lost its lock to another holder or could not be started stores
+// no mark, so that the next host that calls `once` runs the command. Nor does one whose id was
+// deleted meanwhile, or that lasted longer than its ttl.
 #pragma once
 
 #include "src/entry/request.hpp"

@@ -181,7 +181,8 @@ class GetCall {
     if (!watch) {
       call_.log.debug("{}: the lock is held, but there is no run to wait for; trying again",
                       name());
-      if (!notice_.pause(backoff_, call_.signals.descriptor())) return end_by_signal(call_.signals);
+      if (!notice_.pause(backoff_, call_.signals.descriptor()))
+        return outcome_of_signal(call_.signals);
       return std::nullopt;
     }
     backoff_.reset();
@@ -200,7 +201,7 @@ class GetCall {
       case WakeReason::timed_out:
         return time_out();
       case WakeReason::interrupted:
-        return end_by_signal(call_.signals);
+        return outcome_of_signal(call_.signals);
       case WakeReason::gone:
         call_.log.info("{}: the holder is gone", name());
         return std::nullopt;

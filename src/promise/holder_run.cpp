@@ -147,7 +147,7 @@ void HolderRun::abandon_interrupted(Lock& lock) noexcept {
 Outcome HolderRun::end_interrupted(Lock& lock, CommandRun& command, Nanoseconds run_time) noexcept {
   abandon_interrupted(lock);
   command.release_stdout();
-  Outcome outcome = end_by_signal(call_.signals);
+  Outcome outcome = outcome_of_signal(call_.signals);
   outcome.run_time = run_time;
   outcome.output_error = command.drain(drain_after_stop).error;
   return log_deferred_messages(std::move(outcome));
@@ -206,7 +206,7 @@ Outcome HolderRun::run_external(Lock& lock, Record& record, CommandRun& command)
 Outcome HolderRun::await_external(Lock& lock, Record& record, Outcome outcome) {
   record.disposition = Disposition::shared;
   if (!record.succeeded()) {
-    if (!publish(lock, record, outcome)) return end_by_signal(call_.signals);
+    if (!publish(lock, record, outcome)) return outcome_of_signal(call_.signals);
     return log_deferred_messages(std::move(outcome));
   }
   call_.log.info("{}: started; waiting for the promise to be kept", call_.request.key.shown());
@@ -219,7 +219,7 @@ Outcome HolderRun::await_external(Lock& lock, Record& record, Outcome outcome) {
   }
   switch (woken.reason) {
     case WakeReason::interrupted:
-      return end_by_signal(call_.signals);
+      return outcome_of_signal(call_.signals);
     case WakeReason::answered:
       lock.abandon();
       (void)failure_of([&] {
@@ -241,7 +241,7 @@ Outcome HolderRun::expire_promise(Lock& lock, Record& record, Outcome outcome) n
   (void)failure_of([&] { record.ended = call_.store.now(); });
   record.run_time = record.ended - record.begun;
   outcome.kind = OutcomeKind::timeout;
-  if (!publish(lock, record, outcome)) return end_by_signal(call_.signals);
+  if (!publish(lock, record, outcome)) return outcome_of_signal(call_.signals);
   (void)failure_of([&] {
     call_.log.warn("{}: nobody has kept the promise within {}", call_.request.key.shown(),
                    format_duration(call_.request.lease));

@@ -60,7 +60,7 @@ void apply_interruption(Outcome& outcome, const RunResult& ending) noexcept {
     outcome.signal = ending.interrupt_signal;
 }
 
-Outcome end_by_signal(Signals& signals) noexcept {
+Outcome outcome_of_signal(Signals& signals) noexcept {
   const auto received = signals.next();
   const int signal = received ? received->number : 0;
   return make_outcome(OutcomeKind::interrupted, exit_status::of_signal(signal), signal);

@@ -31,17 +31,17 @@ namespace memolock {
 void apply_interruption(Outcome& outcome, const RunResult& ending) noexcept;
 
 /// The outcome of a call that is ended by the signal that is pending in `signals`.
-[[nodiscard]] Outcome end_by_signal(Signals& signals) noexcept;
+[[nodiscard]] Outcome outcome_of_signal(Signals& signals) noexcept;
 
-/// Returns what `work` returns, or end_by_signal() if a signal interrupts a request of `work` to
-/// the store.
+/// Returns what `work` returns, or outcome_of_signal() if a signal interrupts a request of `work`
+/// to the store.
 template <typename Work>
 [[nodiscard]] Outcome until_interrupted(Signals& signals, const Work& work) {
   try {
     return work();
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::interrupted) throw;
-    return end_by_signal(signals);
+    return outcome_of_signal(signals);
   }
 }
 

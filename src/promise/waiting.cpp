@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "src/entry/held_lock.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/error.hpp"
 #include "src/system/text.hpp"

@@ -72,7 +72,7 @@ class RedisConnection {
   [[nodiscard]] WaitEnd await_reply(int interrupt, Nanoseconds deadline);
 
   /// See RedisReplyReader.
-  void limit_strings(uint64_t bytes) { replies_.limit_strings(bytes); }
+  void limit_large_strings(uint64_t bytes) { replies_.limit_large_strings(bytes); }
 
   [[nodiscard]] int descriptor() const { return socket_->descriptor(); }
   /// Replaces the wait limit.

@@ -39,9 +39,8 @@ std::vector<RedisAddress> RedisEndpoint::primaries() {
   return all;
 }
 
-bool RedisEndpoint::report_unreachable(const std::string& error) {
+void RedisEndpoint::report_unreachable(const std::string& error) {
   if (router_) router_->report_unreachable(host_, error);
-  return router_ != nullptr;
 }
 
 // ---- the connection ----
@@ -57,7 +56,7 @@ RedisConnection& RedisEndpoint::connection() {
   } else {
     connect_to_primary();
   }
-  if (max_string_bytes_) connection_->limit_strings(*max_string_bytes_);
+  if (max_string_bytes_) connection_->limit_large_strings(*max_string_bytes_);
   return *connection_;
 }
 
@@ -128,7 +127,7 @@ void RedisEndpoint::act_on(RedisHandshake::Outcome outcome, const RedisReply& re
 // ---- requests ----
 
 void RedisEndpoint::begin_request() {
-  if (is_for_one_request_) handshake_.announce_redirection(*connection_);
+  if (is_for_one_request_) handshake_.queue_asking(*connection_);
 }
 
 void RedisEndpoint::end_request(Nanoseconds begun) {

@@ -44,7 +44,7 @@ class RedisEndpoint {
   /// Replaces the wait limit.
   void set_wait_limit(const WaitLimit& wait_limit);
   /// See RedisReplyReader. Applies to all later connections.
-  void limit_strings(uint64_t bytes) { max_string_bytes_ = bytes; }
+  void limit_large_strings(uint64_t bytes) { max_string_bytes_ = bytes; }
 
   /// Whether requests are routed to the nodes of a cluster.
   [[nodiscard]] bool is_routed() const { return router_ != nullptr; }
@@ -56,8 +56,8 @@ class RedisEndpoint {
   [[nodiscard]] std::vector<RedisAddress> primaries();
   /// Reports that the server did not answer a request, for the reason `error`. On a cluster, the
   /// other nodes are asked before the next connection which node has taken its place; otherwise
-  /// nothing changes. Returns is_routed().
-  bool report_unreachable(const std::string& error);
+  /// nothing changes.
+  void report_unreachable(const std::string& error);
 
   /// The connection. Connects if there is none.
   [[nodiscard]] RedisConnection& connection();

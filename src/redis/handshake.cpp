@@ -30,7 +30,7 @@ void RedisHandshake::switch_to_resp3(RedisConnection& connection) {
   send(connection, Step::resp3, {"HELLO", "3"});
 }
 
-void RedisHandshake::announce_redirection(RedisConnection& connection) {
+void RedisHandshake::queue_asking(RedisConnection& connection) {
   send(connection, Step::asking, {"ASKING"});
 }
 

@@ -33,8 +33,8 @@ class RedisHandshake {
   void ask_node_id(RedisConnection& connection, std::string expected_id);
   void ask_slots(RedisConnection& connection);
   void switch_to_resp3(RedisConnection& connection);
-  /// After a redirection with ASK: has the node serve the next command.
-  void announce_redirection(RedisConnection& connection);
+  /// Queues ASKING, after a redirection with ASK: the node then serves the next command.
+  void queue_asking(RedisConnection& connection);
 
   /// Whether no reply is outstanding.
   [[nodiscard]] bool is_complete() const { return pending_.empty(); }

@@ -28,10 +28,10 @@ struct SocketAddress {
 
 class DnsLookup;
 
-/// Finds the addresses of a host, and has each as soon as it may be tried. Used by one thread. An
-/// IP address and "localhost" need no look-up. Any other name is looked up in /etc/hosts (or
-/// $CARES_HOSTS) and, if it is not there, in the DNS: IPv4 and IPv6 addresses are requested at the
-/// same time, and when a name server is silent, the next one is asked, too (RFC 8305).
+/// Finds the addresses of a host, and provides each one as soon as it may be tried. Used by one
+/// thread. An IP address and "localhost" need no look-up. Any other name is looked up in /etc/hosts
+/// (or $CARES_HOSTS) and, if it is not there, in the DNS: IPv4 and IPv6 addresses are requested at
+/// the same time, and when a name server is silent, the next one is asked, too (RFC 8305).
 ///
 /// While the caller needs more addresses and is_complete() is false, it polls poll_descriptors()
 /// for at most poll_timeout(), and then calls process().

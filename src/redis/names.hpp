@@ -30,7 +30,8 @@ struct RedisNames {
   std::string files_upload;  ///< string: artifacts that are being uploaded
   std::string mark;          ///< hash: when `once` last ran the command, and how it ended
   std::string value_channel;  ///< channel: a small value, when it is stored
-  std::string state_channel;  ///< channel: a token, when waiters should read the state again
+  std::string state_channel;  ///< channel: a token is published here when waiters should read the
+                              ///< state again
 };
 
 /// A glob-style pattern that matches only this tag.

@@ -74,7 +74,7 @@ class ProgressTimeout {
   [[nodiscard]] bool was_large_transfer() const { return window_.is_large; }
 
   [[nodiscard]] Nanoseconds left() const;
-  /// The error for when the time has run out: "WHAT within 2s", or "WHAT in time" at the wait
+  /// The error to throw when the time has run out: "WHAT within 2s", or "WHAT in time" at the wait
   /// limit.
   [[nodiscard]] Error timeout_error(const std::string& what) const;
 

@@ -239,7 +239,7 @@ class RedisReplyReader {
   [[nodiscard]] RedisReply next();
   /// The most bytes that strings over 64 KiB may have together in one reply; 1 MiB by default.
   /// next() throws OversizedReply before it reads a string that exceeds this.
-  void limit_strings(uint64_t bytes) { max_string_bytes_ = bytes; }
+  void limit_large_strings(uint64_t bytes) { max_string_bytes_ = bytes; }
   /// Whether part of the next reply has been received.
   [[nodiscard]] bool has_begun() const { return begin_ < end_; }
 

@@ -37,7 +37,7 @@ class RedisRouter {
   /// Whether a request about `slot` may go to `host`, as far as is known.
   [[nodiscard]] bool may_be_at(uint16_t slot, const RedisHost& host) const;
 
-  /// Has the next route() go where a node has redirected to.
+  /// Makes the next route() return the node that a redirection named.
   void redirect(const Redirection& to);
   /// Reports that `host` cannot be reached, or is cut off from the other nodes. `error`: the
   /// message of the Error that route() throws if they name `host` again; empty: it may be tried

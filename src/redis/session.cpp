@@ -77,8 +77,8 @@ RedisRetry::Decision RedisSession::next_attempt(RedisRetry& retry, const Error& 
                                                          : retry.after_redirection();
   // The server may have closed an idle connection. A silent server is not asked twice.
   if (was_connected && retry.is_within_timeout()) return RedisRetry::Decision::at_once;
-  return endpoint_.report_unreachable(error.what()) ? retry.after_lost_node()
-                                                    : retry.after_lost_connection();
+  endpoint_.report_unreachable(error.what());
+  return endpoint_.is_routed() ? retry.after_lost_node() : retry.after_lost_connection();
 }
 
 // ---- requests ----

@@ -53,7 +53,7 @@ class RedisSession {
 
   /// See RedisReplyReader. Applies to all later connections. A longer reply throws OversizedReply,
   /// and the request is not retried.
-  void limit_strings(uint64_t bytes) { endpoint_.limit_strings(bytes); }
+  void limit_large_strings(uint64_t bytes) { endpoint_.limit_large_strings(bytes); }
 
   /// Replaces the wait limit.
   void set_wait_limit(const WaitLimit& wait_limit) { endpoint_.set_wait_limit(wait_limit); }
@@ -73,7 +73,7 @@ class RedisSession {
   [[nodiscard]] RedisReplies subscribe(const RedisNames& names,
                                        const std::vector<RedisCommand>& commands,
                                        Nanoseconds retry_for);
-  /// Whether there is a connection. After a request that has thrown, this means that the server has
+  /// Whether there is a connection. If a request has just thrown, true means that the server has
   /// replied to it with an error.
   [[nodiscard]] bool is_connected() const { return endpoint_.is_connected(); }
   [[nodiscard]] bool is_subscribed() const { return endpoint_.is_subscribed(); }

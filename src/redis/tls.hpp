@@ -31,7 +31,7 @@ struct IoResult {
 class Tls {
  public:
   /// `socket`: non-blocking; belongs to the caller and must outlive this. `host`: the name or
-  /// address that the certificate must have, unless the settings say another.
+  /// address that the certificate must have, unless the settings name another one.
   Tls(int socket, const RedisTls& settings, const std::string& host);
 
   /// To be called until it returns `moved`, before the functions below.

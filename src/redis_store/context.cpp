@@ -10,7 +10,7 @@ RedisStoreContext::RedisStoreContext(RedisSettings its_settings, const WaitLimit
       log(its_log),
       once_log(its_log),
       session(settings.address, settings.timeout, wait_limit, its_log) {
-  session.limit_strings(settings.max_entry);
+  session.limit_large_strings(settings.max_entry);
   log.debug("the store is {}", settings.address.shown());
 }
 

@@ -21,7 +21,7 @@ inline constexpr Nanoseconds interrupted_call_limit = std::chrono::milliseconds(
 /// is `lease`. Uploads and the fields of blocked tokens are kept that long.
 [[nodiscard]] Nanoseconds max_time_in_flight(Nanoseconds lease);
 
-/// Has the lock live for at least `life` + promise_margin from now on. `retry_for`: see
+/// Makes the lock live for at least `life` + promise_margin from now on. `retry_for`: see
 /// RedisSession. Returns false when `token` does not hold the lock. Throws Error(store), like all
 /// functions below.
 [[nodiscard]] bool extend_redis_lock(RedisSession& session, const Key& key,

@@ -42,7 +42,7 @@ std::vector<RedisSession*> RedisScan::nodes() {
     for (RedisAddress& address : context_.session.primaries()) {
       cluster_nodes_.push_back(std::make_unique<RedisSession>(std::move(address), settings.timeout,
                                                               wait_limit_, context_.log));
-      cluster_nodes_.back()->limit_strings(settings.max_entry);
+      cluster_nodes_.back()->limit_large_strings(settings.max_entry);
     }
   std::vector<RedisSession*> all;
   for (const auto& node : cluster_nodes_) all.push_back(node.get());

@@ -161,7 +161,7 @@ end
 return 'renewed'
 )"};
 
-/// ARGV: token, life in ms. Has the lock live for at least that long from now on. Returns 1, or 0
+/// ARGV: token, life in ms. Makes the lock live for at least that long from now on. Returns 1, or 0
 /// when the lock is lost.
 inline constexpr RedisScript extend{holder_function, "", R"(
 if holder() ~= ARGV[1] then return 0 end
@@ -176,10 +176,10 @@ return redis.call('PEXPIRE', KEYS[2], ARGV[2])
 /// run ended in microseconds, then fields and values of the meta. Stores the value, releases the
 /// lock, and notifies the waiters. The released marker expires no later than the value: otherwise a
 /// client of redis-memolock would wait for the message of a run that is over. When the request
-/// arrives late, the value lives shorter by the time since the end of the run, but for at least a
-/// second, for the waiters. Returns "stored", or why it did nothing: "lost", "forgotten", "part"
-/// (the upload is missing, or another holder has written over it), "type" (a key has a foreign
-/// type).
+/// arrives late, the time since the end of the run is subtracted from the value's life, but for at
+/// least a second, for the waiters. Returns "stored", or why it did nothing: "lost", "forgotten",
+/// "part" (the upload is missing, or another holder has written over it), "type" (a key has a
+/// foreign type).
 inline constexpr RedisScript commit{holder_function, shared_functions, R"(
 local held_by = holder()
 local function is_fit(key, type)

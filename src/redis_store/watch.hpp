@@ -41,7 +41,8 @@ class RedisWatch final : public Watch {
   [[nodiscard]] WaitResult wait(Nanoseconds deadline, int interrupt,
                                 WaitObserver& observer) override;
 
-  /// How much longer the lock was to live when the state was last read; 0 if it does not expire.
+  /// How long the lock still had to live when the state was last read; 0 also if it does not
+  /// expire.
   [[nodiscard]] Nanoseconds lock_lifetime() const {
     return state_.lock_lifetime.value_or(Nanoseconds(0));
   }

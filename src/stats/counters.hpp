@@ -18,6 +18,8 @@
 
 namespace memolock {
 
+/// The counters of a tag. A call without a store, one that was interrupted and a background refresh
+/// count nowhere.
 struct Counts {
   uint64_t hits = 0;
   uint64_t misses = 0;  ///< the command was run, or a look-up found nothing
@@ -36,9 +38,10 @@ struct TagCounts {
   Nanoseconds since{0};  ///< wall clock: when counting began
 };
 
-/// Adds a call to the counters of `tag` in the local store `directory`. `missing`: whether to
-/// create a missing directory, or not to count the call. To be called at the end of the process,
-/// because it leaves the file open and mapped.
+/// Adds a call to the counters of `tag` in the local store `directory`, unless the call ran without
+/// a store, was interrupted or was a background refresh. `missing`: whether to create a missing
+/// directory, or not to count the call. To be called at the end of the process, because it leaves
+/// the file open and mapped.
 void count_call(const std::string& directory, const std::string& tag, const Outcome& outcome,
                 IfMissing missing);
 

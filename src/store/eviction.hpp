@@ -42,9 +42,9 @@ class LruCandidates {
   /// Bytes that all of them occupy on the disk.
   [[nodiscard]] uint64_t total_size() const { return total_size_; }
 
-  /// If the least recently used files are removed until at most `max_size` bytes are left: when the
-  /// last of them was last used. Several files may have that time, so the caller must stop once
-  /// enough are removed.
+  /// When the newest file that must be removed was last used, if the least recently used ones are
+  /// removed until at most `max_size` bytes are left. Several files may have that time, so the
+  /// caller must stop once enough are removed.
   [[nodiscard]] Nanoseconds newest_to_remove(uint64_t max_size);
 
  private:

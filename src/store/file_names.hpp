@@ -22,7 +22,7 @@ inline constexpr std::string_view clusters_directory = ".clusters";
 [[nodiscard]] std::string slots_file(std::string_view nodes);
 
 /// The names of the files of one entry. They contain tag and id in readable form, percent-escaped;
-/// one that is too long for a file name is cut and ends with a hash of all of it.
+/// one that is too long for a file name is truncated, and ends with a hash of the full name.
 struct EntryFileNames {
   explicit EntryFileNames(const Key& key);
   /// The names for the entry to which the file `name` in `directory` belongs. Its kind must be

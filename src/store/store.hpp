@@ -1,9 +1,9 @@
 // The interface of a store, which holds entries and locks. Every store implements all of it.
 //
-// One thread uses a store and what it returns, unless a function says otherwise. Every call may
-// throw Error(store) when the store cannot be reached or used. A Watch is already subscribed when
-// it is returned, and storing requires a Lock or a Promise, so that only the safe order can be
-// written: watch, look up, wait; acquire, look up, run, publish.
+// One thread uses a store and what it returns, unless a function says otherwise. Every call that is
+// not noexcept may throw Error(store) when the store cannot be reached or used. A Watch is already
+// subscribed when it is returned, and storing requires a Lock or a Promise, so that only the safe
+// order can be written: watch, look up, wait; acquire, look up, run, publish.
 #pragma once
 
 #include <functional>
@@ -56,8 +56,8 @@ struct WaitResult {
   std::unique_ptr<Entry> answer;
 };
 
-/// Proof that Lock::arm_keepalive() was called. A function that may take long while a lock is held
-/// takes it as a parameter; only a Lock can create it.
+/// Proof that Lock::arm_keepalive() was called. A function that gets a lock from its caller and may
+/// take long takes it as a parameter; only a Lock can create it.
 class KeepaliveArmed {
   friend class Lock;
   KeepaliveArmed() = default;
@@ -74,8 +74,8 @@ class Lock {
   /// below. `record` describes the run.
   virtual void begin(const Record& record) = 0;
   /// From now on the lease is renewed until the lock is released. Call it before anything that may
-  /// take long. If there is a lease, the first call starts a thread. If that fails, the lease
-  /// expires, and lease_lost_descriptor() reports it.
+  /// take long. If there is a lease, the first call starts a thread, unless begin() has. If that
+  /// fails, the lease expires, and lease_lost_descriptor() reports it.
   KeepaliveArmed arm_keepalive() {
     start_renewal();
     return {};
@@ -142,8 +142,8 @@ struct ListedEntry {
   Record record;
   bool running = false;
   uint64_t size = 0;  ///< bytes of streams and artifacts; of a run in progress, so far
-  /// How long another program's lock on the key will last; `forever`: without end. If there is an
-  /// entry, too, the lock is one that its holder has not deleted, not a run in progress.
+  /// How long another program's lock on the key will last; `forever`: without end. If there is also
+  /// an entry, the lock was left behind by its holder; no run is in progress.
   std::optional<Nanoseconds> foreign_lock = std::nullopt;
 };
 
@@ -153,7 +153,8 @@ enum class Ownership {
   any,  ///< also those that other programs have stored
 };
 
-/// Reports the progress of a long operation: what was done, such as "listed", and to how many.
+/// Reports the progress of a long operation: what is being done ("listed") and how many are done so
+/// far.
 using Progress = std::function<void(std::string_view done, size_t count)>;
 
 class Store {

@@ -1,4 +1,4 @@
-// Retries system calls that fail for lack of resources and may succeed a moment later.
+// Retries system calls that fail for a reason that may pass, such as a signal or a lack of memory.
 #pragma once
 
 #include <time.h>

@@ -1,6 +1,7 @@
 // Harness: parses tokens, which derive_key_id the holder of a lock, and MEMOLOCK_HELD.
 #include "src/entry/token.hpp"
 
+#include "src/entry/held_lock.hpp"
 #include "src/redis_store/entry.hpp"
 #include "tests/fuzz/harness.hpp"
 

@@ -148,7 +148,7 @@ class Talk {
  public:
   Talk(const Options& options, const RedisAddress& address)
       : connection_(address, options.timeout, {timer(options.interrupt)}) {
-    connection_.limit_strings(1ULL << 30);
+    connection_.limit_large_strings(1ULL << 30);
   }
 
   void line(const std::string& line) {
