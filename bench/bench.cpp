@@ -69,7 +69,7 @@ namespace {
 class Folder {
  public:
   explicit Folder(const fs::path& where) : path_(where / "memolock-bench-XXXXXX") {
-    expect(mkdtemp(path_.data()) != nullptr, "cannot make a folder in " + where.string());
+    expect(mkdtemp(path_.data()) != nullptr, "cannot make a directory in " + where.string());
   }
   ~Folder() {
     std::error_code ignored;
@@ -103,8 +103,8 @@ std::vector<Row> chosen(const Words& names) {
 
 /// Makes a stripped copy, as `./dev install` does. The file that the linker has written is in the
 /// page cache in small pieces, which are mapped more slowly.
-fs::path installed(const fs::path& built, const fs::path& folder) {
-  fs::path copy = folder / built.filename();
+fs::path installed(const fs::path& built, const fs::path& directory) {
+  fs::path copy = directory / built.filename();
   expect(run({"strip", "-o", copy, built}, To::dev_null).status == 0,
          "cannot copy " + built.string());
   return copy;

@@ -96,15 +96,15 @@ void local_entries(Bench& bench) {
   const Words first = bench.get({"--tag", "e", "--id", "1", "--ttl", "forever"},
                                 {"head", "-c", "100", "/dev/zero"});
   expect(run(first, To::dev_null).status == 0, "cannot store an entry");
-  const fs::path folder = bench.work / "store" / "e";
+  const fs::path directory = bench.work / "store" / "e";
   size_t made = 1;
   for (const size_t count : counts) {
     for (; made < count; ++made)
-      fs::copy_file(folder / "1.entry", folder / fmt::format("{}.entry", made + 1));
+      fs::copy_file(directory / "1.entry", directory / fmt::format("{}.entry", made + 1));
     const Ratio ratio = compare(bench.runs, hit, {"/bin/true"}, To::dev_null);
     point("local hit among entries to true", count, ratio.a / ratio.b);
   }
-  fs::remove_all(folder);
+  fs::remove_all(directory);
 }
 
 /// Adds values of 100 bytes, with the numbers `from` to `to`.

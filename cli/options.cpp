@@ -158,8 +158,8 @@ class Reader {
     return fmt::format("; see 'memolock {} --help'", verb_.name);
   }
 
-  /// Takes the words after the options. Throws Error(usage) if the first one looks like an option:
-  /// it is an unknown one, unless it follows "--".
+  /// Takes the words after the options. Throws Error(usage) if the first one looks like an
+  /// option and no "--" precedes it: it is an unknown option.
   void read_words(const Line& words) {
     const Line rest = app_.remaining();
     if (rest.empty()) return;

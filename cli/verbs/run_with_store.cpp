@@ -76,7 +76,7 @@ Outcome call_without_store(const Options& options, Request request, ProtocolFunc
   return run_uncached(request, signals, log);
 }
 
-/// Until when requests before the command starts may take: as long as --wait says, but at least for
+/// Until when requests may take before the command starts: as long as --wait says, but at least for
 /// the timeout of one request.
 Nanoseconds end_of_requests(const Options& options, const Request& request) {
   if (!request.wait) return forever;

@@ -73,6 +73,7 @@ void RunLoop::run_to_end(Child& child, const CommandSpec& spec, FunctionRef<void
     handle_events();
     handle_deadlines(spec);
   }
+  refused_ = nullptr;
   describe_end(result);
 }
 

@@ -21,14 +21,14 @@ enum class BracedId { no, yes };
 struct RedisNames {
   RedisNames(const Key& key, BracedId braced_id);
 
-  std::string value;         ///< string: stdout of the last kept run
-  std::string meta;          ///< hash: everything else about that run
-  std::string files;         ///< string: the artifacts of that run
-  std::string lock;          ///< string: the holder's token
-  std::string run_state;     ///< hash: an outcome that was not kept, and notes on a run in progress
-  std::string upload;        ///< string: a large value that is being uploaded
-  std::string files_upload;  ///< string: artifacts that are being uploaded
-  std::string mark;          ///< hash: when `once` last ran the command, and how it ended
+  std::string value;      ///< string: stdout of the last kept run
+  std::string meta;       ///< hash: everything else about that run
+  std::string files;      ///< string: the artifacts of that run
+  std::string lock;       ///< string: the holder's token
+  std::string run_state;  ///< hash: an outcome that is not an entry, and notes on a run in progress
+  std::string upload;     ///< string: a large value that is being uploaded
+  std::string files_upload;   ///< string: artifacts that are being uploaded
+  std::string mark;           ///< hash: when `once` last ran the command, and how it ended
   std::string value_channel;  ///< channel: a small value, when it is stored
   std::string state_channel;  ///< channel: a token is published here when waiters should read the
                               ///< state again

@@ -15,7 +15,8 @@
 //   files_hash of their archive, which is a string of its own
 // - stderr: its bytes
 // - of an entry whose value went through a script: sha1, the SHA-1 of stdout
-// - of an outcome that is not kept: stdout, its bytes; or, if they are in the key `upload`, part:
+// - of an outcome that is not an entry: stdout, its bytes; or, if they are in the key `upload`,
+// part:
 //   the token
 #pragma once
 
@@ -91,8 +92,8 @@ struct StoredVersion {
   std::string failure;                                    ///< its token; empty: none
   bool operator==(const StoredVersion&) const = default;
 
-  /// Sets `failure` if the last outcome that was not kept is a failure. `outcome`: the reply with
-  /// the fields token and fate of its hash. Throws UnexpectedReply.
+  /// Sets `failure` if the last outcome that is not an entry is a failure. `outcome`: the reply
+  /// with the fields token and fate of its hash. Throws UnexpectedReply.
   void note_failure(const RedisReply& outcome);
 };
 

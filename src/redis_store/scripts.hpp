@@ -113,7 +113,7 @@ end
 
 /// ARGV: token, lease in ms. Takes the lock. Returns 0 when somebody else holds it, and otherwise
 /// what is stored now: {seconds, microseconds, token of the meta, length of the value, {token,
-/// fate} of the last outcome that was not kept, remaining life in ms of the released marker that
+/// fate} of the last outcome that is not an entry, remaining life in ms of the released marker that
 /// was there}, with false for what does not exist.
 inline constexpr RedisScript acquire{holder_function, "", R"(
 local held_by = holder()
@@ -227,9 +227,9 @@ return 'stored'
 )"};
 
 /// ARGV: token, when the lock was acquired in microseconds, how long to keep the outcome in ms,
-/// state_channel, then fields and values of run_state. Stores an outcome that is not kept as the
-/// entry, for that time or as long as the lock would have lived, whichever is longer; releases the
-/// lock, and notifies the waiters. Returns "shared" or "lost".
+/// state_channel, then fields and values of run_state. Stores an outcome that is not an entry as
+/// the entry, for that time or as long as the lock would have lived, whichever is longer; releases
+/// the lock, and notifies the waiters. Returns "shared" or "lost".
 inline constexpr RedisScript share{holder_function, shared_functions, R"(
 local held_by = holder()
 if redis.call('HGET', KEYS[5], 'token') == ARGV[1] then return 'shared' end

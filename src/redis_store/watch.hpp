@@ -16,7 +16,7 @@ namespace memolock {
 struct RedisEntryState {
   std::string holder;                        ///< token; empty: nobody holds the lock
   std::optional<Nanoseconds> lock_lifetime;  ///< nothing: the lock does not expire
-  std::string last_run;                      ///< token of the last outcome that was not kept
+  std::string last_run;                      ///< token of the last outcome that is not an entry
   std::string forgotten;                     ///< token of the run during which `del` was called
   StoredVersion stored;
 };

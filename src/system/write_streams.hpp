@@ -16,6 +16,7 @@ struct StreamWrite {
   int to = -1;
   uint64_t size = 0;  ///< bytes; size_unknown is for stderr only
   /// Writes the stream, and blocks while its reader is slow. Returns 0 or an errno; throws nothing.
+  /// The function that it refers to must outlive this object.
   FunctionRef<int> write;
 };
 

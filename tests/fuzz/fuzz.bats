@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # Runs the harnesses on the corpora: input that once made one fail, and examples of each kind of
-# input. store: any bats file_tags=slow
+# input.
+# store: any
+# bats file_tags=slow
 
 load ../helpers/common
 

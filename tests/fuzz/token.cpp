@@ -1,4 +1,4 @@
-// Harness: parses tokens, which derive_key_id the holder of a lock, and MEMOLOCK_HELD.
+// Harness: parses tokens, which identify the holder of a lock, and MEMOLOCK_HELD.
 #include "src/entry/token.hpp"
 
 #include "src/entry/held_lock.hpp"

@@ -435,7 +435,7 @@ inline RunResult ScriptedRun::finish(FunctionRef<void> refused) noexcept {
       spec_.on_long_run();
     } else if (word == "refused") {
       spool_->refuse_unreadable(EIO);
-      refused();
+      if (refused) refused();
     } else if (word == "signal") {
       raise(SIGTERM);
     } else {
