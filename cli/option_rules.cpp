@@ -69,6 +69,28 @@ constexpr auto rules = std::to_array<OptionRule>({
     {uses_store, {&tls_key, &server}, {&tls_cert}, "--tls-key needs --tls-cert"},
 });
 
+constexpr auto ineffective = std::to_array<IneffectiveOption>({
+    // A look-up neither runs nor refreshes.
+    {verbs(get), "--drain", "COMMAND"},
+    {verbs(get), "--early", "COMMAND"},
+    {verbs(get), "--jitter", "COMMAND"},
+    {verbs(get), "--max-runtime", "COMMAND"},
+    {verbs(get), "--on-lost-lease", "COMMAND"},
+    // Without it, a command waits for as long as it takes, and a look-up not at all.
+    {verbs(get, lock), "--on-timeout", "--wait"},
+    // A local lock lives as long as its holder. The lease of `get` is also that of a promise.
+    {exclusive, "--lease", "SERVER"},
+    {exclusive | verbs(get), "--on-lost-lease", "SERVER"},
+    {uses_store, "--password-file", "SERVER"},
+    {uses_store, "--sentinel-password-file", "SERVER"},
+    {uses_store, "--sentinel-user", "SERVER"},
+    {uses_store, "--store-timeout", "SERVER"},
+    {uses_store, "--tls-ca", "SERVER"},
+    {uses_store, "--tls-cert", "SERVER"},
+    {uses_store, "--tls-key", "SERVER"},
+    {uses_store, "--tls-server-name", "SERVER"},
+});
+
 /// When all facts of a rule are known.
 constexpr KnownFrom known_from(const OptionRule& rule) {
   const auto needs_store = [](const OptionFact* fact) {
@@ -116,6 +138,7 @@ void check_rules(const Options& options, KnownFrom known) {
 }  // namespace
 
 std::span<const OptionRule> option_rules() { return rules; }
+std::span<const IneffectiveOption> ineffective_options() { return ineffective; }
 
 void check_combination(const Options& options) { check_rules(options, KnownFrom::options); }
 

@@ -1,5 +1,6 @@
-// Which options of a verb can be combined: one table. A combination that no rule refuses is
-// accepted; an option that means nothing together with another is then ignored.
+// Which options of a verb can be combined, in two tables. Options that option_rules() refuses
+// exclude or need each other. An option in ineffective_options() is accepted, but has no effect
+// where something else is missing. All other options combine.
 //
 // A rule about the server is checked when a server has been chosen, since a call may use another
 // store than the one that the options name, or none. All other rules are checked first of all.
@@ -37,9 +38,18 @@ struct OptionRule {
   const char* message;
 };
 
+/// An option that has no effect in calls without something else.
+struct IneffectiveOption {
+  unsigned verbs;       ///< has 1 << Verb for each verb of which this is true
+  const char* option;   ///< as "--early"
+  const char* without;  ///< as OptionFact::name
+};
+
 /// All rules, in the order in which they are checked; the first one that refuses a call provides
 /// the error message.
 [[nodiscard]] std::span<const OptionRule> option_rules();
+
+[[nodiscard]] std::span<const IneffectiveOption> ineffective_options();
 
 /// Both throw Error(usage) for a combination that a rule refuses. The message says which of the
 /// rule's `given` are from a variable or a file.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# Which options can be combined: every rule of the table in cli/option_rules.cpp refuses what it says, and every pair
-# of options that no rule is about is accepted.
+# Which options can be combined: every rule in cli/option_rules.cpp refuses what it says, every ineffective option has
+# no effect, and every pair of options that no rule is about is accepted.
 # store: any
 # bats file_tags=slow
 
@@ -56,9 +56,9 @@ words() {
 }
 
 @test "what the table refuses is refused, with its message and nothing else" {
-  local message call rules=0
-  while IFS='|' read -r message call; do
-    [[ $message ]] || continue
+  local kind message call rules=0
+  while IFS='|' read -r kind message call; do
+    [[ $kind == refused ]] || continue
     # shellcheck disable=SC2086 # words
     words $call
     refused "$message" memolock "${line[@]}"
@@ -69,11 +69,42 @@ words() {
   [[ ! -e out ]] || fail 'a command was run'
 }
 
+# observed WORD…: calls memolock with these words, on a store with an entry, and prints all that can be observed, times
+# and sizes left out.
+observed() {
+  local status=0 store=$XDG_CACHE_HOME/memolock
+  rm -rf "$store" report out
+  memolock get --tag t --id x --ttl 1h -- echo stored >/dev/null
+  {
+    memolock "$@" </dev/null 2>&1 || status=$?
+    echo "status $status"
+    find "$store" report out -type f -printf '%p %m\n' 2>/dev/null | sort
+  } | sed -E 's/[0-9.]+(ms|[smhdBK]|KiB)?/N/g'
+}
+
+@test "an option that has no effect in a call changes nothing of it" {
+  local kind option call with rows=0
+  export MEMOLOCK_TAG=t
+  while IFS='|' read -r kind option call; do
+    [[ $kind == ineffective ]] || continue
+    # shellcheck disable=SC2086 # words
+    words $call
+    # a file that is not there would be missed
+    line=("${line[@]/%=file/=missing}")
+    with=$(observed "${line[@]}")
+    # shellcheck disable=SC2086
+    words ${call/ "$option"/}
+    equal "$(observed "${line[@]}")" "$with" || fail "memolock ${line[*]}, with $option"
+    ((rows += 1))
+  done < <("$HELPERS/option_rules")
+  ((rows > 80))
+}
+
 # accepts VERB…: each pair of options of these verbs that no rule refuses.
 accepts() {
-  local message call status wrong=0 pairs=0
-  while IFS='|' read -r message call; do
-    [[ ! $message && " $* " == *" ${call%% *} "* ]] || continue
+  local kind call status wrong=0 pairs=0
+  while IFS='|' read -r kind _ call; do
+    [[ $kind == accepted && " $* " == *" ${call%% *} "* ]] || continue
     # shellcheck disable=SC2086 # words
     words $call
     status=0

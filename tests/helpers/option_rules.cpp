@@ -1,8 +1,11 @@
-// Prints calls of memolock derived from the table of option combinations (cli/option_rules.hpp),
+// Prints calls of memolock derived from the tables of option combinations (cli/option_rules.hpp),
 // one per line:
 //
-//   MESSAGE|VERB WORD…   for each rule and each of its verbs, a call that this rule must refuse
-//   |VERB WORD…          for each pair of options of a verb, a call that no rule refuses
+//   refused|MESSAGE|VERB WORD…     for each rule and each of its verbs, a call that this rule must
+//                                  refuse
+//   ineffective|OPTION|VERB WORD…  for each ineffective option and each of its verbs, a call
+//                                  in which the option has no effect
+//   accepted||VERB WORD…           for each pair of options of a verb, a call that no rule refuses
 //
 // A word COMMAND stands for everything after the options. To each rule or pair the options are
 // added that the call needs in addition: the fewest with which no other rule refuses it.
@@ -52,6 +55,12 @@ std::optional<size_t> fact_named(std::string_view name) {
   return std::nullopt;
 }
 
+/// The fact of an option, as a set; the empty set if no rule is about it.
+Facts bit_of(std::string_view name) {
+  const auto fact = fact_named(name);
+  return fact ? Facts{1} << *fact : 0;
+}
+
 /// The options that a verb takes on its command line, and COMMAND.
 std::vector<std::string> names_of(const VerbSpec& verb) {
   std::vector<std::string> names;
@@ -65,8 +74,7 @@ std::vector<std::string> names_of(const VerbSpec& verb) {
 /// The facts that words on a verb's command line can make true. There is no server.
 Facts possible_with(const VerbSpec& verb) {
   Facts bits = 0;
-  for (const std::string& name : names_of(verb))
-    if (const auto fact = fact_named(name)) bits |= Facts{1} << *fact;
+  for (const std::string& name : names_of(verb)) bits |= bit_of(name);
   return bits;
 }
 
@@ -78,10 +86,11 @@ const OptionRule* refusing(const VerbSpec& verb, Facts held) {
   return nullptr;
 }
 
-/// The smallest set of facts that includes `least` and that is refused by `rule`; if `rule` is
-/// null, by no rule. Prefers sets with a command.
-std::optional<Facts> smallest(const VerbSpec& verb, Facts least, const OptionRule* rule) {
-  const Facts possible = possible_with(verb) | least;
+/// The smallest set of facts that includes `least`, none of `excluded`, and that is refused by
+/// `rule`; if `rule` is null, by no rule. Prefers sets with a command.
+std::optional<Facts> smallest(const VerbSpec& verb, Facts least, const OptionRule* rule,
+                              Facts excluded = 0) {
+  const Facts possible = (possible_with(verb) | least) & ~excluded;
   const Facts command = Facts{1} << fact_named("COMMAND").value();
   std::optional<Facts> best;
   const auto cost = [&](Facts held) {
@@ -94,7 +103,7 @@ std::optional<Facts> smallest(const VerbSpec& verb, Facts least, const OptionRul
   }
 }
 
-void print_call(std::string_view message, const VerbSpec& verb, Facts held,
+void print_call(const std::string& kind, const VerbSpec& verb, Facts held,
                 std::set<std::string> options) {
   bool has_command = options.erase("COMMAND") > 0;
   for (size_t i = 0; i < facts.size(); ++i) {
@@ -104,7 +113,7 @@ void print_call(std::string_view message, const VerbSpec& verb, Facts held,
     else
       options.insert(facts[i]->name);
   }
-  std::string line = std::string(message) + '|' + verb.name;
+  std::string line = kind + '|' + verb.name;
   for (const std::string& option : options) line += ' ' + option;
   puts((has_command ? line + " COMMAND" : line).c_str());
 }
@@ -116,18 +125,25 @@ void print_refused(const OptionRule& rule, const VerbSpec& verb) {
     fprintf(stderr, "%s: no call is refused with: %s\n", verb.name, rule.message);
     exit(1);
   }
-  print_call(rule.message, verb, *held, {});
+  print_call(std::string("refused|") + rule.message, verb, *held, {});
+}
+
+void print_ineffective(const IneffectiveOption& row, const VerbSpec& verb) {
+  if ((row.verbs & (1U << static_cast<unsigned>(verb.verb))) == 0) return;
+  const auto held = smallest(verb, bit_of(row.option), nullptr, bit_of(row.without));
+  if (!held) {
+    fprintf(stderr, "%s: no call has %s without %s\n", verb.name, row.option, row.without);
+    exit(1);
+  }
+  print_call(std::string("ineffective|") + row.option, verb, *held, {row.option});
 }
 
 void print_accepted(const VerbSpec& verb) {
   const auto names = names_of(verb);
   for (size_t i = 0; i < names.size(); ++i) {
     for (size_t j = i + 1; j < names.size(); ++j) {
-      Facts least = 0;
-      for (const std::string& name : {names[i], names[j]})
-        if (const auto fact = fact_named(name)) least |= Facts{1} << *fact;
-      if (const auto held = smallest(verb, least, nullptr))
-        print_call("", verb, *held, {names[i], names[j]});
+      const auto held = smallest(verb, bit_of(names[i]) | bit_of(names[j]), nullptr);
+      if (held) print_call("accepted|", verb, *held, {names[i], names[j]});
     }
   }
 }
@@ -138,6 +154,7 @@ int main() {
   for (const VerbSpec& verb : all_verbs()) {
     if (verb.verb == Verb::completion) continue;
     for (const OptionRule& rule : option_rules()) print_refused(rule, verb);
+    for (const IneffectiveOption& row : ineffective_options()) print_ineffective(row, verb);
     print_accepted(verb);
   }
 }
