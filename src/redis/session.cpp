@@ -176,8 +176,8 @@ RedisReply RedisSession::run_script(const RedisScript& script, const RedisNames&
                                     const std::vector<RedisArgument>& arguments,
                                     Nanoseconds retry_for) {
   endpoint_.route_to(names.value);
-  const char* const wake = endpoint_.is_routed() ? wake_in_shard : wake_all;
-  const std::string text = fmt::format("{}{}", wake, fmt::join(script.parts, ""));
+  std::string text = endpoint_.is_routed() ? wake_in_shard : wake_all;
+  for (const char* const part : script.parts) text += part;
   RedisCommand command{"EVAL",       text,
                        "8",          names.value,
                        names.lock,   names.meta,

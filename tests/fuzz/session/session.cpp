@@ -37,6 +37,7 @@
 #include <thread>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "src/redis/names.hpp"
 #include "src/system/random.hpp"
