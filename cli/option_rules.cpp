@@ -91,20 +91,17 @@ constexpr auto ineffective = std::to_array<IneffectiveOption>({
     {uses_store, "--tls-server-name", "SERVER"},
 });
 
-/// When all facts of a rule are known.
-constexpr KnownFrom known_from(const OptionRule& rule) {
-  const auto needs_store = [](const OptionFact* fact) {
-    return fact != nullptr && fact->known_from == KnownFrom::chosen_store;
+/// Whether all facts of a rule are known from the options alone.
+constexpr bool is_about_options(const OptionRule& rule) {
+  const auto is_known = [](const OptionFact* fact) {
+    return fact == nullptr || fact->known_from == KnownFrom::options;
   };
-  const bool is_late = std::any_of(rule.given.begin(), rule.given.end(), needs_store) ||
-                       std::any_of(rule.missing.begin(), rule.missing.end(), needs_store);
-  return is_late ? KnownFrom::chosen_store : KnownFrom::options;
+  return std::all_of(rule.given.begin(), rule.given.end(), is_known) &&
+         std::all_of(rule.missing.begin(), rule.missing.end(), is_known);
 }
-static_assert(std::is_sorted(rules.begin(), rules.end(),
-                             [](const OptionRule& one, const OptionRule& other) {
-                               return known_from(one) < known_from(other);
-                             }),
+static_assert(std::is_partitioned(rules.begin(), rules.end(), is_about_options),
               "rules about the server come last, as they are checked last");
+constexpr const auto* server_rules = std::find_if_not(rules.begin(), rules.end(), is_about_options);
 
 /// " (MEMOLOCK_KEY_CWD)": where the given options of a rule are from; "" for the command line.
 std::string origins(const OptionRule& rule, const Options& options) {
@@ -128,10 +125,10 @@ bool refuses(const OptionRule& rule, const Options& options) {
          std::none_of(rule.missing.begin(), rule.missing.end(), holds);
 }
 
-void check_rules(const Options& options, KnownFrom known) {
+void check_rules(std::span<const OptionRule> some, const Options& options) {
   const unsigned verb = verbs(options.verb);
-  for (const OptionRule& rule : rules)
-    if ((rule.verbs & verb) != 0 && known_from(rule) == known && refuses(rule, options))
+  for (const OptionRule& rule : some)
+    if ((rule.verbs & verb) != 0 && refuses(rule, options))
       throw usage_error(rule.message + origins(rule, options));
 }
 
@@ -140,10 +137,12 @@ void check_rules(const Options& options, KnownFrom known) {
 std::span<const OptionRule> option_rules() { return rules; }
 std::span<const IneffectiveOption> ineffective_options() { return ineffective; }
 
-void check_combination(const Options& options) { check_rules(options, KnownFrom::options); }
+void check_combination(const Options& options) {
+  check_rules({rules.begin(), server_rules}, options);
+}
 
 void check_server_combination(const Options& options) {
-  check_rules(options, KnownFrom::chosen_store);
+  check_rules({server_rules, rules.end()}, options);
 }
 
 }  // namespace memolock

@@ -199,9 +199,9 @@ std::string first_line_of(std::string_view option, const std::string& file,
   while (text.find('\n') == std::string_view::npos) {
     if (text.size() == buffer.size()) throw cannot("its first line is longer than 4095 bytes");
     // Before each read: reading a FIFO that has no writer yet would return end of file.
-    const WaitEnd ready = await_readable(opened.get(), wait_limit.interrupt, wait_limit.until);
-    if (ready == WaitEnd::interrupted) throw interrupted_error();
-    if (ready == WaitEnd::timed_out) throw cannot("nothing was written to it in time");
+    const WaitEnd end = await_readable(opened.get(), wait_limit.interrupt, wait_limit.until);
+    if (end == WaitEnd::interrupted) throw interrupted_error();
+    if (end == WaitEnd::timed_out) throw cannot("nothing was written to it in time");
     const size_t room = buffer.size() - text.size();
     const ssize_t got = read(opened.get(), buffer.data() + text.size(), room);
     if (got == 0) break;

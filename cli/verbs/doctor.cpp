@@ -52,11 +52,11 @@ Visit visit(const Options& options, const Log& log) {
 
 bool is_usable(const Examination& examination) { return !has_failed(examination.findings); }
 
-/// Who reads the output. For a person, "fail" is in capitals.
+/// The reader of the output. For a person, "fail" is written in capitals.
 enum class Reader { person, program };
 
-const char* name_of(Finding::Severity level, Reader reader) {
-  switch (level) {
+const char* name_of(Finding::Severity severity, Reader reader) {
+  switch (severity) {
     case Finding::Severity::ok:
       return "ok";
     case Finding::Severity::advice:

@@ -49,12 +49,12 @@ PromiseHolder::Result PromiseHolder::await(Nanoseconds life, int interrupt,
   read_mailbox();
   for (;;) {
     if (auto answer = find_answer()) return {WakeReason::answered, std::move(answer)};
-    const WaitEnd ready = await_readable(mailbox_->descriptor(), interrupt,
-                                         std::min(deadline, observer.next_notice()));
-    if (ready == WaitEnd::interrupted) return {WakeReason::interrupted, nullptr};
-    if (ready == WaitEnd::readable) read_mailbox();
+    const WaitEnd end = await_readable(mailbox_->descriptor(), interrupt,
+                                       std::min(deadline, observer.next_notice()));
+    if (end == WaitEnd::interrupted) return {WakeReason::interrupted, nullptr};
+    if (end == WaitEnd::readable) read_mailbox();
     if (boot_now() < deadline) {
-      if (ready == WaitEnd::timed_out) observer.still_waiting();
+      if (end == WaitEnd::timed_out) observer.still_waiting();
       continue;
     }
     // If the name exists already, either an answer has just come, or the file is damaged.

@@ -63,13 +63,13 @@ class LocalWatch final : public Watch {
     std::array<pollfd, 2> waiting{{{.fd = live_.wake_fifo.get(), .events = POLLIN, .revents = 0},
                                    {.fd = interrupt, .events = POLLIN, .revents = 0}}};
     for (;;) {
-      const WaitEnd ready = await_events(waiting, std::min(deadline, observer.next_notice()));
-      if (ready == WaitEnd::timed_out) {
+      const WaitEnd end = await_events(waiting, std::min(deadline, observer.next_notice()));
+      if (end == WaitEnd::timed_out) {
         if (boot_now() >= deadline) return {WakeReason::timed_out, nullptr};
         observer.still_waiting();
         continue;
       }
-      if (ready == WaitEnd::interrupted) return {WakeReason::interrupted, nullptr};
+      if (end == WaitEnd::interrupted) return {WakeReason::interrupted, nullptr};
       if ((waiting[0].revents & (POLLHUP | POLLERR)) != 0) return ended();
       if (auto entry = look_up_(); entry && entry->record().ended >= since_)
         return {WakeReason::answered, std::move(entry)};

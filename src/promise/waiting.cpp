@@ -24,10 +24,10 @@ Nanoseconds rounded(Nanoseconds length) {
 }  // namespace
 
 bool Backoff::pause(int interrupt) {
-  const WaitEnd ready = await_readable(-1, interrupt, boot_now() + next_);
+  const WaitEnd end = await_readable(-1, interrupt, boot_now() + next_);
   ++pauses_;
   next_ = std::min<Nanoseconds>(2 * next_, pauses_ < 100 ? milliseconds(20) : milliseconds(100));
-  return ready != WaitEnd::interrupted;
+  return end != WaitEnd::interrupted;
 }
 
 bool Backoff::is_exhausted() const {

@@ -133,8 +133,8 @@ bool RedisConnection::has_reply_buffered() const {
 WaitEnd RedisConnection::await_reply(int interrupt, Nanoseconds deadline) {
   flush();
   while (!has_reply_buffered()) {
-    const WaitEnd ready = await_readable(descriptor(), interrupt, deadline);
-    if (ready != WaitEnd::readable) return ready;
+    const WaitEnd end = await_readable(descriptor(), interrupt, deadline);
+    if (end != WaitEnd::readable) return end;
     // What has arrived may be a message of TLS itself, and not a reply.
     if (socket_->is_readable()) break;
     if (boot_now() >= deadline) return WaitEnd::timed_out;

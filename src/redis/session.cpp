@@ -165,7 +165,7 @@ RedisReplies RedisSession::read(const std::vector<RedisCommand>& commands, Nanos
     try {
       return send_transaction(connection, commands);
     } catch (const Error& error) {
-      // If there is no connection, the handshake has failed.
+      // Without a connection, it was the handshake that failed, not the transaction.
       if (!is_out_of_memory(error) || !endpoint_.is_connected()) throw;
       return send_read_script(connection, commands);
     }
@@ -285,13 +285,13 @@ RedisReplies RedisSession::subscribe_in_shard(RedisConnection& connection, const
 RedisSession::AwaitedMessage RedisSession::await_message(Nanoseconds deadline, int interrupt) {
   AwaitedMessage awaited;
   if (!endpoint_.is_subscribed()) {
-    awaited.ready = await_readable(-1, interrupt, deadline);
+    awaited.end = await_readable(-1, interrupt, deadline);
     return awaited;
   }
   try {
     RedisConnection& connection = endpoint_.connection();
-    awaited.ready = connection.await_reply(interrupt, deadline);
-    if (awaited.ready != WaitEnd::readable) return awaited;
+    awaited.end = connection.await_reply(interrupt, deadline);
+    if (awaited.end != WaitEnd::readable) return awaited;
     const RedisReply reply = connection.read_reply();
     if (reply.is_message()) awaited.message = with_context([&] { return reply.message(); });
   } catch (const Error& error) {

@@ -92,9 +92,9 @@ class RedisSession {
 
   /// How await_message() has ended.
   struct AwaitedMessage {
-    WaitEnd ready = WaitEnd::readable;
-    /// If its channel is empty, there is no message, but one may have been lost: read the state
-    /// again.
+    WaitEnd end = WaitEnd::readable;
+    /// An empty channel means that no message arrived, but that one may have been lost: read the
+    /// state again.
     RedisMessage message;
   };
   /// Sleeps until a message arrives, `deadline` passes (boot clock) or `interrupt` becomes

@@ -56,10 +56,10 @@ Lease::~Lease() { stop(-1); }
 void Lease::stop(int interrupt) noexcept {
   if (!thread_.joinable()) return;
   signal_event(stop_);
-  WaitEnd ready = WaitEnd::readable;
+  WaitEnd end = WaitEnd::readable;
   if (interrupt >= 0)
-    (void)failure_of([&] { ready = await_readable(stopped_.get(), interrupt, forever); });
-  if (ready == WaitEnd::interrupted) signal_event(cancel_);
+    (void)failure_of([&] { end = await_readable(stopped_.get(), interrupt, forever); });
+  if (end == WaitEnd::interrupted) signal_event(cancel_);
   thread_.join();
 }
 
@@ -105,10 +105,10 @@ void Lease::run() noexcept {
 
 /// Sleeps until `moment`, and returns false. When the thread must end, returns true at once.
 bool Lease::wait_for_stop(Nanoseconds moment) const noexcept {
-  WaitEnd ready = WaitEnd::timed_out;
-  const auto failure = failure_of([&] { ready = await_readable(-1, stop_.get(), moment); });
+  WaitEnd end = WaitEnd::timed_out;
+  const auto failure = failure_of([&] { end = await_readable(-1, stop_.get(), moment); });
   uint64_t count = 0;
-  return failure ? read(stop_.get(), &count, sizeof count) > 0 : ready == WaitEnd::interrupted;
+  return failure ? read(stop_.get(), &count, sizeof count) > 0 : end == WaitEnd::interrupted;
 }
 
 }  // namespace memolock

@@ -40,7 +40,7 @@ bool is_expiry_of_meta(int64_t of_meta, int64_t of_value) {
   return std::abs(of_meta - linger - of_value) <= linger / 2;
 }
 
-/// Nothing when there is no entry, failure or run, or when a key has a foreign type.
+/// Returns nothing if there is no entry, failure or run, or if a key has a foreign type.
 std::optional<ListedEntry> parse_listing(const Key& key, RedisReplies replies) {
   if (replies.first_error() != nullptr) return std::nullopt;
   const std::string holder = read_lock_holder(replies.next());

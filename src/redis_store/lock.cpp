@@ -201,9 +201,9 @@ class RedisLock final : public Lock {
 
   /// Whether a signal is pending.
   [[nodiscard]] bool is_interrupted() const noexcept {
-    WaitEnd ready = WaitEnd::timed_out;
-    (void)failure_of([&] { ready = await_readable(-1, interrupt_, boot_now()); });
-    return ready == WaitEnd::interrupted;
+    WaitEnd end = WaitEnd::timed_out;
+    (void)failure_of([&] { end = await_readable(-1, interrupt_, boot_now()); });
+    return end == WaitEnd::interrupted;
   }
 
   /// Returns whether the lock has been released; otherwise it expires.

@@ -77,7 +77,7 @@ RedisSession::AwaitedMessage RedisWatch::await_message(Nanoseconds until, int in
                                                        WaitObserver& observer) {
   for (;;) {
     auto awaited = session_.await_message(std::min(until, observer.next_notice()), interrupt);
-    if (awaited.ready != WaitEnd::timed_out || boot_now() >= until) return awaited;
+    if (awaited.end != WaitEnd::timed_out || boot_now() >= until) return awaited;
     observer.still_waiting();
   }
 }
@@ -97,10 +97,10 @@ WaitResult RedisWatch::sleep(Nanoseconds deadline, int interrupt, WaitObserver& 
     const bool was_subscribed = session_.is_subscribed();
     const auto awaited = await_message(std::min(deadline, check_at), interrupt, observer);
     if (was_subscribed && !session_.is_subscribed()) was_disconnected_ = true;
-    if (awaited.ready == WaitEnd::interrupted) return {WakeReason::interrupted, nullptr};
-    pause = awaited.ready == WaitEnd::readable ? std::min(2 * pause + least_pause, longest_pause)
-                                               : Nanoseconds(0);
-    if (awaited.ready == WaitEnd::timed_out && boot_now() >= deadline)
+    if (awaited.end == WaitEnd::interrupted) return {WakeReason::interrupted, nullptr};
+    pause = awaited.end == WaitEnd::readable ? std::min(2 * pause + least_pause, longest_pause)
+                                             : Nanoseconds(0);
+    if (awaited.end == WaitEnd::timed_out && boot_now() >= deadline)
       return {WakeReason::timed_out, nullptr};
     if (awaited.message.channel == names_.value_channel) {
       was_published_ = true;

@@ -25,7 +25,7 @@ bool has_kept = false;  // no new process could be started
 bool has_living_children() noexcept {
   for (;;) {
     siginfo_t ended{};
-    // Usually there is no child, and this is the only system call.
+    // Usually there are no children, and this is the only system call of the check.
     if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | __WALL) != 0) return false;
     if (ended.si_pid == 0) return true;
   }
