@@ -11,6 +11,7 @@ namespace memolock {
 
 const char* state_of(const Record& record, Nanoseconds now) {
   if (record.disposition == Disposition::running) return "running";
+  if (!is_retained(record, now)) return "expired";
   if (record.disposition == Disposition::failed) return "failed";
   if (time_left(record, now) <= Nanoseconds(0)) return "stale";
   // A mark has no output that could be served; its state says whether the last run succeeded.

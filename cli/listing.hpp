@@ -9,7 +9,8 @@
 
 namespace memolock {
 
-/// "fresh", "stale", "failed" or "running".
+/// "fresh"; "stale" if its ttl has passed, but not the windows in which it may still be served;
+/// "expired" if no caller is served any more; "failed"; or "running".
 [[nodiscard]] const char* state_of(const Record& record, Nanoseconds now);
 
 /// The time since the end of the run, or since its start if the record is a mark or describes a run

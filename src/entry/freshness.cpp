@@ -13,12 +13,14 @@ Nanoseconds fresh_for(const Record& record, const FreshnessPolicy& policy) {
   return std::min(record.ttl, *policy.ttl);
 }
 
-/// Whether the entry is acceptable and was still fresh less than `window` ago.
+/// Whether the entry is acceptable, was still fresh less than `window` ago, and is retained.
+/// Without the latter, a reader with a longer window than the writer's would be served by a
+/// directory until the next gc, and by a server never.
 bool is_within(Nanoseconds window, const Record& record, const FreshnessPolicy& policy,
                Nanoseconds now) {
   if (window == Nanoseconds(0) || !answers_waiter(record, policy)) return false;
   const auto age = age_of(record, now);
-  return age && *age < after(fresh_for(record, policy), window);
+  return age && is_retained(record, now) && *age < after(fresh_for(record, policy), window);
 }
 
 /// Whether the failure ended after the entry, and less than `limit` ago.
@@ -40,6 +42,12 @@ Nanoseconds time_left(const Record& record, Nanoseconds now) {
   const auto age = age_of(record, now);
   if (!age) return Nanoseconds(0);
   return record.ttl == forever ? forever : record.ttl - *age;
+}
+
+bool is_retained(const Record& record, Nanoseconds now) {
+  if (record.foreign) return true;
+  const auto age = age_of(record, now);
+  return age && *age < record.retained;
 }
 
 bool is_fresh(const Record& record, const FreshnessPolicy& policy, Nanoseconds now) {

@@ -28,6 +28,10 @@ struct FreshnessPolicy {
 /// How long the entry stays fresh by its own ttl; zero or less if it has expired.
 [[nodiscard]] Nanoseconds time_left(const Record& record, Nanoseconds now);
 
+/// Whether the record's ttl or a window that it was stored with has not passed yet. One that is not
+/// retained is expired: `--on-timeout stale` may still serve it, nothing else does.
+[[nodiscard]] bool is_retained(const Record& record, Nanoseconds now);
+
 /// Whether an entry is fresh for this reader. A foreign one is fresh as long as it exists, unless
 /// the policy has `begun_since`.
 [[nodiscard]] bool is_fresh(const Record& record, const FreshnessPolicy& policy, Nanoseconds now);
@@ -38,10 +42,12 @@ struct FreshnessPolicy {
 [[nodiscard]] bool is_due_early(const Record& record, const FreshnessPolicy& policy,
                                 Nanoseconds now, double chance);
 
-/// Whether an entry that is not fresh may be served while it is refreshed.
+/// Whether an entry that is not fresh may be served while it is refreshed. Never if it is
+/// not retained, whatever the policy.
 [[nodiscard]] bool is_stale(const Record& record, const FreshnessPolicy& policy, Nanoseconds now);
 
-/// Whether an entry that is not fresh may be served because refreshing it has failed.
+/// Whether an entry that is not fresh may be served because refreshing it has failed. Never if it
+/// is not retained, whatever the policy.
 [[nodiscard]] bool serves_on_error(const Record& record, const FreshnessPolicy& policy,
                                    Nanoseconds now);
 

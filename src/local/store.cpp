@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "src/entry/freshness.hpp"
 #include "src/local/lock.hpp"
 #include "src/local/promise.hpp"
 #include "src/local/watch.hpp"
@@ -193,10 +194,12 @@ class TagListing {
 
  private:
   /// Of the files of one entry, lists the first of these that exists: the run in progress, the
-  /// entry, the failure. Also lists the mark, unless there is a run in progress.
+  /// entry unless it has expired, the failure, the expired entry. Also lists the mark, unless there
+  /// is a run in progress.
   void list_file(FileKind kind, Disposition disposition, const std::string& name) {
     const EntryFileNames files(directory_, name);
-    if (kind == FileKind::failed && exists(files.entry)) return;
+    if (kind == FileKind::failed && has_retained_entry(files)) return;
+    if (kind == FileKind::entry && exists(files.failed) && !has_retained_entry(files)) return;
     if (kind == FileKind::run &&
         (exists(files.entry) || exists(files.failed) || exists(files.mark)))
       return;
@@ -215,6 +218,12 @@ class TagListing {
     const bool running = disposition == Disposition::running;
     if (running || entry->record().disposition == disposition)
       each_({entry->record(), running, entry->payload_size()});
+  }
+
+  [[nodiscard]] bool has_retained_entry(const EntryFileNames& files) const {
+    const auto entry = EntryFile::open(
+        open_owned_file(root_, joined(directory_, files.entry), O_RDONLY));
+    return entry && is_retained(entry->record(), wall_now());
   }
 
   [[nodiscard]] bool exists(const std::string& name) const {

@@ -23,7 +23,7 @@ field() { memolock ls | cut -f "$1"; }
   equal - "$(field 7)"
 }
 
-@test "an expired entry is shown as stale" {
+@test "an entry past its ttl is shown as stale while it may still be served" {
   memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- true
   is_stale() { [[ $(field 3) == stale ]]; }
   await is_stale

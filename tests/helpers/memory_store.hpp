@@ -99,6 +99,8 @@ inline Record parse_record(const std::string& words) {
   for (const std::string& word : split(words, '+')) {
     const std::string value = word.substr(std::min(word.find(':') + 1, word.size()));
     if (word == "fresh" || word == "damaged" || word == "no-archive" || word == "bad-archive") {
+    } else if (word == "stale") {
+      record.ttl = seconds(5);
     } else if (word == "expired") {
       record.ttl = record.retained = seconds(5);
     } else if (word == "later") {

@@ -14,6 +14,16 @@ load ../helpers/common
   finish_all
 }
 
+@test "an entry or a failure that no caller is served any more is shown as expired" {
+  local tag
+  for tag in entry failure; do
+    memolock get --tag $tag --id x --ttl 1ms --stale 1ms --cache-failures 1ms -- [ $tag = entry ] || true
+    await eval '[[ $(memolock ls --tag $tag | cut -f 3) == expired ]]'
+    equal expired "$(memolock show --tag $tag --id x | sed -n 's/^state *//p')"
+    equal '["expired",0]' "$(memolock ls --tag $tag --json | jq -c '.[] | [.state, .left]')"
+  done
+}
+
 # within KIBIBYTES COMMAND…: runs memolock in so much address space.
 within() { (ulimit -v "$1" && exec "$MEMOLOCK_BIN" "${@:2}" >out 2>/dev/null); }
 

@@ -17,12 +17,12 @@ declare -gA sequences=(
   ['hit']='> t:x: hit, 10s old, took 2s
 replay…
 hit 0'
-  ['expired']='look up: expired…
+  ['stale']='look up: stale…
 > t:x: the entry is 10s old, and not fresh enough'
   ['due']='look up: fresh
 > t:x: 10s old, and refreshed before it expires'
-  ['serve-expired']='> t:x: stale, 10s old, took 2s
-replay expired
+  ['serve-stale']='> t:x: stale, 10s old, took 2s
+replay stale
 stale 0'
   ['refresh']='end wait limit
 is locked: no
@@ -250,9 +250,9 @@ END
 }
 
 @test "a look-up does not refresh a stale entry" {
-  steps get --look-up --stale=1m 'look up=expired' <<'END'
-@expired
-@serve-expired
+  steps get --look-up --stale=1m 'look up=stale' <<'END'
+@stale
+@serve-stale
 END
 }
 
@@ -302,9 +302,9 @@ look up: none
 @look-again: none
 @start spooled
 @stored
-$ 'look up=none,expired' --stale=1m
+$ 'look up=none,stale' --stale=1m
 look up: none
-@look-again: expired
+@look-again: stale
 > t:x: the entry is 10s old, and not fresh enough
 @start spooled
 @stored, retained 2m
@@ -312,14 +312,14 @@ END
 }
 
 @test "under the lock it may be too soon to run the command again" {
-  steps get 'look up=none,expired' changed-since-look-up=yes failure=none,failed+killed --stale=1m <<'END'
+  steps get 'look up=none,stale' changed-since-look-up=yes failure=none,failed+killed --stale=1m <<'END'
 look up: none
-@look-again: expired
+@look-again: stale
 > t:x: the entry is 10s old, and not fresh enough
 failure: failed+killed
 > t:x: too soon to run the command again: it was ended by signal KILL (9)
 abandon
-@serve-expired
+@serve-stale
 END
 }
 
@@ -327,12 +327,12 @@ END
 
 @test "a stale entry is served, unless it is damaged, and the caller does not run the command" {
   steps get --stale=1m <<'END'
-$ 'look up=expired'
-@expired
+$ 'look up=stale'
+@stale
 @refresh: caller
-@serve-expired
-$ 'look up=expired+damaged'
-@expired+damaged
+@serve-stale
+$ 'look up=stale+damaged'
+@stale+damaged
 > t:x: the stored entry is damaged; treated as a miss
 @run-and-store, retained 2m
 END
@@ -340,23 +340,23 @@ END
 
 @test "the background process runs the command under the lock, unless it finds another entry there" {
   steps get --stale=1m role=background <<'END'
-$ 'look up=expired'
-@expired
+$ 'look up=stale'
+@stale
 @refresh: background
 @run
 @published kept, status 0, ttl 1m, retained 2m
 > t:x: stored for 1m, took 1s
 background 0
-$ 'look up=expired' changed-since-look-up=yes
-@expired
+$ 'look up=stale' changed-since-look-up=yes
+@stale
 @refresh: background
-@look-again: expired
+@look-again: stale
 @start spooled
 @published kept, status 0, ttl 1m, retained 2m
 > t:x: stored for 1m, took 1s
 background 0
-$ 'look up=expired,fresh' changed-since-look-up=yes
-@expired
+$ 'look up=stale,fresh' changed-since-look-up=yes
+@stale
 @refresh: background
 @look-again: fresh
 abandon
@@ -367,8 +367,8 @@ END
 @test "the background process ends without a message if the lock is held, or the store fails" {
   local lock
   for lock in held fails; do
-    steps get 'look up=expired' --stale=1m role=background lock=$lock <<END
-@expired
+    steps get 'look up=stale' --stale=1m role=background lock=$lock <<END
+@stale
 @refresh: background
 acquire: $lock
 background 0
@@ -377,8 +377,8 @@ END
 }
 
 @test "a failed refresh keeps others from trying again for a lease" {
-  steps get 'look up=expired' --stale=1m role=background command=3 <<'END'
-@expired
+  steps get 'look up=stale' --stale=1m role=background command=3 <<'END'
+@stale
 @refresh: background
 @run
 @published failed, status 3, retained 1m
@@ -388,35 +388,35 @@ END
 }
 
 @test "after a failed refresh a stale entry is served without another one, until the failure has expired" {
-  steps get 'look up=expired' --stale=1m <<'END'
+  steps get 'look up=stale' --stale=1m <<'END'
 $ failure=failed+killed
-@expired
+@stale
 failure: failed+killed
 > t:x: too soon to run the command again: it was ended by signal KILL (9)
-@serve-expired
+@serve-stale
 $ failure=failed+expired
-@expired
+@stale
 failure: failed+expired
 @refresh: caller
-@serve-expired
+@serve-stale
 END
 }
 
 @test "a stale entry is served without a refresh if the lock is held, or the store fails then; a signal ends the call" {
-  steps get 'look up=expired' --stale=1m <<'END'
+  steps get 'look up=stale' --stale=1m <<'END'
 $ 'is locked=yes'
-@expired
+@stale
 end wait limit
 is locked: yes
-@serve-expired
+@serve-stale
 $ 'is locked=error'
-@expired
+@stale
 end wait limit
 is locked: error
 > is locked failed
-@serve-expired
+@serve-stale
 $ 'is locked=interrupt'
-@expired
+@stale
 end wait limit
 is locked: interrupt
 error: interrupted
@@ -424,30 +424,30 @@ END
 }
 
 @test "a command that refers to a descriptor other than a standard stream runs in the foreground" {
-  steps get 'look up=expired' --stale=1m <<'END'
+  steps get 'look up=stale' --stale=1m <<'END'
 $ --word=/dev/fd/63
 $ --word=a=/proc/self/fd/4
-@expired
+@stale
 @run-and-store, retained 2m
 $ --word=/dev/fd/1
-@expired
+@stale
 @refresh: caller
-@serve-expired
+@serve-stale
 END
 }
 
 @test "a refresh that stores nothing does not need the control file" {
-  steps get 'look up=expired' --stale=1m <<'END'
+  steps get 'look up=stale' --stale=1m <<'END'
 $ --no-keep role=background
-@expired
+@stale
 @refresh: background
 @silent-run
 @published shared, status 0, retained 2m
 background 0
 $ --ttl=0
-@expired
+@stale
 @refresh: caller
-@serve-expired
+@serve-stale
 END
 }
 
@@ -543,11 +543,11 @@ END
 }
 
 @test "a waiter serves an older entry in place of a failure with --stale-if-error" {
-  steps get lock=held watch=fresh 'look up=expired' --stale-if-error=1m wait=failed <<'END'
-@expired
+  steps get lock=held watch=fresh 'look up=stale' --stale-if-error=1m wait=failed <<'END'
+@stale
 @wait: failed
 > t:x: the command failed with status 3; serving the entry that is 10s old
-replay expired
+replay stale
 stale 0
 END
 }
@@ -689,12 +689,12 @@ $
 $ --on-timeout=stale
 @first-wait: timed-out
 @time-out
-$ 'look up=expired'
-@expired
+$ 'look up=stale'
+@stale
 @wait: timed-out
 @time-out
-$ 'look up=expired+damaged' --on-timeout=stale
-@expired+damaged
+$ 'look up=stale+damaged' --on-timeout=stale
+@stale+damaged
 @wait: timed-out
 > t:x: the stored entry is damaged; treated as a miss
 @time-out
@@ -755,13 +755,13 @@ END
 }
 
 @test "--on-timeout stale and --stale-if-error serve an expired entry after the wait" {
-  steps get lock=held watch=fresh 'look up=expired' --wait=5s wait=timed-out <<'END'
+  steps get lock=held watch=fresh 'look up=stale' --wait=5s wait=timed-out <<'END'
 $ --on-timeout=stale
 $ --stale-if-error=1m
-@expired
+@stale
 @wait: timed-out
 > t:x: timed out after 5s of waiting for host:7
-@serve-expired
+@serve-stale
 END
 }
 
@@ -789,12 +789,12 @@ END
 @test "a failure, a signal and a start that fails serve the older entry with --stale-if-error" {
   local command published message
   while IFS='|' read -r command published message; do
-    steps get 'look up=expired' --stale-if-error=1m "command=$command" <<END
-@expired
+    steps get 'look up=stale' --stale-if-error=1m "command=$command" <<END
+@stale
 @run, stdout deferred
 publish shared, $published: done
 drain for forever
-replay expired
+replay stale
 > t:x: $message the entry that is 10s old
 stale 0, instead of a failure
 END
@@ -806,8 +806,8 @@ END
 }
 
 @test "a success does not" {
-  steps get 'look up=expired' --stale-if-error=1m <<'END'
-@expired
+  steps get 'look up=stale' --stale-if-error=1m <<'END'
+@stale
 @run, stdout deferred
 @stored, retained 2m
 END
@@ -1108,13 +1108,13 @@ END
 }
 
 @test "an older entry that is served in place of a failure restores its artifacts" {
-  steps get --artifact=made 'look up=expired+made' --stale-if-error=1m command=3 <<'END'
+  steps get --artifact=made 'look up=stale+made' --stale-if-error=1m command=3 <<'END'
 include artifacts
-@expired+made
+@stale+made
 @run, stdout deferred
 publish shared, status 3: done
 drain for forever
-replay expired+made
+replay stale+made
 > t:x: the command exited with status 3; served the entry that is 10s old
 stale 0, instead of a failure
 END
@@ -1122,16 +1122,16 @@ END
 
 @test "it is not served if they cannot be restored, or a signal comes while they are" {
   steps get --artifact=made --stale-if-error=1m <<'END'
-$ 'look up=expired+made+bad-archive' command=3
+$ 'look up=stale+made+bad-archive' command=3
 include artifacts
-@expired+made+bad-archive
+@stale+made+bad-archive
 @run, stdout deferred
 @published shared, status 3
 > t:x: the stored artifacts are damaged
 @failed
-$ 'look up=expired+made' command=3+signal
+$ 'look up=stale+made' command=3+signal
 include artifacts
-@expired+made
+@stale+made
 @run, stdout deferred
 @published shared, status 3
 miss 143, signal 15
@@ -1337,10 +1337,10 @@ END
 
 @test "once runs the command if the mark is expired, dated in the future, or of a failure with --on-failure retry" {
   steps once <<'END'
-$ mark=expired
-mark: expired
+$ mark=stale
+mark: stale
 acquire: free
-mark: expired
+mark: stale
 @start plain
 @marked
 $ mark=failed --retry

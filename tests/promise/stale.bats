@@ -29,6 +29,18 @@ nobody_runs() { ! memolock ls | grep -q running; }
   store_is_clean
 }
 
+@test "a window that is longer than the one that the entry was stored with does not bring it back" {
+  memolock get --tag t --id x --ttl 1ms --stale 2ms -- echo old
+  expired() { [[ $(memolock ls | cut -f 3) == @(|expired) ]]; } # on a server it is gone
+  await expired
+  for window in --stale --stale-if-error; do
+    run -1 memolock get --tag t --id x $window 1h
+    equal '' "$output"
+  done
+  run -3 stale --stale-if-error 1h -- counted sh -c 'exit 3'
+  ran_times 1
+}
+
 @test "one run refreshes it, however many ask" {
   old
   for caller in {1..30}; do
