@@ -24,11 +24,11 @@ has_pages() {
   local page name file
   (cd "$BATS_TEST_DIRNAME/../../man" && find . -name '*.[157]' -printf 'man%f\n') | sed -E 's|^man(.*)\.(.)$|man\2/\1.\2|' | sort >expected
   (cd "$1" && find . -type f -printf '%P\n') | sed 's/\.gz$//' | sort >found
-  diff expected found || fail "the pages differ"
+  diff expected found || fail "the pages differ" || return
   while read -r page; do
     name=${page#*/} file=$1/$page
     if [[ -e $file.gz ]]; then gzip -dc "$file.gz" >"$name" && file=$name; fi
-    same_bytes "$BATS_TEST_DIRNAME/../../man/$name" "$file"
+    same_bytes "$BATS_TEST_DIRNAME/../../man/$name" "$file" || return
   done <expected
 }
 
