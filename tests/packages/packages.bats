@@ -19,6 +19,19 @@ outcomes() { grep -o '"outcome":"[a-z]*"' "$1" | cut -d '"' -f 4 | paste -sd ' '
 # version: as the .deb's name has it.
 version() { basename "$PACKAGES"/*.deb | cut -d _ -f 2; }
 
+# has_pages DIRECTORY: checks that it has the pages of man/, compressed or not, and no others.
+has_pages() {
+  local page name file
+  (cd "$BATS_TEST_DIRNAME/../../man" && find . -name '*.[157]' -printf 'man%f\n') | sed -E 's|^man(.*)\.(.)$|man\2/\1.\2|' | sort >expected
+  (cd "$1" && find . -type f -printf '%P\n') | sed 's/\.gz$//' | sort >found
+  diff expected found || fail "the pages differ" || return
+  while read -r page; do
+    name=${page#*/} file=$1/$page
+    if [[ -e $file.gz ]]; then gzip -dc "$file.gz" >"$name" && file=$name; fi
+    same_bytes "$BATS_TEST_DIRNAME/../../man/$name" "$file" || return
+  done <expected
+}
+
 # unpack: the tar.gz is all that $root has.
 unpack() {
   root=$BATS_TEST_TMPDIR/root
@@ -50,8 +63,7 @@ unpack() {
   cp "$PACKAGES"/*.deb "$root/memolock.deb"
   in_root apt-get -qq update
   in_root apt-get -qq -y --no-install-recommends install /memolock.deb
-  for path in bin/memolock bin/memolock-sh share/memolock/memolock.sh share/man/man1/memolock.1.gz \
-    share/man/man1/memolock-sh.1.gz share/man/man7/memolock-protocol.7.gz share/doc/memolock/copyright \
+  for path in bin/memolock bin/memolock-sh share/memolock/memolock.sh share/doc/memolock/copyright \
     share/doc/memolock/changelog.gz share/bash-completion/completions/memolock \
     share/zsh/vendor-completions/_memolock share/fish/vendor_completions.d/memolock.fish; do
     [[ -f $root/usr/$path ]] || fail "no /usr/$path"
@@ -85,6 +97,13 @@ unpack() {
   done
   equal 'miss hit' "$(outcomes "$root/report")"
   equal y "$(redis get default:x)"
+}
+
+@test "both packages have every page of the manual" {
+  dpkg-deb -x "$PACKAGES"/*.deb unpacked
+  unpack
+  has_pages "$PWD/unpacked/usr/share/man"
+  has_pages "$root/share/man"
 }
 
 @test "the tar.gz has the license of every library in its binary" {
