@@ -158,7 +158,7 @@ void many_hit(Bench& bench) {
   fill(bench);
   store_entry(bench, "one", "100");
   print_row(
-      "hit among 100 000 entries / hit of an only one",
+      "hit among 100 000 entries / hit in a store of one",
       compare(bench.runs, hit(bench, "many", "id-77777"), hit(bench, "b", "one"), To::dev_null)
           .text(),
       "1.0");

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# What lies in examples/, as it is.
+# The files in examples/.
 # bats file_tags=slow
 
 load ../helpers/common
@@ -117,24 +117,27 @@ END
   export MEMOLOCK_TARBALL=$url/memolock.tar.gz
 }
 
+# job_in DIRECTORY FILE N: runs job N of FILE in a new checkout there.
+job_in() {
+  mkdir -p "$1/home"
+  cp -r project "$1/checkout"
+  /usr/bin/python3 "$BATS_TEST_DIRNAME/../helpers/ci_job.py" "$examples/$2" "$3" >"$1/job.sh"
+  HOME=$PWD/$1/home spawn bash -c "cd '$1/checkout' && exec bash ../job.sh" >"$1/out" 2>"$1/err"
+}
+
 # jobs_of FILE NAME: its four jobs at once, each in its own checkout below a folder of that name.
 jobs_of() {
   local job
   # shellcheck disable=SC2034 # those that finish_all waits for
   spawned=()
-  for job in 1 2 3 4; do
-    mkdir -p "$2/home$job"
-    cp -r project "$2/$job"
-    /usr/bin/python3 "$BATS_TEST_DIRNAME/../helpers/ci_job.py" "$examples/$1" "$job" >"$2/$job.sh"
-    HOME=$PWD/$2/home$job spawn bash -c "cd '$2/$job' && exec bash '../$job.sh'" >"$2/$job.out" 2>"$2/$job.err"
-  done
+  for job in 1 2 3 4; do job_in "$2/$job" "$1" "$job"; done
   finish_all
 }
 
 # each_said FOLDER WORD: what the tests of all four jobs saw.
 each_said() {
   local job
-  for job in 1 2 3 4; do equal "shard $job of $2" "$(<"$1/$job.out")"; done
+  for job in 1 2 3 4; do equal "shard $job of $2" "$(<"$1/$job/out")"; done
 }
 
 # push FILE WORD RUNS: four jobs, whose tests all see the word; after them the build has run so often.
@@ -172,6 +175,157 @@ builds_once() {
 
 @test "gitlab-ci.yml: parallel jobs build once; later ones build again if a source, the script or the runner differs" {
   builds_once gitlab-ci.yml CI_RUNNER_EXECUTABLE_ARCH CI_JOB_IMAGE
+}
+
+# ---- CI without a server ----
+
+# use_ci_cache: the jobs of this test have a CI cache, and no server.
+use_ci_cache() {
+  export CI_CACHE=$PWD/cache
+  unset MEMOLOCK_STORE MEMOLOCK_CACHE_DIR
+  project
+  # there is one job
+  sed -i 's/shard \$1 of //' project/test.sh
+  cp "$examples/ci-store" project
+  release
+  jobs=0
+}
+
+# job_said FILE WORD RUNS OUTCOME: a job whose test prints WORD. The build has run RUNS times by then, and the call of memolock
+# ended with OUTCOME.
+job_said() {
+  spawned=()
+  export GITHUB_RUN_ID=$((++jobs))
+  job_in "job$jobs" "$1" 1
+  finish_all
+  equal "$2" "$(tail -n 1 "job$jobs/out")"
+  equal '' "$(<"job$jobs/err")"
+  ran_times "$3"
+  equal "$4" "$(tail -n 1 report | jq -r .outcome)"
+}
+
+# builds_from_cache FILE: the build comes from the cache, unless a source has changed or there is no cache.
+builds_from_cache() {
+  job_said "$1" first 1 miss
+  job_said "$1" first 1 hit
+  echo second >project/src/main
+  job_said "$1" second 2 miss
+  job_said "$1" second 2 hit
+  echo first >project/src/main
+  job_said "$1" first 2 hit
+  rm -r "$CI_CACHE"
+  job_said "$1" first 3 miss
+}
+
+@test "github-actions-cache.yml: later jobs take the build from the cache, whatever owner and modes it is restored with" {
+  use_ci_cache
+  export RUNNER_ARCH=X64 RUNNER_OS=Linux ImageOS=ubuntu24 ImageVersion=1 CI_WRITE_ONCE=yes
+  builds_from_cache github-actions-cache.yml
+}
+
+@test "gitlab-ci-cache.yml: later jobs take the build from the cache, whatever owner, modes and times it is restored with" {
+  use_ci_cache
+  export CI_RUNNER_EXECUTABLE_ARCH=linux/amd64 CI_JOB_IMAGE=alpine:3.22 CI_TIMES=none
+  builds_from_cache gitlab-ci-cache.yml
+}
+
+@test "gitlab-ci-cache.yml: a failed test does not lose the build" {
+  use_ci_cache
+  export CI_RUNNER_EXECUTABLE_ARCH=linux/amd64 CI_JOB_IMAGE=alpine:3.22
+  mv project/test.sh passing
+  ln -s /bin/false project/test.sh
+  spawned=()
+  job_in failing gitlab-ci-cache.yml 1
+  finish "${spawned[0]}"
+  equal 1 "$status"
+  mv passing project/test.sh
+  job_said gitlab-ci-cache.yml first 1 hit
+}
+
+# ci_store WORD…: examples/ci-store, on the directory cached.
+ci_store() { "$examples/ci-store" "$1" cached "${@:2}"; }
+
+# cached_get ID: `get` of an entry of 100 kB, with the directory cached as the store.
+cached_get() { MEMOLOCK_CACHE_DIR=$PWD/cached memolock get --store local --tag t --id "$1" --ttl 1h -- counted head -c 100000 /dev/zero; }
+
+# another_job: saves the directory cached and restores it, as for another job.
+another_job() {
+  CI_CACHE=$PWD/cache "$BATS_TEST_DIRNAME/../helpers/ci_cache" save cached key
+  rm -r cached
+  CI_CACHE=$PWD/cache "$BATS_TEST_DIRNAME/../helpers/ci_cache" restore cached key
+}
+
+# dated DAYS ID: sets the times of an entry in the directory cached to DAYS days ago.
+dated() { touch -d "$1 days ago" "cached/t/$2.entry"; }
+
+@test "ci-store: trims the entries that were not used for the longest time, over several jobs" {
+  ci_store prepare >/dev/null
+  for id in 1 2 3 4; do
+    cached_get "$id" >/dev/null
+    dated $((10 - id)) "$id"
+  done
+  another_job
+  ci_store prepare >/dev/null
+  cached_get 1 >/dev/null
+  ci_store trim 350kB
+  equal '1 3 4' "$(cd cached/t && echo *.entry | sed 's/\.entry//g')"
+  another_job
+  ci_store prepare >/dev/null
+  ci_store trim 150kB
+  equal 1 "$(cd cached/t && echo *.entry | sed 's/\.entry//g')"
+  ran_times 4
+}
+
+@test "ci-store: without a restored cache it makes an empty store, below a directory that others may write in" {
+  mkdir -m 777 open
+  cd open
+  equal "MEMOLOCK_CACHE_DIR=$PWD/cached" "$(umask 0 && ci_store prepare)"
+  equal 700 "$(stat -c %a cached)"
+  cached_get 1 >/dev/null
+  cached_get 1 >/dev/null
+  ran_times 1
+}
+
+@test "ci-store: a link in the place of the store is removed, and not followed" {
+  mkdir -m 755 elsewhere
+  ln -s elsewhere cached
+  ci_store prepare >/dev/null
+  [[ ! -L cached ]] || fail 'the link is still there'
+  equal 755 "$(stat -c %a elsewhere)"
+}
+
+@test "ci-store: a user who is not root copies the entries of another one, and leaves out what cannot be read" {
+  ((EUID == 0)) || skip 'only root can act for two users'
+  uid=$((400000 + RANDOM))
+  for id in 1 2; do cached_get "$id" >/dev/null; done
+  chmod -R a+rX cached
+  chmod 600 cached/t/2.entry
+  mkdir "$BATS_TEST_TMPDIR/project"
+  mv cached project
+  cd project
+  chown "$uid" . "$RUNS"
+  chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
+  mkdir "$BATS_TEST_TMPDIR/programs"
+  cp "$MEMOLOCK_BIN" "$examples/ci-store" "$BATS_TEST_TMPDIR/programs"
+  export PATH=$BATS_TEST_TMPDIR/programs:$PATH
+  as_user=(setpriv "--reuid=$uid" "--regid=$uid" --clear-groups)
+  run -0 --separate-stderr -- "${as_user[@]}" ci-store prepare cached
+  equal "MEMOLOCK_CACHE_DIR=$PWD/cached" "$output"
+  equal "ci-store: cannot read all of $PWD/cached; some entries are left out" "$stderr"
+  export MEMOLOCK_CACHE_DIR=$PWD/cached
+  unset MEMOLOCK_STORE
+  for id in 1 2; do "${as_user[@]}" "$BATS_TEST_TMPDIR/programs/memolock" get --tag t --id "$id" --ttl 1h -- counted true >/dev/null; done
+  ran_times 3
+  equal "$uid" "$(stat -c %u cached)"
+}
+
+@test "ci-store: wrong arguments are refused" {
+  for words in '' 'prepare' 'trim cached' 'prepare cached 1MiB' 'save cached'; do
+    # shellcheck disable=SC2086 # words
+    run -2 -- "$examples/ci-store" $words
+    equal 'usage: ci-store prepare DIR | ci-store trim DIR SIZE' "$output"
+  done
+  [[ ! -e cached ]]
 }
 
 # ---- tmux ----
