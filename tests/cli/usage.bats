@@ -119,7 +119,7 @@ load ../helpers/common
   for option in --tag --id --ttl --wait --drain --store --report --max-entry --max-runtime; do
     refused "$option" memolock get $option
   done
-  refused '--tag: 1 required TAG missing' memolock get --tag
+  refused '--tag requires a value' memolock get --tag
 }
 
 @test "the help of a verb has a line for each option, whose text begins at column 33" {
@@ -152,7 +152,7 @@ load ../helpers/common
   done
   for verb in once lock show; do help_has $verb '  --id ID                       the resource; required'; done
   help_has del '  --id ID                       a resource; repeatable'
-  help_has renew '  --lease DURATION              how long the promise is to live from now on (default: the lease that it was made with)'
+  help_has renew '  --lease DURATION              extend the promise to this long from now (default: its own lease)'
   for verb in once lock; do
     help_has $verb '  --lease DURATION              how long a lock on a server lives unless it is renewed (default: 1m)'
   done

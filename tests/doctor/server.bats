@@ -178,10 +178,10 @@ on_read_only() {
   found advice clients '90 of 100' 'raise maxclients'
 }
 
-@test "what does not speak Redis" {
+@test "what does not speak the Redis" {
   serve read 1 say $'HTTP/1.1 400 Bad Request\r\n' read 9999
   examined 1 --store-timeout 300ms --store "redis+unix://$fake"
-  found FAIL server "does not speak Redis's protocol" 'host and port'
+  found FAIL server "does not speak the Redis protocol" 'host and port'
   serve read 1
   examined 1 --store-timeout 300ms --store "redis+unix://$fake"
   found FAIL server 'closed the connection'
@@ -325,7 +325,7 @@ on_read_only() {
   found ok locks 'none of another program outlasts a day'
   redis set t/lock:y theirs >/dev/null
   examined 0 --store "$(here)"
-  found advice locks 't:y is locked by another program without end'
+  found advice locks 't:y is locked by another program without an expiry'
 }
 
 # keys_looked_at: among how many keys it has looked for locks.

@@ -148,7 +148,7 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
 }
 
 @test "callers who do not see that part of /tmp wait all the same" {
-  unshare -m true 2>/dev/null || skip 'cannot make a namespace here'
+  unshare -m true 2>/dev/null || skip 'cannot create a namespace here'
   for kind in own foreign; do
     spawned=()
     mkdir -m 700 "$kind"

@@ -58,7 +58,7 @@ mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
   once -- true
   "$HELPERS/redate" "$(mark)" 3600
   run --separate-stderr -0 once -v -- counted true
-  equal 1 "$(grep -c 'the mark is dated in the future; treated as absent' <<<"$stderr")"
+  equal 1 "$(grep -c 'the mark is dated in the future; ignored' <<<"$stderr")"
   ran_times 1
 }
 
@@ -66,7 +66,7 @@ mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
   once -- true
   "$HELPERS/redate" "$(mark)" -3500 86400
   run --separate-stderr -0 once -v -- counted true
-  contains "$stderr" 'began a run 58m'
+  contains "$stderr" 'started a run 58m'
   ran_times 0
   once --ttl 30m -- counted true
   ran_times 1

@@ -39,7 +39,7 @@ open_with() { REDISCLI_AUTH=$1 redis "${@:2}" >/dev/null; }
   silent ls --password-file password
   for mode in 644 640 604 660; do
     chmod "$mode" password
-    warned "--password-file: others can read password; run: chmod go-rwx password" ls --password-file password
+    warned "--password-file: other users can read password; run: chmod go-rwx password" ls --password-file password
   done
   for words in 'get --tag t --id x --ttl 1h -- true' stats doctor 'del --tag t --id x'; do
     # shellcheck disable=SC2086
@@ -119,7 +119,7 @@ open_with() { REDISCLI_AUTH=$1 redis "${@:2}" >/dev/null; }
   unset MEMOLOCK_STORE
   echo "store = \"redis+unix://:secret@$REDIS_SOCKET\"" >"$file"
   chmod 644 "$file"
-  warned "others can read the password in $file; run: chmod go-rwx $file" ls
+  warned "other users can read the password in $file; run: chmod go-rwx $file" ls
   lacks "$stderr" secret
   chmod 600 "$file"
   silent ls
@@ -134,17 +134,17 @@ open_with() { REDISCLI_AUTH=$1 redis "${@:2}" >/dev/null; }
   guarded
   unset MEMOLOCK_STORE
   unshare -m true 2>/dev/null || skip 'cannot mount here'
-  advice='keep the password in a file of its own, which password-file names'
+  advice='move the password to a file of its own and name it with password-file'
   line="store = \"redis+unix://:secret@$REDIS_SOCKET\""
   file=$XDG_CONFIG_HOME/memolock/config.toml
   mkdir -p "${file%/*}"
   echo "$line" >"$file"
   chmod 644 "$file"
   chown 65534 "$file"
-  warned "others can read the password in $file; $advice" ls
+  warned "other users can read the password in $file; $advice" ls
   rm "$file"
   echo "$line" >config.toml
   run --separate-stderr -0 unshare -m sh -c 'mount -t tmpfs tmpfs /etc && mkdir /etc/memolock && cp config.toml /etc/memolock && exec "$@"' - "$MEMOLOCK_BIN" ls
   one_own_line "$stderr"
-  contains "$stderr" "others can read the password in /etc/memolock/config.toml; $advice"
+  contains "$stderr" "other users can read the password in /etc/memolock/config.toml; $advice"
 }

@@ -188,9 +188,9 @@ runs_once() {
     relay_to "$place" --rate 4096
     run --separate-stderr -0 ends_within 30 get -- counted head -c 8000000 /dev/zero
     contains "$stderr" 'not stored: '
-    contains "$stderr" 'less than 64 KiB moved within 2s'
+    contains "$stderr" 'less than 64 KiB transferred within 2s'
     MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET get -- head -c 8000000 /dev/zero >/dev/null
-    runs_once 30 'less than 64 KiB moved within 2s; running the command without the store'
+    runs_once 30 'less than 64 KiB transferred within 2s; running the command without the store'
   done
 }
 
