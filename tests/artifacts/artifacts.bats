@@ -562,7 +562,7 @@ packs_in_order() { (cd craft && tar --format=gnu -P --no-recursion -cf ../evil.t
   listing out >1.list
   run -0 --separate-stderr memolock get -v --tag t --id x --ttl 1h --on-store-error fail --artifact out -- \
     bash -c "$(declare -f listing); listing out >2.list; drop() { chmod -R u+rwx out && rm -r out; }; drop; ./make_out"
-  contains "$stderr" 'a name that leads elsewhere'
+  contains "$stderr" 'a path that leads out of its directory'
   same_bytes 1.list 2.list
 }
 

@@ -287,7 +287,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   equal '' "$stderr"
   MEMOLOCK_LOG=info run --separate-stderr -0 by_user
   equal x "$output"
-  contains "$stderr" "cannot look for $file: Permission denied; continuing without it"
+  contains "$stderr" "cannot access $file: Permission denied; continuing without it"
   chmod 755 "${file%/*}"
 }
 

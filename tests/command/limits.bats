@@ -210,7 +210,7 @@ has_two_users() {
     one_own_line "$line"
     [[ $line =~ :\ ([0-9]+)\ \(sleep\)$ ]] || fail "in other words: $line"
     ! is_gone "${BASH_REMATCH[1]}" || fail "${names[i]}: it has been ended"
-    ((i >= 4)) || contains "$(<"${names[i]}.err")" 'was stopped: --max-runtime 1.5s'
+    ((i >= 4)) || contains "$(<"${names[i]}.err")" 'was stopped after --max-runtime 1.5s'
   done
   # /proc is read now and then, not all the time
   looks=$(grep -c '"/proc"' trace)

@@ -45,7 +45,7 @@ without() {
   mkdir a
   export MEMOLOCK_CACHE_DIR=$PWD/a/b/store
   examined 0 doctor
-  found ok directory "$PWD/a/b/store will be made"
+  found ok directory "$PWD/a/b/store will be created"
   found ok locks
   equal '' "$(ls -A a)"
 }
@@ -151,7 +151,7 @@ without() {
   run --separate-stderr -0 strace -qq -o trace -e trace=fstatfs \
     -e 'inject=fstatfs:retval=0:poke_exit=@arg2=6969000000000000' "$MEMOLOCK_BIN" doctor
   [[ $stderr != *poke* ]] || skip 'this strace cannot write into what a call returns'
-  found advice network NFS 'a directory of this machine'
+  found advice network NFS 'a local file system'
 }
 
 # modes: of all that is in the store, and of itself.
@@ -320,7 +320,7 @@ left_alone() {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   loosened
   run --separate-stderr -1 strace -qq -o trace -e trace=chmod,fchmodat -e inject=chmod,fchmodat:retval=0 "$MEMOLOCK_BIN" doctor --fix
-  found FAIL repaired "not $PWD/store: the file system keeps mode 0770; choose another directory"
+  found FAIL repaired "cannot change the mode of $PWD/store: the file system keeps 0770; choose another directory"
 }
 
 @test "doctor without --fix changes no mode" {

@@ -573,7 +573,7 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
   run --separate-stderr -0 where_none_is get --ttl 1h -- counted echo ran
   equal ran "$output"
   one_own_line "$(own_lines)"
-  contains "$stderr" 'the result is not kept'
+  contains "$stderr" 'the result is not stored'
   ran_times 1
   refused '--tls-key requires --tls-cert' memolock get --id x --ttl 1h -- counted echo ran
   MEMOLOCK_BYPASS=1 memolock get --id x --ttl 1h -- counted true

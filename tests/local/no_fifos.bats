@@ -185,7 +185,7 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
     contains "$stderr" "$place"
     equal '' "$(ls -A "$place")"
     run -1 setpriv --reuid="$uid" --regid="$uid" --clear-groups env MEMOLOCK_CACHE_DIR="$PWD/theirs" ./no_fifos ./memolock doctor
-    grep -qE "^FAIL +fifo .*in its place: .*$place" <<<"$output" || fail "$output"
+    grep -qE "^FAIL +fifo .*the substitute failed: .*$place" <<<"$output" || fail "$output"
     rmdir "$place"
   done
 }

@@ -42,7 +42,7 @@ mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
   mkdir "$(mark)"
   run --separate-stderr -3 once -- counted sh -c 'exit 3'
   one_own_line "$stderr"
-  contains "$stderr" 'no mark is kept'
+  contains "$stderr" 'the mark was not stored'
   ran_times 1
   rmdir "$(mark)"
   store_is_clean
@@ -51,7 +51,7 @@ mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
 @test "a store that is removed during the run costs a warning, and not the status" {
   run --separate-stderr -3 once -- sh -c 'rm -r "$MEMOLOCK_CACHE_DIR"; exit 3'
   one_own_line "$stderr"
-  contains "$stderr" 'no mark is kept'
+  contains "$stderr" 'the mark was not stored'
 }
 
 @test "a mark from the future counts as absent" {

@@ -20,7 +20,7 @@ hit 0'
   ['expired']='look up: expired…
 > t:x: the entry is not fresh: 10s old'
   ['due']='look up: fresh
-> t:x: 10s old, and refreshed before it expires'
+> t:x: 10s old; refreshing it before it expires'
   ['serve-expired']='> t:x: stale, 10s old, took 2s
 replay expired
 stale 0'

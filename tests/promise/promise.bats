@@ -16,7 +16,7 @@ started() { [[ -s token ]]; }
 begin() {
   promise -v "$@" -- sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >token.new && mv token.new token'
   await started
-  await grep -q 'waiting for the promise' p.err
+  await grep -q 'waiting for the result' p.err
   token=$(<token)
 }
 
@@ -166,7 +166,7 @@ is_kept() {
   # several renewals by its holder would come meanwhile on a server
   run -124 memolock get --tag t --id other --ttl 1h --external --lease 1100ms -- true
   release a
-  await grep -q 'waiting for the promise' p.err
+  await grep -q 'waiting for the result' p.err
   run -124 memolock get --tag t --id other --ttl 1h --external --lease 1700ms -- true
   is_kept
 }
@@ -384,8 +384,8 @@ is_kept() {
 @test "what set, fail and renew need is asked for" {
   refused '--ttl is required' memolock set --id x </dev/null
   refused '--id is required' memolock set --ttl 1s </dev/null
-  refused '--ttl 0 needs' memolock set --id x --ttl 0 </dev/null
-  refused 'give one FILE' memolock set --id x --ttl 1s a b
+  refused '--ttl 0 requires --token' memolock set --id x --ttl 0 </dev/null
+  refused 'at most one FILE' memolock set --id x --ttl 1s a b
   refused 'cannot read nowhere' memolock set --id x --ttl 1s nowhere
   refused '--token' memolock renew --id x
   for verb in 'set --ttl 1h' fail renew; do

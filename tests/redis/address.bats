@@ -217,7 +217,7 @@ no_url() {
   no_url redis://nowhere/99999999999 'has a database'
   no_url redis://nowhere/0/1 'has a database'
   no_url 'redis://nowhere?db=1' 'has a query'
-  no_url redis://nowhere#1 'has a query or fragment'
+  no_url redis://nowhere#1 'has a query or a fragment'
   no_url redis://::1 'has an IPv6 address without [ and ]'
   no_url 'redis://[::1' 'has a [ without its ]'
   no_url 'redis://[::1]7000' 'has a port'

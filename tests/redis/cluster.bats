@@ -321,7 +321,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- held a counted echo held >/dev/null
   await test -e a.started
   spawn "$MEMOLOCK_BIN" get -v --tag t --id x --ttl 1h -- counted true >out 2>err
-  await grep -q 'once a lease' err
+  await grep -q 'once per lease' err
   release a
   finish_all
   equal held "$(<out)"

@@ -175,7 +175,7 @@ runs_once() {
   run --separate-stderr -0 ends_within 20 get -- counted head -c 2000000 /dev/zero
   one_own_line "$stderr"
   contains "$stderr" 'not stored: '
-  contains "$stderr" 'what was uploaded is gone each time'
+  contains "$stderr" 'the uploaded value disappeared each time'
   ran_times 1
   equal 3 "$(redis info stats | awk -F '[:\r]' '/^total_net_input_bytes/ { print int($2 / 2000000) }')"
 }

@@ -315,7 +315,7 @@ planted() {
     await is_waiting $!
     (cd "${wake%/*}" && rm x.wake && eval "$plant")
     spawn_get -vv -- counted echo late >late.out 2>late.err
-    await grep -q 'no run to wait for' late.err
+    await grep -q 'no run is visible yet' late.err
     release a
     finish_all
     equal $'held\nheld\nheld' "$(cat held.out early.out late.out)"

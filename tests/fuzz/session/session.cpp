@@ -352,7 +352,7 @@ std::string Session::fault_of_words(const Call& call) const {
   // Removes the output of the command, which is not a message of memolock.
   const std::string all = call.has_command ? said : said + content(call.folder / "out");
   for (const char* const word : {"std::", "vector", "basic_string", "bad_alloc", "what()",
-                                 "terminate", "boost", "hiredis", "_M_", "fault of memolock's own"})
+                                 "terminate", "boost", "hiredis", "_M_", "internal error"})
     if (all.find(word) != std::string::npos) return fmt::format("says {}", word);
   constexpr std::string_view misfit = "unexpected reply";
   std::istringstream again(said);
