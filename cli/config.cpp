@@ -55,7 +55,7 @@ std::string protection_advice(int file, const std::string& path) {
   const bool is_own = path != system_file && fstat(file, &info) == 0 &&
                       info.st_uid == user_at_start();
   return is_own ? exposure_advice(path)
-                : "keep the password in a file of its own, which password-file names";
+                : "move the password to a file of its own and name it with password-file";
 }
 
 /// Whether a directory on the way keeps this user from finding out whether the file exists. An
@@ -68,8 +68,8 @@ bool is_hidden(const std::string& path) {
 void note_refusal(const std::string& path, int error, Config& config) {
   const bool is_unseen = error == EACCES && is_hidden(path);
   auto& lines = is_unseen && path != system_file ? config.infos : config.warnings;
-  lines.push_back(fmt::format("cannot {} {}: {}; going on without it",
-                              is_unseen ? "look for" : "read", escape_controls(path),
+  lines.push_back(fmt::format("cannot {} {}: {}; continuing without it",
+                              is_unseen ? "access" : "read", escape_controls(path),
                               error_text(error)));
 }
 
@@ -91,7 +91,7 @@ std::optional<Text> read_text(const std::string& path, Config& config) {
   }
   struct stat info {};
   if (fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) throw cannot("not a regular file");
-  const auto too_large = [&] { return cannot("it has more than 1 MiB"); };
+  const auto too_large = [&] { return cannot("it is larger than 1 MiB"); };
   if (info.st_size > static_cast<off_t>(most_bytes)) throw too_large();
   std::string text;
   std::array<char, 4096> piece{};
@@ -188,8 +188,10 @@ void read_file(const std::string& path, Config& config) {
       entries.back().exposure_advice = exposure_advice;
     }
   } catch (const toml::parse_error& error) {
-    throw usage_error(fmt::format("{}: line {}: {}", path, error.source().begin.line,
-                                  escape_controls(error.description())));
+    // The library's own text may quote a password.
+    const auto& at = error.source().begin;
+    throw usage_error(
+        fmt::format("{}: line {}, column {}: not valid TOML", path, at.line, at.column));
   }
 }
 

@@ -105,7 +105,7 @@ std::string message_of(const std::exception& exception) {
   if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr) return "out of memory";
   if (const auto* const error = dynamic_cast<const std::system_error*>(&exception))
     return "a system call failed: " + error_text(error->code().value());
-  return "a fault of memolock's own; please report it, with the command line";
+  return "internal error; please report it with the command line";
 }
 
 /// Does not depend on memory allocation.
@@ -132,7 +132,7 @@ ProcessEnd run(int argc, char** argv) {
     read_options(argc, argv, options);
     hide_passwords(argc, argv);
     if (!options.print) return run_verb(options, Log(options.log, print_line));
-    print("the text", *options.print);
+    print("the output", *options.print);
     return {};
   } catch (const std::exception& error) {
     if (options.log != Level::quiet) print_error(error);

@@ -15,7 +15,7 @@
 if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
   memo() {
     if [ $# -lt 2 ]; then
-      printf 'memolock: memo needs a ttl and a function or command\n' >&2
+      printf 'memolock: memo: a ttl and a function or command are required\n' >&2
       return 125
     fi
     local _memo_ttl _memo_text
@@ -28,7 +28,7 @@ if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
     _memo_text=$(_memo_definitions "$1") || return
     if ! _memo_is_read_back "$_memo_text" "$1"; then
       [ "${MEMOLOCK_LOG-}" = quiet ] \
-        || printf 'memolock: memo: %s runs each time: %s cannot print its definition correctly\n' \
+        || printf 'memolock: memo: %s is not memoized: %s cannot print its definition correctly\n' \
           "$1" "${BASH_VERSION:+bash}${ZSH_VERSION:+zsh}" >&2
       "$@"
       return
@@ -52,7 +52,7 @@ if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
       # loads a zsh function that is only marked for autoloading
       case $(typeset -f -- "$_memo_name") in *'builtin autoload -X'*) autoload +X -- "$_memo_name" || return ;; esac
       if ! typeset -f -- "$_memo_name"; then
-        printf 'memolock: MEMO_FUNCTIONS names something that is not a function\n' >&2
+        printf 'memolock: memo: MEMO_FUNCTIONS must contain only names of functions\n' >&2
         return 125
       fi
       while [ "$_memo_names" != "${_memo_names# }" ]; do _memo_names=${_memo_names# }; done
@@ -93,7 +93,7 @@ if ! command -v memolock >/dev/null 2>&1; then
         ;;
       show) exit 1 ;;
       *)
-        echo 'memolock: not installed; without it there are only get, once, lock, ls, show, del and gc' >&2
+        echo 'memolock: not installed; without it, only get, once, lock, ls, show, del and gc work' >&2
         exit 125
         ;;
     esac
@@ -105,7 +105,7 @@ if ! command -v memolock >/dev/null 2>&1; then
           break
           ;;
         --external)
-          echo 'memolock: not installed; nobody could keep the promise of --external' >&2
+          echo 'memolock: not installed; --external requires it' >&2
           exit 125
           ;;
         --*=* | --refresh | --early | --key-cwd | --no-key-cwd | --key-stdin | --verbose | --quiet) ;;
@@ -117,13 +117,13 @@ if ! command -v memolock >/dev/null 2>&1; then
     done
     if [ $# -gt 0 ]; then
       [ "$_memolock_verb" = get ] || [ "${MEMOLOCK_LOG-}" = quiet ] \
-        || printf 'memolock: not installed; the command runs unguarded\n' >&2
+        || printf 'memolock: not installed; the command runs without a lock\n' >&2
       export MEMOLOCK_CONTROL=/dev/null
       exec "$@"
     fi
     # a look-up
     [ "$_memolock_verb" != get ] || exit 1
-    echo 'memolock: not installed; a command is missing' >&2
+    echo 'memolock: not installed; a command is required' >&2
     exit 125
   )
 fi

@@ -43,30 +43,31 @@ constexpr unsigned uses_store = exclusive |
                                 verbs(get, set, fail, renew, del, ls, show, stats, gc, doctor);
 
 constexpr auto rules = std::to_array<OptionRule>({
-    {get_or_key, {}, {&id, &command}, "nothing to look up: give --id or a command"},
-    {get_or_key, {&key_cwd, &no_key_cwd}, {}, "--key-cwd and --no-key-cwd exclude each other"},
+    {get_or_key, {}, {&id, &command}, "--id or a command is required"},
+    {get_or_key, {&key_cwd, &no_key_cwd}, {}, "--key-cwd and --no-key-cwd cannot be used together"},
     {verbs(get), {&command}, {&ttl, &bypass}, "--ttl is required to run a command"},
     {verbs(get),
      {&artifact, &external},
      {},
-     "--artifact excludes --external: the files are made elsewhere"},
-    {exclusive, {}, {&id}, "give --id"},
-    {exclusive, {}, {&command}, "a command is missing"},
+     "--artifact and --external cannot be used together: COMMAND does not create the files"},
+    {exclusive, {}, {&id}, "--id is required"},
+    {exclusive, {}, {&command}, "a command is required"},
     {verbs(once), {}, {&ttl, &bypass}, "--ttl is required"},
     // With the default, the local store, every host would run the command: surely a mistake.
     {verbs(once),
      {},
      {&store, &bypass},
-     "give --store, MEMOLOCK_STORE or a store in the configuration; --store local is this machine "
-     "alone"},
+     "--store is required, here, in MEMOLOCK_STORE or in a configuration file; --store local "
+     "covers "
+     "only this machine"},
     {verbs(set), {}, {&ttl}, "--ttl is required"},
-    {verbs(del), {&all, &id}, {}, "--all and --id exclude each other"},
-    {verbs(del), {&all}, {&tag}, "--all needs a --tag on the command line"},
-    {verbs(del), {}, {&id, &all}, "give --id, or --all and --tag"},
-    {verbs(del), {&foreign}, {&all}, "--foreign needs --all"},
-    {verbs(del), {&break_lock, &all}, {}, "--lock and --all exclude each other"},
-    {verbs(show), {}, {&id}, "give --id; see 'memolock key' for a derived one"},
-    {uses_store, {&tls_key, &server}, {&tls_cert}, "--tls-key needs --tls-cert"},
+    {verbs(del), {&all, &id}, {}, "--all and --id cannot be used together"},
+    {verbs(del), {&all}, {&tag}, "--all requires --tag on the command line"},
+    {verbs(del), {}, {&id, &all}, "--id, or --all with --tag, is required"},
+    {verbs(del), {&foreign}, {&all}, "--foreign requires --all"},
+    {verbs(del), {&break_lock, &all}, {}, "--lock and --all cannot be used together"},
+    {verbs(show), {}, {&id}, "--id is required; 'memolock key' prints a derived id"},
+    {uses_store, {&tls_key, &server}, {&tls_cert}, "--tls-key requires --tls-cert"},
 });
 
 constexpr auto ineffective = std::to_array<IneffectiveOption>({

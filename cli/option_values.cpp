@@ -76,7 +76,7 @@ std::string optional_path(const std::string& text, std::string_view instead) {
 Nanoseconds lease_or_timeout(const std::string& text) {
   const Nanoseconds length = duration(text);
   if (length < std::chrono::milliseconds(10))
-    throw value_error(text, "is too short; at least 10ms");
+    throw value_error(text, "is too short (minimum: 10ms)");
   return length;
 }
 

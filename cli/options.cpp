@@ -46,21 +46,15 @@ std::string help_line(const std::string& names, std::string_view text) {
 /// version to version, and the completions parse this text.
 std::string help_of(const VerbSpec& verb) {
   std::string text = fmt::format("{}\nUsage: {}\n\nOptions:\n", verb.help, verb.usage);
-  text += help_line(help_names, "this text");
+  text += help_line(help_names, "show this help");
   for (const OptionSpec& spec : all_options()) {
     if (!is_on_its_line(spec, verb)) continue;
     const std::string name = "--" + std::string(spec.name);
     text += help_line(spec.placeholder == nullptr ? name : name + ' ' + spec.placeholder,
                       spec.help);
   }
-  text += help_line(verbose_names, "say what was decided and why; twice: more");
-  return text + help_line(quiet_names, "say nothing");
-}
-
-std::string lowered(std::string text) {
-  if (text.size() > 1 && text[0] >= 'A' && text[0] <= 'Z' && !(text[1] >= 'A' && text[1] <= 'Z'))
-    text[0] = static_cast<char>(text[0] - 'A' + 'a');
-  return text;
+  text += help_line(verbose_names, "explain each decision on stderr; twice: in more detail");
+  return text + help_line(quiet_names, "print no messages");
 }
 
 std::string variable_of(std::string_view name) {
@@ -123,8 +117,8 @@ class Reader {
       return;
     } catch (const CLI::ExtrasError&) {
       throw usage_error("unexpected argument '" + shown(app_.remaining().front()) + "'" + hint());
-    } catch (const CLI::ParseError& error) {
-      throw usage_error(lowered(escape_controls(error.what())) + hint());
+    } catch (const CLI::ParseError&) {
+      throw usage_error(option_without_value(words) + " requires a value" + hint());
     }
     read_level();  // so that it applies to errors in the rest
     read_words(words);
@@ -151,6 +145,18 @@ class Reader {
         ->take_last();
   }
 
+  /// The option that made the parser fail: values are checked later, so it has none.
+  [[nodiscard]] std::string option_without_value(const Line& words) const {
+    for (size_t i = 0; i < given_.size(); ++i) {
+      const OptionSpec& spec = all_options()[i];
+      if (given_[i] == nullptr || spec.placeholder == nullptr) continue;
+      const std::string name = "--" + std::string(spec.name);
+      const auto at = std::find(words.begin(), words.end(), name);
+      if (at != words.end() && (at + 1 == words.end() || (at + 1)->starts_with("--"))) return name;
+    }
+    return "the last option";
+  }
+
   /// Stands for an empty value. No word of a command line can contain a NUL.
   static constexpr std::string_view empty_value{"\0", 1};
 
@@ -169,8 +175,7 @@ class Reader {
     auto& command = options_.words;
     command.assign(words.end() - static_cast<std::ptrdiff_t>(rest.size()), words.end());
     if (command.front() == "--") command.erase(command.begin());
-    if (!command.empty() && command.front().empty())
-      throw usage_error("the command's name is empty");
+    if (!command.empty() && command.front().empty()) throw usage_error("the command name is empty");
     if (rest.front() != "--" && rest.size() < words.size())
       refuse_flag_value(words[words.size() - rest.size() - 1], rest);
   }
@@ -186,7 +191,7 @@ class Reader {
       if (spec.placeholder != nullptr || given_[i] == nullptr || given_[i]->count() == 0) continue;
       if (before == "--" + std::string(spec.name) && accepts(spec, word))
         throw usage_error(
-            fmt::format("'{0}' is not taken as the value of {1}; write {1}={0}, or '--' before the "
+            fmt::format("'{0}' is not read as the value of {1}; write {1}={0}, or '--' before the "
                         "command",
                         shown(word), before));
     }
@@ -288,7 +293,7 @@ class Reader {
                                               return without_password(value) != value;
                                             });
       if (has_password && !entry.exposure_advice.empty())
-        options_.warnings.push_back(fmt::format("others can read the password in {}; {}",
+        options_.warnings.push_back(fmt::format("other users can read the password in {}; {}",
                                                 entry.file, entry.exposure_advice));
     }
   }
@@ -305,8 +310,8 @@ std::string overview() {
   std::string text =
       "Usage: memolock VERB [OPTION]... [--] [COMMAND [ARG]...]\n"
       "\n"
-      "Memoizes a command and protects it from stampedes: of all callers that ask for an\n"
-      "entry one runs the command, and all get its output.\n"
+      "Stores the output of a command and replays it while it is fresh. Of concurrent\n"
+      "callers, one runs the command, and the others wait for its output.\n"
       "\n"
       "  memolock get --tag q --id x --ttl 5s -- ./expensive-cmd\n"
       "\n"
@@ -316,8 +321,27 @@ std::string overview() {
   return text +
          "\n"
          "Options:\n"
-         "  -h,--help   this text; after a verb, its options\n"
-         "  --version   the version\n";
+         "  -h,--help   show this help; after a verb, its options\n"
+         "  --version   show the version\n";
+}
+
+/// The error of a command line that does not begin with a verb. An option may precede the verb.
+Error unknown_verb(const Line& words) {
+  const auto verbs = all_verbs();
+  const auto named = std::find_if(words.begin(), words.end(), [](const std::string& word) {
+    return !word.empty() && word.front() != '-';
+  });
+  std::string fault = "a verb is required";
+  if (named == words.end()) {
+    if (!words.empty() && !words.front().empty())
+      fault = "unknown option '" + shown(words.front()) + "'";
+  } else if (std::none_of(verbs.begin(), verbs.end(),
+                          [&](const VerbSpec& verb) { return verb.name == *named; })) {
+    fault = "unknown verb '" + shown(*named) + "'";
+  } else {
+    fault = fmt::format("'{}' must follow the verb {}", shown(words.front()), *named);
+  }
+  return usage_error(fault + "; see 'memolock --help'");
 }
 
 }  // namespace
@@ -339,10 +363,7 @@ void read_options(int argc, char** argv, Options& options) {
   const auto verbs = all_verbs();
   const auto verb = std::find_if(verbs.begin(), verbs.end(),
                                  [&](const VerbSpec& v) { return v.name == word; });
-  if (verb == verbs.end()) {
-    if (word.empty()) throw usage_error("a verb is missing; see 'memolock --help'");
-    throw usage_error("unknown verb '" + shown(word) + "'; see 'memolock --help'");
-  }
+  if (verb == verbs.end()) throw unknown_verb(Line(argv + std::min(argc, 1), argv + argc));
   options.verb = verb->verb;
   if (verb->set_defaults != nullptr) verb->set_defaults(options);
   Reader(*verb, options).read(Line(argv + 2, argv + argc));

@@ -77,7 +77,7 @@ void append_report(const std::string& file, const Key& key, const Outcome& outco
   const int error = append(file, text);
   if (error == 0) return;
   const auto why = [&]() -> std::string {
-    if (error == EAGAIN) return "its reader does not read";
+    if (error == EAGAIN) return "the pipe is full";
     return error == EBADF ? "it is not open" : error_text(error);
   };
   log.warn("cannot write the report {}: {}", escape_controls(file), why());

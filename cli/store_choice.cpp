@@ -149,9 +149,10 @@ std::string invalid_store(const std::string& text) {
   if (auto fault = incomplete(text)) return std::move(*fault);
   const std::string scheme = text.substr(0, text.find_first_of(":@"));
   if (const auto form = closest_form(scheme); !form.empty())
-    return fmt::format("'{}' is not known; did you mean {}?",
+    return fmt::format("'{}' is not a known store; did you mean {}?",
                        quoted(form == "local" && !has_at ? text : scheme), form);
-  return fmt::format("'{}' is neither local, file:///DIR nor redis://HOST", quoted(scheme));
+  return fmt::format("'{}' is not a store; write local, file:///DIR or redis://HOST",
+                     quoted(scheme));
 }
 
 /// The directory that Options::store names. Throws Error(usage) if it names none.
@@ -163,8 +164,8 @@ std::string directory_of(const std::string& url, const std::string& source) {
   auto path = percent_unescape(std::string_view(url).substr(scheme.size()));
   if (path) *path = expand_home(*path);
   if (!path || !path->starts_with('/') || path->find('\0') != std::string::npos)
-    throw usage_error(
-        fmt::format("{}: '{}' is not the URL of an absolute directory", source, shown(url)));
+    throw usage_error(fmt::format("{}: '{}' is not the URL of a directory with an absolute path",
+                                  source, shown(url)));
   return std::move(*path);
 }
 
@@ -181,9 +182,9 @@ std::string trimmed(std::string password) {
 void warn_if_exposed(std::string_view option, const std::string& path, int file, const Log& log) {
   if (!is_exposed(file)) return;
   if (const auto name = reopenable_path(path, file))
-    log.warn("{}: others can read {}; {}", option, *name, exposure_advice(*name));
+    log.warn("{}: other users can read {}; {}", option, *name, exposure_advice(*name));
   else
-    log.warn("{}: others can read {}", option, path);
+    log.warn("{}: other users can read {}", option, path);
 }
 
 /// `option` is what named the file, which may be a FIFO whose writer takes their time.
@@ -201,7 +202,7 @@ std::string first_line_of(std::string_view option, const std::string& file,
     // Before each read: reading a FIFO that has no writer yet would return end of file.
     const WaitEnd end = await_readable(opened.get(), wait_limit.interrupt, wait_limit.until);
     if (end == WaitEnd::interrupted) throw interrupted_error();
-    if (end == WaitEnd::timed_out) throw cannot("nothing was written to it in time");
+    if (end == WaitEnd::timed_out) throw cannot("no data arrived in time");
     const size_t room = buffer.size() - text.size();
     const ssize_t got = read(opened.get(), buffer.data() + text.size(), room);
     if (got == 0) break;
@@ -337,7 +338,7 @@ Examination examine(const StoreChoice& choice, const std::string& tag, const Log
 
 std::vector<Finding> repair(const StoreChoice& choice) {
   if (choice.is_local()) return repair_modes(std::get<std::string>(choice.place));
-  return {{Finding::Severity::ok, "repaired", "nothing: a server has no modes", ""}};
+  return {{Finding::Severity::ok, "repaired", "nothing: a server has no file modes", ""}};
 }
 
 std::vector<std::string> fallback_directories() {

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Completions of bash for memolock, memolock-sh and memo.
 #
-# Verbs, options and what their values are come from "memolock --help" and "memolock VERB --help", so that
-# they are those of the memolock that is there. Tags and ids come from its store, within a second.
+# Verbs, options and the types of their values come from "memolock --help" and "memolock VERB --help", so that
+# they match the installed version. Tags and ids come from the store; after a second there are none.
 
 # The words of the line in $words, with what bash has split at ":" and "=" put together; $cword is the
 # current one's index, and ${origins[i]} the index in COMP_WORDS at which word i begins.
@@ -51,13 +51,13 @@ _memolock_offer_files() {
   _memolock_offer "${files[@]}"
 }
 
-# The tag of a call without --tag, from a variable or a file: that of a command which is run without a store.
+# The tag of a call without --tag, from a variable or a file, as a command that runs without a store sees it.
 _memolock_usual_tag() {
   MEMOLOCK_BYPASS=1 timeout 1 "$program" get -q --report= --ttl 0 -- printenv MEMOLOCK_RUN_TAG 2>/dev/null </dev/null
 }
 
-# _memolock_offer_stored FIELD [OPTION…]: what "ls" with the options of $store says in that field. What it
-# shows escaped cannot be told from its other names, and is left out.
+# _memolock_offer_stored FIELD [OPTION…]: offers that field of "ls" with the options of $store. Escaped names are
+# left out, as they cannot be told from names that contain a backslash.
 _memolock_offer_stored() {
   local name names=()
   while IFS= read -r name; do
@@ -90,7 +90,7 @@ _memolock_offer_command() {
   fi
 }
 
-# What follows the options, from word INDEX on, as $usage has it.
+# The operands from word INDEX on, as $usage describes them.
 _memolock_offer_operands() { # INDEX
   case $usage in
     *COMMAND*) _memolock_offer_command "$1" ;;
@@ -103,7 +103,7 @@ _memolock_offer_operands() { # INDEX
   esac
 }
 
-# _memolock_offer_after INDEX: options of the verb from word INDEX on, and what comes after them.
+# _memolock_offer_after INDEX: options of the verb from word INDEX on, and its operands.
 _memolock_offer_after() {
   local i word kind='' store=() tag=''
   for ((i = $1; i < cword; i++)); do

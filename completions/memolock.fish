@@ -1,7 +1,7 @@
 # Completions of fish for memolock and memolock-sh.
 #
-# Verbs, options and what their values are come from "memolock --help" and "memolock VERB --help", so that
-# they are those of the memolock that is there. Tags and ids come from its store, within a second.
+# Verbs, options and the types of their values come from "memolock --help" and "memolock VERB --help", so that
+# they match the installed version. Tags and ids come from the store; after a second there are none.
 
 # The words before the cursor without the program's name. memolock-sh has the options of get.
 function __memolock_words
@@ -60,13 +60,13 @@ function __memolock_complete_command
     complete -C (string join ' ' -- (string escape -- (__memolock_operands)) "$current")
 end
 
-# The tag of a call without --tag, from a variable or a file: that of a command which is run without a store.
+# The tag of a call without --tag, from a variable or a file, as a command that runs without a store sees it.
 function __memolock_usual_tag
     env MEMOLOCK_BYPASS=1 timeout 1 memolock get -q --report= --ttl 0 -- printenv MEMOLOCK_RUN_TAG 2>/dev/null </dev/null
 end
 
-# __memolock_stored FIELD: what "ls" with the store of this line says in that field, each described. What it
-# shows escaped cannot be told from its other names, and is left out.
+# __memolock_stored FIELD: that field of "ls" with the store of this line, with a description. Escaped names are left
+# out, as they cannot be told from names that contain a backslash.
 function __memolock_stored
     set -l words (__memolock_words)
     set -l tag
@@ -154,11 +154,11 @@ end
 command -q memolock; or return
 set -g __memolock_valued
 complete -c memolock -f
-complete -c memolock -n __memolock_wants_verb -l help -s h -d 'this text'
-complete -c memolock -n __memolock_wants_verb -l version -d 'the version'
+complete -c memolock -n __memolock_wants_verb -l help -s h -d 'show this help'
+complete -c memolock -n __memolock_wants_verb -l version -d 'show the version'
 memolock --help 2>/dev/null | sed -n '/^Verbs:/,/^$/s/^  //p' | while read -l line
     set -l parts (string match -r '^([a-z]+) +(.*)$' $line)
     complete -c memolock -n __memolock_wants_verb -a $parts[2] -d $parts[3]
     __memolock_learn $parts[2]
 end
-complete -c memolock-sh -n '__memolock_wants_option get' -l output-only -d 'the line makes no file'
+complete -c memolock-sh -n '__memolock_wants_option get' -l output-only -d 'the line creates no file'

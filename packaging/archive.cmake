@@ -1,5 +1,5 @@
-# Before the tar.gz is closed: the licenses of all that is in the static binary, from the Debian packages that
-# it was linked from.
+# Runs before the tar.gz is closed. Adds the licenses of everything in the static binary, from the Debian packages that
+# it was linked with.
 set(doc ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/share/doc/memolock)
 file(COPY ${CPACK_MEMOLOCK_SOURCE}/LICENSE ${CPACK_MEMOLOCK_SOURCE}/README.md ${CPACK_MEMOLOCK_SOURCE}/CHANGELOG.md
   DESTINATION ${doc})

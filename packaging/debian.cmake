@@ -1,18 +1,18 @@
-# Before the .deb is closed: what Debian's policy wants of documents.
+# Runs before the .deb is closed. Adds the documents that Debian's policy requires.
 set(root ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/usr)
 set(doc ${root}/share/doc/memolock)
 
-string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC) # of SOURCE_DATE_EPOCH where it is set
+string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC) # of SOURCE_DATE_EPOCH if it is set
 file(WRITE ${doc}/changelog
 "memolock (${CPACK_PACKAGE_VERSION}) stable; urgency=medium
 
-  * What is new stands in CHANGELOG.md.gz.
+  * See CHANGELOG.md.gz.
 
  -- ${CPACK_DEBIAN_PACKAGE_MAINTAINER}  ${date}
 ")
 file(COPY ${CPACK_MEMOLOCK_SOURCE}/CHANGELOG.md ${CPACK_MEMOLOCK_SOURCE}/README.md DESTINATION ${doc})
 
-# the license in the form of Debian's: a space before each line, a dot in an empty one
+# the license in Debian's format: a space before each line, and a dot in an empty one
 file(READ ${CPACK_MEMOLOCK_SOURCE}/LICENSE license)
 string(REGEX MATCH "Copyright \\(c\\) ([^\n]*)\n\n(.*[^\n])\n*$" license "${license}")
 set(owner "${CMAKE_MATCH_1}")

@@ -1,9 +1,10 @@
-# What cpack makes: of the dynamic build a .deb, of the static one a tar.gz that needs nothing but a kernel.
-# `./dev package` calls it. SOURCE_DATE_EPOCH is the date in both, so that the same commit gives the same bytes.
+# The packages that cpack creates: a .deb from the dynamic build, and from the static one a tar.gz that requires only a
+# kernel. `./dev package` calls it. Both contain SOURCE_DATE_EPOCH as their date, so that the same commit gives the same
+# bytes.
 
 set(CPACK_PACKAGE_NAME memolock)
 set(CPACK_PACKAGE_VENDOR "the memolock authors")
-set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "run a command once for all who want its output")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "store the output of a command and run it once for all callers")
 set(CPACK_PACKAGE_CHECKSUM SHA256)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
@@ -14,7 +15,7 @@ if(MEMOLOCK_STATIC)
   set(CPACK_GENERATOR TGZ)
   set(CPACK_PACKAGE_FILE_NAME memolock-${PROJECT_VERSION}-linux-${CMAKE_SYSTEM_PROCESSOR})
   set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/packaging/archive.cmake)
-  # one file of each package that has a part in the binary; Boost's license asks nothing of binaries
+  # one file of each package that is part of the binary; the license of Boost has no conditions for binaries
   get_property(CPACK_MEMOLOCK_PARTS GLOBAL PROPERTY third_party_headers)
   get_property(libraries GLOBAL PROPERTY third_party_libraries)
   list(APPEND CPACK_MEMOLOCK_PARTS ${libraries})
@@ -30,7 +31,7 @@ else()
   set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
   set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
   set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/packaging/debian.cmake)
-  # as Debian's own tools take it; who releases says who he is
+  # overridden by DEBEMAIL and DEBFULLNAME, as with Debian's own tools
   set(CPACK_DEBIAN_PACKAGE_MAINTAINER "memolock authors <memolock@example.org>")
   if(DEFINED ENV{DEBEMAIL})
     set(CPACK_DEBIAN_PACKAGE_MAINTAINER "$ENV{DEBFULLNAME} <$ENV{DEBEMAIL}>")
@@ -40,10 +41,10 @@ else()
   set(CPACK_DEBIAN_PACKAGE_RECOMMENDS ca-certificates)
   set(CPACK_DEBIAN_PACKAGE_SUGGESTS "redis-server | valkey-server")
   set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
-"memolock keeps the output of an expensive command and gives it to everybody
-who asks for it while it is fresh. When many ask at once, one runs the command
-and the others wait for its output: shells, cron jobs, CI jobs and make
-recipes, on one machine or, with a Redis server, on many.")
+"memolock stores the output of an expensive command and replays it while it
+is fresh. Of concurrent callers, one runs the command, and the others wait
+for its output. Callers can be shells, cron jobs, CI jobs and make recipes,
+on one machine or, with a Redis server, on several.")
 endif()
 
 include(CPack)

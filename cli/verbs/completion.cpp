@@ -7,7 +7,7 @@
 namespace memolock {
 
 ProcessEnd run_completion(const Options& options, const Log&) {
-  if (options.words.size() != 1) throw usage_error("completion: name one shell");
+  if (options.words.size() != 1) throw usage_error("name one shell: bash, zsh or fish");
   print("the script", choice(options.words.front(), completion_scripts));
   return {};
 }

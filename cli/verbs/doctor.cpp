@@ -45,7 +45,7 @@ Visit visit(const Options& options, const Log& log) {
     if (error.kind() != Error::Kind::store) throw;
     return {without_password(options.store),
             {{{Finding::Severity::fail, "settings", error.what(),
-               "correct the option, variable or file that says so"}},
+               "correct the option, variable or file that it names"}},
              ""}};
   }
 }

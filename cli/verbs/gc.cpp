@@ -16,7 +16,7 @@ std::string counted(size_t count, std::string_view one, std::string_view many) {
 
 std::string text_of(const GcResult& result, GcMode mode) {
   return fmt::format("{} {} and {}, {}; {}, {} left\n",
-                     mode == GcMode::dry_run ? "would drop" : "dropped",
+                     mode == GcMode::dry_run ? "would remove" : "removed",
                      counted(result.entries, "entry", "entries"),
                      counted(result.leftovers, "leftover", "leftovers"), format_size(result.bytes),
                      counted(result.kept, "entry", "entries"), format_size(result.kept_bytes));
@@ -39,9 +39,9 @@ ProcessEnd run_gc(const Options& options, const Log& log) {
   const StoreChoice choice = choose_store(options, {}, log);
   const GcMode mode = options.dry_run ? GcMode::dry_run : GcMode::remove;
   if (!choice.is_local())
-    log.warn("a server drops what has expired by itself; looking after this machine's files alone");
+    log.warn("a server removes expired entries by itself; removing only files of this machine");
   const GcResult result = collect_local_garbage(options, choice, mode);
-  print("what was dropped", options.json ? document_of(result, mode) : text_of(result, mode));
+  print("the result", options.json ? document_of(result, mode) : text_of(result, mode));
   return {};
 }
 

@@ -23,7 +23,7 @@ void warn_of_missing_id(const Options& options, const std::string& fault, const 
   if (options.bypass) return;
   if (options.words.empty() || options.policy.producer == Producer::external)
     throw usage_error(fault + "; it is part of the id");
-  log.warn("{}; the result is not kept", fault);
+  log.warn("{}; the result is not stored", fault);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 
 #include "cli/store_choice.hpp"
 #include "cli/verbs/verbs.hpp"
+#include "src/promise/run_messages.hpp"
 #include "src/promise/start_run.hpp"
 #include "src/system/descriptor.hpp"
 #include "src/system/error.hpp"
@@ -64,8 +65,8 @@ Target target_of(const Options& options, const WaitLimit& wait_limit, const Log&
           options.ids.empty() ? own.id : options.ids.back()};
   if (key.id.empty())
     throw usage_error(variable("MEMOLOCK_CONTROL").empty()
-                          ? "give --id, or run this inside a memolock command"
-                          : "give --id: the id of this run is not known");
+                          ? "--id is required outside of a command that memolock runs"
+                          : "--id is required: this run has no id");
   refuse("MEMOLOCK_RUN_TAG", key.tag, check_tag(key.tag));
   refuse("MEMOLOCK_RUN_ID", key.id, check_id(key.id));
   std::string token = options.token;
@@ -114,7 +115,8 @@ std::unique_ptr<Promise> promise_of(Store& store, const Target& target) {
   auto promise = store.open_promise(target.key, target.token);
   if (promise && promise->run_record().producer == Producer::command)
     throw usage_error(target.key.shown() +
-                      ": the result is what the command prints; begin the run with --external");
+                      ": the result of this run is the output of its command; to set a result, "
+                      "start the run with --external");
   return promise;
 }
 
@@ -157,8 +159,8 @@ ProcessEnd set(const Options& options, int interrupt, const Log& log) {
   const Target target = target_of(options, wait_limit, log);
   const bool keep = *options.policy.ttl > Nanoseconds(0);
   if (!keep && target.token.empty())
-    throw usage_error("--ttl 0 needs a --token: nobody would see it");
-  if (options.words.size() > 1) throw usage_error("give one FILE, or none for stdin");
+    throw usage_error("--ttl 0 requires --token: only the waiters of a run could get the result");
+  if (options.words.size() > 1) throw usage_error("at most one FILE can be stored");
   Descriptor file;
   const std::string name = options.words.empty() ? "-" : options.words.front();
   if (name != "-") {
@@ -183,8 +185,7 @@ ProcessEnd set(const Options& options, int interrupt, const Log& log) {
                           std::max(options.policy.stale, options.policy.stale_if_error));
   record.disposition = keep ? Disposition::kept : Disposition::shared;
   if (!promise->complete(record)) return report_lost(target, log);
-  log_done(target, keep ? "stored for " + format_duration(record.ttl) : "given to its waiters",
-           log);
+  log_done(target, keep ? describe_storage(record) : "passed to the waiters; not stored", log);
   return {};
 }
 
@@ -204,10 +205,9 @@ ProcessEnd fail(const Options& options, int interrupt, const Log& log) {
   if (stdin_has_message()) {
     const Filled filled = fill(*spool, Stream::err, STDIN_FILENO, interrupt, largest_message);
     if (!filled.whole)
-      log.warn("{}: the message is longer than 1MiB; the rest of it is left out",
-               target.key.shown());
+      log.warn("{}: the message is longer than 1MiB; the rest is discarded", target.key.shown());
     if (filled.error != 0)
-      log.warn("{}: cannot read a message from stdin: {}", target.key.shown(),
+      log.warn("{}: cannot read the message from stdin: {}", target.key.shown(),
                read_error_text(filled.error));
   }
   Record record = finished(*promise, *spool, store->now());
@@ -230,7 +230,7 @@ ProcessEnd run_fail(const Options& options, const Log& log) {
 
 ProcessEnd run_renew(const Options& options, const Log& log) {
   const Target target = target_of(options, {}, log);
-  if (target.token.empty()) throw usage_error("give the run's --token");
+  if (target.token.empty()) throw usage_error("--token is required");
   const auto store = open_store(target.store, {}, log);
   const auto promise = store->open_promise(target.key, target.token);
   const auto life = options.lease_on_command_line ? std::optional(options.policy.lease)

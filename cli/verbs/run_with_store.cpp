@@ -45,7 +45,7 @@ Outcome call_without_store(const Options& options, Request request, ProtocolFunc
                            Signals& signals, const Log& log, const std::string& why) {
   const bool absent = request.command.empty();
   const auto warn = [&] {
-    log.warn("{}; {} without the store", why, absent ? "going on" : "running the command");
+    log.warn("{}; {} without the store", why, absent ? "continuing" : "running the command");
   };
   if (absent) {
     warn();
@@ -69,9 +69,10 @@ Outcome call_without_store(const Options& options, Request request, ProtocolFunc
     fault = fault_before_start(error);
   }
   // Nor can the command just be run: it only starts the work, and its output is not the result.
-  if (external) throw store_error(fmt::format("{}; no place for the promise here: {}", why, fault));
+  if (external)
+    throw store_error(fmt::format("{}; cannot create the promise on this machine: {}", why, fault));
   if (!store) warn();
-  log.info("{}: no local lock either: {}", request.key.shown(), fault);
+  log.info("{}: cannot take a local lock either: {}", request.key.shown(), fault);
   store.reset();
   return run_uncached(request, signals, log);
 }

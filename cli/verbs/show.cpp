@@ -109,9 +109,9 @@ void add_result(Lines& lines, const Record& record) {
   lines.add("ended", date_of(record.ended));
   lines.add("run time", record.run_time);
   lines.add("ttl", format_duration(as_given(record.ttl, record)) +
-                       (record.ttl_by_command ? ", by the command" : ""));
+                       (record.ttl_by_command ? ", set by the command" : ""));
   if (record.stale_by_command)
-    lines.add("stale", format_duration(record.stale) + ", by the command");
+    lines.add("stale", format_duration(record.stale) + ", set by the command");
   lines.add("retained", as_given(record.retained, record));
   lines.add("stdout", format_size(record.out_size));
   lines.add("stderr", format_size(record.err_size));

@@ -60,7 +60,7 @@ void write_document(Output& output, const std::vector<TagCounts>& all) {
 ProcessEnd run_stats(const Options& options, const Log& log) {
   const auto directory = local_directory(choose_store(options, {}, log));
   if (!directory)
-    throw store_error("there is no directory for a local store, which has the counters");
+    throw store_error("no directory for the local store, which contains the counters");
   const auto tag = options.tag_on_command_line ? std::optional(options.tag) : std::nullopt;
   const auto all = read_counts(*directory, tag, options.reset ? AfterRead::reset : AfterRead::keep);
   Output output("the counters");

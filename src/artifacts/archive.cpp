@@ -84,8 +84,7 @@ ssize_t ArchiveWriter::on_write(archive*, void* self, const void* bytes, size_t 
 
 bool ArchiveWriter::check(ssize_t result) {
   if (refused_) return false;
-  if (result < ARCHIVE_OK)
-    throw store_error("cannot pack: " + escape_controls(archive_error_string(archive_)));
+  if (result < ARCHIVE_OK) throw store_error("cannot pack the artifacts");
   return true;
 }
 
@@ -115,12 +114,17 @@ ArchiveReader::ArchiveReader(const FileRange& range)
   archive_read_support_format_tar(archive_);
   archive_read_support_filter_zstd(archive_);
   if (archive_read_open(archive_, this, nullptr, on_read, nullptr) == ARCHIVE_OK) return;
-  const std::string why = text_or_nothing(archive_error_string(archive_));
+  const RefusedArchive refusal = damaged(fault());
   archive_read_free(archive_);
-  throw damaged(why);
+  throw refusal;
 }
 
 ArchiveReader::~ArchiveReader() { archive_read_free(archive_); }
+
+/// Why the archive cannot be read.
+std::string ArchiveReader::fault() const {
+  return read_error_ == 0 ? "not a valid archive" : error_text(read_error_);
+}
 
 ssize_t ArchiveReader::on_read(archive* archive, void* self, const void** bytes) {
   auto& reader = *static_cast<ArchiveReader*>(self);
@@ -128,7 +132,8 @@ ssize_t ArchiveReader::on_read(archive* archive, void* self, const void** bytes)
   const ssize_t got = read_all_at(rest.file, reader.buffer_.get(),
                                   std::min<uint64_t>(piece_size, rest.size), rest.offset);
   if (got < 0) {
-    archive_set_error(archive, errno, "%s", error_text(errno).c_str());
+    reader.read_error_ = errno;
+    archive_set_error(archive, errno, "cannot read");
     return -1;
   }
   rest.offset += static_cast<uint64_t>(got);
@@ -141,7 +146,7 @@ std::optional<Member> ArchiveReader::next() {
   archive_entry* entry = nullptr;
   const int result = archive_read_next_header(archive_, &entry);
   if (result == ARCHIVE_EOF) return std::nullopt;
-  if (result != ARCHIVE_OK) throw damaged(text_or_nothing(archive_error_string(archive_)));
+  if (result != ARCHIVE_OK) throw damaged(fault());
   Member member;
   member.name = text_or_nothing(archive_entry_pathname(entry));
   member.mode = archive_entry_perm(entry);
@@ -165,7 +170,7 @@ std::optional<ArchiveReader::Block> ArchiveReader::next_block() {
   int64_t offset = 0;
   const int result = archive_read_data_block(archive_, &bytes, &size, &offset);
   if (result == ARCHIVE_EOF) return std::nullopt;
-  if (result != ARCHIVE_OK) throw damaged(text_or_nothing(archive_error_string(archive_)));
+  if (result != ARCHIVE_OK) throw damaged(fault());
   return Block{{static_cast<const char*>(bytes), size}, static_cast<uint64_t>(offset)};
 }
 

@@ -104,8 +104,10 @@ class ArchiveReader {
 
  private:
   static ssize_t on_read(archive*, void* self, const void** bytes);
+  [[nodiscard]] std::string fault() const;
 
   FileRange rest_;
+  int read_error_ = 0;  // errno of a read that has failed
   std::unique_ptr<char[]> buffer_;
   archive* archive_;
 };

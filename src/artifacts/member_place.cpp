@@ -12,7 +12,7 @@ namespace memolock {
 
 MemberPlace place_of(std::string_view name) {
   const auto refuse = [&] {
-    return RefusedArchive("the stored artifacts hold a name that leads elsewhere: " +
+    return RefusedArchive("the stored artifacts contain a path that leads out of its directory: " +
                           escape_controls(name));
   };
   MemberPlace place;

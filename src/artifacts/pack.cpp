@@ -79,12 +79,13 @@ class Packer {
     struct stat info {};
     if (fstatat(AT_FDCWD, path.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
       if (errno == ENOENT || errno == ENOTDIR)
-        throw store_error("the command has not made " + escape_controls(path));
+        throw store_error("the command did not create " + escape_controls(path));
       throw unreadable(path);
     }
     if (S_ISLNK(info.st_mode))
-      throw store_error(fmt::format("{0} is a symbolic link; to keep a directory, name it {0}/",
-                                    escape_controls(path)));
+      throw store_error(fmt::format(
+          "{0} is a symbolic link; to store the directory that it refers to, write {0}/",
+          escape_controls(path)));
     add({path, path, name}, info);
     while (!levels_.empty()) {
       Level& level = levels_.back();

@@ -59,7 +59,7 @@ class Restorer {
     }
     for (size_t i = 0; i < stored_.size(); ++i)
       if (is_wanted[i] && !found[i])
-        throw RefusedArchive("the stored artifacts are damaged: they lack " +
+        throw RefusedArchive("the stored artifacts are damaged: missing: " +
                              escape_controls(stored_[i]));
     files_.put_in_place();
     done_ = true;

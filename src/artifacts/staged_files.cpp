@@ -27,7 +27,7 @@ bool is_hole(std::string_view bytes) {
 void StagedFiles::add(ArchiveReader& reader, const Member& member, RestoredTree::Node node) {
   const std::string path = tree_.path_of(node);
   if (node.is_root() && member.kind == MemberKind::link)
-    throw RefusedArchive("the stored artifacts have a symbolic link in the place of " + path);
+    throw RefusedArchive("the stored artifacts contain a symbolic link in place of " + path);
   const int directory = tree_.parent_of(node);
   if (member.kind == MemberKind::file) return add_file(reader, member, directory, std::move(node));
   const std::string name = names_.staged(nodes_.size());

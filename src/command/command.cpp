@@ -25,7 +25,7 @@ namespace memolock {
 namespace {
 
 constexpr std::string_view status_unknown_message =
-    "memolock: the exit status of the command is not known: another process took it\n";
+    "memolock: the exit status of the command is unknown: another process collected it\n";
 
 int status_not_started(int error) {
   return error == ENOENT ? exit_status::not_found : exit_status::cannot_run;

@@ -42,7 +42,7 @@ std::string advice_for_parent() {
 }
 
 std::string error_message(const std::string& error, const std::string& advice) {
-  return "MEMOLOCK_CONTROL cannot be made: " + error + (advice.empty() ? "" : "; " + advice);
+  return "cannot create MEMOLOCK_CONTROL: " + error + (advice.empty() ? "" : "; " + advice);
 }
 
 }  // namespace
@@ -69,7 +69,7 @@ void ControlFile::make_file() {
   const std::string name = random_name();
   constexpr int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW;
   file_.reset(openat(directory.get(), name.c_str(), flags, 0600));
-  if (!file_) throw system_error("cannot make a file in " + path, errno);
+  if (!file_) throw system_error("cannot create a file in " + path, errno);
   path += '/' + name;
   cleanup_.path = path;
   if (fchmod(file_.get(), file_mode) != 0) throw system_error(path, errno);
@@ -108,7 +108,7 @@ Control ControlFile::read() const {
     got = read_all_at(file_.get(), text.data(), text.size(), 0);
   }
   if (got < 0) {
-    control.error = "MEMOLOCK_CONTROL cannot be read: " + error_text(errno);
+    control.error = "cannot read MEMOLOCK_CONTROL: " + error_text(errno);
     return control;
   }
   text.resize(static_cast<size_t>(got));

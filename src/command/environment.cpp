@@ -86,8 +86,7 @@ Control parse_control(std::string_view text) {
     const std::string_view line = trimmed(text.substr(0, text.find('\n')));
     text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
     if (!line.empty() && !apply_line(control, line) && control.error.empty())
-      control.error = "the command wrote a line to MEMOLOCK_CONTROL that means nothing: " +
-                      quoted(line);
+      control.error = "the command wrote an invalid line to MEMOLOCK_CONTROL: " + quoted(line);
   }
   return control;
 }

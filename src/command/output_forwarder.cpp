@@ -19,7 +19,7 @@ namespace {
 
 Descriptor make_event(int flags) {
   Descriptor made(eventfd(0, EFD_CLOEXEC | flags));
-  if (!made) throw system_error("cannot make an event descriptor", errno);
+  if (!made) throw system_error("cannot create an event descriptor", errno);
   return made;
 }
 

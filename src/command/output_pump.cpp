@@ -32,7 +32,7 @@ constexpr int large_pipe = 1 << 20;
 Pipe make_output_pipe() {
   Pipe pipe = make_pipe();
   if (fcntl(pipe.read_end.get(), F_SETFL, O_NONBLOCK) != 0)
-    throw system_error("cannot make a pipe", errno);
+    throw system_error("cannot create a pipe", errno);
   return pipe;
 }
 

@@ -31,7 +31,7 @@ constexpr std::chrono::milliseconds long_run{20};
 /// A duplicate that stays open as long as it is needed. Throws Error(store).
 Descriptor duplicate(int fd) {
   Descriptor copy(fcntl(fd, F_DUPFD_CLOEXEC, 3));
-  if (!copy) throw system_error("cannot watch a command", errno);
+  if (!copy) throw system_error("cannot monitor a command", errno);
   return copy;
 }
 

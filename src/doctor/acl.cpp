@@ -134,7 +134,7 @@ class AccessReport {
 
  private:
   [[nodiscard]] std::string setuser(const std::string& what) const {
-    return fmt::format("let an administrator run: ACL SETUSER {} {}", user_, what);
+    return fmt::format("ask an administrator to run: ACL SETUSER {} {}", user_, what);
   }
   [[nodiscard]] Finding commands() const;
   [[nodiscard]] Finding keys() const;
@@ -180,21 +180,21 @@ Finding AccessReport::commands() const {
   if (!refused.empty())
     return {fail, "commands", "refused: " + joined(refused, ", "), setuser(grants(refused))};
   if (!listing_.empty())
-    return {advice, "commands", "SCAN is refused: ls, and del of a whole tag, do not work",
+    return {advice, "commands", "SCAN is refused: ls and del --all do not work",
             setuser(grants(listing_))};
   if (!failover_.empty())
     return {advice, "commands",
-            "ROLE is refused: waiters on a primary that became a replica may not notice",
+            "ROLE is refused: waiters may not notice that the primary has become a replica",
             setuser(grants(failover_))};
-  return {ok, "commands", "all that memolock needs may be run", ""};
+  return {ok, "commands", "all required commands are allowed", ""};
 }
 
 Finding AccessReport::channels() const {
   using enum Finding::Severity;
-  constexpr std::string_view so = "; waiters look once a lease instead of being woken";
+  constexpr std::string_view so = "; waiters check once per lease instead of being woken";
   if (!speaks_resp3_)
     return {advice, "channels", fmt::format("HELLO 3 is refused{}", so),
-            "connect to the nodes themselves: what is between may know RESP2 alone"};
+            "connect directly to the nodes: a proxy may support only RESP2"};
   if (!notification_.empty())
     return {advice, "channels", fmt::format("refused: {}{}", joined(notification_, ", "), so),
             setuser(grants(notification_) + ' ' + channel_grants(tag_))};
@@ -206,7 +206,7 @@ Finding AccessReport::channels() const {
 
 Finding AccessReport::keys() const {
   using enum Finding::Severity;
-  if (keys_.empty()) return {ok, "keys", "all of this tag's may be read and written", ""};
+  if (keys_.empty()) return {ok, "keys", "all keys of this tag are readable and writable", ""};
   return {fail, "keys", "no access to " + joined(keys_, ", "), setuser(key_grants(tag_))};
 }
 
@@ -249,9 +249,9 @@ std::vector<Finding> examine_access(const RedisAddress& address, Nanoseconds tim
   // Without MULTI, the probes would be executed.
   if (reply.type() != RedisReply::Type::status)
     return {{Finding::Severity::fail, "commands",
-             std::string("without MULTI no other could be tried: ") +
+             std::string("MULTI is refused, so no other command was tried: ") +
                  (reply.is_error() ? *reply.error() : mismatch_message),
-             "allow the user what the ACL rule says"}};
+             "grant the user the ACL rule below"}};
   const std::vector<Probe> all = probes(names, address);
   for (const Probe& probe : all) connection.queue(probe.command);
   for (const Probe& probe : all) report.add(probe, connection.read_reply());

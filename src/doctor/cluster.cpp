@@ -13,16 +13,16 @@ std::vector<Finding> check_slots(const SlotMap& map) {
   using enum Finding::Severity;
   std::vector<Finding> findings;
   if (const int missing = map.missing_slots(); missing > 0) {
-    findings.push_back({fail, "cluster",
-                        fmt::format("{} of {} slots have no node", missing, slot_count),
-                        "see to the nodes that had them; redis-cli --cluster check tells which"});
+    findings.push_back(
+        {fail, "cluster", fmt::format("{} of {} slots have no node", missing, slot_count),
+         "restore the nodes that served them; 'redis-cli --cluster check' names the slots"});
   } else {
     findings.push_back(
-        {ok, "cluster", fmt::format("{} primaries have all slots", map.nodes().size()), ""});
+        {ok, "cluster", fmt::format("{} primaries serve all slots", map.nodes().size()), ""});
   }
   if (const auto alone = map.hosts_without_replica(); !alone.empty())
     findings.push_back({advice, "cluster", "without a replica: " + shown_hosts(alone),
-                        "give them one each: without it nobody takes their slots over"});
+                        "add a replica to each: without one, no node takes over their slots"});
   return findings;
 }
 

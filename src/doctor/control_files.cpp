@@ -12,12 +12,12 @@ Finding examine_control_files() {
   (void)file.make();
   if (const std::string& error = file.error(); !error.empty())
     return {Finding::Severity::fail, subject,
-            "no result can be stored: MEMOLOCK_CONTROL cannot be made: " + error,
-            file.advice().empty() ? "see why files cannot be made in /tmp" : file.advice()};
+            "no result can be stored: cannot create MEMOLOCK_CONTROL: " + error,
+            file.advice().empty() ? "check why files cannot be created in /tmp" : file.advice()};
   if (const std::string& why = file.why_own_directory(); !why.empty())
-    return {Finding::Severity::advice, subject, "each run makes a directory of its own: " + why,
-            "remove " + control_directory() + ", or have its owner do so"};
-  return {Finding::Severity::ok, subject, "commands can say how long their results are kept", ""};
+    return {Finding::Severity::advice, subject, "each run creates its own directory: " + why,
+            "remove " + control_directory() + ", or ask its owner to"};
+  return {Finding::Severity::ok, subject, "commands can set how long their results are stored", ""};
 }
 
 }  // namespace memolock

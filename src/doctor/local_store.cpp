@@ -75,7 +75,7 @@ std::string fault_of_locks(const ScratchDirectory& scratch) {
   if (const int error = try_lock_file(holder.get())) return lowercase_error_text(error);
   const int refused = try_lock_file(other.get());
   const bool holds = (refused == EAGAIN || refused == EACCES) && is_file_locked(other.get());
-  return holds ? "" : "a lock keeps nobody out";
+  return holds ? "" : "a locked file can be locked again";
 }
 
 std::string fault_of_fifo(const ScratchDirectory& scratch) {
@@ -99,7 +99,8 @@ Substitute try_substitute_fifo(const ScratchDirectory& scratch) {
   };
   if (auto failure = failure_of(make)) return {false, std::move(*failure)};
   remove_if_same_fifo(scratch.descriptor(), ScratchDirectory::fifo, fifo.get());
-  return {true, "this file system has none; those that wake waiters are in " + fifo_directory()};
+  return {true,
+          "this file system does not support FIFOs; memolock creates them in " + fifo_directory()};
 }
 
 std::string fault_of_rename(const ScratchDirectory& scratch) {
@@ -131,15 +132,15 @@ struct Probe {
   Substitute (*try_substitute)(const ScratchDirectory&) = nullptr;
 };
 
-constexpr const char* elsewhere = "put the store on another file system, with MEMOLOCK_CACHE_DIR";
+constexpr const char* elsewhere = "move the store to another file system with MEMOLOCK_CACHE_DIR";
 
 constexpr std::array<Probe, 5> probes{{
-    {"writes", "files can be made and filled", fault_of_writing,
-     "make room on the disk or in the quota, or see why the file system takes nothing"},
-    {"locks", "held by the kernel for their holder's life", fault_of_locks, elsewhere},
-    {"fifo", "waiters are woken at once", fault_of_fifo, elsewhere, try_substitute_fifo},
-    {"rename", "entries are replaced in one step", fault_of_rename, elsewhere},
-    {"spool", "outputs can lie in nameless files", fault_of_anonymous_files, elsewhere},
+    {"writes", "files can be created and written", fault_of_writing,
+     "free space on the disk or in the quota, or check why the file system refuses writes"},
+    {"locks", "the kernel releases a lock when its holder exits", fault_of_locks, elsewhere},
+    {"fifo", "waiters are woken immediately", fault_of_fifo, elsewhere, try_substitute_fifo},
+    {"rename", "entries are replaced atomically", fault_of_rename, elsewhere},
+    {"spool", "unnamed temporary files are supported", fault_of_anonymous_files, elsewhere},
 }};
 
 // File systems whose files other machines may see, or which another program provides. The numbers
@@ -213,16 +214,15 @@ Descriptor DirectoryExamination::find_parent() {
   }
   if (!parent.why_unusable.empty()) {
     add(Severity::fail, "directory",
-        fmt::format("{} cannot be made: {}", directory_, parent.why_unusable), parent.advice);
+        fmt::format("cannot create {}: {}", directory_, parent.why_unusable), parent.advice);
     return {};
   }
   if (directory) {
-    add(Severity::ok, "directory", directory_ + " will be made when it is needed");
+    add(Severity::ok, "directory", directory_ + " will be created when needed");
     return directory;
   }
   add(Severity::fail, "directory",
-      fmt::format("{} cannot be made: {}: {}", directory_, parent.path,
-                  lowercase_error_text(error)),
+      fmt::format("cannot create {}: {}: {}", directory_, parent.path, lowercase_error_text(error)),
       choose_another_directory);
   return {};
 }
@@ -242,14 +242,14 @@ bool DirectoryExamination::examine_owner(int directory) {
   add(Severity::ok, "owner", "this user");
   const auto mode = fmt::format("{:04o}", info.st_mode & 07777U);
   if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    add(Severity::fail, "mode", mode + ", so others may write there",
+    add(Severity::fail, "mode", mode + ": other users can write to the store",
         advice_to_repair_modes(directory_));
     return false;
   }
   if ((info.st_mode & (S_IRWXG | S_IRWXO)) == 0) {
     add(Severity::ok, "mode", mode);
   } else {
-    add(Severity::advice, "mode", mode + ", so others may see the names of tags",
+    add(Severity::advice, "mode", mode + ": other users can see the names of tags",
         advice_to_repair_modes(directory_));
   }
   return true;
@@ -259,13 +259,13 @@ void DirectoryExamination::examine_space(int directory) {
   constexpr uint64_t little = 100U << 20;
   struct statvfs info {};
   if (fstatvfs(directory, &info) != 0)
-    return add(Severity::advice, "space", "not told: " + lowercase_error_text(errno),
-               "make sure that the disk has room");
+    return add(Severity::advice, "space", "unknown: " + lowercase_error_text(errno),
+               "make sure that the disk has free space");
   const uint64_t left = uint64_t{info.f_bavail} * info.f_frsize;
   const std::string text = format_size(left) + " free";
-  constexpr const char* make_room = "make room, or choose another directory";
+  constexpr const char* make_room = "free space, or choose another directory";
   if (info.f_files > 0 && info.f_favail == 0)
-    return add(Severity::advice, "space", text + ", but no inode", make_room);
+    return add(Severity::advice, "space", text + ", but no free inodes", make_room);
   if (left < little) return add(Severity::advice, "space", text, make_room);
   add(Severity::ok, "space", text);
 }
@@ -273,16 +273,16 @@ void DirectoryExamination::examine_space(int directory) {
 void DirectoryExamination::examine_file_system(int directory) {
   struct statfs info {};
   if (fstatfs(directory, &info) != 0)
-    return add(Severity::advice, "network", "not told: " + lowercase_error_text(errno), elsewhere);
+    return add(Severity::advice, "network", "unknown: " + lowercase_error_text(errno), elsewhere);
   const auto type = static_cast<unsigned long>(info.f_type) & 0xffffffffUL;
   const auto* const found = std::find_if(shared_file_systems.begin(), shared_file_systems.end(),
                                          [&](const auto& it) { return it.first == type; });
   if (found == shared_file_systems.end())
-    return add(Severity::ok, "network", "a file system of this machine");
+    return add(Severity::ok, "network", "a local file system");
   add(Severity::advice, "network",
-      fmt::format("{}: other machines may see the directory, but share no runs there",
+      fmt::format("{}: other machines can access the directory, but cannot share its runs",
                   found->second),
-      "use a directory of this machine, or a Redis server to share entries and runs");
+      "use a local file system, or a Redis server to share entries and runs");
 }
 
 /// Does with scratch files what the store does with its own.
@@ -290,7 +290,7 @@ void DirectoryExamination::run_probes(int directory) {
   const ScratchDirectory scratch(directory);
   if (scratch.error() != 0)
     return add(Severity::fail, "writes",
-               "no directory can be made there: " + lowercase_error_text(scratch.error()),
+               "cannot create a directory: " + lowercase_error_text(scratch.error()),
                choose_another_directory);
   for (const Probe& probe : probes) {
     const std::string fault = probe.fault(scratch);
@@ -302,11 +302,12 @@ void DirectoryExamination::run_probes(int directory) {
                                                                   : Substitute{};
     if (substitute.works) {
       add(Severity::advice, probe.subject, substitute.description,
-          "have all callers use the same /tmp");
+          "make sure that all callers use the same /tmp");
     } else {
       const std::string& why = substitute.description;
       add(Severity::fail, probe.subject,
-          why.empty() ? fault : fmt::format("{}; in its place: {}", fault, why), probe.remedy);
+          why.empty() ? fault : fmt::format("{}; the substitute failed: {}", fault, why),
+          probe.remedy);
     }
   }
 }

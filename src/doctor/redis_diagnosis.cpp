@@ -14,49 +14,51 @@ struct Remedy {
 
 // The first whose text occurs in the error applies.
 constexpr std::array<Remedy, 34> remedies{{
-    {"the sentinel at ", "sentinel", "see to the sentinels, of which more is said above"},
+    {"the sentinel at ", "sentinel", "see the findings about the sentinels above"},
     {"NOAUTH", "login",
-     "give the password with --password-file or MEMOLOCK_REDIS_PASSWORD, and a user in the URL if "
-     "it is not the default one's"},
+     "set the password with --password-file or MEMOLOCK_REDIS_PASSWORD, and the user in the URL "
+     "unless it is the default user"},
     {"WRONGPASS", "login", "correct the user in the URL or the password"},
     {"without any password configured", "login",
-     "the server wants no password: give none, or set one there with requirepass or ACL SETUSER"},
-    {"DB index is out of range", "login", "name a database that the server has at the URL's end"},
-    {"NOPERM", "login", "allow the user what the ACL rule below says"},
+     "the server has no password: remove it here, or set one there with requirepass or ACL "
+     "SETUSER"},
+    {"DB index is out of range", "login", "choose an existing database at the end of the URL"},
+    {"NOPERM", "login", "grant the user the ACL rule below"},
     {"max number of clients", "server",
-     "raise maxclients there, or close connections; each waiter has one"},
-    {"certificate has expired", "tls", "renew the server's certificate"},
-    {"certificate is not yet valid", "tls", "see to this machine's clock, or the certificate"},
-    {"hostname mismatch", "tls",
-     "name the host as its certificate does, in the URL or with --tls-server-name"},
-    {"IP address mismatch", "tls",
-     "name the host as its certificate does, in the URL or with --tls-server-name"},
+     "raise maxclients on the server, or close connections; each waiter uses one"},
+    {"certificate: expired", "tls", "renew the server's certificate"},
+    {"certificate: not valid yet", "tls", "check the clock of this machine and the certificate"},
+    {"for another host name", "tls",
+     "use the name in the certificate, in the URL or with --tls-server-name"},
+    {"for another IP address", "tls",
+     "use the name in the certificate, in the URL or with --tls-server-name"},
     {"no subject alternative name", "tls",
-     "have the server's certificate made anew with subjectAltName=DNS:HOST or IP:ADDRESS"},
-    {"certificate required", "tls", "show a certificate with --tls-cert and --tls-key"},
-    {"certificate: ", "tls", "name the authority that signed it with --tls-ca"},
+     "create a new server certificate with subjectAltName=DNS:HOST or IP:ADDRESS"},
+    {"client certificate required", "tls",
+     "set a client certificate with --tls-cert and --tls-key"},
+    {"certificate: ", "tls", "set the authority that signed it with --tls-ca"},
     {"cannot read certificates", "tls", "correct --tls-ca"},
     {"cannot use the ", "tls", "correct --tls-cert and --tls-key"},
-    {"TLS: ", "tls", "see whether this port speaks TLS 1.2 or later; if not, write redis://"},
-    {"cannot resolve", "server", "correct the host in the URL, or see to the DNS"},
-    {"connection refused", "server", "start the server, or correct host and port in the URL"},
+    {"TLS: ", "tls", "check that this port speaks TLS 1.2 or later; if not, write redis://"},
+    {"cannot resolve", "server", "correct the host in the URL, or check the DNS"},
+    {"connection refused", "server",
+     "start the server, or correct the host and the port in the URL"},
     {"no such file or directory", "server", "start the server, or correct the path in the URL"},
     {"no answer within", "server",
-     "see whether the server is stopped, overloaded or cut off by a firewall, or give it more "
+     "check whether the server is stopped, overloaded or behind a firewall, or raise "
      "--store-timeout"},
     {"closed the connection", "server",
-     "see the server's log; for a port that speaks TLS write "
-     "rediss://"},
-    {"does not speak Redis", "server", "correct host and port in the URL"},
-    {"LOADING", "", "wait until the server has read its data, and ask again"},
-    {"READONLY", "", "name the primary: this is a replica of it"},
-    {"MASTERDOWN", "", "name the primary: this is a replica that has lost it"},
-    {"OOM ", "", "free memory there or raise maxmemory: nothing can be stored"},
-    {"MISCONF", "",
-     "see to the server's disk, where it cannot save its data: until then it takes no writes"},
-    {"NOREPLICAS", "", "see to the server's replicas: without them it takes no writes"},
-    {"CLUSTERDOWN", "", "see to the cluster, parts of which are down"},
-    {"BUSY ", "", "wait for the script that keeps the server busy, or run SCRIPT KILL there"},
+     "see the server's log; for a port that speaks TLS, write rediss://"},
+    {"does not speak the Redis", "server", "correct host and port in the URL"},
+    {"LOADING", "", "wait until the server has loaded its data, then try again"},
+    {"READONLY", "", "connect to the primary: this server is a replica"},
+    {"MASTERDOWN", "",
+     "connect to the primary: this server is a replica that has lost its connection to it"},
+    {"OOM ", "", "free memory on the server or raise maxmemory: nothing can be stored"},
+    {"MISCONF", "", "check the disk of the server: it refuses writes until it can save its data"},
+    {"NOREPLICAS", "", "check the replicas of the server: it refuses writes without them"},
+    {"CLUSTERDOWN", "", "check the nodes of the cluster: some slots are not served"},
+    {"BUSY ", "", "wait for the script that is running on the server, or end it with SCRIPT KILL"},
     {"CROSSSLOT", "",
      "write redis+cluster:// or rediss+cluster://: the server is part of a cluster"},
     {"MOVED ", "", "write redis+cluster:// or rediss+cluster://: the server is part of a cluster"},
@@ -79,7 +81,7 @@ std::optional<Finding> diagnose_known_error(std::string_view error, std::string_
 Finding diagnose_error(std::string_view error, std::string_view subject) {
   if (auto known = diagnose_known_error(error, subject)) return std::move(*known);
   return {Finding::Severity::fail, std::string(subject), std::string(error),
-          "see the server's log and its documentation"};
+          "see the log and the documentation of the server"};
 }
 
 }  // namespace memolock

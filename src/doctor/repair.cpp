@@ -76,9 +76,9 @@ class ContentCheck {
 
   /// Why the directory is not a store, worded to follow its name; empty: it is one.
   [[nodiscard]] std::string fault() const {
-    if (!foreign_.empty()) return "holds " + foreign_ + ", which is not memolock's";
+    if (!foreign_.empty()) return "holds " + foreign_ + ", which does not belong to memolock";
     if (!proof_.empty() || doubtful_.empty()) return "";
-    return "holds " + doubtful_ + ", and nothing that only memolock has";
+    return "holds " + doubtful_ + ", but nothing that identifies it as a store";
   }
 
  private:
@@ -127,7 +127,7 @@ class Repair {
     const int follow = may_follow(directory_) ? 0 : O_NOFOLLOW;
     const OwnedPath root = open_owned_path(AT_FDCWD, directory_, follow);
     if (!root || !root.is_directory())  // the examination reports why
-      return add(Severity::ok, "nothing: there is no store of this user's");
+      return add(Severity::ok, "nothing: this user has no store");
     std::string fault = why_not_repairable(root.info);
     if (fault.empty()) {
       // Its names cannot be read without these permissions.
@@ -137,7 +137,7 @@ class Repair {
       if (was_opened && !fault.empty()) (void)change_mode(root, root.info.st_mode);
     }
     if (!fault.empty())
-      return add(Severity::fail, fmt::format("{} {}, and is left alone", directory_, fault),
+      return add(Severity::fail, fmt::format("{} {}; its modes are not changed", directory_, fault),
                  choose_another_directory);
     set_mode(root, mode_of_directories, directory_);
     for_each_name(root.descriptor.get(), ".", DotNames::show,
@@ -150,7 +150,7 @@ class Repair {
       findings_.clear();
       add(Severity::ok, fmt::format("modes of {} directories and {} files", directories_, files_));
     } else if (findings_.empty() && failures_.empty()) {
-      add(Severity::ok, "nothing: no mode was wrong");
+      add(Severity::ok, "nothing: all modes are correct");
     }
     for (Finding& failure : failures_) findings_.push_back(std::move(failure));
     return std::move(findings_);
@@ -182,15 +182,16 @@ class Repair {
     const mode_t before = own.info.st_mode & permissions;
     if (before == mode) return;
     if (const int error = change_mode(own, mode))
-      return add(Severity::fail, fmt::format("not {}: {}", path, lowercase_error_text(error)),
+      return add(Severity::fail,
+                 fmt::format("cannot change the mode of {}: {}", path, lowercase_error_text(error)),
                  choose_another_directory);
     struct stat now {};
     // Some file systems accept another mode and keep the old one.
     if (fstat(own.descriptor.get(), &now) != 0 || (now.st_mode & permissions) != mode)
-      return add(
-          Severity::fail,
-          fmt::format("not {}: the file system keeps mode {:04o}", path, now.st_mode & permissions),
-          choose_another_directory);
+      return add(Severity::fail,
+                 fmt::format("cannot change the mode of {}: the file system keeps {:04o}", path,
+                             now.st_mode & permissions),
+                 choose_another_directory);
     ++(own.is_directory() ? directories_ : files_);
     add(Severity::ok, fmt::format("{}: mode {:04o}, was {:04o}", path, mode, before));
   }

@@ -25,22 +25,23 @@ Finding check_sentinel(const RedisAddress& service, const RedisAddress& sentinel
   const RedisReply quorum = connection.read_reply();
   if (address.is_error())
     return {Severity::advice, "sentinel", fmt::format("{}: {}", name, *address.error()),
-            "see that it is a sentinel, and that --sentinel-user may ask it"};
+            "check that it is a sentinel and that --sentinel-user has access"};
   if (address.is_nil())
     return {Severity::advice, "sentinel",
-            fmt::format("{} knows no primary '{}'", name, service.sentinels.service_name),
-            "have it monitor that name, or leave it out of the URL"};
+            fmt::format("{} does not know the primary '{}'", name, service.sentinels.service_name),
+            "make it monitor that name, or remove it from the URL"};
   const auto [host, port] = address.array<2>();
   const std::string says = host->text() + ':' + port->text();
   if (primary.empty()) primary = says;
   if (says != primary)
     return {Severity::advice, "sentinel",
-            fmt::format("{} says that the primary is {}, others say {}", name, says, primary),
-            "a failover may be going on; else see that all of them watch the same service"};
+            fmt::format("{} reports the primary {}, others report {}", name, says, primary),
+            "a failover may be in progress; otherwise check that all sentinels monitor the same "
+            "service"};
   if (quorum.is_error())
     return {Severity::advice, "sentinel", fmt::format("{}: {}", name, *quorum.error()),
-            "without it no replica takes over when the primary fails"};
-  return {Severity::ok, "sentinel", fmt::format("{} says that the primary is {}", name, says), ""};
+            "without a quorum, no replica takes over when the primary fails"};
+  return {Severity::ok, "sentinel", fmt::format("{} reports the primary {}", name, says), ""};
 }
 
 }  // namespace
@@ -62,7 +63,7 @@ std::vector<Finding> examine_sentinels(const RedisAddress& service, Nanoseconds 
       findings.push_back({Finding::Severity::advice, "sentinel", text,
                           wants_login ? "correct --sentinel-user, and --sentinel-password-file or "
                                         "MEMOLOCK_SENTINEL_PASSWORD"
-                                      : "start it, or leave it out of the URL"});
+                                      : "start it, or remove it from the URL"});
     }
   }
   return findings;

@@ -151,9 +151,9 @@ void ServerExamination::check_wire() {
   const std::string& host = address_.host;
   if (address_.use_tls) return add(Severity::ok, "tls", "the server's certificate is valid");
   if (host.empty() || host == "localhost" || host == "::1" || host.starts_with("127."))
-    return add(Severity::ok, "tls", "not needed within a machine");
-  add(Severity::advice, "tls", "passwords and outputs pass the network as they are",
-      "unless nobody can listen there, have the server speak TLS and write rediss://");
+    return add(Severity::ok, "tls", "not needed on the local machine");
+  add(Severity::advice, "tls", "passwords and outputs are sent unencrypted",
+      "unless the network is trusted, enable TLS on the server and write rediss://");
 }
 
 void ServerExamination::check_version(const RedisReply& hello) {
@@ -168,7 +168,7 @@ void ServerExamination::check_version(const RedisReply& hello) {
   }
   if (version.empty())
     return add(Severity::advice, "version",
-               "the server does not tell: " + (hello.is_error() ? *hello.error() : ""),
+               "the server does not report it: " + (hello.is_error() ? *hello.error() : ""),
                "make sure that it is Redis 6.2 or later, or Valkey");
   if (!name.empty() && name[0] >= 'a' && name[0] <= 'z')
     name[0] = static_cast<char>(name[0] - 'a' + 'A');
@@ -182,14 +182,16 @@ void ServerExamination::check_role() {
   if (role.empty()) return;
   const std::string& mode = server_info_["mode"];
   if (mode == "sentinel") {
-    add(Severity::fail, "role", "a Sentinel, which keeps no entries", "name the server it watches");
+    add(Severity::fail, "role", "a sentinel, which stores no entries",
+        "write redis+sentinel://HOST/NAME, or connect to the server that it monitors");
   } else if (mode == "cluster" && !address_.is_cluster()) {
-    add(Severity::fail, "role", "part of a cluster, which would scatter the keys of an entry",
+    add(Severity::fail, "role",
+        "part of a cluster, which distributes the keys of an entry over its nodes",
         "write redis+cluster:// or rediss+cluster://");
   } else if (role == "master") {
     add(Severity::ok, "role", "primary");
   } else {
-    add(Severity::fail, "role", role + ", where what is written is lost", "name the primary");
+    add(Severity::fail, "role", role + ", where writes are lost", "connect to the primary");
   }
 }
 
@@ -214,18 +216,18 @@ void ServerExamination::check_times() {
   if (trip < slow) {
     add(Severity::ok, "round trip", length);
   } else {
-    add(Severity::advice, "round trip", length + ", which each hit takes",
-        "use a server that is nearer, or look for what slows it down");
+    add(Severity::advice, "round trip", length + ", which is added to each hit",
+        "use a server with a shorter round trip, or check what slows it down");
   }
   if (!refusal.empty())
-    return add(Severity::advice, "clock", "the server does not tell: " + refusal,
-               "allow the user what the ACL rule says");
+    return add(Severity::advice, "clock", "the server does not report it: " + refusal,
+               "grant the user the ACL rule below");
   const Nanoseconds apart = ahead < Nanoseconds(0) ? -ahead : ahead;
-  if (apart < skewed) return add(Severity::ok, "clock", "the same as here");
+  if (apart < skewed) return add(Severity::ok, "clock", "in step with this machine");
   add(Severity::advice, "clock",
-      fmt::format("the server's is {} {} this machine's", format_duration(apart),
+      fmt::format("the server's clock is {} {} this machine's", format_duration(apart),
                   ahead > Nanoseconds(0) ? "ahead of" : "behind"),
-      "all times of entries are the server's; set the clock that is wrong");
+      "the times of entries are the server's; correct the clock that is wrong");
 }
 
 void ServerExamination::check_info() {
@@ -239,12 +241,11 @@ void ServerExamination::check_memory(const std::string& info) {
   const auto most = leading_number(info_field(info, "maxmemory"));
   const std::string policy = info_field(info, "maxmemory_policy");
   if (!used || !most || policy.empty())
-    return add(
-        Severity::advice, "memory", "the server does not tell: " + info.substr(0, 200),
-        "make sure that it has memory to spare, and that its maxmemory-policy is noeviction");
+    return add(Severity::advice, "memory", "the server does not report it: " + info.substr(0, 200),
+               "make sure that it has free memory and that its maxmemory-policy is noeviction");
   if (*most == 0) {
     add(Severity::ok, "memory", format_size(*used) + " in use, no limit");
-    return add(Severity::ok, "eviction", "none without a limit");
+    return add(Severity::ok, "eviction", "none, as there is no memory limit");
   }
   const std::string text = fmt::format("{} of {} in use", format_size(*used), format_size(*most));
   const bool evicts = policy != "noeviction";
@@ -252,11 +253,11 @@ void ServerExamination::check_memory(const std::string& info) {
     add(Severity::ok, "memory", text);
   } else {
     add(Severity::advice, "memory", text + "; when it is full, nothing can be stored",
-        "raise maxmemory, or have fewer or smaller entries, or shorter ttls");
+        "raise maxmemory, or store fewer or smaller entries, or use shorter ttls");
   }
   if (!evicts) return add(Severity::ok, "eviction", policy);
-  add(Severity::advice, "eviction", policy + " may drop locks and entries that are needed",
-      "set maxmemory-policy to noeviction, on a server for memolock alone");
+  add(Severity::advice, "eviction", policy + " can remove locks and entries that are in use",
+      "set maxmemory-policy to noeviction, on a server that only memolock uses");
 }
 
 void ServerExamination::check_clients(const std::string& info) {
@@ -265,7 +266,8 @@ void ServerExamination::check_clients(const std::string& info) {
   if (!now || !most) return;  // not all servers have these fields, and they matter little
   const std::string text = fmt::format("{} of {} connections in use", *now, *most);
   if (*now < *most - *most / 10) return add(Severity::ok, "clients", text);
-  add(Severity::advice, "clients", text, "raise maxclients there: each waiter has one");
+  add(Severity::advice, "clients", text,
+      "raise maxclients on the server: each waiter uses one connection");
 }
 
 void ServerExamination::check_access() {
@@ -283,7 +285,7 @@ void ServerExamination::check_writes() {
   const RedisReply taken = session_.run_script(redis_scripts::acquire, names, {token, "1000"});
   release_redis_lock(session_, scratch_, token);
   (void)taken.array<6>();
-  add(Severity::ok, "writes", "a lock was taken and released");
+  add(Severity::ok, "writes", "acquired and released a lock");
 }
 
 /// Looks for locks of the tag that would outlast every waiter, among as many of the server's keys
@@ -308,14 +310,14 @@ void ServerExamination::check_locks() {
   } while (cursor != "0" && rounds < most_rounds && boot_now() < end);
   if (long_locks_.empty()) {
     const std::string where = cursor == "0" ? ""
-                                            : fmt::format(" among the first {} keys or so",
+                                            : fmt::format(" among about the first {} keys",
                                                           rounds * keys_in_round);
     return add(Severity::ok, "locks",
-               fmt::format("none of another program{} outlasts a day", where));
+               fmt::format("no lock of another program{} lasts longer than a day", where));
   }
   const size_t others = long_locks_.size() - 1;
   add(Severity::advice, "locks",
-      long_locks_.front() + (others == 0 ? "" : fmt::format(", and {} more are", others)),
+      long_locks_.front() + (others == 0 ? "" : fmt::format("; so are {} other entries", others)),
       long_lock_advice);
 }
 

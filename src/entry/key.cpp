@@ -17,11 +17,12 @@ std::optional<std::string> check_tag(std::string_view tag) {
   if (tag.empty()) return "is empty";
   if (tag.size() > longest_tag) return "is longer than 1024 bytes";
   for (const char c : tag) {
-    if (c == ':' || c == '{' || c == '}') return fmt::format("may hold no '{}'", c);
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return "may hold no control characters";
+    if (c == ':' || c == '{' || c == '}') return fmt::format("must not contain '{}'", c);
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      return "must not contain control characters";
   }
   for (const std::string_view ending : tag_suffix::all)
-    if (tag.ends_with(ending)) return fmt::format("may not end in '{}'", ending);
+    if (tag.ends_with(ending)) return fmt::format("must not end in '{}'", ending);
   return std::nullopt;
 }
 

@@ -131,7 +131,7 @@ void expect_unchanged(const Item& item, int file) {
   if (fstat(file, &info) != 0) throw cannot_read(item.path, error_text(errno));
   if (static_cast<uint64_t>(info.st_size) != item.size ||
       info.st_mtim.tv_sec != item.changed.tv_sec || info.st_mtim.tv_nsec != item.changed.tv_nsec)
-    throw cannot_read(item.path, "it changes meanwhile");
+    throw cannot_read(item.path, "it changed while it was read");
 }
 
 Descriptor open_file(const Item& item) {

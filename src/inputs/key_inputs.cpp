@@ -37,7 +37,7 @@ Error unreadable_stdin(int error) {
 Descriptor spool_stdin() {
   Descriptor file = temporary_file();
   if (!file)
-    throw system_error("cannot make a temporary file for stdin in TMPDIR, /tmp or memory", errno);
+    throw system_error("cannot create a temporary file for stdin in TMPDIR, /tmp or memory", errno);
   constexpr size_t step = 256U << 10;
   const auto buffer = std::make_unique_for_overwrite<char[]>(step);
   for (;;) {
@@ -45,7 +45,7 @@ Descriptor spool_stdin() {
     if (got < 0) throw unreadable_stdin(errno);
     if (got == 0) break;
     if (const int error = write_all(file.get(), {buffer.get(), static_cast<size_t>(got)}))
-      throw system_error("cannot keep stdin in a temporary file in TMPDIR or /tmp", error);
+      throw system_error("cannot copy stdin to a temporary file in TMPDIR or /tmp", error);
   }
   // The command will read from the current position.
   if (lseek(file.get(), 0, SEEK_SET) != 0) throw system_error("cannot rewind stdin", errno);

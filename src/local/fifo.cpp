@@ -92,7 +92,7 @@ Descriptor make_substitute(int directory, const std::string& name, const std::st
   const std::string text = random_name() + std::string(ending_of(name));
   const std::string substitute = substitutes + '/' + text;
   Descriptor fifo = try_make(AT_FDCWD, substitute.c_str());
-  if (!fifo) throw system_error("cannot make " + substitute, errno);
+  if (!fifo) throw system_error("cannot create " + substitute, errno);
   const Descriptor reference = make_file(directory, name, O_EXCL | O_WRONLY);
   const int error = reference ? write_all_at(reference.get(), text, 0) : errno;
   if (error == 0) return fifo;

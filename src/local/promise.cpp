@@ -194,7 +194,7 @@ std::unique_ptr<Promise> open_promise(const std::string& store_path, int root, c
   LiveRun live;
   if (token.empty()) {
     if (const int error = make_directory(root, files.directory); error != 0 && error != EEXIST)
-      throw system_error("cannot make " + path, error);
+      throw system_error("cannot create " + path, error);
     run = record_without_run(key);
   } else {
     live = open_run(root, files, O_RDONLY);

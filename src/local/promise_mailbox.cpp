@@ -114,7 +114,7 @@ bool MailboxSender::renew(std::optional<Nanoseconds> life) const {
     // renewal replaces earlier ones, and any record makes the holder look for an answer.
     if (!make_room()) return false;
   }
-  throw store_error("cannot renew the promise: its mailbox stays full");
+  throw store_error("cannot renew the promise: its queue stays full");
 }
 
 }  // namespace memolock

@@ -71,14 +71,14 @@ std::unique_ptr<Entry> LocalStore::open_stored(const Key& key, const EntryFileNa
     if (errno == ENOENT) return nullptr;
     if (errno != ELOOP && errno != EPERM && errno != ENXIO && errno != EISDIR && errno != ENOTDIR)
       throw system_error("cannot open " + joined(directory_, joined(files.directory, name)), errno);
-    once_.info("{}: {} is not a regular file of this user; treated as a miss", key.shown(),
+    once_.info("{}: {} is not a regular file that this user owns; treated as a miss", key.shown(),
                describe_disposition(disposition));
     return nullptr;
   }
   auto entry = EntryFile::open(std::move(file));
   if (entry && entry->record().disposition == disposition && entry->record().key == key)
     return entry;
-  once_.info("{}: {} is damaged or foreign; treated as a miss", key.shown(),
+  once_.info("{}: {} is damaged or not an entry; treated as a miss", key.shown(),
              describe_disposition(disposition));
   return nullptr;
 }
@@ -95,7 +95,7 @@ std::unique_ptr<Lock> LocalStore::try_acquire(const Key& key, Producer) {
     if (errno != ENOENT) throw system_error("cannot open " + path, errno);
     const int error = make_directory(root_.get(), files.directory);
     if (error == 0 || error == EEXIST) continue;
-    if (error != ENOENT) throw system_error("cannot make " + path, error);
+    if (error != ENOENT) throw system_error("cannot create " + path, error);
     open_root(IfMissing::make);  // it was removed, perhaps by `gc`
   }
 }
@@ -138,8 +138,8 @@ bool LocalStore::forget_files(const EntryFileNames& files) {
   bool found = false;
   if (const LiveRun run = open_run(root_.get(), files, O_RDWR)) {
     if (const int error = write_all_at(run.file.get(), "\1", forgotten_offset))
-      throw system_error("cannot mark " + joined(directory_, joined(files.directory, files.run)),
-                         error);
+      throw system_error(
+          "cannot write to " + joined(directory_, joined(files.directory, files.run)), error);
     found = true;
   }
   for (const std::string& name : {files.entry, files.failed, files.mark}) {

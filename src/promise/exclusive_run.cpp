@@ -82,7 +82,7 @@ class ExclusiveCall {
     if (!mark) return std::nullopt;
     const Nanoseconds now = call_.store.now();
     if (!age_of(*mark, now) && !std::exchange(reported_future_mark_, true))
-      call_.log.info("{}: the mark is dated in the future; treated as absent", name());
+      call_.log.info("{}: the mark is dated in the future; ignored", name());
     if (!is_recent_run(*mark, *call_.request.ttl, now)) return std::nullopt;
     if (call_.request.on_failure == OnFailure::retry && !mark->succeeded()) return std::nullopt;
     return mark;
@@ -92,7 +92,7 @@ class ExclusiveCall {
     Outcome outcome = make_outcome(OutcomeKind::skipped, call_.request.skip_status);
     outcome.age = call_.store.now() - began_at(mark);
     outcome.run_time = mark.run_time;
-    call_.log.info("{}: skipped; {} began a run {} ago, status {}", name(), describe_holder(mark),
+    call_.log.info("{}: skipped; {} started a run {} ago, status {}", name(), describe_holder(mark),
                    format_duration(*outcome.age), mark.status);
     return outcome;
   }
@@ -101,7 +101,7 @@ class ExclusiveCall {
   Outcome skip_while_running(const Watch* watch) {
     if (watch != nullptr && is_inside_run(call_.request, watch->run_record()))
       throw usage_error("this command runs inside the run of " + name() +
-                        ", for which it would always be skipped");
+                        ", so it would always be skipped");
     call_.log.info("{}: skipped; {}", name(),
                    watch == nullptr ? "the lock is held"
                                     : describe_run(watch->run_record(), call_.store.now()));
@@ -181,7 +181,7 @@ class ExclusiveCall {
       lock.abandon();
       outcome.store_error = std::move(*failure);
       const auto line = [&] {
-        call_.log.warn("{}: no mark is kept: {}", name(), outcome.store_error);
+        call_.log.warn("{}: the mark was not stored: {}", name(), outcome.store_error);
       };
       (void)failure_of(line);
       return;
@@ -190,11 +190,13 @@ class ExclusiveCall {
       case PublishResult::interrupted:
         outcome = outcome_of_signal(call_.signals);
         outcome.run_time = ending.run_time;
-        return log_line(Level::info, "interrupted; no mark is kept");
+        return log_line(Level::info, "interrupted; the mark was not stored");
       case PublishResult::forgotten:
-        return log_line(Level::info, "no mark is kept: it was deleted during the run");
+        return log_line(Level::info,
+                        "the mark was not stored: it was deleted during the run");
       case PublishResult::lost:
-        return log_line(Level::warn, "no mark is kept: the lease was lost to another holder");
+        return log_line(Level::warn,
+                        "the mark was not stored: the lease was lost to another holder");
       case PublishResult::done:
         outcome.stored = true;
     }

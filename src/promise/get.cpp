@@ -26,7 +26,7 @@ namespace {
 /// The end of the message for a replayed failure; empty for a success.
 std::string describe_kept_failure(const Record& record, Nanoseconds now) {
   if (record.succeeded()) return "";
-  return fmt::format("; a failure with status {}, kept for {} more", record.status,
+  return fmt::format("; a failure with status {}, stored for another {}", record.status,
                      format_duration(std::max(time_left(record, now), Nanoseconds(0))));
 }
 
@@ -149,7 +149,7 @@ class GetCall {
   bool can_store_result() {
     if (!call_.request.keep || *call_.request.ttl == Nanoseconds(0)) return true;
     const std::string why = why_no_control_files();
-    if (!why.empty()) call_.log.warn("{}: not refreshed: {}", name(), why);
+    if (!why.empty()) call_.log.warn("{}: no background refresh: {}", name(), why);
     return why.empty();
   }
 
@@ -170,7 +170,7 @@ class GetCall {
   std::optional<Outcome> wait_for_holder() {
     const auto watch = call_.store.watch_run(call_.request.key);
     if (look_up_only() && (!call_.request.wait || (!watch && !is_run_about_to_begin()))) {
-      call_.log.info("{}: absent", name());
+      call_.log.info("{}: no usable entry", name());
       return make_outcome(OutcomeKind::absent, exit_status::absent);
     }
     if (watch) reject_deadlock(call_.request, watch->run_record());
@@ -179,8 +179,7 @@ class GetCall {
       return time_out();
     }
     if (!watch) {
-      call_.log.debug("{}: the lock is held, but there is no run to wait for; trying again",
-                      name());
+      call_.log.debug("{}: the lock is held, but no run is visible yet; trying again", name());
       if (!notice_.pause(backoff_, call_.signals.descriptor()))
         return outcome_of_signal(call_.signals);
       return std::nullopt;
@@ -203,7 +202,7 @@ class GetCall {
       case WakeReason::interrupted:
         return outcome_of_signal(call_.signals);
       case WakeReason::gone:
-        call_.log.info("{}: the holder is gone", name());
+        call_.log.info("{}: the run ended without a result", name());
         return std::nullopt;
       case WakeReason::answered:
         break;
@@ -248,7 +247,7 @@ class GetCall {
   }
 
   Outcome serve_instead_of(const Record& failure, Entry& fallback) {
-    call_.log.warn("{}: the command {}; serving the entry that is {}", name(),
+    call_.log.warn("{}: the command {}; serving the stored entry ({})", name(),
                    describe_failure(failure), describe_age(fallback.record(), call_.store.now()));
     restore_artifacts(call_.request, fallback, call_.signals);
     return replay(fallback, OutcomeKind::stale, call_.store, call_.signals);

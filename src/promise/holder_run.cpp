@@ -23,7 +23,8 @@ namespace {
 constexpr std::chrono::seconds drain_after_stop{2};
 
 std::string describe_promise(const Record& record) {
-  return record.succeeded() ? "was kept" : fmt::format("failed with status {}", record.status);
+  return record.succeeded() ? "the result was set"
+                            : fmt::format("the promise failed with status {}", record.status);
 }
 
 bool failed(const RunResult& ending) {
@@ -101,7 +102,7 @@ HolderRun::OutputSource HolderRun::publish_outcome(Lock& lock, Record& record,
   }
   if (ending.unknown) {
     lock.abandon();
-    defer_message(Level::warn, "not stored: the exit status of the command is not known");
+    defer_message(Level::warn, "not stored: the exit status of the command is unknown");
     return OutputSource::command;
   }
   if (record.disposition == Disposition::unstored) return OutputSource::command;
@@ -128,7 +129,7 @@ void HolderRun::defer_failure(const RunResult& ending, const Record& record,
     const std::string failure = describe_failure(ending);
     if (failure.empty()) return;
     if (outcome.stored) {
-      defer_message(Level::info, "{}; kept for {}", failure, format_duration(record.ttl));
+      defer_message(Level::info, "{}; {}", failure, describe_storage(record));
     } else {
       const bool reported = std::any_of(
           deferred_messages_.begin(), deferred_messages_.end(),
@@ -140,7 +141,7 @@ void HolderRun::defer_failure(const RunResult& ending, const Record& record,
 
 void HolderRun::abandon_interrupted(Lock& lock) noexcept {
   lock.abandon_quickly();
-  defer_message(Level::info, "interrupted; nothing is stored");
+  defer_message(Level::info, "interrupted; nothing was stored");
 }
 
 /// Ends a call whose command has ended, but a signal came while its result was packed or stored.
@@ -160,7 +161,7 @@ Outcome HolderRun::serve_fallback(CommandRun& command, const RunResult& ending,
   const auto age = [&] { return describe_age(fallback.record(), call_.store.now()); };
   (void)failure_of([&] {
     const std::string failure = describe_failure(ending);  // empty: a warning says why
-    defer_message(Level::warn, "{}{}served the entry that is {}", failure,
+    defer_message(Level::warn, "{}{}served the stored entry ({})", failure,
                   failure.empty() ? "" : "; ", age());
   });
   Outcome outcome = replay(fallback, OutcomeKind::stale, call_.store, call_.signals,
@@ -188,7 +189,7 @@ Outcome HolderRun::run_external(Lock& lock, Record& record, CommandRun& command)
   });
   if (outcome.kind == OutcomeKind::interrupted) {
     lock.abandon_quickly();
-    defer_message(Level::info, "interrupted; the promise is given up");
+    defer_message(Level::info, "interrupted; the promise was released");
     return log_deferred_messages(std::move(outcome));
   }
   if (!failure) return outcome;
@@ -209,7 +210,7 @@ Outcome HolderRun::await_external(Lock& lock, Record& record, Outcome outcome) {
     if (!publish(lock, record, outcome)) return outcome_of_signal(call_.signals);
     return log_deferred_messages(std::move(outcome));
   }
-  call_.log.info("{}: started; waiting for the promise to be kept", call_.request.key.shown());
+  call_.log.info("{}: started; waiting for the result", call_.request.key.shown());
   WaitResult woken;
   {
     // Destroyed before the output is replayed, to clear its line. The lease bounds the wait.
@@ -223,7 +224,7 @@ Outcome HolderRun::await_external(Lock& lock, Record& record, Outcome outcome) {
     case WakeReason::answered:
       lock.abandon();
       (void)failure_of([&] {
-        call_.log.info("{}: the promise {}", call_.request.key.shown(),
+        call_.log.info("{}: {}", call_.request.key.shown(),
                        describe_promise(woken.answer->record()));
       });
       return replay(*woken.answer, OutcomeKind::miss, call_.store, call_.signals);
@@ -243,7 +244,7 @@ Outcome HolderRun::expire_promise(Lock& lock, Record& record, Outcome outcome) n
   outcome.kind = OutcomeKind::timeout;
   if (!publish(lock, record, outcome)) return outcome_of_signal(call_.signals);
   (void)failure_of([&] {
-    call_.log.warn("{}: nobody has kept the promise within {}", call_.request.key.shown(),
+    call_.log.warn("{}: no result was set within {}", call_.request.key.shown(),
                    format_duration(call_.request.lease));
   });
   return log_deferred_messages(std::move(outcome));
@@ -334,7 +335,7 @@ bool HolderRun::publish(Lock& lock, const Record& record, Outcome& outcome) noex
     case PublishResult::interrupted:
       return false;
     case PublishResult::forgotten:
-      defer_message(Level::info, "not stored: it was deleted during the run");
+      defer_message(Level::info, "not stored: the entry was deleted during the run");
       return true;
     case PublishResult::lost:
       defer_message(Level::warn, "not stored: the lease was lost to another holder");
@@ -346,7 +347,7 @@ bool HolderRun::publish(Lock& lock, const Record& record, Outcome& outcome) noex
                    record.disposition == Disposition::failed;
   if (record.disposition == Disposition::kept)
     (void)failure_of([&] {
-      defer_message(Level::info, "stored for {}, took {}", format_duration(record.ttl),
+      defer_message(Level::info, "{}, took {}", describe_storage(record),
                     format_duration(record.run_time));
     });
   return true;

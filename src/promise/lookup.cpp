@@ -76,8 +76,7 @@ LookupResult Lookup::resolve_failure(std::unique_ptr<Entry>& entry, bool is_usab
   const Record* const expired = entry ? &entry->record() : nullptr;
   now = store_.now();
   if (!age_of(record, now) && !record.foreign)
-    once_log_.info("{}: the stored failure is dated in the future; treated as absent",
-                   request_.key.shown());
+    once_log_.info("{}: the stored failure is dated in the future; ignored", request_.key.shown());
   if (is_usable && is_retry_too_soon(record, *expired, policy_, now)) {
     once_log_.info("{}: too soon to run the command again: it {}", request_.key.shown(),
                    describe_failure(record));
@@ -91,9 +90,9 @@ LookupResult Lookup::resolve_failure(std::unique_ptr<Entry>& entry, bool is_usab
 void Lookup::log_expired(const Record& record, Nanoseconds now) {
   if (record.ended == logged_expired_) return;
   logged_expired_ = record.ended;
-  log_.info(
-      "{}: the entry is {}, and {}", request_.key.shown(), describe_age(record, now),
-      answers_waiter(record, policy_) ? "not fresh enough" : "from before this call (--refresh)");
+  log_.info("{}: the entry is {}: {}", request_.key.shown(),
+            answers_waiter(record, policy_) ? "not fresh" : "older than this call (--refresh)",
+            describe_age(record, now));
 }
 
 bool Lookup::is_servable(Entry& entry) {
@@ -117,7 +116,7 @@ bool Lookup::has_artifacts(Entry& entry) {
   for (const std::string& path : request_.artifacts) {
     if (record.files_size > 0 && std::find(stored.begin(), stored.end(), path) != stored.end())
       continue;
-    once_log_.info("{}: the entry has no {}; treated as a miss", request_.key.shown(),
+    once_log_.info("{}: the entry has no artifact {}; treated as a miss", request_.key.shown(),
                    escape_controls(path));
     return false;
   }
@@ -134,7 +133,7 @@ bool Lookup::decide_early_refresh(const Record& record, Nanoseconds now) {
   if (std::exchange(early_decided_, true))
     return !early_token_.empty() && record.token == early_token_;
   if (!is_due_early(record, policy_, now, random_unit())) return false;
-  log_.info("{}: {}, and refreshed before it expires", request_.key.shown(),
+  log_.info("{}: {}; refreshing it before it expires", request_.key.shown(),
             describe_age(record, now));
   early_token_ = record.token;
   return true;

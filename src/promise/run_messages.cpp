@@ -15,8 +15,8 @@ namespace {
 std::string describe_signal(int status) {
   const int signal = exit_status::signal_of(status);
   const char* const name = sigabbrev_np(signal);
-  return name == nullptr ? fmt::format("was ended by signal {}", signal)
-                         : fmt::format("was ended by signal {} ({})", name, signal);
+  return name == nullptr ? fmt::format("was killed by signal {}", signal)
+                         : fmt::format("was killed by signal {} ({})", name, signal);
 }
 
 }  // namespace
@@ -24,7 +24,7 @@ std::string describe_signal(int status) {
 std::vector<std::string> describe_warnings(const Request& request, const RunResult& ending) {
   std::vector<std::string> warnings;
   if (ending.exit_kind == ExitKind::timed_out) {
-    warnings.push_back(fmt::format("the command was stopped: --max-runtime {} has passed",
+    warnings.push_back(fmt::format("the command was stopped after --max-runtime {}",
                                    format_duration(*request.max_runtime)));
   } else if (ending.stopped_on_request && ending.interrupt_signal == 0) {
     warnings.emplace_back("the command was stopped: its lease could not be renewed");
@@ -48,8 +48,13 @@ std::string describe_failure(const Record& record) {
              : fmt::format("failed with status {}", record.status);
 }
 
+std::string describe_storage(const Record& record) {
+  if (record.ttl == forever) return "stored without an expiry";
+  return "stored for " + format_duration(record.ttl);
+}
+
 std::string describe_age(const Record& record, Nanoseconds now) {
-  if (record.foreign) return "another program's";
+  if (record.foreign) return "stored by another program";
   const auto age = age_of(record, now);
   return age ? format_duration(*age) + " old" : "dated in the future";
 }

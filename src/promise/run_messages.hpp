@@ -16,15 +16,18 @@ namespace memolock {
 [[nodiscard]] std::vector<std::string> describe_warnings(const Request& request,
                                                          const RunResult& ending);
 
-/// "the command exited with status 3" or "the command was ended by signal 9 (KILL)". Empty if it
+/// "the command exited with status 3" or "the command was killed by signal 9 (KILL)". Empty if it
 /// succeeded, or if describe_warnings() or an error message says why it failed.
 [[nodiscard]] std::string describe_failure(const RunResult& ending);
 
 /// How the run of a stored or shared failure ended, worded to follow "the command": "failed with
-/// status 3" or "was ended by signal 9 (KILL)".
+/// status 3" or "was killed by signal 9 (KILL)".
 [[nodiscard]] std::string describe_failure(const Record& record);
 
-/// "3m old", "dated in the future", or "another program's".
+/// "stored for 5s" or "stored without an expiry".
+[[nodiscard]] std::string describe_storage(const Record& record);
+
+/// "3m old", "dated in the future", or "stored by another program".
 [[nodiscard]] std::string describe_age(const Record& record, Nanoseconds now);
 
 }  // namespace memolock

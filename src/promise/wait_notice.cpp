@@ -117,7 +117,7 @@ std::string WaitNotice::bar(Nanoseconds now) const {
 }
 
 std::string describe_timeout(const Request& request, const WaitNotice& notice) {
-  return fmt::format("timed out after {} of waiting for {}", format_duration(*request.wait),
+  return fmt::format("timed out after waiting {} for {}", format_duration(*request.wait),
                      notice.holder());
 }
 

@@ -47,8 +47,9 @@ std::string describe_holder(const Record& run) {
 std::string describe_run(const Record& run, Nanoseconds now) {
   if (run.foreign) return describe_holder(run);
   const std::string since = format_duration(rounded(std::max(now - run.begun, Nanoseconds(0))));
-  return fmt::format("{}, {} {}", describe_holder(run),
-                     run.producer == Producer::external ? "promised for" : "running for", since);
+  return run.producer == Producer::external
+             ? fmt::format("{}, promised {} ago", describe_holder(run), since)
+             : fmt::format("{}, running for {}", describe_holder(run), since);
 }
 
 bool is_inside_run(const Request& request, const Record& run) {
@@ -61,7 +62,7 @@ bool is_inside_run(const Request& request, const Record& run) {
 void reject_deadlock(const Request& request, const Record& run) {
   if (is_inside_run(request, run))
     throw usage_error("deadlock: this command runs inside the run of " + request.key.shown() +
-                      " that it would wait for");
+                      ", which it would wait for");
 }
 
 }  // namespace memolock

@@ -61,7 +61,7 @@ const Scheme* scheme_of(std::string_view url) {
 
 std::string decoded(std::string_view text) {
   auto plain = percent_unescape(text);
-  if (!plain) refuse("has a % that two hexadecimal digits do not follow");
+  if (!plain) refuse("has a % without two hexadecimal digits after it");
   return *std::move(plain);
 }
 
@@ -106,7 +106,7 @@ void read_host(std::string_view site, std::string& name, uint16_t& its_port) {
     if (site.find(':') != site.rfind(':')) refuse("has an IPv6 address without [ and ]");
     name = decoded(site.substr(0, host_end));
   }
-  if (name.empty()) refuse("names no host");
+  if (name.empty()) refuse("has no host");
   if (!is_printable_word(name)) refuse("has a host that is not a valid name");
 
   site.remove_prefix(host_end);
@@ -118,13 +118,13 @@ void read_host(std::string_view site, std::string& name, uint16_t& its_port) {
 
 void refuse_late_at(const Parts& parts) {
   if (parts.rest.find('@') != std::string_view::npos)
-    refuse("has a /, ? or # before its @; there they are %2F, %3F and %23");
+    refuse("has a /, ? or # before its @; write %2F, %3F or %23");
 }
 
 /// Reads what follows the host: nothing, or /DB.
 void read_database(std::string_view rest, RedisAddress& into) {
   if (rest.empty() || rest == "/") return;
-  if (rest[0] != '/') refuse("has a query or fragment, which mean nothing here");
+  if (rest[0] != '/') refuse("has a query or a fragment, which is not supported");
   if (rest.ends_with('/')) rest.remove_suffix(1);
   into.database = database(rest.substr(1));
 }

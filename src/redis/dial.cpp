@@ -93,7 +93,7 @@ bool TcpDialer::await(std::vector<pollfd>& polled) {
     return limit_.await(polled, wait);
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store || limit_.left() > Nanoseconds(0)) throw;
-    if (!has_address_) throw limit_.timeout_error("cannot resolve the name");
+    if (!has_address_) throw limit_.timeout_error("cannot resolve the host name");
     if (attempts_.empty()) fail_with(error_);
     throw;
   }
@@ -103,7 +103,7 @@ Descriptor TcpDialer::run() {
   for (;;) {
     while (addresses_.has_next() && (attempts_.empty() || boot_now() >= next_start_)) start_next();
     if (attempts_.empty() && addresses_.is_complete()) {
-      if (!has_address_) throw store_error("cannot resolve the name");
+      if (!has_address_) throw store_error("cannot resolve the host name");
       fail_with(error_);
     }
     std::vector<pollfd> polled;

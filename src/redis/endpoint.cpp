@@ -116,7 +116,7 @@ void RedisEndpoint::act_on(RedisHandshake::Outcome outcome, const RedisReply& re
       throw ServerError(ServerError::Reason::busy, error_text("is no longer the primary"));
     case RedisHandshake::Outcome::wrong_node:
       router_->discard_map();
-      throw ServerError(ServerError::Reason::wrong_node, error_text("is not the node that it was"));
+      throw ServerError(ServerError::Reason::wrong_node, error_text("is now another node"));
     case RedisHandshake::Outcome::slots_received:
       return router_->update_map(reply, host_);
     case RedisHandshake::Outcome::refused:

@@ -30,7 +30,7 @@ std::string_view hash_tag_of(std::string_view name) {
 }
 
 std::optional<std::string> check_id_in_cluster(std::string_view id) {
-  if (id.starts_with('}')) return "may not begin with '}' on a cluster";
+  if (id.starts_with('}')) return "must not begin with '}' on a cluster";
   return std::nullopt;
 }
 

@@ -87,7 +87,7 @@ Nanoseconds ProgressTimeout::left() const {
 
 Error ProgressTimeout::timeout_error(const std::string& what) const {
   if (window_.is_cut) return store_error(what + " in time");
-  const std::string fault = window_.has_rate ? "less than 64 KiB moved" : what;
+  const std::string fault = window_.has_rate ? "less than 64 KiB transferred" : what;
   return store_error(fault + " within " + format_duration(window_.span));
 }
 

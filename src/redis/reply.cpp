@@ -25,7 +25,7 @@ constexpr size_t largest_text = 64U << 10;
 constexpr uint64_t largest_reply = 64U << 20;
 constexpr int deepest = 8;
 
-constexpr const char* malformed = "does not speak Redis's protocol";
+constexpr const char* malformed = "does not speak the Redis protocol";
 constexpr const char* too_large = "sent a reply that is too large";
 
 /// The value of a decimal integer; nothing for anything else.
@@ -317,7 +317,7 @@ RedisReply RedisReplyReader::read_to_file(uint64_t size) {
   if (is_message_) return skip_string(size);
   if (size > string_budget_)
     throw OversizedReply(from_->error_message(
-        fmt::format("sent more than {} in one answer", format_size(max_string_bytes_))));
+        fmt::format("sent more than {} in one reply", format_size(max_string_bytes_))));
   string_budget_ -= size;
   from_->expect_download();
   RedisReply reply;
@@ -326,13 +326,13 @@ RedisReply RedisReplyReader::read_to_file(uint64_t size) {
   string.size = size;
   string.file = temporary_file();
   if (!string.file)
-    from_->fail("cannot make a temporary file in TMPDIR, /tmp or memory: " + error_text(errno));
+    from_->fail("cannot create a temporary file in TMPDIR, /tmp or memory: " + error_text(errno));
   Checksum hash;
   for (uint64_t done = 0; done < size;) {
     if (buffered().empty()) receive();
     const std::string_view part = buffered().substr(0, size - done);
     if (const int error = write_all_at(string.file.get(), part, done))
-      from_->fail("cannot keep a value in a temporary file in TMPDIR or /tmp: " +
+      from_->fail("cannot write a value to a temporary file in TMPDIR or /tmp: " +
                   error_text(error));
     hash.add(part);
     done += part.size();

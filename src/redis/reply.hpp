@@ -23,7 +23,7 @@ struct redisReader;
 namespace memolock {
 
 /// The message for a reply that does not have the type or length that the command calls for.
-inline constexpr const char* mismatch_message = "the answer is not what was asked for";
+inline constexpr const char* mismatch_message = "unexpected reply";
 
 /// A reply does not have the type or length that the command calls for, or is an error. The message
 /// does not name the server; read_from() and RedisSession::with_context() add it.

@@ -59,7 +59,7 @@ void RedisRouter::discard_map() {
 void RedisRouter::update_map(const RedisReply& reply, const RedisHost& asked) {
   SlotMap map = SlotMap::parse_reply(reply, asked);
   if (map.empty()) {
-    log_.debug("{} does not tell which node has which slots", asked.shown());
+    log_.debug("{} does not report the slots of the cluster", asked.shown());
     return;
   }
   map_ = std::move(map);
@@ -108,7 +108,7 @@ void RedisRouter::ask_hosts(const std::vector<RedisHost>& hosts, const WaitLimit
       read_from(name, [&] {
         if (answer.is_error()) answer.throw_unexpected();
         if (SlotMap::parse_reply(answer, host).empty())
-          throw store_error(name + ": it knows of no slots");
+          throw store_error(name + ": it reports no slots");
         update_map(answer, host);
       });
       has_learned = true;
@@ -116,7 +116,7 @@ void RedisRouter::ask_hosts(const std::vector<RedisHost>& hosts, const WaitLimit
     } catch (const Error& error) {
       if (error.kind() != Error::Kind::store) throw;
       last_fault = error.what();
-      log_.debug("{}; asking the next one", last_fault);
+      log_.debug("{}; trying the next one", last_fault);
     }
   }
   if (!has_learned) throw store_error(last_fault);

@@ -59,13 +59,13 @@ RedisAddress find_primary(const RedisAddress& service, Nanoseconds timeout,
       const auto primary = ask_for_primary(service, sentinel_address(service, host), share,
                                            wait_limit.within(2 * share));
       if (primary) {
-        log.debug("the primary is {}, says {}", primary->shown(), host.name);
+        log.debug("the primary is {}, according to {}", primary->shown(), host.name);
         return *primary;
       }
     } catch (const Error& error) {
       if (error.kind() != Error::Kind::store) throw;
       last_fault = sentinel_error_text(error.what());
-      log.debug("{}; asking the next one", last_fault);
+      log.debug("{}; trying the next one", last_fault);
     }
   }
   throw store_error(fmt::format("the store at {}: {}", service.shown(), last_fault));

@@ -226,9 +226,9 @@ RedisReplies RedisSession::subscribe(const RedisNames& names,
     });
   } catch (const Error& error) {
     if (is_out_of_memory(error)) {
-      log_.debug("{}; looking without subscribing", error.what());
+      log_.debug("{}; reading without a subscription", error.what());
     } else if (prevents_subscribing(error.what())) {
-      log_.info("{}; looking once a lease instead", error.what());
+      log_.info("{}; checking once per lease instead", error.what());
       may_subscribe_ = false;
     } else {
       throw;
@@ -296,7 +296,7 @@ RedisSession::AwaitedMessage RedisSession::await_message(Nanoseconds deadline, i
     if (reply.is_message()) awaited.message = with_context([&] { return reply.message(); });
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::store) throw;
-    log_.debug("{}; connecting again", error.what());
+    log_.debug("{}; reconnecting", error.what());
     endpoint_.disconnect();
   }
   return awaited;

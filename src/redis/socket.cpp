@@ -78,7 +78,7 @@ bool RedisSocket::send_file(int file, uint64_t offset, uint64_t size) {
       at_end = result == 0;
       return io_result_of(result, IoResult::Status::wants_output);
     });
-    if (at_end) fail("the value's file ends too soon");
+    if (at_end) fail("the file with the value is too short");
     if (sent.status == IoResult::Status::closed) return false;
     size -= sent.bytes;
   }
@@ -90,8 +90,8 @@ bool RedisSocket::send_copies(int file, uint64_t offset, uint64_t size) {
   const auto buffer = std::make_unique_for_overwrite<char[]>(largest_step);
   while (size > 0) {
     const ssize_t got = read_all_at(file, buffer.get(), std::min(size, largest_step), offset);
-    if (got < 0) fail("cannot read the value's file: " + error_text(errno));
-    if (got == 0) fail("the value's file ends too soon");
+    if (got < 0) fail("cannot read the file with the value: " + error_text(errno));
+    if (got == 0) fail("the file with the value is too short");
     const auto count = static_cast<size_t>(got);
     if (!send({buffer.get(), count}, MoreToCome::yes)) return false;
     offset += count;

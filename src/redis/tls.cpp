@@ -4,14 +4,19 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
+#include <span>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <openssl/err.h>
+#include <openssl/pemerr.h>
 #include <openssl/ssl.h>
+#include <openssl/x509err.h>
 #include <openssl/x509v3.h>
 
 #include "src/redis/host_name.hpp"
@@ -36,13 +41,76 @@ namespace {
 // (RFC 9525).
 constexpr int no_alternative_name = X509_V_ERR_APPLICATION_VERIFICATION;
 
-/// The first error in the library's queue, which is the most specific one.
-std::string reason() {
+/// A number of the library, and what it means to a user.
+struct Meaning {
+  long number;
+  const char* text;
+};
+
+/// The text for a number; for other numbers `otherwise` with the number.
+std::string meaning_of(long number, std::span<const Meaning> known, std::string_view otherwise) {
+  const auto found = std::find_if(known.begin(), known.end(),
+                                  [&](const Meaning& meaning) { return meaning.number == number; });
+  return found != known.end() ? found->text : fmt::format("{} (code {})", otherwise, number);
+}
+
+/// Why a file could not be used, from the first error in the library's queue, which is the most
+/// specific one.
+std::string file_fault() {
+  static constexpr std::array<Meaning, 3> library{{
+      {ERR_PACK(ERR_LIB_PEM, 0, PEM_R_NO_START_LINE), "it contains no PEM data of this kind"},
+      {ERR_PACK(ERR_LIB_X509, 0, X509_R_KEY_VALUES_MISMATCH), "it is not the certificate's key"},
+      {ERR_PACK(ERR_LIB_PEM, 0, PEM_R_BAD_PASSWORD_READ), "encrypted keys are not supported"},
+  }};
   const unsigned long error = ERR_peek_error();
   if (ERR_SYSTEM_ERROR(error)) return lowercase_error_text(ERR_GET_REASON(error));
-  const char* const text = ERR_reason_error_string(error);
-  return text != nullptr ? text : "TLS fails";
+  return meaning_of(static_cast<long>(error), library, "it is not valid");
 }
+
+/// Why a handshake or a transfer failed.
+std::string tls_fault() {
+  static constexpr std::array<Meaning, 13> library{{
+      {SSL_R_WRONG_VERSION_NUMBER, "the server does not speak TLS"},
+      {SSL_R_UNSUPPORTED_PROTOCOL, "no common version of TLS"},
+      {SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, "no common version of TLS"},
+      {SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, "no common parameters"},
+      {SSL_R_NO_SHARED_CIPHER, "no common cipher"},
+      {SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, "client certificate required"},
+      {SSL_R_TLSV1_ALERT_UNKNOWN_CA, "the server does not trust the client certificate"},
+      {SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, "the server refuses the client certificate"},
+      {SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE, "the server refuses the client certificate"},
+      {SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED, "the client certificate is revoked"},
+      {SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, "the client certificate has expired"},
+      {SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, "the server refuses the client certificate"},
+      {SSL_R_TLSV1_UNRECOGNIZED_NAME, "the server does not know this host name"},
+  }};
+  const unsigned long error = ERR_peek_error();
+  if (ERR_SYSTEM_ERROR(error)) return lowercase_error_text(ERR_GET_REASON(error));
+  return meaning_of(ERR_GET_REASON(error), library, "protocol error");
+}
+
+/// Why the server's certificate was rejected, worded to follow "certificate: ".
+std::string certificate_fault(long verdict) {
+  static constexpr std::array<Meaning, 14> library{{
+      {no_alternative_name, "no subject alternative name; a common name is not enough"},
+      {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, "signed by an unknown authority"},
+      {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "signed by an unknown authority"},
+      {X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, "signed by an unknown authority"},
+      {X509_V_ERR_CERT_UNTRUSTED, "signed by an authority that is not trusted"},
+      {X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "signed by an authority that is not trusted"},
+      {X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "self-signed and not trusted"},
+      {X509_V_ERR_CERT_HAS_EXPIRED, "expired"},
+      {X509_V_ERR_CERT_NOT_YET_VALID, "not valid yet"},
+      {X509_V_ERR_HOSTNAME_MISMATCH, "issued for another host name"},
+      {X509_V_ERR_IP_ADDRESS_MISMATCH, "issued for another IP address"},
+      {X509_V_ERR_INVALID_PURPOSE, "not issued for a server"},
+      {X509_V_ERR_EE_KEY_TOO_SMALL, "its key is too short"},
+      {X509_V_ERR_CA_MD_TOO_WEAK, "its signature is too weak"},
+  }};
+  return meaning_of(verdict, library, "not valid");
+}
+
+constexpr const char* library_failure = "TLS: the library cannot be initialized";
 
 // ---- a BIO whose writes do not raise SIGPIPE, unlike the library's own for sockets ----
 
@@ -78,7 +146,7 @@ BIO* bio_of(int socket) {
     return made;
   }();
   BIO* bio = BIO_new(method);
-  if (bio == nullptr) throw store_error(reason());
+  if (bio == nullptr) throw store_error(library_failure);
   BIO_set_data(bio, reinterpret_cast<void*>(static_cast<intptr_t>(socket)));
   BIO_set_init(bio, 1);
   return bio;
@@ -140,7 +208,7 @@ void trust(SSL_CTX* context, const std::string& ca) {
   refuse_special("cannot read certificates in", ca);
   const bool read = is_directory(ca.c_str()) ? SSL_CTX_load_verify_dir(context, ca.c_str()) == 1
                                              : SSL_CTX_load_verify_file(context, ca.c_str()) == 1;
-  if (!read) throw store_error(fmt::format("cannot read certificates in {}: {}", ca, reason()));
+  if (!read) throw store_error(fmt::format("cannot read certificates in {}: {}", ca, file_fault()));
 }
 
 // ---- the client's certificate ----
@@ -155,9 +223,10 @@ void identify(SSL_CTX* context, const RedisTls& settings) {
   refuse_special("cannot use the key", key);
   SSL_CTX_set_default_passwd_cb(context, no_passphrase);
   if (SSL_CTX_use_certificate_chain_file(context, settings.cert.c_str()) != 1)
-    throw store_error(fmt::format("cannot use the certificate {}: {}", settings.cert, reason()));
+    throw store_error(
+        fmt::format("cannot use the certificate {}: {}", settings.cert, file_fault()));
   if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1)
-    throw store_error(fmt::format("cannot use the key {}: {}", key, reason()));
+    throw store_error(fmt::format("cannot use the key {}: {}", key, file_fault()));
 }
 
 struct FreeContext {
@@ -182,7 +251,7 @@ std::unique_ptr<SSL_CTX, FreeContext> context_for(const RedisTls& settings) {
   OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
   ERR_clear_error();
   std::unique_ptr<SSL_CTX, FreeContext> context(SSL_CTX_new(TLS_client_method()));
-  if (!context) throw store_error(reason());
+  if (!context) throw store_error(library_failure);
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, explain_mismatch);
   // A write that would have blocked is repeated with the remaining bytes, which may be at another
@@ -230,11 +299,8 @@ IoResult failure_result(SSL* session, int result) {
   if (ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
     return {IoResult::Status::closed};
   const long verdict = SSL_get_verify_result(session);
-  if (verdict == no_alternative_name)
-    throw store_error("certificate: no subject alternative name; a common name is not enough");
-  if (verdict != X509_V_OK)
-    throw store_error(fmt::format("certificate: {}", X509_verify_cert_error_string(verdict)));
-  throw store_error("TLS: " + reason());
+  if (verdict != X509_V_OK) throw store_error("certificate: " + certificate_fault(verdict));
+  throw store_error("TLS: " + tls_fault());
 }
 
 /// Calls the library: `operation` returns its result and sets the number of bytes.
@@ -254,11 +320,11 @@ void Tls::Free::operator()(ssl_st* session) const { SSL_free(session); }
 Tls::Tls(int socket, const RedisTls& settings, const std::string& host) {
   const auto context = context_for(settings);
   session_.reset(SSL_new(context.get()));
-  if (!session_) throw store_error(reason());
+  if (!session_) throw store_error(library_failure);
   BIO* const bio = bio_of(socket);
   SSL_set_bio(session_.get(), bio, bio);
   if (!expect_name(session_.get(), settings.server_name.empty() ? host : settings.server_name))
-    throw store_error("its name cannot be that of a certificate");
+    throw store_error("its name cannot be checked against a certificate");
 }
 
 IoResult Tls::handshake() {

@@ -121,7 +121,7 @@ std::string in_milliseconds(Nanoseconds length) {
 }
 
 std::string describe_foreign_type(const Key& key) {
-  return "a key of " + key.shown() + " holds a type that memolock does not store";
+  return "a key of " + key.shown() + " has an unexpected type";
 }
 
 std::string disposition_field(Disposition disposition) {

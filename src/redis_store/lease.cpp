@@ -19,7 +19,7 @@ namespace {
 using std::chrono::milliseconds;
 
 Descriptor checked(int descriptor) {
-  if (descriptor < 0) throw system_error("cannot keep a lease", errno);
+  if (descriptor < 0) throw system_error("cannot start the renewal of the lease", errno);
   return Descriptor(descriptor);
 }
 
@@ -47,7 +47,7 @@ void Lease::start() {
   try {
     thread_ = std::thread([this] { run(); });
   } catch (const std::system_error& error) {
-    throw system_error("cannot keep a lease", error.code().value());
+    throw system_error("cannot start the renewal of the lease", error.code().value());
   }
 }
 

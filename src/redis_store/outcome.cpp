@@ -72,7 +72,7 @@ PublishResult RedisOutcome::keep(const Record& record) const {
   for (int uploads = 1; result == "part"; ++uploads) {
     if (uploads == max_uploads)
       throw store_error(
-          session_.error_text(key_.shown() + ": what was uploaded is gone each time"));
+          session_.error_text(key_.shown() + ": the uploaded value disappeared each time"));
     upload();
     result = commit(record);
   }

@@ -62,7 +62,7 @@ void RedisScan::each_key(const std::optional<std::string>& tag, const Progress& 
       if (!key || (tag && key->tag != *tag) || !seen.add(key->tag + '\0' + key->id)) return false;
       if (seen.size() > max_entries)
         throw store_error(all_nodes[node]->error_text(
-            fmt::format("SCAN has named more than {} entries", max_entries)));
+            fmt::format("SCAN returned more than {} entries", max_entries)));
       visit(*key, node);
       return true;
     });

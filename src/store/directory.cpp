@@ -38,7 +38,8 @@ std::string absolute_path_in(const char* name) {
 Descriptor follow(const std::string& path) {
   struct stat info {};
   if (lstat(path.c_str(), &info) != 0 || !S_ISLNK(info.st_mode)) return {};
-  if (!may_follow(path)) throw store_error("the store " + path + " is another user's link");
+  if (!may_follow(path))
+    throw store_error("the store " + path + " is a symbolic link of another user");
   return Descriptor(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
@@ -95,7 +96,7 @@ void examine(NearestParent& parent) {
     if (user_at_start() == 0 && getenv("SUDO_UID") != nullptr)
       parent.advice = fmt::format("use 'sudo -H', or {}", choose_another_directory);
   } else if (others_can_replace(info)) {
-    parent.why_unusable = "others may write in " + parent.path;
+    parent.why_unusable = "other users can write to " + parent.path;
     // A directory is made writable for everybody on purpose.
     if (info.st_uid == user_at_start() && (info.st_mode & S_IWOTH) == 0)
       parent.advice = "run: chmod go-w " + quote_for_shell(parent.path);
@@ -118,7 +119,7 @@ bool may_follow(const std::string& directory) {
 }
 
 std::string why_not_repairable(const struct stat& info) {
-  if ((info.st_mode & S_ISVTX) != 0) return "is a directory that users share (sticky)";
+  if ((info.st_mode & S_ISVTX) != 0) return "is a directory that several users share (sticky)";
   if (is_at("/", info)) return "is the root directory";
   if (is_at(absolute_path_in("HOME"), info)) return "is the home directory";
   return "";
@@ -128,7 +129,7 @@ std::string expand_home(const std::string& path) {
   if (path != "~" && !path.starts_with("~/")) return path;
   const std::string home = absolute_path_in("HOME");
   if (home.empty())
-    throw usage_error(fmt::format("'{}': HOME names no directory", escape_controls(path)));
+    throw usage_error(fmt::format("'{}': HOME is not an absolute path", escape_controls(path)));
   return home + path.substr(1);
 }
 
@@ -149,7 +150,8 @@ std::string default_store_directory() {
     return cache + "/memolock";
   if (const auto home = absolute_path_in("HOME"); !home.empty()) return home + "/.cache/memolock";
   throw store_error(
-      "no place for the local store: neither MEMOLOCK_CACHE_DIR, XDG_CACHE_HOME nor HOME names a "
+      "no directory for the local store: set MEMOLOCK_CACHE_DIR, XDG_CACHE_HOME or HOME to an "
+      "absolute "
       "directory");
 }
 
@@ -186,7 +188,7 @@ Descriptor open_store_directory(const std::string& directory, SymlinkPolicy link
   if (info.st_uid != user_at_start())
     throw store_error("the store " + directory + std::string(owned_by_another));
   if ((info.st_mode & others_write) != 0)
-    throw store_error("others may write in the store " + directory + "; " +
+    throw store_error("other users can write to the store " + directory + "; " +
                       advice_to_repair_modes(directory));
   return root;
 }
@@ -195,7 +197,7 @@ Descriptor make_store_directory(const std::string& directory, SymlinkPolicy link
   Descriptor root = open_store_directory(directory, link);
   if (root) return root;
   if (const NearestParent parent = find_nearest_parent(directory); !parent.why_unusable.empty())
-    throw store_error("cannot make the store " + directory + ": " + parent.why_unusable + "; " +
+    throw store_error("cannot create the store " + directory + ": " + parent.why_unusable + "; " +
                       parent.advice);
   make_directories(directory);
   root = open_store_directory(directory, link);

@@ -12,12 +12,14 @@ namespace memolock {
 /// Whether a lock that lasts for `left` more outlasts any wait: more than a day.
 [[nodiscard]] bool outlasts_waiting(Nanoseconds left);
 
-/// "t:x is locked by another program for 3650d more", or "… without end" if `left` is `forever`.
+/// "t:x is locked by another program for the next 3650d", or "… without an expiry" if `left` is
+/// `forever`.
 [[nodiscard]] std::string describe_long_lock(const Key& key, Nanoseconds left);
 
 /// What to do about such a lock.
 inline constexpr const char* long_lock_advice =
-    "if that program is no longer running, 'memolock del --lock' with its --tag and --id ends the "
+    "if that program is no longer running, 'memolock del --lock' with its --tag and --id removes "
+    "the "
     "lock";
 
 }  // namespace memolock

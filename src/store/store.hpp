@@ -30,7 +30,7 @@ class Entry {
   /// The archive of its artifacts, valid as long as this object; nothing when there is none or it
   /// is damaged. Reads all of it. Requires Store::include_artifacts().
   [[nodiscard]] virtual std::optional<FileRange> files() = 0;
-  /// Copies the run's stdout or stderr to `to`; blocks while its reader does not read. Returns 0 or
+  /// Copies the run's stdout or stderr to `to`; blocks while the pipe is full. Returns 0 or
   /// the errno (see reader_has_left()). Call it once for each stream; two threads may do so at the
   /// same time.
   [[nodiscard]] virtual int write(Stream stream, int to) noexcept = 0;

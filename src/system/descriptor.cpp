@@ -116,7 +116,7 @@ void Descriptor::reset(int fd) noexcept {
 
 Pipe make_pipe() {
   std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) throw system_error("cannot make a pipe", errno);
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) throw system_error("cannot create a pipe", errno);
   return {Descriptor(ends[0]), Descriptor(ends[1])};
 }
 

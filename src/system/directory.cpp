@@ -43,7 +43,7 @@ Descriptor open_private_directory(const std::string& path, struct stat& info) {
   if (!directory || failed != 0)
     throw system_error("cannot open " + path, directory ? errno : error);
   if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-    throw store_error("others may write in " + path + "; run: chmod go-w " + path);
+    throw store_error("other users can write to " + path + "; run: chmod go-w " + path);
   return directory;
 }
 
@@ -78,7 +78,7 @@ void make_directories(const std::string& path) {
   for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
     const std::string part = path.substr(0, slash);
     if (const int error = make_directory(AT_FDCWD, part); error != 0 && error != EEXIST)
-      throw system_error("cannot make " + part, error);
+      throw system_error("cannot create " + part, error);
     if (slash == std::string::npos) return;
   }
 }
@@ -94,7 +94,7 @@ Descriptor make_private_directory(const std::string& path, mode_t mode) {
   Descriptor directory = open_private_directory(path, info);
   if (!directory) {
     if (const int error = make_directory(AT_FDCWD, path); error != 0 && error != EEXIST)
-      throw system_error("cannot make " + path, error);
+      throw system_error("cannot create " + path, error);
     directory = open_private_directory(path, info);
     if (!directory) throw system_error("cannot open " + path, ENOENT);
   }

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <system_error>
 
 namespace memolock {
 
@@ -14,7 +15,11 @@ std::string current_exception_text() noexcept {
     // Its own message comes from the library.
   } catch (const std::exception& error) {
     try {
-      return error.what();
+      if (const auto* const known = dynamic_cast<const Error*>(&error)) return known->what();
+      // The texts of libraries would not help a user.
+      if (const auto* const failed = dynamic_cast<const std::system_error*>(&error))
+        return error_text(failed->code().value());
+      return "internal error";
     } catch (const std::bad_alloc&) {
       // Returns the message below.
     }
@@ -31,8 +36,7 @@ std::string error_text(int error_number) {
 
 std::string read_error_text(int error_number) {
   // A closed standard stream was replaced by one that cannot be read either.
-  return error_number == EBADF ? "it is closed, or open for writing only"
-                               : error_text(error_number);
+  return error_number == EBADF ? "it is closed or open for writing only" : error_text(error_number);
 }
 
 std::string lowercase_error_text(int error_number) {

@@ -333,11 +333,11 @@ archive() {
   ! on_redis || equal 0 "$(redis exists t/files:x)"
 }
 
-@test "a path that the command has not made is named, and nothing is stored" {
+@test "a path that the command did not create is named, and nothing is stored" {
   for missing in nothing none/such make_out/x; do
     run -0 --separate-stderr get --artifact out --artifact $missing -- ./make_out
     equal made "$output"
-    contains "$stderr" "memolock: t:x: not stored: the command has not made $missing"
+    contains "$stderr" "memolock: t:x: not stored: the command did not create $missing"
     run -1 memolock get --tag t --id x
   done
   store_is_clean
@@ -375,7 +375,7 @@ archive() {
   mkdir real
   ln -s real out
   run -0 --separate-stderr get --artifact out -- ./make_out
-  contains "$stderr" 'not stored: out is a symbolic link; to keep a directory, name it out/'
+  contains "$stderr" 'not stored: out is a symbolic link; to store the directory that it refers to, write out/'
   run -0 --separate-stderr get --artifact out/ -- ./make_out
   equal noise "$stderr"
   drop real
@@ -562,7 +562,7 @@ packs_in_order() { (cd craft && tar --format=gnu -P --no-recursion -cf ../evil.t
   listing out >1.list
   run -0 --separate-stderr memolock get -v --tag t --id x --ttl 1h --on-store-error fail --artifact out -- \
     bash -c "$(declare -f listing); listing out >2.list; drop() { chmod -R u+rwx out && rm -r out; }; drop; ./make_out"
-  contains "$stderr" 'a name that leads elsewhere'
+  contains "$stderr" 'a path that leads out of its directory'
   same_bytes 1.list 2.list
 }
 

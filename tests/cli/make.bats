@@ -239,7 +239,7 @@ END
   ran_times 1
 }
 
-@test "with no target to keep, make's line runs plainly, with one warning" {
+@test "a line of make without a target to store is not memoized, with one warning" {
   printf '%s\n' 'SHELL := memolock-sh' '.SHELLFLAGS = --ttl 1h $(O) -- -ec' 'x:' $'\t@counted echo hi' >Makefile
   for _ in 1 2; do
     run -0 --separate-stderr make
@@ -269,7 +269,7 @@ END
   for word in 0 false No OFF ''; do
     MEMOLOCK_OUTPUT_ONLY=$word MAKELEVEL=1 run -0 --separate-stderr memolock-sh --ttl 1h -- -ec 'counted echo shell'
     equal shell "$output"
-    contains "$stderr" 'runs plainly'
+    contains "$stderr" 'is not memoized'
   done
   ran_times 5
   for word in 1 true Yes ON; do
@@ -400,7 +400,7 @@ END
   equal '' "$(memolock ls)"
 }
 
-@test "without memolock the line runs plainly, with one warning" {
+@test "without memolock the line is not memoized, with one warning" {
   local name
   a_report
   mkdir ../bare

@@ -44,11 +44,11 @@ says() {
   run --separate-stderr -3 get -v -- sh -c 'exit 3'
   says 'the command exited with status 3; not stored'
   run --separate-stderr -143 get -v -- sh -c 'kill $$'
-  says 'the command was ended by signal TERM (15); not stored'
+  says 'the command was killed by signal TERM (15); not stored'
   run --separate-stderr -137 get -v -- sh -c 'kill -KILL $$'
-  says 'the command was ended by signal KILL (9); not stored'
+  says 'the command was killed by signal KILL (9); not stored'
   run --separate-stderr -124 get -v --max-runtime 50ms -- sleep 60
-  says 'the command was stopped: --max-runtime 50ms has passed'
+  says 'the command was stopped after --max-runtime 50ms'
   run --separate-stderr -3 get -v --max-entry 1 -- sh -c 'echo long; exit 3'
   says 'not stored: the output is larger than --max-entry (1 B)' 'the command exited with status 3'
   run --separate-stderr -127 get -v -- no-such-command-at-all
@@ -56,11 +56,11 @@ says() {
   run --separate-stderr -9 get -v --external -- sh -c 'exit 9'
   says 'the command exited with status 9; not stored'
   run --separate-stderr -3 get -v --cache-failures 1h -- sh -c 'exit 3'
-  says 'the command exited with status 3; kept for 1h'
+  says 'the command exited with status 3; stored for 1h'
   for word in true ''; do
     # shellcheck disable=SC2086
     run --separate-stderr -3 get -v --cache-failures 1h $word
-    [[ $stderr =~ ^'memolock: t:x: hit, '[0-9.]+m?s' old, took '[0-9.]+m?s'; a failure with status 3, kept for 59m'[0-9]+'s more'$ ]] \
+    [[ $stderr =~ ^'memolock: t:x: hit, '[0-9.]+m?s' old, took '[0-9.]+m?s'; a failure with status 3, stored for another 59m'[0-9]+'s'$ ]] \
       || fail "$stderr"
   done
 }
@@ -69,11 +69,11 @@ says() {
   run --separate-stderr -3 memolock lock -v --tag t --id x -- sh -c 'exit 3'
   says 'the command exited with status 3'
   run --separate-stderr -143 memolock once -v --store "${MEMOLOCK_STORE-local}" --tag t --id x --ttl 0 -- sh -c 'kill $$'
-  says 'the command was ended by signal TERM (15)'
+  says 'the command was killed by signal TERM (15)'
   MEMOLOCK_BYPASS=1 run --separate-stderr -3 get -v -- sh -c 'exit 3'
   says 'the command exited with status 3'
   run --separate-stderr -124 memolock lock -v --tag t --id x --max-runtime 50ms -- sleep 60
-  says 'the command was stopped: --max-runtime 50ms has passed'
+  says 'the command was stopped after --max-runtime 50ms'
 }
 
 @test "without -v nothing is said of a command that failed" {
@@ -86,7 +86,7 @@ says() {
 
 @test "-v says how a promise ended, on both sides" {
   run --separate-stderr -0 get -v --external -- sh -c 'echo | "$MEMOLOCK_BIN" set -v --ttl 1h'
-  equal 2 "$(grep -cxF -e 'memolock: t:x: the promise was kept' -e 'memolock: t:x: stored for 1h' <<<"$stderr")"
+  equal 2 "$(grep -cxF -e 'memolock: t:x: the result was set' -e 'memolock: t:x: stored for 1h' <<<"$stderr")"
   run --separate-stderr -7 get -v --refresh --external -- sh -c '"$MEMOLOCK_BIN" fail -v --status 7 <&-'
   equal 2 "$(grep -cxF -e 'memolock: t:x: the promise failed with status 7' -e 'memolock: t:x: failed with status 7' <<<"$stderr")"
 }
@@ -94,7 +94,7 @@ says() {
 @test "-v says once what is in the way of an entry" {
   get -- true
   run --separate-stderr -0 get -v --refresh -- true
-  [[ $stderr =~ ^'memolock: t:x: the entry is '[0-9.]+m?s' old, and from before this call (--refresh)'$'\n' ]] || fail "$stderr"
+  [[ $stderr =~ ^'memolock: t:x: the entry is older than this call (--refresh): '[0-9.]+m?s' old'$'\n' ]] || fail "$stderr"
   equal 3 "$(wc -l <<<"$stderr")"
   get --refresh -- echo long
   run --separate-stderr -0 get -v --max-entry 1 --wait 5s -- true
@@ -132,7 +132,7 @@ says() {
   for external in '' --external; do
     # shellcheck disable=SC2016,SC2086
     run --separate-stderr -4 get -v $external -- sh -c 'echo bad >"$MEMOLOCK_CONTROL"; exit 4'
-    says 'not stored: the command wrote a line to MEMOLOCK_CONTROL that means nothing: bad' \
+    says 'not stored: the command wrote an invalid line to MEMOLOCK_CONTROL: bad' \
       'the command exited with status 4'
   done
 }
@@ -154,13 +154,13 @@ says() {
     for verb in 'get --ttl 1h' lock; do
       # shellcheck disable=SC2086
       run --separate-stderr -124 memolock $verb --tag t --id x --wait $wait -- true
-      [[ $stderr =~ ^'memolock: t:x: timed out after '(0|20)'ms of waiting for '"$by"$ ]] || fail "$stderr"
+      [[ $stderr =~ ^'memolock: t:x: timed out after waiting '(0|20)'ms for '"$by"$ ]] || fail "$stderr"
     done
   done
   run --separate-stderr -0 get -v --wait 0 --on-timeout run -- true
-  says "timed out after 0ms of waiting for $by; running the command without the store"
+  says "timed out after waiting 0ms for $by; running the command without the store"
   run --separate-stderr -0 memolock lock --tag t --id x --wait 0 --on-timeout run -- true
-  says "timed out after 0ms of waiting for $by; running without the lock"
+  says "timed out after waiting 0ms for $by; running without the lock"
   release a
   finish_all
 }
@@ -170,18 +170,18 @@ says() {
   await test -e begun
   await eval '[[ $(memolock show --tag t --id x | sed -n "s/^state *//p") == running ]]'
   run --separate-stderr -124 get --wait 50ms -- true
-  says "timed out after 50ms of waiting for the promise of $(uname -n):${spawned[0]}"
+  says "timed out after waiting 50ms for the promise of $(uname -n):${spawned[0]}"
   end "${spawned[0]}"
   if on_redis; then
     redis set t/lock:other secret px 60000
     run --separate-stderr -124 memolock get --tag t --id other --ttl 1h --wait 50ms -- true
-    contains "$stderr" 'timed out after 50ms of waiting for another program'
+    contains "$stderr" 'timed out after waiting 50ms for another program'
   else
     hold_unseen hidden
     for verb in 'get --ttl 1h' lock; do
       # shellcheck disable=SC2086
       run --separate-stderr -124 memolock $verb --tag t --id hidden --wait 50ms -- true
-      contains "$stderr" 'timed out after 50ms of waiting for an unknown process'
+      contains "$stderr" 'timed out after waiting 50ms for an unknown process'
     done
   fi
 }

@@ -81,7 +81,7 @@ reported() {
         sh -c 'echo output; exit 3'
       equal "$round: output" "$round: $output"
       one_own_line "$stderr"
-      contains "$stderr" 'cannot write the report report: its reader does not read'
+      contains "$stderr" 'cannot write the report report: the pipe is full'
     done
   done
   MEMOLOCK_BYPASS=1 run --separate-stderr -3 timeout 30 "$MEMOLOCK_BIN" lock --id x --report report -- sh -c 'exit 3'
@@ -97,7 +97,7 @@ reported() {
     dd if=/dev/zero bs=$size count=15 status=none of=report
     run --separate-stderr -0 get --id "$long" --report report -- echo x
     one_own_line "$stderr"
-    contains "$stderr" 'cannot write the report report: its reader does not read'
+    contains "$stderr" 'cannot write the report report: the pipe is full'
     get --report report -- echo x
     head -c $((15 * size)) <&$reader >/dev/null
     read -r -t 30 -u "$reader" line

@@ -198,7 +198,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
 
 @test "options that cannot be combined are named with the variable or the file that they are from" {
   call=(memolock get --id x --ttl 1h)
-  excludes='--artifact excludes --external: the files are made elsewhere'
+  excludes='--artifact and --external cannot be used together: COMMAND does not create the files'
   refused "$excludes" "${call[@]}" --artifact a --external -- counted true
   equal "memolock: $excludes" "$stderr"
   MEMOLOCK_EXTERNAL=1 refused "$excludes (MEMOLOCK_EXTERNAL)" "${call[@]}" --artifact a -- counted true
@@ -237,7 +237,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   grow $((1 << 20))
   memolock get --id x -- true
   grow $(((1 << 20) + 1))
-  refused "cannot read $file: it has more than 1 MiB" memolock get --id x --ttl 1h -- true
+  refused "cannot read $file: it is larger than 1 MiB" memolock get --id x --ttl 1h -- true
 }
 
 @test "a configuration that is there and cannot be read is an error" {
@@ -278,7 +278,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   run --separate-stderr -0 by_user
   equal x "$output"
   one_own_line "$stderr"
-  contains "$stderr" "cannot read $file: Permission denied; going on without it"
+  contains "$stderr" "cannot read $file: Permission denied; continuing without it"
   # as another user's home is, whose variables were inherited
   chmod 600 "${file%/*}"
   ((EUID == 0)) || chmod 0 "${file%/*}"
@@ -287,7 +287,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   equal '' "$stderr"
   MEMOLOCK_LOG=info run --separate-stderr -0 by_user
   equal x "$output"
-  contains "$stderr" "cannot look for $file: Permission denied; going on without it"
+  contains "$stderr" "cannot access $file: Permission denied; continuing without it"
   chmod 755 "${file%/*}"
 }
 
@@ -296,7 +296,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   config 'ttl = "1h"'
   file=$XDG_CONFIG_HOME/memolock/config.toml
   run --separate-stderr -0 strace -qq -o trace -e trace=openat -P "$file" -e inject=openat:error=EPERM "$MEMOLOCK_BIN" key --id x -- true
-  contains "$stderr" "cannot read $file: Operation not permitted; going on without it"
+  contains "$stderr" "cannot read $file: Operation not permitted; continuing without it"
   run --separate-stderr -125 strace -qq -o trace -e trace=openat -P "$file" -e inject=openat:error=EIO "$MEMOLOCK_BIN" key --id x -- true
   contains "$stderr" "cannot read $file: Input/output error"
 }

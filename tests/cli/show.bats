@@ -109,8 +109,8 @@ field() { memolock show --tag t --id x --json | jq -c "$1"; }
 @test "the ttl and window that a command has chosen are shown as its own" {
   # shellcheck disable=SC2016
   get -- sh -c 'printf "ttl=30s\nstale=1h\n" >>"$MEMOLOCK_CONTROL"'
-  equal '30s, by the command' "$(shown ttl)"
-  equal '1h, by the command' "$(shown stale)"
+  equal '30s, set by the command' "$(shown ttl)"
+  equal '1h, set by the command' "$(shown stale)"
   equal '[true,30,3600]' "$(field '.entry | [.ttl_by_command, .ttl, .stale_by_command]')"
 }
 

@@ -83,7 +83,7 @@ END
   equal $'Y\nloaded x' "$output"
 }
 
-@test "memo: a function that bash misprints runs each time, as without memo, with one warning" {
+@test "memo: a function that bash cannot print correctly is not memoized, with one warning" {
   cat >wrong <<'END'
 broken() { counted true; true && if cat <<X; then
 	"$1"
@@ -99,7 +99,7 @@ END
   equal "$one"$'\n'"$one"$'\n'"$one"$'\n'"$one" "$output"
   equal 4 "$(grep -c '^memolock: ' <<<"$stderr")"
   equal 4 "$(wc -l <<<"$stderr")"
-  contains "$stderr" 'memolock: memo: other runs each time'
+  contains "$stderr" 'memolock: memo: other is not memoized'
   ran_times 4
   in_shell bash '. ./wrong; export MEMOLOCK_LOG=quiet; memo 1h other a'
   equal '' "$stderr"
@@ -128,7 +128,7 @@ END
   right=$output
   in_shell bash '. ./misprinted; for f in one two three four; do memo 1h $f; done'
   equal "$right" "$output"
-  why='runs each time: bash cannot print its definition correctly'
+  why='is not memoized: bash cannot print its definition correctly'
   equal $'one\ntwo\nthree\nfour' "$(sed -n "s/^memolock: memo: \(.*\) $why\$/\1/p" <<<"$stderr")"
   equal 4 "$(wc -l <<<"$stderr")"
   in_shell bash '. ./misprinted; MEMO_FUNCTIONS=four memo 1h inner'
@@ -187,7 +187,7 @@ END
     echo 'echo environment >&2' >environment
     in_shell $shell '. ./right; MEMO_FUNCTIONS=inner; f a >1; memo 1h f a >2; memo 1h f a >3; cmp 1 2 && cmp 2 3'
     equal 0 "$status"
-    lacks "$stderr" 'runs each time'
+    lacks "$stderr" 'is not memoized'
     ran_times 2
   done
 }

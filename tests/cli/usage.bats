@@ -61,7 +61,7 @@ load ../helpers/common
   done
   refused 'control characters' memolock get --tag $'\x01' --id x --ttl 1h -- counted true
   refused 'cannot read \x01' memolock get --key-file $'\x01' --id x --ttl 1h -- counted true
-  refused "'\x01' is neither local" memolock get --store $'\x01' --id x --ttl 1h -- counted true
+  refused "'\x01' is not a store; write local" memolock get --store $'\x01' --id x --ttl 1h -- counted true
   equal "$(memolock key --id x --key-env $'\x01')" "$(env $'\x02=' "$MEMOLOCK_BIN" key --id x --key-env $'\x01')"
   ran_times 0
 }
@@ -119,13 +119,13 @@ load ../helpers/common
   for option in --tag --id --ttl --wait --drain --store --report --max-entry --max-runtime; do
     refused "$option" memolock get $option
   done
-  refused '--tag: 1 required TAG missing' memolock get --tag
+  refused '--tag requires a value' memolock get --tag
 }
 
 @test "the help of a verb has a line for each option, whose text begins at column 33" {
   run -0 memolock get --help
-  for line in '  -h,--help                     this text' \
-    '  --tag TAG                     the family of resources (default: default)' \
+  for line in '  -h,--help                     show this help' \
+    '  --tag TAG                     tag of the entry (default: default)' \
     $'  --sentinel-password-file FILE the sentinels\' password is the first line of FILE'; do
     grep -qxF -- "$line" <<<"$output" || fail "no line '$line'"
   done
@@ -138,25 +138,25 @@ load ../helpers/common
     grep -qxF -- "$2" <<<"$output" || fail "$1 --help has no line '$2'"
   }
   for verb in get key once lock del show doctor; do
-    help_has $verb '  --tag TAG                     the family of resources (default: default)'
+    help_has $verb '  --tag TAG                     tag of the entry (default: default)'
   done
   for verb in ls stats; do
-    help_has $verb '  --tag TAG                     of this family of resources alone (default: of all)'
+    help_has $verb '  --tag TAG                     show only this tag (default: all tags)'
   done
   for verb in set fail renew; do
-    help_has $verb '  --tag TAG                     the family of resources (default: MEMOLOCK_RUN_TAG, else default)'
-    help_has $verb '  --id ID                       the resource (default: MEMOLOCK_RUN_ID)'
+    help_has $verb '  --tag TAG                     tag of the entry (default: MEMOLOCK_RUN_TAG, else default)'
+    help_has $verb '  --id ID                       id of the entry (default: MEMOLOCK_RUN_ID)'
   done
   for verb in get key; do
-    help_has $verb '  --id ID                       the resource (default: derived from the command and the directory)'
+    help_has $verb '  --id ID                       id of the entry (default: derived from the command and the working directory)'
   done
-  for verb in once lock show; do help_has $verb '  --id ID                       the resource; required'; done
-  help_has del '  --id ID                       a resource; repeatable'
-  help_has renew '  --lease DURATION              how long the promise is to live from now on (default: the lease that it was made with)'
+  for verb in once lock show; do help_has $verb '  --id ID                       id of the entry; required'; done
+  help_has del '  --id ID                       id of an entry; repeatable'
+  help_has renew '  --lease DURATION              extend the promise to this long from now (default: its own lease)'
   for verb in once lock; do
-    help_has $verb '  --lease DURATION              how long a lock on a server lives unless it is renewed (default: 1m)'
+    help_has $verb '  --lease DURATION              how long a lock on a server lasts unless it is renewed (default: 1m)'
   done
-  help_has get '  --wait DURATION               longest wait for another holder and the store (default: forever; without a COMMAND, none)'
+  help_has get '  --wait DURATION               longest wait for a holder and the store (default: forever; without COMMAND: do not wait)'
 }
 
 @test "a flag with a value that is none is refused" {

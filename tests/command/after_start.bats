@@ -116,7 +116,7 @@ survives() {
     under strace -qq -o trace -e trace=wait4 -e inject=wait4:error=ECHILD:when=1+
     equal "$verb: 1 runs, 125" "$verb: $(runs) runs, $status"
     head -c $size /dev/zero | cmp - out
-    contains "$(<err)" 'the exit status of the command is not known'
+    contains "$(<err)" 'the exit status of the command is unknown'
   done
   asks get
   under strace -qq -o trace -e trace=wait4 -e inject=wait4:error=ECHILD:when=1+

@@ -149,7 +149,7 @@ masks() { "$@" grep -E '^Sig(Blk|Ign):' /proc/self/status; }
 }
 
 @test "a command that begins a process namespace has its output and status, and its run ends" {
-  unshare -p true 2>/dev/null || skip 'cannot make a namespace here'
+  unshare -p true 2>/dev/null || skip 'cannot create a namespace here'
   for verb in get once lock; do
     options=()
     [[ $verb == lock ]] || options=(--ttl 1h)

@@ -205,7 +205,7 @@ without_tmp() {
   without_tmp --ttl 1h -- sh -c 'echo "$MEMOLOCK_CONTROL"'
   equal '0 /dev/null' "$status $output"
   one_own_line "$stderr"
-  contains "$stderr" "t:x: not stored: MEMOLOCK_CONTROL cannot be made: cannot make "
+  contains "$stderr" "t:x: not stored: cannot create MEMOLOCK_CONTROL: cannot create "
   contains "$stderr" "$control_folder: Read-only file system; memolock needs a writable /tmp"
   run -1 stored
   without_tmp --ttl 1h --cache-failures 1h -- false
@@ -227,7 +227,7 @@ without_tmp() {
     without_tmp --ttl 1h --stale 1h -- counted echo new
     equal '0 old' "$status $output"
     one_own_line "$stderr"
-    contains "$stderr" 't:x: not refreshed: MEMOLOCK_CONTROL cannot be made: '
+    contains "$stderr" 't:x: no background refresh: cannot create MEMOLOCK_CONTROL: '
     contains "$stderr" 'Read-only file system; memolock needs a writable /tmp'
   done
   ran_times 0

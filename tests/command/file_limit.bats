@@ -24,8 +24,8 @@ refuses() { refused "$1" limited "$MEMOLOCK_BIN" "${@:2}"; }
 }
 
 @test "with no room in any file stdin cannot be kept, and that is an error" {
-  refuses 'cannot keep stdin' get --tag t --id x --ttl 1h --key-stdin -- counted true
-  refuses 'cannot keep stdin' key --id x --key-stdin
+  refuses 'cannot copy stdin' get --tag t --id x --ttl 1h --key-stdin -- counted true
+  refuses 'cannot copy stdin' key --id x --key-stdin
   ran_times 0
 }
 

@@ -210,7 +210,7 @@ has_two_users() {
     one_own_line "$line"
     [[ $line =~ :\ ([0-9]+)\ \(sleep\)$ ]] || fail "in other words: $line"
     ! is_gone "${BASH_REMATCH[1]}" || fail "${names[i]}: it has been ended"
-    ((i >= 4)) || contains "$(<"${names[i]}.err")" 'was stopped: --max-runtime 1.5s has passed'
+    ((i >= 4)) || contains "$(<"${names[i]}.err")" 'was stopped after --max-runtime 1.5s'
   done
   # /proc is read now and then, not all the time
   looks=$(grep -c '"/proc"' trace)
@@ -224,7 +224,7 @@ has_two_users() {
     [[ $verb == lock ]] || asked+=(--ttl 1h)
     [[ $verb != once ]] || asked+=(--store "${MEMOLOCK_STORE-local}")
     run --separate-stderr -124 memolock "${asked[@]}" --id "$verb.1" -- sleep 60
-    equal "memolock: t:$verb.1: the command was stopped: --max-runtime 50ms has passed" "$stderr"
+    equal "memolock: t:$verb.1: the command was stopped after --max-runtime 50ms" "$stderr"
     run --separate-stderr -124 memolock "${asked[@]}" -q --id "$verb.2" -- sleep 60
     equal '' "$stderr"
   done

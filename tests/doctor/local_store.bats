@@ -45,7 +45,7 @@ without() {
   mkdir a
   export MEMOLOCK_CACHE_DIR=$PWD/a/b/store
   examined 0 doctor
-  found ok directory "$PWD/a/b/store will be made"
+  found ok directory "$PWD/a/b/store will be created"
   found ok locks
   equal '' "$(ls -A a)"
 }
@@ -58,7 +58,7 @@ without() {
   chmod 770 . && mkdir -m 770 store
   examined 1 doctor --json
   contains "$output" '"usable":false,'
-  contains "$output" '{"level":"fail","subject":"mode","message":"0770, so others may write there","remedy":"run: memolock doctor --fix --store file://'"$PWD/store"'"'
+  contains "$output" '{"level":"fail","subject":"mode","message":"0770: other users can write to the store","remedy":"run: memolock doctor --fix --store file://'"$PWD/store"'"'
 }
 
 @test "a directory of another user" {
@@ -89,7 +89,7 @@ without() {
   ln -s nowhere link
   for path in link link/below; do
     MEMOLOCK_CACHE_DIR=$PWD/$path examined 1 doctor
-    found FAIL directory "$PWD/$path cannot be made: $PWD/link: no such file or directory"
+    found FAIL directory "cannot create $PWD/$path: $PWD/link: no such file or directory"
   done
   MEMOLOCK_CACHE_DIR=/proc/memolock examined 1 doctor
   found FAIL '(directory|writes)'
@@ -108,7 +108,7 @@ without() {
   examined 1 "${as_user[@]}" ./memolock.copy doctor
   found FAIL writes 'permission denied' MEMOLOCK_CACHE_DIR
   MEMOLOCK_CACHE_DIR=$PWD/store/below examined 1 "${as_user[@]}" ./memolock.copy doctor
-  found FAIL directory "cannot be made: $PWD/store: permission denied"
+  found FAIL directory "cannot create $PWD/store: $PWD/store: permission denied"
 }
 
 @test "a disk that is full or nearly so" {
@@ -138,7 +138,7 @@ without() {
   found FAIL locks 'no locks available' 'another file system'
   # locks that are granted to everybody
   run --separate-stderr -1 strace -qq -o trace -e trace=fcntl -e inject=fcntl:retval=0 "$MEMOLOCK_BIN" doctor
-  found FAIL locks 'keeps nobody out'
+  found FAIL locks 'a locked file can be locked again'
   examined 1 without pwrite64 EDQUOT
   found FAIL writes 'disk quota exceeded' quota
   equal '' "$(ls -A store)"
@@ -151,7 +151,7 @@ without() {
   run --separate-stderr -0 strace -qq -o trace -e trace=fstatfs \
     -e 'inject=fstatfs:retval=0:poke_exit=@arg2=6969000000000000' "$MEMOLOCK_BIN" doctor
   [[ $stderr != *poke* ]] || skip 'this strace cannot write into what a call returns'
-  found advice network NFS 'a directory of this machine'
+  found advice network NFS 'a local file system'
 }
 
 # modes: of all that is in the store, and of itself.
@@ -165,10 +165,10 @@ loosened() {
   chmod -R g+rwX store
 }
 
-@test "the warning of a store that others may write in names doctor --fix, which repairs it" {
+@test "the warning of a store that other users can write to names doctor --fix, which repairs it" {
   loosened
   run --separate-stderr -0 get -- echo output
-  contains "$stderr" "others may write in the store $PWD/store; run: memolock doctor --fix --store file://$PWD/store; running"
+  contains "$stderr" "other users can write to the store $PWD/store; run: memolock doctor --fix --store file://$PWD/store; running"
   examined 0 doctor --fix
   found ok repaired "$PWD/store: mode 0700, was 0770"
   found ok repaired "$PWD/store/t/x.entry: mode 0600, was 0660"
@@ -178,7 +178,7 @@ loosened() {
   run --separate-stderr -0 get -- echo again
   equal '' "$output$stderr"
   examined 0 doctor --fix
-  found ok repaired 'nothing: no mode was wrong'
+  found ok repaired 'nothing: all modes are correct'
 }
 
 @test "the command that the warning names can be pasted into a shell, whatever the store is called" {
@@ -227,13 +227,13 @@ loosened() {
   chmod 777 store
   examined 1 doctor --fix
   found FAIL owner
-  found ok repaired "there is no store of this user's"
+  found ok repaired "this user has no store"
   equal 777 "$(stat -c %a store)"
 }
 
 @test "doctor --fix leaves the home directory alone, and makes no store" {
   memolock doctor --fix >said
-  grep -q "nothing: there is no store of this user's" said
+  grep -q "nothing: this user has no store" said
   [[ ! -e store ]]
   chmod 775 "$HOME"
   MEMOLOCK_CACHE_DIR=$HOME examined 1 doctor --fix
@@ -246,7 +246,7 @@ left_alone() {
   local before
   before=$(modes)
   examined 1 doctor --fix
-  found FAIL repaired "$PWD/store $1, and is left alone; choose another directory"
+  found FAIL repaired "$PWD/store $1; its modes are not changed; choose another directory"
   lacks "$output" 'doctor --fix'
   equal "$before" "$(modes)"
 }
@@ -262,25 +262,25 @@ left_alone() {
       *) : >"store/$foreign" ;;
     esac
     chmod -R g+rwX store
-    left_alone "holds $foreign, which is not memolock's"
+    left_alone "holds $foreign, which does not belong to memolock"
   done
   # a project
   rm -rf store
   mkdir -p store/{src,doc}
   : >store/src/main.c
   chmod -R 775 store
-  left_alone "holds src/main.c, which is not memolock's"
+  left_alone "holds src/main.c, which does not belong to memolock"
   rm -r store/src/main.c store/doc
-  left_alone 'holds src, and nothing that only memolock has'
+  left_alone 'holds src, but nothing that identifies it as a store'
   # a name that other programs give too
   : >store/src/poetry.lock
-  left_alone 'holds src, and nothing that only memolock has'
+  left_alone 'holds src, but nothing that identifies it as a store'
   if ((EUID == 0)); then
     rm -rf store
     loosened
     mkdir store/theirs
     chown 65534 store/theirs
-    left_alone "holds theirs, which is not memolock's"
+    left_alone "holds theirs, which does not belong to memolock"
   fi
 }
 
@@ -298,20 +298,20 @@ left_alone() {
 
 @test "doctor --fix leaves a sticky directory alone, and no remedy names it there" {
   mkdir -m 1777 store
-  left_alone 'is a directory that users share (sticky)'
+  left_alone 'is a directory that several users share (sticky)'
   run --separate-stderr -0 get -- echo output
-  contains "$stderr" "others may write in the store $PWD/store; choose another directory"
+  contains "$stderr" "other users can write to the store $PWD/store; choose another directory"
   lacks "$output$stderr" --fix
   chmod 775 "$HOME"
   MEMOLOCK_CACHE_DIR=$HOME run --separate-stderr -0 get -- echo output
-  contains "$stderr" "others may write in the store $HOME; choose another directory"
+  contains "$stderr" "other users can write to the store $HOME; choose another directory"
   if ((EUID == 0)) && unshare -m true 2>/dev/null; then
     # a root directory of its own, in which nothing can go wrong
     run unshare -m bash -c 'set -e; mkdir root; mount -t tmpfs -o mode=775 tmpfs root; cd root; mkdir old lib lib64 usr proc
       for d in lib lib64 usr proc; do [[ ! -d /$d ]] || mount --rbind "/$d" $d; done
       cp "$0" memolock
       chroot . ./memolock doctor --fix --store file:/// || true; stat -c %a .' "$MEMOLOCK_BIN"
-    contains "$output" 'repaired    / is the root directory, and is left alone'
+    contains "$output" 'repaired    / is the root directory; its modes are not changed'
     equal 775 "${lines[-1]}"
   fi
 }
@@ -320,7 +320,7 @@ left_alone() {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   loosened
   run --separate-stderr -1 strace -qq -o trace -e trace=chmod,fchmodat -e inject=chmod,fchmodat:retval=0 "$MEMOLOCK_BIN" doctor --fix
-  found FAIL repaired "not $PWD/store: the file system keeps mode 0770; choose another directory"
+  found FAIL repaired "cannot change the mode of $PWD/store: the file system keeps 0770; choose another directory"
 }
 
 @test "doctor without --fix changes no mode" {
@@ -333,5 +333,5 @@ left_alone() {
 @test "doctor --fix has nothing to repair on a server" {
   start_redis --port 0
   examined 0 doctor --fix --store "redis+unix://$REDIS_SOCKET"
-  found ok repaired 'nothing: a server has no modes'
+  found ok repaired 'nothing: a server has no file modes'
 }

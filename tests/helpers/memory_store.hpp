@@ -236,7 +236,8 @@ class MemoryLock final : public Lock {
     std::string what = fmt::format("publish {}, status {}", name_of(record.disposition),
                                    record.status);
     if (record.disposition == Disposition::kept || record.disposition == Disposition::marked)
-      what += record.ttl < std::chrono::seconds(59) && record.ttl > std::chrono::seconds(5)
+      what += record.disposition == Disposition::kept && record.ttl < std::chrono::minutes(1) &&
+                      record.ttl > std::chrono::seconds(5)
                   ? ", a shorter ttl"
                   : fmt::format(", ttl {}", format_duration(record.ttl));
     if (record.retained != record.ttl)

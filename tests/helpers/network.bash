@@ -7,7 +7,7 @@ make_network() {
   local i
   network=memolock.$$.$BATS_TEST_NUMBER
   hosts=()
-  ip netns add "$network" 2>/dev/null || skip 'network namespaces cannot be made here'
+  ip netns add "$network" 2>/dev/null || skip 'network namespaces cannot be created here'
   ip -n "$network" link add switch type bridge 2>/dev/null || skip 'no network bridge can be made here'
   ip -n "$network" link set switch up
   for ((i = 0; i < $1; ++i)); do add_machine "$i"; done

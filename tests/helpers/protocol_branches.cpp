@@ -102,7 +102,7 @@ void make_archive(MemoryStore& store, Spool& spool) {
   ArchiveWriter writer([&](std::string_view bytes) { return spool.append(Stream::files, bytes); });
   if (!writer.begin({MemberKind::file, "0", 0644, text.size(), ""}) || !writer.write(text) ||
       !writer.finish())
-    abort_with("cannot make the archive");
+    abort_with("cannot create the archive");
   store.set_archive({spool.file(Stream::files), 0, spool.size(Stream::files)});
 }
 

@@ -271,7 +271,7 @@ stopped_at_first_read() {
   finish $!
   equal 125 "$status"
   one_own_line "$(cat err)"
-  contains "$(cat err)" 'in/a: it changes meanwhile'
+  contains "$(cat err)" 'in/a: it changed while it was read'
 }
 
 @test "a file that vanishes meanwhile is an error that names it" {
@@ -297,7 +297,7 @@ stopped_at_first_read() {
   kill -CONT "$stopped"
   finish $!
   equal 125 "$status"
-  contains "$(cat err)" 'in/b: it changes meanwhile'
+  contains "$(cat err)" 'in/b: it changed while it was read'
 }
 
 # ---- variables ----
@@ -368,7 +368,7 @@ stopped_at_first_read() {
 @test "the directory cannot be counted and left out" {
   refused --no-key-cwd memolock key --id x --key-cwd --no-key-cwd
   MEMOLOCK_KEY_CWD=1 MEMOLOCK_NO_KEY_CWD=1 \
-    refused '--key-cwd and --no-key-cwd exclude each other (MEMOLOCK_KEY_CWD, MEMOLOCK_NO_KEY_CWD)' memolock key --id x
+    refused '--key-cwd and --no-key-cwd cannot be used together (MEMOLOCK_KEY_CWD, MEMOLOCK_NO_KEY_CWD)' memolock key --id x
 }
 
 # ---- stdin ----
@@ -444,7 +444,7 @@ fed() {
 }
 
 @test "a closed stdin is an error of --key-stdin, and of nothing else" {
-  closed='it is closed, or open for writing only'
+  closed='it is closed or open for writing only'
   refused "$closed" sh -c '"$MEMOLOCK_BIN" key --id x --key-stdin <&-'
   refused "$closed" sh -c '"$MEMOLOCK_BIN" get --id x --key-stdin --ttl 1h -- counted true 0>/dev/null'
   refused 'Is a directory' sh -c '"$MEMOLOCK_BIN" get --id x --key-stdin --ttl 1h -- counted true </'
@@ -526,7 +526,7 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
       # shellcheck disable=SC2086
       run --separate-stderr -3 where_none_is get --tag t --ttl 1h $words -- counted sh -c 'cat; exit 3' <<<input
       equal input "$output"
-      equal 'memolock: cannot determine the working directory: No such file or directory; the result is not kept' "$(own_lines)"
+      equal 'memolock: cannot determine the working directory: No such file or directory; the result is not stored' "$(own_lines)"
     done
     ran_times 2
   done
@@ -546,7 +546,7 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
       --report "$PWD/report" -- sh -c 'echo "${MEMOLOCK_RUN_TAG-none} ${MEMOLOCK_RUN_ID-none}"
         unset MEMOLOCK_BYPASS; exec "$MEMOLOCK_BIN" set --ttl 1h <&2'
     equal 'none none' "$output"
-    contains "$stderr" 'memolock: give --id: the id of this run is not known'
+    contains "$stderr" 'memolock: --id is required: this run has no id'
     contains "$stderr" 'memolock: t: the command exited with status 125'
     contains "$(tail -n 1 report)" '"tag":"t","id":null,'
   done
@@ -573,9 +573,9 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
   run --separate-stderr -0 where_none_is get --ttl 1h -- counted echo ran
   equal ran "$output"
   one_own_line "$(own_lines)"
-  contains "$stderr" 'the result is not kept'
+  contains "$stderr" 'the result is not stored'
   ran_times 1
-  refused '--tls-key needs --tls-cert' memolock get --id x --ttl 1h -- counted echo ran
+  refused '--tls-key requires --tls-cert' memolock get --id x --ttl 1h -- counted echo ran
   MEMOLOCK_BYPASS=1 memolock get --id x --ttl 1h -- counted true
   ran_times 2
 }
@@ -584,8 +584,8 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
   refused 'working directory: No such file or directory; without --no-key-cwd' where_none_is key true
   refused 'it is part of the id' where_none_is get --id x --key-cwd
   refused 'it is part of the id' where_none_is get --external --ttl 1h -- counted true
-  refused 'give --id' where_none_is lock -- counted true
-  refused 'give --id' where_none_is once --store local --ttl 1h -- counted true
+  refused '--id is required' where_none_is lock -- counted true
+  refused '--id is required' where_none_is once --store local --ttl 1h -- counted true
   ran_times 0
 }
 

@@ -34,7 +34,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
 
 @test "gc of no store makes none" {
   run --separate-stderr -0 memolock gc
-  equal 'dropped 0 entries and 0 leftovers, 0 B; 0 entries, 0 B left' "$output"
+  equal 'removed 0 entries and 0 leftovers, 0 B; 0 entries, 0 B left' "$output"
   [[ ! -e $MEMOLOCK_CACHE_DIR ]]
 }
 
@@ -112,7 +112,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   keep b --ttl 1h
   "$HELPERS/redate" "$(file b)" -7200
   run -0 memolock gc
-  equal 'dropped 1 entry and 0 leftovers, 4.0 KiB; 1 entry, 4.0 KiB left' "$output"
+  equal 'removed 1 entry and 0 leftovers, 4.0 KiB; 1 entry, 4.0 KiB left' "$output"
 }
 
 @test "gc --dry-run says the same and drops nothing" {

@@ -192,7 +192,7 @@ needs_root() { ((EUID == 0)) || skip 'needs root'; }
   run --separate-stderr -0 get -- echo output
   equal output "$output"
   one_own_line "$stderr"
-  contains "$stderr" "$PWD/store is another user's link"
+  contains "$stderr" "$PWD/store is a symbolic link of another user"
   refused "$PWD/store" memolock del --all --tag t
   memolock get -q --tag t --id y --ttl 1h -- true
   outside_is_untouched
@@ -235,7 +235,7 @@ planted_control() {
   equal "$output" "$(as_new_user ./memolock get --tag t --id x)"
   as_new_user ./memolock del --tag t --id x
   run as_new_user ./memolock doctor
-  contains "$output" "advice  control     each run makes a directory of its own: "
+  contains "$output" "advice  control     each run creates its own directory: "
   equal '' "$(compgen -G "$place-*")"
   rm -rf "$place"
 }
@@ -249,7 +249,7 @@ planted_control() {
   mkdir -m 777 "$place"
   chown "$uid" "$place"
   planted_control
-  contains "$output" "others may write in $place; run: chmod go-w $place"
+  contains "$output" "other users can write to $place; run: chmod go-w $place"
   mkdir -m 731 "$place"
   chown "$uid" "$place"
   planted_control

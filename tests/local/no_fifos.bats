@@ -148,7 +148,7 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
 }
 
 @test "callers who do not see that part of /tmp wait all the same" {
-  unshare -m true 2>/dev/null || skip 'cannot make a namespace here'
+  unshare -m true 2>/dev/null || skip 'cannot create a namespace here'
   for kind in own foreign; do
     spawned=()
     mkdir -m 700 "$kind"
@@ -185,7 +185,7 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
     contains "$stderr" "$place"
     equal '' "$(ls -A "$place")"
     run -1 setpriv --reuid="$uid" --regid="$uid" --clear-groups env MEMOLOCK_CACHE_DIR="$PWD/theirs" ./no_fifos ./memolock doctor
-    grep -qE "^FAIL +fifo .*in its place: .*$place" <<<"$output" || fail "$output"
+    grep -qE "^FAIL +fifo .*the substitute failed: .*$place" <<<"$output" || fail "$output"
     rmdir "$place"
   done
 }

@@ -42,7 +42,7 @@ mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
   mkdir "$(mark)"
   run --separate-stderr -3 once -- counted sh -c 'exit 3'
   one_own_line "$stderr"
-  contains "$stderr" 'no mark is kept'
+  contains "$stderr" 'the mark was not stored'
   ran_times 1
   rmdir "$(mark)"
   store_is_clean
@@ -51,14 +51,14 @@ mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
 @test "a store that is removed during the run costs a warning, and not the status" {
   run --separate-stderr -3 once -- sh -c 'rm -r "$MEMOLOCK_CACHE_DIR"; exit 3'
   one_own_line "$stderr"
-  contains "$stderr" 'no mark is kept'
+  contains "$stderr" 'the mark was not stored'
 }
 
 @test "a mark from the future counts as absent" {
   once -- true
   "$HELPERS/redate" "$(mark)" 3600
   run --separate-stderr -0 once -v -- counted true
-  equal 1 "$(grep -c 'the mark is dated in the future; treated as absent' <<<"$stderr")"
+  equal 1 "$(grep -c 'the mark is dated in the future; ignored' <<<"$stderr")"
   ran_times 1
 }
 
@@ -66,7 +66,7 @@ mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
   once -- true
   "$HELPERS/redate" "$(mark)" -3500 86400
   run --separate-stderr -0 once -v -- counted true
-  contains "$stderr" 'began a run 58m'
+  contains "$stderr" 'started a run 58m'
   ran_times 0
   once --ttl 30m -- counted true
   ran_times 1

@@ -27,7 +27,7 @@ fill() { yes "$1" | dd obs=$((4096 / (${#1} + 1) * (${#1} + 1))) count=1000 ofla
 # lives_on: the command ends, and the promise lives past a lease of 200 ms that began after that.
 lives_on() {
   release command
-  await grep -q 'waiting for the promise' p.err
+  await grep -q 'waiting for the result' p.err
   run -124 memolock get --tag t --id other --ttl 1h --external --lease 200ms -- true
   echo late | set_it
   finish "$promised"

@@ -18,9 +18,9 @@ declare -gA sequences=(
 replay…
 hit 0'
   ['stale']='look up: stale…
-> t:x: the entry is 10s old, and not fresh enough'
+> t:x: the entry is not fresh: 10s old'
   ['due']='look up: fresh
-> t:x: 10s old, and refreshed before it expires'
+> t:x: 10s old; refreshing it before it expires'
   ['serve-stale']='> t:x: stale, 10s old, took 2s
 replay stale
 stale 0'
@@ -70,7 +70,7 @@ wait…'
 @watch…'
   ['first-wait']='look up: none
 @wait…'
-  ['time-out']='> t:x: timed out after 5s of waiting for host:7
+  ['time-out']='> t:x: timed out after waiting 5s for host:7
 timeout 124'
   ['answer']='> t:x: waited; the run took 2s, status 0
 replay…
@@ -83,7 +83,7 @@ waited 3'
 acquire for others: free
 @start plain, stdout to stderr'
   ['await-promise']='@promise
-> t:x: started; waiting for the promise to be kept
+> t:x: started; waiting for the result
 await promise for 1m
 promise…'
   ['run-locked']='acquire: free
@@ -158,7 +158,7 @@ look up: fresh
 @hit fresh
 $ 'look up=fresh+foreign'
 look up: fresh+foreign
-> t:x: hit, another program's, took 2s
+> t:x: hit, stored by another program, took 2s
 replay fresh+foreign
 hit 0
 END
@@ -190,9 +190,9 @@ END
   done <<'END'
 damaged||the stored entry is damaged; treated as a miss
 large|--max-entry=9|the entry is larger than --max-entry (9 B); treated as a miss
-later||the entry is dated in the future, and not fresh enough
-expired||the entry is 10s old, and not fresh enough
-fresh|--refresh|the entry is 10s old, and from before this call (--refresh)
+later||the entry is not fresh: dated in the future
+expired||the entry is not fresh: 10s old
+fresh|--refresh|the entry is older than this call (--refresh): 10s old
 END
 }
 
@@ -201,14 +201,14 @@ END
 $ 'look up=none'
 look up: none
 failure: failed
-> t:x: hit, 10s old, took 2s; a failure with status 3, kept for 50s more
+> t:x: hit, 10s old, took 2s; a failure with status 3, stored for another 50s
 replay failed
 hit 3
 $ --artifact=made
 include artifacts
 look up: none
 failure: failed
-> t:x: hit, 10s old, took 2s; a failure with status 3, kept for 50s more
+> t:x: hit, 10s old, took 2s; a failure with status 3, stored for another 50s
 replay failed
 hit 3
 END
@@ -224,7 +224,7 @@ failure: failed+damaged
 $ failure=failed+later
 look up: none
 failure: failed+later
-> t:x: the stored failure is dated in the future; treated as absent
+> t:x: the stored failure is dated in the future; ignored
 @run-and-store
 $ failure=failed+foreign
 look up: none
@@ -238,13 +238,13 @@ END
 $
 look up: none
 watch: none
-> t:x: absent
+> t:x: no usable entry
 absent 1
 $ --wait=1m
 look up: none
 watch: none
 is locked: no
-> t:x: absent
+> t:x: no usable entry
 absent 1
 END
 }
@@ -305,7 +305,7 @@ look up: none
 $ 'look up=none,stale' --stale=1m
 look up: none
 @look-again: stale
-> t:x: the entry is 10s old, and not fresh enough
+> t:x: the entry is not fresh: 10s old
 @start spooled
 @stored, retained 2m
 END
@@ -315,9 +315,9 @@ END
   steps get 'look up=none,stale' changed-since-look-up=yes failure=none,failed+killed --stale=1m <<'END'
 look up: none
 @look-again: stale
-> t:x: the entry is 10s old, and not fresh enough
+> t:x: the entry is not fresh: 10s old
 failure: failed+killed
-> t:x: too soon to run the command again: it was ended by signal KILL (9)
+> t:x: too soon to run the command again: it was killed by signal KILL (9)
 abandon
 @serve-stale
 END
@@ -382,7 +382,7 @@ END
 @refresh: background
 @run
 @published failed, status 3, retained 1m
-> t:x: the command exited with status 3; kept for 0ms
+> t:x: the command exited with status 3; stored for 0ms
 background 0
 END
 }
@@ -392,7 +392,7 @@ END
 $ failure=failed+killed
 @stale
 failure: failed+killed
-> t:x: too soon to run the command again: it was ended by signal KILL (9)
+> t:x: too soon to run the command again: it was killed by signal KILL (9)
 @serve-stale
 $ failure=failed+expired
 @stale
@@ -520,7 +520,7 @@ $ wait=damaged
 $ wait=gone
 $ wait=gone forgotten=yes
 @first-wait: gone
-> t:x: the holder is gone
+> t:x: the run ended without a result
 @first-run-and-store
 END
 }
@@ -531,7 +531,7 @@ $ lock=held,free command=killed
 @first-wait: killed
 @first-run
 @published shared, status 137, transient failures 2
-> t:x: the command was ended by signal KILL (9); not stored
+> t:x: the command was killed by signal KILL (9); not stored
 miss 137
 $ --look-up --wait=1m
 look up: none
@@ -546,7 +546,7 @@ END
   steps get lock=held watch=fresh 'look up=stale' --stale-if-error=1m wait=failed <<'END'
 @stale
 @wait: failed
-> t:x: the command failed with status 3; serving the entry that is 10s old
+> t:x: the command failed with status 3; serving the stored entry (10s old)
 replay stale
 stale 0
 END
@@ -613,9 +613,9 @@ END
 @test "a lock without a visible run is tried again" {
   steps get lock=held,held,free watch=none --debug <<'END'
 @find-run: none
-> t:x: the lock is held, but there is no run to wait for; trying again
+> t:x: the lock is held, but no run is visible yet; trying again
 @find-run: none
-> t:x: the lock is held, but there is no run to wait for; trying again
+> t:x: the lock is held, but no run is visible yet; trying again
 @first-run-and-store
 END
 }
@@ -624,7 +624,7 @@ END
   steps get lock=held --inside <<'END'
 $ watch=own
 @find-run: own
-error: deadlock: this command runs inside the run of t:x that it would wait for
+error: deadlock: this command runs inside the run of t:x, which it would wait for
 $ watch=fresh wait=fresh
 @first-wait: fresh
 @answer fresh
@@ -635,7 +635,7 @@ END
   steps get lock=held wait=fresh <<'END'
 $ watch=external
 @find-run: external
-> t:x: waiting for host:7, promised for 12s
+> t:x: waiting for host:7, promised 12s ago
 wait: fresh
 @answer fresh
 $ watch=foreign
@@ -653,7 +653,7 @@ watch: none
 is locked: yes
 look up: none
 @watch: gone
-> t:x: the holder is gone
+> t:x: the run ended without a result
 look up: fresh
 > t:x: waited, 10s old, took 2s
 replay fresh
@@ -665,7 +665,7 @@ END
   steps get --look-up --wait=1m watch=fresh,none,fresh wait=gone,fresh <<'END'
 look up: none
 @watch: gone
-> t:x: the holder is gone
+> t:x: the run ended without a result
 look up: none
 watch: none
 is locked: no
@@ -706,7 +706,7 @@ END
   while IFS='|' read -r holder whom; do
     steps get lock=held "watch=$holder" --wait=0 <<END
 @find-run: $holder
-> t:x: timed out after 0ms of waiting for $whom
+> t:x: timed out after waiting 0ms for $whom
 timeout 124
 END
   done <<'END'
@@ -734,8 +734,8 @@ END
 @test "a deadline that passes between two attempts ends the wait" {
   steps get lock=held watch=fresh --wait=1s wait=slow <<'END'
 @first-wait: slow
-> t:x: the holder is gone
-> t:x: timed out after 1s of waiting for host:7
+> t:x: the run ended without a result
+> t:x: timed out after waiting 1s for host:7
 timeout 124
 END
 }
@@ -744,7 +744,7 @@ END
   steps get watch=fresh --wait=5s wait=timed-out --on-timeout=run <<'END'
 $ lock=held
 @first-wait: timed-out
-> t:x: timed out after 5s of waiting for host:7; running the command without the store
+> t:x: timed out after waiting 5s for host:7; running the command without the store
 start plain
 bypass 0
 $ --look-up
@@ -760,7 +760,7 @@ $ --on-timeout=stale
 $ --stale-if-error=1m
 @stale
 @wait: timed-out
-> t:x: timed out after 5s of waiting for host:7
+> t:x: timed out after waiting 5s for host:7
 @serve-stale
 END
 }
@@ -776,7 +776,7 @@ $
 $ --cache-failures=10s
 @first-run
 @published failed, status 3
-> t:x: the command exited with status 3; kept for 10s
+> t:x: the command exited with status 3; stored for 10s
 miss 3, stored
 $ --cache-failures=10s --no-keep
 look up: none
@@ -795,12 +795,12 @@ END
 publish shared, $published: done
 drain for forever
 replay stale
-> t:x: $message the entry that is 10s old
+> t:x: $message the stored entry (10s old)
 stale 0, instead of a failure
 END
   done <<'END'
 3|status 3|the command exited with status 3; served
-killed|status 137, transient failures 1|the command was ended by signal KILL (9); served
+killed|status 137, transient failures 1|the command was killed by signal KILL (9); served
 not-started|status 127, transient failures 1|served
 END
 }
@@ -818,7 +818,7 @@ END
 $ command=odd-signal
 @first-run
 @published shared, status 228, transient failures 1
-> t:x: the command was ended by signal 100; not stored
+> t:x: the command was killed by signal 100; not stored
 miss 228
 $ command=not-started
 @first-run
@@ -833,18 +833,18 @@ $ command=interrupted
 @first-run
 give up
 @drain forever
-@interrupted; nothing is stored
+@interrupted; nothing was stored
 $ command=caught
 @first-run
 give up
 @drain forever
-> t:x: interrupted; nothing is stored
+> t:x: interrupted; nothing was stored
 interrupted 0
 $ command=stopped+caught --kill
 @first-run, stopped with the lease
 give up
 @drain 2s
-@interrupted; nothing is stored
+@interrupted; nothing was stored
 END
 }
 
@@ -854,7 +854,7 @@ $ command=timed-out --max-runtime=5s
 @first-run
 publish shared, status 124: done
 @drain 2s
-> t:x: the command was stopped: --max-runtime 5s has passed
+> t:x: the command was stopped after --max-runtime 5s
 miss 124
 $ command=stopped --kill
 @first-run, stopped with the lease
@@ -870,7 +870,7 @@ END
 @first-run
 abandon
 @drain forever
-> t:x: not stored: the exit status of the command is not known
+> t:x: not stored: the exit status of the command is unknown
 miss 125
 END
 }
@@ -927,7 +927,7 @@ miss 0
 $ control=rubbish
 @first-run
 @published shared, status 0
-> t:x: not stored: the command wrote a line to MEMOLOCK_CONTROL that means nothing: rubbish
+> t:x: not stored: the command wrote an invalid line to MEMOLOCK_CONTROL: rubbish
 miss 0
 $ --no-keep
 look up: none
@@ -987,7 +987,7 @@ $ publish=forgotten
 @first-run
 publish kept, status 0, ttl 1m: forgotten
 @drain forever
-> t:x: not stored: it was deleted during the run
+> t:x: not stored: the entry was deleted during the run
 miss 0
 $ publish=lost
 @first-run
@@ -1004,7 +1004,7 @@ $ publish=interrupted
 @first-run
 publish kept, status 0, ttl 1m: interrupted
 @drain 2s
-@interrupted; nothing is stored
+@interrupted; nothing was stored
 $ drain=interrupted
 @first-run
 @published kept, status 0, ttl 1m
@@ -1036,7 +1036,7 @@ include artifacts
 @first-run
 renew
 @published unstored, status 0
-@not-stored: the command has not made missing
+@not-stored: the command did not create missing
 $ --artifact=missing command=3
 include artifacts
 @first-run
@@ -1052,7 +1052,7 @@ include artifacts
 renew
 give up
 @drain 2s
-@interrupted; nothing is stored
+@interrupted; nothing was stored
 END
 }
 
@@ -1075,7 +1075,7 @@ END
     steps get --artifact=there "look up=$entry" <<END
 include artifacts
 look up: $entry
-> t:x: the entry has no there; treated as a miss
+> t:x: the entry has no artifact there; treated as a miss
 @run
 renew
 @stored, artifacts
@@ -1115,7 +1115,7 @@ include artifacts
 publish shared, status 3: done
 drain for forever
 replay stale+made
-> t:x: the command exited with status 3; served the entry that is 10s old
+> t:x: the command exited with status 3; served the stored entry (10s old)
 stale 0, instead of a failure
 END
 }
@@ -1145,7 +1145,7 @@ END
 $ promise=fresh
 @await-promise: fresh
 abandon
-> t:x: the promise was kept
+> t:x: the result was set
 replay fresh
 miss 0
 $ promise=failed
@@ -1162,17 +1162,17 @@ END
 $ promise=timed-out
 @await-promise: timed-out
 publish shared, status 124: done
-> t:x: nobody has kept the promise within 1m
+> t:x: no result was set within 1m
 timeout 124
 $ promise=gone
 @await-promise: gone
 publish shared, status 124: done
-> t:x: nobody has kept the promise within 1m
+> t:x: no result was set within 1m
 timeout 124
 $ promise=timed-out publish=interrupted
 @await-promise: timed-out
 publish shared, status 124: interrupted
-@interrupted; the promise is given up
+@interrupted; the promise was released
 END
 }
 
@@ -1186,7 +1186,7 @@ $ publish=interrupted
 @promise
 publish shared, status 3: interrupted
 > t:x: the command exited with status 3; not stored
-@interrupted; the promise is given up
+@interrupted; the promise was released
 END
 }
 
@@ -1195,15 +1195,15 @@ END
 $ command=interrupted
 @promise
 give up
-@interrupted; nothing is stored
+@interrupted; nothing was stored
 $ promise=interrupted
 @await-promise: interrupted
 give up
-@interrupted; the promise is given up
+@interrupted; the promise was released
 $ promise=interrupt
 @await-promise: interrupt
 give up
-@interrupted; the promise is given up
+@interrupted; the promise was released
 END
 }
 
@@ -1221,7 +1221,7 @@ END
 look up: none
 acquire for others: held
 watch: external
-> t:x: waiting for host:7, promised for 12s
+> t:x: waiting for host:7, promised 12s ago
 wait: fresh
 @answer fresh
 END
@@ -1290,11 +1290,11 @@ $ wait=timed-out --wait=5s
 @time-out
 $ --wait=0
 @held: fresh
-> t:x: timed out after 0ms of waiting for host:7
+> t:x: timed out after waiting 0ms for host:7
 timeout 124
 $ wait=timed-out --wait=5s --on-timeout=run
 @wait: timed-out
-> t:x: timed out after 5s of waiting for host:7; running without the lock
+> t:x: timed out after waiting 5s for host:7; running without the lock
 start plain
 bypass 0
 END
@@ -1304,7 +1304,7 @@ END
 @test "lock ends at a deadline that passes between two attempts" {
   steps lock lock=held watch=fresh wait=slow --wait=1s <<'END'
 @wait: slow
-> t:x: timed out after 1s of waiting for host:7
+> t:x: timed out after waiting 1s for host:7
 timeout 124
 END
 }
@@ -1312,7 +1312,7 @@ END
 @test "lock refuses to wait for the run that it is in" {
   steps lock lock=held watch=own --inside <<'END'
 @held: own
-error: deadlock: this command runs inside the run of t:x that it would wait for
+error: deadlock: this command runs inside the run of t:x, which it would wait for
 END
 }
 
@@ -1351,7 +1351,7 @@ mark: failed
 @marked
 $ mark=later
 mark: later
-> t:x: the mark is dated in the future; treated as absent
+> t:x: the mark is dated in the future; ignored
 acquire: free
 mark: later
 @start plain
@@ -1364,7 +1364,7 @@ END
   while IFS='|' read -r mark option begun status; do
     steps once "mark=$mark" ${option:+"$option"} <<END
 mark: $mark
-> t:x: skipped; host:7 began a run 12s ago, status $begun
+> t:x: skipped; host:7 started a run 12s ago, status $begun
 skipped $status
 END
   done <<'END'
@@ -1380,7 +1380,7 @@ $ mark=none,fresh
 mark: none
 acquire: free
 mark: fresh
-> t:x: skipped; host:7 began a run 12s ago, status 0
+> t:x: skipped; host:7 started a run 12s ago, status 0
 abandon
 skipped 0
 $ lock=held watch=fresh --skip-status=7
@@ -1415,7 +1415,7 @@ END
   steps once lock=held watch=own --inside <<'END'
 mark: none
 @held: own
-error: this command runs inside the run of t:x, for which it would always be skipped
+error: this command runs inside the run of t:x, so it would always be skipped
 END
 }
 
@@ -1456,28 +1456,28 @@ ran 0
 END
 }
 
-@test "once reports that no mark is kept: the store refuses it, it was deleted, the lease was lost, or a signal came" {
+@test "once reports that the mark was not stored: the store refuses it, it was deleted, the lease was lost, or a signal came" {
   steps once <<'END'
 $ publish=fails
 @run-once
 publish marked, status 0, ttl 59s: fails
 abandon
-> t:x: no mark is kept: publish failed
+> t:x: the mark was not stored: publish failed
 ran 0, store error: publish failed
 $ publish=forgotten
 @run-once
 publish marked, status 0, ttl 59s: forgotten
-> t:x: no mark is kept: it was deleted during the run
+> t:x: the mark was not stored: it was deleted during the run
 ran 0
 $ publish=lost
 @run-once
 publish marked, status 0, ttl 59s: lost
-> t:x: no mark is kept: the lease was lost to another holder
+> t:x: the mark was not stored: the lease was lost to another holder
 ran 0
 $ publish=interrupted
 @run-once
 publish marked, status 0, ttl 59s: interrupted
-@interrupted; no mark is kept
+@interrupted; the mark was not stored
 END
 }
 
@@ -1500,7 +1500,7 @@ start plain
 @interrupted
 $ command=timed-out --max-runtime=5s
 start plain
-> t:x: the command was stopped: --max-runtime 5s has passed
+> t:x: the command was stopped after --max-runtime 5s
 bypass 124
 END
 }

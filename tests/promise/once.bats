@@ -94,7 +94,7 @@ skips() {
   release a
   finish_all
   run -0 once -v -- true
-  contains "$output" "skipped; $(uname -n):$! began a run"
+  contains "$output" "skipped; $(uname -n):$! started a run"
 }
 
 @test "other ids and tags run" {

@@ -16,7 +16,7 @@ started() { [[ -s token ]]; }
 begin() {
   promise -v "$@" -- sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >token.new && mv token.new token'
   await started
-  await grep -q 'waiting for the promise' p.err
+  await grep -q 'waiting for the result' p.err
   token=$(<token)
 }
 
@@ -136,7 +136,7 @@ is_kept() {
   equal 124 "$status"
   finish "$waiter"
   equal 124 "$status"
-  contains "$(<p.err)" 'nobody has kept the promise'
+  contains "$(<p.err)" 'no result was set within'
   ran_times 0
   store_is_clean
 }
@@ -166,7 +166,7 @@ is_kept() {
   # several renewals by its holder would come meanwhile on a server
   run -124 memolock get --tag t --id other --ttl 1h --external --lease 1100ms -- true
   release a
-  await grep -q 'waiting for the promise' p.err
+  await grep -q 'waiting for the result' p.err
   run -124 memolock get --tag t --id other --ttl 1h --external --lease 1700ms -- true
   is_kept
 }
@@ -333,14 +333,14 @@ is_kept() {
   export MEMOLOCK_RUN_TAG=t MEMOLOCK_RUN_ID=x MEMOLOCK_RUN_TOKEN=token MEMOLOCK_RUN_STORE=redis+unix://$PWD/nowhere
   for verb in 'set --ttl 1h' fail renew; do
     # shellcheck disable=SC2086 # words
-    refused '--tls-key needs --tls-cert (MEMOLOCK_TLS_KEY)' memolock $verb </dev/null
+    refused '--tls-key requires --tls-cert (MEMOLOCK_TLS_KEY)' memolock $verb </dev/null
   done
   run --separate-stderr -1 memolock renew --store "file://$MEMOLOCK_CACHE_DIR"
   contains "$stderr" 'the token does not hold the lock'
 }
 
 @test "a promise for which there is no place is not begun" {
-  unshare -m true 2>/dev/null || skip 'cannot make a namespace here'
+  unshare -m true 2>/dev/null || skip 'cannot create a namespace here'
   mkdir unfit
   chmod 777 unfit
   [[ -d /tmp/memolock-$UID ]] || mkdir -m 700 "/tmp/memolock-$UID"
@@ -383,9 +383,9 @@ is_kept() {
 
 @test "what set, fail and renew need is asked for" {
   refused '--ttl is required' memolock set --id x </dev/null
-  refused 'give --id' memolock set --ttl 1s </dev/null
-  refused '--ttl 0 needs' memolock set --id x --ttl 0 </dev/null
-  refused 'give one FILE' memolock set --id x --ttl 1s a b
+  refused '--id is required' memolock set --ttl 1s </dev/null
+  refused '--ttl 0 requires --token' memolock set --id x --ttl 0 </dev/null
+  refused 'at most one FILE' memolock set --id x --ttl 1s a b
   refused 'cannot read nowhere' memolock set --id x --ttl 1s nowhere
   refused '--token' memolock renew --id x
   for verb in 'set --ttl 1h' fail renew; do
@@ -399,7 +399,7 @@ is_kept() {
   for stdin in '</' '<&-' '>/dev/null <&1'; do
     run --separate-stderr -7 memolock get --tag t --id x --ttl 1h --external -- sh -c '"$MEMOLOCK_BIN" fail --status 7 '"$stdin"
     if [[ $stdin == '</' ]]; then
-      equal 'memolock: t:x: cannot read a message from stdin: Is a directory' "$stderr"
+      equal 'memolock: t:x: cannot read the message from stdin: Is a directory' "$stderr"
     else
       equal '' "$stderr"
     fi
@@ -409,7 +409,7 @@ is_kept() {
 
 @test "set says of a stdin that is closed what it is" {
   # shellcheck disable=SC2016
-  refused 'cannot read stdin: it is closed, or open for writing only' bash -c '"$MEMOLOCK_BIN" set --id x --ttl 1h <&-'
+  refused 'cannot read stdin: it is closed or open for writing only' bash -c '"$MEMOLOCK_BIN" set --id x --ttl 1h <&-'
   # shellcheck disable=SC2016
   refused 'cannot read stdin: Is a directory' bash -c '"$MEMOLOCK_BIN" set --id x --ttl 1h </'
   store_is_clean

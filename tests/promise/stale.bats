@@ -196,7 +196,7 @@ nobody_runs() { ! memolock ls | grep -q running; }
 
 # bats test_tags=slow
 @test "in the first process of a namespace, whose end would end it, the run in the background is waited for" {
-  unshare -pf --mount-proc true 2>/dev/null || skip 'cannot make a namespace here'
+  unshare -pf --mount-proc true 2>/dev/null || skip 'cannot create a namespace here'
   old
   run --separate-stderr -0 unshare -pf --mount-proc "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --stale 1h -- \
     counted sh -c 'sleep 0.2; echo new'
@@ -223,7 +223,7 @@ nobody_runs() { ! memolock ls | grep -q running; }
 }
 
 @test "where the run in the background begins a namespace, it goes on to its end, and nobody waits for it" {
-  unshare -p true 2>/dev/null || skip 'cannot make a namespace here'
+  unshare -p true 2>/dev/null || skip 'cannot create a namespace here'
   old
   run --separate-stderr -0 timeout 20 unshare -p "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --stale 1h -- held a echo new 3>&-
   release a
@@ -232,7 +232,7 @@ nobody_runs() { ! memolock ls | grep -q running; }
 }
 
 @test "the run in the background leaves no process but its own unreaped" {
-  unshare -pf --mount-proc true 2>/dev/null || skip 'cannot make a namespace here'
+  unshare -pf --mount-proc true 2>/dev/null || skip 'cannot create a namespace here'
   old
   # the first process of this namespace waits for nobody
   spawn unshare -pf --mount-proc --kill-child sleep 60

@@ -150,7 +150,7 @@ teardown() {
 
 @test "one who waits for a promise shows whose it is" {
   in_pane p "$get --external -- true"
-  await shows p "^memolock: waiting for t:x: $(hostname):[0-9]+, promised for [0-9.]+m?s\$"
+  await shows p "^memolock: waiting for t:x: $(hostname):[0-9]+, promised [0-9.]+m?s ago\$"
   memolock set --tag t --id x --ttl forever <<<kept
   await test -e ended
   equal kept "$(screen p)"

@@ -52,10 +52,10 @@ no_url() {
   means redis+sentinel://a:1,b,10.0.0.7:3/main/2 'main by a:1,b:26379,10.0.0.7:3'
   means 'rediss+sentinel://[::1]:7,b/main' 'main by [::1]:7,b:26379'
   means redis+sentinel://alice:secret@a,b/main 'main by a:26379,b:26379' redis+sentinel://alice@a,b/main
-  no_url redis+sentinel:///main 'names no host'
+  no_url redis+sentinel:///main 'has no host'
   no_url redis+sentinel://nowhere 'does not name a primary'
   no_url redis+sentinel://nowhere/ 'does not name a primary'
-  no_url redis+sentinel://nowhere,/main 'names no host'
+  no_url redis+sentinel://nowhere,/main 'has no host'
   no_url redis+sentinel://nowhere:x/main 'has a port'
   no_url redis+sentinel://nowhere/main/x 'has a database'
   no_url redis+sentinel://nowhere/main?x 'has a query'
@@ -174,7 +174,7 @@ no_url() {
     refused "'file' is incomplete; write file:///DIR" memolock ls --store "$text"
   done
   refused "'redis' is incomplete; write redis://HOST" memolock ls --store redis
-  refused "'local://' is not known; did you mean local?" memolock ls --store local://
+  refused "'local://' is not a known store; did you mean local?" memolock ls --store local://
 }
 
 @test "what is wrong with a store or a password's file names the variable or the file that it is from" {
@@ -190,7 +190,7 @@ no_url() {
 }
 
 @test "a mistyped scheme gets the closest one told" {
-  refused "'reddis' is not known; did you mean redis://HOST?" memolock ls --store reddis://alice:secret@host
+  refused "'reddis' is not a known store; did you mean redis://HOST?" memolock ls --store reddis://alice:secret@host
   refused 'did you mean redis+sentinel://HOST/NAME?' memolock ls --store redis-sentinel://host/main
   refused 'did you mean redis+unix:///PATH?' memolock ls --store unix:///run/socket
   refused 'did you mean file:///DIR?' memolock ls --store fil:///run/socket
@@ -202,10 +202,10 @@ no_url() {
 }
 
 @test "what is wrong is named, and no part of the URL, which may be a password" {
-  no_url redis:// 'names no host'
-  no_url redis://:7000 'names no host'
-  no_url redis://alice:secret@ 'names no host'
-  no_url redis://alice:secret@/3 'names no host'
+  no_url redis:// 'has no host'
+  no_url redis://:7000 'has no host'
+  no_url redis://alice:secret@ 'has no host'
+  no_url redis://alice:secret@/3 'has no host'
   no_url redis://nowhere:hunter2 'has a port that is not a number from 1 to 65535'
   no_url redis://nowhere: 'has a port'
   no_url redis://nowhere:0 'has a port'
@@ -217,12 +217,12 @@ no_url() {
   no_url redis://nowhere/99999999999 'has a database'
   no_url redis://nowhere/0/1 'has a database'
   no_url 'redis://nowhere?db=1' 'has a query'
-  no_url redis://nowhere#1 'has a query or fragment'
+  no_url redis://nowhere#1 'has a query or a fragment'
   no_url redis://::1 'has an IPv6 address without [ and ]'
   no_url 'redis://[::1' 'has a [ without its ]'
   no_url 'redis://[::1]7000' 'has a port'
   no_url redis://a%0ab 'has a host that is not a valid name'
-  no_url redis://nowhere%2 'has a % that two hexadecimal digits do not follow'
+  no_url redis://nowhere%2 'has a % without two hexadecimal digits after it'
   no_url redis://alice:secret%zz@host 'has a %'
   no_url redis://alice:sec/secret@host 'has a /, ? or # before its @'
   no_url redis://alice:sec#secret@host 'has a /, ? or # before its @'

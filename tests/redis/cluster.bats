@@ -84,7 +84,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   equal three "$(node "$(owner x)" get 't:a{x}b')"
   equal four "$(get_id '{}y' -- echo four)"
   equal four "$(get_id '{}y' -- echo five)"
-  refused "--id: may not begin with '}'" get_id '}x' -- true
+  refused "--id: must not begin with '}'" get_id '}x' -- true
   equal $'a{x}b\nx\n{}y' "$(memolock ls --tag t | cut -f 2 | LC_ALL=C sort)"
 }
 
@@ -321,7 +321,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- held a counted echo held >/dev/null
   await test -e a.started
   spawn "$MEMOLOCK_BIN" get -v --tag t --id x --ttl 1h -- counted true >out 2>err
-  await grep -q 'once a lease' err
+  await grep -q 'once per lease' err
   release a
   finish_all
   equal held "$(<out)"
@@ -547,7 +547,7 @@ demote_first() { node 3 cluster failover >/dev/null; }
 @test "doctor looks at every node, and at the slots" {
   use_cluster
   run -0 memolock doctor --tag t
-  contains "$output" '3 primaries have all slots'
+  contains "$output" '3 primaries serve all slots'
   local i
   for i in 0 1 2; do contains "$output" "127.0.0.1:${ports[i]} answers"; done
   lacks "$output" FAIL

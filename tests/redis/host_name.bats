@@ -98,12 +98,12 @@ is_connecting() { "${own_net[@]}" ss -tnpH "dst 127.0.0.9:$REDIS_PORT" | grep -q
 }
 
 @test "where every name server refuses, that is told at once" {
-  reaches_not 'cannot resolve the name' redis.test
+  reaches_not 'cannot resolve the host name' redis.test
   refusing_name_server
-  reaches_not 'cannot resolve the name' redis.test
+  reaches_not 'cannot resolve the host name' redis.test
   refusing_name_server
   echo 'search a.test b.test' >>etc/resolv.conf
-  for name in redis redis.test; do reaches_not 'cannot resolve the name' "$name"; done
+  for name in redis redis.test; do reaches_not 'cannot resolve the host name' "$name"; done
 }
 
 @test "where the only name server refuses from afar, that is told at once" {
@@ -112,12 +112,12 @@ is_connecting() { "${own_net[@]}" ss -tnpH "dst 127.0.0.9:$REDIS_PORT" | grep -q
   wire 30 0 30 0
   echo "nameserver ${hosts[1]}" >etc/resolv.conf
   own_etc=(ip netns exec "$network.0" "${own_etc[@]:${#own_net[@]}}")
-  reaches_not 'cannot resolve the name' redis.test
+  reaches_not 'cannot resolve the host name' redis.test
 }
 
 @test "a name server that fails is asked once more, and not four times" {
   name_server '* * servfail'
-  reaches_not 'cannot resolve the name' redis.test
+  reaches_not 'cannot resolve the host name' redis.test
   has_been_asked_twice
   (($(questions | grep -c '^0 A ') < 4))
 }
@@ -126,7 +126,7 @@ is_connecting() { "${own_net[@]}" ss -tnpH "dst 127.0.0.9:$REDIS_PORT" | grep -q
   refusing_name_server
   name_server '* * mute'
   run --separate-stderr "${own_etc[@]}" "$HELPERS/redis_talk" --timeout 1s "redis://redis.test:$REDIS_PORT" PING
-  equal "store: the store at redis.test:$REDIS_PORT: cannot resolve the name within 1s" "$stderr"
+  equal "store: the store at redis.test:$REDIS_PORT: cannot resolve the host name within 1s" "$stderr"
   await asked 1 'A redis.test udp'
   await asked 1 'AAAA redis.test udp'
   name_server 'A redis.test once:go:127.0.0.1' 'AAAA redis.test once:go:none'
@@ -150,9 +150,9 @@ has_been_asked_twice() { (($(questions | grep -c '^0 A redis.test udp$') > 1)); 
 @test "a name that does not exist is told at once, also where IPv6 is never answered" {
   name_server 'AAAA mute.test mute'
   name_server '* * mute'
-  for name in none.test mute.test; do reaches_not 'cannot resolve the name' "$name"; done
+  for name in none.test mute.test; do reaches_not 'cannot resolve the host name' "$name"; done
   echo 'search a.test b.test' >>etc/resolv.conf
-  reaches_not 'cannot resolve the name' none
+  reaches_not 'cannot resolve the host name' none
   equal '0 A none udp
 0 A none.a.test udp
 0 A none.b.test udp' "$(questions | grep '^0 A none[. ]' | grep -v none.test | sort -u)"
@@ -162,7 +162,7 @@ has_been_asked_twice() { (($(questions | grep -c '^0 A redis.test udp$') > 1)); 
   name_server '* * mute'
   name_server '* * mute'
   run --separate-stderr "${own_etc[@]}" "$HELPERS/redis_talk" --timeout 2s "redis://redis.test:$REDIS_PORT" PING
-  equal "store: the store at redis.test:$REDIS_PORT: cannot resolve the name within 2s" "$stderr"
+  equal "store: the store at redis.test:$REDIS_PORT: cannot resolve the host name within 2s" "$stderr"
   await has_been_asked_twice
   await asked 1 'A redis.test udp'
 }
@@ -176,7 +176,7 @@ has_been_asked_twice() { (($(questions | grep -c '^0 A redis.test udp$') > 1)); 
 @test "what is no answer does no harm" {
   name_server '* * garbage'
   run --separate-stderr "${own_etc[@]}" "$HELPERS/redis_talk" --timeout 1s "redis://redis.test:$REDIS_PORT" PING
-  contains "$stderr" "store: the store at redis.test:$REDIS_PORT: cannot resolve the name"
+  contains "$stderr" "store: the store at redis.test:$REDIS_PORT: cannot resolve the host name"
   name_server 'A redis.test 127.0.0.1' 'AAAA redis.test none'
   reaches redis.test
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Files with a secret that others can read: one warning says so, and the call goes on.
+# Files with a secret that other users can read: one warning says so, and the call goes on.
 # store: redis
 
 load ../helpers/common
@@ -34,16 +34,16 @@ guarded() {
 # open_with PASSWORD COMMAND…: the Redis command, with that password.
 open_with() { REDISCLI_AUTH=$1 redis "${@:2}" >/dev/null; }
 
-@test "a password file that others can read is reported, with what to do" {
+@test "a password file that other users can read is reported, with what to do" {
   guarded
   silent ls --password-file password
   for mode in 644 640 604 660; do
     chmod "$mode" password
-    warned "--password-file: others can read password; run: chmod go-rwx password" ls --password-file password
+    warned "--password-file: other users can read password; run: chmod go-rwx password" ls --password-file password
   done
   for words in 'get --tag t --id x --ttl 1h -- true' stats doctor 'del --tag t --id x'; do
     # shellcheck disable=SC2086
-    MEMOLOCK_PASSWORD_FILE=password warned 'others can read password' $words
+    MEMOLOCK_PASSWORD_FILE=password warned 'other users can read password' $words
   done
   silent ls -q --password-file password
   # as it is not read
@@ -59,9 +59,9 @@ open_with() { REDISCLI_AUTH=$1 redis "${@:2}" >/dev/null; }
   guarded
   chmod 644 password
   for name in /dev/stdin /dev/fd/0 /proc/self/fd/0 //dev/stdin; do
-    warned "others can read $PWD/password; run: chmod go-rwx $PWD/password" ls --password-file $name <password
+    warned "other users can read $PWD/password; run: chmod go-rwx $PWD/password" ls --password-file $name <password
   done
-  warned "others can read $PWD/password; run: chmod go-rwx $PWD/password" ls --password-file /dev/fd/7 7<password
+  warned "other users can read $PWD/password; run: chmod go-rwx $PWD/password" ls --password-file /dev/fd/7 7<password
 }
 
 @test "a password from a pipe, a deleted file or /proc is not reported" {
@@ -83,7 +83,7 @@ open_with() { REDISCLI_AUTH=$1 redis "${@:2}" >/dev/null; }
   small_disk size=16k
   cp password small
   chmod 444 small/password
-  warned 'others can read small/password' ls --password-file small/password
+  warned 'other users can read small/password' ls --password-file small/password
   mount -o remount,ro "$PWD/small"
   silent ls --password-file small/password
 }
@@ -95,10 +95,10 @@ open_with() { REDISCLI_AUTH=$1 redis "${@:2}" >/dev/null; }
   chmod 640 password
   silent ls --password-file password
   chmod 644 password
-  warned 'others can read password' ls --password-file password
+  warned 'other users can read password' ls --password-file password
 }
 
-@test "a sentinels' password file and a TLS key that others can read are reported" {
+@test "a sentinels' password file and a TLS key that other users can read are reported" {
   touch key certificate
   chmod 644 key password
   for words in 'redis+sentinel://127.0.0.1:1/m --sentinel-password-file password' \
@@ -109,17 +109,17 @@ open_with() { REDISCLI_AUTH=$1 redis "${@:2}" >/dev/null; }
   done
   chmod 600 key
   run --separate-stderr -125 memolock ls --store rediss://127.0.0.1:1 --tls-key key --tls-cert certificate
-  lacks "$stderr" 'others can read'
+  lacks "$stderr" 'other users can read'
 }
 
-@test "a password in a configuration that others can read is reported" {
+@test "a password in a configuration that other users can read is reported" {
   guarded
   file=$XDG_CONFIG_HOME/memolock/config.toml
   mkdir -p "${file%/*}"
   unset MEMOLOCK_STORE
   echo "store = \"redis+unix://:secret@$REDIS_SOCKET\"" >"$file"
   chmod 644 "$file"
-  warned "others can read the password in $file; run: chmod go-rwx $file" ls
+  warned "other users can read the password in $file; run: chmod go-rwx $file" ls
   lacks "$stderr" secret
   chmod 600 "$file"
   silent ls
@@ -134,17 +134,17 @@ open_with() { REDISCLI_AUTH=$1 redis "${@:2}" >/dev/null; }
   guarded
   unset MEMOLOCK_STORE
   unshare -m true 2>/dev/null || skip 'cannot mount here'
-  advice='keep the password in a file of its own, which password-file names'
+  advice='move the password to a file of its own and name it with password-file'
   line="store = \"redis+unix://:secret@$REDIS_SOCKET\""
   file=$XDG_CONFIG_HOME/memolock/config.toml
   mkdir -p "${file%/*}"
   echo "$line" >"$file"
   chmod 644 "$file"
   chown 65534 "$file"
-  warned "others can read the password in $file; $advice" ls
+  warned "other users can read the password in $file; $advice" ls
   rm "$file"
   echo "$line" >config.toml
   run --separate-stderr -0 unshare -m sh -c 'mount -t tmpfs tmpfs /etc && mkdir /etc/memolock && cp config.toml /etc/memolock && exec "$@"' - "$MEMOLOCK_BIN" ls
   one_own_line "$stderr"
-  contains "$stderr" "others can read the password in /etc/memolock/config.toml; $advice"
+  contains "$stderr" "other users can read the password in /etc/memolock/config.toml; $advice"
 }

@@ -252,7 +252,7 @@ sanitizers_leave_cores() {
   mkfifo fifo
   run --separate-stderr -125 get --store "redis://$at" --password-file fifo --wait 1ms --on-store-error fail -- echo hello
   one_own_line "$stderr"
-  contains "$stderr" '--password-file: cannot read fifo: nothing was written to it in time'
+  contains "$stderr" '--password-file: cannot read fifo: no data arrived in time'
 }
 
 @test "a password of more than 4095 bytes is refused" {

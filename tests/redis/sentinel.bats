@@ -148,7 +148,7 @@ stop_primary() { kill -STOP "${pids[0]}"; }
 @test "doctor says what each sentinel says, and the rest of the primary" {
   use_service
   run -0 memolock doctor --tag t
-  equal 3 "$(grep -c "ok.*sentinel.*says that the primary is 127.0.0.1:${ports[0]}" <<<"$output")"
+  equal 3 "$(grep -c "ok.*sentinel.*reports the primary 127.0.0.1:${ports[0]}" <<<"$output")"
   contains "$output" +role
   end "${sentinel_pids[2]}"
   run -0 memolock doctor --tag t

@@ -175,7 +175,7 @@ runs_once() {
   run --separate-stderr -0 ends_within 20 get -- counted head -c 2000000 /dev/zero
   one_own_line "$stderr"
   contains "$stderr" 'not stored: '
-  contains "$stderr" 'what was uploaded is gone each time'
+  contains "$stderr" 'the uploaded value disappeared each time'
   ran_times 1
   equal 3 "$(redis info stats | awk -F '[:\r]' '/^total_net_input_bytes/ { print int($2 / 2000000) }')"
 }
@@ -188,9 +188,9 @@ runs_once() {
     relay_to "$place" --rate 4096
     run --separate-stderr -0 ends_within 30 get -- counted head -c 8000000 /dev/zero
     contains "$stderr" 'not stored: '
-    contains "$stderr" 'less than 64 KiB moved within 2s'
+    contains "$stderr" 'less than 64 KiB transferred within 2s'
     MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET get -- head -c 8000000 /dev/zero >/dev/null
-    runs_once 30 'less than 64 KiB moved within 2s; running the command without the store'
+    runs_once 30 'less than 64 KiB transferred within 2s; running the command without the store'
   done
 }
 

@@ -126,7 +126,7 @@ connections() { redis client list | grep -c -v ' cmd=client'; }
 
 @test "a holder whose command has ended holds one connection while others do the work" {
   spawn_get --external --lease 2s -v -- sleep 1 2>err
-  await grep -q 'waiting for the promise' err
+  await grep -q 'waiting for the result' err
   is_one() { [[ $(connections) == 1 ]]; }
   await is_one
   end_all

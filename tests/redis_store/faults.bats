@@ -192,7 +192,7 @@ refuses_promises() {
   for i in 1 2 3; do equal shared "$(<$i.out)"; done
   is_empty 1.err
   contains "$(<2.err)" NOPERM
-  contains "$(<2.err)" 'once a lease'
+  contains "$(<2.err)" 'once per lease'
   ran_times 1
   store_is_clean
 }

@@ -173,7 +173,7 @@ bears() {
     serve_lines +OK +QUEUED +QUEUED +QUEUED +QUEUED +QUEUED '-OOM x' "${answer[@]}"
     run --separate-stderr -125 memolock get -v --store "redis+unix://$fake" --tag t --id x --store-timeout 1s \
       --on-store-error fail
-    contains "$stderr" 'the answer is not what was asked for'
+    contains "$stderr" 'unexpected reply'
   done
 }
 

@@ -155,7 +155,7 @@ cut_off() {
   finish $holder
   equal 3 "$status"
   one_own_line "$(<err)"
-  contains "$(<err)" 'no mark is kept'
+  contains "$(<err)" 'the mark was not stored'
   equal t/lock:x "$(redis keys '*')"
   redis flushall >/dev/null
   cut_off once --ttl 1h --on-lost-lease kill
@@ -171,7 +171,7 @@ cut_off() {
   release a
   finish $holder
   equal 3 "$status"
-  contains "$(<err)" 'no mark is kept'
+  contains "$(<err)" 'the mark was not stored'
   equal 0 "$(mark hget status)"
   ran_times 1
 }
@@ -190,7 +190,7 @@ cut_off() {
   release a
   finish $holder
   equal 0 "$(mark hget status)"
-  contains "$(<err)" 'no mark is kept'
+  contains "$(<err)" 'the mark was not stored'
 }
 
 # ---- a server that fails ----
@@ -225,7 +225,7 @@ cut_off() {
   finish $holder
   equal 3 "$status"
   one_own_line "$(<err)"
-  contains "$(<err)" 'no mark is kept'
+  contains "$(<err)" 'the mark was not stored'
 }
 
 @test "a server without memory has room for a mark all the same" {
@@ -249,7 +249,7 @@ cut_off() {
   finish $holder
   equal 3 "$status"
   one_own_line "$(<err)"
-  contains "$(<err)" 'no mark is kept'
+  contains "$(<err)" 'the mark was not stored'
   ran_times 0
   redis config set stop-writes-on-bgsave-error no >/dev/null
   finish "${spawned[-1]}"

@@ -50,7 +50,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   refused "$HOME belongs to another user" memolock once --store local --tag t --id x --ttl 1h -- true
   refused "$HOME belongs to another user" memolock set --tag t --id x --ttl 1h memolock.copy
   SUDO_UID=$uid run -1 memolock doctor
-  contains "$output" "$HOME/.cache/memolock cannot be made: $HOME belongs to another user; use 'sudo -H'"
+  contains "$output" "cannot create $HOME/.cache/memolock: $HOME belongs to another user; use 'sudo -H'"
   mkdir "$HOME/.cache"
   chown "$uid" "$HOME/.cache"
   run_without "$HOME/.cache belongs to another user" memolock
@@ -59,10 +59,10 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
 
 @test "a store is not made where others may write and nothing keeps them off its name" {
   mkdir -m 777 public
-  MEMOLOCK_CACHE_DIR=$PWD/public/a/store run_without "others may write in $PWD/public; choose another directory" memolock
+  MEMOLOCK_CACHE_DIR=$PWD/public/a/store run_without "other users can write to $PWD/public; choose another directory" memolock
   equal '' "$(ls -A public)"
   MEMOLOCK_CACHE_DIR=$PWD/public/store run -1 memolock doctor
-  contains "$output" "others may write in $PWD/public"
+  contains "$output" "other users can write to $PWD/public"
   # as in /tmp
   chmod 1777 public
   MEMOLOCK_CACHE_DIR=$PWD/public/a/store memolock get --tag t --id x --ttl 1h -- true
@@ -77,7 +77,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   mkdir -m 775 "our's"
   chgrp 65534 "our's"
   export MEMOLOCK_CACHE_DIR="$PWD/our's/store"
-  run_without "others may write in $PWD/our's; run: chmod go-w '" memolock
+  run_without "other users can write to $PWD/our's; run: chmod go-w '" memolock
   remedy=${stderr#*run: }
   bash -c "${remedy%%; running*}"
   equal 755 "$(stat -c %a "our's")"
@@ -101,7 +101,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
 @test "in a user namespace without the machine's root, what is its owner's is root's" {
   needs_root
   as_nobody() { setpriv --reuid="$uid" --regid="$uid" --clear-groups unshare -Ur "$@"; }
-  [[ $(as_nobody stat -c %u /) == 65534 ]] || skip 'cannot make such a namespace here'
+  [[ $(as_nobody stat -c %u /) == 65534 ]] || skip 'cannot create such a namespace here'
   place=/tmp/memolock-place-$uid
   MEMOLOCK_CACHE_DIR=$place run --separate-stderr -0 as_nobody "$PWD/memolock.copy" get --tag t --id x --ttl 1h -- echo output
   equal output "$output"
@@ -115,7 +115,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   needs_root
   mkdir -m 775 shared
   chgrp "$uid" shared
-  MEMOLOCK_CACHE_DIR=$PWD/shared/store run_without "others may write in $PWD/shared" memolock
+  MEMOLOCK_CACHE_DIR=$PWD/shared/store run_without "other users can write to $PWD/shared" memolock
   mkdir -m 775 own
   chown "$uid:$uid" own
   MEMOLOCK_CACHE_DIR=$PWD/own/store by_user get --tag t --id x --ttl 1h -- true
@@ -191,7 +191,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   MEMOLOCK_CACHE_DIR='~other/store' refused 'is not an absolute path' memolock ls
   (
     unset HOME
-    MEMOLOCK_CACHE_DIR='~/store' refused "MEMOLOCK_CACHE_DIR: '~/store': HOME names no directory" memolock ls
+    MEMOLOCK_CACHE_DIR='~/store' refused "MEMOLOCK_CACHE_DIR: '~/store': HOME is not an absolute path" memolock ls
   )
 }
 
@@ -272,7 +272,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   equal 700 "$(stat -c %a runtime/memolock)"
   [[ ! -e /tmp/memolock-$uid ]]
   rm -r runtime/memolock
-  # not where it is another's, others may write in it, it is relative or missing
+  # not where it is another's, other users can write to it, it is relative or missing
   XDG_RUNTIME_DIR=$PWD/foreign run_without none by_user
   [[ -d /tmp/memolock-$uid ]]
   chmod 770 runtime

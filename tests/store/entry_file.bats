@@ -107,7 +107,7 @@ is_made_anew() {
 
 @test "a device or a socket counts as absent" {
   rm "$entry"
-  mknod "$entry" c 1 5 2>/dev/null || skip 'cannot make a device here'
+  mknod "$entry" c 1 5 2>/dev/null || skip 'cannot create a device here'
   is_absent
   is_made_anew
 }
@@ -131,7 +131,7 @@ is_made_anew() {
 @test "an entry from the future counts as absent" {
   "$HELPERS/redate" "$entry" 3600
   run --separate-stderr -1 memolock get -v --tag t --id x
-  contains "$stderr" 'the entry is dated in the future, and not fresh enough'
+  contains "$stderr" 'the entry is not fresh: dated in the future'
   is_absent
   is_made_anew
 }
@@ -141,7 +141,7 @@ is_made_anew() {
   "$HELPERS/redate" "$MEMOLOCK_CACHE_DIR/t/f.failed" 3600
   run --separate-stderr -0 memolock get -v --tag t --id f --ttl 1h -- echo output
   equal output "$output"
-  equal 1 "$(grep -c 'the stored failure is dated in the future; treated as absent' <<<"$stderr")"
+  equal 1 "$(grep -c 'the stored failure is dated in the future; ignored' <<<"$stderr")"
 }
 
 @test "an entry from the past is as old as it is" {
@@ -315,7 +315,7 @@ planted() {
     await is_waiting $!
     (cd "${wake%/*}" && rm x.wake && eval "$plant")
     spawn_get -vv -- counted echo late >late.out 2>late.err
-    await grep -q 'no run to wait for' late.err
+    await grep -q 'no run is visible yet' late.err
     release a
     finish_all
     equal $'held\nheld\nheld' "$(cat held.out early.out late.out)"

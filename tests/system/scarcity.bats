@@ -75,7 +75,7 @@ without() {
 }
 
 @test "--max-runtime ends a run in a process namespace without its own /proc" {
-  unshare -pf true 2>/dev/null || skip 'cannot make a namespace here'
+  unshare -pf true 2>/dev/null || skip 'cannot create a namespace here'
   spawn unshare -pf --kill-child "$MEMOLOCK_BIN" get --id x --ttl 1h --max-runtime 200ms -- sleep 60
   await is_gone $!
   finish $!

@@ -258,7 +258,7 @@ void Session::start(Call& call, const Words& environment) {
   envp.push_back(nullptr);
 
   std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) throw std::runtime_error("cannot make a pipe");
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) throw std::runtime_error("cannot create a pipe");
   call.life.reset(ends[0]);
   const Descriptor theirs(ends[1]);
   posix_spawn_file_actions_t actions;
@@ -352,9 +352,9 @@ std::string Session::fault_of_words(const Call& call) const {
   // Removes the output of the command, which is not a message of memolock.
   const std::string all = call.has_command ? said : said + content(call.folder / "out");
   for (const char* const word : {"std::", "vector", "basic_string", "bad_alloc", "what()",
-                                 "terminate", "boost", "hiredis", "_M_", "fault of memolock's own"})
+                                 "terminate", "boost", "hiredis", "_M_", "internal error"})
     if (all.find(word) != std::string::npos) return fmt::format("says {}", word);
-  constexpr std::string_view misfit = "the answer is not what was asked for";
+  constexpr std::string_view misfit = "unexpected reply";
   std::istringstream again(said);
   for (std::string line; std::getline(again, line);)
     if (line.find(misfit) != std::string::npos && line.find(" at ") == std::string::npos)
