@@ -44,7 +44,7 @@ holder() {
   contains "$output" "$shown:42"
   is_harmless "$output"
   # what is left of the live line is its own
-  output=$(on_terminal 200 "timeout --foreground 2 '$MEMOLOCK_BIN' get --tag t --id x --ttl 1h --wait 1s -- true")
+  output=$(on_terminal 200 "timeout --foreground 60 '$MEMOLOCK_BIN' get --tag t --id x --ttl 1h --wait 5s -- true")
   contains "$output" "$shown:42"
   lacks "$output" $'\e[2J'
 }
@@ -101,7 +101,7 @@ serve_evil() {
       'get --id x --ttl 1h --report report -- echo output'; do
       serve_evil $word
       # shellcheck disable=SC2086
-      run timeout 20 "$MEMOLOCK_BIN" ${verb%% *} --store "redis+unix://:pass@$fake" --tag t ${verb#"${verb%% *}"}
+      run timeout 60 "$MEMOLOCK_BIN" ${verb%% *} --store "redis+unix://:pass@$fake" --tag t ${verb#"${verb%% *}"}
       ((status < 126))
       is_harmless "$output"
       while IFS= read -r line; do
@@ -136,7 +136,7 @@ listens_at() { [[ -n $(ss -tlnH "src $1") ]]; }
   export MEMOLOCK_STORE_TIMEOUT=300ms
   for word in MOVED ASK; do
     say_at_port "$(printf -- "-$word 1 $evil:7\r\n%.0s" 1 2 3 4)"
-    run -125 timeout 20 "$MEMOLOCK_BIN" get -vv --store "redis+cluster://$at" --tag t --id x --on-store-error fail
+    run -125 timeout 60 "$MEMOLOCK_BIN" get -vv --store "redis+cluster://$at" --tag t --id x --on-store-error fail
     is_harmless "$output"
   done
 }
@@ -157,7 +157,7 @@ words_of_libraries='std::|vector|basic_string|bad_alloc|what\(\)|terminate|boost
 # is run once, if there is one.
 bears() {
   rm -f ran
-  run --separate-stderr timeout 20 "$MEMOLOCK_BIN" "$1" --store "redis+unix://$fake" --tag t "${@:2}"
+  run --separate-stderr timeout 60 "$MEMOLOCK_BIN" "$1" --store "redis+unix://$fake" --tag t "${@:2}"
   ((status < 126)) || fail "status $status of $*: $stderr"
   ! grep -vE '^memolock: ' <<<"${stderr:-memolock: }" || fail "not a line of ours: $stderr"
   ! grep -qE "$words_of_libraries" <<<"$stderr" || fail "a library's words: $stderr"
