@@ -121,7 +121,7 @@ say_at_port() {
 listens_at() { [[ -n $(ss -tlnH "src $1") ]]; }
 
 @test "a sentinel's reply is not an address when it has no fit host or port" {
-  export MEMOLOCK_STORE_TIMEOUT=1s
+  export MEMOLOCK_STORE_TIMEOUT=10s
   local -a hosts=("$evil" 'two words' '' host host host host) ports=(6379 6379 6379 99999 -1 1x '')
   for i in "${!hosts[@]}"; do
     host=${hosts[i]} port=${ports[i]}
@@ -168,10 +168,10 @@ bears() {
   for shape in '*0' '*1|:1' '*-1' ':0' '$-1' '+OK' '%1|+a|+b' '*6|:1|:2|:3|:4|:5|:6'; do
     IFS='|' read -ra answer <<<"$shape"
     serve_lines +OK +QUEUED +QUEUED +QUEUED +QUEUED +QUEUED '-OOM x' "${answer[@]}"
-    bears get --id x --ttl 1h --store-timeout 1s -- sh -c 'echo >>ran'
+    bears get --id x --ttl 1h --store-timeout 10s -- sh -c 'echo >>ran'
     equal 0 "$status"
     serve_lines +OK +QUEUED +QUEUED +QUEUED +QUEUED +QUEUED '-OOM x' "${answer[@]}"
-    run --separate-stderr -125 memolock get -v --store "redis+unix://$fake" --tag t --id x --store-timeout 1s \
+    run --separate-stderr -125 memolock get -v --store "redis+unix://$fake" --tag t --id x --store-timeout 10s \
       --on-store-error fail
     contains "$stderr" 'the answer is not what was asked for'
   done
@@ -182,7 +182,7 @@ bears() {
   primary=$at
   say_at_port "$(printf '*2\r\n$9\r\n%s\r\n$5\r\n%s\r\n' "${primary%:*}" "${primary#*:}")"$'\n'
   run --separate-stderr -0 memolock get --store "redis+sentinel://$at/main" --tag t --id x --ttl 1h \
-    --store-timeout 1s -- sh -c 'echo >>ran'
+    --store-timeout 10s -- sh -c 'echo >>ran'
   contains "$stderr" 'OOM x; running the command without the store'
   equal 1 "$(wc -l <ran)"
 }
