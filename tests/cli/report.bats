@@ -35,9 +35,8 @@ reported() {
   get --report report -- sleep 0.2
   reported miss '"saved":0'
   get --report report -- true
-  reported hit '"run_time":0.'
-  reported hit '"saved":0.'
-  lacks "$(tail -n 1 report)" '"age":null'
+  reported hit
+  equal 'true true true' "$(tail -n 1 report | jq -r '"\(.run_time >= 0.2) \(.saved > 0) \(.age != null)"')"
 }
 
 @test "a waiter is reported as one" {
@@ -77,14 +76,14 @@ reported() {
   long=$(printf '\1%.0s' {1..1000})
   for id in x "$long"; do
     for round in miss hit; do
-      run --separate-stderr -3 timeout 30 "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h --cache-failures 1h --report report -- \
+      run --separate-stderr -3 timeout 60 "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h --cache-failures 1h --report report -- \
         sh -c 'echo output; exit 3'
       equal "$round: output" "$round: $output"
       one_own_line "$stderr"
       contains "$stderr" 'cannot write the report report: the pipe is full'
     done
   done
-  MEMOLOCK_BYPASS=1 run --separate-stderr -3 timeout 30 "$MEMOLOCK_BIN" lock --id x --report report -- sh -c 'exit 3'
+  MEMOLOCK_BYPASS=1 run --separate-stderr -3 timeout 60 "$MEMOLOCK_BIN" lock --id x --report report -- sh -c 'exit 3'
   exec {reader}>&-
 }
 

@@ -155,14 +155,14 @@ masks() { "$@" grep -E '^Sig(Blk|Ign):' /proc/self/status; }
     [[ $verb == lock ]] || options=(--ttl 1h)
     [[ $verb == get ]] || options+=(--store "${MEMOLOCK_STORE-local}")
     # without a terminal, and with what it starts
-    spawn timeout 20 unshare -p "$MEMOLOCK_BIN" $verb --tag t --id $verb "${options[@]}" -- \
+    spawn timeout 60 unshare -p "$MEMOLOCK_BIN" $verb --tag t --id $verb "${options[@]}" -- \
       sh -c 'sh -c "echo started"; echo $$; exit 3' >out
     finish $!
     equal "$verb 3" "$verb $status"
     equal $'started\n1' "$(<out)"
   done
   # and where the caller's shell has begun it, and has a child there
-  spawn timeout 20 unshare -p bash -c 'sleep 5 >/dev/null & exec "$@"' - \
+  spawn timeout 60 unshare -p bash -c 'sleep 5 >/dev/null & exec "$@"' - \
     "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- sh -c 'echo ran; exit 4' >out
   finish $!
   equal 4 "$status"

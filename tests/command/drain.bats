@@ -24,7 +24,7 @@ leaves() {
 # ends [OPTION…]: `get` of the command ends while what it has left still waits; its streams go to out and err.
 ends() {
   status=0
-  timeout 20 "$MEMOLOCK_BIN" get --tag t --id x --ttl forever "$@" -- "${command[@]}" >out 2>err || status=$?
+  timeout 60 "$MEMOLOCK_BIN" get --tag t --id x --ttl forever "$@" -- "${command[@]}" >out 2>err || status=$?
   ((status != 124)) || fail 'it waits'
   ! is_gone "$(<helper.pid)" || fail 'the helper has ended'
 }
@@ -51,7 +51,7 @@ shows() { [[ $(<"$2") == "$1" ]]; }
 
 @test "what holds only stderr prolongs neither the run nor a command substitution, and the lock is free" {
   leaves err 'echo late >&2'
-  equal hi "$(timeout 20 "$MEMOLOCK_BIN" get --tag t --id x --ttl forever -- "${command[@]}" 2>err)"
+  equal hi "$(timeout 60 "$MEMOLOCK_BIN" get --tag t --id x --ttl forever -- "${command[@]}" 2>err)"
   ! is_gone "$(<helper.pid)" || fail 'the helper has ended'
   stored hi err
   get --wait 0 --refresh -- true
@@ -222,7 +222,7 @@ traced() {
   release a
   await test -s command.pid
   await is_gone "$(<command.pid)"
-  equal $bytes "$(timeout 20 head -c $bytes <&4 | wc -c)"
+  equal $bytes "$(timeout 60 head -c $bytes <&4 | wc -c)"
   finish "${spawned[0]}"
   equal 0 "$(grep -c setsid trace)"
 }
@@ -230,7 +230,7 @@ traced() {
 # bats test_tags=slow
 @test "a command that exits within --max-runtime is a success, and what it leaves is not killed at the limit" {
   leaves both 'echo late'
-  ends --max-runtime 2s
+  ends --max-runtime 8s
   equal 0 "$status"
   ! is_gone "$(<helper.pid)" || fail 'the helper has ended'
   stored hi err
@@ -281,7 +281,7 @@ traced() {
   leaves out 'echo late; echo "still there" >survived'
   mkfifo pipe
   exec 4<>pipe
-  timeout 20 "$MEMOLOCK_BIN" get --tag t --id x --ttl forever --drain 0 -- "${command[@]}" >pipe 2>err 4<&-
+  timeout 60 "$MEMOLOCK_BIN" get --tag t --id x --ttl forever --drain 0 -- "${command[@]}" >pipe 2>err 4<&-
   passer=$(passers)
   [[ -n $passer ]]
   exec 4<&-
@@ -295,12 +295,12 @@ traced() {
   leaves both 'echo late >&2; head -c 300000 /dev/zero'
   mkfifo pipe
   exec 4<>pipe
-  timeout 20 "$MEMOLOCK_BIN" get --tag t --id x --ttl forever --drain 0 -- "${command[@]}" >pipe 2>err
+  timeout 60 "$MEMOLOCK_BIN" get --tag t --id x --ttl forever --drain 0 -- "${command[@]}" >pipe 2>err
   passer=$(passers)
   kill -TERM "$passer"
   release h
   await is_gone "$(<helper.pid)"
-  patience=10 await is_gone "$passer"
+  await is_gone "$passer"
   shows $'err\nlate' err
 }
 
@@ -308,10 +308,10 @@ traced() {
   leaves both 'head -c 300000 /dev/zero & echo late >&2'
   mkfifo pipe
   exec 4<>pipe
-  timeout 20 "$MEMOLOCK_BIN" get --tag t --id x --ttl forever --drain 0 -- "${command[@]}" >pipe 2>err
+  timeout 60 "$MEMOLOCK_BIN" get --tag t --id x --ttl forever --drain 0 -- "${command[@]}" >pipe 2>err
   release h
   await shows $'err\nlate' err
-  equal 300003 "$(timeout 20 head -c 300003 <&4 | wc -c)"
+  equal 300003 "$(timeout 60 head -c 300003 <&4 | wc -c)"
   await nobody_passes
 }
 
@@ -344,7 +344,7 @@ traced() {
   same_bytes want stored
   get --wait 0 --refresh -- true
   release h
-  timeout 30 head -c "$(wc -c <want)" <&4 >got
+  timeout 60 head -c "$(wc -c <want)" <&4 >got
   same_bytes want got
   finish "${spawned[0]}"
   equal 0 "$status"

@@ -47,7 +47,7 @@ load ../helpers/common
 }
 
 @test "a get for the entry that it runs inside of is refused" {
-  run -0 get -- sh -c 'timeout 20 "$0" get --tag t --id x --ttl 1h -- echo inner; echo "status $?"' "$MEMOLOCK_BIN"
+  run -0 get -- sh -c 'timeout 60 "$0" get --tag t --id x --ttl 1h -- echo inner; echo "status $?"' "$MEMOLOCK_BIN"
   contains "$output" 'status 125'
   contains "$output" 'memolock: '
   lacks "$output" inner
@@ -55,7 +55,7 @@ load ../helpers/common
 
 @test "a get for an entry two runs further out is refused" {
   run -0 get -- "$MEMOLOCK_BIN" get --tag t --id y --ttl 1h -- \
-    sh -c 'timeout 20 "$0" get --tag t --id x --ttl 1h -- echo inner; echo "status $?"' "$MEMOLOCK_BIN"
+    sh -c 'timeout 60 "$0" get --tag t --id x --ttl 1h -- echo inner; echo "status $?"' "$MEMOLOCK_BIN"
   contains "$output" 'status 125'
   lacks "$output" inner
 }

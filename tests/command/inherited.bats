@@ -81,7 +81,7 @@ only_the_command_is_gone() {
 }
 
 @test "--max-runtime spares what had been started before" {
-  spawn_caller --max-runtime 1500ms -- sh -c "$family; : >orphan; exec sleep 60"
+  spawn_caller --max-runtime 6s -- sh -c "$family; : >orphan; exec sleep 60"
   finish $caller
   equal 124 "$status"
   only_the_command_is_gone
@@ -89,7 +89,7 @@ only_the_command_is_gone() {
 
 @test "a lost lease spares what had been started before" {
   on_redis || skip 'there is no lease'
-  hold --lease 1500ms --on-lost-lease kill
+  hold --lease 5s --on-lost-lease kill
   redis set t/lock:x other px 60000 >/dev/null
   finish $caller
   equal 143 "$status"
@@ -113,7 +113,7 @@ only_the_command_is_gone() {
   equal 137 "$status"
   only_the_command_is_gone
   ! on_redis || await nobody_holds
-  equal mine "$(memolock get --tag t --id x --ttl 1h --wait 10s -- echo mine)"
+  equal mine "$(memolock get --tag t --id x --ttl 1h --wait 1m -- echo mine)"
 }
 
 @test "what else ends memolock ends its command, too, and not what had been started before" {

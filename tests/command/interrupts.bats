@@ -56,7 +56,7 @@ interrupt() {
 # signal here waits for longer.
 ends_by() {
   interrupt "$1"
-  patience=5 await is_gone "$pid" || fail "after $1, $at: still at work"
+  patience=15 await is_gone "$pid" || fail "after $1, $at: still at work"
   finish "$caller"
   equal "$1: $((128 + $(kill -l "$1")))" "$1: $status"
   [[ ! -s command.pid ]] || await is_gone "$(<command.pid)"
@@ -283,7 +283,7 @@ in_share() { in_upload -- 'head -c 900000 /dev/zero; exit 3'; }
 # The caller has it, and the link is free again.
 value_is_out() {
   equal "$1" "$(wc -c <out)"
-  patience=3 await nobody_is_connected
+  patience=10 await nobody_is_connected
   nothing_is_left
 }
 large_is_out() { value_is_out 4000000; }

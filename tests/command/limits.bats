@@ -26,13 +26,15 @@ teardown() {
   run -0 memolock get --tag t --id x
 }
 
+# bats test_tags=slow
 @test "the output up to --max-runtime reaches the caller" {
-  run --separate-stderr -124 get --max-runtime 1200ms -- sh -c 'echo early; sleep 60'
+  run --separate-stderr -124 get --max-runtime 4s -- sh -c 'echo early; sleep 60'
   equal early "$output"
 }
 
+# bats test_tags=slow
 @test "--max-runtime stops what descends from the command too" {
-  run -124 get --max-runtime 1200ms -- sh -c 'setsid sh -c "echo \$\$ >far.pid; exec sleep 60" & sleep 60'
+  run -124 get --max-runtime 4s -- sh -c 'setsid sh -c "echo \$\$ >far.pid; exec sleep 60" & sleep 60'
   is_gone "$(<far.pid)"
 }
 
@@ -45,15 +47,16 @@ teardown() {
   kill "$(<elder.pid)"
 }
 
+# bats test_tags=slow
 @test "--max-runtime gives the command TERM first" {
-  run --separate-stderr -124 get --max-runtime 1200ms -- sh -c 'trap "echo bye; exit 0" TERM; while :; do sleep 0.01; done'
+  run --separate-stderr -124 get --max-runtime 4s -- sh -c 'trap "echo bye; exit 0" TERM; while :; do sleep 0.01; done'
   equal bye "$output"
   run -1 memolock get --tag t --id x
 }
 
 # bats test_tags=slow
 @test "--max-runtime kills what does not heed TERM" {
-  run -124 get --max-runtime 1200ms -- sh -c 'trap "" TERM; sh -c "echo \$\$ >deaf.pid; while :; do sleep 1; done"'
+  run -124 get --max-runtime 4s -- sh -c 'trap "" TERM; sh -c "echo \$\$ >deaf.pid; while :; do sleep 1; done"'
   is_gone "$(<deaf.pid)"
   store_is_clean
 }
@@ -62,8 +65,9 @@ teardown() {
   run -124 get --max-runtime 100ms -- sh -c 'kill -STOP $$'
 }
 
+# bats test_tags=slow
 @test "waiters of a run that was stopped at its limit take its 124" {
-  spawn_get --max-runtime 1500ms -- counted sleep 60
+  spawn_get --max-runtime 8s -- counted sleep 60
   await is_running x
   spawn_get -- counted true
   waiter=$!
@@ -141,7 +145,7 @@ teardown() {
 }
 
 @test "a pipeline that would never end ends with its reader" {
-  run -0 bash -c 'timeout 30 "$0" get --tag t --id x --ttl 1h --max-entry 64KiB -- yes 2>err | head -n 1; echo "${PIPESTATUS[0]}"' "$MEMOLOCK_BIN"
+  run -0 bash -c 'timeout 60 "$0" get --tag t --id x --ttl 1h --max-entry 64KiB -- yes 2>err | head -n 1; echo "${PIPESTATUS[0]}"' "$MEMOLOCK_BIN"
   equal $'y\n141' "$output"
   store_is_clean
 }
@@ -182,15 +186,15 @@ has_two_users() {
   sleeper=("${as_root[@]}" sh -c 'echo $$ >>sleepers; exec sleep 300')
   names=(get lock once bypassed interrupted interrupted-child)
   pids=()
-  as_user strace -qq -e trace=openat -e signal=none -o trace "$MEMOLOCK_BIN" get --id get --ttl 1h --max-runtime 1500ms \
+  as_user strace -qq -e trace=openat -e signal=none -o trace "$MEMOLOCK_BIN" get --id get --ttl 1h --max-runtime 6s \
     -- "${sleeper[@]}" 2>get.err
   pids+=($!)
-  as_user "$MEMOLOCK_BIN" lock --id lock --max-runtime 1500ms -- "${sleeper[@]}" 2>lock.err
+  as_user "$MEMOLOCK_BIN" lock --id lock --max-runtime 6s -- "${sleeper[@]}" 2>lock.err
   pids+=($!)
-  as_user "$MEMOLOCK_BIN" once --store "${MEMOLOCK_STORE-local}" --id once --ttl 1h --max-runtime 1500ms \
+  as_user "$MEMOLOCK_BIN" once --store "${MEMOLOCK_STORE-local}" --id once --ttl 1h --max-runtime 6s \
     -- "${sleeper[@]}" 2>once.err
   pids+=($!)
-  MEMOLOCK_BYPASS=1 as_user "$MEMOLOCK_BIN" get --id bypassed --max-runtime 1500ms -- "${sleeper[@]}" 2>bypassed.err
+  MEMOLOCK_BYPASS=1 as_user "$MEMOLOCK_BIN" get --id bypassed --max-runtime 6s -- "${sleeper[@]}" 2>bypassed.err
   pids+=($!)
   as_user "$MEMOLOCK_BIN" get --id interrupted --ttl 1h \
     -- "${as_root[@]}" sh -c 'echo $$ >>sleepers; : >1.ready; exec sleep 300' 2>interrupted.err
@@ -210,7 +214,7 @@ has_two_users() {
     one_own_line "$line"
     [[ $line =~ :\ ([0-9]+)\ \(sleep\)$ ]] || fail "in other words: $line"
     ! is_gone "${BASH_REMATCH[1]}" || fail "${names[i]}: it has been ended"
-    ((i >= 4)) || contains "$(<"${names[i]}.err")" 'was stopped after --max-runtime 1.5s'
+    ((i >= 4)) || contains "$(<"${names[i]}.err")" 'was stopped after --max-runtime 6s'
   done
   # /proc is read now and then, not all the time
   looks=$(grep -c '"/proc"' trace)

@@ -23,7 +23,7 @@ is_stored() { memolock get --tag t --id x >stored; }
   run -0 get --wait 0 --refresh -- true
   ran_times 1
   kill -0 $caller
-  timeout 30 head -c "$(wc -c <want)" <&4 >got
+  timeout 60 head -c "$(wc -c <want)" <&4 >got
   same_bytes want got
   finish_all
 }
@@ -93,13 +93,13 @@ is_stored() { memolock get --tag t --id x >stored; }
   same_bytes want stored
   equal 1 "$(find /proc/$caller/task -mindepth 1 -maxdepth 1 | wc -l)"
   kill -TERM $caller
-  patience=5 await is_gone $caller
+  await is_gone $caller
   finish $caller
   equal 143 "$status"
   # what passes by is written at the reader's pace, and then the command waits, too
-  spawn "${alone[@]}" --id y --max-entry 10 --max-runtime 1500ms -- sh -c 'echo $$ >command.pid; seq 200000' >pipe 2>err
+  spawn "${alone[@]}" --id y --max-entry 10 --max-runtime 5s -- sh -c 'echo $$ >command.pid; seq 200000' >pipe 2>err
   caller=$!
-  patience=5 await is_gone $caller
+  await is_gone $caller
   finish $caller
   equal 124 "$status"
   is_gone "$(<command.pid)"
@@ -145,8 +145,8 @@ reads_apart() {
   local line=
   read -r -t 20 line <&"$1" || true
   equal "a line" "$line"
-  equal 300000 "$(timeout 20 head -c 300000 <&"$2" | wc -c)"
-  [[ -z ${3-} ]] || equal 300000 "$(timeout 20 head -c 300000 <&"$3" | wc -c)"
+  equal 300000 "$(timeout 60 head -c 300000 <&"$2" | wc -c)"
+  [[ -z ${3-} ]] || equal 300000 "$(timeout 60 head -c 300000 <&"$3" | wc -c)"
   finish $caller
   equal 0 "$status"
 }
@@ -197,14 +197,14 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
 @test "with the reader of one stream stalled a hit still gives the whole other one" {
   get -- "${large_both[@]}" >/dev/null 2>&1
   piped -- false
-  equal 300000 "$(timeout 20 head -c 300000 <&4 | tr -d -c '\0' | wc -c)"
+  equal 300000 "$(timeout 60 head -c 300000 <&4 | tr -d -c '\0' | wc -c)"
   kill -0 $caller
   kill -TERM $caller
   finish $caller
   equal 143 "$status"
   rm out err
   piped -- false
-  timeout 20 head -c 300007 <&5 >got
+  timeout 60 head -c 300007 <&5 >got
   equal 'a line' "$(head -c 7 got)"
   equal 300000 "$(tail -c 300000 got | tr -d -c '\0' | wc -c)"
   kill -TERM $caller
@@ -218,8 +218,8 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
   exec 5<>err
   head -c 61440 /dev/zero >&5
   piped -- false
-  equal 300001 "$(timeout 20 head -c 300001 <&4 | wc -c)"
-  equal 65536 "$(timeout 20 head -c 65536 <&5 | wc -c)"
+  equal 300001 "$(timeout 60 head -c 300001 <&4 | wc -c)"
+  equal 65536 "$(timeout 60 head -c 65536 <&5 | wc -c)"
   finish $caller
   equal 0 "$status"
 }
@@ -233,7 +233,7 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
   caller=$!
   has_ended() { [[ $(runs) == 1 ]] && ! is_running x; }
   await has_ended
-  equal EO "$(timeout 20 head -c 6000000 <&4 | tr -s EO)"
+  equal EO "$(timeout 60 head -c 6000000 <&4 | tr -s EO)"
   finish $caller
   equal 0 "$status"
 }
@@ -378,7 +378,7 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
   # perl sets O_NONBLOCK on the open file that memolock then writes to
   spawn perl -MFcntl -e 'fcntl(STDOUT, F_SETFL, O_WRONLY | O_NONBLOCK); exec @ARGV' \
     "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- seq 200000 >pipe
-  timeout 30 head -c "$(wc -c <want)" <&4 >got
+  timeout 60 head -c "$(wc -c <want)" <&4 >got
   same_bytes want got
   finish_all
 }

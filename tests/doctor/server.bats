@@ -13,14 +13,22 @@ setup() {
   isolate
   unset TMPDIR SSL_CERT_FILE SSL_CERT_DIR
   tls=$BATS_FILE_TMPDIR/tls
+  patient
 }
 
 # here [USERINFO@]: the URL of the server that runs.
 here() { echo "redis+unix://${1-}$REDIS_SOCKET"; }
 
-# examined STATUS OPTION…: what doctor prints is in $output.
+# examined STATUS OPTION…: what doctor prints is in $output. If nothing else is wrong, the machine must not be slow at
+# the moment either.
 examined() {
-  run --separate-stderr "-$1" memolock doctor --tag t "${@:2}"
+  local slow='advice +round trip'
+  run --separate-stderr memolock doctor --tag t "${@:2}"
+  while (($1 == 0 && status == 1)) && [[ $output =~ $slow ]]; do
+    redis config resetstat &>/dev/null || true
+    run --separate-stderr memolock doctor --tag t "${@:2}"
+  done
+  equal "$1" "$status"
   equal '' "$stderr"
 }
 
@@ -145,9 +153,9 @@ on_read_only() {
   kill -STOP "$REDIS_PID"
   for url in "$(here)" "redis://127.0.0.1:$REDIS_PORT"; do
     start=${EPOCHREALTIME/./}
-    examined 1 --store-timeout 300ms --store "$url"
-    (((${EPOCHREALTIME/./} - start) < 2000000))
-    found FAIL server 'no answer within 300ms' stopped --store-timeout
+    examined 1 --store-timeout 4s --store "$url"
+    (((${EPOCHREALTIME/./} - start) < 8000000)) || fail 'it took twice as long'
+    found FAIL server 'no answer within 4s' stopped --store-timeout
     only_that
   done
 }
@@ -173,17 +181,24 @@ on_read_only() {
   start_redis --maxclients 20
   examined 0 --store "$(here)"
   found ok clients '1 of 20'
-  serve say "$(hello 7.0.15)"$'\n'"$(time_at "$EPOCHSECONDS")"$'\n$1\r\n-\r\n$41\r\n#\r\nconnected_clients:90\r\nmaxclients:100\r\n\r\n' read 9999
-  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+  serve say "$(hello 7.0.15)"$'\n'"$(time_at "$EPOCHSECONDS")"$'\n$1\r\n-\r\n$41\r\n#\r\nconnected_clients:90\r\nmaxclients:100\r\n\r\n' leave reading
+  examined 1 --store "redis+unix://$fake"
   found advice clients '90 of 100' 'raise maxclients'
 }
 
+<<<<<<< HEAD
 @test "what does not speak the Redis" {
   serve read 1 say $'HTTP/1.1 400 Bad Request\r\n' read 9999
   examined 1 --store-timeout 300ms --store "redis+unix://$fake"
   found FAIL server "does not speak the Redis protocol" 'host and port'
+=======
+@test "what does not speak Redis" {
+  serve read 1 say $'HTTP/1.1 400 Bad Request\r\n' leave reading
+  examined 1 --store "redis+unix://$fake"
+  found FAIL server "does not speak Redis's protocol" 'host and port'
+>>>>>>> k5
   serve read 1
-  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+  examined 1 --store "redis+unix://$fake"
   found FAIL server 'closed the connection'
 }
 
@@ -398,56 +413,62 @@ keys_looked_at() {
 }
 
 @test "a Sentinel" {
-  serve say "$(hello 7.0.15 | sed 's/^\*6/*8/')"$'\n$4\r\nmode\r\n$8\r\nsentinel\r\n' read 9999
-  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+  serve say "$(hello 7.0.15 | sed 's/^\*6/*8/')"$'\n$4\r\nmode\r\n$8\r\nsentinel\r\n' leave reading
+  examined 1 --store "redis+unix://$fake"
   found FAIL role Sentinel
 }
 
 @test "a server that is too old" {
   for version in 6.0.16 5.0.7 2 x; do
-    serve say "$(hello $version)"$'\n' read 9999
-    examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+    serve say "$(hello $version)"$'\n' leave reading
+    examined 1 --store "redis+unix://$fake"
     found FAIL version "Redis $version" '6.2 or later'
   done
   for version in 6.2.0 7.4.1 10.0; do
-    serve say "$(hello $version)"$'\n' read 9999
-    examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+    serve say "$(hello $version)"$'\n' leave reading
+    examined 1 --store "redis+unix://$fake"
     found ok version "Redis $version"
   done
   # one that knows no HELLO
-  serve say $'-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n$25\r\n# Server\r\nredis_version:5\r\n\r\n' read 9999
-  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+  serve say $'-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n$25\r\n# Server\r\nredis_version:5\r\n\r\n' leave reading
+  examined 1 --store "redis+unix://$fake"
   found FAIL version 'Redis 5'
-  serve say $'-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n$73\r\n# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1\r\n\r\n' read 9999
-  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+  serve say $'-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n$73\r\n# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1\r\n\r\n' leave reading
+  examined 1 --store "redis+unix://$fake"
   found ok version 'Valkey 8.1.1'
+<<<<<<< HEAD
   serve say $'-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n-ERR unknown command `INFO`\r\n' read 9999
   examined 1 --store-timeout 300ms --store "redis+unix://$fake"
   found advice version 'does not report it'
+=======
+  serve say $'-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n-ERR unknown command `INFO`\r\n' leave reading
+  examined 1 --store "redis+unix://$fake"
+  found advice version 'does not tell'
+>>>>>>> k5
 }
 
 @test "a clock that differs is advice, and says which way" {
   for away in -90 90; do
-    serve say "$(hello 7.0.15)"$'\n'"$(time_at $((EPOCHSECONDS + away)))"$'\n' read 9999
-    examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+    serve say "$(hello 7.0.15)"$'\n'"$(time_at $((EPOCHSECONDS + away)))"$'\n' leave reading
+    examined 1 --store "redis+unix://$fake"
     if ((away < 0)); then found advice clock '1m' behind; else found advice clock '1m' 'ahead of'; fi
   done
 }
 
 @test "a server that is far away is advice" {
   time=$(time_at "$EPOCHSECONDS" | head -n 5)$'\n'
-  serve say "$(hello 7.0.15)"$'\n' sleep 0.15 say "$time" sleep 0.15 say "$time" sleep 0.15 say "$time" read 9999
-  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
-  found advice 'round trip' ms nearer
+  serve say "$(hello 7.0.15)"$'\n' sleep 0.15 say "$time" sleep 0.15 say "$time" sleep 0.15 say "$time" leave reading
+  examined 1 --store "redis+unix://$fake"
+  found advice 'round trip' nearer
 }
 
 @test "what a server says cannot move the cursor, nor break a line or the JSON" {
-  serve say "$(hello $'7.0\e[2J\nok      writes')"$'\n' read 9999
-  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
+  serve say "$(hello $'7.0\e[2J\nok      writes')"$'\n' leave reading
+  examined 1 --store "redis+unix://$fake"
   lacks "$output" $'\e'
   found ok version '7.0\x1b[2J\nok      writes'
-  serve say "$(hello $'7.0\e[2J\xff"')"$'\n' read 9999
-  examined 1 --json --store-timeout 300ms --store "redis+unix://$fake"
+  serve say "$(hello $'7.0\e[2J\xff"')"$'\n' leave reading
+  examined 1 --json --store "redis+unix://$fake"
   lacks "$output" $'\e'
   contains "$output" '"message":"Redis 7.0\u001b[2J'
 }
@@ -455,8 +476,8 @@ keys_looked_at() {
 @test "bad answers are findings" {
   for reply in $'*-1\r\n' $'*1\r\n*1\r\n:1\r\n' $'$-1\r\n' $':7\r\n' $'*3\r\n:1\r\n:2\r\n:3\r\n' $'+OK\r\n'; do
     for _ in {1..8}; do printf %s "$reply"; done >replies
-    serve file replies read 9999
-    run --separate-stderr -1 memolock doctor --store-timeout 300ms --store "redis+unix://$fake"
+    serve file replies leave reading
+    run --separate-stderr -1 memolock doctor --store "redis+unix://$fake"
     equal '' "$stderr"
     contains "$output" FAIL
   done
@@ -644,7 +665,7 @@ first_broken() {
   start_redis
   # shellcheck disable=SC2046
   allow least $(rule t)
-  patience=20
+  patience=40
   first_broken
   equal none "$broken" || fail "$(<why)"
 }
@@ -652,7 +673,7 @@ first_broken() {
 @test "without any one command of the least rule something breaks" {
   start_redis
   words=$(rule t)
-  patience=3
+  patience=8
   declare -A breaks
   for word in exec exists get hget hmget multi pttl strlen time; do breaks[$word]=looks_up; done
   for word in del eval hdel hkeys hset pexpire set type; do breaks[$word]=runs_once; done

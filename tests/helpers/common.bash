@@ -27,13 +27,18 @@ use_store() {
   export MEMOLOCK_CACHE_DIR=$BATS_TEST_TMPDIR/store
   on_redis || return 0
   export MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET
+  patient
   await nobody_is_connected
   redis flushall >/dev/null
   visits=$(visits)
 }
 
-# short_lease: for a test whose holders die. A server notices that when their lease ends.
-short_lease() { export MEMOLOCK_LEASE=1500ms; }
+# patient: a server on a busy machine may need seconds for an answer. A test of that limit sets its own.
+patient() { export MEMOLOCK_STORE_TIMEOUT=${MEMOLOCK_STORE_TIMEOUT:-30s}; }
+
+# short_lease: for a test whose holders die. A server notices that when their lease ends. The lease of a holder that
+# lives is renewed after a third of it, so a process may stand still for 3 s without losing it.
+short_lease() { export MEMOLOCK_LEASE=5s; }
 
 # bury PID: kills a holder, and waits until its lock is free.
 bury() {
@@ -293,9 +298,9 @@ release() { : >"$1.go"; }
 
 # ---- conditions ----
 
-# await COMMAND…: waits until the command succeeds; fails after $patience seconds (default: 30).
+# await COMMAND…: waits until the command succeeds; fails after $patience seconds (default: 60).
 await() {
-  local deadline=$((SECONDS + ${patience:-30}))
+  local deadline=$((SECONDS + ${patience:-60}))
   until "$@"; do
     ((SECONDS < deadline)) || {
       fail "timed out waiting for: $*"
@@ -303,6 +308,15 @@ await() {
     }
     sleep 0.01
   done
+}
+
+# unchanged COMMAND…: whether what the command prints stays the same for a second. `await unchanged` waits for the end of
+# what takes place; if it never ends, that fails.
+unchanged() {
+  local before
+  before=$("$@")
+  sleep 1
+  [[ $("$@") == "$before" ]]
 }
 
 # runs: how often `counted` has run.

@@ -7,6 +7,7 @@ setup_file() { :; }
 use_own_store() {
   start_redis "$@"
   export MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET
+  patient
 }
 
 # use_own_id: chooses the entry of the test, one that no other process on this machine asks for.

@@ -41,7 +41,7 @@ namespace {
 struct Options {
   std::string url;
   std::deque<std::string> lines;
-  Nanoseconds timeout = std::chrono::seconds(2);
+  Nanoseconds timeout = std::chrono::seconds(30);  // a busy machine is slow
   Nanoseconds interrupt = forever;
   RedisTls tls;
   bool only_show = false;

@@ -4,6 +4,7 @@
 // WHERE is the path of a unix socket, or an IPv4 address and a port, ADDRESS:PORT. Actions:
 //   say BYTES       file PATH (its content)       sleep SECONDS
 //   read N          reads N bytes, or fewer at the end
+//   leave reading   sends no more, and reads until the client closes
 //   mute            accepts no client: a connection is neither made nor refused
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -89,6 +91,10 @@ void read_bytes(int from, size_t count) {
 void act(int client, const std::string& action, const std::string& what) {
   if (action == "say") (void)memolock::write_all(client, what);
   if (action == "read") read_bytes(client, std::stoul(what));
+  if (action == "leave") {
+    shutdown(client, SHUT_WR);
+    read_bytes(client, SIZE_MAX);
+  }
   if (action == "sleep")
     std::this_thread::sleep_for(std::chrono::duration<double>(std::stod(what)));
   if (action != "file") return;
@@ -112,6 +118,7 @@ int main(int argc, char** argv) {
     for (;;) pause();
   }
   const int client = check(accept(listener, nullptr, nullptr), "accept");
+  close(listener);
   for (int i = 2; i + 1 < argc; i += 2) act(client, argv[i], argv[i + 1]);
   return 0;
 }

@@ -47,7 +47,7 @@ each_verb() {
     'del --all --tag t'; do
     status=0
     # shellcheck disable=SC2086
-    timeout -s KILL 20 "$MEMOLOCK_BIN" $words >said 2>&1 </dev/null || status=$?
+    timeout -s KILL 60 "$MEMOLOCK_BIN" $words >said 2>&1 </dev/null || status=$?
     ((status < 126)) || fail "$words: $status: $(<said)"
     # what was planted may have been an entry
     [[ $words != *'echo output' || $(<said) == @(output|outside) ]] || fail "$words: $(<said)"
@@ -113,7 +113,7 @@ whatever_stands_at() {
     mkdir -p store
     chmod 700 store
     plant "$kind" store/.clusters
-    run -0 timeout -s KILL 20 "$MEMOLOCK_BIN" get -q --store redis+cluster://127.0.0.1:1 --ttl 1h --id "$$" -- echo output
+    run -0 timeout -s KILL 60 "$MEMOLOCK_BIN" get -q --store redis+cluster://127.0.0.1:1 --ttl 1h --id "$$" -- echo output
     equal output "$output"
     outside_is_untouched
   done
@@ -328,7 +328,7 @@ planted_fallback() {
   [[ -e memolock ]] || cp "$MEMOLOCK_BIN" memolock
   seen=$(all_of outside)
   run --separate-stderr setpriv --reuid="$uid" --regid="$uid" --clear-groups env -u MEMOLOCK_CACHE_DIR \
-    -u XDG_CACHE_HOME HOME=/proc/none timeout 20 ./memolock get --tag t --id x --ttl 1h -- echo output
+    -u XDG_CACHE_HOME HOME=/proc/none timeout 60 ./memolock get --tag t --id x --ttl 1h -- echo output
   rm -rf "$place"
   equal "0 output" "$status $output"
   contains "$stderr" 'without the store'

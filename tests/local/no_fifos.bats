@@ -123,13 +123,13 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
 }
 
 @test "a renewed promise lives on, and one that nobody keeps ends" {
-  spawn_get --lease 1500ms --external -- held a sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >token' >out
+  spawn_get --lease 5s --external -- held a sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >token' >out
   await test -e a.started
   release a
   await test -s token
   memolock renew --tag t --id x --token "$(<token)" --lease 1h
   # past the first lease: one that begins and ends after it was given
-  run -124 memolock get --tag t --id other --ttl 1h --external --lease 1700ms -- true
+  run -124 memolock get --tag t --id other --ttl 1h --external --lease 5200ms -- true
   memolock set --tag t --id x --token "$(<token)" --ttl 1h <<<kept
   finish_all
   equal kept "$(<out)"

@@ -126,8 +126,8 @@ without() {
   : >other
   spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- held a echo one >one.out
   await test -e a.started
-  MEMOLOCK_CACHE_DIR=$PWD/other get -q --wait 20s -- echo two >two.out
-  MEMOLOCK_STORE=redis+unix://$PWD/nowhere get -q --wait 20s -- echo three >three.out
+  MEMOLOCK_CACHE_DIR=$PWD/other get -q --wait 1m -- echo two >two.out
+  MEMOLOCK_STORE=redis+unix://$PWD/nowhere get -q --wait 1m -- echo three >three.out
   release a
   finish_all
   equal 'one two three ' "$(cat one.out two.out three.out | tr '\n' ' ')"

@@ -1337,10 +1337,10 @@ END
 
 @test "once runs the command if the mark is expired, dated in the future, or of a failure with --on-failure retry" {
   steps once <<'END'
-$ mark=stale
-mark: stale
+$ mark=expired
+mark: expired
 acquire: free
-mark: stale
+mark: expired
 @start plain
 @marked
 $ mark=failed --retry

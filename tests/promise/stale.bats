@@ -225,7 +225,7 @@ nobody_runs() { ! memolock ls | grep -q running; }
 @test "where the run in the background begins a namespace, it goes on to its end, and nobody waits for it" {
   unshare -p true 2>/dev/null || skip 'cannot create a namespace here'
   old
-  run --separate-stderr -0 timeout 20 unshare -p "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --stale 1h -- held a echo new 3>&-
+  run --separate-stderr -0 timeout 60 unshare -p "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --stale 1h -- held a echo new 3>&-
   release a
   equal old "$output"
   await refreshed new

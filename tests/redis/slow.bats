@@ -14,6 +14,10 @@ setup() {
   export MEMOLOCK_STORE_TIMEOUT=500ms
 }
 
+# get_directly, hold_directly: without the relay, whatever time the server takes.
+get_directly() { MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET get --store-timeout 30s "$@"; }
+hold_directly() { MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET hold --store-timeout 30s "$@"; }
+
 # relay OPTION…: from now on the store is behind a relay; see slow_relay.
 relay() { relay_to "$BATS_TEST_TMPDIR/relay.$((++relays))" "$@"; }
 relays=0
@@ -32,7 +36,8 @@ relay_to() {
 listens_at() { [[ -n $(ss -tlnH "src $1") ]]; }
 a_port() { echo 127.0.0.9:$((20000 + RANDOM % 10000)); }
 
-# ends_within SECONDS COMMAND…: its status; 99 when it took longer.
+# ends_within SECONDS COMMAND…: its status; 99 when it took longer. The bounds are for a machine that stands still for
+# some seconds. What trickles would go on for minutes, what floods without end.
 ends_within() {
   local start=${EPOCHREALTIME/./} result=0
   "${@:2}" || result=$?
@@ -59,19 +64,19 @@ runs_once() {
 @test "a server that trickles costs its timeout, wherever in its answers that begins" {
   for after in 0 1 4 5 20 60 100 140 160 200 240 300; do
     relay --trickle $after
-    runs_once 6 ''
+    runs_once 20 ''
   done
 }
 
 @test "a server that trickles instead of connecting, logging in or answering says nothing" {
   relay --trickle 0
-  runs_once 6 'no answer within 500ms; running the command without the store'
+  runs_once 20 'no answer within 500ms; running the command without the store'
   redis config set requirepass sesame >/dev/null
   at=${MEMOLOCK_STORE#*//}
   for after in 0 2 5 9; do
     relay --trickle $after
     MEMOLOCK_STORE="redis+unix://:sesame@${MEMOLOCK_STORE#*//}?db=1"
-    runs_once 6 'no answer within 500ms'
+    runs_once 20 'no answer within 500ms'
   done
 }
 
@@ -83,26 +88,29 @@ runs_once() {
   for after in 0 100 {700..2200..125}; do
     relay_to "$(a_port)" --trickle "$after"
     MEMOLOCK_STORE=rediss://${MEMOLOCK_STORE#*//}
-    runs_once 6 ''
+    runs_once 20 ''
   done
 }
 
 @test "a hit of which a byte comes now and then is none, be it large or small" {
   for size in 1000 60000 100000; do
     it=(--tag t --ttl 1h --id "$id.$size")
-    MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET get -- head -c $size /dev/zero >/dev/null
+    get_directly -- head -c $size /dev/zero >/dev/null
     for after in 200 300 900; do
       relay --trickle $after
-      runs_once 10 'running the command without the store'
+      runs_once 25 'running the command without the store'
     done
   done
 }
 
 @test "a renewal that trickles is begun anew, and the lease is kept" {
   relay --trickle 0 --only 2 2
-  get --lease 3s --on-lost-lease kill -- counted sh -c 'sleep 5; echo ours' >out
-  equal ours "$(<out)"
-  equal ours "$(stored)"
+  export MEMOLOCK_STORE_TIMEOUT=30s
+  hold --lease 9s --on-lost-lease kill
+  # longer than the lease
+  sees_renewals 4
+  release a
+  holder_has_stored
   ran_times 1
 }
 
@@ -113,17 +121,17 @@ runs_once() {
     'get --id x --on-store-error fail' 'once --id x --ttl 1h --on-store-error fail -- true' \
     'lock --id x --on-store-error fail -- true'; do
     # shellcheck disable=SC2086
-    refused 'no answer within 500ms' ends_within 8 memolock ${verb%% *} --tag t ${verb#"${verb%% *}"}
+    refused 'no answer within 500ms' ends_within 20 memolock ${verb%% *} --tag t ${verb#"${verb%% *}"}
   done
-  run -1 ends_within 20 memolock doctor --tag t
+  run -1 ends_within 40 memolock doctor --tag t
   contains "$output" 'no answer within 500ms'
 }
 
 @test "who waits on a server that trickles ends in time, wherever in its answers and messages that begins" {
-  hold
+  hold_directly
   for after in 200 300 350 400 450 500 600; do
     relay --trickle $after
-    run ends_within 6 get --wait 1500ms --on-timeout run -- sh -c 'exit 7'
+    run ends_within 20 get --wait 1500ms --on-timeout run -- sh -c 'exit 7'
     equal 7 "$status"
   done
   release a
@@ -136,7 +144,7 @@ runs_once() {
   for kind in sentinel cluster; do
     MEMOLOCK_STORE=redis+$kind://$at
     [[ $kind == cluster ]] || MEMOLOCK_STORE+=/main
-    runs_once 8 'running the command without the store'
+    runs_once 25 'running the command without the store'
   done
 }
 
@@ -146,21 +154,22 @@ runs_once() {
   for text in '>2\r\n+a\r\n+b\r\n' '*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n'; do
     for after in 0 5; do
       relay --flood $after "$text"
-      runs_once 6 'no answer within 500ms'
+      runs_once 20 'no answer within 500ms'
     done
   done
   # nor are large ones, each of which takes its time to come
   large=$(head -c 70000 /dev/zero | tr '\0' x)
   relay --flood 0 ">2\r\n+a\r\n\$70000\r\n$large\r\n"
-  runs_once 10 'running the command without the store'
+  runs_once 25 'running the command without the store'
 }
 
 @test "endless messages do not keep a waiter from the end of its wait, nor do they have it ask all the time" {
+  export MEMOLOCK_STORE_TIMEOUT=30s
   hold
   spawn redis-cli -s "$REDIS_SOCKET" < <(yes "PUBLISH t/notif:$id junk") &>/dev/null
   flood=$!
   redis config resetstat >/dev/null
-  run -124 ends_within 6 get --wait 2s -- counted true
+  run -124 ends_within 20 get --wait 2s -- counted true
   asked=$(redis info commandstats | awk -F '[=,]' '/cmdstat_exec:/ { print $2 }')
   end $flood
   ((asked < 200)) || fail "asked $asked times in 2 s"
@@ -172,7 +181,7 @@ runs_once() {
 @test "an upload that is always gone again is tried three times" {
   relay --replace '$6\r\nstored\r\n' '$4\r\npart\r\n' --replace '$4\r\nlost\r\n' '$4\r\npart\r\n'
   redis config resetstat >/dev/null
-  run --separate-stderr -0 ends_within 20 get -- counted head -c 2000000 /dev/zero
+  run --separate-stderr -0 ends_within 60 get --store-timeout 30s -- counted head -c 2000000 /dev/zero
   one_own_line "$stderr"
   contains "$stderr" 'not stored: '
   contains "$stderr" 'the uploaded value disappeared each time'
@@ -182,58 +191,75 @@ runs_once() {
 
 # ---- a link ----
 
+# A small request must be answered in this time though the machine stands still for seconds, and a large one move
+# 64 KiB in it.
+patient_link() { export MEMOLOCK_STORE_TIMEOUT=5s; }
+
 @test "behind a link that is too thin a large result is not stored, and one that is there not waited for" {
+  patient_link
   for place in "$BATS_TEST_TMPDIR/thin" "$(a_port)"; do
     it=(--tag t --ttl 1h --id "$id.${#place}")
     relay_to "$place" --rate 4096
-    run --separate-stderr -0 ends_within 30 get -- counted head -c 8000000 /dev/zero
+    run --separate-stderr -0 ends_within 60 get -- counted head -c 8000000 /dev/zero
     contains "$stderr" 'not stored: '
+<<<<<<< HEAD
     contains "$stderr" 'less than 64 KiB transferred within 2s'
     MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET get -- head -c 8000000 /dev/zero >/dev/null
     runs_once 30 'less than 64 KiB transferred within 2s; running the command without the store'
+=======
+    contains "$stderr" 'less than 64 KiB moved within 5s'
+    get_directly -- head -c 8000000 /dev/zero >/dev/null
+    runs_once 60 'less than 64 KiB moved within 5s; running the command without the store'
+>>>>>>> k5
   done
 }
 
-@test "behind a link that is slow a large result is stored and read" {
-  for place in "$BATS_TEST_TMPDIR/slow" "$(a_port)"; do
-    for size in 500000 1200000; do
-      it=(--tag t --ttl 1h --id "$id.${#place}.$size")
-      relay_to "${place/%?/$((size / 600000))}" --rate 150000
-      run --separate-stderr -0 get -- counted sh -c "yes | head -c $size"
-      equal '' "$stderr"
-      # no more of a wait than that is the store's, but an answer that arrives may take longer
-      run --separate-stderr -0 get --wait 0 -- false
-      equal "$size" "$((${#output} + 1))"
-      equal '' "$stderr"
-    done
-  done
-  ran_times 4
+# passes_slow_link WHERE SIZE: a result of that size takes longer than --store-timeout, is stored and read.
+passes_slow_link() {
+  patient_link
+  it=(--tag t --ttl 1h --id "$id.$2")
+  relay_to "$1" --rate 120000
+  run --separate-stderr -0 get -- counted sh -c "yes | head -c $2"
+  equal '' "$stderr"
+  # no more of a wait than that is the store's, but an answer that arrives may take longer
+  run --separate-stderr -0 get --wait 0 -- false
+  equal "$2" "$((${#output} + 1))"
+  equal '' "$stderr"
+  ran_times 1
 }
+
+@test "behind a slow link within the machine a result is stored and read" { passes_slow_link "$PWD/slow" 700000; }
+@test "behind a slow link within the machine a large result is stored and read" { passes_slow_link "$PWD/slow" 1200000; }
+@test "behind a slow link a result is stored and read" { passes_slow_link "$(a_port)" 700000; }
+@test "behind a slow link a large result is stored and read" { passes_slow_link "$(a_port)" 1200000; }
 
 # ---- --wait ----
 
 @test "--wait bounds what a server takes before the command runs" {
-  export MEMOLOCK_STORE_TIMEOUT=2s
+  export MEMOLOCK_STORE_TIMEOUT=4s
   kill -STOP "$REDIS_PID"
   for wait in 0 1s; do
     for url in "redis+unix://$REDIS_SOCKET" "redis+unix://$REDIS_SOCKET?db=1" "redis://127.0.0.1:$REDIS_PORT"; do
-      MEMOLOCK_STORE=$url runs_once 4 'without the store' --wait $wait
+      # less than two timeouts
+      MEMOLOCK_STORE=$url runs_once 8 'without the store' --wait $wait
     done
   done
   kill -CONT "$REDIS_PID"
-  # requests that each are answered in time, but not two of them
-  export MEMOLOCK_STORE_TIMEOUT=3s
-  relay --delay 1800
-  runs_once 20
+}
+
+@test "--wait bounds requests that each are answered in time, but not two of them" {
+  export MEMOLOCK_STORE_TIMEOUT=8s
+  relay --delay 4500
+  runs_once 60
   equal '' "$stderr"
-  runs_once 20 'no answer in time; running the command without the store' --wait 1s
+  runs_once 60 'no answer in time; running the command without the store' --wait 1s
 }
 
 @test "--wait bounds the wait for a holder on this machine, too, when the server is out of reach" {
   kill -STOP "$REDIS_PID"
   hold
-  run -124 ends_within 6 get --wait 1s -- counted true
-  run -124 ends_within 6 memolock lock --tag t --id "$id" --wait 1s --on-store-error run -- counted true
+  run -124 ends_within 20 get --wait 1s -- counted true
+  run -124 ends_within 20 memolock lock --tag t --id "$id" --wait 1s --on-store-error run -- counted true
   ran_times 1
   kill -CONT "$REDIS_PID"
   release a
@@ -241,6 +267,7 @@ runs_once() {
 }
 
 @test "with --on-timeout stale the old entry is in hand when the wait is over" {
+  export MEMOLOCK_STORE_TIMEOUT=30s
   get -- echo old
   hold --refresh
   # shellcheck disable=SC2034 # get takes it
@@ -252,11 +279,13 @@ runs_once() {
 
 # ---- what follows a large answer ----
 
-# behind_slow_link: from now on the link takes three seconds for the entry t:x, which is 900 kB and as old as can be.
+# behind_slow_link: from now on the link takes longer than --store-timeout for the entry t:x, which is 900 kB and as old
+# as can be.
 behind_slow_link() {
+  patient_link
   head -c 900000 /dev/zero >big
   memolock get --tag t --id x --ttl 1ms "$@" -- cat big >/dev/null
-  relay --rate 300000
+  relay --rate 120000
 }
 
 @test "an entry that takes longer to read than --wait is refreshed behind it" {
@@ -277,6 +306,7 @@ behind_slow_link() {
 }
 
 @test "a large result is stored over a slow link though the connection has to be made anew, with a login" {
+  patient_link
   redis config set requirepass sesame >/dev/null
   export REDISCLI_AUTH=sesame
   relay_to "$(a_port)" --rate 300000

@@ -71,7 +71,9 @@ t_x=("$MEMOLOCK_BIN" get --tag t --id x --ttl 1h)
     strace -f -qq -o trace -e trace=clone,clone3 "${t_x[@]}" --refresh -- "$@"
     grep -c 'CLONE_THREAD.* = [1-9]' trace || true
   }
-  equal 0 "$(threads true)"
+  # however short the command, on a busy machine it may be a longer one
+  without_thread() { [[ $(threads true) == 0 ]]; }
+  await without_thread
   equal 1 "$(threads sleep 0.1)"
 }
 
@@ -125,8 +127,16 @@ t_x=("$MEMOLOCK_BIN" get --tag t --id x --ttl 1h)
 connections() { redis client list | grep -c -v ' cmd=client'; }
 
 @test "a holder whose command has ended holds one connection while others do the work" {
+<<<<<<< HEAD
   spawn_get --external --lease 2s -v -- sleep 1 2>err
   await grep -q 'waiting for the result' err
+=======
+  spawn_get --external --lease 12s -v -- held a true 2>err
+  await test -e a.started
+  sees_renewals 1
+  release a
+  await grep -q 'waiting for the promise' err
+>>>>>>> k5
   is_one() { [[ $(connections) == 1 ]]; }
   await is_one
   end_all
@@ -147,23 +157,19 @@ connections() { redis client list | grep -c -v ' cmd=client'; }
   finish_all
 }
 
-# renewals: how often a script was run since the counters were reset; while nothing begins or ends, it is a renewal.
-renewals() { redis info commandstats | awk -F '[=,]' '/cmdstat_eval(sha)?:/ { n += $2 } END { print n + 0 }'; }
-renewed() { (($(renewals) >= $1)); }
-
 # thirds LEASE SINCE: thirds of a lease of so many ms since then, begun ones too.
 thirds() { echo $(((${EPOCHREALTIME/[.,]/} - $2) * 3 / ($1 * 1000) + 1)); }
 
 # bats test_tags=slow
 @test "a lock is renewed each third of its lease, on one more connection" {
   # so long that a renewal is answered in time, on the connection that there is
-  spawn_get --lease 2400ms -- held a true
+  spawn_get --lease 9s -- held a true
   await test -e a.started
   since=${EPOCHREALTIME/[.,]/}
   redis config resetstat >/dev/null
   token=$(redis get t/lock:x)
-  await renewed 6
-  no_more_than "$(($(thirds 2400 "$since") + 1))" "$(renewals)" renewals
+  await renewed 4
+  no_more_than "$(($(thirds 9000 "$since") + 1))" "$(renewals)" renewals
   equal "$token" "$(redis get t/lock:x)"
   equal 2 "$(connections)"
   release a
@@ -173,14 +179,14 @@ thirds() { echo $(((${EPOCHREALTIME/[.,]/} - $2) * 3 / ($1 * 1000) + 1)); }
 # bats test_tags=slow
 @test "a waiter asks a few times, and then 1.5 times a lease, however long it waits" {
   since=${EPOCHREALTIME/[.,]/}
-  spawn_get --lease 1500ms -- held a true
+  spawn_get --lease 5s -- held a true
   await test -e a.started
   spawn strace -f -qq -y -o trace -e trace=$calls,poll,ppoll "${t_x[@]}" -v -- false 2>err
   await began_to_wait 1 err
   redis config resetstat >/dev/null
   await renewed 9
   asked=$(trips_in trace)
-  thirds=$(thirds 1500 "$since")
+  thirds=$(thirds 5000 "$since")
   no_more_than $((6 + thirds / 2)) "$asked" 'round trips'
   # nor does it wake up for nothing
   no_more_than $((2 * asked)) "$(grep -c poll trace)" 'turns'

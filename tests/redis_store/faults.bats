@@ -9,11 +9,10 @@ load ../helpers/faults
 setup() {
   isolate
   use_own_id
-  export MEMOLOCK_STORE_TIMEOUT=1s
 }
 
 # asked_again: for a server that answers at once, and is asked again until the timeout ends.
-asked_again() { export MEMOLOCK_STORE_TIMEOUT=300ms; }
+asked_again() { export MEMOLOCK_STORE_TIMEOUT=4s; }
 
 # log_in USERINFO: as whom we speak to it.
 log_in() { export MEMOLOCK_STORE=redis+unix://$1@$REDIS_SOCKET; }
@@ -46,25 +45,37 @@ refuses_look_ups() {
   equal '' "$output"
   one_own_line "$stderr"
   contains "$stderr" "$1"
-  refused "$1" memolock get --tag t --id "$id" --on-store-error fail
-  refused "$1" memolock ls
-  refused "$1" memolock del --tag t --id "$id"
-  refused "$1" memolock del --tag t --all
+  all_refused "$1" "get --tag t --id $id --on-store-error fail" ls "del --tag t --id $id" 'del --tag t --all'
   refuses_promises "$1"
 }
 
 # refuses_promises TEXT: and who keeps one is not told that its run is over.
 refuses_promises() {
-  refused "$1" memolock set --tag t --id "$id" --ttl 1h /dev/null
-  for verb in 'set --ttl 1h' 'fail' 'renew'; do
+  local its="--tag t --id $id"
+  all_refused "$1" "set $its --ttl 1h /dev/null" "set --ttl 1h $its --token abc" "fail $its --token abc" "renew $its --token abc"
+}
+
+# all_refused TEXT CALL…: each of these calls, all at the same time, is `refused TEXT`.
+all_refused() {
+  local call calls=() i
+  for call in "${@:2}"; do
     # shellcheck disable=SC2086
-    refused "$1" memolock $verb --tag t --id "$id" --token abc </dev/null
+    spawn "$MEMOLOCK_BIN" $call </dev/null >"${#calls[@]}.said" 2>"${#calls[@]}.why"
+    calls+=($!)
+  done
+  for i in "${!calls[@]}"; do
+    finish "${calls[i]}"
+    equal "${*:i + 2:1}: 125" "${*:i + 2:1}: $status"
+    is_empty "$i.said"
+    one_own_line "$(<"$i.why")"
+    contains "$(<"$i.why")" "$1"
   done
 }
 
 # ---- from the start ----
 
 @test "a server that is not there" {
+  asked_again
   use_own_store
   end "$REDIS_PID"
   refuses 'connection refused'
@@ -129,6 +140,7 @@ refuses_promises() {
 }
 
 @test "a server that cannot save its data serves what is there, and takes nothing" {
+  asked_again
   use_own_store
   get -- echo there
   cannot_save
@@ -146,6 +158,7 @@ refuses_promises() {
 }
 
 @test "a server with too many clients" {
+  asked_again
   use_own_store
   mkfifo hold
   exec 4<>hold
@@ -160,6 +173,7 @@ refuses_promises() {
 }
 
 @test "a server that loads its data for too long" {
+  asked_again
   use_own_store
   begin_anew_slowly
   refuses LOADING
@@ -182,7 +196,7 @@ refuses_promises() {
 @test "who may not subscribe looks once a lease, and takes the result all the same" {
   use_own_store --user quiet on nopass '~*' +@all
   log_in quiet
-  export MEMOLOCK_LEASE=1500ms
+  export MEMOLOCK_LEASE=5s
   spawn_get -- counted held a echo shared >1.out 2>1.err
   await test -e a.started
   for i in 2 3; do spawn_get -v -- counted echo own >$i.out 2>$i.err; done
@@ -200,10 +214,10 @@ refuses_promises() {
 @test "who may not subscribe takes over from a dead holder too" {
   use_own_store --user quiet on nopass '~*' +@all
   log_in quiet
-  spawn_get --lease 1500ms -- counted held a echo shared
+  spawn_get --lease 5s -- counted held a echo shared
   holder=$!
   await test -e a.started
-  spawn_get -v --lease 1500ms -- counted echo own >2.out 2>2.err
+  spawn_get -v --lease 5s -- counted echo own >2.out 2>2.err
   waiter=$!
   await began_to_wait 1 2.err
   end $holder

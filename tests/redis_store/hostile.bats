@@ -44,7 +44,7 @@ holder() {
   contains "$output" "$shown:42"
   is_harmless "$output"
   # what is left of the live line is its own
-  output=$(on_terminal 200 "timeout --foreground 2 '$MEMOLOCK_BIN' get --tag t --id x --ttl 1h --wait 1s -- true")
+  output=$(on_terminal 200 "timeout --foreground 60 '$MEMOLOCK_BIN' get --tag t --id x --ttl 1h --wait 5s -- true")
   contains "$output" "$shown:42"
   lacks "$output" $'\e[2J'
 }
@@ -101,7 +101,7 @@ serve_evil() {
       'get --id x --ttl 1h --report report -- echo output'; do
       serve_evil $word
       # shellcheck disable=SC2086
-      run timeout 20 "$MEMOLOCK_BIN" ${verb%% *} --store "redis+unix://:pass@$fake" --tag t ${verb#"${verb%% *}"}
+      run timeout 60 "$MEMOLOCK_BIN" ${verb%% *} --store "redis+unix://:pass@$fake" --tag t ${verb#"${verb%% *}"}
       ((status < 126))
       is_harmless "$output"
       while IFS= read -r line; do
@@ -121,7 +121,7 @@ say_at_port() {
 listens_at() { [[ -n $(ss -tlnH "src $1") ]]; }
 
 @test "a sentinel's reply is not an address when it has no fit host or port" {
-  export MEMOLOCK_STORE_TIMEOUT=1s
+  export MEMOLOCK_STORE_TIMEOUT=10s
   local -a hosts=("$evil" 'two words' '' host host host host) ports=(6379 6379 6379 99999 -1 1x '')
   for i in "${!hosts[@]}"; do
     host=${hosts[i]} port=${ports[i]}
@@ -136,7 +136,7 @@ listens_at() { [[ -n $(ss -tlnH "src $1") ]]; }
   export MEMOLOCK_STORE_TIMEOUT=300ms
   for word in MOVED ASK; do
     say_at_port "$(printf -- "-$word 1 $evil:7\r\n%.0s" 1 2 3 4)"
-    run -125 timeout 20 "$MEMOLOCK_BIN" get -vv --store "redis+cluster://$at" --tag t --id x --on-store-error fail
+    run -125 timeout 60 "$MEMOLOCK_BIN" get -vv --store "redis+cluster://$at" --tag t --id x --on-store-error fail
     is_harmless "$output"
   done
 }
@@ -157,7 +157,7 @@ words_of_libraries='std::|vector|basic_string|bad_alloc|what\(\)|terminate|boost
 # is run once, if there is one.
 bears() {
   rm -f ran
-  run --separate-stderr timeout 20 "$MEMOLOCK_BIN" "$1" --store "redis+unix://$fake" --tag t "${@:2}"
+  run --separate-stderr timeout 60 "$MEMOLOCK_BIN" "$1" --store "redis+unix://$fake" --tag t "${@:2}"
   ((status < 126)) || fail "status $status of $*: $stderr"
   ! grep -vE '^memolock: ' <<<"${stderr:-memolock: }" || fail "not a line of ours: $stderr"
   ! grep -qE "$words_of_libraries" <<<"$stderr" || fail "a library's words: $stderr"
@@ -168,10 +168,10 @@ bears() {
   for shape in '*0' '*1|:1' '*-1' ':0' '$-1' '+OK' '%1|+a|+b' '*6|:1|:2|:3|:4|:5|:6'; do
     IFS='|' read -ra answer <<<"$shape"
     serve_lines +OK +QUEUED +QUEUED +QUEUED +QUEUED +QUEUED '-OOM x' "${answer[@]}"
-    bears get --id x --ttl 1h --store-timeout 1s -- sh -c 'echo >>ran'
+    bears get --id x --ttl 1h --store-timeout 10s -- sh -c 'echo >>ran'
     equal 0 "$status"
     serve_lines +OK +QUEUED +QUEUED +QUEUED +QUEUED +QUEUED '-OOM x' "${answer[@]}"
-    run --separate-stderr -125 memolock get -v --store "redis+unix://$fake" --tag t --id x --store-timeout 1s \
+    run --separate-stderr -125 memolock get -v --store "redis+unix://$fake" --tag t --id x --store-timeout 10s \
       --on-store-error fail
     contains "$stderr" 'unexpected reply'
   done
@@ -182,7 +182,7 @@ bears() {
   primary=$at
   say_at_port "$(printf '*2\r\n$9\r\n%s\r\n$5\r\n%s\r\n' "${primary%:*}" "${primary#*:}")"$'\n'
   run --separate-stderr -0 memolock get --store "redis+sentinel://$at/main" --tag t --id x --ttl 1h \
-    --store-timeout 1s -- sh -c 'echo >>ran'
+    --store-timeout 10s -- sh -c 'echo >>ran'
   contains "$stderr" 'OOM x; running the command without the store'
   equal 1 "$(wc -l <ran)"
 }

@@ -46,14 +46,14 @@ ten_have() {
 # all_is_well ROUND: ten_have, and the entry is stored.
 all_is_well() {
   ten_have "$1"
-  equal "$(expected "$1")" "$(memolock get --tag t --id "$id.$1" --on-store-error fail 2>/dev/null)"
+  equal "$(expected "$1")" "$(memolock get --tag t --id "$id.$1" --on-store-error fail --store-timeout 30s 2>/dev/null)"
   store_is_clean
 }
 
 # finds_whole ROUND: the entry, if it is there.
 finds_whole() {
-  run memolock get --tag t --id "$id.$1" --on-store-error fail 2>/dev/null
-  ((status == 1)) || expected "$1" | cmp - <(memolock get --tag t --id "$id.$1" 2>/dev/null)
+  run memolock get --tag t --id "$id.$1" --on-store-error fail --store-timeout 30s
+  ((status == 1)) || expected "$1" | cmp - <(memolock get --tag t --id "$id.$1" --store-timeout 30s)
 }
 
 @test "ten callers of a server that is killed and comes back at any moment all end well, in 40 rounds" {
@@ -83,7 +83,7 @@ finds_whole() {
 
 @test "ten callers of a server that hangs up on all, over and over, all end well, in 30 rounds" {
   for round in {1..30}; do
-    begin_ten "$round"
+    begin_ten "$round" --store-timeout 30s
     for _ in 1 2 3; do
       sleep "0.00$((RANDOM % 10))"
       redis client kill skipme yes type normal >/dev/null
@@ -96,7 +96,7 @@ finds_whole() {
 
 @test "ten callers of a server that is stopped for a moment, over and over, all end well, in 30 rounds" {
   for round in {1..30}; do
-    begin_ten "$round" --store-timeout 10s
+    begin_ten "$round" --store-timeout 30s
     for _ in 1 2 3; do
       sleep "0.00$((RANDOM % 10))"
       kill -STOP "$REDIS_PID"

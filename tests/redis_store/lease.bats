@@ -18,7 +18,7 @@ lock_is() { [[ $(redis get t/lock:x) == "$1" ]]; }
 
 # bats test_tags=slow
 @test "the lock is its holder's while the command runs, for several leases" {
-  hold --lease 1500ms
+  hold --lease 5s
   sees_renewals 7
   lock_is "$token"
   run -124 get --wait 0 -- counted echo own
@@ -32,8 +32,8 @@ lock_is() { [[ $(redis get t/lock:x) == "$1" ]]; }
 
 # bats test_tags=slow
 @test "a waiter waits for several leases" {
-  hold --lease 1500ms
-  spawn_get --lease 1500ms -- counted echo own >waiter.out
+  hold --lease 5s
+  spawn_get --lease 5s -- counted echo own >waiter.out
   await is_waiting $!
   sees_renewals 7
   release a
@@ -46,7 +46,7 @@ lock_is() { [[ $(redis get t/lock:x) == "$1" ]]; }
 @test "a reader who stalls does not cost the lease" {
   mkfifo pipe
   exec 4<>pipe
-  spawn_get --lease 1500ms -- sh -c 'seq 200000; held a true' >pipe
+  spawn_get --lease 5s -- sh -c 'seq 200000; held a true' >pipe
   await test -e a.started
   token=$(redis get t/lock:x)
   sees_renewals 7
@@ -55,12 +55,12 @@ lock_is() { [[ $(redis get t/lock:x) == "$1" ]]; }
   await nobody_holds
 }
 
-# slow_holder CALL OPTION… -- COMMAND…: a `get` with a lease of 1.5 seconds in the background, whose main thread,
+# slow_holder CALL OPTION… -- COMMAND…: a `get` with a lease of 5 seconds in the background, whose main thread,
 # and no other, is slow in that system call, as strace injects it.
 slow_holder() {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   spawn strace -qq -o trace -e "trace=${1%%:*}" -e "inject=$1" "${slow_options[@]}" \
-    "$MEMOLOCK_BIN" get --tag t --id x --ttl forever --lease 1500ms --store-timeout 20s "${@:2}"
+    "$MEMOLOCK_BIN" get --tag t --id x --ttl forever --lease 5s "${@:2}"
   slow=$!
 }
 slow_options=()
@@ -78,7 +78,7 @@ redis_has() { (($(redis exists "$1") == 1)); }
 @test "the lock is its holder's while artifacts are packed, however short the command" {
   # 16 reads
   slow_options=(-P "$PWD/big")
-  slow_holder pread64:delay_enter=300000 --artifact big -- counted sh -c 'head -c 4M /dev/zero >big'
+  slow_holder pread64:delay_enter=800000 --artifact big -- counted sh -c 'head -c 4M /dev/zero >big'
   await grep -q pread64 trace
   keeps_its_lock
   equal '' "$(get --artifact big -- counted echo own)"
@@ -91,7 +91,7 @@ redis_has() { (($(redis exists "$1") == 1)); }
 # bats test_tags=slow
 @test "the lock is its holder's while a result of less than a MiB goes over a slow link" {
   # the requests before are the look-up and that for the lock
-  slow_holder sendto:delay_enter=2000000:when=3+ -- counted head -c 900000 /dev/zero >out
+  slow_holder sendto:delay_enter=6000000:when=3+ -- counted head -c 900000 /dev/zero >out
   keeps_its_lock
   get -- counted echo own | cmp - out
   finish $slow
@@ -102,7 +102,7 @@ redis_has() { (($(redis exists "$1") == 1)); }
 
 # bats test_tags=slow
 @test "the lock is its holder's while it looks at what has been stored just before" {
-  slow_holder sendto:delay_enter=3500000:when=2..3 -- counted echo own >out
+  slow_holder sendto:delay_enter=10000000:when=2..3 -- counted echo own >out
   await grep -q 'sendto' trace
   await redis_answered 1
   redis set t:x new >/dev/null
@@ -118,7 +118,7 @@ redis_answered() { (($(grep -c 'sendto.* = [1-9]' trace) >= $1)); }
   mkfifo pipe
   exec 4<>pipe
   head -c 65536 /dev/zero >&4
-  spawn_get -v --lease 1500ms -- counted echo made >out 2>pipe
+  spawn_get -v --lease 5s -- counted echo made >out 2>pipe
   keeps_its_lock
   ran_times 0
   head -c 65536 <&4 >/dev/null
@@ -162,12 +162,12 @@ lives_for_a_while() {
 
 # bats test_tags=slow
 @test "when a holder is killed a waiter takes over within a lease and a half" {
-  hold --lease 3s
-  spawn_get --lease 3s -- counted sh -c 'redis-cli -s "$0" exists clock' "$REDIS_SOCKET" >waiter.out
+  hold --lease 10s
+  spawn_get --lease 10s -- counted sh -c 'redis-cli -s "$0" exists clock' "$REDIS_SOCKET" >waiter.out
   waiter=$!
   await is_waiting $waiter
   end $holder
-  redis set clock runs px 4500 >/dev/null
+  redis set clock runs px 15000 >/dev/null
   lock_is "$token"
   finish $waiter
   equal 1 "$(<waiter.out)"
@@ -176,7 +176,7 @@ lives_for_a_while() {
 }
 
 @test "a lock that del --lock has broken is not taken back, and the result is not stored" {
-  hold --lease 1500ms
+  hold --lease 5s
   spawn_get -v -- counted echo own >waiter.out 2>waiter.err
   waiter=$!
   await is_waiting $waiter
@@ -293,7 +293,7 @@ another_loses_its_lock() {
 
 # vanished COMMAND…: a lock that vanishes by such a Redis command during the run is taken again.
 vanished() {
-  hold --lease 1500ms
+  hold --lease 5s
   redis "$@" >/dev/null
   await lock_is "$token"
   run -124 get --wait 0 -- counted echo own
@@ -430,12 +430,10 @@ others_lock_is_whole() {
 }
 
 @test "once its lock was stolen a holder renews no more" {
-  hold --lease 100ms
+  hold --lease 300ms
   stolen
   await renewed 1
-  redis config resetstat >/dev/null
-  sleep 0.5
-  equal 0 "$(renewals)"
+  await unchanged renewals
   release a
   finish_all
 }
@@ -471,7 +469,7 @@ ended_otherwise() {
 }
 
 @test "waiters of a holder whose lock was stolen wait for the thief" {
-  hold --lease 1500ms
+  hold --lease 5s
   spawn_get -v -- counted echo own >waiter.out 2>waiter.err
   waiter=$!
   await began_to_wait 1 waiter.err
@@ -488,11 +486,11 @@ ended_otherwise() {
 
 # ---- interrupted ----
 
-# slow_get N…: a `get` in the background, its Nth requests delayed for 1.5 seconds each. $! is strace's.
+# slow_get N…: a `get` in the background, its Nth requests delayed for 6 seconds each. $! is strace's.
 slow_get() {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
-  spawn strace -f -qq -o trace -e trace=sendto,recvfrom -e "inject=sendto:delay_enter=1500000:when=$1" \
-    "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted true
+  spawn strace -f -qq -o trace -e trace=sendto,recvfrom -e "inject=sendto:delay_enter=6000000:when=$1" \
+    "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --lease 1m -- counted true
 }
 has_sent() { (($(grep -c 'sendto.* = [1-9]' trace) >= $1)); }
 has_received() { (($(grep -c 'recvfrom.* = [1-9]' trace) >= $1)); }
@@ -597,7 +595,7 @@ told_to_end() {
 }
 
 @test "--on-lost-lease kill spares a command whose lock has only vanished" {
-  hold --lease 1500ms --on-lost-lease kill
+  hold --lease 5s --on-lost-lease kill
   redis del t/lock:x >/dev/null
   await lock_is "$token"
   release a
@@ -609,7 +607,7 @@ told_to_end() {
 @test "a promise that is kept without a message is seen when its time is over" {
   redis acl setuser quiet on nopass resetchannels '~*' '+@all' >/dev/null
   export MEMOLOCK_STORE=redis+unix://quiet@$REDIS_SOCKET
-  spawn_get --external --lease 2s -- held a true >out
+  spawn_get --external --lease 8s -- held a true >out
   local holder=$!
   await test -e a.started
   release a

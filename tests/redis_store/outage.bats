@@ -10,7 +10,7 @@ setup() {
   isolate
   use_own_id
   use_own_store
-  export MEMOLOCK_STORE_TIMEOUT=1s MEMOLOCK_LEASE=1500ms
+  export MEMOLOCK_STORE_TIMEOUT=4s MEMOLOCK_LEASE=6s
 }
 
 # ---- between requests ----
@@ -151,7 +151,7 @@ setup() {
 
 @test "--wait bounds the search for a server that has died" {
   hold
-  wait_for_it 2 --lease 10m --wait 2s
+  wait_for_it 2 --lease 10m --wait 8s
   end "$REDIS_PID"
   for pid in "${waiters[@]}"; do
     finish "$pid"
@@ -162,8 +162,8 @@ setup() {
 
 @test "--wait bounds the search for a server and the wait on this machine together" {
   hold
-  wait_for_it 2 --lease 4s --wait 6s
-  spawn sleep 8
+  wait_for_it 2 --lease 8s --wait 12s
+  spawn sleep 16
   both=$!
   end "$REDIS_PID"
   await test -e b.started
@@ -229,7 +229,7 @@ dies_over_the_end() {
 }
 
 @test "a server that dies over a commit costs the result, not the output" {
-  dies_over_the_end 10 --store-timeout 1500ms
+  dies_over_the_end 10 --store-timeout 4s
   finish "$holder"
   equal 0 "$status"
   equal 10 "$(wc -c <out)"
@@ -238,7 +238,7 @@ dies_over_the_end() {
 }
 
 @test "a server that dies over a large commit costs the result, not the output" {
-  dies_over_the_end 2000000 --store-timeout 1500ms
+  dies_over_the_end 2000000 --store-timeout 4s
   finish "$holder"
   equal 0 "$status"
   equal 2000000 "$(wc -c <out)"

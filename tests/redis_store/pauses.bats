@@ -10,7 +10,7 @@ setup() {
   isolate
   use_own_id
   use_own_store
-  export MEMOLOCK_STORE_TIMEOUT=1s MEMOLOCK_LEASE=1500ms
+  export MEMOLOCK_STORE_TIMEOUT=4s MEMOLOCK_LEASE=6s
 }
 
 # ---- stopped ----
@@ -20,8 +20,8 @@ setup() {
   run --separate-stderr -7 get -- counted sh -c 'echo ours; exit 7'
   equal ours "$output"
   one_own_line "$stderr"
-  contains "$stderr" 'no answer within 1s; running the command without the store'
-  refused 'no answer within 1s' "$MEMOLOCK_BIN" get "${it[@]}" --on-store-error fail -- counted true
+  contains "$stderr" 'no answer within 4s; running the command without the store'
+  refused 'no answer within 4s' "$MEMOLOCK_BIN" get "${it[@]}" --on-store-error fail -- counted true
   ran_times 1
 }
 
@@ -29,7 +29,7 @@ setup() {
   hold
   kill -STOP "$REDIS_PID"
   release a
-  holder_has_not_stored 'no answer within 1s'
+  holder_has_not_stored 'no answer within 4s'
 }
 
 # is_asked: whether there are requests that the server has not read.
@@ -39,7 +39,7 @@ is_asked() { ss -xH src "$REDIS_SOCKET" | awk '{ unread += $3 } END { exit !unre
 asks_again() { [[ $(sockets "$holder") != "$asking" ]]; }
 
 @test "a server that is stopped for a while costs nobody anything" {
-  export MEMOLOCK_LEASE=4s MEMOLOCK_STORE_TIMEOUT=1m
+  export MEMOLOCK_LEASE=12s MEMOLOCK_STORE_TIMEOUT=1m
   hold
   wait_for_it 5
   sees_renewals 1 # so that there is a connection for the next one
@@ -80,7 +80,7 @@ asks_again() { [[ $(sockets "$holder") != "$asking" ]]; }
   all_wait_again
   release b
   waiters_have own
-  waiters_were_told 'no answer within 1s'
+  waiters_were_told 'no answer within 4s'
   ran_times 2
   nothing_is_left_here
   kill -CONT "$REDIS_PID"
@@ -90,9 +90,9 @@ asks_again() { [[ $(sockets "$holder") != "$asking" ]]; }
 }
 
 @test "who waits for a run on a server that is stopped goes on within a lease and a half" {
-  hold --lease 6s
-  wait_for_it 1 --lease 6s
-  spawn sleep 11
+  hold --lease 8s
+  wait_for_it 1 --lease 8s
+  spawn sleep 16
   two_leases=$!
   kill -STOP "$REDIS_PID"
   await test -e b.started

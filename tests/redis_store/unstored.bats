@@ -9,8 +9,10 @@ load ../helpers/faults
 setup() {
   isolate
   use_own_id
-  export MEMOLOCK_STORE_TIMEOUT=1s
 }
+
+# impatient: for a server whose refusals may pass, and which is asked again until the timeout ends.
+impatient() { export MEMOLOCK_STORE_TIMEOUT=4s; }
 
 # ---- a server that refuses ----
 
@@ -56,8 +58,9 @@ no_room() {
 
 # bats test_tags=slow
 @test "a result that a server cannot save is delivered; then waiters share a run without the store" {
+  impatient
   use_own_store
-  export MEMOLOCK_LEASE=1500ms
+  export MEMOLOCK_LEASE=5s
   run_with_waiters 3 10
   cannot_save
   release a
@@ -75,8 +78,9 @@ no_room() {
 
 # bats test_tags=slow
 @test "a result for a server that has become a replica is delivered; then waiters go on without the store" {
+  impatient
   use_own_store
-  export MEMOLOCK_LEASE=1500ms
+  export MEMOLOCK_LEASE=5s
   run_with_waiters 2 10
   redis replicaof 127.0.0.1 1 >/dev/null
   release a

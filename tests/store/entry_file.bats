@@ -16,7 +16,7 @@ setup() {
 # is_absent: the entry is not replayed, without a word unless asked, and a new run takes its place.
 is_absent() {
   status=0
-  timeout 20 "$MEMOLOCK_BIN" get --tag t --id x >out 2>err || status=$?
+  timeout 60 "$MEMOLOCK_BIN" get --tag t --id x >out 2>err || status=$?
   equal 1 "$status"
   is_empty out
   is_empty err
@@ -179,7 +179,7 @@ promise() {
 }
 
 @test "a promise fails in time where a damaged answer lies" {
-  promise --lease 1500ms
+  promise --lease 5s
   echo rubbish >"$MEMOLOCK_CACHE_DIR/t/x.$(<token).answer"
   finish "${spawned[-1]}"
   equal 124 "$status"
@@ -221,9 +221,9 @@ promise() {
   : >"$MEMOLOCK_CACHE_DIR/t/README"
   : >"$MEMOLOCK_CACHE_DIR/stray"
   mkfifo "$MEMOLOCK_CACHE_DIR/t/z.entry" "$MEMOLOCK_CACHE_DIR/t/z.run"
-  run --separate-stderr -0 timeout 20 "$MEMOLOCK_BIN" ls
+  run --separate-stderr -0 timeout 60 "$MEMOLOCK_BIN" ls
   equal 1 "${#lines[@]}"
-  equal 1 "$(timeout 20 "$MEMOLOCK_BIN" del --all --tag t)"
+  equal 1 "$(timeout 60 "$MEMOLOCK_BIN" del --all --tag t)"
   [[ -e $MEMOLOCK_CACHE_DIR/t/README ]]
 }
 
@@ -232,7 +232,7 @@ promise() {
   for name in x.lock x.run x.wake; do
     echo rubbish >"$MEMOLOCK_CACHE_DIR/t/$name"
   done
-  run -0 get --wait 5s -- echo fine
+  run -0 get --wait 1m -- echo fine
   equal fine "$output"
   store_is_clean
 }
@@ -241,7 +241,7 @@ promise() {
   rm "$entry"
   echo precious >precious
   for name in x.run x.wake; do ln -s "$PWD/precious" "$MEMOLOCK_CACHE_DIR/t/$name"; done
-  run -0 get --wait 5s -- sh -c 'echo ttl=1h >>"$MEMOLOCK_CONTROL"; echo fine'
+  run -0 get --wait 1m -- sh -c 'echo ttl=1h >>"$MEMOLOCK_CONTROL"; echo fine'
   equal fine "$output"
   equal precious "$(<precious)"
   store_is_clean
@@ -251,8 +251,8 @@ promise() {
 planted() {
   rm -f "$entry"
   "$@"
-  run -1 timeout 20 "$MEMOLOCK_BIN" get --tag t --id x --wait 5s
-  equal '' "$(timeout 20 "$MEMOLOCK_BIN" ls)"
+  run -1 timeout 60 "$MEMOLOCK_BIN" get --tag t --id x --wait 1m
+  equal '' "$(timeout 60 "$MEMOLOCK_BIN" ls)"
   spawn_get -- held a echo held >held.out
   await test -e a.started
   [[ -p $wake && ! -L $wake ]]
@@ -287,9 +287,9 @@ planted() {
   rm "$entry"
   cp good "$MEMOLOCK_CACHE_DIR/t/x.run"
   mkfifo "$MEMOLOCK_CACHE_DIR/t/x.wake"
-  equal '' "$(timeout 20 "$MEMOLOCK_BIN" ls)"
-  run -1 timeout 20 "$MEMOLOCK_BIN" get --tag t --id x --wait 5s
-  equal 0 "$(timeout 20 "$MEMOLOCK_BIN" del --tag t --id x)"
+  equal '' "$(timeout 60 "$MEMOLOCK_BIN" ls)"
+  run -1 timeout 60 "$MEMOLOCK_BIN" get --tag t --id x --wait 1m
+  equal 0 "$(timeout 60 "$MEMOLOCK_BIN" del --tag t --id x)"
   store_is_clean
 }
 
