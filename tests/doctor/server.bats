@@ -186,17 +186,10 @@ on_read_only() {
   found advice clients '90 of 100' 'raise maxclients'
 }
 
-<<<<<<< HEAD
-@test "what does not speak the Redis" {
-  serve read 1 say $'HTTP/1.1 400 Bad Request\r\n' read 9999
-  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
-  found FAIL server "does not speak the Redis protocol" 'host and port'
-=======
 @test "what does not speak Redis" {
   serve read 1 say $'HTTP/1.1 400 Bad Request\r\n' leave reading
   examined 1 --store "redis+unix://$fake"
-  found FAIL server "does not speak Redis's protocol" 'host and port'
->>>>>>> k5
+  found FAIL server "does not speak the Redis protocol" 'host and port'
   serve read 1
   examined 1 --store "redis+unix://$fake"
   found FAIL server 'closed the connection'
@@ -436,15 +429,9 @@ keys_looked_at() {
   serve say $'-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n$73\r\n# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1\r\n\r\n' leave reading
   examined 1 --store "redis+unix://$fake"
   found ok version 'Valkey 8.1.1'
-<<<<<<< HEAD
-  serve say $'-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n-ERR unknown command `INFO`\r\n' read 9999
-  examined 1 --store-timeout 300ms --store "redis+unix://$fake"
-  found advice version 'does not report it'
-=======
   serve say $'-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n-ERR unknown command `INFO`\r\n' leave reading
   examined 1 --store "redis+unix://$fake"
-  found advice version 'does not tell'
->>>>>>> k5
+  found advice version 'does not report it'
 }
 
 @test "a clock that differs is advice, and says which way" {

@@ -174,13 +174,8 @@ is_kept() {
   # several renewals by its holder would come meanwhile on a server
   run -124 memolock get --tag t --id other --ttl 1h --external --lease 4s -- true
   release a
-<<<<<<< HEAD
   await grep -q 'waiting for the result' p.err
-  run -124 memolock get --tag t --id other --ttl 1h --external --lease 1700ms -- true
-=======
-  await grep -q 'waiting for the promise' p.err
   run -124 memolock get --tag t --id other --ttl 1h --external --lease 5200ms -- true
->>>>>>> k5
   is_kept
 }
 

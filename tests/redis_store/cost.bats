@@ -127,16 +127,11 @@ t_x=("$MEMOLOCK_BIN" get --tag t --id x --ttl 1h)
 connections() { redis client list | grep -c -v ' cmd=client'; }
 
 @test "a holder whose command has ended holds one connection while others do the work" {
-<<<<<<< HEAD
-  spawn_get --external --lease 2s -v -- sleep 1 2>err
-  await grep -q 'waiting for the result' err
-=======
   spawn_get --external --lease 12s -v -- held a true 2>err
   await test -e a.started
   sees_renewals 1
   release a
-  await grep -q 'waiting for the promise' err
->>>>>>> k5
+  await grep -q 'waiting for the result' err
   is_one() { [[ $(connections) == 1 ]]; }
   await is_one
   end_all
