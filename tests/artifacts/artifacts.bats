@@ -225,7 +225,7 @@ archive() {
   [[ -e two && ! -e out ]]
 }
 
-@test "an entry without a path that is asked for counts as absent" {
+@test "an entry without a path that is asked for is treated as a miss" {
   get -- counted ./make_out >/dev/null 2>&1
   get_out >/dev/null 2>&1
   ran_times 2
@@ -425,7 +425,7 @@ spoil() {
   fi
 }
 
-@test "an entry with a damaged archive counts as absent for who asks for files, and for nobody else" {
+@test "an entry with a damaged archive is treated as a miss only by callers that request files" {
   get_out >/dev/null 2>&1
   spoil
   run -0 memolock get --tag t --id x

@@ -334,7 +334,7 @@ stopped_at_first_read() {
   lacks "$(memolock ls)" swordfish
 }
 
-@test "what is no name of a variable is refused" {
+@test "a text that is not a variable name is refused" {
   refused --key-env memolock key --id x --key-env A=1
   refused --key-env memolock key --id x --key-env=
 }
