@@ -122,7 +122,7 @@ without() {
   umount "$small"
   mount -t tmpfs -o nr_inodes=1,mode=700 tmpfs "$small"
   MEMOLOCK_CACHE_DIR=$small examined 1 doctor
-  found advice space 'no inode'
+  found advice space 'no free inodes'
   found FAIL writes 'no space left'
   umount "$small"
 }

@@ -388,7 +388,7 @@ has_left() {
   its_value theirs 60000
   run -0 --separate-stderr memolock ls
   equal 2 "$(wc -l <<<"$stderr")"
-  contains "$stderr" 'memolock: t:x is locked by another program for 34'
+  contains "$stderr" 'memolock: t:x is locked by another program for the next 34'
   contains "$stderr" 'memolock: t:y is locked by another program without an expiry'
   contains "$stderr" "'memolock del --lock'"
   run -0 --separate-stderr memolock ls -q
