@@ -121,8 +121,8 @@ std::unique_ptr<Promise> promise_of(Store& store, const Target& target) {
 }
 
 ProcessEnd report_lost(const Target& target, const Log& log) {
-  log.warn("{}: {} the lock", target.key.shown(),
-           target.token.empty() ? "nobody holds" : "the token does not hold");
+  log.warn("{}: {}", target.key.shown(),
+           target.token.empty() ? "the lock is not held" : "the token does not hold the lock");
   return lost;
 }
 

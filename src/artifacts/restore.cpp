@@ -59,8 +59,8 @@ class Restorer {
     }
     for (size_t i = 0; i < stored_.size(); ++i)
       if (is_wanted[i] && !found[i])
-        throw RefusedArchive("the stored artifacts are damaged: missing: " +
-                             escape_controls(stored_[i]));
+        throw RefusedArchive("the stored artifacts are damaged: " + escape_controls(stored_[i]) +
+                             " is missing");
     files_.put_in_place();
     done_ = true;
     tree_.finish();

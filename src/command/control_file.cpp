@@ -38,7 +38,7 @@ std::string advice_for_parent() {
   struct statvfs info {};
   const bool is_full = statvfs(parent, &info) == 0 && ((info.f_blocks > 0 && info.f_bavail == 0) ||
                                                        (info.f_files > 0 && info.f_favail == 0));
-  return is_full ? fmt::format("make room in {}", parent) : "";
+  return is_full ? fmt::format("free space in {}", parent) : "";
 }
 
 std::string error_message(const std::string& error, const std::string& advice) {

@@ -263,7 +263,7 @@ void DirectoryExamination::examine_space(int directory) {
                "make sure that the disk has free space");
   const uint64_t left = uint64_t{info.f_bavail} * info.f_frsize;
   const std::string text = format_size(left) + " free";
-  constexpr const char* make_room = "free space, or choose another directory";
+  constexpr const char* make_room = "delete files, or choose another directory";
   if (info.f_files > 0 && info.f_favail == 0)
     return add(Severity::advice, "space", text + ", but no free inodes", make_room);
   if (left < little) return add(Severity::advice, "space", text, make_room);

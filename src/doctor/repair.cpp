@@ -76,9 +76,9 @@ class ContentCheck {
 
   /// Why the directory is not a store, worded to follow its name; empty: it is one.
   [[nodiscard]] std::string fault() const {
-    if (!foreign_.empty()) return "holds " + foreign_ + ", which does not belong to memolock";
+    if (!foreign_.empty()) return "contains " + foreign_ + ", which does not belong to memolock";
     if (!proof_.empty() || doubtful_.empty()) return "";
-    return "holds " + doubtful_ + ", but nothing that identifies it as a store";
+    return "contains " + doubtful_ + ", but nothing that identifies it as a store";
   }
 
  private:

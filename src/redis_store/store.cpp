@@ -124,7 +124,7 @@ size_t RedisStore::forget_all(const std::string& tag, Ownership ownership) {
   size_t count = 0;
   scan_.each_key(tag, report_progress_, [&](const Key& key, size_t) {
     if (forget_entry(key, ownership, foreign_type).value_or(false))
-      report_progress_("forgotten", ++count);
+      report_progress_("deleted", ++count);
   });
   return count;
 }

@@ -225,7 +225,7 @@ archive() {
   [[ -e two && ! -e out ]]
 }
 
-@test "an entry without a path that is asked for counts as absent" {
+@test "an entry without a path that is asked for is treated as a miss" {
   get -- counted ./make_out >/dev/null 2>&1
   get_out >/dev/null 2>&1
   ran_times 2
@@ -425,7 +425,7 @@ spoil() {
   fi
 }
 
-@test "an entry with a damaged archive counts as absent for who asks for files, and for nobody else" {
+@test "an entry with a damaged archive is treated as a miss only by callers that request files" {
   get_out >/dev/null 2>&1
   spoil
   run -0 memolock get --tag t --id x
@@ -490,7 +490,7 @@ crafted() {
   mkdir craft
   ln -s "$PWD/elsewhere" craft/0
   (cd craft && tar --format=gnu -cf ../evil.tar 0)
-  hostile evil.tar 'a symbolic link in the place of out'
+  hostile evil.tar 'a symbolic link in place of out'
 }
 
 @test "hard links, devices and what is no archive are refused" {
@@ -520,7 +520,7 @@ crafted() {
   equal '' "$(find . -name '.memolock-*')"
   # a directory's header alone: there is no file that is asked for
   head -c 512 /dev/zero >evil.tar
-  hostile evil.tar 'they lack out'
+  hostile evil.tar 'out is missing'
 }
 
 # unpacks_to COMMAND…: the directory craft/0, which COMMAND fills, becomes evil.tar.

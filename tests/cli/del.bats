@@ -118,7 +118,7 @@ three() {
   release a
   finish_all
   contains "$(<err)" 'not stored'
-  lacks "$(<err)" 'stored for'
+  lacks "$(<err)" ': stored'
 }
 
 # killed NAME: a holder that is killed in its run.

@@ -402,7 +402,7 @@ is_over() { ! pgrep -f "^/bin/sh ./$1 $2 " >/dev/null; }
   store_is_clean
 }
 
-@test "server: a stem comes from an outside program that keeps the promise" {
+@test "server: a stem comes from an outside program that completes the promise" {
   MEMOLOCK_LEASE=10s serves "$examples/server/serve"
   ask /ext/stemmer/waiting 20
   all_got 200 wait 20

@@ -413,9 +413,9 @@ END
 }
 
 @test "what it cannot understand is refused" {
-  refused "no '--'" memolock-sh --ttl 1h -c 'echo hi'
-  refused "no '--'" memolock-sh --artifact x y -- -c 'echo hi'
-  refused "no '--'" memolock-sh --output-only -c 'echo hi' -- x
+  refused "'--' is required" memolock-sh --ttl 1h -c 'echo hi'
+  refused "'--' is required" memolock-sh --artifact x y -- -c 'echo hi'
+  refused "'--' is required" memolock-sh --output-only -c 'echo hi' -- x
   refused '--ttl' memolock-sh --ttl soon -- -c 'echo hi'
   refused '--ttl' memolock-sh --ttl -1 -- -c 'echo hi'
 }

@@ -132,5 +132,5 @@ combine() {
 @test "an absent entry" { combine absent; }
 @test "a fresh entry" { combine fresh; }
 @test "a stale entry" { combine stale; }
-@test "a kept failure" { combine failed; }
+@test "a stored failure" { combine failed; }
 @test "an expired entry" { combine expired; }

@@ -71,7 +71,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   ran_times 28
 }
 
-@test "what is no boolean is refused where a flag is given" {
+@test "a text that is not a boolean is refused where a flag is given" {
   for value in 2 maybe t y enable ' 1'; do
     MEMOLOCK_REFRESH=$value refused "MEMOLOCK_REFRESH: '$value' is not a boolean" get -- counted true
     MEMOLOCK_BYPASS=$value refused "MEMOLOCK_BYPASS: '$value' is not a boolean" get -- counted true

@@ -200,7 +200,7 @@ without_tmp() {
     mount -o remount,bind,ro /tmp && cd "$PWD" && exec "$@"' - "$MEMOLOCK_BIN" get --tag t --id x "$@"
 }
 
-@test "where no control file can be made, one warning says so, with what to do, if the result would have been kept" {
+@test "where no control file can be created, one warning says so, with what to do, if the result would have been kept" {
   [[ $PWD == /tmp/* ]] || skip 'the tests are not below /tmp'
   without_tmp --ttl 1h -- sh -c 'echo "$MEMOLOCK_CONTROL"'
   equal '0 /dev/null' "$status $output"

@@ -62,7 +62,7 @@ shows() { [[ $(<"$2") == "$1" ]]; }
   leaves err 'seq 100000 >&2'
   ends -v
   equal 0 "$status"
-  contains "$(tail -n 1 err)" 'stored for'
+  contains "$(tail -n 1 err)" 'stored without an expiry'
   cp err want
   seq 100000 >>want
   release h

@@ -80,7 +80,7 @@ without() {
   found advice mode 0755 'run: memolock doctor --fix'
 }
 
-@test "a path that is a file, below a file, a link to nowhere, or where nothing can be made" {
+@test "a path that is a file, below a file, a link to nowhere, or where nothing can be created" {
   : >store
   examined 1 doctor
   found FAIL directory "$PWD/store: not a directory" MEMOLOCK_CACHE_DIR
@@ -103,26 +103,26 @@ without() {
   contains "$output" '"subject":"settings"'
 }
 
-@test "a directory that its user may not write in, or may not be made in" {
+@test "a directory that its user may not write in, or may not be created in" {
   read_only_store
   examined 1 "${as_user[@]}" ./memolock.copy doctor
   found FAIL writes 'permission denied' MEMOLOCK_CACHE_DIR
   MEMOLOCK_CACHE_DIR=$PWD/store/below examined 1 "${as_user[@]}" ./memolock.copy doctor
-  found FAIL directory "cannot create $PWD/store: $PWD/store: permission denied"
+  found FAIL directory "cannot create $PWD/store/below: $PWD/store: permission denied"
 }
 
 @test "a disk that is full or nearly so" {
   small_disk size=16k
   small=$PWD/small
   MEMOLOCK_CACHE_DIR=$small examined 0 doctor
-  found advice space '16.0 KiB free' 'make room'
+  found advice space '16.0 KiB free' 'delete files'
   head -c 16384 /dev/zero >small/fill || true
   MEMOLOCK_CACHE_DIR=$small examined 1 doctor
-  found FAIL writes 'no space left on device' 'make room'
+  found FAIL writes 'no space left on device' 'free space'
   umount "$small"
   mount -t tmpfs -o nr_inodes=1,mode=700 tmpfs "$small"
   MEMOLOCK_CACHE_DIR=$small examined 1 doctor
-  found advice space 'no inode'
+  found advice space 'no free inodes'
   found FAIL writes 'no space left'
   umount "$small"
 }
@@ -262,25 +262,25 @@ left_alone() {
       *) : >"store/$foreign" ;;
     esac
     chmod -R g+rwX store
-    left_alone "holds $foreign, which does not belong to memolock"
+    left_alone "contains $foreign, which does not belong to memolock"
   done
   # a project
   rm -rf store
   mkdir -p store/{src,doc}
   : >store/src/main.c
   chmod -R 775 store
-  left_alone "holds src/main.c, which does not belong to memolock"
+  left_alone "contains src/main.c, which does not belong to memolock"
   rm -r store/src/main.c store/doc
-  left_alone 'holds src, but nothing that identifies it as a store'
+  left_alone 'contains src, but nothing that identifies it as a store'
   # a name that other programs give too
   : >store/src/poetry.lock
-  left_alone 'holds src, but nothing that identifies it as a store'
+  left_alone 'contains src, but nothing that identifies it as a store'
   if ((EUID == 0)); then
     rm -rf store
     loosened
     mkdir store/theirs
     chown 65534 store/theirs
-    left_alone "holds theirs, which does not belong to memolock"
+    left_alone "contains theirs, which does not belong to memolock"
   fi
 }
 

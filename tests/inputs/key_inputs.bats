@@ -334,7 +334,7 @@ stopped_at_first_read() {
   lacks "$(memolock ls)" swordfish
 }
 
-@test "what is no name of a variable is refused" {
+@test "a text that is not a variable name is refused" {
   refused --key-env memolock key --id x --key-env A=1
   refused --key-env memolock key --id x --key-env=
 }
@@ -476,7 +476,7 @@ nowhere() { strace -qq -o trace -e trace=openat,memfd_create -e inject=openat,me
   refused 'a temporary file for stdin in TMPDIR, /tmp or memory: No such file or directory' \
     nowhere "$MEMOLOCK_BIN" key --id x --key-stdin <<<input
   small_disk size=16k
-  refused 'keep stdin in a temporary file in TMPDIR or /tmp: No space left on device' \
+  refused 'copy stdin to a temporary file in TMPDIR or /tmp: No space left on device' \
     env TMPDIR="$PWD/small" "$MEMOLOCK_BIN" get --id x --ttl 1h --key-stdin -- counted true < <(head -c 100000 /dev/zero)
   ran_times 0
 }

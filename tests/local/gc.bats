@@ -38,7 +38,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   [[ ! -e $MEMOLOCK_CACHE_DIR ]]
 }
 
-@test "gc drops what nobody can be given any more, and nothing else" {
+@test "gc removes what can no longer be served, and nothing else" {
   keep fresh --ttl 1h
   keep forever --ttl forever
   keep expired --ttl 1h
@@ -53,7 +53,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   run -0 memolock get --tag t --id forever
 }
 
-@test "gc drops a kept failure when it answers nobody any more" {
+@test "gc removes a stored failure when it no longer answers anyone" {
   run -3 memolock get --tag t --id x --ttl 1h --cache-failures 1h -- sh -c 'exit 3'
   equal 0 "$(swept entries)"
   "$HELPERS/redate" "$MEMOLOCK_CACHE_DIR/t/x.failed" -3601
@@ -61,7 +61,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   equal '' "$(memolock ls)"
 }
 
-@test "gc drops what is dated in the future, where only the clock may be a little behind it stays" {
+@test "gc removes what is dated in the future, where only the clock may be a little behind it stays" {
   keep x --ttl forever
   run -1 memolock get --tag t --id f --ttl 1h --cache-failures forever -- false
   memolock once --store local --tag t --id m --ttl forever -- true
@@ -107,7 +107,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   [[ ! -e $counters ]]
 }
 
-@test "gc says what it dropped" {
+@test "gc says what it removed" {
   keep a --ttl 1h
   keep b --ttl 1h
   "$HELPERS/redate" "$(file b)" -7200
@@ -115,7 +115,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   equal 'removed 1 entry and 0 leftovers, 4.0 KiB; 1 entry, 4.0 KiB left' "$output"
 }
 
-@test "gc --dry-run says the same and drops nothing" {
+@test "gc --dry-run says the same and removes nothing" {
   for id in {1..6}; do
     keep "$id" --ttl 1h
     age "$id" "$id"
@@ -131,7 +131,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   equal '3 1 3' "$(jq -r '"\(.entries) \(.leftovers) \(.kept)"' <<<"$real")"
 }
 
-@test "gc drops the least recently used down to --max-size" {
+@test "gc removes the least recently used down to --max-size" {
   for id in 1 2 3 4 5; do keep $id --ttl 1h; done
   age 1 1
   age 2 5
@@ -270,7 +270,7 @@ is_writing() { [[ -n $(find "$MEMOLOCK_CACHE_DIR/t" -name '*.answer' -size +0) ]
   equal '.gc .memolock-doctor-new .stats new t ' "$(names "$MEMOLOCK_CACHE_DIR")"
 }
 
-@test "gc drops the counters of tags that nobody has used for 90 days" {
+@test "gc removes the counters of tags that nobody has used for 90 days" {
   keep x --ttl 1h
   memolock get --tag u --id x --ttl 1h -- true
   # nanoseconds since the epoch, the 24th byte on
@@ -305,7 +305,7 @@ is_writing() { [[ -n $(find "$MEMOLOCK_CACHE_DIR/t" -name '*.answer' -size +0) ]
 }
 
 # bats test_tags=slow
-@test "what is fresh is run once, though gc drops the expired beside it" {
+@test "what is fresh is run once, though gc removes the expired beside it" {
   keep other --ttl forever
   sweep_on
   for round in {1..40}; do

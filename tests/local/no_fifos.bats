@@ -88,7 +88,7 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
   store_is_clean
 }
 
-@test "a promise is kept, failed and renewed" {
+@test "a promise is completed, failed and renewed" {
   for round in 1 2 3; do
     for verb in set fail; do
       id=$round-$verb
@@ -122,7 +122,7 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
   store_is_clean
 }
 
-@test "a renewed promise lives on, and one that nobody keeps ends" {
+@test "a renewed promise lives on, and one without a result ends" {
   spawn_get --lease 5s --external -- held a sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >token' >out
   await test -e a.started
   release a

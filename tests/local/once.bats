@@ -7,7 +7,7 @@ load ../helpers/common
 once() { memolock once --store local --tag t --id x --ttl 1h "$@"; }
 mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
 
-@test "a mark that is damaged, torn or another's counts as absent" {
+@test "a mark that is damaged, torn or another's is treated as a miss" {
   once -- true
   cp "$(mark)" whole
   for damage in 's/x/y/g' 's/^memolock/MEMOLOCK/'; do
@@ -54,7 +54,7 @@ mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
   contains "$stderr" 'the mark was not stored'
 }
 
-@test "a mark from the future counts as absent" {
+@test "a mark from the future is treated as a miss" {
   once -- true
   "$HELPERS/redate" "$(mark)" 3600
   run --separate-stderr -0 once -v -- counted true

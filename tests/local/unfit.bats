@@ -59,7 +59,7 @@ is_unfit() {
   is_unfit "$PWD/file"
 }
 
-@test "a store that cannot be made is unfit" {
+@test "a store that cannot be created is unfit" {
   export MEMOLOCK_CACHE_DIR=/proc/memolock/store
   is_unfit /proc/memolock
 }

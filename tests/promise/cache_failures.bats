@@ -44,7 +44,7 @@ broken='echo out; echo err >&2; exit 3'
   equal mended "$(fails --refresh -- echo mended)"
 }
 
-@test "a success takes the place of a kept failure" {
+@test "a success takes the place of a stored failure" {
   run -3 fails -- sh -c "$broken"
   equal mended "$(fails --refresh -- echo mended)"
   equal mended "$(fails -- false)"
@@ -72,7 +72,7 @@ broken='echo out; echo err >&2; exit 3'
   ran_times 2
 }
 
-@test "ls shows a kept failure, and del forgets it" {
+@test "ls shows a stored failure, and del forgets it" {
   run -3 fails -- counted sh -c "$broken"
   equal $'t\tx\tfailed' "$(memolock ls | cut -f 1-3)"
   equal 1 "$(memolock del --tag t --id x --dry-run)"
@@ -96,7 +96,7 @@ broken='echo out; echo err >&2; exit 3'
   ran_times 2
 }
 
-@test "a damaged failure counts as absent" {
+@test "a damaged failure is treated as a miss" {
   on_redis && skip 'a server damages nothing'
   run -3 fails -- counted sh -c "$broken"
   change_byte "$MEMOLOCK_CACHE_DIR/t/x.failed" 100

@@ -260,7 +260,7 @@ runs_again() {
   ran_times 1
 }
 
-@test "a kept failure stays when once has run" {
+@test "a stored failure stays when once has run" {
   run -5 get --cache-failures 1h -- sh -c 'exit 5'
   once -- true
   run -5 get --cache-failures 1h -- counted true

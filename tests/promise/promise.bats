@@ -42,7 +42,7 @@ is_kept() {
   equal late "$(<p.out)"
 }
 
-@test "set keeps a promise: the holder, a waiter and a later caller get its bytes" {
+@test "set completes a promise: the holder, a waiter and a later caller get its bytes" {
   begin
   wait_too
   printf 'a\0b' | memolock set --tag t --id x --token "$token" --ttl 1h
@@ -95,7 +95,7 @@ is_kept() {
   release daemon
 }
 
-@test "set --ttl 0 gives the result to those who wait, and keeps nothing" {
+@test "set --ttl 0 passes the result to the waiters, and stores nothing" {
   begin
   wait_too
   echo once | memolock set --tag t --id x --token "$token" --ttl 0
@@ -107,7 +107,7 @@ is_kept() {
   store_is_clean
 }
 
-@test "fail gives its status and message to the holder and the waiters, and keeps nothing" {
+@test "fail gives its status and message to the holder and the waiters, and stores nothing" {
   begin
   wait_too
   echo 'no such luck' | memolock fail --tag t --id x --token "$token" --status 7
@@ -136,7 +136,7 @@ is_kept() {
 }
 
 # bats test_tags=slow
-@test "a promise that nobody keeps fails with 124 after a lease, for the waiters too" {
+@test "a promise without a result fails with 124 after a lease, for the waiters too" {
   begin --lease 8s
   wait_too
   finish "$promised"
@@ -149,7 +149,7 @@ is_kept() {
 }
 
 # bats test_tags=slow
-@test "renew has a promise live on" {
+@test "renew extends a promise" {
   begin --lease 6s
   memolock renew --tag t --id x --token "$token" --lease 1h
   # Past the first lease: a lease that begins and ends after it was given.
@@ -281,7 +281,7 @@ is_kept() {
   equal 4 "$status"
   contains "$(<w.err)" 'no more'
   run --separate-stderr -1 memolock fail --tag t --id x <<<late
-  contains "$stderr" 'nobody holds the lock'
+  contains "$stderr" 'the lock is not held'
   store_is_clean
 }
 
@@ -347,7 +347,7 @@ is_kept() {
   contains "$stderr" 'the token does not hold the lock'
 }
 
-@test "a promise for which there is no place is not begun" {
+@test "a promise that cannot be created is not begun" {
   unshare -m true 2>/dev/null || skip 'cannot create a namespace here'
   mkdir unfit
   chmod 777 unfit

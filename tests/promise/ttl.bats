@@ -80,7 +80,7 @@ expired() { ! memolock get --tag t --id x >/dev/null; }
   done
 }
 
-@test "what is no duration is refused" {
+@test "a text that is not a duration is refused" {
   for ttl in '' x 5x -1 1h- s 1e999 '5 s' 99999999999999999999; do
     refused --ttl memolock get --tag t --id x --ttl="$ttl" -- true
   done

@@ -178,15 +178,15 @@ no_url() {
 }
 
 @test "what is wrong with a store or a password's file names the variable or the file that it is from" {
-  MEMOLOCK_STORE=bad refused "memolock: MEMOLOCK_STORE: 'bad' is neither" memolock ls
+  MEMOLOCK_STORE=bad refused "memolock: MEMOLOCK_STORE: 'bad' is not a store" memolock ls
   MEMOLOCK_STORE=redis:// refused 'memolock: MEMOLOCK_STORE: the' memolock ls
   MEMOLOCK_PASSWORD_FILE=none refused 'memolock: MEMOLOCK_PASSWORD_FILE: cannot read none' memolock ls --store redis://localhost:1
   file=$XDG_CONFIG_HOME/memolock/config.toml
   mkdir -p "${file%/*}"
   unset MEMOLOCK_STORE
   echo 'store = "bad"' >"$file"
-  refused "memolock: $file: store: 'bad' is neither" memolock ls
-  refused "memolock: --store: 'worse' is neither" memolock ls --store worse
+  refused "memolock: $file: store: 'bad' is not a store" memolock ls
+  refused "memolock: --store: 'worse' is not a store" memolock ls --store worse
 }
 
 @test "a mistyped scheme gets the closest one told" {
@@ -196,7 +196,7 @@ no_url() {
   refused 'did you mean file:///DIR?' memolock ls --store fil:///run/socket
   refused 'did you mean valkeys://HOST?' memolock ls --store VALKEYSS://host
   refused 'did you mean local?' memolock ls --store locla
-  refused "'http' is neither local, file:///DIR nor redis://HOST" memolock ls --store http://alice:secret@host
+  refused "'http' is not a store; write local, file:///DIR or redis://HOST" memolock ls --store http://alice:secret@host
   mkdir -m 700 there
   run -0 memolock ls --store "FILE://$PWD/there"
 }

@@ -377,7 +377,7 @@ large_both_ways() {
     )
   done
   serve read 1 say $'$1073741825\r\n' read 9999
-  fails "$fake: sent more than 1.0 GiB in one answer" "redis+unix://$fake" PING
+  fails "$fake: sent more than 1.0 GiB in one reply" "redis+unix://$fake" PING
 }
 
 # ---- TLS ----

@@ -105,7 +105,7 @@ open_with() { REDISCLI_AUTH=$1 redis "${@:2}" >/dev/null; }
     'rediss://127.0.0.1:1 --tls-key key --tls-cert certificate'; do
     # shellcheck disable=SC2086
     run --separate-stderr -125 memolock ls --store $words
-    [[ $stderr =~ --(sentinel-password-file|tls-key):\ others\ can\ read\ (password|key)\;\ run:\ chmod\ go-rwx ]] || fail "$stderr"
+    [[ $stderr =~ --(sentinel-password-file|tls-key):\ other\ users\ can\ read\ (password|key)\;\ run:\ chmod\ go-rwx ]] || fail "$stderr"
   done
   chmod 600 key
   run --separate-stderr -125 memolock ls --store rediss://127.0.0.1:1 --tls-key key --tls-cert certificate

@@ -229,7 +229,7 @@ replaced_by() {
   ran_times 0
 }
 
-@test "-v says that another program is at work, and ls shows its run" {
+@test "-v says that another program holds the lock, and ls shows its run" {
   its_lock 60000
   spawn_get -v -- false 2>err
   await began_to_wait 1 err
@@ -394,7 +394,7 @@ has_left() {
   its_value theirs 60000
   run -0 --separate-stderr memolock ls
   equal 2 "$(wc -l <<<"$stderr")"
-  contains "$stderr" 'memolock: t:x is locked by another program for 34'
+  contains "$stderr" 'memolock: t:x is locked by another program for the next 34'
   contains "$stderr" 'memolock: t:y is locked by another program without an expiry'
   contains "$stderr" "'memolock del --lock'"
   run -0 --separate-stderr memolock ls -q
@@ -405,7 +405,7 @@ has_left() {
   contains "$output" "'memolock del --lock'"
   for id in x y; do memolock del --lock --tag t --id $id; done
   run -0 memolock doctor --tag t
-  contains "$output" 'none of another program outlasts a day'
+  contains "$output" 'no lock of another program lasts longer than a day'
 }
 
 # ---- our values ----

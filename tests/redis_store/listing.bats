@@ -116,7 +116,7 @@ at_a_terminal() { script -qec "$* >out" /dev/null </dev/null >screen; }
   contains "$output" t
 }
 
-@test "gc says that a server drops by itself, and looks after this machine's files" {
+@test "gc says that a server removes expired entries by itself, and removes files of this machine" {
   memolock get --tag t --id x --ttl 1h -- true
   printf '\0\0\0\0\0\0\0\1' | dd of="$MEMOLOCK_CACHE_DIR/.stats/t.counts" bs=1 seek=24 conv=notrunc status=none
   run --separate-stderr -0 memolock gc

@@ -126,7 +126,7 @@ needs_plain_build() {
   equal 1 "$(MEMOLOCK_CACHE_DIR=$PWD/link memolock stats --json | jq '.[0].hits')"
 }
 
-@test "gc drops counters that are damaged, so that counting goes on" {
+@test "gc removes counters that are damaged, so that counting goes on" {
   memolock get --tag t --id x --ttl 1h -- true
   : >"$MEMOLOCK_CACHE_DIR/.stats/t.counts"
   memolock get --tag t --id x --ttl 1h -- true

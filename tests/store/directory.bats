@@ -235,7 +235,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   done
 }
 
-@test "whatever the umask, a promise is kept, and its files are its user's" {
+@test "whatever the umask, a promise is completed, and its files are its user's" {
   export MEMOLOCK_CACHE_DIR=$HOME/store
   umask 0777
   spawn "${as_user[@]}" "$PWD/memolock.copy" get --tag t --id x --ttl 1h --external -- sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >&2' \

@@ -29,7 +29,7 @@ is_made_anew() {
 }
 
 # bats test_tags=slow
-@test "an entry that is cut off anywhere counts as absent" {
+@test "an entry that is cut off anywhere is treated as a miss" {
   size=$(wc -c <good)
   for ((i = 0; i < size; i += 3)); do
     head -c $i good >"$entry"
@@ -57,7 +57,7 @@ is_made_anew() {
   done
 }
 
-@test "an entry with bytes added counts as absent" {
+@test "an entry with bytes added is treated as a miss" {
   echo more >>"$entry"
   is_absent
   is_made_anew
@@ -76,21 +76,21 @@ is_made_anew() {
   is_absent
 }
 
-@test "a large entry that is damaged in the middle counts as absent" {
+@test "a large entry that is damaged in the middle is treated as a miss" {
   get --refresh -- head -c 3000000 /dev/zero >/dev/null
   printf x | dd of="$entry" bs=1 seek=2000000 conv=notrunc status=none
   is_absent
   is_made_anew
 }
 
-@test "another entry's file under this name counts as absent" {
+@test "another entry's file under this name is treated as a miss" {
   memolock get --tag t --id y --ttl 1h -- echo other
   cp "$MEMOLOCK_CACHE_DIR/t/y.entry" "$entry"
   is_absent
   is_made_anew
 }
 
-@test "a symbolic link counts as absent, and what it points to is left alone" {
+@test "a symbolic link is treated as a miss, and what it points to is left alone" {
   mv "$entry" elsewhere
   ln -s "$PWD/elsewhere" "$entry"
   is_absent
@@ -98,14 +98,14 @@ is_made_anew() {
   same_bytes good elsewhere
 }
 
-@test "a FIFO counts as absent and hangs nobody" {
+@test "a FIFO is treated as a miss and does not block" {
   rm "$entry"
   mkfifo "$entry"
   is_absent
   is_made_anew
 }
 
-@test "a device or a socket counts as absent" {
+@test "a device or a socket is treated as a miss" {
   rm "$entry"
   mknod "$entry" c 1 5 2>/dev/null || skip 'cannot create a device here'
   is_absent
@@ -121,14 +121,14 @@ is_made_anew() {
   one_own_line "$stderr"
 }
 
-@test "an entry of another user counts as absent" {
+@test "an entry of another user is treated as a miss" {
   ((EUID == 0)) || skip 'needs root'
   chown 65534 "$entry"
   is_absent
   is_made_anew
 }
 
-@test "an entry from the future counts as absent" {
+@test "an entry from the future is treated as a miss" {
   "$HELPERS/redate" "$entry" 3600
   run --separate-stderr -1 memolock get -v --tag t --id x
   contains "$stderr" 'the entry is not fresh: dated in the future'
@@ -136,7 +136,7 @@ is_made_anew() {
   is_made_anew
 }
 
-@test "a kept failure from the future counts as absent" {
+@test "a stored failure from the future is treated as a miss" {
   run -3 memolock get --tag t --id f --ttl 1h --cache-failures 1h -- sh -c 'exit 3'
   "$HELPERS/redate" "$MEMOLOCK_CACHE_DIR/t/f.failed" 3600
   run --separate-stderr -0 memolock get -v --tag t --id f --ttl 1h -- echo output
