@@ -56,7 +56,7 @@ launch_sentinel() {
   await sentinel_has_begun "$1"
   ! is_gone "${sentinel_pids[$1]}"
 }
-sentinel_extra=()     # lines for the configuration
+sentinel_extra=()      # lines for the configuration
 sentinel_patience=4000 # a server that has not answered for this many ms is down, and not one that only stands still
 
 sentinel_has_begun() {

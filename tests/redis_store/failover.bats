@@ -13,6 +13,7 @@ setup_file() { :; }
 setup() {
   isolate
   export MEMOLOCK_CACHE_DIR=$BATS_TEST_TMPDIR/store
+  # shellcheck disable=SC2034 # the helper's
   prove_seconds=${MEMOLOCK_PROVE_SECONDS:-12} # a failover takes half of that
 }
 teardown() {
