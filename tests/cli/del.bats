@@ -92,6 +92,28 @@ three() {
   run -1 memolock get --tag t --id x
 }
 
+@test "del --lock leaves a directory's lock to its holder, whose run it forgets, and frees a server's" {
+  spawn_get -- held a echo held >holder.out 2>err
+  await test -e a.started
+  equal 1 "$(memolock del --tag t --id x --lock)"
+  if on_redis; then
+    equal '' "$(holder)"
+    run -0 get --wait 0 -- counted echo own
+    ran_times 1
+  else
+    run -124 get --wait 0 -- counted echo own
+    ran_times 0
+  fi
+  release a
+  finish_all
+  equal held "$(<holder.out)"
+  on_redis || run -1 memolock get --tag t --id x
+  # of none there is none to forget
+  memolock del --tag t --id x >/dev/null
+  equal 0 "$(memolock del --tag t --id x --lock)"
+  store_is_clean
+}
+
 @test "del --all meets runs too" {
   three
   spawn_get -- held a echo held

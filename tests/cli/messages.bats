@@ -18,9 +18,20 @@ load ../helpers/common
   while read -r line; do one_own_line "$line"; done <<<"$stderr"
 }
 
-@test "-v given twice says no less" {
-  run --separate-stderr -0 get -vv -- echo output
-  contains "$stderr" 'running the command'
+@test "-v given twice says all that -v says, and more" {
+  run --separate-stderr -0 get -v -- echo output
+  once=${stderr%, took *}
+  run --separate-stderr -0 get -vv --refresh -- echo output
+  while read -r line; do contains "$stderr" "$line"; done <<<"$once"
+  (($(wc -l <<<"$stderr") > $(wc -l <<<"$once")))
+  # what it is about
+  place=$MEMOLOCK_CACHE_DIR
+  ! on_redis || place=$REDIS_SOCKET
+  lacks "$once" "$place"
+  contains "$stderr" "$place"
+  # and by the variable
+  MEMOLOCK_LOG=debug run --separate-stderr -0 get --refresh -- echo output
+  contains "$stderr" "$place"
 }
 
 @test "-v tells a waiter whom it waits for" {

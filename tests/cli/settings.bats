@@ -32,6 +32,25 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   equal $'file\tc\nline\tb\nvariable\ta' "$(memolock ls | cut -f 1,2 | sort)"
 }
 
+@test "the user's file wins over the machine's in /etc, key by key" {
+  unshare -m true 2>/dev/null || skip 'cannot mount here'
+  mkdir -p etc/memolock
+  printf '%s\n' 'tag = "machine"' 'ttl = "forever"' >etc/memolock/config.toml
+  on_machine() {
+    # shellcheck disable=SC2016
+    unshare -m sh -c 'mount --bind etc /etc && exec "$@"' - "$MEMOLOCK_BIN" "$@"
+  }
+  on_machine get --id a -- true
+  equal $'machine\ta\tforever' "$(memolock ls | cut -f 1,2,5)"
+  memolock del --tag machine --id a
+  # what the user does not say is still the machine's
+  config 'tag = "user"'
+  on_machine get --id b -- true
+  equal $'user\tb\tforever' "$(memolock ls | cut -f 1,2,5)"
+  MEMOLOCK_TAG=variable on_machine get --id b -- true
+  equal $'user\nvariable' "$(memolock ls | cut -f 1)"
+}
+
 @test "numbers and booleans in the file are what they seem" {
   config 'ttl = 3600' 'refresh = true' 'max-entry = 10'
   memolock get --id x -- counted true

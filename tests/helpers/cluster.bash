@@ -27,7 +27,7 @@ start_cluster() {
 
 # add_node [OPTION…]: starts a node that does not belong to a cluster yet.
 add_node() {
-  start_redis --cluster-enabled yes --cluster-node-timeout "${node_timeout:-1000}" \
+  start_redis --cluster-enabled yes --cluster-node-timeout "${node_timeout:-4000}" \
     --cluster-replica-validity-factor 0 --repl-diskless-sync-delay 0 \
     ${REDIS_CERTIFICATES+--tls-cluster yes --tls-replication yes} "$@"
   sockets+=("$REDIS_SOCKET") ports+=("${REDIS_TLS_PORT:-$REDIS_PORT}") pids+=("$REDIS_PID")

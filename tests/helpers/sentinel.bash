@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034 # the tests use what is set here
 
 # start_service [OPTION…]: starts a primary with two replicas, each with the server's options given, and three
-# sentinels, which notice a dead primary within a second. $service is the URL of the store without its scheme: the
+# sentinels, which notice a dead primary within seconds. $service is the URL of the store without its scheme: the
 # sentinels and the service's name. With $REDIS_CERTIFICATES all of them use TLS among each other and at these ports.
 # The arrays sockets, ports and pids have an element for each node. Nodes and sentinels have the addresses in the
 # array hosts, if it is set; go_to I is called before node and sentinel I are started.
@@ -56,8 +56,8 @@ launch_sentinel() {
   await sentinel_has_begun "$1"
   ! is_gone "${sentinel_pids[$1]}"
 }
-sentinel_extra=()     # lines for the configuration
-sentinel_patience=500 # a server that has not answered for this many ms is down
+sentinel_extra=()      # lines for the configuration
+sentinel_patience=4000 # a server that has not answered for this many ms is down, and not one that only stands still
 
 sentinel_has_begun() {
   [[ $(sentinel "$1" ping 2>&1) =~ ^(PONG|NOAUTH) ]] || is_gone "${sentinel_pids[$1]}"

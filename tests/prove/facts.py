@@ -12,6 +12,10 @@ NOTICED = 0.8
 ATTEMPTS = 4
 
 
+def time_stalled(stalls, begun, ended):
+    return sum(max(0, min(each.ended, ended) - max(each.begun, begun)) for each in stalls)
+
+
 def time_stopped(events):
     return sum(each.ended - each.begun for each in events if each.what == 'stop' and each.ended)
 
@@ -95,7 +99,7 @@ class Facts:
                   if each.what not in COSTLESS and each.begun < call.ended and each.ended > since]
         lost = [each for each in self.disturbances[call.id]
                 if each.holder and each.begun < call.ended and (each.ended or each.begun) > since]
-        own_stop = time_stopped(call.disturbances)
+        own_stop = time_stopped(call.disturbances) + time_stalled(self.history.stalls, call.asked, call.ended or math.inf)
         limit = self.bound(len(lost), len(faults)) + own_stop
         if not self.settings.lease:
             limit += time_stopped(lost)  # nobody takes a lock without a lease from one who lives

@@ -7,6 +7,7 @@ begin, end    of a run, by the command itself
 call          of memolock, by its caller, once it has ended; "ended" is null if it never did
 fault         something happens to the store, for all ids: see FAULTS; "heal" when it is over
 left          something that should not be there when all have ended
+stall         the machine stood still, or had no time for the load: "begun", "ended"
 """
 import dataclasses
 import json
@@ -94,6 +95,7 @@ class History:
     calls: dict = dataclasses.field(default_factory=dict)
     faults: list = dataclasses.field(default_factory=list)
     left: list = dataclasses.field(default_factory=list)
+    stalls: list = dataclasses.field(default_factory=list)
 
     def runs_of(self, name):
         return sorted((run for run in self.runs.values() if run.id == name), key=lambda run: run.begun)
@@ -137,6 +139,8 @@ def add(history, event):
     elif kind == 'heal':
         lasting = [fault for fault in history.faults if fault.ended is None and fault.what not in AT_ONCE]
         lasting[0].ended = event['time']
+    elif kind == 'stall':
+        history.stalls.append(Disturbance('stall', event['begun'], event['ended']))
     elif kind == 'left':
         history.left.append(event['what'])
 

@@ -363,6 +363,13 @@ class CheckerTest(unittest.TestCase):
         story.call(2, 10.1, 18, '1.1', wait=0.5)
         self.finds(story, 'are allowed')
 
+    def test_a_machine_that_stands_still_lets_it_take_longer(self):
+        for long, parts in (12, ['are allowed']), (18, []):
+            story = self.one_run(faults=True)
+            story.call(2, 10.1, 30, '1.1')
+            story.history.stalls += [Disturbance('stall', 9, 11), Disturbance('stall', 12, 12 + long - 0.9)]
+            self.finds(story, *parts)
+
     def test_a_fault_lets_it_take_longer(self):
         story = self.one_run(faults=True)
         story.call(2, 10.1, 20, '1.1')

@@ -9,7 +9,8 @@ load ../helpers/cluster
 setup_file() { :; }
 setup() {
   isolate
-  export MEMOLOCK_CACHE_DIR=$BATS_TEST_TMPDIR/store
+  # long enough for a node that answers, and short enough for one that does not
+  export MEMOLOCK_CACHE_DIR=$BATS_TEST_TMPDIR/store MEMOLOCK_STORE_TIMEOUT=4s
 }
 
 use_cluster() {
@@ -198,7 +199,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   kill -STOP "$REDIS_PID"
   rm -r store
   export MEMOLOCK_STORE=redis+cluster://127.0.0.1:$REDIS_PORT,$cluster
-  equal hello "$(get_id x --store-timeout 1s -- echo other)"
+  equal hello "$(get_id x --store-timeout 6s -- echo other)"
 }
 
 @test "a cluster that is gone altogether is a store error" {
@@ -317,7 +318,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
 
 @test "where RESP3 is refused, waiters look once a lease" {
   use_cluster 1 --rename-command HELLO ''
-  export MEMOLOCK_LEASE=1500ms
+  export MEMOLOCK_LEASE=5s
   spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- held a counted echo held >/dev/null
   await test -e a.started
   spawn "$MEMOLOCK_BIN" get -v --tag t --id x --ttl 1h -- counted true >out 2>err
@@ -376,10 +377,10 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   get_id "$id" -- counted echo hello
   begin_move "$(slot "$id")" 0 1
   tries_again() { grep -q TRYAGAIN "$1"; }
-  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" -v -v --ttl 1h --store-timeout 20s -- counted echo other >out 2>err
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" -v -v --ttl 1h --store-timeout 40s -- counted echo other >out 2>err
   await tries_again err
   move_keys
-  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" -v -v --ttl 1h --store-timeout 20s -- counted echo other >out2 2>err2
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" -v -v --ttl 1h --store-timeout 40s -- counted echo other >out2 2>err2
   await tries_again err2
   end_move
   finish_all
@@ -403,7 +404,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   release a
   await test -e b.started
   # it asks for the lock, and then has a script renew it, which wants all keys
-  spawn "$MEMOLOCK_BIN" renew --tag t --id "$id" --token "$(<token)" --store-timeout 20s -v -v 2>err
+  spawn "$MEMOLOCK_BIN" renew --tag t --id "$id" --token "$(<token)" --store-timeout 40s -v -v 2>err
   local renewal=$!
   tries_again() { grep -q TRYAGAIN err; }
   await tries_again
@@ -420,7 +421,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   local id slot
   id=$(id_at 0)
   slot=$(slot "$id")
-  export MEMOLOCK_LEASE=5s MEMOLOCK_STORE_TIMEOUT=10s
+  export MEMOLOCK_LEASE=20s MEMOLOCK_STORE_TIMEOUT=30s
   spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- held a counted echo held >holder.out 2>holder.err
   await test -e a.started
   spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- counted echo own >waiter.out 2>waiter.err
@@ -442,7 +443,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
 
 # fails_over COMMAND…: while a holder works and a waiter waits at node 0, which has a replica.
 fails_over() {
-  export MEMOLOCK_LEASE=8s MEMOLOCK_STORE_TIMEOUT=1s
+  export MEMOLOCK_LEASE=20s
   local id holder waiter heir=3
   replicas=1 use_cluster
   id=$(id_at 0)
@@ -572,7 +573,7 @@ demote_first() { node 3 cluster failover >/dev/null; }
   await forgotten
   run -1 memolock doctor --tag t
   contains "$output" '1 of 16384 slots have no node'
-  refused CLUSTERDOWN get_id x --store-timeout 1s --on-store-error fail -- true
+  refused CLUSTERDOWN get_id x --store-timeout 6s --on-store-error fail -- true
 }
 
 @test "a server that is no cluster's says so to doctor" {

@@ -9,7 +9,8 @@ load ../helpers/sentinel
 setup_file() { :; }
 setup() {
   isolate
-  export MEMOLOCK_CACHE_DIR=$BATS_TEST_TMPDIR/store
+  # long enough for a server that answers, and short enough for one that does not
+  export MEMOLOCK_CACHE_DIR=$BATS_TEST_TMPDIR/store MEMOLOCK_STORE_TIMEOUT=4s
 }
 
 use_service() {
@@ -59,13 +60,13 @@ use_service() {
   export MEMOLOCK_STORE=redis+sentinel://127.0.0.1:${sentinel_ports[0]}/main
   sentinel 0 sentinel remove main >/dev/null
   sentinel 0 sentinel monitor main 127.0.0.1 "${ports[1]}" 3 >/dev/null
-  run -125 --separate-stderr memolock get --tag t --id new --on-store-error fail --store-timeout 1s --ttl 1h -- counted true
+  run -125 --separate-stderr memolock get --tag t --id new --on-store-error fail --store-timeout 6s --ttl 1h -- counted true
   contains "$stderr" "127.0.0.1:${ports[1]}: is no longer the primary"
 }
 
 # fails_over I HOW: while a holder works, a waiter waits and the primary is gone.
 fails_over() {
-  export MEMOLOCK_LEASE=5s MEMOLOCK_STORE_TIMEOUT=1s
+  export MEMOLOCK_LEASE=20s
   use_service
   spawn_get -- held a counted echo held >holder.out 2>holder.err
   local holder=$!
@@ -101,7 +102,7 @@ end_primary() { end "${pids[0]}"; }
 stop_primary() { kill -STOP "${pids[0]}"; }
 
 @test "a waiter at a primary that was demoted notices" {
-  export MEMOLOCK_LEASE=3s
+  export MEMOLOCK_LEASE=9s
   use_service
   spawn_get -- held a counted echo held >holder.out
   holder=$!

@@ -16,7 +16,7 @@ setup() {
 
 # get_directly, hold_directly: without the relay, whatever time the server takes.
 get_directly() { MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET get --store-timeout 30s "$@"; }
-hold_directly() { MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET hold --store-timeout 30s "$@"; }
+hold_directly() { MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET hold --store-timeout 30s; }
 
 # relay OPTION…: from now on the store is behind a relay; see slow_relay.
 relay() { relay_to "$BATS_TEST_TMPDIR/relay.$((++relays))" "$@"; }

@@ -13,11 +13,21 @@ setup_file() { :; }
 setup() {
   isolate
   export MEMOLOCK_CACHE_DIR=$BATS_TEST_TMPDIR/store
+  # shellcheck disable=SC2034 # the helper's
+  prove_seconds=${MEMOLOCK_PROVE_SECONDS:-12} # a failover takes half of that
 }
 teardown() {
   end_all
   remove_network
 }
+
+# await_calls N: so many more calls begin.
+await_calls() {
+  local enough=$(($(calls) + $1))
+  are_enough() { (($(calls) >= enough)); }
+  await are_enough
+}
+calls() { grep -c '"event": "call"' history || true; }
 
 # ---- sentinels ----
 
@@ -127,7 +137,8 @@ move_slot() {
   part 1 8
   fault outage
   unplug 0
-  sleep 0.7
+  # some of the callers have met it
+  await_calls 3
   plug 0
   heal
   part 1 4

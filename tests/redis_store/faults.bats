@@ -65,7 +65,7 @@ all_refused() {
   done
   for i in "${!calls[@]}"; do
     finish "${calls[i]}"
-    equal "${*:i + 2:1}: 125" "${*:i + 2:1}: $status"
+    equal "${*:i+2:1}: 125" "${*:i+2:1}: $status"
     is_empty "$i.said"
     one_own_line "$(<"$i.why")"
     contains "$(<"$i.why")" "$1"

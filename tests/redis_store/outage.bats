@@ -80,7 +80,7 @@ setup() {
 }
 
 @test "60 who wait for a run on a server that dies and comes back empty take that run's result" {
-  export MEMOLOCK_LEASE=12s
+  export MEMOLOCK_LEASE=30s
   hold
   wait_for_it 60
   token=$(redis get "t/lock:$id")

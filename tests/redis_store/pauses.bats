@@ -90,9 +90,9 @@ asks_again() { [[ $(sockets "$holder") != "$asking" ]]; }
 }
 
 @test "who waits for a run on a server that is stopped goes on within a lease and a half" {
-  hold --lease 8s
-  wait_for_it 1 --lease 8s
-  spawn sleep 16
+  hold --lease 10s
+  wait_for_it 1 --lease 10s
+  spawn sleep 25 # and what a request may take
   two_leases=$!
   kill -STOP "$REDIS_PID"
   await test -e b.started
