@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
-# --artifact: files that the command makes, kept with the entry and restored.
+# --artifact: files that the command creates, stored with the entry and restored.
 
 load ../helpers/common
 
-# make_out: what most commands here do: a directory "out" with one of each kind.
+# make_out: the command of most tests here. Makes a directory "out" with one file of each kind.
 make_out() {
   cat >make_out <<'END'
 #!/bin/sh
@@ -22,7 +22,7 @@ END
   chmod +x make_out
 }
 
-# listing FOLDER: kinds, modes, names, targets and contents below it, without times.
+# listing DIRECTORY: the kinds, modes, names, targets and contents of all files in it, without times.
 listing() {
   (cd "$1" && find . -printf '%y %m %p %l\n' | sort && find . -type f -print0 | sort -z | xargs -0r cksum)
 }
@@ -30,7 +30,7 @@ listing() {
 # drop FOLDER
 drop() { chmod -R u+rwx "$1" && rm -r "$1"; }
 
-# get_out OPTION…: the entry with the directory.
+# get_out OPTION…: `get` with the artifact out, which make_out creates.
 get_out() { get --artifact out "$@" -- counted ./make_out; }
 
 setup() {
@@ -52,7 +52,7 @@ setup() {
   store_is_clean
 }
 
-@test "a hit restores a file, and makes the directories that lead to it" {
+@test "a hit restores a file and creates its parent directories" {
   get --artifact deep/er/file -- counted sh -c 'mkdir -p deep/er; echo 1 >deep/er/file'
   rm -r deep
   get --artifact deep/er/file -- counted false
@@ -60,7 +60,7 @@ setup() {
   ran_times 1
 }
 
-@test "a file may be named by its absolute path" {
+@test "a file can be given by its absolute path" {
   get --artifact "$PWD/abs" -- counted sh -c 'echo 1 >abs'
   rm abs
   mkdir elsewhere
@@ -69,7 +69,7 @@ setup() {
   [[ ! -e elsewhere/abs ]]
 }
 
-@test "a relative path is one of the caller's working directory" {
+@test "a relative path is relative to the caller's working directory" {
   get_out >/dev/null 2>&1
   mkdir elsewhere
   (cd elsewhere && get --artifact out -- counted false) >/dev/null 2>&1
@@ -77,7 +77,7 @@ setup() {
   ran_times 1
 }
 
-@test "what is restored is newer than its inputs" {
+@test "restored files are newer than their inputs" {
   echo in >input
   get_out >/dev/null 2>&1
   for _ in 1 2 3; do
@@ -90,7 +90,7 @@ setup() {
   ran_times 1
 }
 
-@test "make is content with a recipe that was a hit" {
+@test "a target that a hit has restored is up to date for make" {
   printf 'out/a: input\n\t@"%s" get --tag t --id x --ttl 1h --artifact out -- counted ./make_out\n' "$MEMOLOCK_BIN" >Makefile
   echo in >input
   make >/dev/null 2>&1
@@ -104,7 +104,7 @@ setup() {
   ran_times 1
 }
 
-@test "other files in the directory are left alone, and what stood there is replaced" {
+@test "a restore replaces files of the same names and leaves other files in the directory alone" {
   get_out >/dev/null 2>&1
   echo mine >out/other
   echo changed >out/a
@@ -136,7 +136,7 @@ END
   same_bytes 1.list 2.list
 }
 
-@test "a path with spaces, newlines and other bytes may be named" {
+@test "a path can contain spaces, newlines and other bytes" {
   name=$'odd \n\xff name'
   get --artifact "$name" -- sh -c 'echo 1 >"$1"' sh "$name"
   rm "$name"
@@ -165,7 +165,7 @@ END
   (($(du -k big | cut -f 1) < 20000)) || fail 'its holes are filled'
 }
 
-@test "a path given twice, and paths in each other, are restored" {
+@test "a path given twice, and paths inside each other, are restored" {
   args=(--artifact out --artifact out/a --artifact out --artifact out/sub)
   get "${args[@]}" -- counted ./make_out >/dev/null 2>&1
   listing out >1.list
@@ -206,9 +206,9 @@ archive() {
   fi
 }
 
-# ---- who gets them ----
+# ---- callers with and without --artifact ----
 
-@test "callers without --artifact take the entry and no files" {
+@test "callers without --artifact get the output and no files" {
   get_out >/dev/null 2>&1
   drop out
   run -0 --separate-stderr get -- counted false
@@ -217,7 +217,7 @@ archive() {
   ran_times 1
 }
 
-@test "some of the paths may be asked for" {
+@test "a caller can ask for some of the paths" {
   get --artifact out --artifact two -- sh -c './make_out; echo 2 >two' >/dev/null 2>&1
   drop out
   rm two
@@ -225,7 +225,7 @@ archive() {
   [[ -e two && ! -e out ]]
 }
 
-@test "an entry without a path that is asked for is treated as a miss" {
+@test "an entry without a requested path is a miss" {
   get -- counted ./make_out >/dev/null 2>&1
   get_out >/dev/null 2>&1
   ran_times 2
@@ -235,13 +235,13 @@ archive() {
   run -0 memolock get --tag t --id x --artifact out/a
 }
 
-@test "a holder without --artifact stores an entry without" {
+@test "a holder without --artifact stores an entry without artifacts" {
   get_out >/dev/null 2>&1
   get --refresh -- counted ./make_out >/dev/null 2>&1
   run -1 memolock get --tag t --id x --artifact out
 }
 
-@test "waiters restore what the holder has made" {
+@test "waiters restore what the holder's command created" {
   mkdir 1 2 3
   (
     cd 1 && spawn_get --artifact out -- counted held "$OLDPWD/a" ../make_out >out.1 2>&1
@@ -265,7 +265,7 @@ archive() {
   store_is_clean
 }
 
-@test "waiters restore what a run has made that is not kept" {
+@test "waiters restore the artifacts of a run that is not stored" {
   mkdir 1 2
   (
     cd 1 && spawn_get --ttl 0 --artifact out -- counted held "$OLDPWD/a" ../make_out >out.1 2>&1
@@ -295,7 +295,7 @@ archive() {
   run -0 memolock get --tag t --id x --artifact out
 }
 
-@test "a stale entry is served with its files, and the run in the background packs new ones" {
+@test "a stale entry is served with its files, and the background run packs new ones" {
   export N=1
   versioned() { get --stale 1h --artifact f "$@" -- counted sh -c 'echo $N >f; echo $N'; }
   run -0 versioned --ttl 1ms
@@ -313,7 +313,7 @@ archive() {
   ran_times 2
 }
 
-@test "the old entry that --stale-if-error serves comes with its files" {
+@test "the old entry that --stale-if-error serves restores its files" {
   get --ttl 1ms --stale-if-error 1h --artifact f -- sh -c 'echo 1 >f; echo good'
   rm f
   run -0 --separate-stderr get --ttl 1ms --stale-if-error 1h --artifact f -- sh -c 'echo bad; exit 3'
@@ -321,7 +321,7 @@ archive() {
   equal 1 "$(<f)"
 }
 
-# ---- what is not packed ----
+# ---- artifacts that are not packed ----
 
 # bats test_tags=slow
 @test "a failed run packs nothing" {
@@ -333,7 +333,7 @@ archive() {
   ! on_redis || equal 0 "$(redis exists t/files:x)"
 }
 
-@test "a path that the command did not create is named, and nothing is stored" {
+@test "a path that the command did not create is reported, and nothing is stored" {
   for missing in nothing none/such make_out/x; do
     run -0 --separate-stderr get --artifact out --artifact $missing -- ./make_out
     equal made "$output"
@@ -343,7 +343,7 @@ archive() {
   store_is_clean
 }
 
-@test "waiters run the command at once when a path was not made" {
+@test "if the holder's command did not create a path, waiters run the command immediately" {
   mkdir 1 2 3
   (
     cd 1 && spawn_get --artifact f -- counted held ../a true 2>err
@@ -365,13 +365,13 @@ archive() {
   store_is_clean
 }
 
-@test "what is neither file, directory nor link is named, and nothing is stored" {
+@test "anything but a file, a directory or a link is reported, and nothing is stored" {
   run -0 --separate-stderr get --artifact out -- sh -c './make_out; mkfifo out/sub/pipe'
   contains "$stderr" 'not stored: out/sub/pipe is neither a file, a directory nor a symbolic link'
   run -1 memolock get --tag t --id x
 }
 
-@test "a link given as the path is refused, and followed with a slash behind it" {
+@test "a symbolic link is refused as a path, and followed if the path ends in a slash" {
   mkdir real
   ln -s real out
   run -0 --separate-stderr get --artifact out -- ./make_out
@@ -385,7 +385,7 @@ archive() {
   equal real "$(readlink out)"
 }
 
-@test "streams and artifacts together may not be larger than --max-entry" {
+@test "streams and artifacts together must not exceed --max-entry" {
   run -0 --separate-stderr get --max-entry 3000 --artifact f -- sh -c 'seq 300; head -c 2000 /dev/urandom >f'
   contains "$stderr" 'not stored: the output and the artifacts are larger than --max-entry (2.9 KiB)'
   run -1 memolock get --tag t --id x
@@ -394,7 +394,7 @@ archive() {
   store_is_clean
 }
 
-@test "--artifact and --external exclude each other" {
+@test "--artifact and --external cannot be used together" {
   refused external memolock get --tag t --id x --ttl 1h --external --artifact f -- true
 }
 
@@ -402,9 +402,9 @@ archive() {
   refused --artifact memolock get --tag t --id x --ttl 1h --artifact= -- true
 }
 
-# ---- what is wrong with what is stored ----
+# ---- damaged and hostile archives ----
 
-# plant ARCHIVE: puts it in the place of the entry's artifacts.
+# plant ARCHIVE: replaces the artifacts of the entry with it.
 plant() {
   if on_redis; then
     read -r length hash <<<"$("$HELPERS/plant" "$1")"
@@ -425,7 +425,7 @@ spoil() {
   fi
 }
 
-@test "an entry with a damaged archive is treated as a miss only by callers that request files" {
+@test "an entry with a damaged archive is a miss only for callers that ask for files" {
   get_out >/dev/null 2>&1
   spoil
   run -0 memolock get --tag t --id x
@@ -452,7 +452,7 @@ hostile() {
   [[ ! -e evil && ! -e elsewhere/evil ]]
 }
 
-# crafted NAME…: an archive of files of these names.
+# crafted NAME…: makes an archive of files with these names.
 crafted() {
   rm -rf craft && mkdir craft
   echo evil >craft/f
@@ -460,7 +460,7 @@ crafted() {
 }
 
 # bats test_tags=slow
-@test "names that lead elsewhere are refused" {
+@test "names that lead out of the directory are refused" {
   mkdir elsewhere
   get_out >/dev/null 2>&1
   for name in 0/../evil ../evil /evil "$PWD/evil" 0/sub/../../evil 0//x 0/./x 0x ''; do
@@ -493,7 +493,7 @@ crafted() {
   hostile evil.tar 'a symbolic link in place of out'
 }
 
-@test "hard links, devices and what is no archive are refused" {
+@test "hard links, devices and anything but an archive are refused" {
   get_out >/dev/null 2>&1
   mkdir -p craft/0 elsewhere
   echo 1 >craft/0/f
@@ -508,7 +508,7 @@ crafted() {
   hostile evil.tar 'the stored artifacts are damaged'
 }
 
-@test "an archive that is cut off, or lies about a size, is refused, and no half file is left" {
+@test "an archive that is truncated, or reports a wrong size, is refused, and no partial file is left" {
   mkdir elsewhere
   get_out >/dev/null 2>&1
   mkdir -p craft/0
@@ -518,7 +518,7 @@ crafted() {
   hostile evil.tar 'the stored artifacts are damaged'
   [[ ! -e out/f ]]
   equal '' "$(find . -name '.memolock-*')"
-  # a directory's header alone: there is no file that is asked for
+  # only the header of a directory: the requested file is missing
   head -c 512 /dev/zero >evil.tar
   hostile evil.tar 'out is missing'
 }
@@ -530,7 +530,7 @@ unpacks_to() {
   (cd craft && tar --format=gnu --sparse -cf ../evil.tar --zstd 0)
 }
 
-@test "an archive that unpacks to more than --max-entry is a miss, and nothing of it stays" {
+@test "an archive that unpacks to more than --max-entry is a miss, and no file of it is left" {
   get_out >/dev/null 2>&1
   local files='echo 1 >a; mkdir deep; echo 2 >deep/b'
   unpacks_to sh -c "$files; truncate -s 1T large"
@@ -539,16 +539,16 @@ unpacks_to() {
   hostile evil.tar 'larger than --max-entry' --max-entry 2MB
   unpacks_to sh -c 'seq 5000 | split -l 1 -a 4 -d'
   hostile evil.tar 'larger than --max-entry' --max-entry 2MB
-  # what is not asked for counts, too
+  # files that were not requested are included in the size
   unpacks_to sh -c "$files"
   (cd craft && truncate -s 1T 1 && tar --format=gnu --sparse -cf ../evil.tar --zstd 0 1)
   hostile evil.tar 'larger than --max-entry'
 }
 
-# packs_in_order NAME…: evil.tar of these members of the directory craft, directories without what is in them.
+# packs_in_order NAME…: makes evil.tar of these members of the directory craft; directories without their contents.
 packs_in_order() { (cd craft && tar --format=gnu -P --no-recursion -cf ../evil.tar "$@"); }
 
-@test "a refused archive leaves the caller's files, links and modes as they were" {
+@test "a refused archive leaves the caller's files, links and modes unchanged" {
   get_out >/dev/null 2>&1
   mkdir -p craft/0/sub craft/0/link craft/0/new
   echo evil >craft/evil
@@ -566,7 +566,7 @@ packs_in_order() { (cd craft && tar --format=gnu -P --no-recursion -cf ../evil.t
   same_bytes 1.list 2.list
 }
 
-@test "a directory takes the place of a file, a link or a directory that is locked" {
+@test "a directory replaces a file, a link or a read-only directory" {
   get_out >/dev/null 2>&1
   listing out >1.list
   drop out
@@ -580,7 +580,7 @@ packs_in_order() { (cd craft && tar --format=gnu -P --no-recursion -cf ../evil.t
   ran_times 1
 }
 
-@test "members that do not follow their directory are refused" {
+@test "members that do not directly follow their directory are refused" {
   get_out >/dev/null 2>&1
   mkdir -p craft/0/a craft/0/b
   touch craft/0/a/f craft/0/b/f craft/0/a/g
@@ -648,10 +648,10 @@ repeated() {
 }
 
 # bats test_tags=slow
-@test "many directories deep in each other take little memory, and each is opened a few times" {
+@test "many nested directories need little memory, and each is opened only a few times" {
   get_out >/dev/null 2>&1
   local way=(0)
-  # 48 directories with names of one byte: the whole name fits into a header
+  # 48 directories with names of one byte: the whole path fits into a header
   for _ in {1..48}; do way+=("${way[-1]}/d"); done
   mkdir -p "craft/${way[-1]}"
   repeated 15 "${way[@]}"
@@ -664,9 +664,9 @@ repeated() {
   (($(wc -l <calls) < 200000)) || fail "$(wc -l <calls) calls"
 }
 
-@test "an archive that wants a gibibyte of memory is a miss" {
+@test "an archive that requires a gibibyte of memory is a miss" {
   get_out >/dev/null 2>&1
-  # a zstd frame with a window of 2 GiB, and a block of nothing
+  # a zstd frame with a window of 2 GiB, and an empty block
   printf '\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00' >evil.tar
   hostile evil.tar 'the stored artifacts are damaged'
 }
@@ -695,7 +695,7 @@ repeated() {
   ran_times 2
 }
 
-@test "a link on this machine in the place of a directory is not followed" {
+@test "a link in the caller's directory that replaces a directory is not followed" {
   get_out >/dev/null 2>&1
   drop out
   mkdir elsewhere
@@ -712,7 +712,7 @@ repeated() {
   ran_times 1
 }
 
-@test "a path that cannot be restored makes the command run, with a warning that says why" {
+@test "if a path cannot be restored, a warning says why and the command runs" {
   get --artifact f -- counted sh -c 'echo 1 >f; echo made'
   rm f
   mkdir f
@@ -724,7 +724,7 @@ repeated() {
   equal '' "$(find . -name '.memolock-*')"
 }
 
-@test "a full disk leaves no half file and no temporary one" {
+@test "a full disk leaves no partial or temporary file" {
   get --artifact f -- sh -c 'yes | head -c 1000000 >f'
   rm f
   run -125 --separate-stderr bash -c 'ulimit -f 500; exec "$0" get --tag t --id x --ttl 1h --on-store-error fail --artifact f -- false' "$MEMOLOCK_BIN"
@@ -733,18 +733,18 @@ repeated() {
   equal '' "$(find . -name '.memolock-*')"
 }
 
-# ---- what is left of a restore that was killed ----
+# ---- leftovers of a killed restore ----
 
-# restore_until SIGNAL: a look-up that restores out and gets the signal before the first file is in place.
+# restore_until SIGNAL: a look-up that restores out, and gets the signal before the first file is at its final path.
 restore_until() {
   spawn strace -f -qqq -o /dev/null -e trace=utimensat -e inject=utimensat:signal="$1":when=1 \
     "$MEMOLOCK_BIN" get --tag t --id x --artifact out >out.txt
 }
 
-# drafts FOLDER: how many names there are below it as a restore gives them.
+# drafts DIRECTORY: the number of temporary files of restores in it.
 drafts() { find "$1" -name '.memolock-*' | wc -l; }
 
-# killed_restore: of what it has made nothing is in place.
+# killed_restore: kills a restore before any of its files is at its final path.
 killed_restore() {
   rm -rf out
   mkdir -p out/sub
@@ -754,7 +754,7 @@ killed_restore() {
   (($(drafts out) == 6)) || fail "$(find out)"
 }
 
-@test "what a killed restore has left is kept with no entry and counts in no id, and the next restore removes it" {
+@test "temporary files of a killed restore change no entry and no id, and the next restore removes them" {
   get_out >/dev/null 2>&1
   mkdir -p empty/sub
   killed_restore
@@ -773,7 +773,7 @@ killed_restore() {
   equal first "$(<out/a)"
 }
 
-@test "beside a file that is restored, too, and of any number of killed ones" {
+@test "temporary files of several killed restores of a single file are removed too" {
   get --artifact out/a -- ./make_out >/dev/null 2>&1
   for _ in 1 2 3; do
     rm -f out/a
@@ -786,7 +786,7 @@ killed_restore() {
   equal '0 first' "$(drafts .) $(<out/a)"
 }
 
-@test "a restore in the same directory takes nothing from one that goes on" {
+@test "a restore does not remove the temporary files of a running one in the same directory" {
   get_out >/dev/null 2>&1
   listing out >1.list
   for _ in 1 2 3; do
@@ -812,7 +812,7 @@ killed_restore() {
   ran_times 1
 }
 
-@test "a hundred restores at once in one directory leave it whole" {
+@test "after a hundred concurrent restores into one directory, it is complete" {
   get_out >/dev/null 2>&1
   listing out >1.list
   for _ in {1..100}; do spawn_get --artifact out -- false >/dev/null 2>&1; done
@@ -822,7 +822,7 @@ killed_restore() {
   same_bytes 1.list 2.list
 }
 
-@test "without the lock of its first file only what is a day old is taken for left behind" {
+@test "temporary files whose lock is missing are removed after a day" {
   get_out >/dev/null 2>&1
   token=0123456789abcdef0123456789abcdef
   touch "out/.memolock-$token-1" "out/.memolock-$token-replaced-1" "out/.memolock-$token-new"
@@ -833,7 +833,7 @@ killed_restore() {
   equal 0 "$(drafts out)"
 }
 
-@test "names that are nearly a restore's are a command's own" {
+@test "files with names similar to those of temporary files belong to the command" {
   token=0123456789abcdef0123456789abcdef
   names=(.memolock .memolock- ".memolock-$token" ".memolock-$token-" ".memolock-$token-x" ".memolock-$token-1x"
     ".memolock-${token}0-1" ".memolock-${token%?}-1" ".memolock-${token^^}-1" ".memolock-$token-replaced-"
@@ -847,7 +847,7 @@ killed_restore() {
   equal "${#names[@]}" "$(find out -type f | wc -l)"
 }
 
-@test "of an archive that is too large, or damaged in its last member, nothing is written" {
+@test "nothing is written from an archive that is too large, or damaged in its last member" {
   get_out >/dev/null 2>&1
   untouched() {
     plant "$1"
@@ -868,12 +868,12 @@ killed_restore() {
   untouched cut.tar.zst
 }
 
-@test "holes are not read when they are packed, and are holes again when they are restored" {
+@test "packing does not read the holes of files, and restoring recreates them" {
   holes='truncate -s 1G big; echo begin | dd of=big conv=notrunc status=none
     seq 100000 | dd of=big bs=1M seek=500 conv=notrunc status=none; truncate -s 50M empty; truncate -s 70M tail; echo x >>tail'
   strace -f -qq -o trace -e trace=pread64 -P "$PWD/out/big" -P "$PWD/out/empty" -P "$PWD/out/tail" \
     "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --max-entry 2GiB --artifact out -- sh -c "mkdir out; cd out; $holes"
-  # without holes there would be 4480
+  # it would be 4480 if holes were read
   (($(grep -c pread64 trace) < 20)) || fail "$(grep -c pread64 trace) reads"
   listing out >1.list
   drop out
@@ -883,7 +883,7 @@ killed_restore() {
   (($(du -k out | tail -n 1 | cut -f 1) < 4000)) || fail 'its holes are filled'
 }
 
-# ---- the rest of the store ----
+# ---- other verbs, variables and signals ----
 
 @test "ls counts the artifacts, and del removes them" {
   get --artifact f -- sh -c 'head -c 5000 /dev/urandom >f; echo 12345'
@@ -894,14 +894,14 @@ killed_restore() {
   ! on_redis || store_is_empty
 }
 
-@test "MEMOLOCK_ARTIFACT names a path, too" {
+@test "MEMOLOCK_ARTIFACT sets a path" {
   MEMOLOCK_ARTIFACT=out run -0 get -- counted ./make_out
   drop out
   MEMOLOCK_ARTIFACT=out run -0 get -- counted false
   equal first "$(<out/a)"
 }
 
-@test "an interrupt while artifacts are packed: nothing is stored, and a waiter takes over" {
+@test "an interrupt while artifacts are packed stores nothing, and a waiter takes over" {
   spawn_get --max-entry 50GiB --report report --artifact large -- sh -c 'truncate -s 40G large; echo one; echo $$ >pid' >1.out
   await test -s pid
   await is_gone "$(<pid)"

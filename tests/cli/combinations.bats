@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# Which options can be combined: every rule in cli/option_rules.cpp refuses what it says, every ineffective option has
-# no effect, and every pair of options that no rule is about is accepted.
+# Which options can be combined: each rule in cli/option_rules.cpp refuses what it says, each ineffective option has
+# no effect, and each pair of options without a rule is accepted.
 # store: any
 # bats file_tags=slow
 
@@ -8,15 +8,15 @@ load ../helpers/common
 
 setup() {
   isolate
-  # for --external, which waits for a promise that nobody keeps
+  # for --external, which waits for a result that never comes
   export MEMOLOCK_LEASE=50ms
   echo content >file
 }
 
-# words VERB WORD…: fills `line` with the words of a call: options get a value.
+# words VERB WORD…: sets `line` to the words of a call, with a value for each option.
 words() {
   local word
-  # what these need may come from the run that they are called in
+  # the surrounding run provides the key and token that these require
   case $1 in
     set | fail) set -- "$1" --id "${@:2}" ;;
     renew) set -- renew --id --token "${@:2}" ;;
@@ -55,7 +55,7 @@ words() {
   done
 }
 
-@test "what the table refuses is refused, with its message and nothing else" {
+@test "each combination in the table of rules is refused, with its message and no other output" {
   local kind message call rules=0
   while IFS='|' read -r kind message call; do
     [[ $kind == refused ]] || continue
@@ -69,8 +69,8 @@ words() {
   [[ ! -e out ]] || fail 'a command was run'
 }
 
-# observed WORD…: calls memolock with these words, on a store with an entry, and prints all that can be observed, times
-# and sizes left out.
+# observed WORD…: calls memolock with these words on a store with an entry, and prints everything observable, without
+# times and sizes.
 observed() {
   local status=0 store=$XDG_CACHE_HOME/memolock
   rm -rf "$store" report out
@@ -82,14 +82,14 @@ observed() {
   } | sed -E 's/[0-9.]+(ms|[smhdBK]|KiB)?/N/g'
 }
 
-@test "an option that has no effect in a call changes nothing of it" {
+@test "an option without effect in a call changes nothing" {
   local kind option call with rows=0
   export MEMOLOCK_TAG=t
   while IFS='|' read -r kind option call; do
     [[ $kind == ineffective ]] || continue
     # shellcheck disable=SC2086 # words
     words $call
-    # a file that is not there would be missed
+    # a missing file would be reported
     line=("${line[@]/%=file/=missing}")
     with=$(observed "${line[@]}")
     # shellcheck disable=SC2086
@@ -100,7 +100,7 @@ observed() {
   ((rows > 80))
 }
 
-# accepts VERB…: each pair of options of these verbs that no rule refuses.
+# accepts VERB…: asserts that each pair of options of these verbs without a rule is accepted.
 accepts() {
   local kind call status wrong=0 pairs=0
   while IFS='|' read -r kind _ call; do

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# What bash, zsh and fish complete; bash and zsh at a terminal.
+# The completions of bash, zsh and fish; those of bash and zsh on a terminal.
 # store: any
 # bats file_tags=slow
 
@@ -15,10 +15,10 @@ setup() {
   exec 8<>keys
 }
 
-# ---- a line typed at a shell: what it has become is in $line, what was offered in $offered ----
+# ---- a line typed in a shell: $line is the completed line, $offered the candidates ----
 
-# What each shell is told at its start: to write down what it offers, and, on Ctrl-X, its line. COMPLETIONS is
-# how the completions get in.
+# The start-up commands of each shell, which make it write the candidates to a file and, on Ctrl-X, its line.
+# COMPLETIONS stands for the commands that load the completions.
 # shellcheck disable=SC2089
 bash_setup='
 PS1=; PROMPT_COMMAND=": >ready"; bind "set bell-style none" "set completion-query-items 0"
@@ -70,31 +70,31 @@ type_in() {
 }
 has_written() { [[ -s line ]]; }
 
-# becomes SHELL LINE EXPECTED: so it is after TAB.
+# becomes SHELL LINE EXPECTED: asserts that TAB completes the line to this one.
 becomes() {
   type_in "$1" "$2"
   equal "$3" "$line"
 }
 
-# offers SHELL LINE WORD…: just these.
+# offers SHELL LINE WORD…: asserts that exactly these candidates are offered.
 offers() {
   if [[ $1 == fish ]]; then
     offered=$(in_fish "$2" | cut -f 1 | sort -u)
   else
     type_in "$1" "$2"
   fi
-  # that is a word of zsh itself
+  # zsh itself adds this word
   [[ $1 != zsh ]] || offered=$(sed '/^-$/d' <<<"$offered")
   offered=$(sed /./!d <<<"$offered")
   equal "$(printf '%s\n' "${@:3}" | sort -u | cat -A)" "$(cat -A <<<"$offered")"
 }
 
-# in_fish LINE: what fish offers.
+# in_fish LINE: prints the candidates of fish.
 in_fish() {
   LINE=$1 timeout 60 fish -c 'eval "$COMPLETIONS"; complete -C "$LINE"' 2>&1 3>&-
 }
 
-# use SHELL: its script, as it is evaluated at a start.
+# use SHELL: loads the script as a start-up file does.
 use() {
   case $1 in
     bash) COMPLETIONS='. "$SCRIPTS/memolock.bash"' ;;
@@ -104,13 +104,13 @@ use() {
   export COMPLETIONS
 }
 
-# options_of VERB, verbs: as --help has them.
+# options_of VERB, verbs: the options and verbs in --help.
 options_of() {
   memolock "$1" --help | grep -E '^ +-' | awk '{ print $1, $2 }' | grep -oE -- '(^| |,)--?[a-z][a-z0-9-]*' | tr -d ' ,' | sort -u
 }
 verbs() { memolock --help | awk '/^Verbs:/ { on = 1; next } !NF { on = 0 } on { print $1 }'; }
 
-@test "completion prints the script of the shell, and refuses others" {
+@test "completion prints the script of a supported shell and refuses other names" {
   memolock completion bash >script
   same_bytes "$SCRIPTS/memolock.bash" script
   memolock completion zsh >script
@@ -124,7 +124,7 @@ verbs() { memolock --help | awk '/^Verbs:/ { on = 1; next } !NF { on = 0 } on { 
   one_own_line "$stderr"
 }
 
-@test "every verb is offered, and nothing else" {
+@test "exactly the verbs of --help are offered" {
   mapfile -t all < <(verbs)
   ((${#all[@]} > 5))
   for shell in bash fish; do
@@ -138,7 +138,7 @@ verbs() { memolock --help | awk '/^Verbs:/ { on = 1; next } !NF { on = 0 } on { 
   equal "$(verbs | sort)" "$(grep -v -- '^-' <<<"$offered")"
 }
 
-@test "every option of every verb is offered, and nothing else" {
+@test "exactly the options of each verb are offered" {
   for shell in bash zsh fish; do
     use $shell
     for verb in $(verbs); do
@@ -148,7 +148,7 @@ verbs() { memolock --help | awk '/^Verbs:/ { on = 1; next } !NF { on = 0 } on { 
   done
 }
 
-@test "of options that take one of a few words, these words are offered" {
+@test "for options with a fixed set of values, these values are offered" {
   memolock get --help | sed -nE 's/^ +(--[a-z-]+) ([a-z]+(\|[a-z]+)+) .*/\1 \2/p' >options
   (($(wc -l <options) > 3))
   for shell in bash zsh fish; do
@@ -156,7 +156,7 @@ verbs() { memolock --help | awk '/^Verbs:/ { on = 1; next } !NF { on = 0 } on { 
     while read -r option words; do
       IFS='|' read -ra words <<<"$words"
       offers $shell "memolock get -v $option " "${words[@]}"
-      # and they are those that the option takes
+      # and the option accepts them
       for word in "${words[@]}"; do memolock get "$option" "$word" --ttl 0 -- true; done
     done <options
     offers $shell 'memolock completion ' bash fish zsh
@@ -169,7 +169,7 @@ verbs() { memolock --help | awk '/^Verbs:/ { on = 1; next } !NF { on = 0 } on { 
   offers fish 'memolock get --on-timeout=s' --on-timeout=stale
 }
 
-@test "files, folders and variables are offered where they are asked for" {
+@test "file names, directory names and variables are offered where the option expects them" {
   export VERY_OWN=1
   mkdir vfolder
   : >vfile
@@ -190,7 +190,7 @@ verbs() { memolock --help | awk '/^Verbs:/ { on = 1; next } !NF { on = 0 } on { 
 # an_entry TAG ID
 an_entry() { memolock get --tag "$1" --id "$2" --ttl 1h -- true; }
 
-@test "tags and ids of the store are offered, those of the tag on the line" {
+@test "the tags of the store are offered, and the ids of the tag on the line" {
   an_entry default plain
   an_entry other 'a:b'
   an_entry other $'control\n'
@@ -214,7 +214,7 @@ an_entry() { memolock get --tag "$1" --id "$2" --ttl 1h -- true; }
   MEMOLOCK_TAG=other offers fish 'memolock del --id ' a:b
 }
 
-@test "ids are those of the tag that a call without --tag has, also by the configuration file" {
+@test "without --tag on the line, ids of the default or configured tag are offered" {
   an_entry default plain
   an_entry filed 'of-file'
   mkdir -p "$XDG_CONFIG_HOME/memolock"
@@ -228,14 +228,14 @@ an_entry() { memolock get --tag "$1" --id "$2" --ttl 1h -- true; }
   [[ ! -e report ]]
 }
 
-@test "fish describes tags and ids" {
+@test "fish shows descriptions of tags and ids" {
   an_entry other x
   use fish
   equal $'other\ttag' "$(in_fish 'memolock get --tag ')"
   equal $'x\tid of other' "$(in_fish 'memolock get --tag other --id ')"
 }
 
-@test "the store is asked with all options of the line that concern it" {
+@test "the store is queried with all options on the line that affect it" {
   export ASKED=$PWD/asked
   rm bin/memolock
   printf '%s\n' '#!/bin/sh' 'case "$1 $2" in "ls -q") echo "$*" >"$ASKED" ;; esac' 'exec "$MEMOLOCK_BIN" "$@"' >bin/memolock
@@ -253,7 +253,7 @@ an_entry() { memolock get --tag "$1" --id "$2" --ttl 1h -- true; }
   done
 }
 
-@test "an id with blanks and dollars is completed as the shell's one word" {
+@test "an id with blanks and dollar signs is completed as one quoted word" {
   an_entry other 'a b$c'
   for shell in bash zsh; do
     use $shell
@@ -263,7 +263,7 @@ an_entry() { memolock get --tag "$1" --id "$2" --ttl 1h -- true; }
   offers fish 'memolock del --tag other --id a' 'a b$c'
 }
 
-@test "a store that does not answer is given up" {
+@test "completion gives up on a store that does not answer" {
   rm bin/memolock
   printf '%s\n' '#!/bin/sh' '[ "$1 $2" != "ls -q" ] || { echo "$*" >>asked; exec sleep 100; }' 'exec "$MEMOLOCK_BIN" "$@"' >bin/memolock
   chmod +x bin/memolock
@@ -271,12 +271,12 @@ an_entry() { memolock get --tag "$1" --id "$2" --ttl 1h -- true; }
     use $shell
     rm -f asked
     offers $shell 'memolock get --tag ' ''
-    # TAB once, and the server is not given more than this, either
+    # TAB once: this is also the limit for the server
     equal 1 "$(grep -c -- '--store-timeout 300ms' asked)"
   done
 }
 
-@test "after -- the command's own completions are offered" {
+@test "after -- the completions of the command are offered" {
   printf 'wanted-target:\n' >Makefile
   for shell in bash zsh; do
     use $shell
@@ -291,7 +291,7 @@ an_entry() { memolock get --tag "$1" --id "$2" --ttl 1h -- true; }
   offers fish 'memolock get --tag t -- make --direc' --directory
 }
 
-@test "the command's name is completed, and in bash files without bash-completion" {
+@test "command names are completed, and in bash file names without bash-completion" {
   printf '#!/bin/sh\n' >bin/wholly-own
   chmod +x bin/wholly-own
   : >vfile
@@ -306,7 +306,7 @@ an_entry() { memolock get --tag "$1" --id "$2" --ttl 1h -- true; }
   offers fish 'memolock get -- wholly-own vf' vfile
 }
 
-@test "memolock-sh has the options of get, and memo completes functions and commands" {
+@test "memolock-sh completes the options of get, memo completes functions and commands" {
   : >vfile
   for shell in bash zsh; do
     use $shell

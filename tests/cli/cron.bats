@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The example crontab under Debian's cron, on several hosts: a daemon each, in name spaces of its own.
+# The example crontab under Debian's cron, on several simulated hosts: each has a daemon in namespaces of its own.
 # store: any
 # bats file_tags=slow
 
@@ -15,14 +15,14 @@ setup() {
   start_redis
 }
 
-# program NAME TEXT: a program that all hosts have; it writes down what ran where, and then does what TEXT says.
+# program NAME TEXT: makes a program on all hosts that records its name and host and then does what TEXT says.
 program() {
   mkdir -p bin
   printf '#!/bin/sh\necho "%s $(uname -n)" >>%q\n%s\n' "$1" "$PWD/ran" "$2" >"bin/$1"
   chmod 755 "bin/$1"
 }
 
-# host NAME: one with the configuration, the crontab and the programs, and no job of this machine's.
+# host NAME: a host with the configuration, the crontab and the programs, and without this machine's cron jobs.
 host() {
   mkdir -p "$1/spool/crontabs"
   cp -a /etc "$1/etc"
@@ -40,16 +40,16 @@ host() {
     exec /usr/sbin/cron -f' - "$1" >"$1/log" 2>&1
 }
 
-# runs_of NAME: where this command ran, a line each.
+# runs_of NAME: where this command ran, one line per run.
 runs_of() { sed -n "s/^$1 //p" ran | sort; }
 
-# calls OUTCOME ID: how many ended like that.
+# calls OUTCOME ID: the number of calls that ended like that.
 calls() { grep "\"outcome\":\"$1\"" report | grep -c "\"id\":\"$2\""; }
 
 all_have_called() { (($(grep -c . report) == 4 * ${#hosts[@]})); }
 
-@test "of several hosts one runs each job of once, and all run that of lock, one at a time" {
-  # each job in the next minute
+@test "on several hosts, each once job runs on one host, and a lock job on all, one at a time" {
+  # all jobs are due in the next minute
   sed -E 's/^[0-9*]\S*( +\S+){4} /* * * * * /' "$BATS_TEST_DIRNAME/../../examples/crontab" >table
   equal 4 "$(grep -c '^\* \* \* \* \* ' table)"
   printf '%s = "%s"\n' store "redis://127.0.0.1:$REDIS_PORT" report "$PWD/report" >config.toml
@@ -59,7 +59,7 @@ all_have_called() { (($(grep -c . report) == 4 * ${#hosts[@]})); }
   program upgrade-host "mkdir $PWD/upgrading || exit; sleep 0.2; rmdir $PWD/upgrading; echo done >>$PWD/upgraded"
   cp "$MEMOLOCK_BIN" bin/memolock
   : >report
-  # all daemons are there before the next minute
+  # all daemons must be running before the next minute
   early() { (($(date +%-S) < 40)); }
   await early
   for name in "${hosts[@]}"; do host "$name"; done
@@ -71,7 +71,7 @@ all_have_called() { (($(grep -c . report) == 4 * ${#hosts[@]})); }
   equal "${hosts[*]}" "$(runs_of upgrade-host | paste -sd ' ')"
   equal 3 "$(wc -l <upgraded)"
   equal 0 "$(grep -cE '^(BATS_|XDG_|REDIS_)' environment)"
-  # who has run is known to all
+  # ls shows who ran each job
   equal "$(runs_of backup-db)" "$(memolock ls --store "redis://127.0.0.1:$REDIS_PORT" | awk '$2 == "backup" { print $7 }' | sed 's/:.*//')"
   equal failed "$(memolock ls --store "redis://127.0.0.1:$REDIS_PORT" | awk '$2 == "sync" { print $3 }')"
 }

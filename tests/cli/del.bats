@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# del: forgetting entries.
+# del: removing entries.
 
 load ../helpers/common
 
@@ -8,7 +8,7 @@ three() {
   memolock get --tag u --id a --ttl 1h -- echo other >/dev/null
 }
 
-@test "del forgets one entry and prints 1" {
+@test "del removes an entry and prints 1" {
   three
   equal 1 "$(memolock del --tag t --id b)"
   run -1 memolock get --tag t --id b
@@ -16,7 +16,7 @@ three() {
   equal 3 "$(memolock ls | wc -l)"
 }
 
-@test "del forgets several and counts those that were there" {
+@test "del removes several entries and prints how many existed" {
   three
   equal 2 "$(memolock del --tag t --id a --id nothing --id c)"
   equal $'t\tb\nu\ta' "$(memolock ls | cut -f 1,2 | sort)"
@@ -27,33 +27,33 @@ three() {
   equal 1 "$(memolock del --tag t --id a --id a)"
 }
 
-@test "del of nothing prints 0 and ends with 0" {
+@test "del of a missing entry prints 0 and exits with 0" {
   run --separate-stderr -0 memolock del --tag t --id a
   equal 0 "$output"
   equal '' "$stderr"
 }
 
-@test "del --all forgets a tag and no other" {
+@test "del --all removes the entries of one tag only" {
   three
   equal 3 "$(memolock del --all --tag t)"
   equal $'u\ta' "$(memolock ls | cut -f 1,2)"
   equal 0 "$(memolock del --all --tag t)"
 }
 
-@test "del --dry-run counts and leaves" {
+@test "del --dry-run prints the number and removes nothing" {
   three
   equal 3 "$(memolock del --all --tag t --dry-run)"
   equal 1 "$(memolock del --tag t --id a --id x --dry-run)"
   equal 4 "$(memolock ls | wc -l)"
 }
 
-@test "del takes expired entries too" {
+@test "del removes expired entries too" {
   memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- true
   equal 1 "$(memolock del --tag t --id x)"
   equal '' "$(memolock ls)"
 }
 
-@test "a run that del met still answers its waiters but is not stored" {
+@test "the result of a run during which del was called goes to its waiters, but is not stored" {
   spawn_get -- counted held a echo held >holder.out
   await test -e a.started
   spawn_get -- counted echo own >waiter.out
@@ -68,7 +68,7 @@ three() {
   store_is_clean
 }
 
-@test "who asks after del does not take the run that del met" {
+@test "a caller that comes after del does not take the result of an older run" {
   spawn_get -- counted held a echo before
   await test -e a.started
   memolock del --tag t --id x
@@ -81,7 +81,7 @@ three() {
   equal after "$(memolock get --tag t --id x)"
 }
 
-@test "del during a refresh forgets the old entry and the new one" {
+@test "del during a refresh removes the old entry and the new one" {
   get -- echo old
   spawn_get --refresh -- held a echo new
   await test -e a.started
@@ -114,7 +114,7 @@ three() {
   store_is_clean
 }
 
-@test "del --all meets runs too" {
+@test "del --all affects runs in progress too" {
   three
   spawn_get -- held a echo held
   await test -e a.started
@@ -124,7 +124,7 @@ three() {
   equal 1 "$(memolock ls | wc -l)"
 }
 
-@test "del --dry-run during a run leaves it be" {
+@test "del --dry-run does not affect a run in progress" {
   spawn_get -- held a echo held
   await test -e a.started
   equal 1 "$(memolock del --tag t --id x --dry-run)"
@@ -133,7 +133,7 @@ three() {
   equal held "$(memolock get --tag t --id x)"
 }
 
-@test "a run that del met says that it was not stored, and nothing else" {
+@test "a run during which del was called reports once that its result was not stored" {
   spawn_get -v -- held a true 2>err
   await test -e a.started
   memolock del --tag t --id x
@@ -143,7 +143,7 @@ three() {
   lacks "$(<err)" ': stored'
 }
 
-# killed NAME: a holder that is killed in its run.
+# killed NAME: starts a holder and kills it during its run.
 killed() {
   spawn_get -- sh -c 'head -c 100000 /dev/zero; exec held "$0" true' "$1" >/dev/null
   await test -e "$1.started"
@@ -151,7 +151,7 @@ killed() {
 }
 
 # bats test_tags=slow
-@test "del removes what a killed holder has left" {
+@test "del removes what a killed holder left behind" {
   short_lease
   killed a
   equal 0 "$(memolock del --tag t --id x)"
@@ -162,7 +162,7 @@ killed() {
 }
 
 # bats test_tags=slow
-@test "del while entries come and go tears nothing" {
+@test "del while entries are stored and removed damages nothing" {
   for i in {1..60}; do memolock get --tag t --id x --ttl 1h -- seq 2000 >"out.$i"; done 3>&- &
   writer=$!
   while kill -0 $writer 2>/dev/null; do memolock del --tag t --id x >/dev/null; done
@@ -174,7 +174,7 @@ killed() {
   store_is_clean
 }
 
-@test "a count that cannot be written is an error" {
+@test "failing to print the count is an error" {
   three
   run --separate-stderr -125 sh -c '"$0" del --tag t --id a >/dev/full' "$MEMOLOCK_BIN"
   one_own_line "$stderr"

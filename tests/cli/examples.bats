@@ -8,7 +8,7 @@ setup() {
   isolate
   use_store
   examples=$BATS_TEST_DIRNAME/../../examples
-  # where the examples look for it
+  # where the examples expect memolock
   put_on_path
   export MEMOLOCK_REPORT=$PWD/report
 }
@@ -20,21 +20,21 @@ teardown() {
 }
 terminals=()
 
-# serves COMMAND…: has a server of HTTP run in the background, and says in $url where.
+# serves COMMAND…: starts an HTTP server in the background, and sets $url to its address.
 serves() {
   LISTEN=127.0.0.1:0 spawn_server "$@" >server.log 2>&1
   await grep -q 'spawned uWSGI worker' server.log
   url=http://$(sed -n 's/.*bound to TCP address \([0-9.:]*\).*/\1/p' server.log)
 }
 
-# serves_script FILE: the same of a script that answers all requests.
+# serves_script FILE: the same for a script that answers all requests.
 serves_script() {
   serves uwsgi-core --plugin cgi --master --threads 16 --http-socket 127.0.0.1:0 --http-socket-modifier1 9 --cgi "$1"
 }
 
 # ---- api-token ----
 
-# api ANSWER: an API whose login gives that, and writes down each.
+# api ANSWER: starts an API whose login returns this answer and logs each call.
 api() {
   printf '%s' "$1" >answer.json
   cat >api <<'END'
@@ -49,7 +49,7 @@ END
   export API_LOGIN=$url/login
 }
 
-@test "api-token: all callers share one login, for as long as its answer says" {
+@test "api-token: all callers share one login for the lifetime in its answer" {
   api '{"access_token": "secret-1", "expires_in": 7230}'
   for caller in {1..20}; do
     spawn "$examples/api-token" >"$caller.out"
@@ -61,21 +61,21 @@ END
   [[ $left == 1h59m* || $left == 2h* ]] || fail "time left: $left"
 }
 
-@test "api-token: a token that is about to end is not kept" {
+@test "api-token: a token that is about to expire is not stored" {
   api '{"access_token": "short", "expires_in": 20}'
   for _ in 1 2; do equal short "$("$examples/api-token")"; done
   ran_times 2
   store_is_clean
 }
 
-@test "api-token: a login that fails, or has no token in its answer, is a failure and nothing is kept" {
+@test "api-token: a failed login, or an answer without a token, is a failure and is not stored" {
   api ''
   run -22 --separate-stderr -- "$examples/api-token"
   equal '' "$output"
   for answer in '{"error": "who are you?"}' ' ' 'what?'; do
     printf '%s' "$answer" >answer.json
     run --separate-stderr -- "$examples/api-token"
-    # 2 is the shell's, for a missing token; 4 that of jq 1.6 and 5 that of jq 1.7, for what is not JSON
+    # 2 is the shell's status for a missing token; 4 is that of jq 1.6, and 5 that of jq 1.7, for invalid JSON
     ((status == 2 || status == 4 || status == 5)) || fail "status $status"
     equal '' "$output"
   done
@@ -86,7 +86,7 @@ END
 
 # ---- CI ----
 
-# project: a checkout whose build is written down.
+# project: makes a checkout whose build is logged.
 project() {
   mkdir -p project/src
   echo 'first' >project/src/main
@@ -101,12 +101,12 @@ END
   chmod +x project/*.sh
 }
 
-# release: a tar.gz such as `./dev package` makes, and in MEMOLOCK_TARBALL where it can be had.
+# release: makes a tar.gz like that of `./dev package`; MEMOLOCK_TARBALL is its address.
 release() {
   mkdir -p memolock-0/bin
   cp -L "$MEMOLOCK_BIN" memolock-0/bin/memolock
   tar -czf memolock.tar.gz memolock-0
-  rm bin/memolock # they are to use that one
+  rm bin/memolock # so that the jobs use that of the archive
   cat >file-server <<'END'
 #!/bin/sh
 printf 'Content-Type: application/gzip\r\n\r\n'
@@ -117,7 +117,7 @@ END
   export MEMOLOCK_TARBALL=$url/memolock.tar.gz
 }
 
-# job_in DIRECTORY FILE N: runs job N of FILE in a new checkout there.
+# job_in DIRECTORY FILE N: runs job N of FILE in a new checkout in that directory.
 job_in() {
   mkdir -p "$1/home"
   cp -r project "$1/checkout"
@@ -125,7 +125,7 @@ job_in() {
   HOME=$PWD/$1/home spawn bash -c "cd '$1/checkout' && exec bash ../job.sh" >"$1/out" 2>"$1/err"
 }
 
-# jobs_of FILE NAME: its four jobs at once, each in its own checkout below a folder of that name.
+# jobs_of FILE NAME: runs its four jobs concurrently, each in its own checkout in a directory of that name.
 jobs_of() {
   local job
   # shellcheck disable=SC2034 # those that finish_all waits for
@@ -134,21 +134,21 @@ jobs_of() {
   finish_all
 }
 
-# each_said FOLDER WORD: what the tests of all four jobs saw.
+# each_said DIRECTORY WORD: asserts what the tests of all four jobs printed.
 each_said() {
   local job
   for job in 1 2 3 4; do equal "shard $job of $2" "$(<"$1/$job/out")"; done
 }
 
-# push FILE WORD RUNS: four jobs, whose tests all see the word; after them the build has run so often.
+# push FILE WORD RUNS: runs four jobs; asserts that their tests all print WORD and that the build has run RUNS times.
 push() {
   jobs_of "$1" "push$((++pushes))"
   each_said "push$pushes" "$2"
   ran_times "$3"
 }
 
-# builds_once FILE VARIABLE…: with parallel jobs, with later ones, and again when anything has changed that the build
-# depends on, be it what one of these variables says.
+# builds_once FILE VARIABLE…: asserts that parallel and later jobs build once, and build again after a change of
+# anything that the build depends on, including these variables.
 builds_once() {
   local pushes=0 builds=3 variable
   for variable in "${@:2}"; do export "$variable=one"; done
@@ -164,7 +164,7 @@ builds_once() {
     export "$variable=another"
     push "$1" edited-second $((++builds))
   done
-  # only hits and waits beside the builds
+  # besides the builds there were only hits and waits
   equal $((4 * pushes)) "$(jq -r .outcome report | grep -cxE 'miss|waited|hit')"
   equal "$builds" "$(jq -r .outcome report | grep -cx miss)"
 }
@@ -179,20 +179,20 @@ builds_once() {
 
 # ---- CI without a server ----
 
-# use_ci_cache: the jobs of this test have a CI cache, and no server.
+# use_ci_cache: gives the jobs of this test a CI cache instead of a server.
 use_ci_cache() {
   export CI_CACHE=$PWD/cache
   unset MEMOLOCK_STORE MEMOLOCK_CACHE_DIR
   project
-  # there is one job
+  # a single job
   sed -i 's/shard \$1 of //' project/test.sh
   cp "$examples/ci-store" project
   release
   jobs=0
 }
 
-# job_said FILE WORD RUNS OUTCOME: a job whose test prints WORD. The build has run RUNS times by then, and the call of memolock
-# ended with OUTCOME.
+# job_said FILE WORD RUNS OUTCOME: runs a job and asserts that its test prints WORD, that the build has run RUNS times
+# so far, and that the call of memolock ended with OUTCOME.
 job_said() {
   spawned=()
   export GITHUB_RUN_ID=$((++jobs))
@@ -204,7 +204,7 @@ job_said() {
   equal "$4" "$(tail -n 1 report | jq -r .outcome)"
 }
 
-# builds_from_cache FILE: the build comes from the cache, unless a source has changed or there is no cache.
+# builds_from_cache FILE: asserts that the build is taken from the cache, unless a source changed or there is no cache.
 builds_from_cache() {
   job_said "$1" first 1 miss
   job_said "$1" first 1 hit
@@ -217,13 +217,13 @@ builds_from_cache() {
   job_said "$1" first 3 miss
 }
 
-@test "github-actions-cache.yml: later jobs take the build from the cache, whatever owner and modes it is restored with" {
+@test "github-actions-cache.yml: later jobs take the build from the cache, whatever its restored owner and modes" {
   use_ci_cache
   export RUNNER_ARCH=X64 RUNNER_OS=Linux ImageOS=ubuntu24 ImageVersion=1 CI_WRITE_ONCE=yes
   builds_from_cache github-actions-cache.yml
 }
 
-@test "gitlab-ci-cache.yml: later jobs take the build from the cache, whatever owner, modes and times it is restored with" {
+@test "gitlab-ci-cache.yml: later jobs take the build from the cache, whatever its restored owner, modes and times" {
   use_ci_cache
   export CI_RUNNER_EXECUTABLE_ARCH=linux/amd64 CI_JOB_IMAGE=alpine:3.22 CI_TIMES=none
   builds_from_cache gitlab-ci-cache.yml
@@ -242,23 +242,23 @@ builds_from_cache() {
   job_said gitlab-ci-cache.yml first 1 hit
 }
 
-# ci_store WORD…: examples/ci-store, on the directory cached.
+# ci_store WORD…: runs examples/ci-store on the directory `cached`.
 ci_store() { "$examples/ci-store" "$1" cached "${@:2}"; }
 
-# cached_get ID: `get` of an entry of 100 kB, with the directory cached as the store.
+# cached_get ID: `get` of an entry of 100 kB, with the directory `cached` as the store.
 cached_get() { MEMOLOCK_CACHE_DIR=$PWD/cached memolock get --store local --tag t --id "$1" --ttl 1h -- counted head -c 100000 /dev/zero; }
 
-# another_job: saves the directory cached and restores it, as for another job.
+# another_job: saves the directory `cached` and restores it, as between two jobs.
 another_job() {
   CI_CACHE=$PWD/cache "$BATS_TEST_DIRNAME/../helpers/ci_cache" save cached key
   rm -r cached
   CI_CACHE=$PWD/cache "$BATS_TEST_DIRNAME/../helpers/ci_cache" restore cached key
 }
 
-# dated DAYS ID: sets the times of an entry in the directory cached to DAYS days ago.
+# dated DAYS ID: sets the times of an entry in the directory `cached` to DAYS days ago.
 dated() { touch -d "$1 days ago" "cached/t/$2.entry"; }
 
-@test "ci-store: trims the entries that were not used for the longest time, over several jobs" {
+@test "ci-store: removes the least recently used entries, over several jobs" {
   ci_store prepare >/dev/null
   for id in 1 2 3 4; do
     cached_get "$id" >/dev/null
@@ -276,7 +276,7 @@ dated() { touch -d "$1 days ago" "cached/t/$2.entry"; }
   ran_times 4
 }
 
-@test "ci-store: without a restored cache it makes an empty store, below a directory that others may write in" {
+@test "ci-store: without a restored cache, creates an empty store in a directory that other users can write to" {
   mkdir -m 777 open
   cd open
   equal "MEMOLOCK_CACHE_DIR=$PWD/cached" "$(umask 0 && ci_store prepare)"
@@ -286,7 +286,7 @@ dated() { touch -d "$1 days ago" "cached/t/$2.entry"; }
   ran_times 1
 }
 
-@test "ci-store: a link in the place of the store is removed, and not followed" {
+@test "ci-store: removes a link in place of the store without following it" {
   mkdir -m 755 elsewhere
   ln -s elsewhere cached
   ci_store prepare >/dev/null
@@ -294,7 +294,7 @@ dated() { touch -d "$1 days ago" "cached/t/$2.entry"; }
   equal 755 "$(stat -c %a elsewhere)"
 }
 
-@test "ci-store: a user who is not root copies the entries of another one, and leaves out what cannot be read" {
+@test "ci-store: a user other than root copies another user's entries and skips unreadable ones" {
   ((EUID == 0)) || skip 'only root can act for two users'
   uid=$((400000 + RANDOM))
   for id in 1 2; do cached_get "$id" >/dev/null; done
@@ -330,7 +330,7 @@ dated() { touch -d "$1 days ago" "cached/t/$2.entry"; }
 
 # ---- tmux ----
 
-# terminal NAME: a tmux with a session and a client of its own, whose screen goes to NAME.screen.
+# terminal NAME: starts tmux with its own session and client, whose screen goes to NAME.screen.
 terminal() {
   terminals+=("$1")
   # shellcheck disable=SC2016
@@ -338,7 +338,7 @@ terminal() {
     "$1.screen" </dev/null >/dev/null 2>&1
 }
 
-# redrawn N: whether the status lines have asked so often; has them do so again.
+# redrawn N: whether the status lines have been drawn this often; triggers another redraw.
 redrawn() {
   local name
   for name in "${terminals[@]}"; do tmux -L "$name" refresh-client -S 2>/dev/null || true; done
@@ -347,7 +347,7 @@ redrawn() {
 
 shows() { grep -aqF "$2" "$1.screen"; }
 
-@test "tmux.conf: the status lines of several tmux servers have the program run once" {
+@test "tmux.conf: the status lines of several tmux servers run the program once" {
   printf '#!/bin/sh\nexec counted echo 42\n' >bin/count-mail
   chmod +x bin/count-mail
   export TMUX_TMPDIR=$PWD
@@ -360,7 +360,7 @@ shows() { grep -aqF "$2" "$1.screen"; }
 
 # ---- server ----
 
-# ask PATH N: N requests at once; their answers in 1.answer and on, their codes in the file codes.
+# ask PATH N: sends N concurrent requests; the answers go to 1.answer and so on, their status codes to the file codes.
 ask() {
   seq "$2" | xargs -P "$2" -I{} curl -s --max-time 60 -o '{}.answer' -w '%{http_code}\n' "$url$1" >codes
 }
@@ -380,7 +380,7 @@ all_got() {
   equal 99 "$(jq -r .outcome report | grep -cxE 'hit|waited')"
 }
 
-@test "server: a report that takes longer than the lease is renewed by the program that makes it" {
+@test "server: the program that makes a report renews the promise when it takes longer than the lease" {
   MEMOLOCK_LEASE=4s PART=1.5 serves "$examples/server/serve"
   ask /report/renewable/2026 20
   all_got 200 '<report 2026 of 3 parts>' 20
@@ -390,10 +390,10 @@ all_got() {
   equal 1 "$(jq -r .outcome report | grep -cx hit)"
 }
 
-# is_over NAME: whether no such program of the example is left.
+# is_over NAME: whether no program of the example with this name is running.
 is_over() { ! pgrep -f "^/bin/sh ./$1 $2 " >/dev/null; }
 
-@test "server: a report whose program forgets to renew fails for all who wait, and what comes late is not taken" {
+@test "server: a report whose program does not renew fails for all waiters, and a late result is refused" {
   MEMOLOCK_LEASE=1s serves "$examples/server/serve"
   ask "/report/oh-no/$$" 20
   all_got 504 'oh no: not ready in time' 20
@@ -402,7 +402,7 @@ is_over() { ! pgrep -f "^/bin/sh ./$1 $2 " >/dev/null; }
   store_is_clean
 }
 
-@test "server: a stem comes from an outside program that completes the promise" {
+@test "server: an outside program sets the result for a stem" {
   MEMOLOCK_LEASE=10s serves "$examples/server/serve"
   ask /ext/stemmer/waiting 20
   all_got 200 wait 20
@@ -410,7 +410,7 @@ is_over() { ! pgrep -f "^/bin/sh ./$1 $2 " >/dev/null; }
   equal wait "$(memolock get --tag stemmer --id waiting)"
 }
 
-@test "server: names are only names" {
+@test "server: characters with a meaning in a shell, and options, are ordinary text in a name" {
   PART=0 serves "$examples/server/serve"
   for name in '--all' '%24%28touch%20x%29' '%3Btouch%20x' 'a%20b' '%2A'; do
     equal "200" "$(curl -s -o body -w '%{http_code}' --path-as-is "$url/query/simple/$name")"

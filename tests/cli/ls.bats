@@ -1,17 +1,17 @@
 #!/usr/bin/env bats
-# ls: one line an entry or run, fields between tabs.
+# ls: one line for each entry or run, fields separated by tabs.
 
 load ../helpers/common
 
-# field N: of the only line that ls prints.
+# field N: this field of the only line that ls prints.
 field() { memolock ls | cut -f "$1"; }
 
-@test "ls of nothing prints nothing" {
+@test "ls of an empty store prints nothing" {
   run --separate-stderr -0 memolock ls
   equal '' "$output$stderr"
 }
 
-@test "a fresh entry is shown with tag, id, state, age, time left, size and no holder" {
+@test "a fresh entry is shown with tag, id, state, age, time left and size, and without a holder" {
   memolock get --tag t --id x --ttl 1h -- sh -c 'printf 12345; printf 678 >&2' >/dev/null 2>&1
   equal 7 "$(memolock ls | awk -F '\t' '{ print NF }')"
   equal t "$(field 1)"
@@ -23,14 +23,14 @@ field() { memolock ls | cut -f "$1"; }
   equal - "$(field 7)"
 }
 
-@test "an entry past its ttl is shown as stale while it may still be served" {
+@test "an entry past its ttl is shown as stale while it can still be served" {
   memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- true
   is_stale() { [[ $(field 3) == stale ]]; }
   await is_stale
   equal - "$(field 5)"
 }
 
-@test "a run is shown with its holder's host and process" {
+@test "a run is shown with the host and process id of its holder" {
   spawn_get -- held a true
   await test -e a.started
   equal running "$(field 3)"
@@ -41,7 +41,7 @@ field() { memolock ls | cut -f "$1"; }
   equal fresh "$(field 3)"
 }
 
-@test "of an entry that is being made anew there is one line" {
+@test "an entry that is being refreshed has one line" {
   get -- echo old
   spawn_get --refresh -- held a true
   await test -e a.started
@@ -58,7 +58,7 @@ field() { memolock ls | cut -f "$1"; }
   release a
 }
 
-@test "ls --tag shows that tag alone" {
+@test "ls --tag shows only the entries of that tag" {
   memolock get --tag t --id x --ttl 1h -- true
   memolock get --tag u --id x --ttl 1h -- true
   equal 2 "$(memolock ls | wc -l)"
@@ -73,11 +73,11 @@ field() { memolock ls | cut -f "$1"; }
   equal 'a\nb\tc\x1b[31m\x7f\xc2\x9b' "$(field 2)"
 }
 
-# character CODE: in UTF-8, whatever the tests' locale is.
+# character CODE: prints the character in UTF-8, in any locale.
 character() { LC_ALL=C.UTF-8 printf '%b' "\\U$1"; }
 
-# Of each range that shows nothing the first and the last, and a neighbour that is seen.
-@test "characters that cannot be seen, or that rearrange others, are escaped wherever a name is shown" {
+# The first and last character of each invisible range, and a visible neighbour.
+@test "invisible characters, and those that reorder others, are escaped wherever a name is shown" {
   local code text escaped
   for code in 80 9f ad 34f 61c 115f 1160 17b4 17b5 180b 180e 180f 200b 200c 200d 200e 200f 2028 2029 202a 202e 2060 2066 \
     2069 206f 3164 fe00 fe0f feff ffa0 fff0 fff9 fffb 1bca0 1d173 1d17a e0000 e0001 e007f e0fff; do
@@ -99,12 +99,12 @@ character() { LC_ALL=C.UTF-8 printf '%b' "\\U$1"; }
   done
 }
 
-@test "printable characters of any language are shown as they are" {
+@test "printable characters of any language are shown unchanged" {
   memolock get --tag t --id 'ünï 日本語' --ttl 1h -- true
   equal 'ünï 日本語' "$(field 2)"
 }
 
-@test "ls while a reader leaves is no error" {
+@test "it is not an error if the reader of ls exits early" {
   for i in {1..30}; do memolock get --tag t --id "$i" --ttl 1h -- true; done
   run -0 bash -c '"$0" ls | head -n 1 >/dev/null; echo "${PIPESTATUS[0]}"' "$MEMOLOCK_BIN"
   [[ $output == 0 || $output == 141 ]]
@@ -116,7 +116,7 @@ character() { LC_ALL=C.UTF-8 printf '%b' "\\U$1"; }
   one_own_line "$stderr"
 }
 
-@test "ls does not hold up a run, nor look like a holder" {
+@test "ls does not block a run and is not taken for a holder" {
   for i in {1..30}; do
     "$MEMOLOCK_BIN" ls >/dev/null 3>&- &
     pids+=($!)
@@ -125,9 +125,9 @@ character() { LC_ALL=C.UTF-8 printf '%b' "\\U$1"; }
   for pid in "${pids[@]}"; do wait "$pid"; done
 }
 
-# ---- tags that could be mixed up ----
+# ---- similar tags ----
 
-@test "of tags of which one is the other's prefix, and of globs, each is listed and deleted alone" {
+@test "tags that are prefixes of others, or contain glob characters, are listed and deleted separately" {
   tags=(t tt t/t 't*' 't?' 't[a-z]' '*' 't\' 't.')
   for tag in "${tags[@]}"; do memolock get --tag "$tag" --id x --ttl 1h -- true; done
   for tag in "${tags[@]}"; do equal "$tag" "$(memolock ls --tag "$tag" --json | jq -r '.[].tag')"; done
@@ -146,7 +146,7 @@ character() { LC_ALL=C.UTF-8 printf '%b' "\\U$1"; }
   equal '[]' "$(memolock ls --json)"
 }
 
-@test "ls --json is one array with stable names" {
+@test "ls --json is one array with stable field names" {
   memolock get --tag t --id x --ttl 1h -- echo 12345
   memolock get --tag t --id y --ttl forever -- true
   memolock get --tag t --id z --ttl 1ms --stale-if-error 1h -- true
@@ -164,7 +164,7 @@ character() { LC_ALL=C.UTF-8 printf '%b' "\\U$1"; }
   finish_all
 }
 
-@test "ls --json is valid with any bytes, and tells what they were" {
+@test "ls --json is valid for any bytes in a name, and preserves them" {
   id=$'\xff"\\\n\x01\xc3'
   memolock get --tag t --id "$id" --ttl 1h -- true
   memolock get --tag t --id ünï --ttl 1h -- true
@@ -173,9 +173,9 @@ character() { LC_ALL=C.UTF-8 printf '%b' "\\U$1"; }
   equal ünï "$(memolock ls --json | jq -r '.[] | select(.id_hex == null) | .id')"
 }
 
-# ---- at a terminal ----
+# ---- on a terminal ----
 
-@test "on a terminal ls is a table with a header, sizes and times for people" {
+@test "on a terminal ls is a table with a header and with sizes and times in readable units" {
   memolock get --tag t --id x --ttl 1h -- head -c 1500 /dev/zero >/dev/null
   run on_terminal 80 "$MEMOLOCK_BIN ls"
   equal 2 "${#lines[@]}"
@@ -184,14 +184,14 @@ character() { LC_ALL=C.UTF-8 printf '%b' "\\U$1"; }
   equal '' "$(on_terminal 80 "$MEMOLOCK_BIN ls --tag none")"
 }
 
-@test "on a terminal no line of ls is wider than it, and what is cut keeps both ends" {
+@test "on a terminal no line of ls is wider than the screen, and a shortened name keeps both ends" {
   memolock get --tag a-rather-long-name-of-a-tag --id "begin-$(printf '%0200d' 0)-end" --ttl 1h -- true
   memolock get --tag t --id "$(printf '日本語%.0s' {1..40})" --ttl 1h -- true
   memolock get --tag t --id short --ttl 1h -- true
   for width in 40 60 61 80 120; do
     on_terminal $width "$MEMOLOCK_BIN ls" >table
     equal 4 "$(wc -l <table)"
-    # two columns for each wide character
+    # a wide character takes two columns
     while IFS= read -r line; do
       wide=$(LC_ALL=C.UTF-8 grep -oP '[\x{3041}-\x{9fff}]' <<<"$line" | wc -l || true)
       columns=$(($(LC_ALL=C.UTF-8 wc -m <<<"$line") - 1 + wide))
@@ -202,7 +202,7 @@ character() { LC_ALL=C.UTF-8 printf '%b' "\\U$1"; }
   grep -q short table
 }
 
-@test "on a terminal a tag that is cut is still told from others, and so is what is cut at the edge" {
+@test "on a terminal shortened tags remain distinguishable, including those cut at the edge" {
   memolock get --tag a-rather-long-name-of-a-tag --id "begin-$(printf '%0200d' 0)-end" --ttl 1h -- true
   memolock get --tag a-rather-long-name-of-another --id x --ttl 1h -- true
   for width in 40 60 80; do
@@ -215,7 +215,7 @@ character() { LC_ALL=C.UTF-8 printf '%b' "\\U$1"; }
   while IFS= read -r line; do [[ $line == *.. ]] || fail "$line"; done < <(on_terminal 40 "$MEMOLOCK_BIN ls")
 }
 
-@test "on a terminal control characters are escaped, too" {
+@test "on a terminal control characters are escaped too" {
   memolock get --tag t --id $'a\x1b[31m\nb' --ttl 1h -- true
   contains "$(on_terminal 80 "$MEMOLOCK_BIN ls")" 'a\x1b[31m\nb'
 }

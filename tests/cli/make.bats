@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# memolock-sh, as a shell of make and of others.
+# memolock-sh as the shell of make and of other programs.
 
 load ../helpers/common
 
@@ -12,7 +12,7 @@ setup() {
   cd work || return
 }
 
-# makefile: one from stdin, in which the recipe of report.csv is memoized, with the options of $(KEYS).
+# makefile: makes a Makefile from stdin that memoizes the recipe of report.csv, with the options in $(KEYS).
 makefile() {
   {
     echo 'report.csv: private SHELL := memolock-sh'
@@ -21,7 +21,7 @@ makefile() {
   } >Makefile
 }
 
-# a_report: one whose recipe is counted.
+# a_report: makes a Makefile whose recipe is counted.
 a_report() {
   echo one >in
   makefile <<'END'
@@ -31,7 +31,7 @@ report.csv: in
 END
 }
 
-@test "a recipe is run once, and its target is restored, so that make is content" {
+@test "a recipe runs once, and its restored target is up to date for make" {
   a_report
   run -0 --separate-stderr make
   equal making "$output"
@@ -52,7 +52,7 @@ END
   contains "$output" 'up to date'
 }
 
-@test "what --key-file names decides whether the recipe runs" {
+@test "a change in a --key-file runs the recipe again" {
   a_report
   make
   echo two >in
@@ -67,7 +67,7 @@ END
   equal 'the one' "$(<report.csv)"
 }
 
-@test "another line, another folder and another shell are other entries" {
+@test "a different line, directory or shell makes a different entry" {
   a_report
   make
   mkdir ../other
@@ -83,7 +83,7 @@ END
   ran_times 4
 }
 
-@test "two makes at once share one run" {
+@test "two concurrent makes share one run" {
   echo one >in
   makefile <<'END'
 report.csv: in
@@ -98,7 +98,7 @@ END
   ran_times 1
 }
 
-@test "private keeps the shell from what the target is made of" {
+@test "with private the shell does not apply to the prerequisites of a target" {
   makefile <<'END'
 report.csv: in
 	counted cp in $@
@@ -112,7 +112,7 @@ END
   ran_times 3
 }
 
-@test "a recipe of several lines is as many steps" {
+@test "each line of a recipe is a step of its own" {
   makefile <<'END'
 report.csv:
 	@counted sh -c 'echo 1 >$@'
@@ -126,7 +126,7 @@ END
   equal $'1\n2' "$(<report.csv)"
 }
 
-@test "with .ONESHELL a recipe is one step, with the prefixes of its lines taken off" {
+@test "with .ONESHELL a recipe is one step, without the prefixes of its lines" {
   makefile <<'END'
 .ONESHELL:
 report.csv:
@@ -144,14 +144,14 @@ END
   make
   ran_times 1
   same_bytes memoized report.csv
-  # as make itself does it for a shell that it knows
+  # as make does for a shell that it knows
   rm report.csv
   sed -i /private/d Makefile
   make
   same_bytes memoized report.csv
 }
 
-@test "with .ONESHELL a shell that is none of make's gets its lines as they are" {
+@test "with .ONESHELL a shell that make does not know gets its lines unchanged" {
   ln -s "$(command -v bash)" ../bin/mybash
   makefile <<'END'
 .ONESHELL:
@@ -165,7 +165,7 @@ END
   equal $'@a\n- b' "$(<report.csv)"
 }
 
-@test "MEMOLOCK_SHELL is the shell: bash with its pipefail" {
+@test "MEMOLOCK_SHELL sets the shell: bash with pipefail" {
   makefile <<'END'
 report.csv: private .SHELLFLAGS = --ttl 1h --artifact $@ -- -euo pipefail -c
 report.csv:
@@ -179,7 +179,7 @@ END
   equal '' "$(memolock ls)"
 }
 
-@test "a failed line fails make with its status, is not kept, and -k and -i go on" {
+@test "a failed line fails make with its status and is not stored; -k and -i continue" {
   makefile <<'END'
 all: report.csv other
 other:
@@ -200,7 +200,7 @@ END
   ran_times 3
 }
 
-@test "-n runs nothing; nor does it have what the makes below it say kept" {
+@test "-n runs nothing, and the output of nested makes under -n, -t and -q is not stored" {
   makefile <<'END'
 report.csv:
 	@+$(MAKE) -f below $@
@@ -220,7 +220,7 @@ END
   equal 1 "$(memolock ls | wc -l)"
 }
 
-@test "make -j: the makes of a memoized line take part in its jobs" {
+@test "make -j: nested makes in a memoized line share its job slots" {
   makefile <<'END'
 report.csv:
 	@+$(MAKE) -f below && counted touch $@
@@ -239,7 +239,7 @@ END
   ran_times 1
 }
 
-@test "a line of make without a target to store is not memoized, with one warning" {
+@test "a line without a target to store is not memoized, with one warning" {
   printf '%s\n' 'SHELL := memolock-sh' '.SHELLFLAGS = --ttl 1h $(O) -- -ec' 'x:' $'\t@counted echo hi' >Makefile
   for _ in 1 2; do
     run -0 --separate-stderr make
@@ -256,7 +256,7 @@ END
   ran_times 4
 }
 
-@test "--output-only says that the line makes none" {
+@test "--output-only memoizes a line that creates no target" {
   printf '%s\n' 'SHELL := memolock-sh' '.SHELLFLAGS = --ttl 1h --output-only -- -ec' 'x:' $'\t@counted echo hi' >Makefile
   for _ in 1 2; do
     run -0 --separate-stderr make
@@ -265,7 +265,7 @@ END
   ran_times 1
 }
 
-@test "MEMOLOCK_OUTPUT_ONLY takes the words that the variables of all flags take" {
+@test "MEMOLOCK_OUTPUT_ONLY accepts the same words as the variables of other flags" {
   for word in 0 false No OFF ''; do
     MEMOLOCK_OUTPUT_ONLY=$word MAKELEVEL=1 run -0 --separate-stderr memolock-sh --ttl 1h -- -ec 'counted echo shell'
     equal shell "$output"
@@ -283,10 +283,10 @@ END
   ran_times 7
 }
 
-@test "an --artifact without a name, as make expands it outside of recipes, is none" {
+@test "an --artifact without a name, as make expands it outside of recipes, is ignored" {
   for _ in 1 2; do equal shell "$(memolock-sh --ttl 1h --artifact -- -ec 'counted echo shell')"; done
   ran_times 1
-  # GNU make 4.4 has the environment of recipes there, too; so a recipe whose file has no name would be a replayed text
+  # GNU make 4.4 sets the environment of recipes there too; a recipe with an empty file name would only be replayed
   for option in --artifact --artifact=; do
     MAKELEVEL=1 run -0 --separate-stderr memolock-sh --ttl 1h "$option" -- -ec 'counted echo shell'
     equal shell "$output"
@@ -308,7 +308,7 @@ END
   ran_times 2
 }
 
-# as_shell SHELL: what it does with arguments of each kind.
+# as_shell SHELL: what this shell does with arguments of each kind.
 as_shell() {
   "$1" -c 'echo "$0,$*"' -- --ttl x
   "$1" -ec 'false; echo not reached' || echo "$?"
@@ -324,7 +324,7 @@ as_shell() {
   env -i PATH="$PATH" word=1 line=2 name=3 ${MEMOLOCK_SHELL+MEMOLOCK_SHELL="$MEMOLOCK_SHELL"} "$1" -c env | grep -v '^_=' | sort
 }
 
-@test "without a ttl it is the shell, flags, variables and all" {
+@test "without a ttl, memolock-sh behaves as the plain shell, with its flags and variables" {
   echo 'echo "$0 $*"' >script
   as_shell /bin/sh >expected 2>errors
   as_shell memolock-sh >got 2>errors
@@ -339,13 +339,13 @@ as_shell() {
   store_is_untouched
 }
 
-@test "without a ttl, what is for memolock alone is left out" {
+@test "without a ttl, the options of memolock are removed" {
   equal hi "$(memolock-sh -v --tag t --artifact x --output-only -- -ec 'echo hi')"
   equal hi "$(MAKELEVEL=1 memolock-sh --artifact= -- -ec 'echo hi')"
   store_is_untouched
 }
 
-@test "without a ttl it is make's shell, for recipes and for \$(shell)" {
+@test "without a ttl, memolock-sh works as make's shell for recipes and for \$(shell)" {
   printf '%s\n' 'SHELL := memolock-sh' 'X := $(shell counted echo shell)' 'x:' $'\t@counted echo $(X)' >Makefile
   for _ in 1 2; do
     run -0 --separate-stderr make
@@ -355,7 +355,7 @@ as_shell() {
   store_is_untouched
 }
 
-@test "it is an interpreter of scripts" {
+@test "memolock-sh can be the interpreter of scripts" {
   printf '%s\n' "#!$(command -v memolock-sh)" 'echo "$0 $1"' >script
   printf '%s\n' '#!/usr/bin/env -S memolock-sh --ttl 1h --' 'counted echo "$1"' >memoized
   chmod +x script memoized
@@ -368,7 +368,7 @@ as_shell() {
   ran_times 2
 }
 
-@test "MEMOLOCK_TTL is enough, as for a crontab's SHELL; who reads stdin is left alone" {
+@test "MEMOLOCK_TTL is enough, as for SHELL in a crontab; a shell that reads its script from stdin is not memoized" {
   export MEMOLOCK_TTL=1h
   for _ in 1 2; do equal hi "$(memolock-sh -c 'counted echo hi')"; done
   ran_times 1
@@ -377,15 +377,15 @@ as_shell() {
   ran_times 5
 }
 
-@test "stdin is the line's" {
+@test "the line gets stdin" {
   equal in "$(memolock-sh --ttl 1h -- -c cat <<<in)"
 }
 
-@test "a signal that ends the line is what it ends with" {
+@test "memolock-sh exits by the signal that killed the line" {
   run -143 memolock-sh --ttl 1h -- -c 'kill -TERM $$'
 }
 
-@test "a make that is stopped leaves neither command, nor target, nor run" {
+@test "a make that is interrupted leaves no command, target or run behind" {
   makefile <<'END'
 report.csv:
 	@echo part >$@; held go true
@@ -400,7 +400,7 @@ END
   equal '' "$(memolock ls)"
 }
 
-@test "without memolock the line is not memoized, with one warning" {
+@test "without memolock the line runs unmemoized, with one warning" {
   local name
   a_report
   mkdir ../bare
@@ -412,7 +412,7 @@ END
   store_is_untouched
 }
 
-@test "what it cannot understand is refused" {
+@test "unsupported arguments are refused" {
   refused "'--' is required" memolock-sh --ttl 1h -c 'echo hi'
   refused "'--' is required" memolock-sh --artifact x y -- -c 'echo hi'
   refused "'--' is required" memolock-sh --output-only -c 'echo hi' -- x
@@ -420,7 +420,7 @@ END
   refused '--ttl' memolock-sh --ttl -1 -- -c 'echo hi'
 }
 
-@test "MEMOLOCK_SHELL is not memolock-sh itself, whatever it is called there" {
+@test "MEMOLOCK_SHELL must not be memolock-sh itself, under any name" {
   rm ../bin/memolock-sh
   cp "$BATS_TEST_DIRNAME/../../cli/memolock-sh" ../bin
   ln -s ../bin/memolock-sh link
@@ -435,30 +435,30 @@ END
   store_is_untouched
 }
 
-@test "the value of an option may begin with a dash" {
+@test "the value of an option can begin with a dash" {
   for _ in 1 2; do equal hi "$(memolock-sh --ttl 1h --id -x --tag=-t -- -c 'counted echo hi')"; done
   ran_times 1
   equal '-t -x' "$(memolock ls | cut -f 1,2 | tr '\t' ' ')"
   for _ in 1 2; do equal 1 "$(memolock-sh --tag --ttl --ttl 1h --artifact -out -- -ec 'counted echo 1 | tee ./-out')"; done
   ran_times 2
   equal '--ttl' "$(memolock ls | cut -f 1 | grep ttl)"
-  # and without a ttl they are left out all the same
+  # and without a ttl they are removed too
   equal bye "$(memolock-sh --id -x -- -c 'echo bye')"
 }
 
-@test "of each option of get it is known whether it has a value" {
+@test "memolock-sh knows for each option of get whether it takes a value" {
   memolock get --help | sed -nE '/^ +(-.,)?--ttl/d; s/^ +(-.,)?(--[a-z-]+)( ([^ ]+))?( .*|$)/\2 \4/p' >options
   (($(wc -l <options) > 30))
   export MEMOLOCK_SHELL=echo
   while read -r option value; do
-    # else the shell's own begin with -c, and "--" is one of them
+    # otherwise the shell's arguments begin with -c, and "--" is one of them
     expected=of-the-shell
     [[ -n $value ]] || expected="$option -c -- of-the-shell"
     equal "$expected" "$(memolock-sh "$option" -c -- of-the-shell)"
   done <options
 }
 
-@test "it changes no variable that the command sees" {
+@test "memolock-sh changes no variable that the command sees" {
   local bare=(env -i PATH="$PATH" HOME="$HOME" word=1 line=2 name=3)
   seen() { grep -v -e '^MEMOLOCK_RUN' -e '^MEMOLOCK_CONTROL' -e '^MEMOLOCK_HELD' | sort; }
   "${bare[@]}" memolock get --store local --ttl 1h -- /bin/sh -ec 'env # 1' | seen >expected
@@ -466,14 +466,14 @@ END
   same_bytes expected got
 }
 
-@test "it costs one start of the shell, and no fork" {
+@test "memolock-sh costs one start of the shell and no fork" {
   memolock-sh --ttl 1h -- -c true
   strace -f -o trace -e trace=execve,clone,clone3,fork,vfork memolock-sh --ttl 1h -- -c true
   equal 2 "$(grep -c 'execve(.* = 0$' trace)"
   equal 0 "$(grep -cE '(clone3?|v?fork)\(' trace)"
 }
 
-@test "the example's report is made once, from the same inputs" {
+@test "the report of the example is created once for the same inputs" {
   cp -r "$BATS_TEST_DIRNAME"/../../examples/{Makefile,summarize,orders.csv} .
   sed -i 's,^#!/bin/sh$,&\ncounted true,' summarize
   make report.csv

@@ -1,14 +1,14 @@
 #!/usr/bin/env bats
-# What memolock says for itself: -v, -q, MEMOLOCK_LOG.
+# Messages: -v, -q, MEMOLOCK_LOG.
 
 load ../helpers/common
 
-@test "nothing is said when all is well" {
+@test "without options a successful call prints no message" {
   run --separate-stderr -0 get -- true
   equal '' "$stderr"
 }
 
-@test "-v says on stderr what was decided, in lines of memolock's own" {
+@test "-v reports decisions on stderr, in lines that begin with memolock:" {
   run --separate-stderr -0 get -v -- echo output
   equal output "$output"
   contains "$stderr" 'running the command'
@@ -18,7 +18,7 @@ load ../helpers/common
   while read -r line; do one_own_line "$line"; done <<<"$stderr"
 }
 
-@test "-v given twice says all that -v says, and more" {
+@test "-v given twice reports no less" {
   run --separate-stderr -0 get -v -- echo output
   once=${stderr%, took *}
   run --separate-stderr -0 get -vv --refresh -- echo output
@@ -34,7 +34,7 @@ load ../helpers/common
   contains "$stderr" "$place"
 }
 
-@test "-v tells a waiter whom it waits for" {
+@test "-v tells a waiter which process it waits for" {
   spawn_get -- held a true
   await test -e a.started
   spawn_get -v -- true 2>err
@@ -44,14 +44,14 @@ load ../helpers/common
   finish_all
 }
 
-# says LINE… : those of stderr that are of t:x, but for the one that the command runs.
+# says LINE…: asserts that these are the messages about t:x on stderr, except that the command runs.
 says() {
   local own
   own=$(sed -n 's/^memolock: t:x: //p' <<<"$stderr" | grep -vxF 'running the command') || true
   equal "$(printf '%s\n' "$@")" "$own"
 }
 
-@test "-v says of a command that failed how, and what becomes of that" {
+@test "-v reports how a command failed, and whether that is stored" {
   run --separate-stderr -3 get -v -- sh -c 'exit 3'
   says 'the command exited with status 3; not stored'
   run --separate-stderr -143 get -v -- sh -c 'kill $$'
@@ -76,7 +76,7 @@ says() {
   done
 }
 
-@test "-v says of once, lock and a command without the store that it failed" {
+@test "-v reports a failed command of once, of lock and of a run without the store" {
   run --separate-stderr -3 memolock lock -v --tag t --id x -- sh -c 'exit 3'
   says 'the command exited with status 3'
   run --separate-stderr -143 memolock once -v --store "${MEMOLOCK_STORE-local}" --tag t --id x --ttl 0 -- sh -c 'kill $$'
@@ -87,7 +87,7 @@ says() {
   says 'the command was stopped after --max-runtime 50ms'
 }
 
-@test "without -v nothing is said of a command that failed" {
+@test "without -v a failed command is not reported" {
   for verb in 'get --ttl 1h' 'get --ttl 1h --cache-failures 1h' 'get --ttl 1h --cache-failures 1h' lock; do
     # shellcheck disable=SC2086
     run --separate-stderr -3 memolock $verb --tag t --id x -- sh -c 'exit 3'
@@ -95,14 +95,14 @@ says() {
   done
 }
 
-@test "-v says how a promise ended, on both sides" {
+@test "-v reports how a promise ended, to the holder and to the caller of set or fail" {
   run --separate-stderr -0 get -v --external -- sh -c 'echo | "$MEMOLOCK_BIN" set -v --ttl 1h'
   equal 2 "$(grep -cxF -e 'memolock: t:x: the result was set' -e 'memolock: t:x: stored for 1h' <<<"$stderr")"
   run --separate-stderr -7 get -v --refresh --external -- sh -c '"$MEMOLOCK_BIN" fail -v --status 7 <&-'
   equal 2 "$(grep -cxF -e 'memolock: t:x: the promise failed with status 7' -e 'memolock: t:x: failed with status 7' <<<"$stderr")"
 }
 
-@test "-v says once what is in the way of an entry" {
+@test "-v reports once why an entry is not used" {
   get -- true
   run --separate-stderr -0 get -v --refresh -- true
   [[ $stderr =~ ^'memolock: t:x: the entry is older than this call (--refresh): '[0-9.]+m?s' old'$'\n' ]] || fail "$stderr"
@@ -121,7 +121,7 @@ says() {
   finish_all
 }
 
-@test "-v says once what each look finds" {
+@test "-v reports the result of each look-up once" {
   get -- head -c 1000000 /dev/zero >/dev/null
   spawn_get --refresh -- held a false
   await test -e a.started
@@ -134,12 +134,12 @@ says() {
   equal 1 "$(grep -c 'larger than --max-entry' err)"
 }
 
-@test "-v says once that the command runs without the store" {
+@test "-v reports once that the command runs without the store" {
   run --separate-stderr -0 get -v --store redis://127.0.0.1:1 -- true
   equal 1 "$(grep -c 'running the command' <<<"$stderr")"
 }
 
-@test "-v says once that a result is not stored, whatever the reasons" {
+@test "-v reports once that a result is not stored, even for several reasons" {
   for external in '' --external; do
     # shellcheck disable=SC2016,SC2086
     run --separate-stderr -4 get -v $external -- sh -c 'echo bad >"$MEMOLOCK_CONTROL"; exit 4'
@@ -148,7 +148,7 @@ says() {
   done
 }
 
-@test "-v says that it is too soon after a failure" {
+@test "-v reports that it is too soon after a failure" {
   memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- echo old
   await eval '[[ $(memolock ls | cut -f 3) == stale ]]'
   run -0 get --ttl 1ms --stale-if-error 1h --cache-failures 1h -- sh -c 'exit 4'
@@ -157,7 +157,7 @@ says() {
   equal 1 "$(grep -cxF 'memolock: t:x: too soon to run the command again: it failed with status 4' <<<"$stderr")"
 }
 
-@test "what timed out names who was waited for" {
+@test "the message of a timeout names the process that was waited for" {
   spawn_get -- held a true
   await test -e a.started
   by="$(uname -n):${spawned[0]}"
@@ -176,7 +176,7 @@ says() {
   finish_all
 }
 
-@test "what timed out says whether it was a promise, another program or nobody who could be seen" {
+@test "the message of a timeout distinguishes a promise, another program and an invisible holder" {
   spawn_get --external --lease 1m -- sh -c ': >begun'
   await test -e begun
   await eval '[[ $(memolock show --tag t --id x | sed -n "s/^state *//p") == running ]]'
@@ -197,24 +197,24 @@ says() {
   fi
 }
 
-@test "MEMOLOCK_LOG=info says what -v says" {
+@test "MEMOLOCK_LOG=info is equivalent to -v" {
   MEMOLOCK_LOG=info run --separate-stderr -0 get -- true
   contains "$stderr" 'running the command'
 }
 
-@test "-q keeps warnings to itself" {
+@test "-q suppresses warnings" {
   run --separate-stderr -0 get -- sh -c 'echo nonsense >>"$MEMOLOCK_CONTROL"'
   one_own_line "$stderr"
   run --separate-stderr -0 get -q -- sh -c 'echo nonsense >>"$MEMOLOCK_CONTROL"'
   equal '' "$stderr"
 }
 
-@test "MEMOLOCK_LOG=quiet keeps warnings to itself" {
+@test "MEMOLOCK_LOG=quiet suppresses warnings" {
   MEMOLOCK_LOG=quiet run --separate-stderr -0 get -- sh -c 'echo nonsense >>"$MEMOLOCK_CONTROL"'
   equal '' "$stderr"
 }
 
-@test "-q keeps errors to itself too, whatever they are of" {
+@test "-q suppresses errors too, including errors of usage and of the configuration" {
   run --separate-stderr -125 get -q --wait bad -- true
   equal '' "$stderr"
   run --separate-stderr -125 get --wait bad -q -- true
@@ -234,7 +234,7 @@ says() {
   done
 }
 
-@test "-q goes before -v" {
+@test "-q overrides -v" {
   for flags in '-q -v' '-v -q' '-v -v -q' -vqv; do
     # shellcheck disable=SC2086
     run --separate-stderr -0 get $flags -- true
@@ -242,7 +242,7 @@ says() {
   done
 }
 
-@test "-v on the command line wins over MEMOLOCK_LOG" {
+@test "-v on the command line overrides MEMOLOCK_LOG" {
   MEMOLOCK_LOG=quiet run --separate-stderr -0 get -v -- true
   contains "$stderr" 'running the command'
 }
@@ -259,7 +259,7 @@ says() {
   equal err "$stderr"
 }
 
-@test "MEMOLOCK_BYPASS runs the command with no store at all" {
+@test "MEMOLOCK_BYPASS runs the command without any store" {
   export MEMOLOCK_BYPASS=1
   run -0 get -- counted echo 1
   run -0 get -- counted echo 1
@@ -281,7 +281,7 @@ says() {
   equal '' "$output$stderr"
 }
 
-@test "MEMOLOCK_BYPASS needs no ttl, works without a home, and obeys --max-runtime" {
+@test "MEMOLOCK_BYPASS needs neither a ttl nor a home directory, and respects --max-runtime" {
   unset HOME XDG_CACHE_HOME MEMOLOCK_CACHE_DIR
   export MEMOLOCK_BYPASS=1
   run --separate-stderr -0 memolock get --id x -- echo output
@@ -290,7 +290,7 @@ says() {
   run -124 get --max-runtime 50ms -- sleep 60
 }
 
-@test "MEMOLOCK_BYPASS=0 and an empty one bypass nothing" {
+@test "with MEMOLOCK_BYPASS=0 or empty, nothing is bypassed" {
   MEMOLOCK_BYPASS=0 get -- counted true
   MEMOLOCK_BYPASS='' get -- counted true
   ran_times 1

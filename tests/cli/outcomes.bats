@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# What a call does, for each state of the entry, of its lock, and each policy of the caller: what it prints, its
-# status, what it reports, how often the command runs, and what is in the store afterwards.
+# Each combination of the state of the entry, the state of its lock and the caller's policy: what a call prints, its
+# status, its report, how often the command runs, and what is in the store afterwards.
 # bats file_tags=slow
 
 load ../helpers/common
@@ -8,7 +8,7 @@ load ../helpers/common
 locks=(free held dead)
 policies=(plain stale on_error refresh run_late stale_late failing bypassed)
 
-# options POLICY: those of the caller.
+# options POLICY: sets the caller's options.
 options() {
   case $1 in
     stale) echo --stale 1h ;;
@@ -20,7 +20,7 @@ options() {
   esac
 }
 
-# store STATE: puts the entry into that state. An expired entry is gone on a server, and treated as absent in a directory.
+# store STATE: puts the entry into that state. A server has removed an expired entry; in a directory it is a miss.
 store() {
   case $1 in
     absent) ;;
@@ -35,7 +35,7 @@ store() {
   await is "$(shown "$1")"
 }
 
-# shown STATE: what ls says of it.
+# shown STATE: what ls shows of it.
 shown() {
   case $1 in
     absent) ;;
@@ -47,7 +47,7 @@ shown() {
 listed() { memolock ls | awk -v id="$id" '$2 == id { print $3 }'; }
 is() { [[ $(listed) == "$1" ]]; }
 
-# lock STATE: has somebody hold the lock, or has held it and died.
+# lock STATE: starts a holder, or starts one and kills it.
 lock() {
   local lease=1m
   case $1 in
@@ -60,7 +60,7 @@ lock() {
   [[ $1 != dead ]] || bury "$holder"
 }
 
-# expected STATE LOCK POLICY: what the call comes to, as "OUTPUT STATUS OUTCOME RUNS LEFT".
+# expected STATE LOCK POLICY: the expected outcome, as "OUTPUT STATUS OUTCOME RUNS LEFT".
 expected() {
   local left
   left=$(shown "$1")
@@ -90,7 +90,7 @@ expected() {
   esac
 }
 
-# call POLICY LOCK: what it comes to indeed, but for what is left.
+# call POLICY LOCK: the actual outcome, without what is left.
 call() {
   local command='echo new' wait=30s bypass='' ended=0 output words
   read -ra words <<<"$(options "$1")"
@@ -103,7 +103,7 @@ call() {
   echo "$output $ended $(sed 's/.*"outcome":"\([a-z]*\)".*/\1/' "$id.report")"
 }
 
-# combine STATE: all locks and policies.
+# combine STATE: tests it with all locks and policies.
 combine() {
   local lock policy id entry called wrong=0
   for lock in "${locks[@]}"; do
@@ -117,14 +117,14 @@ combine() {
         kill -TERM "$holder"
         finish "$holder"
       }
-      # what runs in the background ends by itself
+      # background processes end by themselves
       [[ $id != stale.@(free|dead).stale ]] || await is fresh
       equal "$(expected "$1" "$lock" "$policy")" "$called $(runs) $(listed)" \
         || { echo "in: $id" >&2 && wrong=1; }
     done
   done
   ((wrong == 0))
-  # what a dead holder has left goes with the next one, or with the entry
+  # files of a dead holder are removed with the next run, or with the entry
   memolock del --all --tag t >/dev/null
   store_is_clean
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# What a call costs in instructions and system calls, against the record in tests/cost.record: more than 5 % above
-# it fails. `./dev cost` writes the record anew, on purpose.
+# The instructions and system calls of a call, compared with tests/cost.record: an increase of more than 5 % fails.
+# `./dev cost` updates the record after an intended change.
 # bats file_tags=slow
 
 load ../helpers/common
@@ -14,12 +14,12 @@ setup() {
   [[ $(compiler) == "$(sed -n 's/^# compiler: //p' "$record")" ]] || skip 'the record is of another compiler'
   isolate
   use_store
-  # nothing in the environment that could make it longer elsewhere
+  # an environment in which no call can take more steps on another machine
   lean=(env -i PATH="$PATH" HOME="$HOME" MEMOLOCK_CACHE_DIR="$MEMOLOCK_CACHE_DIR"
     ${MEMOLOCK_STORE+MEMOLOCK_STORE="$MEMOLOCK_STORE"})
 }
 
-# compiler: of memolock itself; that of the libraries is in a static program, too.
+# compiler: of memolock itself; a static program also contains code of the compiler of the libraries.
 compiler() {
   grep -aom 1 'clang version [0-9.]*' "$MEMOLOCK_BIN" || grep -aom 1 'GCC: ([^)]*) [0-9.]*' "$MEMOLOCK_BIN"
 }
@@ -29,7 +29,7 @@ instructions() {
     | awk '/Collected/ { print $4 }'
 }
 
-# calls ARG…: those of memolock and what it starts, but not of programs that it executes.
+# calls ARG…: the system calls of memolock and its children, but not those of programs that it executes.
 calls() {
   "${lean[@]}" strace -f -qq -o trace "$MEMOLOCK_BIN" "$@" >/dev/null
   calls_in trace
@@ -38,7 +38,7 @@ calls_in() {
   awk '/ execve\(/ && seen++ { other[$1] = 1 } !other[$1] && !/\+\+\+|---|resumed>/ { n++ } END { print n + 0 }' "$1"
 }
 
-# least TIMES COMMAND…: of so many results; what comes when is not the same each time.
+# least TIMES COMMAND…: the smallest of this many results, since the order of events varies.
 least() {
   local n
   for ((n = 0; n < $1; ++n)); do "${@:2}"; done | sort -n | head -n 1
@@ -73,7 +73,7 @@ costs() {
   costs hit-by-name calls "$(least 5 calls get --tag t --id x)"
 }
 
-@test "a look-up of what is not there" {
+@test "a look-up of a missing entry" {
   get --id other -- echo small
   costs absent instructions "$(instructions get --tag t --id x)"
   costs absent calls "$(least 5 calls get --tag t --id x)"
@@ -81,13 +81,13 @@ costs() {
 
 @test "a miss" {
   get --id other -- echo small
-  # how many instructions it takes is chance: the command's end and that of its output come in any order
+  # its number of instructions is random: the ends of the command and of its output arrive in any order
   costs miss calls "$(least 20 calls get --tag t --id x --ttl 0 -- /bin/true)"
 }
 
 @test "a wait" {
   ! on_redis || skip 'how much of an answer comes at once is chance; requests are counted elsewhere'
-  # waits N: what it takes to wait for a run, and to take what it left
+  # waits N: the cost of waiting for a run and of replaying its result
   waits() {
     memolock del --all --tag t >/dev/null
     spawn_get -- held "$1" true

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# --report: one JSON line for each call.
+# --report: one line of JSON for each call.
 
 load ../helpers/common
 
@@ -7,7 +7,7 @@ string='"([^"\\]|\\["\\/bfnrt]|\\u[0-9a-f]{4})*"'
 number='-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?'
 member="$string:($string|$number|null|true|false)"
 
-# reported OUTCOME [PART]: the report's last line is an object of JSON with this outcome, and with PART.
+# reported OUTCOME [PART]: asserts that the last line of the report is a JSON object with this outcome and with PART.
 reported() {
   local line
   line=$(tail -n 1 report)
@@ -16,7 +16,7 @@ reported() {
   contains "$line" "${2:-}"
 }
 
-@test "a miss and a hit are reported, a line each" {
+@test "a miss and a hit have one line each" {
   get --report report -- echo 1
   reported miss '"status":0'
   get --report report -- echo 1
@@ -31,7 +31,7 @@ reported() {
   reported miss '"status":3'
 }
 
-@test "a hit reports its age, the run time and the time saved" {
+@test "the report of a hit has its age, the run time and the time saved" {
   get --report report -- sleep 0.2
   reported miss '"saved":0'
   get --report report -- true
@@ -39,7 +39,7 @@ reported() {
   equal 'true true true' "$(tail -n 1 report | jq -r '"\(.run_time >= 0.2) \(.saved > 0) \(.age != null)"')"
 }
 
-@test "a waiter is reported as one" {
+@test "the outcome of a waiter is reported as such" {
   spawn_get -- held a true
   await test -e a.started
   spawn_get --report report -- true
@@ -49,15 +49,15 @@ reported() {
   reported waited
 }
 
-@test "the status of an output that could not be written is reported" {
+@test "the status is reported if the output could not be written" {
   status=0
   get --report report -- echo x 2>err >/dev/full || status=$?
   equal 125 "$status"
   reported miss '"status":125'
-  equal 0 "$(memolock stats --json | jq '.[0].failures')" # of the command
+  equal 0 "$(memolock stats --json | jq '.[0].failures')" # failures of the command
 }
 
-@test "a report into a FIFO goes to its reader, and nowhere if there is none" {
+@test "a report to a FIFO goes to its reader; without a reader there is only a warning" {
   mkfifo report
   run --separate-stderr -0 get --report report -- echo x
   equal x "$output"
@@ -68,11 +68,11 @@ reported() {
   contains "$line" '"outcome":"hit"'
 }
 
-@test "a FIFO whose reader does not read costs the report and a warning, not the output, the status or time" {
+@test "a FIFO whose reader does not read costs the report, with a warning, but not the output, the status or any time" {
   mkfifo report
   exec {reader}<>report
   dd if=/dev/zero bs=4096 count=1000 oflag=nonblock status=none of=report 2>/dev/null || true
-  # the longest names, whose report is longer than what a FIFO takes whole
+  # the longest names: the report is longer than a FIFO takes atomically
   long=$(printf '\1%.0s' {1..1000})
   for id in x "$long"; do
     for round in miss hit; do
@@ -87,10 +87,10 @@ reported() {
   exec {reader}>&-
 }
 
-@test "a report that a FIFO cannot take whole is not begun" {
+@test "a report for which the FIFO has not enough room is not written at all" {
   mkfifo report
   long=$(printf '\1%.0s' {1..1000})
-  # what is in it: pages that are full, and pages that are half full
+  # the FIFO already contains pages that are full, or half full
   for size in 4096 2049; do
     exec {reader}<>report
     dd if=/dev/zero bs=$size count=15 status=none of=report
@@ -101,7 +101,7 @@ reported() {
     head -c $((15 * size)) <&$reader >/dev/null
     read -r -t 30 -u "$reader" line
     equal '"x"' "$(jq .id <<<"$line")"
-    # an empty one takes it
+    # an empty FIFO has enough room
     get --id "$long" --report report -- echo x
     read -r -t 30 -u "$reader" line
     equal 1000 "$(jq -r .id <<<"$line" | tr -d '\n' | wc -c)"
@@ -109,7 +109,7 @@ reported() {
   done
 }
 
-@test "what becomes of a limited wait is reported" {
+@test "the outcome of a wait that timed out is reported" {
   memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- echo old
   spawn_get --ttl 1ms -- held a true
   await test -e a.started
@@ -121,7 +121,7 @@ reported() {
   reported bypass
 }
 
-@test "a look-up of nothing is reported" {
+@test "a look-up that finds nothing is reported" {
   run -1 memolock get --tag t --id x --report report
   reported absent '"status":1'
 }
@@ -139,13 +139,13 @@ reported() {
   reported interrupted
 }
 
-@test "what the store refused is reported" {
+@test "an error of the store is reported" {
   : >file
   memolock get --store "file://$PWD/file" --tag t --id "report-$$-$RANDOM" --ttl 1h --report report -- true 2>/dev/null
   reported miss '"store_error":"'
 }
 
-@test "a report is JSON whatever the id holds" {
+@test "a report is valid JSON for any id" {
   for id in '"' '\' $'new\nline' $'\x1b[31m' $'\xff\xfe' 'ünï' $'\t' '</script>'; do
     memolock get --tag t --id "$id" --ttl 1h --report report -- true
     reported miss
@@ -153,7 +153,7 @@ reported() {
   equal 8 "$(wc -l <report)"
 }
 
-@test "reports of many callers do not mix" {
+@test "concurrent reports are not mixed" {
   for i in {1..50}; do
     "$MEMOLOCK_BIN" get --tag t --id "$i" --ttl 1h --report report -- true 3>&- &
     pids+=($!)
@@ -163,14 +163,14 @@ reported() {
   equal 50 "$(grep -cxE "\{$member(,$member)*\}" report)"
 }
 
-@test "a report that cannot be written costs one warning and nothing else" {
+@test "a report that cannot be written costs one warning only" {
   run --separate-stderr -3 get --report /proc/nothing/here -- sh -c 'echo output; exit 3'
   equal output "$output"
   one_own_line "$stderr"
   contains "$stderr" /proc/nothing/here
 }
 
-@test "a report to a descriptor of a file is written where the caller writes next" {
+@test "a report to the descriptor of a file is written at the caller's current position" {
   # shellcheck disable=SC2094
   for name in /dev/stdout /dev/fd/1 /proc/self/fd/1; do
     {
@@ -197,7 +197,7 @@ reported() {
   contains "$(get --report /dev/stdout -- true | cat)" '"outcome":"hit"'
 }
 
-@test "a report goes to no descriptor that the caller does not have" {
+@test "a report to a descriptor that the caller does not have is refused with a warning" {
   for fd in 3 4 5 6 7 8 9; do
     run --separate-stderr -0 bash -c "exec $fd>&-"' 2>&1; exec "$@"' - "$MEMOLOCK_BIN" get -q --id x --ttl 1h --report /dev/fd/$fd -- echo x
     equal x "$output"

@@ -1,30 +1,30 @@
 #!/usr/bin/env bats
-# Command line over variable over file.
+# Settings: the command line overrides a variable, which overrides a configuration file.
 
 load ../helpers/common
 
-# config LINE…: the user's configuration file.
+# config LINE…: writes the user's configuration file.
 config() {
   mkdir -p "$XDG_CONFIG_HOME/memolock"
   printf '%s\n' "$@" >"$XDG_CONFIG_HOME/memolock/config.toml"
 }
 
-# left ID: the time left that ls shows for it.
+# left ID: the time left that ls shows for this id.
 left() { memolock ls | grep "	$1	" | cut -f 5; }
 
-@test "a variable stands for its option" {
+@test "a variable sets its option" {
   MEMOLOCK_TTL=forever MEMOLOCK_TAG=from-variable memolock get --id x -- true
   contains "$(memolock ls)" $'from-variable\tx\tfresh'
   equal forever "$(left x)"
 }
 
-@test "the configuration file stands for options" {
+@test "the configuration file sets options" {
   config 'ttl = "forever"' 'tag = "from-file"'
   memolock get --id x -- true
   contains "$(memolock ls)" $'from-file\tx\tfresh'
 }
 
-@test "the command line wins over the variable, the variable over the file" {
+@test "the command line overrides the variable, and the variable overrides the file" {
   config 'tag = "file"' 'ttl = "1h"'
   MEMOLOCK_TAG=variable memolock get --id a -- true
   MEMOLOCK_TAG=variable memolock get --tag line --id b -- true
@@ -51,7 +51,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   equal $'user\nvariable' "$(memolock ls | cut -f 1)"
 }
 
-@test "numbers and booleans in the file are what they seem" {
+@test "the file can have numbers and booleans as values" {
   config 'ttl = 3600' 'refresh = true' 'max-entry = 10'
   memolock get --id x -- counted true
   memolock get --id x -- counted true
@@ -68,7 +68,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   ran_times 2
 }
 
-@test "a flag is a boolean in any case, in a variable, in a file and on the command line" {
+@test "a flag accepts a boolean in any case, in a variable, in a file and on the command line" {
   get -- true
   for value in 1 true yes on TRUE Yes oN; do
     MEMOLOCK_REFRESH=$value get -- counted true
@@ -90,7 +90,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   ran_times 28
 }
 
-@test "a text that is not a boolean is refused where a flag is given" {
+@test "a value that is not a boolean is refused for a flag" {
   for value in 2 maybe t y enable ' 1'; do
     MEMOLOCK_REFRESH=$value refused "MEMOLOCK_REFRESH: '$value' is not a boolean" get -- counted true
     MEMOLOCK_BYPASS=$value refused "MEMOLOCK_BYPASS: '$value' is not a boolean" get -- counted true
@@ -107,12 +107,12 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   ran_times 1
 }
 
-@test "an empty variable is none" {
+@test "an empty variable is ignored" {
   MEMOLOCK_WAIT='' MEMOLOCK_TAG='' memolock get --id x --ttl 1h -- true
   contains "$(memolock ls)" $'default\tx'
 }
 
-@test "every option of get but --id can be set by its variable" {
+@test "every option of get except --id can be set by its variable" {
   spawn_get -- held a true
   await test -e a.started
   MEMOLOCK_WAIT=10ms MEMOLOCK_ON_TIMEOUT=run run -0 get -- echo own
@@ -138,7 +138,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   contains "$stderr" colour
 }
 
-@test "keys of one verb do not disturb another" {
+@test "keys of other verbs are accepted without a warning" {
   config 'ttl = "1h"' 'max-entry = "1MiB"'
   run --separate-stderr -0 memolock ls
   equal '' "$stderr"
@@ -146,12 +146,12 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   equal '' "$stderr"
 }
 
-@test "an unknown variable of memolock's is passed over" {
+@test "an unknown variable with the prefix of memolock is ignored" {
   MEMOLOCK_COLOUR=red run --separate-stderr -0 get -- true
   equal '' "$stderr"
 }
 
-@test "an unknown key gives one warning, whatever it holds" {
+@test "an unknown key gives one warning, whatever its value" {
   for line in '[future]' 'future.x = 1' 'future = { x = 1 }' 'future = 1979-05-27' 'future = [[1], {}]'; do
     config "$line"
     run --separate-stderr -0 get -- echo output
@@ -163,13 +163,13 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   refused 'ttl: must be a string, a number or a boolean' memolock get --id x -- true
 }
 
-@test "-q keeps the warning of an unknown key to itself" {
+@test "-q suppresses the warning about an unknown key" {
   config 'colour = "red"'
   run --separate-stderr -0 get -q -- true
   equal '' "$stderr"
 }
 
-@test "what is wrong in the file is named with the file" {
+@test "an error in the file is reported with the name of the file" {
   config 'ttl = "soon"'
   refused config.toml memolock get --id x -- true
   config 'ttl = '
@@ -181,7 +181,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   contains "$output" config.toml
 }
 
-@test "a file of values or keys deep in each other is refused, also with little stack" {
+@test "a file with deeply nested values or keys is refused, even with a small stack" {
   ! is_sanitized || skip 'a sanitizer needs a stack of its own'
   times() { printf "%0.s$2" $(seq "$1"); }
   for depth in 17 200 20000; do
@@ -209,13 +209,13 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   equal '' "$stderr"
 }
 
-@test "what is wrong in a variable is named with the variable" {
+@test "an error in a variable is reported with the name of the variable" {
   MEMOLOCK_TTL=soon refused MEMOLOCK_TTL memolock get --id x -- true
   MEMOLOCK_ON_TIMEOUT=never refused MEMOLOCK_ON_TIMEOUT memolock get --id x --ttl 1h -- true
   MEMOLOCK_REFRESH=perhaps refused MEMOLOCK_REFRESH memolock get --id x --ttl 1h -- true
 }
 
-@test "options that cannot be combined are named with the variable or the file that they are from" {
+@test "options that cannot be combined are reported with the variable or file that sets them" {
   call=(memolock get --id x --ttl 1h)
   excludes='--artifact and --external cannot be used together: COMMAND does not create the files'
   refused "$excludes" "${call[@]}" --artifact a --external -- counted true
@@ -228,7 +228,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   ran_times 0
 }
 
-@test "a wrong value that the command line overrides does not matter" {
+@test "an invalid value that the command line overrides is ignored" {
   MEMOLOCK_TTL=soon run -0 get -- true
 }
 
@@ -240,7 +240,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   run -0 memolock get --id x -- true
 }
 
-@test "the last of an option given twice counts" {
+@test "if an option is given twice, the last one is used" {
   memolock get --tag a --tag b --id x --id y --ttl 1ms --ttl forever -- true
   equal $'b\ty\tfresh' "$(memolock ls | cut -f 1-3)"
 }
@@ -248,7 +248,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
 @test "a configuration of more than 1 MiB is refused" {
   config 'ttl = "1h"'
   file=$XDG_CONFIG_HOME/memolock/config.toml
-  # a comment of so many bytes in all
+  # a comment that makes the file this long
   grow() {
     echo 'ttl = "1h"' >"$file"
     head -c "$(($1 - 11))" /dev/zero | tr '\0' '#' >>"$file"
@@ -259,7 +259,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   refused "cannot read $file: it is larger than 1 MiB" memolock get --id x --ttl 1h -- true
 }
 
-@test "a configuration that is there and cannot be read is an error" {
+@test "an existing configuration that cannot be read is an error" {
   config 'ttl = "1h"'
   file=$XDG_CONFIG_HOME/memolock/config.toml
   rm "$file"
@@ -281,7 +281,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   equal '' "$stderr"
 }
 
-@test "a configuration that its user may not read is a warning, and one that is out of reach is said with -v" {
+@test "a configuration without read permission is a warning; an inaccessible one is reported only with -v" {
   config 'ttl = "1h"'
   file=$XDG_CONFIG_HOME/memolock/config.toml
   as_user=()
@@ -298,7 +298,7 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   equal x "$output"
   one_own_line "$stderr"
   contains "$stderr" "cannot read $file: Permission denied; continuing without it"
-  # as another user's home is, whose variables were inherited
+  # like the home directory of another user whose variables were inherited
   chmod 600 "${file%/*}"
   ((EUID == 0)) || chmod 0 "${file%/*}"
   run --separate-stderr -0 by_user

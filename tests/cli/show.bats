@@ -1,27 +1,27 @@
 #!/usr/bin/env bats
-# show: all that is known of one entry.
+# show: everything known about an entry.
 
 load ../helpers/common
 
-# shown NAME: the value of that name, of t:x.
+# shown NAME: the value with this name, for t:x.
 shown() { memolock show --tag t --id x | sed -n "s/^$1  *//p"; }
 
-# field PATH: of the JSON document.
+# field PATH: a field of the JSON document.
 field() { memolock show --tag t --id x --json | jq -c "$1"; }
 
-@test "show of what is not there prints nothing and exits with 1" {
+@test "show of a missing entry prints nothing and exits with 1" {
   run --separate-stderr -1 memolock show --tag t --id x
   equal '' "$output$stderr"
   run --separate-stderr -1 memolock show --tag t --id x --json
   equal '' "$output$stderr"
 }
 
-@test "show needs an id" {
+@test "show requires an id" {
   refused --id memolock show --tag t
 }
 
 # bats test_tags=slow
-@test "an entry is shown with status, times, sizes and holder" {
+@test "an entry is shown with its status, times, sizes and holder" {
   memolock get --tag t --id x --ttl 1h -- sh -c 'sleep 0.1; printf 12345; printf 678 >&2' >/dev/null 2>&1
   equal t "$(shown tag)"
   equal x "$(shown id)"
@@ -36,7 +36,7 @@ field() { memolock show --tag t --id x --json | jq -c "$1"; }
   [[ $(shown holder) =~ ^"$(uname -n)":[0-9]+$ ]]
 }
 
-@test "show --json has stable names" {
+@test "show --json has stable field names" {
   memolock get --tag t --id x --ttl 1h --stale 1d -- sh -c 'printf 12345'
   equal '["tag","id","entry","failure","mark","run"]' "$(field keys_unsorted)"
   equal '["t","x",null,null]' "$(field '[.tag, .id, .failure, .run]')"
@@ -44,17 +44,17 @@ field() { memolock show --tag t --id x --json | jq -c "$1"; }
     [.state, .foreign, .status, .end, .ttl, .retained, .stdout, .stderr, .artifacts, .artifacts_size, .ttl_by_command, .stale_by_command]')"
   equal true "$(field '.entry | .age >= 0 and .left > 3000 and .left <= 3600 and .run_time > 0 and .ended >= .began and .pid > 0')"
   equal "\"$(uname -n)\"" "$(field .entry.host)"
-  # a shell can calculate with it, whatever version jq has
+  # a shell can calculate with it, and every version of jq prints it alike
   contains "$(memolock show --tag t --id x --json)" '"ttl":3600,'
 }
 
-@test "an entry that is fresh for ever has no time left in JSON" {
+@test "an entry that never expires has no time left in JSON" {
   get -- true
   equal '["fresh",null,null]' "$(field '.entry | [.state, .left, .ttl]')"
   equal forever "$(shown 'time left')"
 }
 
-@test "the ttl of a mark is the one that was given, and what is left of it counts from the begin" {
+@test "a mark is shown with the ttl that was given, and its time left is counted from the start of the run" {
   memolock once --store "${MEMOLOCK_STORE-local}" --tag t --id x --ttl 50s -- sleep 0.2
   equal 50s "$(shown ttl)"
   equal 50s "$(shown retained)"
@@ -65,7 +65,7 @@ field() { memolock show --tag t --id x --json | jq -c "$1"; }
   contains "$output" 'ttl         forever'
 }
 
-@test "the mark that once keeps is shown, alone and beside an entry" {
+@test "the mark of once is shown, alone or together with an entry" {
   run -3 memolock once --store "${MEMOLOCK_STORE-local}" --tag t --id x --ttl 1h -- sh -c 'exit 3'
   equal 'failed, a run of once' "$(shown state)"
   equal '3, exited' "$(shown status)"
@@ -75,7 +75,7 @@ field() { memolock show --tag t --id x --json | jq -c "$1"; }
   equal '["fresh","failed"]' "$(field '[.entry.state, .mark.state]')"
 }
 
-@test "a failure is shown beside the entry" {
+@test "a stored failure is shown together with the entry" {
   memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- true
   run memolock get --tag t --id x --ttl 1ms --stale-if-error 1h --cache-failures 1h -- sh -c 'exit 7'
   equal '["stale","failed",0,7]' "$(field '[.entry.state, .failure.state, .entry.status, .failure.status]')"
@@ -85,7 +85,7 @@ field() { memolock show --tag t --id x --json | jq -c "$1"; }
   equal '[null,"failed"]' "$(field '[.entry, .failure.state]')"
 }
 
-@test "a run in progress is shown with its holder, and the old entry beside it" {
+@test "a run in progress is shown with its holder, together with the old entry" {
   spawn_get -- held a true
   await test -e a.started
   equal "running" "$(shown state)"
@@ -101,12 +101,12 @@ field() { memolock show --tag t --id x --json | jq -c "$1"; }
   finish_all
 }
 
-@test "what set has stored is shown as a success" {
+@test "a result stored by set is shown as a success" {
   echo out | memolock set --tag t --id x --ttl 1h
   equal '["fresh",false,0,4]' "$(field '.entry | [.state, .foreign, .status, .stdout]')"
 }
 
-@test "the ttl and window that a command has chosen are shown as its own" {
+@test "the ttl and window that a command has set are shown as such" {
   # shellcheck disable=SC2016
   get -- sh -c 'printf "ttl=30s\nstale=1h\n" >>"$MEMOLOCK_CONTROL"'
   equal '30s, set by the command' "$(shown ttl)"
@@ -121,7 +121,7 @@ field() { memolock show --tag t --id x --json | jq -c "$1"; }
   [[ $(shown artifacts) =~ ^\'a\ file\'\;\ [0-9]+ ]]
 }
 
-@test "control characters of a tag's id are escaped, and bytes that are no UTF-8 come in JSON too" {
+@test "control characters in tags and ids are escaped, and invalid UTF-8 is included in JSON" {
   id=$'a\n\x1b[31m\xff'
   memolock get --tag t --id "$id" --ttl 1h -- true
   run -0 memolock show --tag t --id "$id"
@@ -132,7 +132,7 @@ field() { memolock show --tag t --id x --json | jq -c "$1"; }
   equal $'a\n\x1b[31m\xef\xbf\xbd' "$(jq -r .id document)"
 }
 
-@test "show takes the id that key prints" {
+@test "show accepts the id that key prints" {
   memolock get --ttl 1h -- echo derived
   id=$(memolock key -- echo derived)
   equal fresh "$(memolock show --id "$id" --json | jq -r .entry.state)"

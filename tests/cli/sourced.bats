@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# memolock.sh, sourced: functions memoized, and scripts that run where there is no memolock.
+# memolock.sh, sourced by scripts: memoized functions, and the fallback where memolock is not installed.
 # store: any
 
 load ../helpers/common
@@ -12,7 +12,7 @@ setup() {
   export SOURCED
 }
 
-# without_memolock: the shells' PATH has none from now on, nor much else.
+# without_memolock: from now on the PATH of the shells lacks memolock and most other programs.
 without_memolock() {
   local name
   mkdir bare
@@ -20,14 +20,14 @@ without_memolock() {
   path=$PWD/bare:$BATS_TEST_DIRNAME/../helpers/bin
 }
 
-# in_shell SHELL SCRIPT: runs it there with memolock.sh sourced.
+# in_shell SHELL SCRIPT: runs the script in that shell with memolock.sh sourced.
 in_shell() {
   local words=("$(command -v "$1")" -c)
   [[ $1 != zsh ]] || words=("$(command -v zsh)" -fc)
   run --separate-stderr -- env PATH="${path-$PATH}" "${words[@]}" ". \"\$SOURCED\"; $2"
 }
 
-@test "memo runs a function once, and replays its streams and status" {
+@test "memo runs a function once, and replays its output and status" {
   for shell in bash zsh; do
     : >"$RUNS"
     in_shell $shell 'f() { counted echo "out $1"; echo err >&2; return 3; }; export MEMOLOCK_CACHE_FAILURES=1h
@@ -38,7 +38,7 @@ in_shell() {
   done
 }
 
-@test "memo: arguments, ttl and definition decide" {
+@test "memo: the arguments, the ttl and the definition are part of the id" {
   for shell in bash zsh; do
     : >"$RUNS"
     in_shell $shell 'f() { counted echo "$#"; }
@@ -50,7 +50,7 @@ in_shell() {
   done
 }
 
-@test "memo: the functions of MEMO_FUNCTIONS go with it, and their definitions decide" {
+@test "memo: the functions in MEMO_FUNCTIONS are available to the function, and their definitions are part of the id" {
   for shell in bash zsh; do
     : >"$RUNS"
     in_shell $shell 'h() { echo h; }; i() { h; }; f() { counted true; i; }
@@ -62,7 +62,7 @@ in_shell() {
   done
 }
 
-@test "memo: any name, any definition" {
+@test "memo: any name and any definition work" {
   cat >late <<'END'
 a-b.c() {
   case $1 in
@@ -103,11 +103,11 @@ END
   ran_times 4
   in_shell bash '. ./wrong; export MEMOLOCK_LOG=quiet; memo 1h other a'
   equal '' "$stderr"
-  # of those that go with it, too
+  # the same for functions in MEMO_FUNCTIONS
   in_shell bash '. ./wrong; f() { other "$1"; }; MEMO_FUNCTIONS=other; memo 1h f a'
   one_own_line "$stderr"
   ran_times 6
-  # a name too many, and bodies that are taken for part of the here-document
+  # an extra name, and bodies that could be taken for part of the here-document
   cat >misprinted <<'END'
 one() { true && if cat <<X; then echo a; echo b; fi
 x
@@ -134,13 +134,13 @@ END
   in_shell bash '. ./misprinted; MEMO_FUNCTIONS=four memo 1h inner'
   equal b "$output"
   one_own_line "$stderr"
-  # what zsh prints is right
+  # zsh prints it correctly
   in_shell zsh '. ./wrong; memo 1h other a; memo 1h other a'
   equal "" "$stderr"
 }
 
-# bash --pretty-print prints some of these differently.
-@test "memo: a function that bash prints as it is is memoized, whatever is in it" {
+# `bash --pretty-print` prints some of these differently.
+@test "memo: a function that bash prints correctly is memoized, whatever it contains" {
   cat >whole <<'END'
 nested() { inner() { echo "$1"; }; counted true; inner $((1<<2)); deep() { cat <<X
 $1
@@ -165,7 +165,7 @@ END
   done
 }
 
-@test "memo: a function with here-documents that bash prints as they are is memoized" {
+@test "memo: a function with here-documents that bash prints correctly is memoized" {
   cat >right <<'END'
 inner() { if cat <<X && cat <<-'Y Z'; then
 $1
@@ -192,14 +192,14 @@ END
   done
 }
 
-@test "memo: a function reads stdin, and sees what is exported" {
+@test "memo: a function can read stdin and exported variables" {
   for shell in bash zsh; do
     in_shell $shell 'f() { cat; echo "$shown-${hidden-}"; }; export shown=1; hidden=2; echo in | memo 0 f'
     equal $'in\n1-' "$output"
   done
 }
 
-@test "memo runs a command that is no function" {
+@test "memo runs a command that is not a function" {
   for shell in bash zsh; do
     : >"$RUNS"
     in_shell $shell 'memo 1h counted echo "a  b"; memo 1h counted echo "a  b"; memo 1h sh -c "exit 4"; echo $?'
@@ -209,7 +209,7 @@ END
   done
 }
 
-@test "memo: with variables for the other options" {
+@test "memo: variables set the other options" {
   for shell in bash zsh; do
     in_shell $shell 'f() { echo hi; }; MEMOLOCK_TAG=mine memo 1h f; echo "${MEMOLOCK_TAG-unset}"'
     equal $'hi\nunset' "$output"
@@ -217,7 +217,7 @@ END
   done
 }
 
-@test "memo: no variable of the caller is in its way, be it readonly" {
+@test "memo: variables of the caller, even readonly ones, do not interfere" {
   for shell in bash zsh; do
     : >"$RUNS"
     in_shell $shell 'readonly ttl=1 script=2 name=3 names=4
@@ -229,7 +229,7 @@ END
   done
 }
 
-@test "memo: too few words are refused" {
+@test "memo: missing arguments are refused" {
   for shell in bash zsh; do
     in_shell $shell 'memo 1h'
     equal 125 "$status"
@@ -249,20 +249,20 @@ sourcing_changes_nothing() {
 }
 
 # bats test_tags=slow
-@test "sourced, it sets no variable and no option, and lives with set -eu" {
+@test "sourcing sets no variable and no option, and works with set -eu" {
   for shell in bash zsh dash; do sourcing_changes_nothing $shell; done
   without_memolock
   for shell in bash zsh dash; do sourcing_changes_nothing $shell; done
 }
 
-@test "with memolock installed there is no other" {
+@test "where memolock is installed, the name still refers to the program" {
   for shell in bash zsh dash; do
     in_shell $shell 'command -v memolock'
     equal "$PWD/bin/memolock" "$output"
   done
 }
 
-@test "without memolock a script's get runs the command straight" {
+@test "without memolock, get in a script runs the command directly" {
   without_memolock
   for shell in bash zsh dash; do
     : >"$RUNS"
@@ -278,7 +278,7 @@ sourcing_changes_nothing() {
   done
 }
 
-@test "without memolock the command may follow the options without --, as it may with it" {
+@test "without memolock, the command can follow the options without --, as with memolock" {
   without_memolock
   for shell in bash zsh dash; do
     in_shell $shell 'set -eu
@@ -294,7 +294,7 @@ sourcing_changes_nothing() {
 }
 
 # bats test_tags=slow
-@test "without memolock, of each option of get, once and lock it is known whether it has a value" {
+@test "without memolock, the fallback knows for each option of get, once and lock whether it takes a value" {
   for verb in get once lock; do
     memolock $verb --help | sed -nE '/--(external|help)/d; s/^  (-.,)?(--[a-z-]+)( ([^ ]+))?( .*|$)/\2 \4/p' >options
     (($(wc -l <options) > 15))
@@ -308,7 +308,7 @@ sourcing_changes_nothing() {
   done
 }
 
-@test "without memolock a command does not see what the fallback keeps in mind" {
+@test "without memolock, a command does not see variables of the fallback" {
   without_memolock
   for shell in bash zsh dash; do
     in_shell $shell 'memolock get --tag t --ttl 1h -- env'
@@ -319,7 +319,7 @@ sourcing_changes_nothing() {
   done
 }
 
-@test "without memolock once and lock run the command, and say that nothing guards it" {
+@test "without memolock, once and lock run the command and warn that there is no lock" {
   without_memolock
   for shell in bash zsh dash; do
     for verb in once lock; do
@@ -332,7 +332,7 @@ sourcing_changes_nothing() {
   done
 }
 
-@test "without memolock there is nothing stored" {
+@test "without memolock, nothing is stored" {
   without_memolock
   for shell in bash zsh dash; do
     in_shell $shell 'memolock get --tag t --id x; echo $?; memolock get --id=x --wait 5s --; echo $?; memolock show --id x; echo $?
@@ -342,7 +342,7 @@ sourcing_changes_nothing() {
   done
 }
 
-@test "without memolock what the fallback cannot do is refused" {
+@test "without memolock, everything that the fallback does not support is refused" {
   without_memolock
   for shell in bash zsh dash; do
     for line in 'lock --id x --' 'once --id x --ttl 1h' 'get --ttl 1h --external -- true' \

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Errors of usage: 125, and one line that says what is wrong and with what.
+# Errors of usage: status 125 and one line that says what is wrong.
 # store: any
 
 load ../helpers/common
@@ -25,7 +25,7 @@ load ../helpers/common
   ran_times 0
 }
 
-@test "an unknown option before others is refused, and nothing of the line is run" {
+@test "an unknown option before others is refused, and nothing runs" {
   refused --bogus memolock get --bogus --id x --ttl 1h -- counted true
   refused --bogus memolock get --tag t --bogus --id counted --ttl 1h
   refused --bogus memolock get --id x --bogus counted --ttl 1h true
@@ -34,14 +34,14 @@ load ../helpers/common
   ran_times 0
 }
 
-@test "an option of which the command has one by the same name stays the command's" {
+@test "an option after the command belongs to the command, even if memolock has one of the same name" {
   run -0 get -- echo --id y --bogus
   equal '--id y --bogus' "$output"
   run -0 memolock get --tag t --id z --ttl 1h echo --id y --bogus --ttl 2h -v
   equal '--id y --bogus --ttl 2h -v' "$output"
 }
 
-@test "an empty value is a value" {
+@test "an empty value is accepted as a value" {
   refused --tag memolock get --tag= --id x --ttl 1h -- counted true
   refused --id memolock get --tag t --id= --ttl 1h -- counted true
   refused --ttl memolock get --tag t --id x --ttl= -- counted true
@@ -51,7 +51,7 @@ load ../helpers/common
   ran_times 0
 }
 
-@test "a value of control bytes is not an empty one" {
+@test "a value of control characters is not treated as empty" {
   for id in $'\x01' $'\x01\x02\x7f'; do
     run --separate-stderr -0 memolock get -v --tag t "--id=$id" --ttl 1h -- echo "a run"
     equal 'a run' "$output"
@@ -76,7 +76,7 @@ load ../helpers/common
   ran_times 0
 }
 
-@test "- is refused as the name of a file, and ./- is taken" {
+@test "- is refused as a file name, and ./- is accepted" {
   for option in --report --key-file --artifact --password-file --sentinel-password-file --tls-ca --tls-cert --tls-key; do
     refused "$option: '-' is ambiguous" memolock get --id x --ttl 1h $option - -- counted true
     contains "$stderr" './-'
@@ -93,7 +93,7 @@ load ../helpers/common
   run -0 memolock get --id y --ttl 1h --key-file ./- -- true
 }
 
-@test "a word behind a flag that may have been meant as its value is refused as a command" {
+@test "a word after a flag that could be meant as its value is refused as a command" {
   refused 'write --early=2' get --early 2 -- counted true
   refused 'write --early=0.5' get --early 0.5 counted true
   refused 'write --early=on' get --early on -- counted true
@@ -103,7 +103,7 @@ load ../helpers/common
   ran_times 0
 }
 
-@test "any other word behind a flag is the command" {
+@test "any other word after a flag is the command" {
   run -0 get --refresh true -v
   run -0 get --refresh -- true -- x
   run -0 get --early --refresh echo -- 1
@@ -122,7 +122,7 @@ load ../helpers/common
   refused '--tag requires a value' memolock get --tag
 }
 
-@test "the help of a verb has a line for each option, whose text begins at column 33" {
+@test "the help of a verb has a line for each option, with its text from column 33" {
   run -0 memolock get --help
   for line in '  -h,--help                     show this help' \
     '  --tag TAG                     tag of the entry (default: default)' \
@@ -132,7 +132,7 @@ load ../helpers/common
   equal '' "$(sed '1,/^Options:/d' <<<"$output" | grep -vE '^(  -[^ ].{28}| {32})[^ ]')"
 }
 
-@test "the help of a verb tells the defaults that are its own" {
+@test "the help of a verb shows the defaults of that verb" {
   help_has() {
     run -0 memolock "$1" --help
     grep -qxF -- "$2" <<<"$output" || fail "$1 --help has no line '$2'"
@@ -159,13 +159,13 @@ load ../helpers/common
   help_has get '  --wait DURATION               longest wait for a holder and the store (default: forever; without COMMAND: do not wait)'
 }
 
-@test "a flag with a value that is none is refused" {
+@test "an invalid value of a flag is refused" {
   run --separate-stderr memolock get --tag t --id x --ttl 1h --refresh=perhaps -- true
   equal 125 "$status"
   one_own_line "$stderr"
 }
 
-@test "a choice that is none is refused, and the choices are named" {
+@test "an invalid choice is refused, and the choices are named" {
   refused share get --on-failure never -- true
   refused stale get --on-timeout never -- true
   refused fail get --on-store-error never -- true
@@ -176,16 +176,16 @@ load ../helpers/common
   ran_times 0
 }
 
-@test "nothing to look up is refused" {
+@test "a look-up without an id or a command is refused" {
   refused --id memolock get --tag t
   refused --id memolock get --tag t --
 }
 
-@test "a command without a name is refused" {
+@test "an empty command name is refused" {
   refused empty get -- ''
 }
 
-@test "a store that is none is refused, whatever --on-store-error says" {
+@test "an invalid store is refused, whatever --on-store-error says" {
   for store in nonsense nonsense://x file://relative file:// 'file:///%zz' 'file:///a%00b'; do
     refused --store get --store "$store" -- counted true
     refused --store get --store "$store" --on-store-error run -- counted true
@@ -194,7 +194,7 @@ load ../helpers/common
   ran_times 0
 }
 
-@test "a wait, a limit and a runtime that are none are refused" {
+@test "an invalid wait, limit or runtime is refused" {
   for option in --wait --max-runtime --drain --ttl --max-entry; do
     refused $option get $option=nonsense -- counted true
   done
@@ -207,17 +207,17 @@ load ../helpers/common
   refused --all memolock del --all --tag t --id x
 }
 
-@test "del --all needs a tag on the command line" {
+@test "del --all requires a tag on the command line" {
   refused --tag memolock del --all
   MEMOLOCK_TAG=t refused --tag memolock del --all
 }
 
-@test "arguments that nobody asked for are refused" {
+@test "unexpected arguments are refused" {
   refused extra memolock ls extra
   refused extra memolock del --tag t --id x extra
 }
 
-@test "a usage error takes no lock and leaves nothing" {
+@test "a usage error takes no lock and leaves nothing behind" {
   refused --ttl memolock get --tag t --id x -- true
   store_is_untouched
 }

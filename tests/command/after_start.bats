@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Once the command has started, its output reaches its caller once and its exit status is memolock's, whatever fails.
+# Once the command has started, its output reaches the caller once and its exit status is memolock's, whatever fails.
 
 load ../helpers/common
 
@@ -9,11 +9,11 @@ setup() {
   ids=0
 }
 
-# What every run here must come to, in whatever way.
+# What every run here must produce.
 size=70000
 work='echo run >>"$RUNS"; sleep 0.03; echo err >&2; head -c '$size' /dev/zero; exit 5'
 
-# asks VERB: `caller` becomes a call of it that has an id of its own.
+# asks VERB: sets `caller` to a call of this verb with a new id.
 asks() {
   caller=("$MEMOLOCK_BIN" "$1" --tag t --id "x$$.$((++ids))")
   [[ $1 == lock ]] || caller+=(--ttl 1h)
@@ -21,7 +21,7 @@ asks() {
   caller+=(-- sh -c "read -r line; echo \"\$line\" >line; $work")
 }
 
-# under WORD…: runs the caller so.
+# under WORD…: runs `caller` with these words before it.
 under() {
   : >"$RUNS"
   : >line
@@ -29,7 +29,7 @@ under() {
   timeout -k 1 30 "$@" "${caller[@]}" >out 2>err <<<'what stdin holds' || status=$?
 }
 
-# was_well WHAT: one run, its input, its output, its status; and what memolock says is in `said`.
+# was_well WHAT: asserts one run with its input, output and status; sets `said` to the messages of memolock.
 was_well() {
   equal "$1: 1 runs, 5" "$1: $(runs) runs, $status"
   equal "$1: what stdin holds" "$1: $(<line)"
@@ -40,15 +40,15 @@ was_well() {
 
 can_trace() {
   strace -f -b execve -o trace true 2>/dev/null || skip 'strace cannot run here'
-  # a sanitizer's own system calls are no measure, nor does it bear each failure
+  # a sanitizer makes system calls of its own and does not survive each failure
   ! is_sanitized || skip 'built with a sanitizer'
 }
 
-# Not the command, which is another program from its exec on.
+# Does not trace the command, which is another program after its exec.
 traced=(strace -f -b execve -qq -o trace)
 
-# calls_made: "CALL N" for each system call in the trace that memolock made when the command had started, the Nth of
-# its kind; those of its threads, too. Not what a library cannot do without (futex, getppid), and nothing that ends it.
+# calls_made: prints "CALL N" for each system call in the trace that memolock and its threads made after the start of
+# the command, the Nth of its kind, except those that a library needs (futex, getppid) and those that end it.
 calls_made() {
   awk '
     NR == 1 { memolock = $1 }
@@ -62,10 +62,10 @@ calls_made() {
     }' trace
 }
 
-# On a server a release that has failed lasts for a lease.
+# On a server, a lock whose release failed is held for another lease.
 nothing_is_held() { on_redis || [[ $(memolock ls) != *running* ]]; }
 
-# survives VERB ERROR…: a run of it for each such system call and each of the errors, and the call fails so.
+# survives VERB ERROR…: makes each such system call of the verb fail with each of the errors, in a run of its own.
 survives() {
   local call n error
   asks "$1"
@@ -87,20 +87,20 @@ survives() {
 }
 
 # bats test_tags=slow
-@test "a system call of get that fails once the command has started costs neither output nor status" {
+@test "a system call of get that fails after the command has started changes neither output nor status" {
   can_trace
-  # on a server the calls that are not its own are the same
+  # on a server the calls that are not specific to it are the same
   if on_redis; then survives get EIO; else survives get EIO ENOMEM EAGAIN; fi
 }
 
 # bats test_tags=slow
-@test "a system call of once or lock that fails once the command has started costs neither output nor status" {
+@test "a system call of once or lock that fails after the command has started changes neither output nor status" {
   can_trace
   survives once EIO ENOMEM
   survives lock EIO ENOMEM
 }
 
-@test "a kernel that cannot wait does not make the command run again" {
+@test "if the kernel cannot wait for events, the command does not run again" {
   can_trace
   for error in ENOMEM EIO; do
     asks get
@@ -109,7 +109,7 @@ survives() {
   done
 }
 
-@test "a command that another has waited for ends with status 125, and its output is not stored" {
+@test "if another process has collected the command's status, memolock exits with 125 and stores nothing" {
   can_trace
   for verb in get once lock; do
     asks $verb
@@ -124,11 +124,11 @@ survives() {
   nothing_is_held
 }
 
-@test "output that could not be read for a moment reaches the caller, and is not stored" {
+@test "output that could not be read for a moment reaches the caller and is not stored" {
   can_trace
   asks get
   under strace -qq -o trace -e trace=read,vfork
-  # what is read first then is output
+  # the next read after the start reads output
   n=$(awk '/^vfork\(/ { print n + 1; exit } /^read\(/ { n++ }' trace)
   for error in EIO ENOMEM; do
     asks get
@@ -140,7 +140,7 @@ survives() {
   done
 }
 
-@test "output that cannot be read at all ends with the command, and is lost, not stored" {
+@test "output that cannot be read at all is lost and not stored, and the call ends with the command" {
   can_trace
   asks get
   under strace -qq -o trace -e trace=read -e 'inject=read:error=EIO:when=1+'
@@ -149,7 +149,7 @@ survives() {
 }
 
 # bats test_tags=slow
-@test "memory that is gone once the command has started costs neither output nor status" {
+@test "memory that runs out after the command has started changes neither output nor status" {
   ! is_sanitized || skip 'a sanitizer needs memory of its own'
   prlimit --version >/dev/null || skip 'there is no prlimit'
   size=6500000
@@ -167,12 +167,12 @@ survives() {
 }
 
 # bats test_tags=slow
-@test "in as little memory as memolock can start in, the command runs once, and its output is whole" {
+@test "with barely enough memory to start memolock, the command runs once and its output is complete" {
   ! is_sanitized || skip 'a sanitizer needs memory of its own'
   ! on_redis || skip 'memory is memory'
   size=6500000
   work='echo run >>"$RUNS"; echo err >&2; head -c 6500000 /dev/zero; exit 5'
-  # the least that the kernel executes it in
+  # the least memory with which the kernel executes it
   for ((least = 1024; least < 65536; least += 32)); do
     (ulimit -v $least && exec "$MEMOLOCK_BIN" --version) >/dev/null 2>&1 && break
   done

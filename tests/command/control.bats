@@ -3,14 +3,14 @@
 
 load ../helpers/common
 
-# saying LINE…: a run whose command writes the lines.
+# saying LINE…: a run whose command writes these lines.
 saying() {
   get -- sh -c 'for line; do echo "$line"; done >>"$MEMOLOCK_CONTROL"; echo said' - "$@"
 }
 
 stored() { memolock get --tag t --id x >/dev/null; }
 
-@test "cache=no: the result is not kept" {
+@test "cache=no: the result is not stored" {
   run --separate-stderr -0 saying cache=no
   equal said "$output"
   equal '' "$stderr"
@@ -18,7 +18,7 @@ stored() { memolock get --tag t --id x >/dev/null; }
   store_is_clean
 }
 
-@test "cache=no: those who wait share the result all the same" {
+@test "cache=no: waiters still share the result" {
   spawn_get -- counted held a sh -c 'echo cache=no >>"$MEMOLOCK_CONTROL"; echo shared'
   await test -e a.started
   spawn_get -- counted echo own >out
@@ -30,33 +30,33 @@ stored() { memolock get --tag t --id x >/dev/null; }
   run -1 stored
 }
 
-@test "ttl= shortens the entry's life" {
+@test "ttl= shortens the time that an entry is fresh" {
   saying ttl=50ms
   expired() { ! stored; }
   await expired
   equal 2 "$(get -- echo 2)"
 }
 
-@test "ttl= lengthens the entry's life" {
+@test "ttl= lengthens the time that an entry is fresh" {
   memolock get --tag t --id x --ttl 1ms -- sh -c 'echo ttl=1h >>"$MEMOLOCK_CONTROL"; echo long'
   sleep 0.05
   equal long "$(memolock get --tag t --id x --ttl 1ms -- echo other)"
 }
 
-@test "ttl=0 keeps nothing, ttl=forever for good" {
+@test "ttl=0 stores nothing, and ttl=forever never expires" {
   saying ttl=0
   run -1 stored
   saying ttl=forever
   contains "$(memolock ls)" $'\tforever\t'
 }
 
-@test "stale= is understood" {
+@test "stale= sets the stale window" {
   run --separate-stderr -0 saying stale=1h ttl=1h
   equal '' "$stderr"
   stored
 }
 
-@test "the last of several lines counts" {
+@test "the last of several lines is used" {
   saying ttl=0 ttl=1h
   stored
 }
@@ -76,13 +76,13 @@ stored() { memolock get --tag t --id x >/dev/null; }
   one_own_line "$stderr"
 }
 
-@test "of a long line that means nothing the warning has the beginning" {
+@test "the warning about a long invalid line quotes its beginning" {
   run --separate-stderr -0 get -- sh -c 'head -c 3000 /dev/zero >>"$MEMOLOCK_CONTROL"'
   one_own_line "$stderr"
   ((${#stderr} < 600)) || fail "${#stderr} bytes"
 }
 
-@test "more than 64KiB is not read in part" {
+@test "a control file of more than 64KiB is rejected, not read in part" {
   run --separate-stderr -0 get -- sh -c 'yes ttl=100s | head -c 65537 >>"$MEMOLOCK_CONTROL"'
   one_own_line "$stderr"
   contains "$stderr" '64KiB'
@@ -93,29 +93,29 @@ stored() { memolock get --tag t --id x >/dev/null; }
   stored
 }
 
-@test "blanks and empty lines are nothing" {
+@test "blanks and empty lines are ignored" {
   run --separate-stderr -0 saying '' '  ' ' ttl=1h ' ''
   equal '' "$stderr"
   stored
 }
 
-@test "a last line without its newline counts" {
+@test "a last line without a newline is used" {
   get -- sh -c 'printf cache=no >>"$MEMOLOCK_CONTROL"'
   run -1 stored
 }
 
-@test "a command that overwrites the file instead of appending is understood" {
+@test "a command can overwrite the file instead of appending to it" {
   get -- sh -c 'echo cache=no >"$MEMOLOCK_CONTROL"'
   run -1 stored
 }
 
-@test "a command that removes the file does no harm" {
+@test "a command can remove the file" {
   run --separate-stderr -0 get -- sh -c 'rm -f "$MEMOLOCK_CONTROL"; echo fine'
   equal fine "$output"
   store_is_clean
 }
 
-@test "what a command whose result was refused goes on to say is not taken for another's" {
+@test "control lines of a command whose result was refused do not affect the next run" {
   spawn_get --max-entry 5 -- sh -c 'echo 0123456789; held a true; echo cache=no >>"$MEMOLOCK_CONTROL"; exec held b true' 2>err
   await test -e a.started
   was_refused() { ! is_running x; }
@@ -132,10 +132,10 @@ stored() { memolock get --tag t --id x >/dev/null; }
   store_is_clean
 }
 
-# Where the control files of this user are.
+# The directory of this user's control files.
 control_folder=/tmp/memolock-control-$EUID
 
-@test "whoever knows the name of the control file may write there, whatever the umask" {
+@test "anyone who knows the name of the control file can write to it, whatever the umask" {
   for mask in 0 077; do
     (umask "$mask" && get --id "$mask" -- sh -c 'stat -c "%a %u %s %F" "$MEMOLOCK_CONTROL"' >seen)
     equal "622 $EUID 0 regular empty file" "$(<seen)"
@@ -145,9 +145,9 @@ control_folder=/tmp/memolock-control-$EUID
   [[ $output =~ ^$control_folder/[0-9a-f]{32}$ ]] || fail "$output"
 }
 
-# heard_by WRITER…: what a command that runs so says counts.
+# heard_by WRITER…: asserts that a control line from a command started by WRITER is used.
 heard_by() {
-  "$@" true 2>/dev/null || return 0 # not to be had here
+  "$@" true 2>/dev/null || return 0 # not possible on this machine
   run --separate-stderr -0 get -- "$@" sh -c 'echo cache=no >>"$MEMOLOCK_CONTROL" && echo said'
   equal said "$output"
   equal '' "$stderr"
@@ -155,7 +155,7 @@ heard_by() {
   : >>heard
 }
 
-@test "a command of another user, or in other namespaces, is heard" {
+@test "control lines of a command of another user, or in other namespaces, are used" {
   heard_by setpriv --reuid=65534 --regid=65534 --clear-groups
   heard_by unshare -pf
   heard_by unshare -pf --mount-proc
@@ -164,7 +164,7 @@ heard_by() {
   [[ -e heard ]] || skip 'neither user nor namespace is to be had here'
 }
 
-@test "of a run that is interrupted, killed or refused no control file is left" {
+@test "a run that is interrupted, killed or refused leaves no control file behind" {
   short_lease
   for signal in TERM KILL; do
     spawn_get -- sh -c 'echo "$MEMOLOCK_CONTROL" >"$0.path"; exec held "$0" true' $signal
@@ -180,7 +180,7 @@ heard_by() {
   [[ -s path && ! -e $(<path) ]]
 }
 
-@test "what is written after the run is nobody's, and goes with the next gc" {
+@test "a control file that is written after its run has no effect, and the next gc removes it" {
   run -0 get -- sh -c 'echo "$MEMOLOCK_CONTROL"'
   echo cache=no >"$output"
   touch -d '2 minutes ago' "$output"
@@ -193,14 +193,14 @@ heard_by() {
   run -1 memolock get --tag t --id y
 }
 
-# without_tmp OPTION… COMMAND…: `get` where /tmp is read-only but for this test's files.
+# without_tmp OPTION… COMMAND…: `get` where /tmp is read-only except for the files of this test.
 without_tmp() {
   unshare -m true 2>/dev/null || skip 'cannot mount here'
   run --separate-stderr unshare -m sh -c 'mount --bind /tmp /tmp && mount --bind "$PWD" "$PWD" &&
     mount -o remount,bind,ro /tmp && cd "$PWD" && exec "$@"' - "$MEMOLOCK_BIN" get --tag t --id x "$@"
 }
 
-@test "where no control file can be created, one warning says so, with what to do, if the result would have been kept" {
+@test "if no control file can be created, one warning says so and what to do, unless nothing would be stored" {
   [[ $PWD == /tmp/* ]] || skip 'the tests are not below /tmp'
   without_tmp --ttl 1h -- sh -c 'echo "$MEMOLOCK_CONTROL"'
   equal '0 /dev/null' "$status $output"
@@ -210,7 +210,7 @@ without_tmp() {
   run -1 stored
   without_tmp --ttl 1h --cache-failures 1h -- false
   one_own_line "$stderr"
-  # what is not kept anyway
+  # a result that is not stored anyway
   without_tmp --ttl 1h -- false
   equal 1 "$status"
   equal '' "$stderr"
@@ -218,7 +218,7 @@ without_tmp() {
   equal 'output' "$output$stderr"
 }
 
-@test "a stale entry is served with a warning, and no run in the background that could keep nothing" {
+@test "without a control file, a stale entry is served with a warning, and no background run is started" {
   [[ $PWD == /tmp/* ]] || skip 'the tests are not below /tmp'
   memolock get --tag t --id x --ttl 1ms --stale 1h -- echo old
   expired() { [[ $(memolock ls | cut -f 3) == stale ]]; }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# Processes that a command leaves in the background with its output streams open: how long their output is
-# waited for, and what becomes of what they write later.
+# Processes that a command leaves in the background with its output streams open: how long memolock waits for their
+# output, and what happens to later output.
 
 load ../helpers/common
 
@@ -9,8 +9,8 @@ teardown() {
   end_all
 }
 
-# leaves STREAMS SCRIPT: the command that prints hi and err, and leaves one process behind, whose number is in
-# helper.pid. That has the STREAMS alone (out, err or both), and runs the SCRIPT once h is released.
+# leaves STREAMS SCRIPT: makes a command that prints hi and err, and leaves a helper process behind, whose pid is in
+# helper.pid. The helper has only these STREAMS (out, err or both), and runs SCRIPT after `release h`.
 leaves() {
   local closed=
   case $1 in
@@ -21,7 +21,7 @@ leaves() {
     until [ -e h.started ]; do sleep 0.01; done; echo hi; echo err >&2; exit "${1-0}"' "$2")
 }
 
-# ends [OPTION…]: `get` of the command ends while what it has left still waits; its streams go to out and err.
+# ends [OPTION…]: `get` of the command ends while its helper still waits; its streams go to out and err.
 ends() {
   status=0
   timeout 60 "$MEMOLOCK_BIN" get --tag t --id x --ttl forever "$@" -- "${command[@]}" >out 2>err || status=$?
@@ -29,7 +29,7 @@ ends() {
   ! is_gone "$(<helper.pid)" || fail 'the helper has ended'
 }
 
-# passers: the processes that pass on what comes late.
+# passers: the processes that pass on late output.
 passers() {
   local pid
   for pid in $(pgrep -x memolock); do
@@ -39,17 +39,17 @@ passers() {
 }
 nobody_passes() { [[ -z $(passers) ]]; }
 
-# stored OUT ERR: asserts that this is the entry.
+# stored OUT ERR: asserts that the entry has these streams.
 stored() {
   memolock get --tag t --id x >stored.out 2>stored.err
   equal "$1" "$(<stored.out)"
   equal "$2" "$(<stored.err)"
 }
 
-# shows TEXT FILE: whether that is what is in the file.
+# shows TEXT FILE: whether the file contains exactly TEXT.
 shows() { [[ $(<"$2") == "$1" ]]; }
 
-@test "what holds only stderr prolongs neither the run nor a command substitution, and the lock is free" {
+@test "a helper that holds only stderr does not delay the run, a command substitution or the release of the lock" {
   leaves err 'echo late >&2'
   equal hi "$(timeout 60 "$MEMOLOCK_BIN" get --tag t --id x --ttl forever -- "${command[@]}" 2>err)"
   ! is_gone "$(<helper.pid)" || fail 'the helper has ended'
@@ -58,7 +58,7 @@ shows() { [[ $(<"$2") == "$1" ]]; }
   ran_times 1
 }
 
-@test "what it writes later comes to stderr after all that memolock writes, and is not stored" {
+@test "late stderr arrives after all messages of memolock, and is not stored" {
   leaves err 'seq 100000 >&2'
   ends -v
   equal 0 "$status"
@@ -72,13 +72,13 @@ shows() { [[ $(<"$2") == "$1" ]]; }
   await nobody_passes
 }
 
-@test "without --drain the end of stdout is waited for, and stderr is stored as long" {
+@test "without --drain memolock waits for the end of stdout, and until then stores stderr" {
   # shellcheck disable=SC2016
   command=(bash -c 'echo $$ >command.pid; echo hi > >(held h sh -c "cat >&2; echo end")')
   spawn_get -- "${command[@]}" >out 2>err
   await test -e h.started
   await is_gone "$(<command.pid)"
-  # longer than stderr alone is waited for
+  # longer than memolock waits for stderr alone
   sleep 0.3
   is_running x
   release h
@@ -89,7 +89,7 @@ shows() { [[ $(<"$2") == "$1" ]]; }
   stored end hi
 }
 
-@test "where the command has made one of its two streams, stdout alone counts" {
+@test "if the command redirects stderr to stdout, memolock waits for the end of both" {
   # shellcheck disable=SC2016
   spawn_get -- sh -c 'echo $$ >command.pid; exec 2>&1; held h echo late & echo hi' >out
   await test -e h.started
@@ -102,7 +102,7 @@ shows() { [[ $(<"$2") == "$1" ]]; }
   stored $'hi\nlate' ''
 }
 
-@test "--drain 0 ends with the command, and passes on byte for byte what comes later" {
+@test "--drain 0 ends with the command, and passes on late output byte for byte" {
   leaves both 'seq 100000; seq 100001 200000 >&2'
   ends --drain 0
   equal 0 "$status"
@@ -115,7 +115,7 @@ shows() { [[ $(<"$2") == "$1" ]]; }
   await nobody_passes
 }
 
-@test "the status of a command that failed is that of the call" {
+@test "a failed command's status is the status of the call" {
   leaves both 'echo late'
   command+=(3)
   ends --drain 0 --cache-failures 1h
@@ -125,7 +125,7 @@ shows() { [[ $(<"$2") == "$1" ]]; }
   run -3 memolock get --tag t --id x
 }
 
-@test "--drain waits for so long, and what is written by then is stored" {
+@test "--drain waits for the given time, and stores what is written by then" {
   leaves both 'echo late'
   ends --drain 300ms
   stored hi err
@@ -142,7 +142,7 @@ shows() { [[ $(<"$2") == "$1" ]]; }
   stored $'hi\nlate' err
 }
 
-@test "the variable and the configuration know it, and it is a duration or forever" {
+@test "--drain can be set by the variable and the configuration file, to a duration or forever" {
   leaves both true
   MEMOLOCK_DRAIN=0 ends
   equal 0 "$status"
@@ -156,7 +156,7 @@ shows() { [[ $(<"$2") == "$1" ]]; }
 }
 
 # bats test_tags=slow
-@test "with --drain 0 all that the command itself wrote is stored, and has come when memolock ends" {
+@test "with --drain 0 everything that the command itself wrote is stored, and has arrived when memolock ends" {
   seq 30000 >want
   for round in {1..10}; do
     for limit in 1GiB 10; do
@@ -174,7 +174,7 @@ shows() { [[ $(<"$2") == "$1" ]]; }
 }
 
 # bats test_tags=slow
-@test "a command that leaves nothing behind costs no process" {
+@test "a command that leaves no helper behind costs no process" {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   for round in {1..20}; do
     for drain in 0 forever; do
@@ -185,8 +185,8 @@ shows() { [[ $(<"$2") == "$1" ]]; }
   done
 }
 
-# traced OPTION…: in the background `get` of `held a`, which then writes $bytes bytes to each stream; what it starts
-# is traced, and its number is in $caller.
+# traced OPTION…: starts `get` of `held a`, which then writes $bytes bytes to each stream, in the background. Its
+# children are traced; $caller is its pid.
 traced() {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   # shellcheck disable=SC2016
@@ -197,7 +197,7 @@ traced() {
   also_end "$caller"
 }
 
-@test "what the command wrote is stored, and left to nobody, though memolock reads it after the command's exit" {
+@test "output that memolock reads only after the command's exit is stored, without a process that passes it on" {
   bytes=60000
   traced >out 2>err
   kill -STOP "$caller"
@@ -213,8 +213,8 @@ traced() {
   equal "$bytes $bytes" "$(wc -c <out) $(wc -c <err)"
 }
 
-@test "past --max-entry what a stalled reader has not taken at the command's exit is left to nobody" {
-  # more than the test's pipe holds, less than that and the command's
+@test "past --max-entry memolock itself writes out what a stalled reader had not read at the command's exit" {
+  # more than the pipe of the test holds, less than both pipes hold
   bytes=110000
   mkfifo pipe
   exec 4<>pipe
@@ -228,7 +228,7 @@ traced() {
 }
 
 # bats test_tags=slow
-@test "a command that exits within --max-runtime is a success, and what it leaves is not killed at the limit" {
+@test "a command that exits within --max-runtime is a success, and its helpers are not killed at the limit" {
   leaves both 'echo late'
   ends --max-runtime 8s
   equal 0 "$status"
@@ -238,7 +238,7 @@ traced() {
   await shows $'hi\nlate' out
 }
 
-@test "an interrupt while stdout is waited for ends what holds it, and the call by the signal, and nothing is stored" {
+@test "an interrupt during the drain ends the helper, and then the call by the signal, and nothing is stored" {
   # its parent, the command, has ended
   is_adopted() { (($(ps -o ppid= -p "$(<helper.pid)") == spawned[-1])); }
   for own_status in 0 3; do
@@ -257,9 +257,9 @@ traced() {
   done
 }
 
-@test "who passes on holds only that pipe and its destination, keeps no folder, and goes on after a signal" {
+@test "the process that passes on output holds only its pipe and destination, no directory, and survives signals" {
   leaves err 'echo late >&2'
-  # with large buffers, which are not to be kept
+  # large buffers, which must be freed
   command=(sh -c 'seq 200000 >&2; seq 200000; exec "$@"' sh "${command[@]}")
   ends
   passer=$(passers)
@@ -277,7 +277,7 @@ traced() {
   await is_gone "$passer"
 }
 
-@test "when the reader has left, who passes on ends, and who writes to it gets SIGPIPE" {
+@test "when the reader leaves, the process that passes on output ends, and the helper gets SIGPIPE" {
   leaves out 'echo late; echo "still there" >survived'
   mkfifo pipe
   exec 4<>pipe
@@ -291,7 +291,7 @@ traced() {
   [[ ! -e survived ]]
 }
 
-@test "after TERM what is passed on goes on only while its reader takes it" {
+@test "after TERM late output is passed on only while its reader reads" {
   leaves both 'echo late >&2; head -c 300000 /dev/zero'
   mkfifo pipe
   exec 4<>pipe
@@ -304,7 +304,7 @@ traced() {
   shows $'err\nlate' err
 }
 
-@test "a stalled reader of what comes late on one stream holds back nothing of the other" {
+@test "a stalled reader of late output on one stream does not block the other" {
   leaves both 'head -c 300000 /dev/zero & echo late >&2'
   mkfifo pipe
   exec 4<>pipe
@@ -315,7 +315,7 @@ traced() {
   await nobody_passes
 }
 
-@test "past --max-entry the call ends in time too, and all comes in order" {
+@test "past --max-entry the call ends in time too, and all output arrives in order" {
   leaves both 'seq 100000; seq 100001 200000 >&2'
   { echo hi && seq 100000; } >want.out
   { echo err && seq 100001 200000; } >want.err
@@ -324,7 +324,7 @@ traced() {
   release h
   await cmp -s want.out out
   await cmp -s want.err err
-  # and stdout is waited for, but not stderr
+  # and memolock waits for stdout, but not for stderr
   rm h.*
   leaves err 'echo late >&2'
   ends -q --max-entry 1
@@ -333,7 +333,7 @@ traced() {
   await shows $'err\nlate' err
 }
 
-@test "a stalled reader of stdout holds back neither entry nor lock, and then nothing of what comes late" {
+@test "a stalled reader of stdout delays neither the entry nor the lock, nor any late output" {
   leaves err 'echo late >&2'
   mkfifo pipe
   exec 4<>pipe
@@ -351,7 +351,7 @@ traced() {
   await shows $'err\nlate' err
 }
 
-@test "where an old entry stands in for a failure, what comes late on stdout is dropped, and its writer lives" {
+@test "if an older entry replaces a failure, late stdout is discarded, and its writer is not killed" {
   get -- echo old
   leaves both 'echo late; echo $? >wrote; echo late >&2'
   command+=(3)
@@ -364,7 +364,7 @@ traced() {
   equal old "$(<out)"
 }
 
-@test "a run in the background ends with its command, too" {
+@test "a background run ends with its command too" {
   get --ttl 1ms --stale 1h -- echo old
   leaves err 'echo late >&2; echo $? >wrote'
   equal old "$(get --ttl 1h --stale 1h -- "${command[@]}")"
@@ -377,7 +377,7 @@ traced() {
   equal 0 "$(<wrote)"
 }
 
-@test "where no process can be had memolock itself passes on, with the entry stored and the lock free" {
+@test "if no process can be started, memolock itself passes on output, after storing the entry and releasing the lock" {
   ! is_sanitized || skip 'built with a sanitizer'
   leaves both 'echo late; echo late >&2'
   command+=(3)
@@ -394,7 +394,7 @@ traced() {
   equal $'err\nlate' "$(<err)"
 }
 
-@test "where no process can be had, who is interrupted while its reader stalls does not stay" {
+@test "if no process can be started, an interrupted caller whose reader stalls still ends" {
   ! is_sanitized || skip 'built with a sanitizer'
   leaves err true
   mkfifo pipe
@@ -409,7 +409,7 @@ traced() {
   equal 143 "$status"
 }
 
-@test "what a terminal that has hung up does not take is lost, and its writer lives" {
+@test "late output to a terminal that has hung up is discarded, and its writer is not killed" {
   leaves err 'for i in 1 2 3; do echo late >&2; done; echo "$?" >survived'
   python3 -c 'import os, subprocess, sys
 keeper, terminal = os.openpty()

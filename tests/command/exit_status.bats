@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# memolock's exit status is the command's.
+# memolock's exit status is that of the command.
 
 load ../helpers/common
 
@@ -14,7 +14,7 @@ load ../helpers/common
   equal 1 "$(memolock ls | wc -l)"
 }
 
-@test "a command that a signal ended gives 128 and its number" {
+@test "a command that was killed by a signal gives 128 plus its number" {
   for signal in HUP INT QUIT KILL USR1 SEGV PIPE ALRM TERM; do
     status=0
     get -- sh -c "ulimit -c 0; kill -$signal \$\$" || status=$?
@@ -22,11 +22,11 @@ load ../helpers/common
   done
 }
 
-@test "a real-time signal gives 128 and its number" {
+@test "a real-time signal gives 128 plus its number" {
   run -162 get -- sh -c 'kill -34 $$'
 }
 
-# knows_why: skips the test where memolock cannot tell why a command was not started.
+# knows_why: skips the test where memolock cannot know why a command was not started.
 knows_why() {
   needs_vfork
 }
@@ -45,7 +45,7 @@ knows_why() {
   one_own_line "$stderr"
 }
 
-@test "a file that may not be executed gives 126" {
+@test "a file that is not executable gives 126" {
   knows_why
   echo 'echo no' >script
   run --separate-stderr -126 get -- ./script
@@ -70,7 +70,7 @@ knows_why() {
   one_own_line "$(<err)"
 }
 
-@test "nothing of a command that could not be started is kept" {
+@test "nothing is stored for a command that could not be started" {
   run -127 get -- ./later
   printf '#!/bin/sh\necho here\n' >later
   chmod +x later
@@ -78,7 +78,7 @@ knows_why() {
   equal here "$output"
 }
 
-@test "the statuses 124 to 127 of a command itself are its own" {
+@test "statuses 124 to 127 of the command itself are passed on unchanged" {
   for i in 124 125 126 127; do
     run --separate-stderr -"$i" get -- sh -c "echo said; exit $i"
     equal said "$output"
@@ -86,7 +86,7 @@ knows_why() {
   done
 }
 
-@test "a command that closes its streams early is still waited for" {
+@test "memolock waits for a command that closes its streams early" {
   run -7 get -- sh -c 'exec >&- 2>&-; sleep 0.05; exit 7'
 }
 

@@ -1,19 +1,19 @@
 #!/usr/bin/env bats
-# A limit on the size of files (RLIMIT_FSIZE): an error like a full disk, not the end of memolock.
+# A limit on the size of files (RLIMIT_FSIZE) is an error like a full disk, and does not kill memolock.
 # store: any
 
 load ../helpers/common
 
-# limited COMMAND…: where no file may grow, with a line on stdin, stdout in the file `out`, and stderr in a pipe.
+# limited COMMAND…: runs it where no file can grow, with a line on stdin, stdout in the file `out` and stderr in a pipe.
 limited() {
   echo line | bash -c 'ulimit -f 0; exec "$@" >out' - "$@" 2>&1 | cat >&2
   return "${PIPESTATUS[1]}"
 }
 
-# refuses PART VERB…: it ends with 125 and one line that has PART.
+# refuses PART VERB…: asserts that it ends with 125 and one line that contains PART.
 refuses() { refused "$1" limited "$MEMOLOCK_BIN" "${@:2}"; }
 
-@test "with no room in any file what a verb prints is an error" {
+@test "if no file can grow, failing to print a result is an error" {
   get -- echo output >/dev/null
   for verb in ls 'ls --json' 'show --tag t --id x' stats 'stats --json' doctor 'key --id x' 'del --id nothing' \
     'completion fish' --help 'set --help' --version 'get --tag t --id x' 'get --tag t --id x --ttl 1h -- false'; do
@@ -23,13 +23,13 @@ refuses() { refused "$1" limited "$MEMOLOCK_BIN" "${@:2}"; }
   done
 }
 
-@test "with no room in any file stdin cannot be kept, and that is an error" {
+@test "if no file can grow, stdin cannot be stored, which is an error" {
   refuses 'cannot copy stdin' get --tag t --id x --ttl 1h --key-stdin -- counted true
   refuses 'cannot copy stdin' key --id x --key-stdin
   ran_times 0
 }
 
-@test "with no room in any file set changes nothing, and says so" {
+@test "if no file can grow, set changes nothing and reports that" {
   get -- echo old >/dev/null
   ! on_redis || export TMPDIR=$BATS_TEST_TMPDIR
   refuses 'ile too large' set --tag t --id x --ttl 1h
@@ -37,8 +37,8 @@ refuses() { refused "$1" limited "$MEMOLOCK_BIN" "${@:2}"; }
   store_is_clean
 }
 
-@test "with no room in any file a command runs with its own limit and its own signals" {
-  # on a terminal or a pipe there is no limit
+@test "if no file can grow, the command still runs with its own limit and signal actions" {
+  # the limit does not apply to a terminal or a pipe
   run --separate-stderr bash -c 'ulimit -f 0; "$0" get --tag t --id x --ttl 1h -- sh -c "grep -e SigBlk -e SigIgn /proc/self/status; exit 3" 2>/dev/null | cat
     exit "${PIPESTATUS[0]}"' "$MEMOLOCK_BIN"
   equal 3 "$status"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Processes that the caller's shell had started before it became memolock with exec.
+# Processes that the caller's shell had started before it became memolock with exec: the earlier processes.
 
 load ../helpers/common
 
@@ -7,8 +7,8 @@ setup() {
   isolate
   use_store
   short_lease
-  # a shell that has a child and a grandchild, which loses its parent when there is a file `orphan`, and is not in the
-  # session of a terminal, whose end would end it
+  # a shell with a child and a grandchild, which loses its parent when a file `orphan` exists; it is not in the session
+  # of a terminal, since the end of the terminal would end it
   cat >caller <<'END'
 (sh -c 'echo $$ >earlier.pid; exec setsid sleep 60' &
   for ((turns = 0; turns < 6000; ++turns)); do [[ -e orphan ]] && exit; sleep 0.01; done) &
@@ -25,23 +25,23 @@ teardown() {
   end_all
 }
 
-# A command with an orphan in a session of its own.
+# A command with an orphan in another session.
 family='(setsid sh -c "echo \$\$ >far.pid; exec sleep 60" >/dev/null 2>&1 &); echo $$ >command.pid; until [ -s far.pid ]; do sleep 0.01; done'
 
-# spawn_caller OPTION… -- COMMAND…: that shell, which becomes `get`.
+# spawn_caller OPTION… -- COMMAND…: starts that shell, which becomes `get`.
 spawn_caller() {
   rm -f orphan ./*.pid
   spawn bash caller "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h "$@"
   caller=$!
 }
 
-# orphan: the grandchild loses its parent.
+# orphan: makes the grandchild lose its parent.
 orphan() {
   : >orphan
   await is_gone "$(<parent.pid)"
 }
 
-# hold OPTION…: the command runs, and then the grandchild loses its parent.
+# hold OPTION…: starts a holder, and then makes the grandchild lose its parent.
 hold() {
   spawn_caller "$@" -- sh -c "$family; exec sleep 60"
   await test -s far.pid
@@ -49,7 +49,7 @@ hold() {
   orphan
 }
 
-# only_the_command_is_gone: with its orphan.
+# only_the_command_is_gone: asserts that the command and its orphan have ended, and the earlier process has not.
 only_the_command_is_gone() {
   await is_gone "$(<command.pid)"
   await is_gone "$(<far.pid)"
@@ -57,7 +57,7 @@ only_the_command_is_gone() {
   kill "$(<earlier.pid)"
 }
 
-@test "a signal ends the command and its orphans, and spares what had been started before" {
+@test "a signal ends the command and its orphans, but not earlier processes" {
   for signal in INT TERM HUP QUIT; do
     hold
     kill -$signal $caller
@@ -69,7 +69,7 @@ only_the_command_is_gone() {
   store_is_clean
 }
 
-@test "a signal to the caller's whole group comes to the command once" {
+@test "a signal to the caller's whole process group reaches the command once" {
   spawn_caller -- bash -c 'trap "echo term >>terms" TERM; : >ready; until [[ -e go ]]; do sleep 0.01; done; exit 5'
   await test -e ready
   kill -TERM -- -$caller
@@ -80,14 +80,14 @@ only_the_command_is_gone() {
   equal 1 "$(wc -l <terms)"
 }
 
-@test "--max-runtime spares what had been started before" {
+@test "--max-runtime does not affect earlier processes" {
   spawn_caller --max-runtime 6s -- sh -c "$family; : >orphan; exec sleep 60"
   finish $caller
   equal 124 "$status"
   only_the_command_is_gone
 }
 
-@test "a lost lease spares what had been started before" {
+@test "a lost lease does not affect earlier processes" {
   on_redis || skip 'there is no lease'
   hold --lease 5s --on-lost-lease kill
   redis set t/lock:x other px 60000 >/dev/null
@@ -96,7 +96,7 @@ only_the_command_is_gone() {
   only_the_command_is_gone
 }
 
-@test "a command that ends by itself leaves what had been started before, and its status is memolock's" {
+@test "a command that ends by itself does not affect earlier processes, and its status is memolock's" {
   spawn_caller -- sh -c ': >orphan; echo out; exit 9' >out
   finish $caller
   equal 9 "$status"
@@ -104,7 +104,7 @@ only_the_command_is_gone() {
   ! is_gone "$(<earlier.pid)" || fail 'it was ended'
 }
 
-@test "when memolock is killed its command is, too, and not what had been started before" {
+@test "when memolock is killed, its command is killed too, but not earlier processes" {
   spawn_caller -- sh -c 'echo $$ >command.pid; sh -c "echo \$\$ >far.pid; exec sleep 60"; true'
   await test -s far.pid
   orphan
@@ -116,7 +116,7 @@ only_the_command_is_gone() {
   equal mine "$(memolock get --tag t --id x --ttl 1h --wait 1m -- echo mine)"
 }
 
-@test "what else ends memolock ends its command, too, and not what had been started before" {
+@test "any other end of memolock ends its command too, but not earlier processes" {
   spawn_caller -- sh -c 'echo $$ >command.pid; sh -c "echo \$\$ >far.pid; exec sleep 60"; true'
   await test -s far.pid
   orphan
@@ -126,7 +126,7 @@ only_the_command_is_gone() {
   only_the_command_is_gone
 }
 
-@test "memolock ends by the signal that has ended the command, whatever had been started before" {
+@test "memolock ends by the signal that killed the command, despite earlier processes" {
   spawn perl -e 'system @ARGV; print $? & 127' \
     bash caller "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- sh -c 'echo $$ >command.pid; exec sleep 60' >ended.by
   await test -s command.pid
@@ -135,7 +135,7 @@ only_the_command_is_gone() {
   equal 2 "$(<ended.by)"
 }
 
-@test "once, lock and a bypassed memolock spare what had been started before" {
+@test "once, lock and a bypassed memolock do not affect earlier processes" {
   for verb in once lock get; do
     rm -f orphan ./*.pid
     verb_options=()
@@ -153,10 +153,10 @@ only_the_command_is_gone() {
   done
 }
 
-@test "without other children, or with some that have ended, memolock keeps its process id" {
+@test "without other children, or if they have ended, memolock keeps its process id" {
   run -0 bash -c 'echo $$; exec "$0" get --tag t --id x --ttl 1h -- sh -c "echo \$PPID"' "$MEMOLOCK_BIN"
   equal 1 "$(sort -u <<<"$output" | wc -l)"
-  # a child that has ended, and that nobody has waited for
+  # a zombie child
   cat >zombie <<'END'
 my $child = fork // die;
 exit if !$child;
@@ -169,8 +169,8 @@ END
   equal 1 "$(sort -u <<<"$output" | wc -l)"
 }
 
-@test "children are waited for where they are ignored" {
-  # a shell would not go on ignoring them
+@test "children are reaped where SIGCHLD is ignored" {
+  # a shell would not continue to ignore it
   cat >ignoring <<'END'
 $SIG{CHLD} = 'IGNORE';
 my $child = fork // die;
@@ -184,10 +184,10 @@ END
   equal "$(env --ignore-signal=CHLD grep ^SigIgn: /proc/self/status)" "$output"
 }
 
-@test "where no other process is to be had memolock becomes the command, and a hit needs none" {
+@test "if no other process can be started, memolock becomes the command, and a hit needs no process" {
   strace -D -o trace -e inject=getppid:error=EPERM true 2>/dev/null || skip 'strace cannot run here'
   ! is_sanitized || skip 'built with a sanitizer'
-  # -D: it is no parent of what it traces
+  # -D: it is not the parent of what it traces
   scarce=(strace -D -qq -o trace -e trace=clone -e inject=clone:error=EAGAIN "$MEMOLOCK_BIN" get --tag t --ttl 1h)
   spawn bash caller "${scarce[@]}" --id x -- sh -c 'echo $$; exit 9' >out 2>err
   finish $!
@@ -207,9 +207,9 @@ END
   grep -q INJECTED trace
 }
 
-# ---- with a terminal ----
+# ---- on a terminal ----
 
-@test "Ctrl-C on a terminal comes to the command once, and spares what had been started before" {
+@test "Ctrl-C on a terminal reaches the command once, and no earlier process" {
   cat >work <<'END'
 trap "echo int >>ints" INT
 (setsid sh -c 'echo $$ >far.pid; exec sleep 60' &)
@@ -231,7 +231,7 @@ END
   store_is_clean
 }
 
-@test "Ctrl-C on a terminal ends memolock by INT, whatever had been started before" {
+@test "Ctrl-C on a terminal ends memolock by INT, despite earlier processes" {
   at_terminal "bash caller $MEMOLOCK_BIN get --tag t --id x --ttl 1h -- sh -c '$family; exec sleep 60'"
   await test -s far.pid
   orphan
@@ -241,11 +241,11 @@ END
   only_the_command_is_gone
 }
 
-@test "Ctrl-Z stops and fg continues, whatever had been started before" {
+@test "Ctrl-Z stops and fg continues, despite earlier processes" {
   stops_and_continues "bash caller $MEMOLOCK_BIN get --tag t --id x --ttl 1h --"
 }
 
-@test "when the terminal is closed the command is ended, and not what had been started before" {
+@test "when the terminal is closed, the command ends, but not earlier processes" {
   at_terminal "exec bash caller $MEMOLOCK_BIN get --tag t --id x --ttl 1h -- sh -c 'echo \$\$ >command.pid; cp command.pid far.pid; exec sleep 60'"
   await test -s far.pid
   orphan
@@ -256,12 +256,12 @@ END
 }
 
 # bats test_tags=slow
-@test "whoever dies at random moments, only the command is ended, in 50 rounds" {
+@test "whichever process dies at a random moment, only the command is ended, in 50 rounds" {
   for round in {1..50}; do
     spawn_caller -- sh -c "$family; exec sleep 60"
     await test -s far.pid
     await test -s command.pid
-    # memolock, the process that runs the command, the command, what had been started before
+    # memolock, the process that runs the command, and the command
     victims=("$caller" "$(ps -o ppid= -p "$(<command.pid)" | tr -d ' ')" "$(<command.pid)")
     signals=(TERM KILL INT USR2)
     (sleep "0.00$((RANDOM % 10))" && : >orphan) 3>&- &

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# A signal ends a call within a second or so, wherever it is: each stage of a call, and INT, TERM, HUP and QUIT, without
-# a terminal and with one. Nothing is stored, the lock is released, and no process is left.
+# A signal ends a call within about a second at every stage: INT, TERM, HUP and QUIT, with and without a terminal.
+# Nothing is stored, the lock is released, and no process is left.
 # bats file_tags=slow
 
 load ../helpers/common
@@ -19,10 +19,10 @@ teardown() {
   end_all
 }
 
-# ---- a call, without a terminal or with one ----
+# ---- a call, with or without a terminal ----
 
-# call WORD…: memolock in the background, started by what is in $within; what it prints goes to the files out and err, or
-# to $to and $errors_to. Its own id is in $pid, and what is waited for in $caller.
+# call WORD…: starts memolock in the background, with $within before it; its output goes to the files out and err, or
+# to $to and $errors_to. $pid is the pid of memolock, and $caller the process to wait for.
 within=()
 call() {
   rm -f pid command.pid
@@ -43,7 +43,7 @@ END
 }
 is_memolock() { [[ /proc/$pid/exe -ef $MEMOLOCK_BIN ]]; }
 
-# interrupt SIGNAL: by a key of the terminal, if there is one for it.
+# interrupt SIGNAL: sends it with a key of the terminal, if it has one.
 interrupt() {
   case $at-$1 in
     terminal-INT) printf '\003' >&8 ;;
@@ -52,8 +52,8 @@ interrupt() {
   esac
 }
 
-# ends_by SIGNAL: the call has it, and ends soon. The bound is for a machine with much else to do; what is not told of a
-# signal here waits for longer.
+# ends_by SIGNAL: asserts that the signal ends the call soon. The bound allows for a busy machine; what a call waits for
+# here takes longer without a signal.
 ends_by() {
   interrupt "$1"
   patience=15 await is_gone "$pid" || fail "after $1, $at: still at work"
@@ -62,7 +62,7 @@ ends_by() {
   [[ ! -s command.pid ]] || await is_gone "$(<command.pid)"
 }
 
-# each_signal STAGE [LEFT]: STAGE brings a call to where it is to be interrupted; LEFT looks at what is left.
+# each_signal STAGE [LEFT]: STAGE brings a call to the stage at which it is interrupted; LEFT checks what is left.
 each_signal() {
   local signal
   for at in nowhere terminal; do
@@ -74,7 +74,7 @@ each_signal() {
   done
 }
 
-# each_verb STAGE VERB…: TERM to a call of each of these verbs.
+# each_verb STAGE VERB…: sends TERM to a call of each of these verbs.
 each_verb() {
   for verb in "${@:2}"; do
     "$1"
@@ -93,14 +93,14 @@ entry_is_left() {
   store_is_clean
 }
 
-# Whether it reads from a pipe that is empty, or writes to one that is full.
+# Whether it reads from an empty pipe, or writes to a full one.
 is_at_pipe() { grep -q pipe "/proc/$pid/wchan"; }
 
 only_on_a_server() { on_redis || skip 'a directory is not asked'; }
 
 at=nowhere
 verb="get"
-# ask OPTION… [-- COMMAND…]: a call of $verb with these options, and this command or true.
+# ask OPTION… [-- COMMAND…]: calls $verb with these options, and with this command or true.
 ask() {
   local options=() command=(-- true)
   while (($# > 0)) && [[ $1 != -- ]]; do
@@ -121,13 +121,13 @@ ask() {
 
 # ---- before the command ----
 
-# The id takes all of stdin, which has no end yet.
+# The id is derived from all of stdin, which has not ended yet.
 in_inputs() {
   from=input ask --key-stdin
   await is_at_pipe
 }
 
-@test "while stdin, or a file to be set, is read" {
+@test "a signal ends a call while it reads stdin, or the file for set" {
   mkfifo input
   exec 9<>input
   each_signal in_inputs
@@ -145,7 +145,7 @@ in_name_look_up() {
   await asked 0 'A nowhere.test udp'
 }
 
-@test "while a name is looked up" {
+@test "a signal ends a call while it looks up a host name" {
   only_on_a_server
   own_names
   name_server '* * mute'
@@ -162,14 +162,14 @@ in_password() {
 }
 has_open() { [[ -n $(find "/proc/$pid/fd" -lname "*/$1" 2>/dev/null) ]]; }
 
-@test "while a password is read that nobody has written yet" {
+@test "a signal ends a call while it waits for a password from a FIFO" {
   only_on_a_server
   each_signal in_password
   at=nowhere
   each_verb in_password once lock set del ls
 }
 
-# The first request of `get` is to look up, that of `lock` for the lock.
+# The first request of `get` is the look-up, that of `lock` asks for the lock.
 in_request() {
   kill -STOP "$REDIS_PID"
   ask --store-timeout 60s
@@ -181,12 +181,12 @@ server_goes_on() {
   nothing_is_left
 }
 
-@test "while a server does not answer what it is asked first" {
+@test "a signal ends a call while a server does not answer its first request" {
   only_on_a_server
   each_signal in_request server_goes_on
 }
 
-@test "while a server does not answer whether the lock is held" {
+@test "a signal ends a call while a server does not answer the request for the lock" {
   only_on_a_server
   verb=lock
   each_signal in_request server_goes_on
@@ -198,17 +198,17 @@ server_goes_on() {
   done
 }
 
-# The server says something without end, and nothing that was asked.
+# The server sends unrelated replies without end.
 in_flood() {
   ask --store "redis+unix://$PWD/relay" --store-timeout 60s
   await has_worked
 }
 has_worked() { awk '{ exit !($14 + $15 >= 10) }' "/proc/$pid/stat"; }
 
-@test "while a server floods" {
+@test "a signal ends a call while a server floods it with replies" {
   only_on_a_server
   local numbers
-  # these take longer to read than to send, so that there always are some
+  # these take longer to read than to send, so memolock always has some to read
   printf -v numbers ':1\\r\\n%.0s' {1..2000}
   spawn "$HELPERS/slow_relay" "$PWD/relay" "$REDIS_SOCKET" --flood 0 ">2000\r\n$numbers"
   await test -S relay
@@ -221,7 +221,7 @@ in_wait() {
 }
 holder_is_at_work() { is_running x; }
 
-@test "while another runs the command" {
+@test "a signal ends a call while it waits for another's run" {
   spawn_get -- held a echo held >holder.out
   holder=$!
   await test -e a.started
@@ -235,9 +235,9 @@ holder_is_at_work() { is_running x; }
   equal held "$(memolock get --tag t --id x)"
 }
 
-# ---- the command, and what comes after it ----
+# ---- during the command and afterwards ----
 
-# says OPTION… -- SCRIPT: a call whose command says who it is.
+# says OPTION… -- SCRIPT: a call whose command writes its pid to a file.
 says() { ask "${@:1:$#-1}" sh -c "echo \$\$ >command.pid; ${*: -1}"; }
 has_ended() { [[ -s command.pid ]] && is_gone "$(<command.pid)"; }
 
@@ -246,7 +246,7 @@ in_run() {
   await test -s command.pid
 }
 
-@test "while the command runs" {
+@test "a signal ends a call while the command runs" {
   each_signal in_run
   at=nowhere
   each_verb in_run once lock
@@ -257,9 +257,9 @@ in_pack() {
   await has_ended
 }
 
-@test "while artifacts are packed" { each_signal in_pack; }
+@test "a signal ends a call while artifacts are packed" { each_signal in_pack; }
 
-# A link that takes 100 KiB in half a second.
+# A link that takes half a second for 100 KiB.
 slow_link() {
   link=127.0.0.9:$((20000 + RANDOM % 10000))
   spawn "$HELPERS/slow_relay" "$link" "$REDIS_SOCKET" --rate 200000
@@ -267,7 +267,7 @@ slow_link() {
 }
 listens() { [[ -n $(ss -tlnH "src $link") ]]; }
 
-# in_upload OPTION… -- SCRIPT: the server has some of what the script has left.
+# in_upload OPTION… -- SCRIPT: the server has received a part of the output of SCRIPT.
 in_upload() {
   says --store "redis://$link" "$@"
   await has_some
@@ -280,7 +280,7 @@ in_upload_of_archive() { in_upload --artifact noise -- 'head -c 4000000 /dev/ura
 in_commit() { in_upload -- 'head -c 900000 /dev/zero'; }
 in_share() { in_upload -- 'head -c 900000 /dev/zero; exit 3'; }
 
-# The caller has it, and the link is free again.
+# The caller has received the output, and the link is idle again.
 value_is_out() {
   equal "$1" "$(wc -c <out)"
   patience=10 await nobody_is_connected
@@ -289,19 +289,19 @@ value_is_out() {
 large_is_out() { value_is_out 4000000; }
 small_is_out() { value_is_out 900000; }
 
-@test "while a large output is brought to the server" {
+@test "a signal ends a call while a large output is uploaded" {
   only_on_a_server
   slow_link
   each_signal in_upload_of_value large_is_out
 }
 
-@test "while an output is stored in one step" {
+@test "a signal ends a call while an output is stored in a single request" {
   only_on_a_server
   slow_link
   each_signal in_commit small_is_out
 }
 
-@test "while a file is set" {
+@test "a signal ends a call while set uploads a file" {
   only_on_a_server
   slow_link
   head -c 1200000 /dev/zero >input
@@ -314,7 +314,7 @@ small_is_out() { value_is_out 900000; }
   unset from
 }
 
-@test "while artifacts, or a failure, are brought to the server" {
+@test "a signal ends a call while artifacts or a failure are uploaded" {
   only_on_a_server
   slow_link
   in_upload_of_archive
@@ -325,14 +325,14 @@ small_is_out() { value_is_out 900000; }
   small_is_out
 }
 
-# The command has stopped the server, which is asked to store and does not answer.
+# The command has stopped the server, which does not answer the request to store the result.
 in_store() {
   says --store-timeout 60s -- "kill -STOP $REDIS_PID; echo out"
   await has_ended
   await is_asleep "$pid"
 }
 
-@test "what a server is told before a signal, and does after it, is taken back" {
+@test "a request that was sent before a signal and is executed after it is undone" {
   only_on_a_server
   each_signal in_store server_goes_on
   at=nowhere
@@ -343,8 +343,8 @@ in_store() {
   done
 }
 
-# in_flight RELAY OPTION…: the kernel has all of the request, and goes on to send it, for seconds; the relay holds up this
-# connection alone.
+# in_flight RELAY OPTION…: the kernel has the complete request and continues to send it for seconds; the relay delays
+# only this connection.
 in_flight() {
   spawn "$HELPERS/slow_relay" "$PWD/$1" "$REDIS_SOCKET" --rate 30000 --only 1 1
   await test -S "$1"
@@ -353,7 +353,7 @@ in_flight() {
   await is_asleep "$pid"
 }
 
-@test "what is on its way to a server when a signal comes, and arrives leases later, is refused" {
+@test "a request that was on its way when a signal came, and arrives several leases later, is refused" {
   only_on_a_server
   in_flight relay --lease 1s
   ends_by TERM
@@ -361,7 +361,7 @@ in_flight() {
   nothing_is_left
 }
 
-@test "so is what two holders have on their way, one after the other" {
+@test "requests of two successive holders that were on their way are both refused" {
   only_on_a_server
   in_flight first
   ends_by TERM
@@ -371,8 +371,8 @@ in_flight() {
   nothing_is_left
 }
 
-# in_promise COMMAND LAST CONDITION: a run that others keep, interrupted on that condition. Its command stops the server
-# between COMMAND and LAST.
+# in_promise COMMAND LAST CONDITION: interrupts the holder of a promise when CONDITION holds. Its command stops the
+# server between COMMAND and LAST.
 in_promise() {
   says --external --lease 15s --store-timeout 60s -- "$1; kill -STOP $REDIS_PID; $2"
   await "$3"
@@ -382,7 +382,7 @@ in_promise() {
   await nobody_holds
 }
 
-@test "what others have stored with the token of an interrupted holder is not taken back" {
+@test "a result that others stored with the token of an interrupted holder is not undone" {
   only_on_a_server
   # shellcheck disable=SC2016
   local set='echo kept | "$MEMOLOCK_BIN" set --ttl 1h || exit' fail='"$MEMOLOCK_BIN" fail --status 7 </dev/null || exit'
@@ -401,7 +401,7 @@ in_run_that_is_reported() {
   await test -s command.pid
 }
 
-@test "with a report that nobody takes" {
+@test "a signal ends a call whose report does not fit into a FIFO" {
   mkfifo report
   exec 5<>report
   head -c 65536 /dev/zero >&5
@@ -412,21 +412,21 @@ in_run_that_is_reported() {
   done
 }
 
-# The lease's own connection is made for the first renewal, after a third of it; so long that renewal may take.
+# The connection for renewals is opened for the first one, after a third of the lease. A renewal can take that long too.
 in_renewal() {
   says --lease 15s --store-timeout 60s -- "kill -STOP $REDIS_PID; exec sleep 60"
   await renews
 }
 renews() { (($(sockets "$pid" | wc -l) == 2)); }
 
-@test "while a renewal is not answered" {
+@test "a signal ends a call while a renewal is not answered" {
   only_on_a_server
   in_renewal
   ends_by TERM
   server_goes_on
 }
 
-# ---- an entry that is there ----
+# ---- with a stored entry ----
 
 in_restore() {
   rm -rf large
@@ -439,7 +439,7 @@ restored_nothing() {
   entry_is_left
 }
 
-@test "while artifacts are restored" {
+@test "a signal ends a call while artifacts are restored" {
   memolock get --tag t --id x --ttl forever --max-entry 50GiB --artifact large -- truncate -s 6G large
   each_signal in_restore restored_nothing
 }
@@ -449,7 +449,7 @@ in_replay() {
   await is_at_pipe
 }
 
-@test "while an entry is written to who does not read it" {
+@test "a signal ends a call while it writes an entry to a stalled reader" {
   memolock get --tag t --id x --ttl forever -- seq 200000 >/dev/null
   mkfifo pipe
   exec 4<>pipe
@@ -467,7 +467,7 @@ in_message() {
 }
 is_at_messages() { grep -qE 'pipe|poll' "/proc/$pid/wchan"; }
 
-@test "while a message is written to who does not read it" {
+@test "a signal ends a call while it writes a message to a stalled reader" {
   mkfifo messages
   exec 4<>messages
   dd if=/dev/zero bs=4096 count=1000 oflag=nonblock status=none of=messages 2>/dev/null || true

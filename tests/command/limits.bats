@@ -3,12 +3,12 @@
 
 load ../helpers/common
 
-# a user's number, which is no other test file's
+# a user id that no other test file uses
 other=$((600000 + RANDOM))
 
 teardown() {
   end_all
-  # those of another user, in that user's directory
+  # the processes of another user, listed in that user's directory
   [[ ! -e sleepers ]] || xargs kill -KILL <sleepers
   ((UID != 0)) || rm -rf "/tmp/memolock-control-$other"
 }
@@ -20,25 +20,25 @@ teardown() {
   store_is_clean
 }
 
-@test "--max-runtime lets a quicker command be" {
+@test "--max-runtime does not affect a faster command" {
   run -0 get --max-runtime 1h -- echo quick
   equal quick "$output"
   run -0 memolock get --tag t --id x
 }
 
 # bats test_tags=slow
-@test "the output up to --max-runtime reaches the caller" {
+@test "output before --max-runtime reaches the caller" {
   run --separate-stderr -124 get --max-runtime 4s -- sh -c 'echo early; sleep 60'
   equal early "$output"
 }
 
 # bats test_tags=slow
-@test "--max-runtime stops what descends from the command too" {
+@test "--max-runtime stops the descendants of the command too" {
   run -124 get --max-runtime 4s -- sh -c 'setsid sh -c "echo \$\$ >far.pid; exec sleep 60" & sleep 60'
   is_gone "$(<far.pid)"
 }
 
-@test "--max-runtime spares what had been started by the process that became memolock" {
+@test "--max-runtime does not affect processes that were started before memolock replaced their parent" {
   spawn bash -c 'sleep 60 & echo $! >elder.pid
     exec "$0" get --tag t --id x --ttl 1h --max-runtime 100ms -- sleep 60' "$MEMOLOCK_BIN"
   finish $!
@@ -48,25 +48,25 @@ teardown() {
 }
 
 # bats test_tags=slow
-@test "--max-runtime gives the command TERM first" {
+@test "--max-runtime sends TERM to the command first" {
   run --separate-stderr -124 get --max-runtime 4s -- sh -c 'trap "echo bye; exit 0" TERM; while :; do sleep 0.01; done'
   equal bye "$output"
   run -1 memolock get --tag t --id x
 }
 
 # bats test_tags=slow
-@test "--max-runtime kills what does not heed TERM" {
+@test "--max-runtime kills a command that ignores TERM" {
   run -124 get --max-runtime 4s -- sh -c 'trap "" TERM; sh -c "echo \$\$ >deaf.pid; while :; do sleep 1; done"'
   is_gone "$(<deaf.pid)"
   store_is_clean
 }
 
-@test "--max-runtime stops a stopped command" {
+@test "--max-runtime ends a command that is stopped" {
   run -124 get --max-runtime 100ms -- sh -c 'kill -STOP $$'
 }
 
 # bats test_tags=slow
-@test "waiters of a run that was stopped at its limit take its 124" {
+@test "waiters of a run that was stopped at its limit get its status 124" {
   spawn_get --max-runtime 8s -- counted sleep 60
   await is_running x
   spawn_get -- counted true
@@ -96,12 +96,12 @@ teardown() {
   store_is_clean
 }
 
-@test "a result of just --max-entry is stored" {
+@test "a result of exactly --max-entry is stored" {
   run -0 get --max-entry 5000 -- head -c 5000 /dev/zero
   run -0 memolock get --tag t --id x
 }
 
-@test "both streams together count for --max-entry" {
+@test "--max-entry limits both streams together" {
   get --max-entry 99 -- sh -c 'printf %050d 1; printf %050d 2 >&2' >out 2>err
   equal 50 "$(wc -c <out)"
   contains "$(<err)" "$(printf %050d 2)"
@@ -109,11 +109,11 @@ teardown() {
   run -1 memolock get --tag t --id x
 }
 
-@test "a result far larger than --max-entry comes through whole" {
+@test "a result much larger than --max-entry passes through completely" {
   head -c 20000000 /dev/urandom >large
   get --max-entry 100KiB -- sh -c 'cat large; cat large >&2' >out 2>err
   same_bytes large out
-  # the warning stands somewhere among the command's own bytes
+  # the warning can be anywhere in the output of the command
   warning=$(grep -ao 'memolock: .*' err)
   equal $((20000000 + ${#warning} + 1)) "$(wc -c <err)"
 }
@@ -123,7 +123,7 @@ teardown() {
   equal 1000 "$(grep -c '^[0-9]*$' <<<"$output")"
 }
 
-@test "waiters run at once, uncached, when the holder's result grows too large" {
+@test "when the holder's result grows too large, waiters immediately run the command without the store" {
   spawn_get --max-entry 1000 -- counted held a sh -c 'head -c 5000 /dev/zero; exec held b true' >1.out 2>1.err
   await test -e a.started
   for i in 2 3; do
@@ -144,13 +144,13 @@ teardown() {
   store_is_clean
 }
 
-@test "a pipeline that would never end ends with its reader" {
+@test "an endless pipeline ends when its reader does" {
   run -0 bash -c 'timeout 60 "$0" get --tag t --id x --ttl 1h --max-entry 64KiB -- yes 2>err | head -n 1; echo "${PIPESTATUS[0]}"' "$MEMOLOCK_BIN"
   equal $'y\n141' "$output"
   store_is_clean
 }
 
-@test "sizes may be written in many ways" {
+@test "sizes can be written in several ways" {
   for size in 4096 10kB 1KiB 10MB 64MiB 1GiB; do
     run -0 memolock get --tag s --id $size --ttl 1h --max-entry $size -- echo 1
   done
@@ -159,8 +159,8 @@ teardown() {
   done
 }
 
-# as_user COMMAND…: in the background, as a user who may not kill root's processes, in that user's directory, where a
-# command after as_root is one of root's.
+# as_user COMMAND…: runs it in the background as a user who must not kill root's processes, in that user's directory;
+# a command after as_root runs as root.
 as_user() {
   spawn setpriv --reuid "$other" --regid "$other" --clear-groups --inh-caps +dac_override --ambient-caps +dac_override "$@"
 }
@@ -180,7 +180,7 @@ has_two_users() {
 }
 
 # bats test_tags=slow
-@test "what belongs to another user, and may not be killed, is named after the grace, and not waited for" {
+@test "processes of another user that cannot be killed are named after the grace period, and not waited for" {
   has_two_users
   # shellcheck disable=SC2016
   sleeper=("${as_root[@]}" sh -c 'echo $$ >>sleepers; exec sleep 300')
@@ -216,13 +216,13 @@ has_two_users() {
     ! is_gone "${BASH_REMATCH[1]}" || fail "${names[i]}: it has been ended"
     ((i >= 4)) || contains "$(<"${names[i]}.err")" 'was stopped after --max-runtime 6s'
   done
-  # /proc is read now and then, not all the time
+  # /proc is read from time to time, not continuously
   looks=$(grep -c '"/proc"' trace)
   ((looks > 0 && looks < 40)) || fail "$looks looks"
   run -1 memolock get --id get
 }
 
-@test "--max-runtime says in one line that it has passed, but not with -q" {
+@test "--max-runtime is reported in one line, but not with -q" {
   for verb in get lock once; do
     asked=("$verb" --tag t --max-runtime 50ms)
     [[ $verb == lock ]] || asked+=(--ttl 1h)
@@ -240,7 +240,7 @@ has_two_users() {
   one_own_line "$stderr"
 }
 
-@test "once and lock say with -v that they were interrupted" {
+@test "once and lock report with -v that they were interrupted" {
   for verb in lock once; do
     rm -f ready
     asked=("$verb" -v --id "$verb")

@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
-# Output is bytes, and all of them.
+# Output is stored and replayed byte for byte.
 
 load ../helpers/common
 
-# replays_alike SCRIPT: what the shell script writes comes through a miss and a hit byte for byte.
+# replays_alike SCRIPT: asserts that the output of the script is passed on byte for byte by a miss and a hit.
 replays_alike() {
   sh -c "$1" >want.out 2>want.err
   get -- counted sh -c "$1" >miss.out 2>miss.err
@@ -15,49 +15,49 @@ replays_alike() {
   done
 }
 
-@test "NUL bytes are output" {
+@test "NUL bytes are preserved" {
   replays_alike 'printf "a\000b\000\000"; printf "\000\377" >&2'
   equal 5 "$(wc -c <hit.out)"
 }
 
-@test "no newline is added at the end" {
+@test "no newline is added to the end" {
   replays_alike 'printf no-newline; printf neither >&2'
 }
 
-@test "empty output stays empty" {
+@test "empty output remains empty" {
   replays_alike ':'
 }
 
-@test "newlines alone are output" {
+@test "output of newlines only is preserved" {
   replays_alike 'printf "\n\n\n"; printf "\n" >&2'
 }
 
-@test "every byte value comes through" {
+@test "every byte value is preserved" {
   for i in {0..255}; do printf '%b' "\\0$(printf %o "$i")"; done >all
   equal 256 "$(wc -c <all)"
   replays_alike 'cat all; cat all >&2'
 }
 
-@test "stderr alone is kept on stderr" {
+@test "output to stderr alone is replayed to stderr" {
   replays_alike 'echo only >&2'
 }
 
-@test "100 KiB on both streams at once come through" {
+@test "100 KiB on both streams at the same time are preserved" {
   head -c 102400 /dev/urandom >one
   head -c 102400 /dev/urandom >two
   replays_alike 'cat one & cat two >&2; wait'
 }
 
-@test "blocks that alternate between the streams come through" {
+@test "blocks that alternate between the streams are preserved" {
   replays_alike 'for i in $(seq 300); do printf "%01000d" $i; printf "%0997d" $i >&2; done'
 }
 
-@test "more than 1 MiB comes through" {
+@test "more than 1 MiB is preserved" {
   head -c 1500001 /dev/urandom >large
   replays_alike 'cat large; head -c 1200003 large >&2'
 }
 
-@test "sizes around a block come through" {
+@test "sizes around that of a block are preserved" {
   for size in 1 4095 4096 4097 8047 8192 8193 65535 65536 65537; do
     head -c $size /dev/urandom >piece
     memolock get --tag s --id $size --ttl forever -- cat piece >miss
@@ -68,7 +68,7 @@ replays_alike() {
 }
 
 # bats test_tags=slow
-@test "100 MiB come through" {
+@test "100 MiB are preserved" {
   export large=$BATS_TEST_TMPDIR/large
   head -c 104857600 /dev/urandom >"$large"
   get --max-entry 1GiB -- cat "$large" | cmp - "$large"
@@ -90,7 +90,7 @@ replays_alike() {
   ran_times 1
 }
 
-@test "output streams through before the command ends" {
+@test "output is passed on before the command ends" {
   spawn_get -- sh -c 'printf drip; printf drop >&2; exec held a true' >out 2>err
   await grep -q drip out
   await grep -q drop err
@@ -99,7 +99,7 @@ replays_alike() {
   finish_all
 }
 
-@test "output to a pipe streams through before the command ends" {
+@test "output to a pipe is passed on before the command ends" {
   mkfifo pipe
   exec 4<>pipe
   spawn_get -- sh -c 'echo drip; held a echo rest' >pipe
@@ -113,7 +113,7 @@ replays_alike() {
   finish_all
 }
 
-@test "output appends where the caller's file is" {
+@test "output is appended at the current position of the caller's file" {
   for _ in 1 2; do
     {
       echo before
@@ -124,7 +124,7 @@ replays_alike() {
   equal $'before\ntext\nafter\nbefore\ntext\nafter' "$(<file)"
 }
 
-@test "both streams into one file keep what each wrote" {
+@test "two streams into one file do not overwrite each other" {
   get -- sh -c 'echo out; echo err >&2' >miss 2>&1
   get -- false >hit 2>&1
   equal $'err\nout' "$(sort miss)"

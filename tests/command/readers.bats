@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
-# Readers that stall, readers that leave, streams that are closed or full.
+# Readers that stall or exit early, and streams that are closed or full.
 
 load ../helpers/common
 
-# stalled COMMAND…: `get` whose stdout is a pipe that nobody reads, but through descriptor 4, later.
+# stalled COMMAND…: `get` whose stdout is a pipe that is not read until later, through descriptor 4.
 stalled() {
   mkfifo pipe
   exec 4<>pipe
@@ -13,7 +13,7 @@ stalled() {
 
 is_stored() { memolock get --tag t --id x >stored; }
 
-@test "a stalled reader holds back neither the command, nor the entry, nor the lock" {
+@test "a stalled reader delays neither the command, nor the entry, nor the release of the lock" {
   seq 200000 >want
   stalled counted sh -c 'seq 200000; : >ended'
   await test -e ended
@@ -28,7 +28,7 @@ is_stored() { memolock get --tag t --id x >stored; }
   finish_all
 }
 
-@test "waiters of a holder whose reader stalls get the output at once" {
+@test "waiters of a holder whose reader stalls get the output immediately" {
   seq 200000 >want
   stalled counted held a seq 200000
   await test -e a.started
@@ -41,7 +41,7 @@ is_stored() { memolock get --tag t --id x >stored; }
   ran_times 1
 }
 
-@test "a stalled reader of a miss can be given up with a signal" {
+@test "a signal ends a miss whose reader stalls" {
   stalled seq 200000
   await is_stored
   kill -TERM $caller
@@ -50,7 +50,7 @@ is_stored() { memolock get --tag t --id x >stored; }
   is_stored
 }
 
-@test "a stalled reader of a hit can be given up with a signal" {
+@test "a signal ends a hit whose reader stalls" {
   get -- seq 200000 >/dev/null
   stalled false
   is_writing() { grep -q pipe "/proc/$caller/wchan"; }
@@ -61,7 +61,7 @@ is_stored() { memolock get --tag t --id x >stored; }
 }
 
 # bats test_tags=slow
-@test "past --max-entry too a stalled reader can be given up, with one signal or at --max-runtime" {
+@test "past --max-entry, one signal or --max-runtime ends a call whose reader stalls" {
   mkfifo pipe other
   exec 4<>pipe 5<>other
   spawn "$MEMOLOCK_BIN" get --id x --ttl 1h --max-entry 10 -- seq 200000 >pipe 2>err
@@ -79,7 +79,7 @@ is_stored() { memolock get --tag t --id x >stored; }
   equal 124 "$status"
 }
 
-@test "where no thread can be had a stalled reader holds back neither the command nor a signal" {
+@test "if no thread can be started, a stalled reader delays neither the command nor a signal" {
   ! is_sanitized || skip 'a sanitizer needs memory of its own'
   mkfifo pipe
   exec 4<>pipe
@@ -96,7 +96,7 @@ is_stored() { memolock get --tag t --id x >stored; }
   await is_gone $caller
   finish $caller
   equal 143 "$status"
-  # what passes by is written at the reader's pace, and then the command waits, too
+  # past --max-entry output is written at the reader's pace, and the command waits too
   spawn "${alone[@]}" --id y --max-entry 10 --max-runtime 5s -- sh -c 'echo $$ >command.pid; seq 200000' >pipe 2>err
   caller=$!
   await is_gone $caller
@@ -105,7 +105,7 @@ is_stored() { memolock get --tag t --id x >stored; }
   is_gone "$(<command.pid)"
 }
 
-@test "where no thread can be had both streams are written whole, also past --max-entry" {
+@test "if no thread can be started, both streams are written completely, also past --max-entry" {
   ! is_sanitized || skip 'a sanitizer needs memory of its own'
   seq 200000 >want
   for most in 1GiB 10; do
@@ -117,7 +117,7 @@ is_stored() { memolock get --tag t --id x >stored; }
   done
 }
 
-@test "a stalled reader of stderr holds no lock, even when there is something to warn of" {
+@test "a stalled reader of stderr does not delay the release of the lock, even if there is a warning" {
   mkfifo pipe
   exec 4<>pipe
   spawn_get -- sh -c 'head -c 200000 /dev/zero >&2; echo bogus >>"$MEMOLOCK_CONTROL"; : >ended' 2>pipe
@@ -131,7 +131,7 @@ is_stored() { memolock get --tag t --id x >stored; }
   equal 143 "$status"
 }
 
-# piped OPTION…: `get` whose stdout and stderr are pipes, read through descriptors 4 and 5.
+# piped OPTION…: `get` whose stdout and stderr are pipes that are read through descriptors 4 and 5.
 piped() {
   [[ -p out ]] || mkfifo out err
   exec 4<>out 5<>err
@@ -139,8 +139,8 @@ piped() {
   caller=$!
 }
 
-# reads_apart SMALL LARGE [LATER]: reads a line of the first descriptor, then 300000 bytes of the second, then as
-# many of the third; and the caller ends.
+# reads_apart SMALL LARGE [LATER]: reads a line from the first descriptor, 300000 bytes from the second and as many
+# from the third, and waits for the caller to end.
 reads_apart() {
   local line=
   read -r -t 20 line <&"$1" || true
@@ -185,7 +185,7 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
   reads_apart 5 4
 }
 
-@test "a line of stderr can be read before a large stdout of an entry that is stale, or stands in for a failure" {
+@test "a line of stderr can be read before a large stdout of an entry that is stale, or served after a failure" {
   get -- "${large_out[@]}" >/dev/null 2>&1
   piped --ttl 1ms --stale 1h -- "${large_out[@]}"
   reads_apart 5 4
@@ -194,7 +194,7 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
   reads_apart 5 4 5
 }
 
-@test "with the reader of one stream stalled a hit still gives the whole other one" {
+@test "while the reader of one stream stalls, a hit still writes the other stream completely" {
   get -- "${large_both[@]}" >/dev/null 2>&1
   piped -- false
   equal 300000 "$(timeout 60 head -c 300000 <&4 | tr -d -c '\0' | wc -c)"
@@ -212,7 +212,7 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
   equal 143 "$status"
 }
 
-@test "with one free page in the pipe of stderr a hit gives the whole of stdout" {
+@test "with one free page in the pipe of stderr, a hit writes stdout completely" {
   get -- sh -c 'head -c 300001 /dev/zero; head -c 4096 /dev/zero >&2' >/dev/null 2>&1
   mkfifo out err
   exec 5<>err
@@ -224,7 +224,7 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
   equal 0 "$status"
 }
 
-@test "streams that share a pipe with a stalled reader do not mix where an entry stands in for a failure" {
+@test "streams that share a pipe with a stalled reader are not mixed if an older entry is served after a failure" {
   get -- sh -c 'head -c 3000000 /dev/zero | tr "\0" O' >/dev/null
   mkfifo pipe
   exec 4<>pipe
@@ -238,7 +238,7 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
   equal 0 "$status"
 }
 
-@test "with a small stack a large output reaches a file that is appended to, and past --max-entry a pipe" {
+@test "with a small stack a large output can be appended to a file and, past --max-entry, written to a pipe" {
   ! is_sanitized || skip 'a sanitizer needs a stack of its own'
   small_stack() { (ulimit -s "$1" && exec "$MEMOLOCK_BIN" get --id "$1" --ttl 1h "${@:2}"); }
   for stack in 64 96 128; do
@@ -251,7 +251,7 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
   done
 }
 
-@test "streams that share a pipe or a file come one after the other on a hit" {
+@test "on a hit, streams that share a pipe or a file come one after the other" {
   get -- "${large_both[@]}" >/dev/null 2>&1
   run -0 bash -c '"$0" get --tag t --id x 2>&1 | head -c 300007 | tail -c 7' "$MEMOLOCK_BIN"
   equal 'a line' "$output"
@@ -259,7 +259,7 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
   equal 'a line' "$(head -c 300007 both | tail -c 7)"
 }
 
-@test "a reader that leaves does not end the run" {
+@test "a reader that exits early does not end the run" {
   seq 50000 >want
   status=0
   {
@@ -275,27 +275,27 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
   same_bytes want stored
 }
 
-@test "a reader of a hit that leaves is no error" {
+@test "it is not an error if the reader of a hit exits early" {
   get -- seq 200000 >/dev/null
   run -0 bash -c '"$0" get --tag t --id x 2>err | head -n 1; echo "${PIPESTATUS[0]}"' "$MEMOLOCK_BIN"
   equal $'1\n0' "$output"
   is_empty err
 }
 
-@test "a reader of what the other verbs print that leaves is no error" {
+@test "it is not an error if the reader of another verb's output exits early" {
   get -- true
   for verb in ls 'ls --json' 'show --tag t --id x' stats gc doctor 'key --id x' 'key -v --id x' 'del --id nothing' \
     'completion bash' 'completion zsh' --help 'get --help' --version; do
-    # there is no reader from the first byte on
+    # there is no reader from the start
     run -0 bash -c 'mkfifo gone; exec 3<>gone 4>gone 3>&-; rm gone; "$0" '"$verb"' >&4 2>err; echo $?' "$MEMOLOCK_BIN"
     equal "$verb: 0" "$verb: $output"
-    # what else these two say there is not about their reader
+    # the other messages of these two are not about their reader
     [[ $verb == 'key -v'* || $verb == gc ]] || is_empty err
     lacks "$(<err)" write
   done
 }
 
-@test "a reader behind a socket who leaves with bytes unread is no error" {
+@test "it is not an error if a socket is closed with bytes unread" {
   # perl gives memolock one end of a connection for stdout, and resets it after the first byte
   for round in miss hit; do
     run -0 --separate-stderr perl -MIO::Socket::INET -e '
@@ -314,17 +314,17 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
   done
 }
 
-@test "stderr still comes through when the reader of stdout has left" {
+@test "stderr is still passed on when the reader of stdout has exited" {
   bash -c '"$0" get --tag t --id x --ttl 1h -- sh -c "seq 100000; sleep 0.05; seq 100000; echo last >&2" 2>err | head -n 1' "$MEMOLOCK_BIN"
   equal last "$(<err)"
 }
 
-@test "the status of a command that failed is kept when the reader has left" {
+@test "the status of a failed command is passed on when the reader has exited" {
   run bash -c '"$0" get --tag t --id x --ttl 1h -- sh -c "seq 100000; exit 3" | head -n 1; echo "${PIPESTATUS[0]}"' "$MEMOLOCK_BIN"
   equal $'1\n3' "$output"
 }
 
-@test "with stdout closed the entry is stored and the loss reported" {
+@test "with stdout closed the entry is stored and the lost output is reported" {
   status=0
   get -- echo text >&- 2>err || status=$?
   equal 125 "$status"
@@ -332,24 +332,24 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
   equal text "$(memolock get --tag t --id x)"
 }
 
-@test "with stdout closed a command that prints nothing is fine" {
+@test "with stdout closed a command without output succeeds" {
   get -- true >&-
   get -- true >&-
 }
 
-@test "with stderr closed stdout is as usual" {
+@test "with stderr closed stdout is not affected" {
   equal out "$(get -- sh -c 'echo out; echo err >&2' 2>&- || true)"
   equal out "$(memolock get --tag t --id x 2>/dev/null)"
 }
 
-@test "with all streams closed the entry is sound" {
+@test "with all streams closed the entry is intact" {
   get -- sh -c 'echo out; echo err >&2' <&- >&- 2>&- || true
   memolock get --tag t --id x >out 2>err
   equal out "$(<out)"
   equal err "$(<err)"
 }
 
-@test "with stdin closed the command fares as it would without memolock" {
+@test "with stdin closed the command behaves as without memolock" {
   direct=0
   cat <&- 2>/dev/null || direct=$?
   status=0
@@ -359,7 +359,7 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
   equal fine "$(<out)"
 }
 
-@test "a full device on stdout is reported, and the entry stored" {
+@test "a full device as stdout is reported, and the entry is stored" {
   status=0
   get -- echo text >/dev/full 2>err || status=$?
   equal 125 "$status"
@@ -371,7 +371,7 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
   one_own_line "$(<err)"
 }
 
-@test "a stdout that does not block is written whole" {
+@test "all output is written to a non-blocking stdout" {
   mkfifo pipe
   seq 200000 >want
   exec 4<>pipe

@@ -1,12 +1,12 @@
 #!/usr/bin/env bats
-# INT, TERM, HUP and QUIT, to the holder and to a waiter, without a controlling terminal.
+# INT, TERM, HUP and QUIT to the holder and to a waiter, without a controlling terminal.
 
 load ../helpers/common
 
-# A command with a grandchild; both write down their process ids.
+# A command with a grandchild; both write their process ids to files.
 family='echo $$ >command.pid; sh -c "echo \$\$ >grandchild.pid; exec sleep 60"; true'
 
-# hold: a holder with a family at work.
+# hold: starts a holder with such a command.
 hold() {
   rm -f command.pid grandchild.pid
   spawn_get -- sh -c "$family" >holder.out 2>holder.err
@@ -16,7 +16,7 @@ hold() {
 
 family_is_gone() { is_gone "$(<command.pid)" && is_gone "$(<grandchild.pid)"; }
 
-# interrupted_holder SIGNAL: leaves nothing behind, stores nothing, shares no failure.
+# interrupted_holder SIGNAL: asserts that nothing is left behind or stored, and no failure is shared.
 interrupted_holder() {
   hold
   spawn_get -- counted echo mine >waiter.out 2>waiter.err
@@ -39,7 +39,7 @@ interrupted_holder() {
 @test "HUP ends the holder and its command, and a waiter takes over" { interrupted_holder HUP; }
 @test "QUIT ends the holder and its command, and a waiter takes over" { interrupted_holder QUIT; }
 
-# interrupted_alone SIGNAL: with no waiter.
+# interrupted_alone SIGNAL: the same without a waiter.
 interrupted_alone() {
   hold
   kill -"$1" $holder
@@ -55,7 +55,7 @@ interrupted_alone() {
   for signal in INT TERM HUP QUIT; do interrupted_alone $signal; done
 }
 
-@test "a holder that is interrupted ends by the signal itself, as its callers expect" {
+@test "an interrupted holder ends by the signal itself, as its callers expect" {
   spawn perl -e 'system @ARGV; print $? & 127' "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- \
     sh -c 'echo $PPID >memolock.pid; exec sleep 60' >ended.by
   await test -s memolock.pid
@@ -64,7 +64,7 @@ interrupted_alone() {
   equal 2 "$(<ended.by)"
 }
 
-# interrupted_waiter SIGNAL: ends at once, disturbs nobody, runs nothing.
+# interrupted_waiter SIGNAL: asserts that a waiter ends by the signal and runs nothing.
 interrupted_waiter() {
   spawn_get -- counted echo mine
   local waiter=$!
@@ -75,7 +75,7 @@ interrupted_waiter() {
   ran_times 0
 }
 
-@test "a signal ends a waiter at once and disturbs nobody, whatever the signal" {
+@test "a signal ends a waiter immediately and does not disturb others, whatever the signal" {
   spawn_get -- held a echo held >holder.out
   holder=$!
   await test -e a.started
@@ -87,13 +87,13 @@ interrupted_waiter() {
   equal held "$(memolock get --tag t --id x)"
 }
 
-@test "the command leads a process group of its own when there is no terminal" {
+@test "without a terminal the command leads its own process group" {
   spawn_get -- sh -c 'ps -o pgid= -p $$; echo $$' >out
   finish_all
   equal 1 "$(tr -d ' ' <out | sort -u | wc -l)"
 }
 
-@test "a command that ends itself decently on TERM gives its own status, and is not stored" {
+@test "a command that exits by itself on TERM determines the status, and its result is not stored" {
   spawn_get -- sh -c 'trap "echo bye; exit 7" TERM; : >ready; while :; do sleep 0.01; done' >out
   await test -e ready
   kill -TERM $!
@@ -104,7 +104,7 @@ interrupted_waiter() {
   store_is_clean
 }
 
-@test "a command that succeeds in spite of TERM is not stored" {
+@test "the result of a command that exits with 0 on TERM is not stored" {
   spawn_get -- sh -c 'trap "exit 0" TERM; : >ready; while :; do sleep 0.01; done'
   await test -e ready
   kill -TERM $!
@@ -113,7 +113,7 @@ interrupted_waiter() {
   run -1 memolock get --tag t --id x
 }
 
-@test "descendants that have left the command's group get the signal too" {
+@test "descendants that have left the command's process group get the signal too" {
   spawn_get -- sh -c 'setsid sh -c "echo \$\$ >far.pid; exec sleep 60" & sleep 60'
   await test -s far.pid
   kill -TERM $!
@@ -130,7 +130,7 @@ interrupted_waiter() {
   is_gone "$(<far.pid)"
 }
 
-@test "orphans are reaped and get the signal, though the watchdog has been killed" {
+@test "orphans are reaped and get the signal, even if the watchdog has been killed" {
   spawn_get -- sh -c 'echo $$ >command.pid; (sh -c "echo \$\$ >orphan.pid; exec held a true" &); sleep 60'
   await test -e a.started
   watchdog=$(pgrep -x -P $! memolock)
@@ -157,7 +157,7 @@ interrupted_waiter() {
 }
 
 # bats test_tags=slow
-@test "a grandchild that ignores the signal is killed in the end" {
+@test "a grandchild that ignores the signal is eventually killed" {
   spawn_get -- sh -c 'sh -c "trap \"\" TERM; echo \$\$ >deaf.pid; while :; do sleep 1; done"'
   await test -s deaf.pid
   kill -TERM $!
@@ -178,7 +178,7 @@ interrupted_waiter() {
   equal ended "$(memolock get --tag t --id x)"
 }
 
-@test "a signal that memolock was started with blocked ends neither a holder nor a waiter" {
+@test "signals that were blocked when memolock started end neither a holder nor a waiter" {
   blocked=(env "--block-signal=TERM,INT,USR1" "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --)
   spawn "${blocked[@]}" held a echo held >out
   await test -e a.started
@@ -192,7 +192,7 @@ interrupted_waiter() {
   equal held "$(<out)"
 }
 
-@test "a waiter under nohup ignores HUP too" {
+@test "HUP stays ignored by a waiter under nohup too" {
   spawn_get -- held a echo held
   await test -e a.started
   spawn nohup "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- false >out 2>/dev/null
@@ -212,7 +212,7 @@ interrupted_waiter() {
   family_is_gone
 }
 
-@test "other signals do what they do by default" {
+@test "other signals have their default action" {
   hold
   kill -USR1 $holder
   finish $holder

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# With a controlling terminal: Ctrl-C works as if memolock were not there.
+# With a controlling terminal, Ctrl-C works as without memolock.
 
 load ../helpers/common
 
@@ -46,7 +46,7 @@ setup() {
   store_is_clean
 }
 
-@test "Ctrl-C comes to the command once" {
+@test "Ctrl-C reaches the command once" {
   at_terminal "$get"' bash -c "trap \"echo int >>ints\" INT; : >ready; until [[ -e go ]]; do sleep 0.01; done; exit 5"'
   await test -e ready
   printf '\003' >&8
@@ -57,7 +57,7 @@ setup() {
   equal 1 "$(wc -l <ints)"
 }
 
-@test "Ctrl-C ends a waiter and leaves the holder alone" {
+@test "Ctrl-C ends a waiter and does not affect the holder" {
   spawn_get -- held a echo held
   holder=$!
   await test -e a.started
@@ -72,7 +72,7 @@ setup() {
   equal 0 "$status"
 }
 
-# signalled_from_elsewhere SIGNAL
+# signalled_from_elsewhere SIGNAL: sends it to memolock only, and asserts that the command and its descendants end.
 signalled_from_elsewhere() {
   rm -f ./*.pid
   at_terminal "ulimit -c 0; echo \$\$ >memolock.pid; exec $get"' sh -c "echo \$\$ >command.pid; sh -c \"echo \\\$\\\$ >grandchild.pid; exec sleep 60\"; true"'
@@ -90,8 +90,8 @@ signalled_from_elsewhere() {
   for signal in INT TERM HUP QUIT; do signalled_from_elsewhere $signal; done
 }
 
-# signals that have nothing to say to a command, and whose default is to end a process
-@test "when another signal ends memolock its command goes with it, and all that descends from it" {
+# signals that are not forwarded to a command, and that kill a process by default
+@test "when another signal kills memolock, the command and all its descendants end" {
   for signal in USR1 USR2 ALRM VTALRM PROF IO PWR STKFLT XCPU ABRT RTMIN RTMAX-1; do
     rm -f ./*.pid
     at_terminal "ulimit -c 0; echo \$\$ >memolock.pid; exec $get"' sh -c "trap \"\" USR1; (setsid sh -c \"echo \\\$\\\$ >far.pid; exec sleep 60\" &); echo \$\$ >command.pid; sh -c \"echo \\\$\\\$ >grandchild.pid; exec sleep 60\"; true"'
@@ -108,7 +108,7 @@ signalled_from_elsewhere() {
   store_is_clean
 }
 
-@test "signals that memolock was started to ignore end nothing on a terminal" {
+@test "signals that were ignored when memolock started end nothing on a terminal" {
   at_terminal "echo \$\$ >memolock.pid; trap '' USR1; exec $get held a echo ended"
   await test -e a.started
   kill -USR1 "$(<memolock.pid)"
@@ -118,7 +118,7 @@ signalled_from_elsewhere() {
   equal ended "$(memolock get --tag t --id x)"
 }
 
-@test "signals that memolock was started with blocked end nothing on a terminal" {
+@test "signals that were blocked when memolock started end nothing on a terminal" {
   at_terminal "echo \$\$ >memolock.pid; exec env --block-signal=USR1,ALRM,TERM,HUP $get held a echo ended"
   await test -e a.started
   for signal in USR1 ALRM TERM HUP; do kill -$signal "$(<memolock.pid)"; done
@@ -128,7 +128,7 @@ signalled_from_elsewhere() {
   equal ended "$(memolock get --tag t --id x)"
 }
 
-@test "when memolock is killed its command goes with it" {
+@test "when memolock is killed, its command is killed too" {
   at_terminal "echo \$\$ >memolock.pid; exec $get"' sh -c "echo \$\$ >command.pid; exec sleep 60"'
   await test -s command.pid
   kill -KILL "$(<memolock.pid)"
@@ -136,7 +136,7 @@ signalled_from_elsewhere() {
   finish "$terminal"
 }
 
-@test "when the terminal is closed nothing is left" {
+@test "when the terminal is closed, no process is left" {
   at_terminal "echo \$\$ >memolock.pid; exec $get"' sh -c "echo \$\$ >command.pid; exec sleep 60"'
   await test -s command.pid
   end "$terminal"
@@ -145,7 +145,7 @@ signalled_from_elsewhere() {
   store_is_clean
 }
 
-@test "Ctrl-Z stops and fg continues, as if memolock were not there" {
+@test "Ctrl-Z stops and fg continues, as without memolock" {
   stops_and_continues "$get"
 }
 
@@ -160,7 +160,7 @@ signalled_from_elsewhere() {
   store_is_clean
 }
 
-@test "what ignores Ctrl-C in the background is told to end before it is killed" {
+@test "a background process that ignores Ctrl-C gets TERM before it is killed" {
   cat >deaf <<'END'
 trap 'echo heard >>heard; exit' TERM
 : >ready
@@ -175,7 +175,7 @@ END
   store_is_clean
 }
 
-@test "without /proc a signal from elsewhere still reaches the command" {
+@test "without /proc a signal from another process still reaches the command" {
   unshare -m umount -l /proc 2>/dev/null || skip 'cannot do without /proc here'
   at_terminal "exec unshare -m sh -c 'umount -l /proc; echo \$\$ >memolock.pid; exec $get sh -c \"echo \\\$\\\$ >command.pid; exec sleep 60\"'"
   await test -s command.pid

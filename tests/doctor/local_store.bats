@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# doctor on the local store: each fault is named, with what to do, and nothing is left behind.
+# doctor on the local store: each fault is reported with a remedy, and nothing is left behind.
 # store: local
 
 load ../helpers/common
@@ -9,26 +9,26 @@ teardown() {
   [[ ! -v uid ]] || rm -rf "/tmp/memolock-control-$uid"
 }
 
-# examined STATUS COMMAND…: what doctor prints is in $output.
+# examined STATUS COMMAND…: runs the command, asserts its status, and sets $output.
 examined() {
   run --separate-stderr "-$1" "${@:2}"
   equal '' "$stderr"
 }
 doctor() { memolock doctor "$@"; }
 
-# found LEVEL SUBJECT PART…: it has found that; each PART stands in its line.
+# found LEVEL SUBJECT PART…: asserts that there is such a finding, whose line contains each PART.
 found() {
   local line part
   line=$(grep -E "^$1 +$2 " <<<"$output") || fail "no '$1 $2' in: $output"
   for part in "${@:3}"; do contains "$line" "$part"; done
 }
 
-# without CALL ERROR: doctor, with every system call CALL for a file of the store failing so.
+# without CALL ERROR: doctor, with each system call CALL for a file of the store failing with ERROR.
 without() {
   strace -qq -o trace -e "trace=$1" -e "inject=$1:error=$2${3-}" "$MEMOLOCK_BIN" doctor
 }
 
-@test "a fit directory: every line is ok, and nothing is left in it" {
+@test "for a usable directory every line is ok, and nothing is left in it" {
   get -- true
   before=$(find store -printf '%p %C@\n' | grep -v '^store ')
   examined 0 doctor
@@ -41,7 +41,7 @@ without() {
   equal "$before" "$(find store -printf '%p %C@\n' | grep -v '^store ')"
 }
 
-@test "a directory that is not there yet is not made, nor is anything beside it" {
+@test "a missing directory is not created, and nothing is created next to it" {
   mkdir a
   export MEMOLOCK_CACHE_DIR=$PWD/a/b/store
   examined 0 doctor
@@ -50,7 +50,7 @@ without() {
   equal '' "$(ls -A a)"
 }
 
-@test "the local doctor prints JSON too, without an ACL rule" {
+@test "doctor --json works for the local store, without an ACL rule" {
   examined 0 doctor --json --tag t
   contains "$output" "{\"store\":\"file://$PWD/store\",\"tag\":\"t\",\"usable\":true,\"findings\":[{\"level\":\"ok\",\"subject\":\"directory\","
   contains "$output" '"acl_rule":null}'
@@ -61,7 +61,7 @@ without() {
   contains "$output" '{"level":"fail","subject":"mode","message":"0770: other users can write to the store","remedy":"run: memolock doctor --fix --store file://'"$PWD/store"'"'
 }
 
-@test "a directory of another user" {
+@test "a directory of another user is reported" {
   ((EUID == 0)) || skip 'needs root'
   mkdir -m 700 store
   chown 65534 store
@@ -70,7 +70,7 @@ without() {
   equal '' "$(ls -A store)"
 }
 
-@test "a directory in which others may write, or which they may read" {
+@test "a directory that other users can write to or read is reported" {
   mkdir -m 770 store
   examined 1 doctor
   found FAIL mode 0770 'run: memolock doctor --fix'
@@ -80,7 +80,7 @@ without() {
   found advice mode 0755 'run: memolock doctor --fix'
 }
 
-@test "a path that is a file, below a file, a link to nowhere, or where nothing can be created" {
+@test "a path that is a file, below a file, a dangling link, or where nothing can be created, is reported" {
   : >store
   examined 1 doctor
   found FAIL directory "$PWD/store: not a directory" MEMOLOCK_CACHE_DIR
@@ -95,7 +95,7 @@ without() {
   found FAIL '(directory|writes)'
 }
 
-@test "no home" {
+@test "a missing HOME is reported" {
   unset HOME XDG_CACHE_HOME MEMOLOCK_CACHE_DIR
   examined 1 doctor
   found FAIL settings HOME
@@ -103,7 +103,7 @@ without() {
   contains "$output" '"subject":"settings"'
 }
 
-@test "a directory that its user may not write in, or may not be created in" {
+@test "a directory that its user cannot write to or create is reported" {
   read_only_store
   examined 1 "${as_user[@]}" ./memolock.copy doctor
   found FAIL writes 'permission denied' MEMOLOCK_CACHE_DIR
@@ -111,7 +111,7 @@ without() {
   found FAIL directory "cannot create $PWD/store/below: $PWD/store: permission denied"
 }
 
-@test "a disk that is full or nearly so" {
+@test "a full or nearly full disk is reported" {
   small_disk size=16k
   small=$PWD/small
   MEMOLOCK_CACHE_DIR=$small examined 0 doctor
@@ -127,7 +127,7 @@ without() {
   umount "$small"
 }
 
-@test "a file system without what the store needs" {
+@test "a file system without a required feature is reported" {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   mkdir -m 700 store
   examined 1 without mknodat EPERM
@@ -136,7 +136,7 @@ without() {
   found FAIL rename 'invalid cross-device link' 'another file system'
   examined 1 without fcntl ENOLCK
   found FAIL locks 'no locks available' 'another file system'
-  # locks that are granted to everybody
+  # locks that are granted to every process
   run --separate-stderr -1 strace -qq -o trace -e trace=fcntl -e inject=fcntl:retval=0 "$MEMOLOCK_BIN" doctor
   found FAIL locks 'a locked file can be locked again'
   examined 1 without pwrite64 EDQUOT
@@ -144,20 +144,20 @@ without() {
   equal '' "$(ls -A store)"
 }
 
-@test "a file system of a network is advice" {
+@test "a network file system is reported as advice" {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   mkdir -m 700 store
-  # the type stands in the first bytes of what fstatfs fills in
+  # the type is in the first bytes of the result of fstatfs
   run --separate-stderr -0 strace -qq -o trace -e trace=fstatfs \
     -e 'inject=fstatfs:retval=0:poke_exit=@arg2=6969000000000000' "$MEMOLOCK_BIN" doctor
   [[ $stderr != *poke* ]] || skip 'this strace cannot write into what a call returns'
   found advice network NFS 'a local file system'
 }
 
-# modes: of all that is in the store, and of itself.
+# modes: the modes of the store and everything in it.
 modes() { find store -printf '%m %p\n' | sort -k 2; }
 
-# loosened: a store as a volume or an archive would leave it; the modes that it had in $before.
+# loosened: gives a store the modes that a volume or an archive would; $before has the original modes.
 loosened() {
   get -- true
   memolock once --store local --tag t --id m --ttl 1h -- true
@@ -181,7 +181,7 @@ loosened() {
   found ok repaired 'nothing: all modes are correct'
 }
 
-@test "the command that the warning names can be pasted into a shell, whatever the store is called" {
+@test "the command in the warning can be pasted into a shell, whatever the name of the store" {
   put_on_path
   mkdir -m 770 "my \"store's\" \$(x) ü"
   run --separate-stderr -125 memolock ls --store "file://$PWD/my \"store's\" \$(x) ü"
@@ -191,7 +191,7 @@ loosened() {
   equal 700 "$(stat -c %a my*)"
 }
 
-@test "doctor --fix gives back what an umask has taken" {
+@test "doctor --fix restores permissions that the umask removed" {
   get -- true
   chmod 0 store/t/x.entry store/t store
   examined 0 doctor --fix
@@ -200,7 +200,7 @@ loosened() {
   equal '' "$(get -- echo again)"
 }
 
-@test "of many repairs doctor --fix says how many" {
+@test "doctor --fix summarizes many repairs" {
   for i in {1..12}; do memolock get --tag t --id "$i" --ttl 1h -- true; done
   chmod 664 store/t/*
   examined 0 doctor --fix
@@ -209,7 +209,7 @@ loosened() {
   equal '' "$(find store -type f ! -perm 600)"
 }
 
-@test "doctor --fix leaves alone what is another's, and what links lead to" {
+@test "doctor --fix does not change files of other users, or files that links lead to" {
   ((EUID == 0)) || skip 'needs root'
   loosened
   mkdir outside
@@ -231,7 +231,7 @@ loosened() {
   equal 777 "$(stat -c %a store)"
 }
 
-@test "doctor --fix leaves the home directory alone, and makes no store" {
+@test "doctor --fix does not change the home directory, and creates no store" {
   memolock doctor --fix >said
   grep -q "nothing: this user has no store" said
   [[ ! -e store ]]
@@ -241,7 +241,7 @@ loosened() {
   equal 775 "$(stat -c %a "$HOME")"
 }
 
-# left_alone PART: doctor --fix changes nothing in the store, and says so with that.
+# left_alone PART: asserts that doctor --fix changes nothing in the store and reports PART.
 left_alone() {
   local before
   before=$(modes)
@@ -251,7 +251,7 @@ left_alone() {
   equal "$before" "$(modes)"
 }
 
-@test "doctor --fix leaves a directory alone that holds what is not memolock's, and says what" {
+@test "doctor --fix does not change a directory with files of other programs, and names one" {
   for foreign in notes link .git .hidden t/notes src/main.c src/y.entry.bak; do
     rm -rf store
     loosened
@@ -264,7 +264,7 @@ left_alone() {
     chmod -R g+rwX store
     left_alone "contains $foreign, which does not belong to memolock"
   done
-  # a project
+  # a source tree
   rm -rf store
   mkdir -p store/{src,doc}
   : >store/src/main.c
@@ -272,7 +272,7 @@ left_alone() {
   left_alone "contains src/main.c, which does not belong to memolock"
   rm -r store/src/main.c store/doc
   left_alone 'contains src, but nothing that identifies it as a store'
-  # a name that other programs give too
+  # a name that other programs use too
   : >store/src/poetry.lock
   left_alone 'contains src, but nothing that identifies it as a store'
   if ((EUID == 0)); then
@@ -284,7 +284,7 @@ left_alone() {
   fi
 }
 
-@test "doctor --fix repairs an empty directory, and a store with what file systems put there" {
+@test "doctor --fix repairs an empty directory, and a store with files that file systems create" {
   mkdir -m 775 store
   examined 0 doctor --fix
   equal 700 "$(stat -c %a store)"
@@ -296,7 +296,7 @@ left_alone() {
   equal '700 700 775 ' "$(stat -c %a store store/empty store/lost+found | tr '\n' ' ')"
 }
 
-@test "doctor --fix leaves a sticky directory alone, and no remedy names it there" {
+@test "doctor --fix does not change a sticky directory, and is not suggested for it" {
   mkdir -m 1777 store
   left_alone 'is a directory that several users share (sticky)'
   run --separate-stderr -0 get -- echo output
@@ -306,7 +306,7 @@ left_alone() {
   MEMOLOCK_CACHE_DIR=$HOME run --separate-stderr -0 get -- echo output
   contains "$stderr" "other users can write to the store $HOME; choose another directory"
   if ((EUID == 0)) && unshare -m true 2>/dev/null; then
-    # a root directory of its own, in which nothing can go wrong
+    # in another root directory, where nothing can be damaged
     run unshare -m bash -c 'set -e; mkdir root; mount -t tmpfs -o mode=775 tmpfs root; cd root; mkdir old lib lib64 usr proc
       for d in lib lib64 usr proc; do [[ ! -d /$d ]] || mount --rbind "/$d" $d; done
       cp "$0" memolock
@@ -316,7 +316,7 @@ left_alone() {
   fi
 }
 
-@test "a file system that takes a mode and keeps another is no repair" {
+@test "if the file system keeps the old mode, doctor --fix reports a failure" {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   loosened
   run --separate-stderr -1 strace -qq -o trace -e trace=chmod,fchmodat -e inject=chmod,fchmodat:retval=0 "$MEMOLOCK_BIN" doctor --fix

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# doctor on a Redis server: each fault is named, with what to do, and nothing is left behind.
+# doctor on a Redis server: each fault is reported with a remedy, and nothing is left behind.
 # store: redis
 # bats file_tags=slow
 
@@ -16,11 +16,11 @@ setup() {
   patient
 }
 
-# here [USERINFO@]: the URL of the server that runs.
+# here [USERINFO@]: the URL of the running server.
 here() { echo "redis+unix://${1-}$REDIS_SOCKET"; }
 
-# examined STATUS OPTION…: what doctor prints is in $output. If nothing else is wrong, the machine must not be slow at
-# the moment either.
+# examined STATUS OPTION…: runs doctor, asserts its status, and sets $output. With status 0 it also waits until the
+# machine is fast enough.
 examined() {
   local slow='advice +round trip'
   run --separate-stderr memolock doctor --tag t "${@:2}"
@@ -32,7 +32,7 @@ examined() {
   equal '' "$stderr"
 }
 
-# found LEVEL SUBJECT PART…: it has found that; each PART stands in its line.
+# found LEVEL SUBJECT PART…: asserts that there is such a finding, whose line contains each PART.
 found() {
   local line part
   line=$(grep -E "^$1 +$2 " <<<"$output") || fail "no '$1 $2' in: $output"
@@ -40,18 +40,18 @@ found() {
   for part in "${@:3}"; do contains "$line" "$part"; done
 }
 
-# only_that: whatever else it has found is ok, but perhaps for a machine that is slow at the moment.
+# only_that: asserts that all other findings are ok, except a round trip that is slow on a busy machine.
 only_that() { equal 1 "$(grep -E '^(advice|FAIL)' <<<"$output" | grep -vc 'round trip')"; }
 
-# rule TAG [DATABASE]: the words that it prints.
+# rule TAG [DATABASE]: prints the words of the ACL rule.
 rule() {
   memolock doctor --tag "$1" --store "$(here)?db=${2-0}" | sed -n 's/^ *ACL rule *//p'
 }
 
-# allow USER WORD…: an ACL user whose password is p.
+# allow USER WORD…: creates an ACL user with the password p.
 allow() { equal OK "$(redis acl setuser "$1" on '>p' "${@:2}")"; }
 
-# serve ACTION…: a server at $fake that does as it is told; see serve_bytes.
+# serve ACTION…: starts a server at $fake that performs the actions; see serve_bytes.
 serve() {
   fake=$BATS_TEST_TMPDIR/fake.$((${fake_number:-0}))
   fake_number=$((${fake_number:-0} + 1))
@@ -59,17 +59,17 @@ serve() {
   await test -S "$fake"
 }
 
-# hello VERSION: an answer to HELLO.
+# hello VERSION: a reply to HELLO.
 hello() {
   printf '*6\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$%d\r\n%s\r\n$4\r\nrole\r\n$6\r\nmaster\r\n' "${#1}" "$1"
 }
 
-# time_at SECONDS: three answers to TIME.
+# time_at SECONDS: three replies to TIME.
 time_at() { printf '*2\r\n$10\r\n%d\r\n$1\r\n0\r\n%.0s' "$1" 1 "$1" 2 "$1" 3; }
 
-# ---- a fit server ----
+# ---- a usable server ----
 
-@test "a fit server: every line is ok, and nothing was written but a lock" {
+@test "for a usable server every line is ok, and only a lock was written" {
   start_redis
   examined 0 --store "$(here)"
   equal 'server login tls version role round clock memory eviction clients commands keys channels writes locks control' \
@@ -86,20 +86,20 @@ time_at() { printf '*2\r\n$10\r\n%d\r\n$1\r\n0\r\n%.0s' "$1" 1 "$1" 2 "$1" 3; }
   for command in rename hset hdel subscribe publish.calls=2; do lacks "$stats" "cmdstat_$command"; done
 }
 
-# on_read_only COMMAND…: run where /tmp is read-only, with what it has.
+# on_read_only COMMAND…: runs it where /tmp is read-only, with the files that it contains.
 on_read_only() {
   unshare -m true 2>/dev/null || skip 'cannot mount here'
   run --separate-stderr unshare -m sh -c 'mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp && exec "$@"' - "$@"
 }
 
-@test "where no control file can be created, nothing would be stored on a server either" {
+@test "if no control file can be created, this is reported for a server too" {
   start_redis --port 0
   on_read_only "$MEMOLOCK_BIN" doctor --store "$(here)"
   equal 1 "$status"
   found FAIL control 'Read-only file system' 'memolock needs a writable /tmp'
 }
 
-@test "doctor prints JSON too" {
+@test "doctor --json prints the findings and the rule" {
   start_redis --maxmemory 100mb --maxmemory-policy allkeys-lru
   string='"([^"\\]|\\["\\/bfnrt]|\\u[0-9a-f]{4})*"'
   finding="\{\"level\":\"(ok|advice|fail)\",\"subject\":$string,\"message\":$string,\"remedy\":($string|null)\}"
@@ -120,21 +120,21 @@ on_read_only() {
   lacks "$output" sesame
 }
 
-@test "usage errors are no findings" {
+@test "usage errors are not findings" {
   refused --bogus memolock doctor --bogus
   refused --store memolock doctor --store nonsense://x
   refused extra memolock doctor extra
   refused --tag memolock doctor --tag a:b
 }
 
-@test "a reader who leaves is no error" {
+@test "it is not an error if the reader exits early" {
   start_redis
   MEMOLOCK_STORE=$(here) bash -o pipefail -c '"$MEMOLOCK_BIN" doctor | true'
 }
 
-# ---- who is out of reach ----
+# ---- unreachable servers ----
 
-@test "nobody there: refused, no socket, no such name" {
+@test "an unreachable server is reported: connection refused, no socket, unknown host name" {
   start_redis
   end "$REDIS_PID"
   examined 1 --store "redis://127.0.0.1:$REDIS_PORT"
@@ -148,7 +148,7 @@ on_read_only() {
   found FAIL server 'cannot resolve' 'correct the host'
 }
 
-@test "a stopped server costs the timeout" {
+@test "a stopped server costs one timeout" {
   start_redis
   kill -STOP "$REDIS_PID"
   for url in "$(here)" "redis://127.0.0.1:$REDIS_PORT"; do
@@ -160,11 +160,11 @@ on_read_only() {
   done
 }
 
-@test "a server that takes no more clients" {
+@test "a server that has reached its limit of clients is reported" {
   start_redis --maxclients 1
   mkfifo hold
   exec {to}<>hold
-  # who asks may be in the place itself, and then it is refused to the other, who does not notice
+  # doctor itself can take the last place, and the other client would not notice that it is refused
   takes_the_place() {
     spawn "$HELPERS/redis_talk" "$(here)" <hold
     redis ping 2>&1 | grep -q 'max number' || { end $! && false; }
@@ -177,7 +177,7 @@ on_read_only() {
   exec {to}>&-
 }
 
-@test "a server that will soon take no more clients is advice" {
+@test "a server that has nearly reached its limit of clients is reported as advice" {
   start_redis --maxclients 20
   examined 0 --store "$(here)"
   found ok clients '1 of 20'
@@ -197,7 +197,7 @@ on_read_only() {
 
 # ---- login ----
 
-@test "a password is wanted, wrong, or not wanted" {
+@test "a password that is missing, wrong or not required is reported" {
   start_redis --requirepass sesame
   examined 1 --store "$(here)"
   found FAIL login NOAUTH --password-file
@@ -221,7 +221,7 @@ on_read_only() {
   found FAIL settings 'cannot read nowhere'
 }
 
-@test "a database that is not there" {
+@test "a missing database is reported" {
   start_redis
   examined 1 --store "$(here)?db=99"
   found FAIL login 'out of range' database
@@ -229,7 +229,7 @@ on_read_only() {
 
 # ---- TLS ----
 
-@test "over TLS: a certificate that is fit, of a stranger, of another name" {
+@test "over TLS: a valid certificate, one of an unknown authority, and one for another name" {
   start_redis_tls "$tls"
   url=rediss://localhost:$REDIS_TLS_PORT
   examined 0 --store "$url" --tls-ca "$tls/ca.pem"
@@ -247,7 +247,7 @@ on_read_only() {
   found FAIL tls 'cannot read certificates in nowhere'
 }
 
-@test "over TLS: a certificate that has expired" {
+@test "over TLS: an expired certificate is reported" {
   cp -r "$tls" old
   certify_expired old server subjectAltName=DNS:localhost
   start_redis_tls "$PWD/old"
@@ -255,20 +255,20 @@ on_read_only() {
   found FAIL tls 'certificate: expired' renew
 }
 
-@test "over TLS: a certificate with a common name only" {
+@test "over TLS: a certificate with only a common name is reported" {
   make_nameless nameless localhost
   start_redis_tls "$PWD/nameless"
   examined 1 --store "rediss://localhost:$REDIS_TLS_PORT" --tls-ca nameless/ca.pem
   found FAIL tls 'no subject alternative name' subjectAltName
 }
 
-@test "over TLS: a server that wants a certificate" {
+@test "over TLS: a server that requires a client certificate is reported" {
   start_redis_tls "$tls" --tls-auth-clients yes
   examined 1 --store "rediss://localhost:$REDIS_TLS_PORT" --tls-ca "$tls/ca.pem"
   found FAIL tls 'certificate required' --tls-cert
 }
 
-@test "TLS and plain Redis do not mix" {
+@test "a TLS client on a plain port and a plain client on a TLS port are reported" {
   start_redis_tls "$tls"
   examined 1 --store "rediss://localhost:$REDIS_PORT" --store-timeout 300ms
   found FAIL '(server|tls)'
@@ -276,7 +276,7 @@ on_read_only() {
   found FAIL server 'closed the connection' rediss://
 }
 
-@test "plain Redis is advised against on a network, and not within a machine" {
+@test "an unencrypted connection is reported as advice on a network, and not on the local machine" {
   start_redis
   echo '127.0.0.1 cache.example' >hosts
   CARES_HOSTS=$PWD/hosts examined 0 --store "redis://cache.example:$REDIS_PORT"
@@ -286,9 +286,9 @@ on_read_only() {
   found ok tls
 }
 
-# ---- a server in no state to be used ----
+# ---- unusable states of a server ----
 
-@test "a replica" {
+@test "a replica is reported" {
   start_redis --replicaof '127.0.0.1 1'
   examined 1 --store "$(here)"
   found FAIL role replica primary
@@ -298,7 +298,7 @@ on_read_only() {
   found FAIL writes MASTERDOWN primary
 }
 
-@test "a server that is loading" {
+@test "a server that is loading its data is reported" {
   start_redis
   redis eval 'for i = 1, 50000 do redis.call("SET", i, i) end' 0
   redis save
@@ -309,7 +309,7 @@ on_read_only() {
   only_that
 }
 
-@test "a server that is full, or nearly so" {
+@test "a server whose memory is full or nearly full is reported" {
   start_redis
   head -c 20000000 /dev/zero | redis -x set big >/dev/null
   used=$(redis info memory | sed -n 's/^used_memory:\([0-9]*\).*/\1/p')
@@ -326,7 +326,7 @@ on_read_only() {
   found ok memory 'of 1.0 GiB'
 }
 
-@test "locks with names longer than any of memolock's are passed over" {
+@test "locks with names longer than those of memolock are ignored" {
   start_redis
   redis eval 'for i = 1, 20 do redis.call("SET", "t/lock:" .. i .. string.rep("x", 100000), "theirs") end' 0 >/dev/null
   examined 0 --store "$(here)"
@@ -336,12 +336,12 @@ on_read_only() {
   found advice locks 't:y is locked by another program without an expiry'
 }
 
-# keys_looked_at: among how many keys it has looked for locks.
+# keys_looked_at: the number of keys among which doctor has looked for locks.
 keys_looked_at() {
   sed -n 's/^ok  *locks  *no lock of another program among about the first \([0-9]*\) keys lasts longer than a day$/\1/p' <<<"$output"
 }
 
-@test "of a server with very many keys, or one that is slow, it says among how many it has looked for locks" {
+@test "on a server with very many keys, or a slow one, doctor reports how many keys it searched for locks" {
   start_redis
   redis eval 'for i = 1, 320000 do redis.call("SET", "k" .. i, "") end' 0 >/dev/null
   examined 0 --store "$(here)"
@@ -352,7 +352,7 @@ keys_looked_at() {
   (($(keys_looked_at) > 0 && $(keys_looked_at) <= 51000)) || fail "$output"
 }
 
-@test "a server that may drop locks is advised against" {
+@test "a server that can evict locks is reported as advice" {
   for policy in allkeys-lru allkeys-random volatile-lru volatile-ttl; do
     start_redis --maxmemory 100mb --maxmemory-policy "$policy"
     examined 0 --store "$(here)"
@@ -365,7 +365,7 @@ keys_looked_at() {
   found ok eviction 'no memory limit'
 }
 
-@test "a server that cannot save its data" {
+@test "a server that cannot save its data is reported" {
   mkdir gone
   start_redis --dir "$PWD/gone"
   redis config set save '3600 1' >/dev/null
@@ -378,13 +378,13 @@ keys_looked_at() {
   only_that
 }
 
-@test "a server without the replicas that it wants" {
+@test "a server without the replicas that it requires is reported" {
   start_redis --min-replicas-to-write 1
   examined 1 --store "$(here)"
   found FAIL writes NOREPLICAS replicas
 }
 
-@test "a server that is busy with a script" {
+@test "a server that is busy with a script is reported" {
   start_redis --lua-time-limit 1
   spawn redis-cli -s "$REDIS_SOCKET" eval 'while true do end' 0
   await eval 'redis get x 2>&1 | grep -q BUSY'
@@ -393,7 +393,7 @@ keys_looked_at() {
   redis script kill
 }
 
-@test "a server in cluster mode, whole or down" {
+@test "a server in cluster mode is reported, healthy or down" {
   start_redis --cluster-enabled yes
   examined 1 --store "$(here)"
   found FAIL role cluster 'write redis+cluster://'
@@ -405,13 +405,13 @@ keys_looked_at() {
   found FAIL writes CROSSSLOT
 }
 
-@test "a Sentinel" {
+@test "a sentinel is reported" {
   serve say "$(hello 7.0.15 | sed 's/^\*6/*8/')"$'\n$4\r\nmode\r\n$8\r\nsentinel\r\n' leave reading
   examined 1 --store "redis+unix://$fake"
   found FAIL role sentinel
 }
 
-@test "a server that is too old" {
+@test "a server that is too old is reported" {
   for version in 6.0.16 5.0.7 2 x; do
     serve say "$(hello $version)"$'\n' leave reading
     examined 1 --store "redis+unix://$fake"
@@ -422,7 +422,7 @@ keys_looked_at() {
     examined 1 --store "redis+unix://$fake"
     found ok version "Redis $version"
   done
-  # one that knows no HELLO
+  # a server without HELLO
   serve say $'-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n$25\r\n# Server\r\nredis_version:5\r\n\r\n' leave reading
   examined 1 --store "redis+unix://$fake"
   found FAIL version 'Redis 5'
@@ -434,7 +434,7 @@ keys_looked_at() {
   found advice version 'does not report it'
 }
 
-@test "a clock that differs is advice, and says which way" {
+@test "a clock that differs is reported as advice, with the direction" {
   for away in -90 90; do
     serve say "$(hello 7.0.15)"$'\n'"$(time_at $((EPOCHSECONDS + away)))"$'\n' leave reading
     examined 1 --store "redis+unix://$fake"
@@ -442,14 +442,14 @@ keys_looked_at() {
   done
 }
 
-@test "a server that is far away is advice" {
+@test "a server with a long round trip is reported as advice" {
   time=$(time_at "$EPOCHSECONDS" | head -n 5)$'\n'
   serve say "$(hello 7.0.15)"$'\n' sleep 0.15 say "$time" sleep 0.15 say "$time" sleep 0.15 say "$time" leave reading
   examined 1 --store "redis+unix://$fake"
   found advice 'round trip' ms shorter
 }
 
-@test "what a server says cannot move the cursor, nor break a line or the JSON" {
+@test "replies of a server cannot move the cursor, or break a line or the JSON" {
   serve say "$(hello $'7.0\e[2J\nok      writes')"$'\n' leave reading
   examined 1 --store "redis+unix://$fake"
   lacks "$output" $'\e'
@@ -460,7 +460,7 @@ keys_looked_at() {
   contains "$output" '"message":"Redis 7.0\u001b[2J'
 }
 
-@test "bad answers are findings" {
+@test "invalid replies are findings" {
   for reply in $'*-1\r\n' $'*1\r\n*1\r\n:1\r\n' $'$-1\r\n' $':7\r\n' $'*3\r\n:1\r\n:2\r\n:3\r\n' $'+OK\r\n'; do
     for _ in {1..8}; do printf %s "$reply"; done >replies
     serve file replies leave reading
@@ -470,9 +470,9 @@ keys_looked_at() {
   done
 }
 
-# ---- what the user may do ----
+# ---- permissions ----
 
-@test "what a managed server refuses to tell is advice" {
+@test "information that a managed server refuses to give is reported as advice" {
   start_redis
   allow managed '~*' '&*' +@all -info -config
   examined 0 --store "$(here managed:p@)"
@@ -480,7 +480,7 @@ keys_looked_at() {
   only_that
 }
 
-@test "each command that the least rule grants is missed when it is refused" {
+@test "each command in the least rule is reported when it is refused" {
   start_redis
   words=$(rule t)
   for word in $words; do
@@ -510,7 +510,7 @@ keys_looked_at() {
   done
 }
 
-@test "keys that are out of bounds are named, and channels are advice" {
+@test "inaccessible keys are named, and inaccessible channels are advice" {
   start_redis
   words=$(rule t)
   for name in t t/lock t/meta t/files t/run t/part; do
@@ -531,7 +531,7 @@ keys_looked_at() {
   done
 }
 
-@test "where transactions are refused nothing is tried, for it would be done" {
+@test "if transactions are refused, no other command is tried, since it would be executed" {
   start_redis
   allow no_multi '~*' '&*' +@all -multi
   examined 1 --store "$(here no_multi:p@)"
@@ -540,7 +540,7 @@ keys_looked_at() {
   equal 0 "$(redis dbsize)"
 }
 
-@test "a database other than 0 needs SELECT" {
+@test "a database other than 0 requires SELECT" {
   start_redis
   lacks "$(rule t)" +select
   contains "$(rule t 3)" ' +select'
@@ -553,7 +553,7 @@ keys_looked_at() {
   examined 0 --store "$(here least:p@)?db=3"
 }
 
-@test "the rule is for this tag alone, whatever is in its name" {
+@test "the rule covers only this tag, whatever characters it contains" {
   start_redis
   for tag in 'a*b?[c]\d' 'a b' "a'b\"c" 'ä' 'a-b^c'; do
     # shellcheck disable=SC2046
@@ -568,9 +568,9 @@ keys_looked_at() {
   done
 }
 
-# ---- the least rule does for everything ----
+# ---- everything works with the least rule ----
 
-# is_said STATUS TEXT COMMAND…: the command ends so, prints just that, and says nothing else.
+# is_said STATUS TEXT COMMAND…: whether the command has this status and output, and prints no message.
 is_said() {
   run --separate-stderr "${@:3}"
   [[ $status == "$1" && $output == "$2" && -z $stderr ]] || fail "$status: $output: $stderr"
@@ -590,8 +590,8 @@ takes_large_values() {
     && get large >large.out && same_bytes large large.out
 }
 
-# wakes STATUS: one holds an entry and ends with the status, and another who waits for it ends with the same
-# before its patience does.
+# wakes STATUS: a holder ends with the status, and its waiter must end with the same status within the patience of the
+# test.
 wakes() {
   local id=$1 waiter
   spawn_get "$id" -- held "$id" sh -c "echo shared; exit $1" 2>holder.err >holder.out
@@ -606,7 +606,7 @@ wakes() {
 wakes_waiters() { wakes 0; }
 shares_failures() { wakes 3; }
 
-# await_or_end PID COMMAND…: until it succeeds; fails when the process has ended without that.
+# await_or_end PID COMMAND…: waits until the command succeeds; fails if the process ends before that.
 await_or_end() {
   await eval "$(printf '%q ' "${@:2}") || is_gone $1"
   "${@:2}"
@@ -623,7 +623,7 @@ keeps_promises() {
 lists() { memolock ls --tag t >list && grep -q "^t	a	fresh" list; }
 deletes() { is_said 0 1 memolock del --tag t --id a && memolock del --all --tag t >count && (($(<count) > 3)); }
 
-# A large value is on its way in when the lock turns out to be another's.
+# A large value is being uploaded when the lock turns out to belong to another holder.
 gives_way() {
   get l -- sh -c 'redis-cli -s "$REDIS_SOCKET" set t/lock:l another >/dev/null; cat large' >large.out 2>err
   same_bytes large large.out && contains "$(<err)" lost && equal 0 "$(redis exists t/part:l)"
@@ -632,7 +632,7 @@ gives_way() {
 steps=(looks_up runs_once hits refreshes takes_large_values wakes_waiters shares_failures sets keeps_promises
   lists deletes gives_way)
 
-# first_broken: which of the steps fails first when the user "least" takes them; 'none'.
+# first_broken: prints the first step that fails for the user "least", or 'none'.
 first_broken() {
   local step
   export REDIS_SOCKET MEMOLOCK_ON_STORE_ERROR=fail MEMOLOCK_STORE_TIMEOUT=30s MEMOLOCK_LEASE=30s
@@ -648,7 +648,7 @@ first_broken() {
   broken=none
 }
 
-@test "with the least rule memolock does all that there is to do" {
+@test "with the least rule all features of memolock work" {
   start_redis
   # shellcheck disable=SC2046
   allow least $(rule t)
@@ -657,7 +657,7 @@ first_broken() {
   equal none "$broken" || fail "$(<why)"
 }
 
-@test "without any one command of the least rule something breaks" {
+@test "without any one command of the least rule something fails" {
   start_redis
   words=$(rule t)
   patience=8

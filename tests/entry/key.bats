@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Tags and ids: what they may hold, and ids derived from the command.
+# Tags and ids: what they can contain, and ids derived from the command.
 
 load ../helpers/common
 
@@ -9,7 +9,7 @@ odd=('a/b' '/' '//' '../../x' '.' '..' '...' '.hidden' 'two words' ' ' $'new\nli
   '*' '?' '[a]' '~' '~root' '%41' 'A' 'a' '%' '%25' 'ünï' '日本語' '-' '--' '--id' 'x.entry' 'x.lock' 'x.run' 'x.wake' 'x.control'
   '$HOME' '`id`' "'" '"' '\' ':' '{x}' 'a:b' 'CON' "${kib}a" "${kib}b")
 
-@test "odd ids are entries of their own, and nothing outside the store is touched" {
+@test "ids with unusual characters are separate entries, and nothing outside the store is touched" {
   for i in "${!odd[@]}"; do
     equal "$i" "$(memolock get --tag t "--id=${odd[i]}" --ttl 1h -- echo "$i")"
   done
@@ -23,7 +23,7 @@ odd=('a/b' '/' '//' '../../x' '.' '..' '...' '.hidden' 'two words' ' ' $'new\nli
   equal '' "$(memolock ls)"
 }
 
-@test "odd ids reach the command as they are" {
+@test "ids with unusual characters reach the command unchanged" {
   for id in "${odd[@]}"; do
     memolock get --tag t "--id=$id" --ttl 1h -- sh -c 'printf %s "$MEMOLOCK_RUN_ID"' >got
     printf %s "$id" | cmp - got
@@ -31,7 +31,7 @@ odd=('a/b' '/' '//' '../../x' '.' '..' '...' '.hidden' 'two words' ' ' $'new\nli
 }
 
 # bats test_tags=slow
-@test "odd ids can be deleted one by one" {
+@test "ids with unusual characters can be deleted one by one" {
   for id in "${odd[@]}"; do
     memolock get --tag t "--id=$id" --ttl 1h -- true
     equal 1 "$(memolock del --tag t "--id=$id")"
@@ -39,7 +39,7 @@ odd=('a/b' '/' '//' '../../x' '.' '..' '...' '.hidden' 'two words' ' ' $'new\nli
   done
 }
 
-@test "odd tags are families of their own, and nothing outside the store is touched" {
+@test "tags with unusual characters are separate, and nothing outside the store is touched" {
   tags=('a/b' '/' '../../x' '.' '..' '.hidden' 'two words' '*' '?' '[a]' '\' '~' '%41' 'A' 'a' 'ünï' $'\xff' $'\xc2\x9b' '-' '--'
     '--tag' '$HOME' 'lock' 'x/locks' "${kib}a" "${kib}b")
   for i in "${!tags[@]}"; do
@@ -53,7 +53,7 @@ odd=('a/b' '/' '//' '../../x' '.' '..' '...' '.hidden' 'two words' ' ' $'new\nli
   for tag in "${tags[@]}"; do equal 1 "$(memolock del --all "--tag=$tag")"; done
 }
 
-@test "tags that other keys could be taken for are refused" {
+@test "tags that could be confused with other keys are refused" {
   for tag in '' a:b '{a' 'a}' $'a\nb' $'\x1b' a/lock a/notif a/meta a/files a/run a/part a/fail "${kib}xx"; do
     refused --tag memolock get "--tag=$tag" --id x --ttl 1h -- true
   done
@@ -67,7 +67,7 @@ odd=('a/b' '/' '//' '../../x' '.' '..' '...' '.hidden' 'two words' ' ' $'new\nli
   refused --id memolock del --tag t --id ''
 }
 
-@test "without --id the command's words make the id" {
+@test "without --id the id is derived from the words of the command" {
   equal 1 "$(memolock get --tag t --ttl 1h -- echo 1)"
   equal 2 "$(memolock get --tag t --ttl 1h -- echo 2)"
   memolock get --tag t --ttl 1h -- counted echo same >/dev/null
@@ -75,7 +75,7 @@ odd=('a/b' '/' '//' '../../x' '.' '..' '...' '.hidden' 'two words' ' ' $'new\nli
   ran_times 1
 }
 
-@test "the borders between the words count" {
+@test "the boundaries between the words are part of a derived id" {
   for words in 'ab c' 'a bc' 'abc' 'a b c'; do
     # shellcheck disable=SC2086 # words
     memolock get --tag t --ttl 1h -- counted echo $words >/dev/null
@@ -85,7 +85,7 @@ odd=('a/b' '/' '//' '../../x' '.' '..' '...' '.hidden' 'two words' ' ' $'new\nli
   ran_times 6
 }
 
-@test "the working directory counts for a derived id" {
+@test "the working directory is part of a derived id" {
   mkdir one two
   (cd one && memolock get --tag t --ttl 1h -- counted pwd)
   (cd two && memolock get --tag t --ttl 1h -- counted pwd)
@@ -93,14 +93,14 @@ odd=('a/b' '/' '//' '../../x' '.' '..' '...' '.hidden' 'two words' ' ' $'new\nli
   ran_times 2
 }
 
-@test "the working directory does not count for a given id" {
+@test "the working directory is not part of a given id" {
   mkdir one
   get -- counted true
   (cd one && get -- counted true)
   ran_times 1
 }
 
-@test "ttl and other options do not count for a derived id, the tag does" {
+@test "ttl and other options are not part of a derived id, and tags are separate" {
   memolock get --tag t --ttl 1h -- counted true
   memolock get --tag t --ttl 2h --wait 1s -q -- counted true
   ran_times 1
@@ -108,12 +108,12 @@ odd=('a/b' '/' '//' '../../x' '.' '..' '...' '.hidden' 'two words' ' ' $'new\nli
   ran_times 2
 }
 
-@test "a derived id begins with the command's name, for people who read ls" {
+@test "a derived id begins with the name of the command, for readers of ls" {
   memolock get --tag t --ttl 1h -- /bin/echo 1
   contains "$(memolock ls)" $'t\techo-'
 }
 
-@test "a derived id needs a working directory that exists" {
+@test "a derived id requires an existing working directory" {
   mkdir gone
   cd gone
   rmdir ../gone

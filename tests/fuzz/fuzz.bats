@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# Runs the harnesses on the corpora: input that once made one fail, and examples of each kind of
-# input.
+# Runs the harnesses on the corpora, which have inputs that once made a harness fail, and examples of each
+# kind of input.
 # store: any
 # bats file_tags=slow
 
@@ -8,7 +8,7 @@ load ../helpers/common
 
 corpus=$BATS_TEST_DIRNAME/corpus
 
-@test "all that reads bytes from elsewhere bears what is kept for it" {
+@test "each harness passes on every file of its corpus" {
   export TMPDIR=$BATS_TEST_TMPDIR
   run -0 "$HELPERS/fuzz" "$corpus"
   equal "$(find "$corpus" -type f | wc -l)" "${#lines[@]}"
@@ -19,14 +19,14 @@ corpus=$BATS_TEST_DIRNAME/corpus
   equal '' "$(find "$corpus" -type f -size +8k)"
 }
 
-# What it prints says which seeds went wrong, and with which words of memolock.
+# Its output has the seeds of failed sessions, and the messages of memolock in them.
 sessions() { run -0 timeout 110 "$HELPERS/fuzz_session" "$MEMOLOCK_BIN" "$BATS_TEST_TMPDIR/found" "$@"; }
 
-@test "no call is too much for, nor runs its command twice on, a server that answers nearly as it should" {
+@test "when a server corrupts some replies, each call ends in a permitted way and runs its command at most once" {
   sessions 400 1
 }
 
-@test "the sessions that once went wrong go well" {
+@test "sessions that once found a fault pass" {
   mapfile -t seeds < <(grep -o '^[0-9]*' "$BATS_TEST_DIRNAME/session/seeds")
   sessions each "${seeds[@]}"
 }

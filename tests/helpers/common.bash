@@ -37,7 +37,7 @@ use_store() {
 patient() { export MEMOLOCK_STORE_TIMEOUT=${MEMOLOCK_STORE_TIMEOUT:-30s}; }
 
 # short_lease: for a test whose holders die. A server notices that when their lease ends. The lease of a holder that
-# lives is renewed after a third of it, so a process may stand still for 3 s without losing it.
+# lives is renewed after a third of it, so a process can stop for 3 s without losing it.
 short_lease() { export MEMOLOCK_LEASE=5s; }
 
 # bury PID: kills a holder, and waits until its lock is free.
@@ -148,8 +148,8 @@ small_disk() {
   mount -t tmpfs -o "$1,mode=700" tmpfs "$PWD/small" 2>/dev/null || skip 'cannot mount a tmpfs here'
 }
 
-# read_only_store: makes the directory `store`, to which its owner may not write. "${as_user[@]}" ./memolock.copy runs
-# memolock as the owner, who is not root, since root may write anywhere.
+# read_only_store: makes the directory `store`, to which its owner cannot write. "${as_user[@]}" ./memolock.copy runs
+# memolock as the owner, who is not root, since root can write anywhere.
 read_only_store() {
   local uid=$((400000 + RANDOM))
   mkdir store
@@ -310,8 +310,8 @@ await() {
   done
 }
 
-# unchanged COMMAND…: whether what the command prints stays the same for a second. `await unchanged` waits for the end of
-# what takes place; if it never ends, that fails.
+# unchanged COMMAND…: whether the output of the command stays the same for a second. `await unchanged` waits until some
+# activity has ended; it fails if that never ends.
 unchanged() {
   local before
   before=$("$@")

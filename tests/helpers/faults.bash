@@ -95,7 +95,7 @@ holder_has_not_stored() {
 
 # ---- faults ----
 
-# cannot_save: makes the server save its data periodically, and that fail.
+# cannot_save: makes the server save its data periodically, which fails.
 cannot_save() {
   mkdir -p "${REDIS_SOCKET%/*}/dump.rdb"
   redis config set save '3600 1' >/dev/null

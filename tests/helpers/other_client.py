@@ -24,7 +24,7 @@ RUNNING, KEPT = 0, 1
 
 def xxh3(data):
     said = subprocess.run(['xxhsum', '-H3', '-'], input=data, capture_output=True, check=True).stdout
-    return int(re.search(rb'[0-9a-f]{16}', said).group(), 16)  # its place in the line depends on the version
+    return int(re.search(rb'[0-9a-f]{16}', said).group(), 16)  # its column depends on the version
 
 
 def escaped(name):

@@ -1,13 +1,13 @@
 #!/usr/bin/env bats
-# What ids are made of: --key-file, --key-env, --key-cwd, --no-key-cwd, --key-stdin, and `key`.
+# What an id is derived from: --key-file, --key-env, --key-cwd, --no-key-cwd, --key-stdin; and `key`.
 # store: any
 
 load ../helpers/common
 
-# id OPTION…: the id that x and the options make.
+# id OPTION…: the id derived from the given id x and the options.
 id() { memolock key --id x "$@"; }
 
-# folder NAME: a small tree.
+# folder NAME: makes a small tree of files.
 folder() {
   mkdir -p "$1/deep/er"
   printf one >"$1/a"
@@ -17,7 +17,7 @@ folder() {
   ln -s "../b" "$1/deep/link"
 }
 
-# differ COMMAND…: id "${options[@]}" is another one after the command.
+# differ COMMAND…: asserts that the command changes id "${options[@]}".
 differ() {
   local before
   before=$(id "${options[@]}")
@@ -27,31 +27,31 @@ differ() {
 
 # ---- the scheme ----
 
-@test "ids are made as they have always been" {
+@test "derived ids do not change between versions" {
   mkdir -p in/deep in/empty
   printf 'one\n' >in/a
   : >in/b
   printf two >'in/deep/c d'
   ln -s ../../outside in/link
   yes | head -c 2500000 >big
-  # as another program with the same scheme has said
+  # computed by another program that follows the same scheme
   equal x-c6c563e0311a5abc93e63027c9edf94b "$(printf 'piped\n' \
     | COLOUR=red id --key-env COLOUR --key-env GONE --key-file in --key-file big --key-stdin)"
   equal echo-466e4e714853642fb1b07a195d38351f "$(cd / && memolock key -- /bin/echo 'two words')"
 }
 
-@test "an id alone stays as it is" {
+@test "a given id alone is used unchanged" {
   equal x "$(id)"
   equal x "$(id -- some command)"
   equal x "$(id --no-key-cwd)"
 }
 
-@test "a refined id begins with the id that was given" {
+@test "a refined id begins with the given id" {
   [[ $(id --key-cwd) =~ ^x-[0-9a-f]{32}$ ]]
   [[ $(memolock key --id 'a b:{c}/ü' --key-cwd) =~ ^'a b:{c}/ü-'[0-9a-f]{32}$ ]]
 }
 
-@test "a refined id is no longer than an id may be, and the whole of a long one counts" {
+@test "a refined id is not longer than the maximum, and depends on the whole of a long given id" {
   long=$(printf 'x%.0s' {1..1023})
   one=$(memolock key --id "${long}1" --key-cwd)
   two=$(memolock key --id "${long}2" --key-cwd)
@@ -59,13 +59,13 @@ differ() {
   [[ $one != "$two" ]]
   memolock get --id "${long}1" --key-cwd --ttl 1h -- true
   equal "$one" "$(memolock ls | cut -f 2)"
-  # 990 bytes and a character of two, which is not cut in half
+  # 990 bytes and a two-byte character, which is not split
   [[ $(memolock key --id "${long::990}ü${long::30}" --key-cwd) =~ ^"${long::990}"-[0-9a-f]{32}$ ]]
 }
 
-# ---- files and folders ----
+# ---- files and directories ----
 
-@test "the same content makes the same id: in another folder, at another time, made in another order" {
+@test "the same content has the same id in another directory, at another time or created in another order" {
   folder one
   mkdir elsewhere
   (
@@ -84,8 +84,8 @@ differ() {
   equal "$(id --key-file one/a)" "$(id --key-file elsewhere/two/a)"
 }
 
-@test "the order in which a file system lists a folder does not count" {
-  # there it is that of their making, the last first
+@test "the id does not depend on the order in which a file system lists a directory" {
+  # a tmpfs lists the newest file first
   memory=$(mktemp -d -p /dev/shm) || skip 'no file system in memory'
   mkdir "$memory/one" "$memory/two"
   touch "$memory"/one/{a,b,c} "$memory"/two/{c,b,a}
@@ -95,7 +95,7 @@ differ() {
   equal "$one" "$two"
 }
 
-@test "a folder of 3 000 levels counts whole, with little stack and few descriptors" {
+@test "the id of a directory of 3 000 levels depends on all of it, with a small stack and few descriptors" {
   ! is_sanitized || skip 'a sanitizer needs a stack of its own'
   scarce_id() { (ulimit -s 256 && ulimit -n 40 && id --key-file deep); }
   deep_tree deep 3000
@@ -106,14 +106,14 @@ differ() {
   [[ $one =~ ^x-[0-9a-f]{32}$ && $two =~ ^x-[0-9a-f]{32}$ && $one != "$two" ]]
 }
 
-@test "the mode of a file does not count" {
+@test "the mode of a file is not part of the id" {
   folder in
   before=$(id --key-file in)
   chmod 755 in/a
   equal "$before" "$(id --key-file in)"
 }
 
-@test "another content, name or place makes another id" {
+@test "a change of a content, name or path changes the id" {
   folder in
   options=(--key-file in)
   differ eval 'printf onf >in/a'
@@ -133,7 +133,7 @@ differ() {
   differ eval 'rm file; mkdir file; : >file/file'
 }
 
-@test "bytes that move between files, or between a name and a content, make another id" {
+@test "moving bytes between files, or between a name and a content, changes the id" {
   mkdir in
   printf ab >in/1
   printf c >in/2
@@ -147,7 +147,7 @@ differ() {
   differ eval 'printf a >first; printf bc >second'
 }
 
-@test "of two files, each has its place" {
+@test "the order of two files is part of the id" {
   printf 1 >first
   printf 2 >second
   options=(--key-file first --key-file second)
@@ -155,7 +155,7 @@ differ() {
   [[ $(id --key-file first) != "$(id --key-file first --key-file first)" ]]
 }
 
-@test "an empty folder does not count within another" {
+@test "an empty subdirectory is not part of the id" {
   folder in
   before=$(id --key-file in)
   mkdir -p in/empty/too
@@ -165,7 +165,7 @@ differ() {
 }
 
 # bats test_tags=slow
-@test "large files are told apart at every piece, and their length counts" {
+@test "a change anywhere in a large file, and of its length, changes the id" {
   for size in 1048575 1048576 1048577 2097152 3145728 5000000; do
     head -c $size /dev/zero >"$size"
     options=(--key-file "$size")
@@ -180,14 +180,14 @@ differ() {
   [[ $(id --key-file one) != "$(id --key-file two)" ]]
 }
 
-@test "one processor and many make the same id" {
+@test "the id is the same on one processor and on several" {
   mkdir in
   for i in {1..40}; do head -c 100000 /dev/zero | tr '\0' "\\$((100 + i))" >"in/$i"; done
   head -c 9000000 /dev/zero >in/large
   equal "$(taskset -c 0 "$MEMOLOCK_BIN" key --id x --key-file in)" "$(id --key-file in)"
 }
 
-@test "a symbolic link in a folder is not followed, one on the command line is" {
+@test "a symbolic link in a directory is not followed, a symbolic link on the command line is" {
   folder in
   mkdir outside
   printf secret >outside/file
@@ -203,7 +203,7 @@ differ() {
   equal "$(id --key-file in/a)" "$(id --key-file to-a)"
 }
 
-@test "files whose size is not known beforehand count whole" {
+@test "files whose size is not known in advance are read completely" {
   [[ $(stat -c %s /proc/self/environ) == 0 ]] || skip 'it is known here'
   [[ $(id --key-file /proc/self/environ) != "$(MORE=1 id --key-file /proc/self/environ)" ]]
   cat /proc/kallsyms >copy
@@ -211,7 +211,7 @@ differ() {
   equal "$(id --key-file copy)" "$(id --key-file /proc/kallsyms)"
 }
 
-@test "names that are no text count as they are" {
+@test "names that are not valid text are part of the id unchanged" {
   mkdir in
   printf 1 >$'in/\xff\n'
   options=(--key-file in)
@@ -230,7 +230,7 @@ differ() {
   ran_times 0
 }
 
-@test "what is neither a file nor a folder is an error that names it" {
+@test "anything but a file or a directory is an error that names it" {
   folder in
   mkfifo in/deep/fifo
   refused in/deep/fifo memolock key --id x --key-file in
@@ -238,7 +238,7 @@ differ() {
   refused /dev/null memolock key --id x --key-file /dev/null
 }
 
-@test "a file or folder that cannot be read is an error that names it" {
+@test "an unreadable file or directory is an error that names it" {
   ((EUID != 0)) || command -v setpriv >/dev/null || skip 'needs setpriv'
   as_nobody() { if ((EUID == 0)); then XDG_CONFIG_HOME=/nowhere setpriv --reuid 65534 --clear-groups "$MEMOLOCK_BIN" "$@"; else memolock "$@"; fi; }
   run as_nobody --version
@@ -253,7 +253,7 @@ differ() {
   refused 'folder: Permission denied' as_nobody key --id x --key-file folder
 }
 
-# stopped_at_first_read OPTION…: `key` in the background, which stops when it first reads in/a. $! is strace's.
+# stopped_at_first_read OPTION…: `key` in the background, stopped when it first reads in/a. $! is the pid of strace.
 stopped_at_first_read() {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   spawn env ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o trace -P "$(realpath in/a)" -e trace=pread64 \
@@ -274,7 +274,7 @@ stopped_at_first_read() {
   contains "$(cat err)" 'in/a: it changed while it was read'
 }
 
-@test "a file that vanishes meanwhile is an error that names it" {
+@test "a file that disappears before it is read is an error that names it" {
   mkdir in
   printf one >in/a
   printf two >in/b
@@ -287,7 +287,7 @@ stopped_at_first_read() {
   contains "$(cat err)" 'in/b: No such file'
 }
 
-@test "a file that becomes a FIFO meanwhile is an error, and not waited for" {
+@test "a file that is replaced by a FIFO is an error, without a wait" {
   mkdir in
   printf one >in/a
   printf two >in/b
@@ -302,7 +302,7 @@ stopped_at_first_read() {
 
 # ---- variables ----
 
-@test "the value of a variable counts" {
+@test "the value of a variable is part of the id" {
   export COLOUR=red
   options=(--key-env COLOUR)
   differ export COLOUR=green
@@ -311,13 +311,13 @@ stopped_at_first_read() {
   equal "$(id --key-env COLOUR)" "$(id --key-env COLOUR)"
 }
 
-@test "the name of a variable counts, and where it ends" {
+@test "the name of a variable, and where it ends, is part of the id" {
   export A=1 B=1 AB='' BC=''
   [[ $(id --key-env A) != "$(id --key-env B)" ]]
   [[ $(A=BC id --key-env A) != "$(AB=C id --key-env AB)" ]]
 }
 
-@test "several variables count each, whatever their order" {
+@test "several variables are all part of the id, in any order" {
   export A=1 B=2
   equal "$(id --key-env A --key-env B)" "$(id --key-env B --key-env A --key-env B)"
   [[ $(id --key-env A --key-env B) != "$(id --key-env A)" ]]
@@ -334,14 +334,14 @@ stopped_at_first_read() {
   lacks "$(memolock ls)" swordfish
 }
 
-@test "a text that is not a variable name is refused" {
+@test "an invalid variable name is refused" {
   refused --key-env memolock key --id x --key-env A=1
   refused --key-env memolock key --id x --key-env=
 }
 
 # ---- the directory ----
 
-@test "the directory counts beside an id when it is to, and without one unless it is not to" {
+@test "--key-cwd adds the directory to a given id, and --no-key-cwd removes it from a derived one" {
   mkdir one two
   both() { printf '%s\n' "$(cd one && memolock key "$@")" "$(cd two && memolock key "$@")" | sort -u | wc -l; }
   equal 1 "$(both --id x)"
@@ -349,14 +349,14 @@ stopped_at_first_read() {
   equal 2 "$(both -- ls)"
   equal 1 "$(both --no-key-cwd -- ls)"
   equal 2 "$(both --key-cwd -- ls)"
-  # the last of a flag's values counts
+  # the last value of a flag is used
   equal 2 "$(both --no-key-cwd --no-key-cwd=0 --key-cwd -- ls)"
   equal 2 "$(both --no-key-cwd --no-key-cwd=0 -- ls)"
   equal 1 "$(both --key-cwd --key-cwd=0 --no-key-cwd -- ls)"
   equal "$(memolock key -- ls)" "$(memolock key --key-cwd -- ls)"
 }
 
-@test "a directory that is gone is an error only if it counts" {
+@test "a missing working directory is an error only if it is part of the id" {
   mkdir gone
   cd gone
   rmdir ../gone
@@ -365,7 +365,7 @@ stopped_at_first_read() {
   [[ $(memolock key --no-key-cwd -- ls) == ls-* ]]
 }
 
-@test "the directory cannot be counted and left out" {
+@test "--key-cwd and --no-key-cwd cannot be used together" {
   refused --no-key-cwd memolock key --id x --key-cwd --no-key-cwd
   MEMOLOCK_KEY_CWD=1 MEMOLOCK_NO_KEY_CWD=1 \
     refused '--key-cwd and --no-key-cwd cannot be used together (MEMOLOCK_KEY_CWD, MEMOLOCK_NO_KEY_CWD)' memolock key --id x
@@ -373,13 +373,13 @@ stopped_at_first_read() {
 
 # ---- stdin ----
 
-# fed: what the command of a miss gets of the file `input`.
+# fed: asserts that on a miss the command gets all of the file `input`.
 fed() {
   get --key-stdin -- counted cat <input >got
   same_bytes input got
 }
 
-@test "all of stdin is fed to the command: nothing, a little, NULs, 20 MiB" {
+@test "the command gets all of stdin: nothing, a little, NULs, 20 MiB" {
   export TMPDIR=$PWD/temporary
   mkdir "$TMPDIR"
   : >input
@@ -395,7 +395,7 @@ fed() {
   equal '' "$(ls -A "$TMPDIR")"
 }
 
-@test "on a hit stdin is taken, the command is not run, and nothing is left behind" {
+@test "on a hit stdin is read, the command does not run, and nothing is left behind" {
   export TMPDIR=$PWD/temporary
   mkdir "$TMPDIR"
   head -c 3M /dev/urandom >input
@@ -408,7 +408,7 @@ fed() {
   equal '' "$(ls -A "$TMPDIR")"
 }
 
-@test "another stdin makes another id, and none at all is an empty one" {
+@test "a different stdin changes the id, and so does --key-stdin with an empty stdin" {
   equal "$(id --key-stdin <<<one)" "$(printf 'one\n' | id --key-stdin)"
   [[ $(id --key-stdin <<<one) != "$(id --key-stdin <<<two)" ]]
   [[ $(id --key-stdin </dev/null) != "$(id)" ]]
@@ -416,13 +416,13 @@ fed() {
   [[ $(id --key-stdin <file) != "$(id --key-file file)" ]]
 }
 
-@test "stdin counts from where it stands" {
+@test "stdin is read from its current position" {
   printf 'one\ntwo\n' >input
   run -0 bash -c 'read -r line; "$MEMOLOCK_BIN" get --id x --key-stdin --ttl 1h -- cat' <input
   equal two "$output"
 }
 
-@test "a stdin that does not block is waited for" {
+@test "--key-stdin waits for input on a non-blocking stdin" {
   mkfifo fifo
   exec 6<>fifo
   # perl sets O_NONBLOCK on the open file that memolock then reads
@@ -436,14 +436,14 @@ fed() {
   equal slow "$(cat got)"
 }
 
-@test "stdin is kept in a file without a name, not in memory" {
+@test "stdin is stored in an unnamed file, not in memory" {
   contains "$(TMPDIR=$PWD get --key-stdin -- readlink /proc/self/fd/0 <<<text)" "$PWD/"
   ! is_sanitized || skip 'built with a sanitizer'
   ulimit -v 65536
   equal 209715200 "$(head -c 200M /dev/zero | get --key-stdin -- wc -c)"
 }
 
-@test "a closed stdin is an error of --key-stdin, and of nothing else" {
+@test "a closed stdin is an error only with --key-stdin" {
   closed='it is closed or open for writing only'
   refused "$closed" sh -c '"$MEMOLOCK_BIN" key --id x --key-stdin <&-'
   refused "$closed" sh -c '"$MEMOLOCK_BIN" get --id x --key-stdin --ttl 1h -- counted true 0>/dev/null'
@@ -457,7 +457,7 @@ fed() {
   ran_times 3
 }
 
-@test "with all three streams closed the command runs, and a result that is not lost is kept" {
+@test "with all three streams closed the command runs, and a result without lost output is stored" {
   run -0 sh -c '"$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted true <&- >&- 2>&-'
   run -0 get -- counted true
   ran_times 1
@@ -467,10 +467,10 @@ fed() {
   ran_times 2
 }
 
-# nowhere COMMAND…: it finds no place for a temporary file.
+# nowhere COMMAND…: runs it where no temporary file can be created.
 nowhere() { strace -qq -o trace -e trace=openat,memfd_create -e inject=openat,memfd_create:error=ENOENT "$@"; }
 
-@test "stdin that finds no place in a temporary file is an error that says where" {
+@test "if stdin does not fit into a temporary file, the error says where" {
   ! is_sanitized || skip 'a sanitizer opens files of its own'
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   refused 'a temporary file for stdin in TMPDIR, /tmp or memory: No such file or directory' \
@@ -481,7 +481,7 @@ nowhere() { strace -qq -o trace -e trace=openat,memfd_create -e inject=openat,me
   ran_times 0
 }
 
-@test "the command run uncached is fed too: bypassed, without a store, after --wait" {
+@test "a command that runs without the store gets stdin too: bypassed, with an unusable store, after --wait" {
   run -0 env MEMOLOCK_BYPASS=1 "$MEMOLOCK_BIN" get --id x --ttl 1h --key-stdin -- cat <<<bypassed
   equal bypassed "$output"
   : >file
@@ -495,12 +495,12 @@ nowhere() { strace -qq -o trace -e trace=openat,memfd_create -e inject=openat,me
   finish_all
 }
 
-@test "the command that starts a promise is fed too" {
+@test "the command that starts a promise gets stdin too" {
   run -0 --separate-stderr get --key-stdin --external -- sh -c 'cat >got; "$MEMOLOCK_BIN" set --ttl 1h got' <<<promised
   equal promised "$output"
 }
 
-@test "a run in the background is fed too" {
+@test "a background run gets stdin too" {
   stale() { memolock get --tag t --id x --key-stdin --stale 1h "$@" <<<late; }
   stale --ttl 1ms -- echo old
   await eval '[[ $(memolock ls | cut -f 3) == stale ]]'
@@ -509,17 +509,17 @@ nowhere() { strace -qq -o trace -e trace=openat,memfd_create -e inject=openat,me
   await eval '[[ $(stale) == late ]]'
 }
 
-@test "bypassed, nothing is read: neither a missing file nor stdin is in the way" {
+@test "with a bypass nothing is read, neither a missing file nor stdin" {
   MEMOLOCK_BYPASS=1 run -0 memolock get --id x --key-file nowhere --ttl 1h -- echo output
   equal output "$output"
 }
 
-# where_none_is WORD…: memolock, in a working directory that has been removed.
+# where_none_is WORD…: runs memolock in a working directory that has been removed.
 where_none_is() { (mkdir gone && cd gone && rmdir ../gone && exec "$MEMOLOCK_BIN" "$@"); }
-# own_lines: what memolock has said, without what a shell says of such a directory.
+# own_lines: the messages of memolock, without those of a shell about the directory.
 own_lines() { grep '^memolock: ' <<<"$stderr"; }
 
-@test "in a working directory that is gone the command runs, and its result is not kept" {
+@test "in a removed working directory the command runs, and its result is not stored" {
   for words in '' '--id x --key-cwd' '--key-stdin' "--store file://$PWD/other --on-store-error fail" '--wait 0'; do
     : >"$RUNS"
     for _ in 1 2; do
@@ -538,7 +538,7 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
   equal '' "$stderr"
 }
 
-@test "in a working directory that is gone nobody is told of an id that is another entry's" {
+@test "in a removed working directory the id of an outer run is not passed on" {
   for bypass in 0 1; do
     export MEMOLOCK_BYPASS=$bypass
     # shellcheck disable=SC2016
@@ -553,7 +553,7 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
   store_is_empty
 }
 
-@test "in a working directory that is gone an id that it is no part of is as elsewhere" {
+@test "in a removed working directory an id that does not depend on it works as usual" {
   for words in '--id x' '--no-key-cwd'; do
     : >"$RUNS"
     for _ in 1 2; do
@@ -568,7 +568,7 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
   ran_times 3
 }
 
-@test "a call that uses no store because its id lacks a part is not refused for the settings of a server" {
+@test "a call without the store, because its id is incomplete, does not check the settings of a server" {
   export MEMOLOCK_STORE=redis+unix://$PWD/nowhere MEMOLOCK_TLS_KEY=$PWD/key
   run --separate-stderr -0 where_none_is get --ttl 1h -- counted echo ran
   equal ran "$output"
@@ -580,7 +580,7 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
   ran_times 2
 }
 
-@test "in a working directory that is gone what needs the id is refused" {
+@test "in a removed working directory verbs that require the id are refused" {
   refused 'working directory: No such file or directory; without --no-key-cwd' where_none_is key true
   refused 'it is part of the id' where_none_is get --id x --key-cwd
   refused 'it is part of the id' where_none_is get --external --ttl 1h -- counted true
@@ -603,13 +603,13 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
   done
 }
 
-@test "key runs nothing and opens no store" {
+@test "key runs no command and opens no store" {
   run -0 memolock key --ttl 1h -- counted true
   ran_times 0
   store_is_untouched
 }
 
-@test "key -v says what the id is made of, a line each" {
+@test "key -v shows what the id is derived from, one line for each part" {
   folder in
   run --separate-stderr -0 memolock key -v --key-env HOME --key-env GONE --key-file in --key-stdin -- ls -l <<<input
   [[ $output =~ ^ls-[0-9a-f]{32}$ ]]
@@ -618,7 +618,7 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
   equal "$(printf '%s\n' "${lines[@]}")" "$(sed -E 's/^memolock: [0-9a-f]{64} //' <<<"$stderr")"
 }
 
-@test "key -v shows where two ids differ" {
+@test "key -v shows the difference between two ids" {
   folder one
   folder two
   printf changed >two/deep/er/.hidden
@@ -628,12 +628,12 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
   equal 'file two/deep/er/.hidden' "$(diff one.parts two.parts | grep '^>.* file ' | cut -d ' ' -f 4-)"
 }
 
-@test "key needs an id or a command" {
+@test "key requires an id or a command" {
   refused --id memolock key
   refused --id memolock key --key-file /
 }
 
-@test "a content that has not changed is a hit, one that has is not" {
+@test "unchanged content is a hit, changed content is a miss" {
   folder in
   get --key-file in -- counted true
   get --key-file in -- counted true
@@ -643,7 +643,7 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
   ran_times 2
 }
 
-@test "a look-up finds an entry by what it was made of" {
+@test "a look-up finds an entry by the inputs of its id" {
   printf 1 >file
   get --key-file file --key-env HOME --key-stdin -- echo output <<<input
   run -0 get --key-file file --key-env HOME --key-stdin <<<input
@@ -652,14 +652,14 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
   run -1 get --key-file file --key-env HOME --key-stdin <<<input
 }
 
-@test "the command is told the id that was made" {
+@test "the command gets the derived id" {
   run -0 get --key-cwd -- printenv MEMOLOCK_RUN_ID
   equal "$(id --key-cwd)" "$output"
 }
 
-# ---- other places for the options ----
+# ---- other sources of the options ----
 
-@test "variables stand for the options" {
+@test "variables set the options" {
   printf 1 >file
   equal "$(id --key-file file)" "$(MEMOLOCK_KEY_FILE='file' id)"
   equal "$(id --key-env HOME)" "$(MEMOLOCK_KEY_ENV=HOME id)"
@@ -669,7 +669,7 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
   equal "$(id)" "$(MEMOLOCK_KEY_STDIN=0 MEMOLOCK_KEY_CWD=0 MEMOLOCK_KEY_FILE='' id)"
 }
 
-@test "an array in the configuration file stands for an option given several times" {
+@test "an array in the configuration file sets an option several times" {
   mkdir -p "$XDG_CONFIG_HOME/memolock"
   printf 1 >file
   printf '%s\n' 'key-file = ["file", "file"]' 'key-env = "HOME"' >"$XDG_CONFIG_HOME/memolock/config.toml"
@@ -680,7 +680,7 @@ own_lines() { grep '^memolock: ' <<<"$stderr"; }
   refused key-file memolock key --id x
 }
 
-@test "the command line has the last word on the directory" {
+@test "the command line overrides other sources of --key-cwd and --no-key-cwd" {
   equal "$(id --key-cwd)" "$(MEMOLOCK_NO_KEY_CWD=1 id --key-cwd)"
   equal "$(memolock key --no-key-cwd -- ls)" "$(MEMOLOCK_KEY_CWD=1 memolock key --no-key-cwd -- ls)"
 }

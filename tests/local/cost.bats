@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
-# What a hit costs on the local store, counted in system calls.
+# The cost of a hit on the local store, in system calls.
 # store: local
 
 load ../helpers/common
 
-# calls COMMAND…: how many system calls it makes, its children's too.
+# calls COMMAND…: the number of system calls of the command and its children.
 calls() {
   strace -f -qq -o trace "$@" >/dev/null
   grep -cv -e '+++' -e '---' trace
@@ -14,7 +14,7 @@ setup() {
   isolate
   use_store
   strace -f -o trace true 2>/dev/null || skip 'strace cannot run here'
-  # a sanitizer's own system calls are no measure
+  # a sanitizer makes system calls of its own
   ! is_sanitized || skip 'built with a sanitizer'
 }
 
@@ -24,27 +24,27 @@ setup() {
   ((count < 60)) || fail "$count system calls"
 }
 
-@test "a hit makes no thread and no process" {
+@test "a hit starts no thread and no process" {
   get -- echo small
   calls "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- false >/dev/null
   equal 0 "$(grep -cE '(clone|fork|clone3)\(' trace)"
 }
 
-@test "a hit takes no lock and makes no file" {
+@test "a hit takes no lock and creates no file" {
   get -- echo small
   calls "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- false >/dev/null
   equal 0 "$(grep -cE 'F_OFD_SETLK|O_CREAT|flock\(' trace)"
 }
 
 # bats test_tags=slow
-@test "a hit costs among 2000 entries what it costs alone" {
+@test "the cost of a hit is the same among 2000 entries" {
   get -- echo small
   alone=$(calls "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- false)
   for i in {1..2000}; do cp "$MEMOLOCK_CACHE_DIR/t/x.entry" "$MEMOLOCK_CACHE_DIR/t/y$i.entry"; done
   equal "$alone" "$(calls "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- false)"
 }
 
-@test "a waiter has no second thread, and the run's FIFO open once" {
+@test "a waiter has a single thread, and opens the FIFO of the run once" {
   spawn_get -- held a true
   await test -e a.started
   spawn_get -- false

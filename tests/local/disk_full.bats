@@ -1,16 +1,16 @@
 #!/usr/bin/env bats
-# A disk that is full costs the entry and nothing else.
+# A full disk costs the entry and nothing else.
 # store: local
 
 load ../helpers/common
 
-# small_store SIZE: a store on a file system that holds no more than that.
+# small_store SIZE: makes a store on a file system of this size.
 small_store() {
   small_disk "size=$1"
   export MEMOLOCK_CACHE_DIR=$PWD/small/store
 }
 
-# comes_through COMMAND…: COMMAND, a get of the file `large`, passes it on whole, with one warning.
+# comes_through COMMAND…: asserts that COMMAND, a get of the file `large`, passes it on completely, with one warning.
 comes_through() {
   "$@" >out 2>err
   same_bytes large out
@@ -18,7 +18,7 @@ comes_through() {
   contains "$(<err)" 'not stored'
 }
 
-@test "output that does not fit on the disk comes through whole, with one warning" {
+@test "output that does not fit on the disk is passed on completely, with one warning" {
   small_store 256k
   head -c 3000000 /dev/urandom >large
   comes_through get -- cat large
@@ -26,7 +26,7 @@ comes_through() {
   store_is_clean
 }
 
-@test "stderr that does not fit on the disk comes through whole" {
+@test "stderr that does not fit on the disk is passed on completely" {
   small_store 256k
   head -c 3000000 /dev/urandom >large
   get -- sh -c 'cat large >&2; echo out' >out 2>err
@@ -36,7 +36,7 @@ comes_through() {
   store_is_clean
 }
 
-@test "both streams together that do not fit come through whole" {
+@test "two streams that do not fit together are passed on completely" {
   small_store 256k
   head -c 160000 /dev/zero | tr '\0' '#' >large
   get -- sh -c 'cat large; cat large >&2' >out 2>err
@@ -45,12 +45,12 @@ comes_through() {
   store_is_clean
 }
 
-@test "the command's status survives a full disk" {
+@test "the command's status is passed on despite a full disk" {
   small_store 256k
   run -6 get -- sh -c 'head -c 1000000 /dev/zero | tr "\0" x; exit 6'
 }
 
-@test "the old entry survives a full disk" {
+@test "a full disk does not affect the old entry" {
   small_store 256k
   get -- echo old
   head -c 3000000 /dev/urandom >large
@@ -58,7 +58,7 @@ comes_through() {
   equal old "$(memolock get --tag t --id x)"
 }
 
-@test "waiters run by themselves when the holder's output does not fit" {
+@test "waiters run the command themselves when the holder's output does not fit" {
   small_store 256k
   spawn_get -- counted held a sh -c 'head -c 1000000 /dev/zero; exec held b true' >1.out 2>1.err
   await test -e a.started
@@ -74,7 +74,7 @@ comes_through() {
   equal 1000000 "$(wc -c <1.out)"
 }
 
-@test "a disk without any room left runs the command with one warning" {
+@test "on a disk without any free space the command runs with one warning" {
   small_store 64k
   mkdir -m 700 small/store
   head -c 100000 /dev/zero >small/filler 2>/dev/null || true
@@ -83,7 +83,7 @@ comes_through() {
   one_own_line "$stderr"
 }
 
-@test "a limit on file sizes costs the entry and nothing else" {
+@test "a limit on file sizes costs only the entry" {
   head -c 1000000 /dev/urandom >large
   (
     ulimit -f 100

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# gc on the local store: what goes, what stays, and that nobody notices.
+# gc on the local store: what it removes, what it leaves, and that other callers are not affected.
 # store: local
 
 load ../helpers/common
@@ -23,13 +23,13 @@ gc() {
 # keep ID OPTION…: stores an entry of the tag t.
 keep() { memolock get --tag t --id "$1" "${@:2}" -- seq 100 >/dev/null; }
 
-# swept FIELD: what a gc drops, in numbers.
+# swept FIELD: a number from the report of a gc.
 swept() { gc --json "${@:2}" | jq ".$1"; }
 
-# file ID: of its entry.
+# file ID: the file of its entry.
 file() { echo "$MEMOLOCK_CACHE_DIR/t/$1.entry"; }
 
-# age ID: makes its entry look as if it had not been used for days.
+# age ID DAYS: makes its entry look unused for this many days.
 age() { touch -d "$2 days ago" "$(file "$1")"; }
 
 # expired [ID]: an entry that a sweep takes.
@@ -39,24 +39,24 @@ expired() {
 }
 is_swept() { [[ ! -e $(file old) ]]; }
 
-# sweep_on OPTION…: has one gc after another work until there is a file `stop`.
+# sweep_on OPTION…: runs gc repeatedly until a file `stop` exists.
 sweep_on() {
   # shellcheck disable=SC2016
   spawn bash -c 'while [[ ! -e stop ]]; do "$0" gc "$@" >>sweeps; done' "$MEMOLOCK_BIN" "$@"
 }
 
-# names FOLDER: what is in it.
+# names DIRECTORY: the names in it.
 names() { find "$1" -mindepth 1 -maxdepth 1 -printf '%f\n' | LC_ALL=C sort | tr '\n' ' '; }
 
 ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
 
-@test "gc of no store makes none" {
+@test "gc without a store creates none" {
   run --separate-stderr -0 gc
   equal 'removed 0 entries and 0 leftovers, 0 B; 0 entries, 0 B left' "$output"
   [[ ! -e $MEMOLOCK_CACHE_DIR ]]
 }
 
-@test "gc removes what can no longer be served, and nothing else" {
+@test "gc removes entries that can no longer be served, and nothing else" {
   keep fresh --ttl 1h
   keep forever --ttl forever
   keep expired --ttl 1h
@@ -71,7 +71,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   run -0 memolock get --tag t --id forever
 }
 
-@test "gc removes a stored failure when it no longer answers anyone" {
+@test "gc removes a stored failure that no longer prevents a run" {
   run -3 memolock get --tag t --id x --ttl 1h --cache-failures 1h -- sh -c 'exit 3'
   equal 0 "$(swept entries)"
   "$HELPERS/redate" "$MEMOLOCK_CACHE_DIR/t/x.failed" -3601
@@ -79,7 +79,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   equal '' "$(memolock ls)"
 }
 
-@test "gc removes what is dated in the future, where only the clock may be a little behind it stays" {
+@test "gc removes records dated in the future, unless the difference could be that of clocks" {
   keep x --ttl forever
   run -1 memolock get --tag t --id f --ttl 1h --cache-failures forever -- false
   memolock once --store local --tag t --id m --ttl forever -- true
@@ -89,7 +89,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   equal 3 "$(swept entries)"
 }
 
-@test "what was used in the future counts as unused for long, until it is used" {
+@test "an entry whose last use is in the future is treated as the least recently used one until it is used" {
   for id in 1 2 3; do
     keep $id --ttl 1h
     age $id $id
@@ -111,10 +111,10 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   equal x.entry "$(ls "$MEMOLOCK_CACHE_DIR/t")"
 }
 
-@test "counters that were used in the future go, and none began then" {
+@test "gc removes counters whose last use is in the future, and a start in the future is not shown" {
   counters=$MEMOLOCK_CACHE_DIR/.stats/t.counts
   get -- true
-  # since and last used, in nanoseconds: in 2100
+  # the start and the last use, in nanoseconds: in 2100
   ahead() { printf '\x00\x00\x80\x3a\x02\x05\xef\x38' | dd of="$counters" bs=1 seek="$1" conv=notrunc status=none; }
   ahead 16
   (($(memolock stats --json | jq '.[0].since | floor') <= $(date +%s)))
@@ -125,7 +125,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   [[ ! -e $counters ]]
 }
 
-@test "gc says what it removed" {
+@test "gc reports what it removed" {
   keep a --ttl 1h
   keep b --ttl 1h
   "$HELPERS/redate" "$(file b)" -7200
@@ -133,7 +133,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   equal 'removed 1 entry and 0 leftovers, 4.0 KiB; 1 entry, 4.0 KiB left' "$output"
 }
 
-@test "gc --dry-run says the same and removes nothing" {
+@test "gc --dry-run reports the same and removes nothing" {
   for id in {1..6}; do
     keep "$id" --ttl 1h
     age "$id" "$id"
@@ -149,7 +149,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   equal '3 1 3' "$(jq -r '"\(.entries) \(.leftovers) \(.kept)"' <<<"$real")"
 }
 
-@test "gc removes the least recently used down to --max-size" {
+@test "gc removes the least recently used entries down to --max-size" {
   for id in 1 2 3 4 5; do keep $id --ttl 1h; done
   age 1 1
   age 2 5
@@ -161,7 +161,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   equal 3 "$(MEMOLOCK_MAX_SIZE=0 swept entries)"
 }
 
-@test "a hit is a use, and listing, showing and sweeping are none" {
+@test "a hit is a use; ls, show and gc are not" {
   for id in 1 2 3; do
     keep $id --ttl 1h
     age $id 3
@@ -174,7 +174,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   equal '2 ' "$(ids)"
 }
 
-@test "a hit notes its use once an hour" {
+@test "a hit records its use at most once an hour" {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   keep x --ttl 1h
   noted() {
@@ -185,11 +185,11 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   touch -d '61 minutes ago' "$(file x)"
   equal 1 "$(noted)"
   equal 0 "$(noted)"
-  # what it was made at stays
+  # the time at which it was stored does not change
   (($(stat -c %Y "$(file x)") <= $(date +%s) - 3600))
 }
 
-@test "gc removes what killed holders have left" {
+@test "gc removes what killed holders left behind" {
   for id in a b; do
     spawn "$MEMOLOCK_BIN" get --tag t --id $id --ttl 1h -- sh -c 'head -c 100000 /dev/zero; exec held "$0" true' $id >/dev/null
     await test -e $id.started
@@ -205,7 +205,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   equal '' "$(find "$MEMOLOCK_CACHE_DIR/t" -mindepth 1)"
 }
 
-@test "gc touches nothing of a run in progress" {
+@test "gc does not touch the files of a run in progress" {
   keep x --ttl 1h
   "$HELPERS/redate" "$(file x)" -7200
   spawn_get -v -- held a echo new >out 2>err
@@ -221,7 +221,7 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   equal new "$(memolock get --tag t --id x)"
 }
 
-# set_half: a `set` that has written half of its entry, and gets the rest through descriptor 7.
+# set_half: starts a `set` that has written a part of its entry, and reads the rest through descriptor 7.
 set_half() {
   mkfifo input
   exec 7<>input
@@ -231,7 +231,7 @@ set_half() {
 }
 is_writing() { [[ -n $(find "$MEMOLOCK_CACHE_DIR/t" -name '*.answer' -size +0) ]]; }
 
-@test "gc touches nothing that set is writing" {
+@test "gc does not touch a file that set is writing" {
   set_half
   touch -d '2 hours ago' "$MEMOLOCK_CACHE_DIR"/t/*.answer "$MEMOLOCK_CACHE_DIR/t"
   equal 0 "$(swept leftovers)"
@@ -241,7 +241,7 @@ is_writing() { [[ -n $(find "$MEMOLOCK_CACHE_DIR/t" -name '*.answer' -size +0) ]
   equal $'half\nwhole' "$(memolock get --tag t --id x)"
 }
 
-@test "gc removes what a killed set has left" {
+@test "gc removes the file of a killed set" {
   set_half
   end "${spawned[-1]}"
   equal 0 "$(swept leftovers)"
@@ -249,13 +249,13 @@ is_writing() { [[ -n $(find "$MEMOLOCK_CACHE_DIR/t" -name '*.answer' -size +0) ]
   equal 1 "$(swept leftovers)"
 }
 
-@test "a reader that has an entry open gets it whole" {
+@test "a reader that has an entry open when gc removes it reads it completely" {
   head -c 3000000 /dev/urandom >large
   memolock get --tag t --id x --ttl 1h -- cat large >/dev/null
   mkfifo out
   spawn sh -c 'exec "$0" get --tag t --id x >out' "$MEMOLOCK_BIN"
   exec 7<out
-  # from now on it has the entry open, and most of it is not yet read
+  # from now on it has the entry open, and has not read most of it
   dd bs=1 count=1 of=got status=none <&7
   equal 1 "$(swept entries --max-size 0)"
   cat <&7 >>got
@@ -264,7 +264,7 @@ is_writing() { [[ -n $(find "$MEMOLOCK_CACHE_DIR/t" -name '*.answer' -size +0) ]
   same_bytes large got
 }
 
-@test "foreign files and entries of another version stay, damaged ones go" {
+@test "gc leaves foreign files and entries of another version, and removes damaged ones" {
   keep a --ttl 1h
   keep b --ttl 1h
   keep c --ttl 1h
@@ -279,7 +279,7 @@ is_writing() { [[ -n $(find "$MEMOLOCK_CACHE_DIR/t" -name '*.answer' -size +0) ]
   [[ -e $MEMOLOCK_CACHE_DIR/stray ]]
 }
 
-@test "gc removes folders of tags that are empty, and what a killed doctor has left" {
+@test "gc removes empty directories of tags, and the files of a killed doctor" {
   keep x --ttl 1h
   mkdir "$MEMOLOCK_CACHE_DIR"/{old,new} "$MEMOLOCK_CACHE_DIR"/.memolock-doctor-{old,new}
   touch "$MEMOLOCK_CACHE_DIR"/.memolock-doctor-{old,new}/a
@@ -288,17 +288,17 @@ is_writing() { [[ -n $(find "$MEMOLOCK_CACHE_DIR/t" -name '*.answer' -size +0) ]
   equal '.gc .memolock-doctor-new .stats new t ' "$(names "$MEMOLOCK_CACHE_DIR")"
 }
 
-@test "gc removes the counters of tags that nobody has used for 90 days" {
+@test "gc removes the counters of tags that were not used for 90 days" {
   keep x --ttl 1h
   memolock get --tag u --id x --ttl 1h -- true
-  # nanoseconds since the epoch, the 24th byte on
+  # nanoseconds since the epoch, from byte 24
   printf '\0\0\0\0\0\0\0\1' | dd of="$MEMOLOCK_CACHE_DIR/.stats/u.counts" bs=1 seek=24 conv=notrunc status=none
   memolock gc >/dev/null
   equal t "$(memolock stats | cut -f 1)"
 }
 
 # bats test_tags=slow
-@test "gets and a gc beside them: every one is served, none is refused, no entry is torn" {
+@test "during a gc every concurrent get is served, none is refused, and no entry is torn" {
   seq 100 >want
   for i in {1..12}; do keep "$i" --ttl forever; done
   sweep_on --max-size 16K
@@ -315,7 +315,7 @@ is_writing() { [[ -n $(find "$MEMOLOCK_CACHE_DIR/t" -name '*.answer' -size +0) ]
   done
   : >stop
   finish_all
-  # they did meet
+  # both ran at the same time
   (($(runs) > 20)) || fail "only $(runs) runs"
   (($(wc -l <sweeps) > 20))
   memolock gc --max-size 0 >/dev/null
@@ -323,13 +323,13 @@ is_writing() { [[ -n $(find "$MEMOLOCK_CACHE_DIR/t" -name '*.answer' -size +0) ]
 }
 
 # bats test_tags=slow
-@test "what is fresh is run once, though gc removes the expired beside it" {
+@test "a fresh entry is not run twice while gc removes expired ones" {
   keep other --ttl forever
   sweep_on
   for round in {1..40}; do
     : >"$RUNS"
     memolock get --tag t --id x --ttl 1h -- true
-    "$HELPERS/redate" "$(file x)" -7200 2>/dev/null || true # gc may have been faster the last time
+    "$HELPERS/redate" "$(file x)" -7200 2>/dev/null || true # fails if gc has removed it in the last round
     for i in {1..6}; do
       memolock get --tag t --id x --ttl 1h -- counted true 3>&- &
       pids[i]=$!
@@ -342,7 +342,7 @@ is_writing() { [[ -n $(find "$MEMOLOCK_CACHE_DIR/t" -name '*.answer' -size +0) ]
   finish_all
 }
 
-# stopped_at NAME COMMAND…: in the background and stopped when it has opened NAME; $stopped is its process.
+# stopped_at NAME COMMAND…: runs it in the background, stopped when it has opened NAME; $stopped is its pid.
 stopped_at() {
   strace -o trace -e trace=openat "${@:2}" >/dev/null
   local nth
@@ -353,7 +353,7 @@ stopped_at() {
   await is_stopped
   also_end "$stopped" # strace does not take it along
 }
-# strace has had children before, of its own.
+# strace itself also has short-lived children.
 is_stopped() {
   stopped=$(pgrep -P "$tracer") && [[ $(cat "/proc/$stopped/stat" 2>/dev/null) == *'(memolock) '[tT]' '* ]]
 }
@@ -379,7 +379,7 @@ is_stopped() {
   equal '' "$(ids)"
 }
 
-@test "whoever stores into a folder that gc has just removed stores all the same" {
+@test "a result is stored even if gc has just removed the directory of the tag" {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   echo out >input
   for words in 'get --on-store-error fail --tag t --id x --ttl forever -- echo out' \
@@ -398,9 +398,9 @@ is_stopped() {
   done
 }
 
-# ---- gcs of different stores: each sweeps the folder with the locks of callers without a store ----
+# ---- gcs of different stores: each removes locks of callers without a store, from the same directory ----
 
-# without_store: callers from here on have the machine's own locks, in a folder that no other test sweeps.
+# without_store: from here on callers use the machine's own locks, in a directory that no other test cleans.
 without_store() {
   mkdir -m 700 "$XDG_RUNTIME_DIR"
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
@@ -411,7 +411,7 @@ without_store() {
   own_folder=${own_folder%/*}
 }
 
-# stop_gc_in_bar: a gc that is stopped while it bars the lock of the entry x; strace, its parent, is $tracer.
+# stop_gc_in_bar: stops a gc while it blocks the lock of the entry x; $tracer is strace, its parent.
 stop_gc_in_bar() {
   without_store
   end $!
@@ -429,7 +429,7 @@ let_gc_go_on() {
   equal 0 "$status"
 }
 
-@test "of two gcs that sweep the same folder none removes a lock that a caller has taken meanwhile" {
+@test "of two gcs that clean the same directory, neither removes a lock that a caller has acquired meanwhile" {
   stop_gc_in_bar
   mkdir second
   MEMOLOCK_CACHE_DIR=$PWD/second memolock gc --store local >/dev/null
@@ -443,7 +443,7 @@ let_gc_go_on() {
   ran_times 1
 }
 
-@test "a gc that is stopped while it bars a lock costs a caller few system calls, and counts as a holder" {
+@test "a gc that is stopped while it blocks a lock is treated like a holder and costs a caller few system calls" {
   stop_gc_in_bar
   run -124 strace -f -qq -o calls "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --wait 0 -- counted true
   (($(wc -l <calls) < 500)) || fail "$(wc -l <calls) system calls"
@@ -457,12 +457,12 @@ let_gc_go_on() {
 }
 
 # bats test_tags=slow
-@test "callers run one at a time while two gcs sweep their locks" {
+@test "callers run one at a time while two gcs remove their unused locks" {
   without_store
   mkdir 1 2
   release first
   finish $!
-  # what dead promises have left, again and again, and each removal takes a while: so two bar the same lock
+  # files of dead promises are created again and again, and each removal takes a while, so two gcs block the same lock
   # shellcheck disable=SC2016
   spawn bash -c 'until [[ -e stop ]]; do touch -d "2 minutes ago" "$0"/x.{1..9}"$1".answer; done' "$own_folder" \
     "$(printf %031d 0)" 2>/dev/null
@@ -487,12 +487,12 @@ let_gc_go_on() {
   (($(wc -l <sweeps) > 10)) || fail "only $(wc -l <sweeps) sweeps"
 }
 
-# ---- by itself ----
+# ---- automatic gc ----
 
-# due: makes the last sweep longer ago than an hour.
+# due: sets the time of the last gc to more than an hour ago.
 due() { touch -d '61 minutes ago' "$MEMOLOCK_CACHE_DIR/.gc"; }
 
-@test "an hour after the last sweep a miss that stores has one done in the background" {
+@test "a miss that stores its result more than an hour after the last gc starts one in the background" {
   expired
   due
   keep x --ttl 1h
@@ -500,7 +500,7 @@ due() { touch -d '61 minutes ago' "$MEMOLOCK_CACHE_DIR/.gc"; }
   equal 'x ' "$(ids)"
 }
 
-@test "a hit, a failed run, a run that is not kept and a miss within the hour sweep nothing" {
+@test "a hit, a failed run, an unstored run and a miss within the hour start no gc" {
   expired
   keep x --ttl 1h
   due
@@ -515,7 +515,7 @@ due() { touch -d '61 minutes ago' "$MEMOLOCK_CACHE_DIR/.gc"; }
   ! is_swept || fail 'it has been swept'
 }
 
-@test "a last sweep in the future is none" {
+@test "a last gc in the future is ignored" {
   expired
   touch -d '2 days' "$MEMOLOCK_CACHE_DIR/.gc"
   keep x --ttl 1h
@@ -523,7 +523,7 @@ due() { touch -d '61 minutes ago' "$MEMOLOCK_CACHE_DIR/.gc"; }
   (($(stat -c %Y "$MEMOLOCK_CACHE_DIR/.gc") <= $(date +%s)))
 }
 
-@test "of many misses at once one sweeps" {
+@test "of many concurrent misses one starts a gc" {
   strace -f -o trace true 2>/dev/null || skip 'strace cannot run here'
   expired
   due
@@ -535,24 +535,24 @@ due() { touch -d '61 minutes ago' "$MEMOLOCK_CACHE_DIR/.gc"; }
   equal 1 "$(cat trace.* | grep -c utimensat)"
 }
 
-@test "the sweep holds none of the caller's pipes, and its caller does not wait for it" {
+@test "the background gc holds none of the caller's pipes, and its caller does not wait for it" {
   expired
   due
-  # a sweep that waits for this pipe
+  # makes gc wait at this FIFO
   mkfifo "$MEMOLOCK_CACHE_DIR/t/held.entry"
   out=$(memolock get --tag t --id x --ttl 1h -- echo out 2>&1)
   equal out "$out"
   await is_swept
 }
 
-@test "a miss within the hour costs one system call for that" {
+@test "a miss within the hour spends one system call on this" {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   keep x --ttl 1h
   strace -o trace "$MEMOLOCK_BIN" get --tag t --id y --ttl 1h -- true
   equal 1 "$(grep -c '/\.gc"' trace)"
 }
 
-@test "the sweep that comes by itself keeps to MEMOLOCK_MAX_SIZE" {
+@test "the background gc respects MEMOLOCK_MAX_SIZE" {
   keep old --ttl 1h
   age old 1
   due
@@ -561,7 +561,7 @@ due() { touch -d '61 minutes ago' "$MEMOLOCK_CACHE_DIR/.gc"; }
   equal 'x ' "$(ids)"
 }
 
-@test "leftovers in the folders that are used without a store are removed, and old empty folders" {
+@test "gc removes leftovers and old empty directories of callers without a store" {
   fallback=/tmp/memolock-$EUID/gc-test.$$
   [[ -d ${fallback%/*} ]] || mkdir -m 700 "${fallback%/*}"
   mkdir -p "$fallback/t" "$fallback.empty" "$fallback.new"
@@ -573,7 +573,7 @@ due() { touch -d '61 minutes ago' "$MEMOLOCK_CACHE_DIR/.gc"; }
   rmdir "$fallback.new" "$fallback/t" "$fallback"
 }
 
-@test "the mark of once goes when its time is over, and not to make room" {
+@test "gc removes an expired mark of once, but no other mark to make room" {
   memolock once --store local --tag t --id long --ttl 1h -- true
   memolock once --store local --tag t --id short --ttl 100ms -- true
   is_dropped() {
@@ -584,7 +584,7 @@ due() { touch -d '61 minutes ago' "$MEMOLOCK_CACHE_DIR/.gc"; }
   [[ -e $MEMOLOCK_CACHE_DIR/t/long.mark ]]
 }
 
-@test "once has no sweep done" {
+@test "once starts no gc" {
   expired
   due
   memolock once --store local --tag t --id o --ttl 1h -- true

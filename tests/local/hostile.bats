@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# A local store in which somebody has planted what does not belong there, or that others can get at: nothing hangs,
-# and nothing outside of it is followed, overwritten or deleted.
+# A local store that contains planted objects, or that other users can access: no call hangs, and no file outside the
+# store is followed, overwritten or deleted.
 # store: local
 # bats file_tags=slow
 
@@ -9,7 +9,7 @@ load ../helpers/common
 setup() {
   isolate
   use_store
-  # what lies outside: the files of a sound entry, as they would lie in a tag's folder
+  # files outside the store: those of an intact entry, as in the directory of a tag
   MEMOLOCK_CACHE_DIR=$PWD/other memolock get --tag t --id x --ttl 1h -- echo outside
   mkdir outside
   mv other/t outside/t
@@ -17,13 +17,13 @@ setup() {
   seen=$(all_of outside)
 }
 
-# all_of FOLDER: names, kinds, modes, times and contents below it.
+# all_of DIRECTORY: the names, kinds, modes, times and contents of everything in it.
 all_of() {
   find "$1" -printf '%p %y %m %T@ %l\n' | sort
   find "$1" -type f -print0 | sort -z | xargs -0r cksum
 }
 
-# a user's number, which is no other test file's
+# a user id that no other test file uses
 nobody=$((240000 + RANDOM))
 
 teardown() {
@@ -34,7 +34,7 @@ teardown() {
 
 outside_is_untouched() { equal "$seen" "$(all_of outside)"; }
 
-# each_verb: everything that works on the entry x of the tag t, none of which may take long.
+# each_verb: runs everything that uses the entry x of the tag t; none of it must take long.
 each_verb() {
   local words
   for words in 'get -q --tag t --id x' 'get -q --tag t --id x --wait 100ms' 'ls' 'show --tag t --id x' \
@@ -49,12 +49,12 @@ each_verb() {
     # shellcheck disable=SC2086
     timeout -s KILL 60 "$MEMOLOCK_BIN" $words >said 2>&1 </dev/null || status=$?
     ((status < 126)) || fail "$words: $status: $(<said)"
-    # what was planted may have been an entry
+    # an entry could have been planted
     [[ $words != *'echo output' || $(<said) == @(output|outside) ]] || fail "$words: $(<said)"
   done
 }
 
-# plant KIND PATH: something of that kind. A link leads to what may not be touched.
+# plant KIND PATH: creates an object of this kind. A link leads to files that must not be touched.
 plant() {
   rm -rf "$2"
   case $1 in
@@ -74,7 +74,7 @@ plant() {
 kinds=(link link_to_folder link_to_nowhere fifo folder full_folder socket empty rubbish sound)
 ((EUID != 0)) || kinds+=(device)
 
-# whatever_stands_at PATH: each kind there in turn.
+# whatever_stands_at PATH: plants each kind there in turn.
 whatever_stands_at() {
   local kind
   for kind in "${kinds[@]}"; do
@@ -88,27 +88,27 @@ whatever_stands_at() {
   done
 }
 
-@test "whatever stands in the place of an entry, a failure or a mark" {
+@test "any object in place of an entry, a failure or a mark is harmless" {
   for name in x.entry x.failed x.mark; do whatever_stands_at "t/$name"; done
 }
 
-@test "whatever stands in the place of a lock or a run" {
+@test "any object in place of a lock or a run is harmless" {
   for name in x.lock x.run; do whatever_stands_at "t/$name"; done
 }
 
-@test "whatever stands in the place of a run's FIFOs" {
+@test "any object in place of a run's FIFOs is harmless" {
   for name in x.wake x.promise; do whatever_stands_at "t/$name"; done
 }
 
-@test "whatever stands in the place of a tag's folder" {
+@test "any object in place of a tag's directory is harmless" {
   whatever_stands_at t
 }
 
-@test "whatever stands in the place of the counters, of their folder or of the stamp of gc" {
+@test "any object in place of the counters, their directory or the timestamp of gc is harmless" {
   for name in .stats .stats/t.counts .gc; do whatever_stands_at "$name"; done
 }
 
-@test "whatever stands in the place of what is known of clusters" {
+@test "any object in place of the cached slots of clusters is harmless" {
   for kind in "${kinds[@]}"; do
     mkdir -p store
     chmod 700 store
@@ -119,7 +119,7 @@ whatever_stands_at() {
   done
 }
 
-@test "behind a link in the place of a tag's folder nothing is deleted or stored" {
+@test "if a link replaces a tag's directory, nothing is deleted or stored in its target" {
   get -- true
   rm -rf store/t
   ln -s "$PWD/outside/t" store/t
@@ -133,7 +133,7 @@ whatever_stands_at() {
   outside_is_untouched
 }
 
-@test "behind a link in the place of a tag's folder no run is forgotten" {
+@test "if a link replaces a tag's directory, del does not affect a run in its target" {
   MEMOLOCK_CACHE_DIR=$PWD/outside spawn_get --refresh -- held a true
   await test -e a.started
   mkdir -m 700 store
@@ -145,7 +145,7 @@ whatever_stands_at() {
   [[ -e outside/t/x.entry ]]
 }
 
-# by_nobody COMMAND…: as a user who has no right to anything here but to pass.
+# by_nobody COMMAND…: runs it as a user who can only pass through the directories here.
 by_nobody() {
   chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
   [[ -e memolock ]] || cp "$MEMOLOCK_BIN" memolock
@@ -154,7 +154,7 @@ by_nobody() {
 
 needs_root() { ((EUID == 0)) || skip 'needs root'; }
 
-@test "another user can neither read the store nor write in it, nor learn the names in it" {
+@test "another user can neither read the store nor write to it nor list its names" {
   needs_root
   umask 000
   get -- true
@@ -171,7 +171,7 @@ needs_root() { ((EUID == 0)) || skip 'needs root'; }
   finish_all
 }
 
-@test "another user who names the store is refused, and holds nobody up" {
+@test "another user who names the store is refused, and delays no call" {
   needs_root
   get -- echo mine
   chmod 755 store
@@ -183,7 +183,7 @@ needs_root() { ((EUID == 0)) || skip 'needs root'; }
   equal "$seen" "$(all_of store)"
 }
 
-@test "a link of another user's in the place of the store is not followed" {
+@test "a link of another user in place of the store is not followed" {
   needs_root
   chmod 700 outside
   seen=$(all_of outside)
@@ -200,7 +200,7 @@ needs_root() { ((EUID == 0)) || skip 'needs root'; }
   equal 1 "$(memolock del --all --tag t)"
 }
 
-@test "in a folder where all may write, a store is its user's all the same, and what was planted is refused" {
+@test "in a sticky directory the store belongs to its user, and a planted store is refused" {
   needs_root
   mkdir -m 1777 public
   export MEMOLOCK_CACHE_DIR=$PWD/public/store
@@ -215,7 +215,7 @@ needs_root() { ((EUID == 0)) || skip 'needs root'; }
   equal '' "$(ls -A public/store)"
 }
 
-# as_new_user COMMAND…: as a user who has used nothing below /tmp before, with a store of its own; $uid is its number.
+# as_new_user COMMAND…: runs it as a user with an own store and without files in /tmp; $uid is the user's id.
 as_new_user() {
   mkdir -p store && chown "$uid" store && chmod 700 store
   chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
@@ -223,8 +223,8 @@ as_new_user() {
   setpriv --reuid="$uid" --regid="$uid" --clear-groups env HOME=/nowhere "$@"
 }
 
-# planted_control: whatever stands in the place of the folder of control files, $place, the command is heard and its
-# result kept, by way of a folder of the run's own, which goes with it.
+# planted_control: with an object planted at $place, the directory of control files, the command's control lines are
+# used, through a directory of the run's own that is removed with the run.
 planted_control() {
   run --separate-stderr as_new_user ./memolock get --tag t --id x --ttl 1ms -- \
     sh -c 'echo ttl=1h >>"$MEMOLOCK_CONTROL"; echo "$MEMOLOCK_CONTROL"; stat -c "%a %u" "${MEMOLOCK_CONTROL%/*}"'
@@ -240,7 +240,7 @@ planted_control() {
   rm -rf "$place"
 }
 
-@test "what is planted in the place of the folder of control files does no harm" {
+@test "objects planted in place of the directory of control files are harmless" {
   needs_root
   uid=$((200000 + RANDOM)) place=/tmp/memolock-control-$uid
   mkdir -m 711 "$place"
@@ -261,7 +261,7 @@ planted_control() {
   outside_is_untouched
 }
 
-@test "a run's own folder of control files goes with a run that is killed, and gc removes what is left" {
+@test "a run's own directory of control files is removed when the run is killed; gc removes others" {
   needs_root
   uid=$((200000 + RANDOM)) place=/tmp/memolock-control-$uid
   mkdir -m 711 "$place"
@@ -279,7 +279,7 @@ planted_control() {
     is_removed() { [[ ! -e $own ]]; }
     await is_removed
   done
-  # as after a kill of all of it at once
+  # as if all processes of a run had been killed at the same time
   hex=$(printf '0%.0s' {1..31})
   as_new_user mkdir -m 711 "$place-${hex}1" "$place-${hex}2" "$place-${hex}3"
   as_new_user touch "$place-${hex}1/file" "$place-${hex}3/file"
@@ -290,7 +290,7 @@ planted_control() {
   equal "$place-${hex}3 $place-${hex}4" "$(echo "$place"-*)"
 }
 
-@test "the folder of control files is made so that root may write there, and nobody else sees names" {
+@test "root can write to the directory of control files, and other users cannot list it" {
   needs_root
   for mask in 000 077 022; do
     uid=$((200000 + RANDOM)) place=/tmp/memolock-control-$uid
@@ -301,7 +301,7 @@ planted_control() {
     holder=$!
     await test -s path
     mode=$(stat -c '%a %u' "$place")
-    # sticky, fs.protected_regular would keep root out
+    # if it were sticky, fs.protected_regular would refuse root
     [[ $mode == "711 $uid" ]] || : >go
     equal "711 $uid" "$mode"
     ! by_nobody ls "$place" || fail 'its names can be seen'
@@ -315,7 +315,7 @@ planted_control() {
   done
 }
 
-# planted_fallback KIND: a user of its own finds that in the place of the folder that is used without a store.
+# planted_fallback KIND: plants an object in place of the fallback store of a new user.
 planted_fallback() {
   local place
   uid=$((200000 + RANDOM))
@@ -335,7 +335,7 @@ planted_fallback() {
   outside_is_untouched
 }
 
-@test "what is planted in the place of the folder that is used without a store does no harm" {
+@test "objects planted in place of the fallback store are harmless" {
   needs_root
   planted_fallback link_to_folder
   planted_fallback link_to_folder 0

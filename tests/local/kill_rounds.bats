@@ -1,19 +1,19 @@
 #!/usr/bin/env bats
-# Holders killed with SIGKILL at random moments, over and over, on the local store, where the next one takes
-# over at once.
+# Holders killed with SIGKILL at random moments, many times, on the local store, where the next holder takes
+# over immediately.
 # store: local
 # bats file_tags=slow
 
 load ../helpers/common
 
-# nap: up to 16 ms.
+# nap: sleeps for up to 16 ms.
 nap() { sleep "$(printf '0.%04d' $((RANDOM % 160)))"; }
 
-# The command's output is known beforehand: lines enough for several writes, all of them with its word.
+# The expected output of the command: enough lines for several writes, each with its word.
 work='sh -c "echo \$\$ >>grandchildren; exec sleep 0.00$(($$ % 8))"; seq -f "$0 %g" 200; seq -f "$0 %g" 201 400'
 expected() { seq -f "$1 %g" 400; }
 
-# leaves_nothing_in ROUNDS: who was killed on the way out may leave files; the next run clears them.
+# leaves_nothing_in ROUNDS: runs each entry again, which removes files of killed holders, and asserts that none is left.
 leaves_nothing_in() {
   for ((round = 1; round <= $1; round++)); do
     memolock get --refresh --tag t --id "$round" --ttl 1h -- true
@@ -26,7 +26,7 @@ everybody_is_gone() {
   while read -r pid; do is_gone "$pid" || return; done < <(cat "$RUNS" grandchildren 2>/dev/null)
 }
 
-@test "a holder killed at any moment leaves no torn entry, no stuck waiter and no orphan, in 160 rounds" {
+@test "a holder killed at any moment leaves no torn entry, stuck waiter or orphan, in 160 rounds" {
   for round in {1..160}; do
     : >"$RUNS"
     rm -f grandchildren
@@ -49,7 +49,7 @@ everybody_is_gone() {
   leaves_nothing_in 160
 }
 
-@test "a holder killed while it makes an entry anew leaves the old one or the new one, in 80 rounds" {
+@test "a holder killed during a refresh leaves the old entry or the new one, in 80 rounds" {
   get -- sh -c "$work" 0 >/dev/null
   last=0
   for round in {1..80}; do
@@ -67,7 +67,7 @@ everybody_is_gone() {
   done
 }
 
-@test "callers whose holders are killed one after another all get the whole output, in 25 rounds" {
+@test "callers whose holders are killed one after another all get the complete output, in 25 rounds" {
   for round in {1..25}; do
     pids=()
     for i in {1..8}; do
@@ -89,8 +89,8 @@ everybody_is_gone() {
   leaves_nothing_in 25
 }
 
-@test "a holder killed while its command starts leaves no descendant of it, in 100 rounds" {
-  mark=60.$$$RANDOM # nobody else sleeps that long
+@test "a holder killed while it starts its command leaves no descendant of it, in 100 rounds" {
+  mark=60.$$$RANDOM # no other process sleeps for this time
   for _ in {1..100}; do
     setsid "$MEMOLOCK_BIN" get --tag t --id x --ttl forever -- \
       sh -c "sleep $mark & echo part; (sleep $mark &); sleep $mark" >/dev/null 3>&- &

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# What ls knows of runs on the local store, where it can look at their output.
+# What ls shows of runs and expired entries on the local store.
 # store: local
 # bats file_tags=slow
 
@@ -14,7 +14,7 @@ load ../helpers/common
   finish_all
 }
 
-@test "an entry or a failure that no caller is served any more is shown as expired" {
+@test "an entry or a failure that can no longer be served is shown as expired" {
   local tag
   for tag in entry failure; do
     memolock get --tag $tag --id x --ttl 1ms --stale 1ms --cache-failures 1ms -- [ $tag = entry ] || true
@@ -24,15 +24,15 @@ load ../helpers/common
   done
 }
 
-# within KIBIBYTES COMMAND…: runs memolock in so much address space.
+# within KIBIBYTES COMMAND…: runs memolock with an address space of this size.
 within() { (ulimit -v "$1" && exec "$MEMOLOCK_BIN" "${@:2}" >out 2>/dev/null); }
 
-@test "ls, --json too, and gc of 20 000 entries take as much memory as of one, but for a mebibyte" {
+@test "ls, ls --json and gc of 20 000 entries need at most a mebibyte more memory than of one" {
   ! is_sanitized || skip 'built with a sanitizer'
   memolock get --tag t --id x --ttl 1h -- true
   enough=4096
   until within $enough ls --json; do enough=$((enough + 256)); done
-  # names of a length that a listing of them would have to allocate
+  # names long enough that a list of them would need an allocation each
   (cd "$MEMOLOCK_CACHE_DIR/t" && seq 20000 | sed 's/.*/ln x.entry a-name-that-has-a-usual-length-&.entry/' | sh)
   for words in 'ls' 'ls --json' 'gc --dry-run'; do
     # shellcheck disable=SC2086
@@ -41,7 +41,7 @@ within() { (ulimit -v "$1" && exec "$MEMOLOCK_BIN" "${@:2}" >out 2>/dev/null); }
   done
 }
 
-@test "a terminal shows all of more lines than the widths are measured by" {
+@test "on a terminal ls shows all lines, even if there are more than it uses to measure the widths" {
   memolock get --tag t --id x --ttl 1h -- true
   for i in {1..1200}; do cp "$MEMOLOCK_CACHE_DIR/t/x.entry" "$MEMOLOCK_CACHE_DIR/t/y$i.entry"; done
   equal 1202 "$(on_terminal 80 "$MEMOLOCK_BIN ls" | wc -l)"

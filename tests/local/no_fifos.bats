@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# A local store on a file system that has no FIFOs, no hard links and no nameless files, as vfat or some of FUSE:
-# the FIFOs of runs lie in /tmp, and all else is as elsewhere.
+# A local store on a file system without FIFOs, hard links and unnamed temporary files, such as vfat or some FUSE
+# file systems: the FIFOs of runs are in /tmp, and everything else works as elsewhere.
 # store: local
 
 load ../helpers/common
@@ -10,7 +10,7 @@ elsewhere=/tmp/memolock-fifo-$EUID
 setup() {
   isolate
   use_store
-  # run by the name of a file, since MEMOLOCK_BIN is one word
+  # a script, since MEMOLOCK_BIN is one word
   printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$HELPERS/no_fifos" "$MEMOLOCK_BIN" >without_fifos
   chmod +x without_fifos
   "$HELPERS/no_fifos" true || skip 'seccomp is not to be had here'
@@ -25,7 +25,7 @@ teardown() {
 
 needs_root() { ((EUID == 0)) || skip 'needs root'; }
 
-# place NAME: the path of the FIFO of which this file in the store tells.
+# place NAME: the path of the FIFO that is named in this file of the store.
 place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
 
 @test "of 20 callers one runs the command, and the others sleep until it ends" {
@@ -51,7 +51,7 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
   store_is_clean
 }
 
-@test "the output of a run that is not kept goes to those who wait, and a failure too" {
+@test "a failure, and output that is not stored, reach the waiters" {
   for command in 'echo shared' 'echo shared; exit 3'; do
     rm -f a.*
     : >"$RUNS"
@@ -71,7 +71,7 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
   store_is_clean
 }
 
-@test "when the holder is killed, a waiter takes over at once, and no FIFO is left" {
+@test "when the holder is killed, a waiter takes over immediately, and no FIFO is left" {
   for round in 1 2 3; do
     spawned=()
     spawn_get --id "$round" -- held "$round" echo first
@@ -88,7 +88,7 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
   store_is_clean
 }
 
-@test "a promise is completed, failed and renewed" {
+@test "a promise can be completed, failed and renewed" {
   for round in 1 2 3; do
     for verb in set fail; do
       id=$round-$verb
@@ -122,13 +122,13 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
   store_is_clean
 }
 
-@test "a renewed promise lives on, and one without a result ends" {
+@test "a renewed promise remains valid, and one without a result expires" {
   spawn_get --lease 5s --external -- held a sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >token' >out
   await test -e a.started
   release a
   await test -s token
   memolock renew --tag t --id x --token "$(<token)" --lease 1h
-  # past the first lease: one that begins and ends after it was given
+  # past the first lease: a lease that begins and ends after renew
   run -124 memolock get --tag t --id other --ttl 1h --external --lease 5200ms -- true
   memolock set --tag t --id x --token "$(<token)" --ttl 1h <<<kept
   finish_all
@@ -136,7 +136,7 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
   store_is_clean
 }
 
-@test "del during a run has nothing kept, and ls shows the run" {
+@test "after del during a run nothing is stored, and ls shows the run" {
   spawn_get -- held a true
   await test -e a.started
   is_running x
@@ -147,7 +147,7 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
   store_is_clean
 }
 
-@test "callers who do not see that part of /tmp wait all the same" {
+@test "callers that do not see that part of /tmp still wait" {
   unshare -m true 2>/dev/null || skip 'cannot create a namespace here'
   for kind in own foreign; do
     spawned=()
@@ -167,7 +167,7 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
   ran_times 2
 }
 
-@test "what is planted in the place of the folder of FIFOs is refused, and the command runs" {
+@test "an object planted in place of the directory of FIFOs is refused, and the command runs" {
   needs_root
   uid=$((300000 + RANDOM)) place=/tmp/memolock-fifo-$uid
   mkdir -m 700 theirs
@@ -190,7 +190,7 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
   done
 }
 
-@test "what a file in the place of a FIFO says is no path" {
+@test "the content of a file in place of a FIFO is not used as a path" {
   get -- true
   for text in ../../etc/passwd "$(printf 'a%.0s' {1..32})/wake" '' $'\n' "$(printf '/%.0s' {1..32}).wake"; do
     printf %s "$text" >"$MEMOLOCK_CACHE_DIR/t/x.wake"
@@ -218,7 +218,7 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
   finish_all
 }
 
-@test "doctor says where they are" {
+@test "doctor reports where the FIFOs are" {
   get -- true
   run -0 memolock doctor
   grep -q "^advice  fifo .*$elsewhere" <<<"$output" || fail "$output"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The mark of a run as a file.
+# The mark of a run of once, as a file.
 # store: local
 
 load ../helpers/common
@@ -7,7 +7,7 @@ load ../helpers/common
 once() { memolock once --store local --tag t --id x --ttl 1h "$@"; }
 mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
 
-@test "a mark that is damaged, torn or another's is treated as a miss" {
+@test "a mark that is damaged, truncated or of another id is ignored" {
   once -- true
   cp "$(mark)" whole
   for damage in 's/x/y/g' 's/^memolock/MEMOLOCK/'; do
@@ -28,7 +28,7 @@ mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
   ran_times 7
 }
 
-@test "a damaged mark is reported once, as one" {
+@test "a damaged mark is reported once, and as a mark" {
   once -- true
   echo junk >"$(mark)"
   run --separate-stderr -0 once -v -- true
@@ -36,7 +36,7 @@ mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
   contains "$stderr" 'the mark of once is damaged'
 }
 
-@test "something else in the mark's place is no mark, and the run costs a warning" {
+@test "another object in place of the mark is ignored, and the run ends with a warning" {
   once -- true
   rm "$(mark)"
   mkdir "$(mark)"
@@ -48,13 +48,13 @@ mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
   store_is_clean
 }
 
-@test "a store that is removed during the run costs a warning, and not the status" {
+@test "if the store is removed during the run, there is a warning and the status is passed on" {
   run --separate-stderr -3 once -- sh -c 'rm -r "$MEMOLOCK_CACHE_DIR"; exit 3'
   one_own_line "$stderr"
   contains "$stderr" 'the mark was not stored'
 }
 
-@test "a mark from the future is treated as a miss" {
+@test "a mark dated in the future is ignored" {
   once -- true
   "$HELPERS/redate" "$(mark)" 3600
   run --separate-stderr -0 once -v -- counted true
@@ -62,7 +62,7 @@ mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
   ran_times 1
 }
 
-@test "a run in which the clock was set back began before its end" {
+@test "if the clock was set back during a run, its start is assumed to be no later than its end" {
   once -- true
   "$HELPERS/redate" "$(mark)" -3500 86400
   run --separate-stderr -0 once -v -- counted true
@@ -80,7 +80,7 @@ mark() { echo "$MEMOLOCK_CACHE_DIR/t/x.mark"; }
   equal fresh "$(memolock ls | cut -f 3)"
 }
 
-@test "lock and once leave no file but the mark" {
+@test "lock and once leave no file except the mark" {
   memolock lock --tag t --id x -- true
   store_is_clean
   equal '' "$(ls -A "$MEMOLOCK_CACHE_DIR/t")"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
-# The mailbox of a promise, which its holder does not read while the command runs.
+# The message queue of a promise, which its holder does not read while the command runs.
 # store: local
 
 load ../helpers/common
 
-# begin OPTION…: a promise whose command runs until `release command`; its streams are in p.out and p.err.
+# begin OPTION…: starts a promise whose command runs until `release command`; its streams are in p.out and p.err.
 begin() {
   rm -f command.*
   # shellcheck disable=SC2016
@@ -18,13 +18,13 @@ begin() {
 renew() { timeout 60 "$MEMOLOCK_BIN" renew --tag t --id x --token "$token" "$@"; }
 set_it() { timeout 60 "$MEMOLOCK_BIN" set --tag t --id x --token "$token" --ttl 1h; }
 
-# queue COUNT LINE: puts COUNT of these lines into the mailbox; with an empty COUNT, until it is full.
+# queue COUNT LINE: puts the line into the queue COUNT times; with an empty COUNT, until the queue is full.
 queue() { yes "${@: -1}" | head -n "${1:-1000000}" | dd obs=4096 oflag=nonblock status=none of="$mailbox" 2>/dev/null || true; }
 
-# fill LINE: as many whole lines as it takes.
+# fill LINE: puts as many complete lines as possible into the queue.
 fill() { yes "$1" | dd obs=$((4096 / (${#1} + 1) * (${#1} + 1))) count=1000 oflag=nonblock status=none of="$mailbox" 2>/dev/null || true; }
 
-# lives_on: the command ends, and the promise lives past a lease of 200 ms that began after that.
+# lives_on: ends the command, and asserts that the promise outlives a lease of 200 ms that began afterwards.
 lives_on() {
   release command
   await grep -q 'waiting for the result' p.err
@@ -35,7 +35,7 @@ lives_on() {
   memolock del --tag t --id x >/dev/null
 }
 
-@test "into a full mailbox goes a renewal in place of the oldest in it, and nobody waits" {
+@test "in a full queue a renewal replaces the oldest one, and no caller waits" {
   for life in 1000 20; do
     begin --lease 50ms
     fill "renew $life"
@@ -44,18 +44,18 @@ lives_on() {
   done
 }
 
-@test "a renewer that is killed while it makes room in a full mailbox takes no renewal from those who made it" {
+@test "a renewer that is killed while it makes room in a full queue loses no renewals of others" {
   begin --lease 50ms
   fill 'renew 3600000'
   rm -f trace
-  # at its second write into the mailbox
+  # at its second write to the queue
   run -137 strace -qq -o trace -P "$mailbox" -e trace=write -e inject=write:error=EINTR:signal=KILL:when=2 \
     "$MEMOLOCK_BIN" renew --tag t --id x --token "$token" --lease 10ms
   contains "$(<trace)" EAGAIN
   lives_on
 }
 
-@test "renewals are read whole, however many there are" {
+@test "all renewals are read completely, however many there are" {
   begin --lease 50ms
   queue 293 'renew 1000000'
   lives_on
@@ -64,7 +64,7 @@ lives_on() {
   lives_on
 }
 
-@test "with a full mailbox the command's end still shows an answer" {
+@test "an answer is found at the command's end even if the queue is full" {
   begin --lease 1h
   queue '' 'renew 1000000'
   echo early | set_it
@@ -73,14 +73,14 @@ lives_on() {
   equal "0 early" "$status $(<p.out)"
 }
 
-@test "what is sent while the command runs makes the life of a promise no shorter" {
+@test "a renewal during the command does not shorten a promise" {
   begin --lease 1h
   renew --lease 10ms
   queue 1 'renew 10'
   lives_on
 }
 
-@test "a line that is not a renewal changes nothing" {
+@test "a line that is not a renewal is ignored" {
   begin --lease 50ms
   renew --lease 1h
   printf 'renew %s\n' 99999999999999999999 -5 '' '10 ' x '+10' >>"$mailbox"
@@ -88,7 +88,7 @@ lives_on() {
   lives_on
 }
 
-@test "renew of a promise whose holder has gone says so" {
+@test "renew of a promise whose holder has died reports that" {
   begin --lease 1h
   queue '' 'renew 1000000'
   end "$promised"
@@ -96,14 +96,14 @@ lives_on() {
   one_own_line "$stderr"
 }
 
-# is_open PID: whether this process has opened the mailbox.
+# is_open PID: whether this process has opened the queue.
 is_open() { [[ -n $(find "/proc/$1/fd" -lname '*.promise' 2>/dev/null) ]]; }
 
-@test "an answer to a holder that has died is refused also while somebody else reads its mailbox" {
+@test "an answer to a holder that has died is refused even while another process reads its queue" {
   mkfifo stdin
   for verb in set fail; do
     begin --lease 1h
-    # as who makes room in it
+    # like a process that makes room in it
     exec {reader}<>"$mailbox" {writer}<>stdin
     options=(--tag t --id x --token "$token")
     [[ $verb == fail ]] || options+=(--ttl 1h)

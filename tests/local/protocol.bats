@@ -8,7 +8,7 @@ client=(/usr/bin/python3 "$BATS_TEST_DIRNAME/../helpers/other_client.py")
 
 other() { "${client[@]}" "$MEMOLOCK_CACHE_DIR" t "$@"; }
 
-# other_holds: the other client runs something for x, until there is a file go.
+# other_holds: the other client runs a command for x until a file go exists.
 other_holds() {
   spawn "${client[@]}" "$MEMOLOCK_CACHE_DIR" t x hold go <<<theirs
   await is_running x
@@ -36,7 +36,7 @@ other_holds() {
   same_bytes expected shown
 }
 
-@test "memolock waits for the run of another client, and takes what it leaves" {
+@test "memolock waits for the run of another client, and replays its result" {
   other_holds
   waiters=()
   for waiter in {1..10}; do
@@ -65,7 +65,7 @@ other_holds() {
   store_is_clean
 }
 
-@test "another client waits for a run of memolock's, and takes what it leaves" {
+@test "another client waits for a run of memolock, and reads its result" {
   spawn_get -- held a echo mine >/dev/null
   await test -e a.started
   spawn "${client[@]}" "$MEMOLOCK_CACHE_DIR" t x wait >out 2>err

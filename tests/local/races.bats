@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The narrow windows of the local store's locking, held open with strace, which delays one caller's lock calls.
+# Race windows in the locking of the local store, kept open with strace, which delays the lock calls of one caller.
 # store: local
 # bats file_tags=slow
 
@@ -11,8 +11,8 @@ setup() {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
 }
 
-# slow_get COMMAND…: a caller that has looked up, found nothing, opened the lock file, and now takes a second for
-# every further step towards the lock.
+# slow_get COMMAND…: starts a caller that has found no entry and has opened the lock file, and now takes a second for
+# each further step towards the lock.
 slow_get() {
   spawn strace -f -qq -o trace -e trace=openat,fcntl -e inject=fcntl:delay_enter=1000000 \
     "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- "$@"
@@ -20,7 +20,7 @@ slow_get() {
   await grep -q '"x.lock"' trace
 }
 
-@test "who gets the lock looks up once more, since the last holder may have stored meanwhile" {
+@test "a caller that acquires the lock looks up again, since the last holder may have stored a result" {
   slow_get counted echo slow >slow.out
   equal quick "$(get --wait 0 -- counted echo quick)"
   finish $slow
@@ -29,12 +29,12 @@ slow_get() {
   ran_times 1
 }
 
-@test "a lock on a file that its last owner has removed is no lock" {
+@test "a lock on a file that its last owner has removed is not used" {
   slow_get counted echo slow >slow.out
   get --wait 0 --ttl 0 -- counted true
   spawn_get -- counted held a echo held
   await test -e a.started
-  # the slow one now gets a lock on the file of before; it must not run beside the holder
+  # the slow caller now gets a lock on the removed file; it must not run at the same time as the holder
   await grep -q 'x\.run' trace
   ran_times 2
   release a
@@ -45,11 +45,11 @@ slow_get() {
   store_is_clean
 }
 
-@test "del that met one run does not forget the next" {
+@test "a del during one run does not affect the next run" {
   spawn_get -- held a echo first
   first=$!
   await test -e a.started
-  # has seen that somebody is at work, and opens the run a second later
+  # has found the run in progress, and opens its file a second later
   spawn strace -qq -o trace -P t/x.run -e trace=openat -e inject=openat:delay_enter=1000000 \
     "$MEMOLOCK_BIN" del --tag t --id x >deleted
   deleting=$!
@@ -66,11 +66,11 @@ slow_get() {
   equal second "$(memolock get --tag t --id x)"
 }
 
-@test "the lock is not held while an entry that was found under it goes to a reader that stalls" {
-  get --id other -- true # or there is no store to look in
+@test "the lock is not held while an entry that was found under it is written to a stalled reader" {
+  get --id other -- true # creates the store
   mkfifo pipe
   exec 4<>pipe
-  # finds no entry, and goes on a second later, when there is one
+  # finds no entry, and continues a second later, when there is one
   spawn strace -qq -o trace -P t/x.entry -e trace=openat -e inject=openat:delay_exit=1000000:when=1 \
     "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted false >pipe
   slow=$!
@@ -83,7 +83,7 @@ slow_get() {
   ran_times 0
 }
 
-@test "a holder killed before it knows of its command's start takes the command's descendants along" {
+@test "a holder killed before it knows that its command has started takes the command's descendants along" {
   spawn strace -qq -o trace -e trace=?vfork -e inject=?vfork:delay_exit=3000000 \
     "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- sh -c 'echo $$ >command.pid
       sleep 60 & echo $! >child.pid; (sleep 60 & echo $! >orphan.pid); exec sleep 60'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The packages in $PACKAGES, each in a copy of the empty Debian 12 in $EMPTY_ROOT: `./dev package --check`, as root.
+# The packages in $PACKAGES, each in a copy of the minimal Debian 12 in $EMPTY_ROOT: `./dev package --check`, as root.
 # store: none
 
 bats_require_minimum_version 1.5.0
@@ -10,16 +10,16 @@ setup_file() { :; }
 
 setup() { isolate; }
 
-# in_root WORD…: runs it with $root as the root directory, and a bare environment.
+# in_root WORD…: runs it with $root as the root directory and a minimal environment.
 in_root() { env -i ${http_proxy:+http_proxy="$http_proxy"} PATH=/usr/bin:/bin:/usr/sbin:/sbin HOME=/root LC_ALL=C chroot "$root" "$@"; }
 
-# outcomes FILE: how the calls ended that reported there.
+# outcomes FILE: the outcomes of the calls in this report.
 outcomes() { grep -o '"outcome":"[a-z]*"' "$1" | cut -d '"' -f 4 | paste -sd ' '; }
 
-# version: as the .deb's name has it.
+# version: the version in the name of the .deb.
 version() { basename "$PACKAGES"/*.deb | cut -d _ -f 2; }
 
-# has_pages DIRECTORY: checks that it has the pages of man/, compressed or not, and no others.
+# has_pages DIRECTORY: asserts that it contains exactly the pages of man/, compressed or not.
 has_pages() {
   local page name file
   (cd "$BATS_TEST_DIRNAME/../../man" && find . -name '*.[157]' -printf 'man%f\n') | sed -E 's|^man(.*)\.(.)$|man\2/\1.\2|' | sort >expected
@@ -32,20 +32,20 @@ has_pages() {
   done <expected
 }
 
-# unpack: the tar.gz is all that $root has.
+# unpack: makes a $root with nothing but the contents of the tar.gz.
 unpack() {
   root=$BATS_TEST_TMPDIR/root
   mkdir -p "$root"
   tar -xzf "$PACKAGES"/*.tar.gz --strip-components=1 -C "$root"
 }
 
-@test "lintian has nothing to say about the .deb" {
+@test "lintian reports nothing for the .deb" {
   run lintian --allow-root --tag-display-limit 0 --fail-on error,warning "$PACKAGES"/*.deb
   equal '' "$(grep -v '^N:' <<<"$output")"
   equal 0 "$status"
 }
 
-@test "the .deb's binary is hardened: position-independent, bound at once, read-only, canaries, checked calls" {
+@test "the binary of the .deb is hardened: PIE, immediate binding, read-only relocations, canaries, fortified calls" {
   dpkg-deb -x "$PACKAGES"/*.deb unpacked
   readelf -hdlW unpacked/usr/bin/memolock >elf
   readelf -sW --dyn-syms unpacked/usr/bin/memolock >symbols
@@ -57,7 +57,7 @@ unpack() {
   lacks "$(<elf)" 'RUNPATH'
 }
 
-@test "the .deb installs in an empty Debian 12, works there, and leaves nothing behind" {
+@test "the .deb installs in a minimal Debian 12, works there, and leaves nothing behind" {
   root=$BATS_TEST_TMPDIR/root
   cp -a --reflink=auto "$EMPTY_ROOT" "$root"
   cp "$PACKAGES"/*.deb "$root/memolock.deb"
@@ -78,7 +78,7 @@ unpack() {
   equal '' "$(find "$root/usr" "$root/etc" -iname '*memolock*')"
 }
 
-@test "the static binary of the tar.gz works in a root that has nothing else" {
+@test "the static binary of the tar.gz works in a root directory without other files" {
   unpack
   equal "memolock $(version)" "$(in_root /bin/memolock --version)"
   for _ in 1 2; do
@@ -88,7 +88,7 @@ unpack() {
   equal 'miss hit' "$(outcomes "$root/report")"
 }
 
-@test "it shares runs through a server from there" {
+@test "the static binary shares runs through a server from there" {
   unpack
   start_redis
   store=redis://127.0.0.1:$REDIS_PORT
@@ -99,14 +99,14 @@ unpack() {
   equal y "$(redis get default:x)"
 }
 
-@test "both packages have every page of the manual" {
+@test "both packages contain every page of the manual" {
   dpkg-deb -x "$PACKAGES"/*.deb unpacked
   unpack
   has_pages "$PWD/unpacked/usr/share/man"
   has_pages "$root/share/man"
 }
 
-@test "the tar.gz has the license of every library in its binary" {
+@test "the tar.gz contains the license of every library in its binary" {
   unpack
   for library in libarchive libc6 libc-ares libcli11 libfmt libhiredis libsodium libssl libstdc++ libtomlplusplus \
     libxxhash libzstd nlohmann-json3; do
@@ -114,13 +114,13 @@ unpack() {
   done
 }
 
-@test "the checksums beside the packages are theirs" {
+@test "the checksums of the packages are correct" {
   cd "$PACKAGES" || return
   sha256sum --check --strict -- *.sha256
   equal 2 "$(find . -maxdepth 1 -name '*.sha256' | wc -l)"
 }
 
-@test "made again, the packages have the same bytes" {
+@test "a second build produces identical packages" {
   cd "$PACKAGES" || return
   for package in *.deb *.tar.gz; do same_bytes "$package" "again/$package"; done
 }

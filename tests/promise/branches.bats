@@ -11,7 +11,7 @@ setup() {
 }
 
 # Sequences of steps that many calls have in common. A line "@NAME REST" in a test stands for the sequence of that name,
-# with REST, which may be empty, in place of "…": "@drain 2s" for "release stdout" and "drain for 2s".
+# with REST, which can be empty, in place of "…": "@drain 2s" for "release stdout" and "drain for 2s".
 declare -gA sequences=(
   # looking up
   ['hit']='> t:x: hit, 10s old, took 2s
@@ -137,7 +137,7 @@ check_calls() {
   for call in "${calls[@]:-}"; do
     eval "all=(\"\$@\" $call)"
     run "$HELPERS/protocol_branches" "${all[@]}"
-    # the reason is in the words of libarchive
+    # the reason is a text of libarchive
     output=$(sed -E 's/(the stored artifacts are damaged): [^;]*/\1/' <<<"$output")
     equal "status 0 of ${all[*]@Q}"$'\n'"$expected" "status $status of ${all[*]@Q}"$'\n'"$output"
   done
@@ -196,7 +196,7 @@ fresh|--refresh|the entry is older than this call (--refresh): 10s old
 END
 }
 
-@test "a stored failure answers, says for how long it will, and needs no artifacts" {
+@test "a stored failure answers, reports for how long, and requires no artifacts" {
   steps get failure=failed --cache-failures=1m <<'END'
 $ 'look up=none'
 look up: none
@@ -214,7 +214,7 @@ hit 3
 END
 }
 
-@test "a stored failure that is damaged, dated in the future or another program's does not answer" {
+@test "a stored failure that is damaged, dated in the future or of another program does not answer" {
   steps get <<'END'
 $ failure=failed+damaged
 look up: none
@@ -233,7 +233,7 @@ failure: failed+foreign
 END
 }
 
-@test "a look-up of nothing is absent, and so is one that waits when nobody holds the lock" {
+@test "a look-up that finds nothing is absent, even with a wait if the lock is free" {
   steps get --look-up <<'END'
 $
 look up: none
@@ -295,7 +295,7 @@ abandon
 END
 }
 
-@test "no entry under the lock, or a stale one, does not keep the command from running" {
+@test "without an entry under the lock, or with a stale one, the command runs" {
   steps get changed-since-look-up=yes <<'END'
 $ 'look up=none,none'
 look up: none
@@ -376,7 +376,7 @@ END
   done
 }
 
-@test "a failed refresh keeps others from trying again for a lease" {
+@test "a failed refresh prevents other refreshes for one lease" {
   steps get 'look up=stale' --stale=1m role=background command=3 <<'END'
 @stale
 @refresh: background
@@ -402,7 +402,7 @@ failure: failed+expired
 END
 }
 
-@test "a stale entry is served without a refresh if the lock is held, or the store fails then; a signal ends the call" {
+@test "a stale entry is served without a refresh if the lock is held or cannot be checked; a signal ends the call" {
   steps get 'look up=stale' --stale=1m <<'END'
 $ 'is locked=yes'
 @stale
@@ -466,7 +466,7 @@ acquire: held
 END
 }
 
-@test "an entry that is not due is replayed, and one that is due by a look-up" {
+@test "an entry that is not due is replayed, and a look-up replays one that is due" {
   steps get 'look up=fresh' <<'END'
 $ --early=0.000000001
 $ --early=1000000000 --look-up
@@ -475,7 +475,7 @@ look up: fresh
 END
 }
 
-@test "the choice holds for the entry that it was made for, found again under the lock, and for no other" {
+@test "the choice to refresh applies only to the entry that it was made for, even when found again under the lock" {
   steps get --early=1000000000 changed-since-look-up=yes <<'END'
 $ 'look up=fresh'
 @due
@@ -508,7 +508,7 @@ killed+twice|137
 END
 }
 
-@test "a waiter runs the command after a failure with --on-failure retry, a damaged answer, or a holder that is gone" {
+@test "a waiter runs the command after a failure with --on-failure retry, a damaged answer, or a run without a result" {
   steps get lock=held,free watch=fresh <<'END'
 $ wait=failed --retry
 @first-wait: failed
@@ -525,7 +525,7 @@ $ wait=gone forgotten=yes
 END
 }
 
-@test "a waiter runs the command after a transient failure of another, and counts it; a look-up takes the failure" {
+@test "a waiter runs the command after another's transient failure, and counts it; a look-up returns the failure" {
   steps get watch=fresh wait=killed <<'END'
 $ lock=held,free command=killed
 @first-wait: killed
@@ -552,7 +552,7 @@ stale 0
 END
 }
 
-@test "if the result could not be shared a waiter runs the command without the store, and a look-up is absent" {
+@test "if the result could not be shared, a waiter runs the command without the store, and a look-up is absent" {
   steps get watch=fresh wait=unstored <<'END'
 $ lock=held
 @first-wait: unstored
@@ -620,7 +620,7 @@ END
 END
 }
 
-@test "waiting for the run that this process is in is refused, and for another one it is not" {
+@test "waiting for the run that this process is in is refused, and waiting for another one is not" {
   steps get lock=held --inside <<'END'
 $ watch=own
 @find-run: own
@@ -631,7 +631,7 @@ $ watch=fresh wait=fresh
 END
 }
 
-@test "a waiter says for whom it waits: a promise, or another program" {
+@test "a waiter reports what it waits for: a promise or another program" {
   steps get lock=held wait=fresh <<'END'
 $ watch=external
 @find-run: external
@@ -675,7 +675,7 @@ look up: none
 END
 }
 
-@test "a look-up that has waited long enough for that is absent; the time begins anew with each run that it sees" {
+@test "after that time the look-up is absent; the time starts again with each run that it sees" {
   gives_up_after 17 'absent 1' get --look-up --wait=1m wait=gone watch=fresh,none
   gives_up_after 27 'absent 1' get --look-up --wait=1m wait=gone \
     watch=fresh,none,none,none,none,none,none,none,none,none,none,fresh,none
@@ -701,7 +701,7 @@ $ 'look up=stale+damaged' --on-timeout=stale
 END
 }
 
-@test "a wait of 0 does not wait, and says whom it would wait for" {
+@test "a wait of 0 does not wait, and reports the holder" {
   local holder whom
   while IFS='|' read -r holder whom; do
     steps get lock=held "watch=$holder" --wait=0 <<END
@@ -717,7 +717,7 @@ foreign|another program
 END
 }
 
-@test "a wait reports nothing with Level::quiet" {
+@test "with Level::quiet a wait reports nothing" {
   steps get lock=held watch=fresh --quiet <<'END'
 $ wait=fresh
 @find-run: fresh
@@ -767,7 +767,7 @@ END
 
 # ---- how the run of a holder ends ----
 
-@test "a failure is shared, and stored with --cache-failures unless nothing is to be kept" {
+@test "a failure is shared, and stored with --cache-failures unless nothing is to be stored" {
   steps get command=3 <<'END'
 $
 @first-run
@@ -805,7 +805,7 @@ not-started|status 127, transient failures 1|served
 END
 }
 
-@test "a success does not" {
+@test "a success does not serve the older entry" {
   steps get 'look up=stale' --stale-if-error=1m <<'END'
 @stale
 @run, stdout deferred
@@ -813,7 +813,7 @@ END
 END
 }
 
-@test "a signal, and a start that fails, are transient failures; a signal without a name is a number" {
+@test "a signal and a start that fails are transient failures; a signal without a name is shown as a number" {
   steps get <<'END'
 $ command=odd-signal
 @first-run
@@ -827,7 +827,7 @@ miss 127
 END
 }
 
-@test "a run that is interrupted stores nothing, and ends by the signal, or as a command that caught it does" {
+@test "a run that is interrupted stores nothing, and ends by the signal or, if the command caught it, with its status" {
   steps get <<'END'
 $ command=interrupted
 @first-run
@@ -848,7 +848,7 @@ give up
 END
 }
 
-@test "a command that is stopped at --max-runtime shares the status 124, and one stopped with its lease nothing" {
+@test "a command stopped at --max-runtime shares the status 124; one stopped because of its lease shares nothing" {
   steps get <<'END'
 $ command=timed-out --max-runtime=5s
 @first-run
@@ -892,7 +892,7 @@ miss 0, stored
 END
 }
 
-@test "output that the spool refuses is not stored, and the waiters are told at once" {
+@test "output that the spool refuses is not stored, and the waiters are notified immediately" {
   steps get command=refused <<'END'
 @first-run
 @published unstored, status 0
@@ -900,7 +900,7 @@ END
 END
 }
 
-@test "what follows the start of a command needs no memory to wait for its end" {
+@test "after the start of a command no memory is needed to wait for its end" {
   for call in get 'get --external' lock once bypass; do
     # shellcheck disable=SC2086 # words
     run -0 "$HELPERS/protocol_branches" $call
@@ -909,7 +909,7 @@ END
   done
 }
 
-@test "a run that lasts renews its lock" {
+@test "the lock of a long run is renewed" {
   steps get command=long <<'END'
 @first-run
 renew
@@ -917,7 +917,7 @@ renew
 END
 }
 
-@test "a success is shared, not stored, if it has no ttl, is not to be kept, or by what the control file says" {
+@test "a success is shared but not stored without a ttl, without keep, or if the control file says so" {
   steps get <<'END'
 $ --ttl=0
 $ control=cache=no
@@ -937,7 +937,7 @@ miss 0
 END
 }
 
-@test "an entry is retained for its ttl and stale windows, which the command may choose; --jitter shortens the ttl" {
+@test "an entry is retained for its ttl and stale windows, which the command can set; --jitter shortens the ttl" {
   steps get <<'END'
 $ --stale=10s --stale-if-error=30s
 @first-run-and-store, retained 1m30s
@@ -1012,7 +1012,7 @@ miss 143, signal 15, stored
 END
 }
 
-@test "nothing is reported with Level::quiet" {
+@test "with Level::quiet nothing is reported" {
   steps get publish=lost command=3 --quiet <<'END'
 look up: none
 @silent-run
@@ -1024,7 +1024,7 @@ END
 
 # ---- artifacts ----
 
-@test "artifacts are packed after a success only, and if they are not there, the result is not shared" {
+@test "artifacts are packed only after a success; if they are missing, the result is not shared" {
   steps get <<'END'
 $ --artifact=there
 include artifacts
@@ -1083,7 +1083,7 @@ END
   done
 }
 
-@test "an entry whose artifacts are too large, lost or damaged is a miss, and not tried again" {
+@test "an entry whose artifacts are too large, lost or damaged is a miss, and is not read again" {
   steps get --artifact=made lock=held watch=fresh wait=failed <<'END'
 $ 'look up=made' --max-entry=6
 include artifacts
@@ -1120,7 +1120,7 @@ stale 0, instead of a failure
 END
 }
 
-@test "it is not served if they cannot be restored, or a signal comes while they are" {
+@test "the older entry is not served if its artifacts cannot be restored, or a signal comes during that" {
   steps get --artifact=made --stale-if-error=1m <<'END'
 $ 'look up=stale+made+bad-archive' command=3
 include artifacts
@@ -1157,7 +1157,7 @@ miss 3
 END
 }
 
-@test "a promise that expires, or is gone, is a failure for everybody; a signal while that is published ends the call" {
+@test "a promise that expires or disappears is a failure for all callers; a signal during that ends the call" {
   steps get --external <<'END'
 $ promise=timed-out
 @await-promise: timed-out
@@ -1176,7 +1176,7 @@ publish shared, status 124: interrupted
 END
 }
 
-@test "a command that fails breaks the promise, and a signal while that is published ends the call" {
+@test "a command that fails ends the promise, and a signal while that is published ends the call" {
   steps get --external command=3 <<'END'
 $ publish=done
 @promise
@@ -1190,7 +1190,7 @@ publish shared, status 3: interrupted
 END
 }
 
-@test "a signal while the holder runs the command, waits, or talks to the store gives the promise up" {
+@test "a signal while the holder runs the command, waits, or uses the store releases the promise" {
   steps get --external <<'END'
 $ command=interrupted
 @promise
@@ -1216,7 +1216,7 @@ error 125, store error: promise failed
 END
 }
 
-@test "a waiter takes the answer of a promise" {
+@test "a waiter gets the answer of a promise" {
   steps get --external lock=held watch=external wait=fresh <<'END'
 look up: none
 acquire for others: held
@@ -1243,7 +1243,7 @@ ran 3
 END
 }
 
-@test "lock that is interrupted gives up the lock, and stops its command with the lease if it is to" {
+@test "lock that is interrupted releases the lock; a lost lease stops the command if requested" {
   steps lock <<'END'
 $ command=interrupted
 @run-locked
@@ -1318,7 +1318,7 @@ END
 
 # ---- once ----
 
-@test "once runs the command and stores a mark of what is left of the ttl, of a failure too" {
+@test "once runs the command and stores a mark for the rest of the ttl, after a failure too" {
   steps once <<'END'
 $
 @run-once
@@ -1335,7 +1335,7 @@ ran 3, stored
 END
 }
 
-@test "once runs the command if the mark is expired, dated in the future, or of a failure with --on-failure retry" {
+@test "once runs the command if the mark is expired or dated in the future, or of a failure with --on-failure retry" {
   steps once <<'END'
 $ mark=expired
 mark: expired
@@ -1391,11 +1391,11 @@ skipped 7
 END
 }
 
-@test "once skips the command while the lock is held for long, though no run is visible" {
+@test "once skips the command while the lock is held for long, even if no run is visible" {
   gives_up_after 17 'skipped 0' once lock=held watch=none
 }
 
-@test "once runs the command when such a lock is released, and ends by a signal that comes before" {
+@test "once runs the command when such a lock is released, and ends by a signal that comes earlier" {
   steps once <<'END'
 $ lock=held,held,free watch=none
 mark: none
@@ -1411,7 +1411,7 @@ interrupted 143, signal 15
 END
 }
 
-@test "once refuses to run inside the run that it would skip" {
+@test "once refuses to run inside a run of the same id" {
   steps once lock=held watch=own --inside <<'END'
 mark: none
 @held: own
@@ -1419,7 +1419,7 @@ error: this command runs inside the run of t:x, so it would always be skipped
 END
 }
 
-@test "once without keep has no mark, and still skips while the lock is held" {
+@test "once without keep stores no mark, and still skips while the lock is held" {
   steps once --no-keep <<'END'
 $
 acquire: free

@@ -1,12 +1,12 @@
 #!/usr/bin/env bats
-# --cache-failures: a failed run is kept for a while, beside what may be stored.
+# --cache-failures: a failed run is stored for a while, in addition to an entry.
 
 load ../helpers/common
 
 fails() { memolock get --tag t --id x --ttl 1h --cache-failures 1h "$@"; }
 broken='echo out; echo err >&2; exit 3'
 
-@test "a failure is kept: the next caller has its streams and status without a run" {
+@test "a failure is stored: the next caller gets its streams and status without a run" {
   for _ in 1 2 3; do
     run --separate-stderr -3 fails -- counted sh -c "$broken"
     equal out "$output"
@@ -16,7 +16,7 @@ broken='echo out; echo err >&2; exit 3'
   store_is_clean
 }
 
-@test "a large failure is kept, too" {
+@test "a large failure is stored too" {
   for _ in 1 2; do
     run -3 fails -- counted sh -c 'head -c 1500000 /dev/zero | tr "\0" x; exit 3'
     equal 1500000 "${#output}"
@@ -24,13 +24,13 @@ broken='echo out; echo err >&2; exit 3'
   ran_times 1
 }
 
-@test "without the option no failure is kept" {
+@test "without the option no failure is stored" {
   run -3 get --ttl 1h -- counted sh -c "$broken"
   run -3 get --ttl 1h -- counted sh -c "$broken"
   ran_times 2
 }
 
-@test "a failure is kept for its own time, and for the reader's if that is shorter" {
+@test "a failure is used for its own time, or the reader's if that is shorter" {
   run -3 memolock get --tag t --id x --ttl 1h --cache-failures 1ms -- counted sh -c "$broken"
   sleep 0.01
   run -3 fails -- counted sh -c "$broken"
@@ -39,32 +39,32 @@ broken='echo out; echo err >&2; exit 3'
   ran_times 3
 }
 
-@test "--refresh takes no kept failure" {
+@test "--refresh ignores a stored failure" {
   run -3 fails -- sh -c "$broken"
   equal mended "$(fails --refresh -- echo mended)"
 }
 
-@test "a success takes the place of a stored failure" {
+@test "a success replaces a stored failure" {
   run -3 fails -- sh -c "$broken"
   equal mended "$(fails --refresh -- echo mended)"
   equal mended "$(fails -- false)"
   equal fresh "$(memolock ls | cut -f 3)"
 }
 
-@test "a failure is recorded beside a usable entry, and says when to try again" {
+@test "a failure is stored next to a usable entry, and delays the next attempt" {
   memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- echo old >/dev/null
   sleep 0.01
   for _ in 1 2 3; do
     equal old "$(fails --stale-if-error 1h -- counted sh -c "$broken" 2>/dev/null)"
   done
   ran_times 1
-  # who takes no old entry gets the failure
+  # a caller that accepts no older entry gets the failure
   run -3 --separate-stderr fails -- counted sh -c "$broken"
   equal out "$output"
   ran_times 1
 }
 
-@test "a failure that is older than the entry says nothing" {
+@test "a failure that is older than the entry is ignored" {
   run -3 fails -- counted sh -c "$broken"
   echo set | memolock set --tag t --id x --ttl 1ms --stale 1h
   sleep 0.01
@@ -72,7 +72,7 @@ broken='echo out; echo err >&2; exit 3'
   ran_times 2
 }
 
-@test "ls shows a stored failure, and del forgets it" {
+@test "ls shows a stored failure, and del removes it" {
   run -3 fails -- counted sh -c "$broken"
   equal $'t\tx\tfailed' "$(memolock ls | cut -f 1-3)"
   equal 1 "$(memolock del --tag t --id x --dry-run)"
@@ -85,18 +85,18 @@ broken='echo out; echo err >&2; exit 3'
   store_is_clean
 }
 
-@test "a failure is no value to other programs" {
+@test "other programs do not see a failure as a value" {
   on_redis || skip 'other programs share a server alone'
   run -3 fails -- sh -c "$broken"
   equal 0 "$(redis exists t:x t/meta:x)"
 }
 
-@test "cache=no keeps a failure from being kept" {
+@test "cache=no prevents a failure from being stored" {
   for _ in 1 2; do run -3 fails -- counted sh -c 'echo cache=no >>"$MEMOLOCK_CONTROL"; exit 3'; done
   ran_times 2
 }
 
-@test "a damaged failure is treated as a miss" {
+@test "a damaged failure is ignored" {
   on_redis && skip 'a server damages nothing'
   run -3 fails -- counted sh -c "$broken"
   change_byte "$MEMOLOCK_CACHE_DIR/t/x.failed" 100
@@ -105,7 +105,7 @@ broken='echo out; echo err >&2; exit 3'
   ran_times 2
 }
 
-@test "waiters share a failure that is kept" {
+@test "waiters share a failure that is stored" {
   spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --cache-failures 1h -- counted held a sh -c "$broken" >/dev/null 2>&1
   await test -e a.started
   spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted false >waiter.out 2>waiter.err

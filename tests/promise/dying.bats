@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# A holder that dies leaves nothing to clean by hand.
+# A holder that dies leaves nothing that requires manual clean-up.
 
 load ../helpers/common
 
@@ -44,7 +44,7 @@ hold() {
 }
 
 # bats test_tags=slow
-@test "three holders in a row may die" {
+@test "the command runs even if three holders in a row die" {
   for i in 1 2 3 4; do
     spawn_get -- counted held "a$i" echo "holder $i" >"out.$i"
     if ((i == 1)); then await test -e a1.started; else await is_waiting $!; fi
@@ -59,7 +59,7 @@ hold() {
 }
 
 # bats test_tags=slow
-@test "a newcomer takes over what a dead holder left" {
+@test "a new caller takes over after a holder has died" {
   hold
   bury "${spawned[0]}"
   run -0 get --wait 0 -- counted echo mine
@@ -77,13 +77,13 @@ hold() {
 }
 
 # bats test_tags=slow
-@test "del of a dead holder's run counts nothing" {
+@test "del of a dead holder's run prints 0" {
   hold
   bury "${spawned[0]}"
   equal 0 "$(memolock del --tag t --id x)"
 }
 
-@test "a dead holder's half output is never an entry" {
+@test "the partial output of a dead holder never becomes an entry" {
   spawn_get -- sh -c 'echo half; exec held a echo rest' >out
   await grep -q half out
   end "${spawned[0]}"
@@ -91,14 +91,14 @@ hold() {
   equal '' "$output"
 }
 
-@test "the old entry outlives a holder that dies while making it anew" {
+@test "the old entry remains when a holder dies during a refresh" {
   get -- echo old
   hold --refresh
   end "${spawned[0]}"
   equal old "$(memolock get --tag t --id x)"
 }
 
-@test "when memolock is killed its command goes with it, and what descends from it" {
+@test "when memolock is killed, its command and the command's descendants are killed" {
   spawn_get -- sh -c 'echo $$ >command.pid; sh -c "echo \$\$ >grandchild; exec sleep 60"; true'
   await test -s grandchild
   end "${spawned[0]}"
@@ -106,19 +106,19 @@ hold() {
   await is_gone "$(<grandchild)"
 }
 
-@test "when memolock is killed with all that share its memory, as when that runs out, its command goes with it" {
+@test "when memolock and all processes that share its memory are killed, as by the OOM killer, its command is killed" {
   spawn_get -- sh -c '(sh -c "echo \$\$ >orphan; exec sleep 60" &); exec sleep 60'
   await test -s orphan
   run "$HELPERS/kill_sharers" "${spawned[0]}"
   ((status != 77)) || skip 'the kernel does not say who shares memory'
-  # one process: its threads do not count
+  # a single process; its threads are not counted
   equal '0: 1' "$status: $output"
   finish "${spawned[0]}"
   equal 137 "$status"
   await is_gone "$(<orphan)"
 }
 
-@test "when memolock is killed a descendant that has lost its parent goes too" {
+@test "when memolock is killed, a descendant that has lost its parent is killed too" {
   spawn_get -- sh -c '(sh -c "echo \$\$ >orphan; exec sleep 60" &); exec sleep 60'
   await test -s orphan
   end "${spawned[0]}"
@@ -126,7 +126,7 @@ hold() {
 }
 
 # bats test_tags=slow
-@test "a descendant that outlives a killed holder keeps no waiter from taking over" {
+@test "a descendant that survives a killed holder does not prevent a waiter from taking over" {
   spawn_get -- sh -c 'setsid sh -c "echo \$\$ >survivor; exec sleep 60" & exec sleep 60'
   await test -s survivor
   also_end "$(<survivor)"
@@ -139,7 +139,7 @@ hold() {
   ! is_gone "$(<survivor)" || fail 'it has ended'
 }
 
-@test "when a waiter is killed the holder and the others are not disturbed" {
+@test "when a waiter is killed, the holder and the other waiters are not affected" {
   hold
   spawn_get -- counted echo own
   waiter=$!
@@ -155,7 +155,7 @@ hold() {
   ran_times 1
 }
 
-@test "a waiter of a holder that is only stopped goes on waiting" {
+@test "a waiter whose holder is only stopped continues to wait" {
   hold
   kill -STOP "${spawned[0]}"
   run -124 get --wait 200ms -- counted echo own

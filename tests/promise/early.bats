@@ -1,23 +1,23 @@
 #!/usr/bin/env bats
-# --early and --jitter: entries that do not expire all at once, and not under their readers. What they draw is a
-# random number; the rule itself is a table in tests/helpers/freshness_table.cpp.
+# --early and --jitter: entries that neither expire all at the same time nor while they are read often. Both depend on a
+# random number; the rule itself is tested with a table in tests/helpers/freshness_table.cpp.
 
 load ../helpers/common
 
-# soon …: of an entry whose run took 0.3 s, all but one in ten thousand readers find it due.
+# soon …: an entry whose run took 0.3 s, which all but one in ten thousand readers treat as due.
 soon() { memolock get --tag t --id x --ttl 30s --early=1000000 "$@"; }
 
-@test "the rules of freshness hold as their table says" {
+@test "the decisions about freshness match their table" {
   run -0 "$HELPERS/freshness_table"
 }
 
-@test "an entry that is due early is refreshed by its reader" {
+@test "an entry that is due is refreshed by its reader" {
   soon -- counted sh -c 'sleep 0.3; echo first' >/dev/null
   equal second "$(soon -- counted echo second)"
   ran_times 2
 }
 
-@test "an entry that is not due is not" {
+@test "an entry that is not due is not refreshed" {
   memolock get --tag t --id x --ttl 1h --early -- counted sh -c 'sleep 0.01; echo first' >/dev/null
   equal first "$(memolock get --tag t --id x --ttl 1h --early -- counted echo second)"
   equal first "$(memolock get --tag t --id x --ttl 1h --early=0 -- counted echo second)"
@@ -27,7 +27,7 @@ soon() { memolock get --tag t --id x --ttl 30s --early=1000000 "$@"; }
   ran_times 1
 }
 
-@test "while one refreshes early all others take the entry there is" {
+@test "while one caller refreshes early, all others use the existing entry" {
   soon -- counted sh -c 'sleep 0.3; echo first' >/dev/null
   spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 30s --early=1000000 -- counted held a echo second >/dev/null
   await test -e a.started
@@ -39,18 +39,18 @@ soon() { memolock get --tag t --id x --ttl 30s --early=1000000 "$@"; }
   ran_times 2
 }
 
-@test "an early refresh that fails costs its caller nothing" {
+@test "if an early refresh fails, its caller gets the old entry" {
   soon -- sh -c 'sleep 0.3; echo first' >/dev/null
   run --separate-stderr -0 soon -- sh -c 'echo broken; exit 3'
   equal first "$output"
 }
 
-@test "a look-up refreshes nothing" {
+@test "a look-up never refreshes" {
   soon -- sh -c 'sleep 0.3; echo first' >/dev/null
   equal first "$(memolock get --tag t --id x --early=1000000)"
 }
 
-@test "--jitter shortens a ttl, by no more than it says" {
+@test "--jitter shortens a ttl by at most the given percentage" {
   for i in {1..20}; do memolock get --tag t --id "$i" --ttl 100h --jitter 50% -- true; done
   memolock ls | cut -f 5 >lefts
   different=$(sort -u lefts | wc -l)
@@ -62,12 +62,12 @@ soon() { memolock get --tag t --id x --ttl 30s --early=1000000 "$@"; }
   done <lefts
 }
 
-@test "without --jitter, and with forever, a ttl is what it is" {
+@test "without --jitter, and with forever, a ttl is not changed" {
   memolock get --tag t --id x --ttl forever --jitter 100 -- true
   equal forever "$(memolock ls | cut -f 5)"
 }
 
-@test "numbers that mean nothing are refused" {
+@test "invalid numbers are refused" {
   refused '--jitter' get --jitter 101 -- true
   refused '--jitter' get --jitter x -- true
   refused '--early' get --early=x -- true

@@ -1,18 +1,18 @@
 #!/usr/bin/env bats
-# What becomes of a run that fails, for those who wait for it and for those who come later.
+# The result of a failed run, for its waiters and for later callers.
 
 load ../helpers/common
 
-# hold COMMAND…: a holder whose command goes on as COMMAND after `release a`.
+# hold COMMAND…: starts a holder whose command becomes COMMAND after `release a`.
 hold() {
   spawn_get -- counted held a "$@" >holder.out 2>holder.err
   await test -e a.started
 }
 
-# for sh: run number N waits for `release aN`, and becomes the rest of the line
+# for sh: run number N waits for `release aN`, and then becomes the rest of the line
 nth='held "a$(wc -l <"$RUNS")"'
 
-@test "a waiter takes the holder's failure with its output" {
+@test "a waiter gets the holder's failure with its output" {
   hold sh -c 'echo out; echo err >&2; exit 3'
   spawn_get -- counted true >waiter.out 2>waiter.err
   await is_waiting $!
@@ -26,7 +26,7 @@ nth='held "a$(wc -l <"$RUNS")"'
   ran_times 1
 }
 
-@test "all waiters take the holder's failure" {
+@test "all waiters get the holder's failure" {
   hold sh -c 'exit 3'
   for _ in {1..10}; do spawn_get -- counted true; done
   for pid in "${spawned[@]:1}"; do await is_waiting "$pid"; done
@@ -39,7 +39,7 @@ nth='held "a$(wc -l <"$RUNS")"'
   store_is_clean
 }
 
-@test "nobody later gets a failure that was handed to waiters" {
+@test "later callers do not get a failure that was shared with waiters" {
   hold sh -c 'exit 3'
   spawn_get -- counted true
   await is_waiting $!
@@ -87,7 +87,7 @@ nth='held "a$(wc -l <"$RUNS")"'
   ran_times 2
 }
 
-@test "a waiter with --wait that retries is still bound by it" {
+@test "--wait also limits a waiter that retries" {
   hold sh -c 'exit 3'
   spawn_get --on-failure retry --wait 1h -- counted echo mine >waiter.out
   await is_waiting $!
@@ -106,7 +106,7 @@ nth='held "a$(wc -l <"$RUNS")"'
   equal out "$(<look.out)"
 }
 
-# second_such_end_is_shared STATUS COMMAND…: of a holder and five waiters, two run it.
+# second_such_end_is_shared STATUS COMMAND…: asserts that a holder and five waiters run it twice in total.
 second_such_end_is_shared() {
   local expected=$1 i
   shift
@@ -125,11 +125,11 @@ second_such_end_is_shared() {
   ran_times 2
 }
 
-@test "of waiters for a run that a signal ended one runs it again, and the second such end is shared" {
+@test "if a signal kills the command, one waiter runs it again, and a second such end is shared" {
   second_such_end_is_shared 137 counted sh -c "$nth sh -c 'kill -KILL \$\$'; kill -KILL \$\$"
 }
 
-@test "two that both fail to start their command give 127 to both" {
+@test "if a command cannot be started twice in a row, all callers get 127" {
   for _ in {1..8}; do spawn_get -- ./missing 2>/dev/null; done
   for pid in "${spawned[@]}"; do
     finish "$pid"
@@ -138,7 +138,7 @@ second_such_end_is_shared() {
   store_is_clean
 }
 
-@test "when the second run succeeds all waiters take it" {
+@test "if the second run succeeds, all waiters get its result" {
   hold sh -c 'kill -KILL $$'
   for i in {1..3}; do
     spawn_get -v -- counted held b echo mine >"out.$i" 2>"err.$i"
@@ -153,7 +153,7 @@ second_such_end_is_shared() {
   ran_times 2
 }
 
-@test "a failed refresh leaves the old entry in its place" {
+@test "a failed refresh does not replace the old entry" {
   get -- echo old
   run -3 get --refresh -- sh -c 'echo bad; exit 3'
   equal bad "$output"

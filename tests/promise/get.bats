@@ -18,79 +18,79 @@ load ../helpers/common
   ran_times 1
 }
 
-@test "a hit says nothing of its own" {
+@test "a hit prints no message" {
   get -- true
   get -- true >out 2>err
   is_empty out
   is_empty err
 }
 
-@test "ids are entries of their own" {
+@test "ids are separate entries" {
   equal 1 "$(memolock get --tag t --id a --ttl forever -- echo 1)"
   equal 2 "$(memolock get --tag t --id b --ttl forever -- echo 2)"
   equal 1 "$(memolock get --tag t --id a --ttl forever -- echo 3)"
 }
 
-@test "tags are entries of their own" {
+@test "tags are separate" {
   equal 1 "$(memolock get --tag a --id x --ttl forever -- echo 1)"
   equal 2 "$(memolock get --tag b --id x --ttl forever -- echo 2)"
   equal 1 "$(memolock get --tag a --id x --ttl forever -- echo 3)"
 }
 
-@test "the tag is default when none is given" {
+@test "the default tag is named default" {
   memolock get --id x --ttl forever -- echo 1
   equal 1 "$(memolock get --tag default --id x)"
 }
 
-@test "a failed run is not kept" {
+@test "a failed run is not stored" {
   run -3 get -- counted sh -c 'echo no; exit 3'
   run -0 get -- counted echo yes
   equal yes "$output"
   ran_times 2
 }
 
-@test "a look-up without a command replays what is there" {
+@test "a look-up without a command replays the stored entry" {
   get -- sh -c 'echo out; echo err >&2' >/dev/null 2>&1
   run --separate-stderr -0 memolock get --tag t --id x
   equal out "$output"
   equal err "$stderr"
 }
 
-@test "a look-up of nothing ends with 1 and prints nothing" {
+@test "a look-up that finds nothing exits with 1 and prints nothing" {
   run --separate-stderr -1 memolock get --tag t --id x
   equal '' "$output"
   equal '' "$stderr"
 }
 
-@test "a look-up with --wait of nothing ends at once with 1" {
+@test "a look-up with --wait that finds nothing exits with 1 immediately" {
   run --separate-stderr -1 memolock get --tag t --id x --wait forever
   equal '' "$output$stderr"
 }
 
-@test "a look-up honours the reader's ttl" {
+@test "a look-up respects the reader's ttl" {
   get -- echo 1
-  await sh -c 'sleep 0.02' # any age at all
+  await sh -c 'sleep 0.02' # until it is older than that
   run -1 memolock get --tag t --id x --ttl 10ms
   run -0 memolock get --tag t --id x --ttl 1h
 }
 
-@test "a look-up takes no lock and leaves nothing" {
+@test "a look-up takes no lock and leaves nothing behind" {
   run -1 memolock get --tag t --id x
   store_is_clean
   store_is_empty
 }
 
-@test "without -- the first word that is no option begins the command" {
+@test "without -- the first word that is not an option begins the command" {
   run -0 memolock get --tag t --id x --ttl forever echo --id y -- z
   equal '--id y -- z' "$output"
 }
 
-@test "the words after -- are the command's, the next -- too" {
+@test "the words after -- belong to the command, including a second --" {
   run -0 get -- echo a -- --tag -- b
   equal 'a -- --tag -- b' "$output"
 }
 
-@test "after everything only entries are left in the store" {
+@test "afterwards only entries are left in the store" {
   get -- echo 1
   run -3 memolock get --tag t --id y --ttl 1h -- sh -c 'exit 3'
   memolock get --tag t --id z --ttl 0 -- echo 2

@@ -1,18 +1,18 @@
 #!/usr/bin/env bats
-# lock: one at a time, and nothing is kept.
+# lock: mutual exclusion, without storing anything.
 
 load ../helpers/common
 
 lock() { memolock lock --tag t --id x "$@"; }
 spawn_lock() { spawn "$MEMOLOCK_BIN" lock --tag t --id x "$@"; }
 
-# hold: a holder at work, until `release a`.
+# hold: starts a holder, which runs until `release a`.
 hold() {
   spawn_lock -- held a true
   await test -e a.started
 }
 
-# nothing_is_kept: neither is there anything that del could forget.
+# nothing_is_kept: asserts that nothing is stored, not even anything that del could remove.
 nothing_is_kept() {
   equal '' "$(memolock ls)"
   equal 0 "$(memolock del --tag t --id x)"
@@ -22,7 +22,7 @@ nothing_is_kept() {
 
 none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped"; }
 
-@test "the command has the caller's own standard streams, and its status" {
+@test "the command inherits the caller's standard streams, and its status is passed on" {
   echo input >in
   status=0
   lock -- sh -c 'cat; echo err >&2; exit 7' <in >out 2>err || status=$?
@@ -36,7 +36,7 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
   nothing_is_kept
 }
 
-@test "a command that is not found is 127, one that cannot be run 126, one that is killed 128+N" {
+@test "a command that is not found gives 127, one that cannot be run 126, one that is killed 128+N" {
   needs_vfork
   run --separate-stderr -127 lock -- ./nothing
   one_own_line "$stderr"
@@ -51,7 +51,7 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
   ran_times 3
 }
 
-@test "a second caller waits for his turn" {
+@test "a second caller waits for its turn" {
   hold
   spawn_lock -- counted echo second >out
   await is_waiting $!
@@ -65,7 +65,7 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
   nothing_is_kept
 }
 
-@test "--wait 0 does not wait, and says so" {
+@test "--wait 0 does not wait, and reports that" {
   hold
   run --separate-stderr -124 lock --wait 0 -- counted true
   equal '' "$output"
@@ -77,7 +77,7 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
   ran_times 1
 }
 
-@test "--wait passes and the caller gets 124, unless --on-timeout runs the command" {
+@test "after --wait the caller gets 124, or runs the command with --on-timeout run" {
   hold
   run -124 lock --wait 20ms -- counted true
   run -124 lock --wait 20ms --on-timeout fail -- counted true
@@ -91,7 +91,7 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
   finish_all
 }
 
-@test "--on-timeout has no stale, as there is nothing that could be served; said of get elsewhere it changes nothing" {
+@test "--on-timeout stale is refused for lock, and ignored if it is set for get elsewhere" {
   contains "$(memolock lock --help)" '--on-timeout fail|run '
   contains "$(memolock get --help)" '--on-timeout fail|run|stale '
   refused "'stale' must be one of fail, run" lock --on-timeout stale -- true
@@ -115,7 +115,7 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
 }
 
 # bats test_tags=slow
-@test "of 120 waiters one runs at a time, and all get their turn" {
+@test "120 waiters run one at a time, and all get their turn" {
   hold
   for i in {1..120}; do spawn_lock -v -- alone true 2>"err.$i"; done
   await began_to_wait 120 'err.*'
@@ -127,7 +127,7 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
 }
 
 # bats test_tags=slow
-@test "of 40 callers at once one runs at a time, and all get their turn, in every of 6 rounds" {
+@test "40 concurrent callers run one at a time, and all get their turn, in each of 6 rounds" {
   for round in {1..6}; do
     for i in {1..40}; do spawn_lock -- alone true; done
     finish_all
@@ -139,7 +139,7 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
 }
 
 # bats test_tags=slow
-@test "callers of lock and of get take turns, and each of the former has his" {
+@test "callers of lock and get exclude each other, and each caller of lock gets its turn" {
   hold
   for i in {1..30}; do
     spawn_lock -v -- alone true 2>"err.$i"
@@ -153,7 +153,7 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
   equal '30 got' "$(cat out.* | sort | uniq -c | sed 's/^ *//')"
 }
 
-@test "a look-up that waits for a lock finds nothing when that is released" {
+@test "a look-up that waits for a lock finds nothing when it is released" {
   hold
   spawn "$MEMOLOCK_BIN" get --tag t --id x --wait forever >out
   await is_waiting $!
@@ -163,7 +163,7 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
   is_empty out
 }
 
-@test "a get that waits for a lock runs its command when that is released, though the holder failed" {
+@test "a get that waits for a lock runs its command when it is released, even if the holder failed" {
   spawn_lock -- held a sh -c 'echo mine; exit 9' >holder.out
   await test -e a.started
   spawn_get -- counted echo own >out
@@ -175,14 +175,14 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
   ran_times 1
 }
 
-@test "an entry stays as it is" {
+@test "lock does not change an entry" {
   get -- echo entry
   lock -- true
   equal entry "$(memolock get --tag t --id x)"
   equal fresh "$(memolock ls | cut -f 3)"
 }
 
-@test "what is set meanwhile does not end the wait" {
+@test "a set during the run does not end the wait" {
   hold
   spawn_lock -- counted true
   waiter=$!
@@ -210,10 +210,10 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
 }
 
 # bats test_tags=slow
-@test "of waiters whose holders are killed, one after the other, each has his turn" {
+@test "each waiter of a killed holder gets its turn" {
   short_lease
   local many=25 holder
-  ! on_redis || many=5 # each takes a lease there
+  ! on_redis || many=5 # each takes one lease there
   for ((i = 0; i < many; i++)); do
     # shellcheck disable=SC2016
     spawn_lock -- sh -c 'echo $PPID >>"$RUNS"; exec sleep 60'
@@ -230,11 +230,11 @@ none_overlapped() { [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlapped";
   nothing_is_kept
 }
 
-# A command with a grandchild; both write down their process ids.
+# A command with a grandchild; both write their process ids to files.
 family='echo $$ >command.pid; sh -c "echo \$\$ >grandchild.pid; exec sleep 60"; true'
 family_is_gone() { is_gone "$(<command.pid)" && is_gone "$(<grandchild.pid)"; }
 
-@test "a signal to the holder ends all of his command, and a waiter takes over" {
+@test "a signal to the holder ends its command and all descendants, and a waiter takes over" {
   for signal in INT TERM HUP QUIT; do
     rm -f ./*.pid
     : >"$RUNS"
@@ -253,7 +253,7 @@ family_is_gone() { is_gone "$(<command.pid)" && is_gone "$(<grandchild.pid)"; }
   nothing_is_kept
 }
 
-@test "a signal ends a waiter at once, and he runs nothing" {
+@test "a signal ends a waiter immediately, and it runs nothing" {
   hold
   spawn_lock -- counted true
   await is_waiting $!
@@ -271,20 +271,20 @@ family_is_gone() { is_gone "$(<command.pid)" && is_gone "$(<grandchild.pid)"; }
   lock --wait 0 -- true
 }
 
-@test "what the command leaves in the background does not hold the lock" {
+@test "background processes of the command do not hold the lock" {
   lock -- sh -c 'sleep 60 3>&- & echo $! >background.pid'
   also_end "$(<background.pid)"
   lock --wait 0 -- true
 }
 
-@test "a wait for a run that this one is part of is refused" {
+@test "waiting for the run that the caller is part of is refused" {
   refused deadlock memolock lock --tag t --id x -- "$MEMOLOCK_BIN" lock --tag t --id x -- true
   refused deadlock memolock lock --tag t --id x -- "$MEMOLOCK_BIN" get --tag t --id x --ttl 0 -- true
   refused deadlock memolock get --tag t --id x --ttl 0 -- "$MEMOLOCK_BIN" lock --tag t --id x -- true
   run -0 lock -- "$MEMOLOCK_BIN" lock --tag t --id y -- true
 }
 
-@test "the command is told of its run, and has nothing to control" {
+@test "the command gets the variables of its run, and /dev/null as control file" {
   run -0 lock -- sh -c 'echo "$MEMOLOCK_RUN_TAG $MEMOLOCK_RUN_ID $MEMOLOCK_CONTROL"; test -n "$MEMOLOCK_RUN_TOKEN"'
   equal 't x /dev/null' "$output"
 }
@@ -296,7 +296,7 @@ family_is_gone() { is_gone "$(<command.pid)" && is_gone "$(<grandchild.pid)"; }
   refused --ttl memolock lock --tag t --id x --ttl 1h -- true
 }
 
-@test "the command finds its signals as memolock has found them" {
+@test "the command inherits the signal actions that memolock was started with" {
   dispositions=(grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status)
   for before in --default-signal --ignore-signal=INT,HUP,PIPE; do
     equal "$(env $before "${dispositions[@]}")" \
@@ -304,7 +304,7 @@ family_is_gone() { is_gone "$(<command.pid)" && is_gone "$(<grandchild.pid)"; }
   done
 }
 
-@test "on a terminal the command has it, and Ctrl-C ends both" {
+@test "on a terminal the command can use it, and Ctrl-C ends both" {
   script -qec "'$MEMOLOCK_BIN' lock --tag t --id x -- sh -c 'test -t 0 && test -t 1 && test -t 2 && : >tty'" /dev/null </dev/null
   [[ -e tty ]]
   mkfifo keys
@@ -318,19 +318,19 @@ family_is_gone() { is_gone "$(<command.pid)" && is_gone "$(<grandchild.pid)"; }
   lock --wait 0 -- true
 }
 
-@test "a bypass runs the command though the lock is held" {
+@test "with a bypass the command runs even if the lock is held" {
   hold
   MEMOLOCK_BYPASS=1 run -3 lock -- sh -c 'exit 3'
   release a
 }
 
-@test "a store that is unfit is an error, and the command is not run" {
+@test "an unusable store is an error, and the command does not run" {
   : >file
   refused "$PWD/file" memolock lock --store "file://$PWD/file" --tag t --id x -- counted true
   ran_times 0
 }
 
-@test "with --on-store-error run the callers of this machine exclude each other all the same" {
+@test "with --on-store-error run the callers on this machine still exclude each other" {
   : >file
   local id=lock-$$-$RANDOM elsewhere=(--store "file://$PWD/file" --on-store-error run)
   spawn "$MEMOLOCK_BIN" lock "${elsewhere[@]}" --tag t --id "$id" -- held a true 2>err

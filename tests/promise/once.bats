@@ -12,16 +12,16 @@ setup() {
 once() { memolock once --tag t --id x --ttl 1h "$@"; }
 spawn_once() { spawn "$MEMOLOCK_BIN" once --tag t --id x --ttl 1h "$@"; }
 
-# hold OPTION…: a run that goes on until `release a`.
+# hold OPTION…: starts a run that ends after `release a`.
 hold() {
   spawn_once "$@" -- held a true
   await test -e a.started
 }
 
-# field N: of the only line that ls prints.
+# field N: this field of the only line that ls prints.
 field() { memolock ls | cut -f "$1"; }
 
-# skips OPTION…: a call is skipped with status 0, and says nothing.
+# skips OPTION…: asserts that a call is skipped with status 0 and without a message.
 skips() {
   run --separate-stderr -0 once "$@" -- counted echo ran
   equal '' "$output$stderr"
@@ -29,7 +29,7 @@ skips() {
 
 # ---- once ----
 
-@test "the command runs with the caller's own streams, and then no more" {
+@test "the command runs with the caller's own streams, and then not again" {
   echo input >in
   status=0
   once -- sh -c 'readlink /proc/self/fd/1 >links; cat; echo err >&2; exit 7' <in >out 2>err || status=$?
@@ -43,7 +43,7 @@ skips() {
 }
 
 # bats test_tags=slow
-@test "of 100 callers at once one runs, in every of 10 rounds" {
+@test "of 100 concurrent callers one runs, in each of 10 rounds" {
   for id in {1..10}; do
     for i in {1..100}; do
       spawn "$MEMOLOCK_BIN" once --tag t --id "$id" --ttl 1h -- counted echo "$id" >"out.$i"
@@ -58,7 +58,7 @@ skips() {
 }
 
 # bats test_tags=slow
-@test "of 40 callers each of 6 ids runs once, whatever their order" {
+@test "of 40 callers in any order each of 6 ids runs once" {
   for i in {1..240}; do
     spawn "$MEMOLOCK_BIN" once --tag t --id "$((i % 6))" --ttl 1h -- counted sleep "0.00$((RANDOM % 10))"
   done
@@ -66,7 +66,7 @@ skips() {
   ran_times 6
 }
 
-@test "--skip-status is the status of a call that is skipped, and of no other" {
+@test "--skip-status sets the status of a skipped call only" {
   run -3 once --skip-status 75 -- sh -c 'exit 3'
   run --separate-stderr -75 once --skip-status 75 -- counted true
   equal '' "$output$stderr"
@@ -75,7 +75,7 @@ skips() {
   refused --skip-status memolock once --tag t --id x --ttl 1h --skip-status 256 -- true
 }
 
-@test "a run that goes on is not waited for" {
+@test "a caller does not wait for a run in progress" {
   hold
   skips
   run -75 once --skip-status 75 -- counted true
@@ -87,7 +87,7 @@ skips() {
   ran_times 0
 }
 
-@test "-v says why a call was skipped" {
+@test "-v reports why a call was skipped" {
   hold
   run -0 once -v -- true
   contains "$output" "skipped; $(uname -n):$!, running for"
@@ -97,17 +97,17 @@ skips() {
   contains "$output" "skipped; $(uname -n):$! started a run"
 }
 
-@test "other ids and tags run" {
+@test "other ids and tags run separately" {
   once -- counted true
   memolock once --tag t --id y --ttl 1h -- counted true
   memolock once --tag u --id x --ttl 1h -- counted true
   ran_times 3
 }
 
-# ---- how long ----
+# ---- ttl ----
 
-# again TTL [PAUSE]: calls it until it has run once more. Asserts that its command started at least PAUSE milliseconds
-# after the call that had run before was made.
+# again TTL [PAUSE]: repeats the call until it has run once more. Asserts that its command started at least PAUSE
+# milliseconds after the call of the previous run.
 again() {
   local before pause
   before=$(runs)
@@ -123,7 +123,7 @@ runs_again() {
 }
 
 # bats test_tags=slow
-@test "when the ttl has passed, and not before, the command runs again" {
+@test "the command runs again after the ttl, and not before" {
   ran_since=0
   again 1s
   again 1s 1000
@@ -132,7 +132,7 @@ runs_again() {
 }
 
 # bats test_tags=slow
-@test "the ttl counts from the run's begin" {
+@test "the ttl is counted from the start of the run" {
   once --ttl 200ms -- counted sleep 0.3
   once --ttl 200ms -- counted true
   ran_times 2
@@ -143,7 +143,7 @@ runs_again() {
 }
 
 # bats test_tags=slow
-@test "a run counts as long as both its own ttl and the caller's say" {
+@test "a run is valid for its own ttl or the caller's, whichever is shorter" {
   ran_since=0
   again 1s
   again 1h 1000
@@ -152,7 +152,7 @@ runs_again() {
   ran_times 3
 }
 
-@test "--ttl 0 keeps no mark, and skips nothing but what is going on" {
+@test "--ttl 0 stores no mark, and skips only while a run is in progress" {
   once --ttl 0 -- counted true
   once --ttl 0 -- counted true
   equal '' "$(memolock ls)"
@@ -164,22 +164,22 @@ runs_again() {
   equal '' "$(memolock ls)"
 }
 
-@test "--ttl forever is once and for all" {
+@test "with --ttl forever the command never runs again" {
   once --ttl forever -- true
   skips --ttl forever
   equal forever "$(field 5)"
   ran_times 0
 }
 
-# ---- runs that failed, or were none ----
+# ---- runs that failed or did not take place ----
 
-@test "a failed run counts" {
+@test "a failed run is treated as done" {
   run -3 once -- sh -c 'exit 3'
   skips
   ran_times 0
 }
 
-@test "with --on-failure retry a failed run does not count" {
+@test "with --on-failure retry a failed run is repeated" {
   run -3 once -- sh -c 'exit 3'
   run -4 once --on-failure retry -- sh -c 'exit 4'
   skips
@@ -188,7 +188,7 @@ runs_again() {
   ran_times 1
 }
 
-@test "a run that was stopped at --max-runtime, or killed, is a failed one" {
+@test "a run that was stopped at --max-runtime, or killed, is a failed run" {
   run -124 once --max-runtime 50ms -- sleep 60
   equal failed "$(field 3)"
   skips
@@ -216,7 +216,7 @@ runs_again() {
   store_is_clean
 }
 
-@test "an interrupted run leaves no mark, and nothing of its command" {
+@test "an interrupted run leaves no mark, and nothing of its command running" {
   for signal in INT TERM HUP QUIT; do
     rm -f command.pid
     spawn_once -- sh -c 'echo $$ >command.pid; sleep 60; true'
@@ -227,7 +227,7 @@ runs_again() {
     is_gone "$(<command.pid)"
     equal '' "$(memolock ls)"
   done
-  # nor does one whose command takes it for an occasion to end well
+  # even if the command exits with 0 on the signal
   spawn_once -- sh -c 'trap "exit 0" TERM; : >ready; while :; do sleep 0.01; done'
   await test -e ready
   kill -TERM $!
@@ -237,9 +237,9 @@ runs_again() {
   ran_times 1
 }
 
-# ---- beside others ----
+# ---- together with get and lock ----
 
-@test "an entry is no run, and neither destroys the other" {
+@test "an entry is not treated as a run of once, and neither replaces the other" {
   get -- echo entry
   once -- counted true
   ran_times 1
@@ -252,7 +252,7 @@ runs_again() {
   ran_times 1
 }
 
-@test "a mark is no entry" {
+@test "a mark is not treated as an entry" {
   once -- echo output
   run --separate-stderr -1 memolock get --tag t --id x
   equal '' "$output$stderr"
@@ -260,14 +260,14 @@ runs_again() {
   ran_times 1
 }
 
-@test "a stored failure stays when once has run" {
+@test "once does not remove a stored failure" {
   run -5 get --cache-failures 1h -- sh -c 'exit 5'
   once -- true
   run -5 get --cache-failures 1h -- counted true
   ran_times 0
 }
 
-@test "a get that waits for the run begins anew when it ends" {
+@test "a get that waits for the run of once runs its own command afterwards" {
   hold
   spawn_get -- counted echo own >out
   await is_waiting $!
@@ -277,7 +277,7 @@ runs_again() {
   ran_times 1
 }
 
-@test "a lock that waits for the run has its turn when it ends" {
+@test "a lock that waits for the run of once gets its turn afterwards" {
   hold
   spawn "$MEMOLOCK_BIN" lock --tag t --id x -- counted true
   await is_waiting $!
@@ -287,7 +287,7 @@ runs_again() {
   ran_times 1
 }
 
-@test "whoever holds the lock, it counts as a run that goes on" {
+@test "any holder of the lock is treated as a run in progress" {
   spawn "$MEMOLOCK_BIN" lock --tag t --id x -- held a true
   await test -e a.started
   skips
@@ -302,7 +302,7 @@ runs_again() {
   ran_times 1
 }
 
-@test "a run inside itself is refused" {
+@test "a run of once inside itself is refused" {
   refused 'inside the run of t:x' memolock once --tag t --id x --ttl 1h -- "$MEMOLOCK_BIN" once --tag t --id x --ttl 1h -- true
   # it never waits
   lacks "$stderr" wait
@@ -311,7 +311,7 @@ runs_again() {
 
 # ---- ls and del ----
 
-@test "ls shows the mark, with who has run, and since when" {
+@test "ls shows the mark, with the holder and the age of the run" {
   spawn_once -- true
   finish $!
   equal t "$(field 1)"
@@ -328,7 +328,7 @@ runs_again() {
   equal failed "$(field 3)"
 }
 
-@test "an entry and a mark have a line each, a run that goes on has the only one" {
+@test "an entry and a mark have one line each, and a run in progress replaces both" {
   get -- true
   once -- true
   equal $'-\n'"$(uname -n)" "$(memolock ls | cut -f 7 | sed 's/:.*//' | LC_ALL=C sort)"
@@ -338,7 +338,7 @@ runs_again() {
   release a
 }
 
-@test "del forgets a mark" {
+@test "del removes a mark" {
   once -- true
   equal 1 "$(memolock del --tag t --id x --dry-run)"
   skips
@@ -350,7 +350,7 @@ runs_again() {
   store_is_clean
 }
 
-@test "del of a tag forgets its marks, and counts an id once" {
+@test "del of a tag removes its marks, and counts an id once" {
   once -- true
   memolock once --tag t --id y --ttl 1h -- true
   memolock once --tag u --id x --ttl 1h -- true
@@ -360,7 +360,7 @@ runs_again() {
   equal u "$(field 1)"
 }
 
-@test "del during the run has it leave no mark, and wakes nobody" {
+@test "del during a run prevents its mark, and wakes no waiter" {
   hold -v 2>err
   spawn_get -- counted echo own >out
   await is_waiting $!
@@ -374,7 +374,7 @@ runs_again() {
 
 # ---- the store ----
 
-@test "a store must be named" {
+@test "a store is required" {
   unset MEMOLOCK_STORE
   refused --store memolock once --tag t --id x --ttl 1h -- counted true
   ran_times 0
@@ -393,13 +393,13 @@ runs_again() {
   refused --key-cwd memolock once --tag t --id x --ttl 1h --key-cwd -- true
 }
 
-@test "a store that is unfit is an error, and the command is not run" {
+@test "an unusable store is an error, and the command does not run" {
   : >file
   refused "$PWD/file" memolock once --store "file://$PWD/file" --tag t --id x --ttl 1h -- counted true
   ran_times 0
 }
 
-@test "with --on-store-error run it runs without a mark, but not beside another on this machine" {
+@test "with --on-store-error run it runs without a mark, but not concurrently on this machine" {
   : >file
   local it=(once --store "file://$PWD/file" --on-store-error run --tag t --id "once-$$-$RANDOM" --ttl 1h)
   spawn "$MEMOLOCK_BIN" "${it[@]}" -- counted held a true 2>err
@@ -413,13 +413,13 @@ runs_again() {
   ran_times 2
 }
 
-@test "a bypass runs the command, whatever the mark" {
+@test "with a bypass the command runs despite a mark" {
   once -- true
   MEMOLOCK_BYPASS=1 run -3 once -- sh -c 'exit 3'
   skips
 }
 
-# is_line N REGEX: of the report.
+# is_line N REGEX: asserts this line of the report.
 is_line() { [[ $(sed -n "$1p" report) =~ $2 ]] || fail "no $2 in line $1 of: $(<report)"; }
 
 @test "calls are reported" {

@@ -1,25 +1,25 @@
 #!/usr/bin/env bats
-# Promises that outside programs keep: get --external, set, fail, renew.
+# Promises, whose result other programs set: get --external, set, fail, renew.
 
 load ../helpers/common
 
-# Between the end of its command and what keeps it, nobody renews a promise.
+# No process renews a promise between the end of its command and its result.
 setup() {
   isolate
   use_store
   export MEMOLOCK_LEASE=1m
 }
 
-# promise OPTION… -- COMMAND…: an external `get` in the background, its streams in p.out and p.err.
+# promise OPTION… -- COMMAND…: starts an external `get` in the background, its streams in p.out and p.err.
 promise() {
   spawn_get --external "$@" >p.out 2>p.err
   promised=$!
 }
 
-# started: whether the command of the promise has written its run's token to the file `token`.
+# started: whether the command of the promise has written the token of its run to the file `token`.
 started() { [[ -s token ]]; }
 
-# begin OPTION…: a promise whose command has told its token and ended.
+# begin OPTION…: starts a promise and waits until its command has written the token and ended.
 begin() {
   promise -v "$@" -- sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >token.new && mv token.new token'
   await started
@@ -27,14 +27,14 @@ begin() {
   token=$(<token)
 }
 
-# wait_too: a second caller, waiting for the same promise, its streams in w.out and w.err.
+# wait_too: starts a waiter for the same promise, its streams in w.out and w.err.
 wait_too() {
   spawn_get -v -- counted echo never >w.out 2>w.err
   waiter=$!
   await is_waiting "$waiter"
 }
 
-# is_kept: asserts that the promise of $token still lives, by keeping it.
+# is_kept: asserts that the promise of $token is still valid, by setting a result.
 is_kept() {
   echo late | memolock set --tag t --id x --token "$token" --ttl 1h
   finish "$promised"
@@ -56,7 +56,7 @@ is_kept() {
   store_is_clean
 }
 
-@test "set takes a file, and more than fits into a pipe or one step" {
+@test "set accepts a file, also one larger than a pipe or a single write" {
   head -c 3000000 /dev/urandom >big
   begin
   wait_too
@@ -69,14 +69,14 @@ is_kept() {
   store_is_clean
 }
 
-@test "the command itself may set the result, before it ends" {
+@test "the command itself can set the result before it ends" {
   get --external -- sh -c 'echo mine | "$MEMOLOCK_BIN" set --ttl 1h' >out
   equal mine "$(<out)"
   equal mine "$(get)"
   store_is_clean
 }
 
-@test "the command's own output goes to stderr, and is no part of the result" {
+@test "the command's own output goes to stderr, and is not part of the result" {
   run --separate-stderr -- memolock get --tag t --id x --ttl forever --external -- \
     sh -c 'echo starting; echo mine | "$MEMOLOCK_BIN" set --ttl 1h'
   equal mine "$output"
@@ -84,7 +84,7 @@ is_kept() {
   equal mine "$(get 2>&1)"
 }
 
-@test "a program that the command has left running does not hold up its end" {
+@test "a program that the command left running does not delay the end of the promise" {
   promise -- sh -c 'held daemon & echo "$MEMOLOCK_RUN_TOKEN" >token'
   await started
   await test -e daemon.started
@@ -107,7 +107,7 @@ is_kept() {
   store_is_clean
 }
 
-@test "fail gives its status and message to the holder and the waiters, and stores nothing" {
+@test "fail passes its status and message to the holder and the waiters, and stores nothing" {
   begin
   wait_too
   echo 'no such luck' | memolock fail --tag t --id x --token "$token" --status 7
@@ -123,7 +123,7 @@ is_kept() {
   store_is_clean
 }
 
-@test "a command that fails fails the promise at once, for the waiters too" {
+@test "a command that fails ends the promise immediately, for the waiters too" {
   promise --lease 1h -- sh -c 'held a; exit 5'
   await test -e a.started
   wait_too
@@ -163,26 +163,26 @@ is_kept() {
 @test "renew extends a promise" {
   begin --lease 6s
   memolock renew --tag t --id x --token "$token" --lease 1h
-  # Past the first lease: a lease that begins and ends after it was given.
+  # Past the first lease: a lease that begins and ends after renew.
   memolock get --tag t --id other --ttl 1h --external --lease 6200ms -- true || true
   is_kept
 }
 
-@test "renew without --lease gives a promise the lease that it was made with, whatever a variable says" {
+@test "renew without --lease uses the lease of the promise, whatever a variable says" {
   begin --lease 1h
   MEMOLOCK_LEASE=50ms memolock renew --tag t --id x --token "$token"
-  # past that: a lease that begins and ends after it was given
+  # past that: a lease that begins and ends after renew
   run -124 memolock get --tag t --id other --ttl 1h --external --lease 200ms -- true
   is_kept
 }
 
 # bats test_tags=slow
-@test "a renewal for longer than the lease counts while the command runs, too" {
+@test "a renewal for longer than the lease is also valid while the command runs" {
   promise -v --lease 5s -- sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >token.new && mv token.new token; exec held a true'
   await started
   token=$(<token)
   memolock renew --tag t --id x --token "$token" --lease 1h
-  # several renewals by its holder would come meanwhile on a server
+  # meanwhile, on a server, the holder would renew its lock several times
   run -124 memolock get --tag t --id other --ttl 1h --external --lease 4s -- true
   release a
   await grep -q 'waiting for the result' p.err
@@ -190,16 +190,16 @@ is_kept() {
   is_kept
 }
 
-@test "renew never shortens the life of a promise" {
+@test "renew never shortens a promise" {
   begin --lease 1h
   memolock renew --tag t --id x --token "$token" --lease 2h
   memolock renew --tag t --id x --token "$token" --lease 10ms
-  # past that: a lease that begins and ends after it was given
+  # past that: a lease that begins and ends after renew
   run -124 memolock get --tag t --id other --ttl 1h --external --lease 200ms -- true
   is_kept
 }
 
-@test "set, fail and renew of a token that holds no lock say so, exit 1 and change nothing" {
+@test "set, fail and renew with a token that holds no lock report that, exit with 1 and change nothing" {
   echo old | memolock set --tag t --id x --ttl 1h
   for verb in 'set --ttl 1h' fail renew; do
     # shellcheck disable=SC2086
@@ -212,7 +212,7 @@ is_kept() {
   store_is_clean
 }
 
-@test "set, fail and renew of a promise that is over exit 1" {
+@test "set, fail and renew of a promise that has ended exit with 1" {
   begin
   echo kept | memolock set --tag t --id x --token "$token" --ttl 1h
   finish_all
@@ -225,7 +225,7 @@ is_kept() {
   store_is_clean
 }
 
-@test "set without a token stores whoever holds the lock, and wakes the holder of a promise" {
+@test "set without a token stores a result regardless of the holder, and wakes the holder of a promise" {
   begin
   echo free | memolock set --tag t --id x --ttl 1h
   finish "$promised"
@@ -236,7 +236,7 @@ is_kept() {
 }
 
 # bats test_tags=slow
-@test "set without a token wakes those who wait for a run" {
+@test "set without a token wakes the waiters of a run" {
   spawn_get --refresh -- held a echo ran >holder.out
   holder=$!
   await test -e a.started
@@ -253,7 +253,7 @@ is_kept() {
   done
   for waiter in {1..20}; do equal set "$(<"$waiter.out")"; done
   equal set "$(get -- false)"
-  # who comes later, and wants it newer, sleeps until the run ends
+  # a later caller that requires a newer result waits until the run ends
   spawn_get --refresh -- counted echo late >late.out
   late=$!
   await is_waiting $late
@@ -276,13 +276,13 @@ is_kept() {
   store_is_clean
 }
 
-@test "the token of a run is used for its own entry alone" {
+@test "the token of a run is valid only for its own entry" {
   get -- sh -c 'echo aside | "$MEMOLOCK_BIN" set --tag t --id aside --ttl 1h; echo main' >out
   equal main "$(<out)"
   equal aside "$(memolock get --tag t --id aside)"
 }
 
-@test "fail without a token fails the promise of whoever holds the lock" {
+@test "fail without a token ends the promise of the current holder" {
   begin
   wait_too
   echo 'no more' | memolock fail --tag t --id x --status 4
@@ -296,7 +296,7 @@ is_kept() {
   store_is_clean
 }
 
-@test "set and fail leave a run alone whose result is what its command prints" {
+@test "set and fail do not affect a run whose result is its command's output" {
   get -- sh -c 'echo kept
     echo other | "$MEMOLOCK_BIN" set --ttl 1h 2>set.err; echo $? >set.status
     echo other | "$MEMOLOCK_BIN" fail 2>fail.err; echo $? >fail.status' >out
@@ -310,7 +310,7 @@ is_kept() {
   store_is_clean
 }
 
-@test "a promise made while the store is out of reach can be kept on this machine" {
+@test "a promise that started while the store was unreachable can be completed on this machine" {
   id=kept.$$
   MEMOLOCK_STORE=redis+unix://$PWD/nowhere promise --id "$id" -- sh -c '(sleep 0.1; echo kept | "$MEMOLOCK_BIN" set --ttl 1h) &'
   finish "$promised"
@@ -320,7 +320,7 @@ is_kept() {
   equal '' "$(find "/tmp/memolock-$UID" -path "*/t/$id.*")"
 }
 
-@test "what the command of such a promise stores besides goes to its own store, or nowhere" {
+@test "other results that the command of such a promise stores go to its own store, or nowhere" {
   id=kept.$$
   export MEMOLOCK_STORE=redis+unix://$PWD/nowhere
   promise --id "$id" -- sh -c '
@@ -338,17 +338,17 @@ is_kept() {
   equal '' "$(find "/tmp/memolock-$UID" -path "*/t/$id.*")"
 }
 
-@test "only a server that set, fail and renew use needs --tls-cert beside --tls-key" {
+@test "set, fail and renew require --tls-cert with --tls-key only if they use a server" {
   unset MEMOLOCK_STORE
   export MEMOLOCK_TLS_KEY=$PWD/key
   elsewhere='export MEMOLOCK_STORE=redis+unix://$PWD/nowhere MEMOLOCK_RUN_STORE=file://$MEMOLOCK_CACHE_DIR;'
-  # the run is in a directory, and the settings have a server
+  # the run is in a directory, and the settings name a server
   run -0 memolock get --tag t --id x --ttl 1h --external --lease 1m -- \
     sh -c "$elsewhere"' "$MEMOLOCK_BIN" renew && echo kept | "$MEMOLOCK_BIN" set --ttl 1h'
   equal kept "$output"
   run -7 memolock get --tag t --id y --ttl 1h --external --lease 1m -- \
     sh -c "$elsewhere"' "$MEMOLOCK_BIN" fail --status 7 </dev/null'
-  # and the other way round
+  # and vice versa
   export MEMOLOCK_RUN_TAG=t MEMOLOCK_RUN_ID=x MEMOLOCK_RUN_TOKEN=token MEMOLOCK_RUN_STORE=redis+unix://$PWD/nowhere
   for verb in 'set --ttl 1h' fail renew; do
     # shellcheck disable=SC2086 # words
@@ -358,7 +358,7 @@ is_kept() {
   contains "$stderr" 'the token does not hold the lock'
 }
 
-@test "a promise that cannot be created is not begun" {
+@test "a promise that cannot be created is not started" {
   unshare -m true 2>/dev/null || skip 'cannot create a namespace here'
   mkdir unfit
   chmod 777 unfit
@@ -370,7 +370,7 @@ is_kept() {
   ran_times 0
 }
 
-@test "a message of fail is cut after 1MiB" {
+@test "a message of fail is truncated after 1MiB" {
   begin
   head -c 1048577 /dev/zero | tr '\0' '#' >message
   run --separate-stderr -0 memolock fail --tag t --id x --token "$token" <message
@@ -381,13 +381,13 @@ is_kept() {
   equal 1048576 "$(tr -cd '#' <p.err | wc -c)"
 }
 
-@test "what names the run is looked at" {
+@test "the variables that identify the run are validated" {
   MEMOLOCK_RUN_TAG=t/lock MEMOLOCK_RUN_ID=x refused "MEMOLOCK_RUN_TAG: 't/lock'" memolock set --ttl 1h </dev/null
   MEMOLOCK_RUN_TAG=t MEMOLOCK_RUN_ID=$(printf '%1025s' x) refused MEMOLOCK_RUN_ID memolock set --ttl 1h </dev/null
   store_is_empty
 }
 
-@test "a holder of a promise that is interrupted leaves it, and a waiter takes over" {
+@test "an interrupted holder of a promise releases it, and a waiter takes over" {
   begin --lease 1h
   wait_too
   kill -TERM "$promised"
@@ -400,7 +400,7 @@ is_kept() {
   store_is_clean
 }
 
-@test "what set, fail and renew need is asked for" {
+@test "missing and invalid arguments of set, fail and renew are refused" {
   refused '--ttl is required' memolock set --id x </dev/null
   refused '--id is required' memolock set --ttl 1s </dev/null
   refused '--ttl 0 requires --token' memolock set --id x --ttl 0 </dev/null
@@ -414,7 +414,7 @@ is_kept() {
   refused '--status' memolock fail --id x --token y --status 0 </dev/null
 }
 
-@test "fail fails the promise whatever stdin is, and says that there is no message" {
+@test "fail ends the promise whatever stdin is, and reports a message that it cannot read" {
   for stdin in '</' '<&-' '>/dev/null <&1'; do
     run --separate-stderr -7 memolock get --tag t --id x --ttl 1h --external -- sh -c '"$MEMOLOCK_BIN" fail --status 7 '"$stdin"
     if [[ $stdin == '</' ]]; then
@@ -426,7 +426,7 @@ is_kept() {
   store_is_clean
 }
 
-@test "set says of a stdin that is closed what it is" {
+@test "set reports why it cannot read stdin" {
   # shellcheck disable=SC2016
   refused 'cannot read stdin: it is closed or open for writing only' bash -c '"$MEMOLOCK_BIN" set --id x --ttl 1h <&-'
   # shellcheck disable=SC2016

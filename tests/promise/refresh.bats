@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
-# --refresh: not what is there, and not what began before.
+# --refresh: ignores stored entries, and runs that started before the call.
 
 load ../helpers/common
 
-@test "--refresh runs the command although there is a fresh entry" {
+@test "--refresh runs the command despite a fresh entry" {
   get -- echo old
   equal new "$(get --refresh -- echo new)"
   equal new "$(memolock get --tag t --id x)"
@@ -20,7 +20,7 @@ load ../helpers/common
   run -1 memolock get --tag t --id x
 }
 
-@test "--refresh does not take a run that began before the call" {
+@test "--refresh does not use the result of a run that started before the call" {
   spawn_get -- counted held a echo before >1.out
   await test -e a.started
   spawn_get --refresh -- counted echo after >2.out
@@ -49,7 +49,7 @@ load ../helpers/common
   ran_times 2
 }
 
-@test "a plain waiter takes a refresh in progress" {
+@test "a waiter without --refresh uses the result of a refresh in progress" {
   spawn_get --refresh -- counted held a echo new
   await test -e a.started
   spawn_get -- counted echo own >waiter.out
@@ -70,7 +70,7 @@ load ../helpers/common
   equal new "$(get -- echo own)"
 }
 
-@test "a look-up with --refresh finds nothing that is already there" {
+@test "a look-up with --refresh ignores stored entries" {
   get -- echo old
   run -1 memolock get --tag t --id x --refresh
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# --stale: an old entry is served at once, and one run in the background refreshes it.
+# --stale: an old entry is served immediately, and one background run refreshes it.
 
 load ../helpers/common
 
@@ -10,14 +10,14 @@ old() {
 }
 expired() { [[ $(memolock ls | cut -f 3) == stale ]]; }
 
-# stale OPTION… [--] COMMAND…: `get` that takes it.
+# stale OPTION… [--] COMMAND…: `get` that accepts the stale entry.
 stale() { memolock get --tag t --id x --ttl 1h --stale 1h "$@"; }
 
-# refreshed TEXT: whether the entry is that now, and nobody is at work.
+# refreshed TEXT: whether the entry has this content, and no run is in progress.
 refreshed() { [[ $(memolock get --tag t --id x --stale 1h) == "$1" ]] && nobody_runs; }
 nobody_runs() { ! memolock ls | grep -q running; }
 
-@test "a stale entry is served at once, both streams, while the command runs in the background" {
+@test "a stale entry is served immediately, both streams, while the command runs in the background" {
   old
   run --separate-stderr -0 stale -- counted held b echo new
   equal old "$output"
@@ -29,9 +29,9 @@ nobody_runs() { ! memolock ls | grep -q running; }
   store_is_clean
 }
 
-@test "a window that is longer than the one that the entry was stored with does not bring it back" {
+@test "a window longer than the one that the entry was stored with does not make it usable again" {
   memolock get --tag t --id x --ttl 1ms --stale 2ms -- echo old
-  expired() { [[ $(memolock ls | cut -f 3) == @(|expired) ]]; } # on a server it is gone
+  expired() { [[ $(memolock ls | cut -f 3) == @(|expired) ]]; } # on a server it has been removed
   await expired
   for window in --stale --stale-if-error; do
     run -1 memolock get --tag t --id x $window 1h
@@ -41,7 +41,7 @@ nobody_runs() { ! memolock ls | grep -q running; }
   ran_times 1
 }
 
-@test "one run refreshes it, however many ask" {
+@test "one run refreshes the entry, however many callers ask" {
   old
   for caller in {1..30}; do
     spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --stale 1h -- counted held b echo new >"$caller.out" 2>/dev/null
@@ -55,7 +55,7 @@ nobody_runs() { ! memolock ls | grep -q running; }
 }
 
 # bats test_tags=slow
-@test "in 30 rounds of 8 callers each round has one run" {
+@test "in each of 30 rounds of 8 callers there is one run" {
   old
   for round in {1..30}; do
     for caller in {1..8}; do
@@ -71,7 +71,7 @@ nobody_runs() { ! memolock ls | grep -q running; }
   done
 }
 
-@test "a command substitution does not wait for the background" {
+@test "a command substitution does not wait for the background run" {
   old
   result=$(stale -- held b echo new 2>&1)
   equal $'old\nold err' "$result"
@@ -80,14 +80,14 @@ nobody_runs() { ! memolock ls | grep -q running; }
   await refreshed new
 }
 
-@test "the background holds none of the caller's descriptors, and has a session of its own" {
+@test "the background run holds none of the caller's descriptors, and has its own session" {
   old
   exec 7>caller
   stale -- sh -c 'ls /proc/self/fd >fds.new; readlink /proc/self/fd/0 >in
     ps -o sid=,tty= -p $$ >session; mv fds.new fds' >/dev/null 2>&1
   exec 7>&-
   await test -s fds
-  # one more than the streams: ls reads the folder
+  # one more than the streams: ls reads the directory
   equal '0 1 2 3' "$(tr '\n' ' ' <fds | sed 's/ $//')"
   equal /dev/null "$(<in)"
   read -r sid tty <session
@@ -95,7 +95,7 @@ nobody_runs() { ! memolock ls | grep -q running; }
   ((sid != $(ps -o sid= -p $$)))
 }
 
-@test "the background survives the end of its caller's process group" {
+@test "the background run survives the end of its caller's process group" {
   old
   spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --stale 1h -- held b echo new >/dev/null 2>&1
   finish $!
@@ -105,7 +105,7 @@ nobody_runs() { ! memolock ls | grep -q running; }
   await refreshed new
 }
 
-@test "a failed refresh is not repeated by every caller, and leaves the old entry" {
+@test "after a failed refresh other callers do not try again, and the old entry is not replaced" {
   old
   export MEMOLOCK_LEASE=1h
   equal old "$(stale -- counted sh -c 'echo broken; exit 3' 2>/dev/null)"
@@ -114,12 +114,12 @@ nobody_runs() { ! memolock ls | grep -q running; }
   for _ in {1..5}; do equal old "$(stale -- counted sh -c 'exit 3' 2>/dev/null)"; done
   await nobody_runs
   ran_times 1
-  # who takes no old entry has it tried again
+  # a caller that accepts no old entry runs the command again
   equal mended "$(get --ttl 1h -- echo mended)"
   store_is_clean
 }
 
-@test "a failed refresh is repeated after a lease" {
+@test "a failed refresh is tried again after a lease" {
   old
   export MEMOLOCK_LEASE=50ms
   tried_twice() {
@@ -129,34 +129,34 @@ nobody_runs() { ! memolock ls | grep -q running; }
   await tried_twice
 }
 
-@test "past its window an entry is not served" {
+@test "an entry is not served after its window" {
   old
   equal new "$(memolock get --tag t --id x --ttl 1h --stale 1ms -- counted echo new)"
   ran_times 1
 }
 
-@test "--refresh takes no stale entry" {
+@test "--refresh does not serve a stale entry" {
   old
   equal new "$(stale --refresh -- echo new)"
 }
 
-@test "who does not say --stale waits for a fresh entry" {
+@test "a caller without --stale waits for a fresh entry" {
   old
   equal new "$(get --ttl 1h -- echo new)"
 }
 
-@test "a look-up with --stale takes it and runs nothing" {
+@test "a look-up with --stale serves a stale entry and runs nothing" {
   old
   equal old "$(memolock get --tag t --id x --stale 1h 2>/dev/null)"
   run -1 memolock get --tag t --id x --stale 1ms
 }
 
-@test "a command that names a descriptor is refreshed in the foreground" {
+@test "a command that refers to a descriptor is refreshed in the foreground" {
   old
   equal fresh "$(stale -- cat <(echo fresh))"
 }
 
-@test "stale= has everybody take the entry while it is refreshed" {
+@test "stale= allows all callers to use the entry while it is refreshed" {
   memolock get --tag t --id x --ttl 1ms -- sh -c 'echo stale=1h >>"$MEMOLOCK_CONTROL"; echo old' >/dev/null
   await expired
   equal old "$(get --ttl 1h -- counted echo new)"
@@ -164,14 +164,14 @@ nobody_runs() { ! memolock ls | grep -q running; }
   ran_times 1
 }
 
-@test "a shorter --ttl of the reader's counts for what is stale" {
+@test "a reader's shorter --ttl makes an entry stale earlier" {
   memolock get --tag t --id x --ttl 1h -- echo old >/dev/null
   sleep 0.01
   equal old "$(memolock get --tag t --id x --ttl 1ms --stale 1h -- counted echo new)"
   await ran 1
 }
 
-@test "what was served stale is reported, and said with -v" {
+@test "a stale hit is recorded in the report, and reported with -v" {
   old
   run --separate-stderr -0 stale -v --report report -- true
   contains "$stderr" 't:x: stale, '
@@ -181,7 +181,7 @@ nobody_runs() { ! memolock ls | grep -q running; }
 }
 
 # bats test_tags=slow
-@test "when the background is killed the next caller refreshes" {
+@test "if the background run is killed, the next caller refreshes" {
   short_lease
   old
   stale -- counted held b echo never >/dev/null 2>&1
@@ -195,7 +195,7 @@ nobody_runs() { ! memolock ls | grep -q running; }
 }
 
 # bats test_tags=slow
-@test "in the first process of a namespace, whose end would end it, the run in the background is waited for" {
+@test "the first process of a PID namespace, whose end would kill the background run, waits for it" {
   unshare -pf --mount-proc true 2>/dev/null || skip 'cannot create a namespace here'
   old
   run --separate-stderr -0 unshare -pf --mount-proc "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --stale 1h -- \
@@ -203,7 +203,7 @@ nobody_runs() { ! memolock ls | grep -q running; }
   equal old "$output"
   refreshed new
   ran_times 1
-  # nor does it end with a shell's process that has become memolock, and had children
+  # the same if a shell with children has become memolock
   memolock get --tag t --id x --ttl 1ms --stale 1h --refresh -- echo old >/dev/null
   await expired
   # shellcheck disable=SC2016
@@ -211,7 +211,7 @@ nobody_runs() { ! memolock ls | grep -q running; }
     --ttl 1h --stale 1h -- sh -c 'sleep 0.2; echo new' 3>&-
   equal old "$output"
   refreshed new
-  # a signal ends that
+  # a signal ends this wait
   memolock get --tag t --id x --ttl 1ms --stale 1h --refresh -- echo old >/dev/null
   await expired
   spawn unshare -pf --mount-proc "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --stale 1h -- held a echo new >out
@@ -222,7 +222,7 @@ nobody_runs() { ! memolock ls | grep -q running; }
   equal old "$(<out)"
 }
 
-@test "where the run in the background begins a namespace, it goes on to its end, and nobody waits for it" {
+@test "a background run that is the first process of a PID namespace completes, and its caller does not wait" {
   unshare -p true 2>/dev/null || skip 'cannot create a namespace here'
   old
   run --separate-stderr -0 timeout 60 unshare -p "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --stale 1h -- held a echo new 3>&-
@@ -231,10 +231,10 @@ nobody_runs() { ! memolock ls | grep -q running; }
   await refreshed new
 }
 
-@test "the run in the background leaves no process but its own unreaped" {
+@test "the background run leaves no zombie except its own process" {
   unshare -pf --mount-proc true 2>/dev/null || skip 'cannot create a namespace here'
   old
-  # the first process of this namespace waits for nobody
+  # the first process of this namespace reaps no children
   spawn unshare -pf --mount-proc --kill-child sleep 60
   first_there() { first=$(pgrep -P $!); }
   await first_there

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# --stale-if-error: an old entry is served when the command fails or the wait is over.
+# --stale-if-error: an old entry is served when the command fails or the wait times out.
 
 load ../helpers/common
 
@@ -10,7 +10,7 @@ old() {
 }
 on_error() { memolock get --tag t --id x --ttl 1h --stale-if-error 1h "$@"; }
 
-@test "when the command fails the old entry is served with its status" {
+@test "when the command fails, the old entry is served with its status" {
   old
   run --separate-stderr -0 on_error -- sh -c 'echo broken; echo why >&2; exit 3'
   equal old "$output"
@@ -20,7 +20,7 @@ on_error() { memolock get --tag t --id x --ttl 1h --stale-if-error 1h "$@"; }
   store_is_clean
 }
 
-@test "how the command failed is said once, before the old entry is served" {
+@test "the failure of the command is reported once, before the old entry is served" {
   old
   run --separate-stderr -0 on_error -v -- sh -c 'kill -KILL $$'
   contains "$stderr" 'memolock: t:x: the command was killed by signal KILL (9); served the stored entry ('
@@ -30,20 +30,20 @@ on_error() { memolock get --tag t --id x --ttl 1h --stale-if-error 1h "$@"; }
   lacks "$stderr" status
 }
 
-@test "a command that is not there fails, too" {
+@test "a command that is not found is a failure too" {
   old
   run --separate-stderr -0 on_error -- nowhere
   equal old "$output"
-  # the thread sanitizer makes vfork a fork, which hides why an exec failed
+  # with the thread sanitizer vfork is a fork, and the reason of a failed exec is lost
   is_sanitized tsan || contains "$stderr" "cannot run 'nowhere'"
 }
 
-@test "a command that is stopped at its time limit fails, too" {
+@test "a command that is stopped at its time limit is a failure too" {
   old
   equal old "$(on_error --max-runtime 50ms -- sh -c 'echo begun; exec sleep 60' 2>/dev/null)"
 }
 
-@test "when the command succeeds its output is the caller's, byte for byte" {
+@test "when the command succeeds, the caller gets its output byte for byte" {
   old
   on_error -- sh -c 'printf "a\0b"; seq 100000; echo err >&2' >out 2>err
   sh -c 'printf "a\0b"; seq 100000' >expected
@@ -59,7 +59,7 @@ on_error() { memolock get --tag t --id x --ttl 1h --stale-if-error 1h "$@"; }
   done
 }
 
-@test "a waiter whose holder's command fails is served the old entry" {
+@test "a waiter whose holder fails gets the old entry" {
   old
   spawn_get --ttl 1h -- held a sh -c 'echo broken; exit 3' >holder.out
   await test -e a.started
@@ -76,7 +76,7 @@ on_error() { memolock get --tag t --id x --ttl 1h --stale-if-error 1h "$@"; }
   ran_times 0
 }
 
-@test "when the wait is over the old entry is served" {
+@test "when the wait times out, the old entry is served" {
   old
   spawn_get --ttl 1h -- held a true
   await test -e a.started
@@ -85,7 +85,7 @@ on_error() { memolock get --tag t --id x --ttl 1h --stale-if-error 1h "$@"; }
   release a
 }
 
-@test "past its window, and without an old entry, the failure is the caller's" {
+@test "after its window, or without an old entry, the caller gets the failure" {
   run -3 on_error -- sh -c 'echo broken; exit 3'
   equal broken "$output"
   old
@@ -93,14 +93,14 @@ on_error() { memolock get --tag t --id x --ttl 1h --stale-if-error 1h "$@"; }
   equal broken "$output"
 }
 
-@test "an output too large to be kept passes through, whatever becomes of the command" {
+@test "output that is too large to store is passed on even if the command fails" {
   old
   run --separate-stderr -3 on_error --max-entry 100 -- sh -c 'seq 100; exit 3'
   equal "$(seq 100)" "$output"
   contains "$stderr" 'not stored'
 }
 
-@test "an interrupted command leaves its output, and no old entry in its place" {
+@test "after an interrupt the command's output is passed on, and no old entry is served" {
   old
   spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --stale-if-error 1h -- sh -c 'echo begun; : >ready; exec sleep 60' >out 2>/dev/null
   await test -e ready
@@ -110,13 +110,13 @@ on_error() { memolock get --tag t --id x --ttl 1h --stale-if-error 1h "$@"; }
   equal begun "$(<out)"
 }
 
-@test "an old entry that is served instead is reported as stale" {
+@test "an old entry that is served after a failure is reported as stale" {
   old
   on_error --report report -- false >/dev/null 2>&1
   contains "$(<report)" '"outcome":"stale"'
 }
 
-@test "-v says once that the entry is not fresh" {
+@test "-v reports once that the entry is not fresh" {
   get -- echo old >/dev/null
   run -0 --separate-stderr memolock get -v --tag t --id x --ttl 1ms --stale-if-error 1h -- echo new
   equal new "$output"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
-# However many ask at once: one run.
+# Any number of concurrent callers, and a single run.
 
 load ../helpers/common
 
-# callers N COMMAND…: N callers at once; what they print is in out.NUMBER, their failures in `failed`.
+# callers N COMMAND…: starts N concurrent callers; their output is in out.NUMBER, their failures in `failed`.
 callers() {
   local i pids=()
   rm -f out.* failed
@@ -21,7 +21,7 @@ all_printed() {
 }
 
 # bats test_tags=slow
-@test "200 callers run an instant command once, in every of 12 rounds" {
+@test "200 callers run an instant command once, in each of 12 rounds" {
   for id in {1..12}; do
     callers 200 counted echo "answer $id"
     all_printed 200 "answer $id"
@@ -31,7 +31,7 @@ all_printed() {
 }
 
 # bats test_tags=slow
-@test "200 callers run a command of some milliseconds once, in every of 10 rounds" {
+@test "200 callers run a command of some milliseconds once, in each of 10 rounds" {
   for id in {1..10}; do
     callers 200 counted sh -c "sleep 0.0$((RANDOM % 90 + 10)); echo answer $id"
     all_printed 200 "answer $id"
@@ -40,7 +40,7 @@ all_printed() {
   store_is_clean
 }
 
-# waiters COMMAND…: 500 callers that wait for a run in progress, or 100 who take ten times the memory.
+# waiters COMMAND…: starts 500 callers that wait for a run in progress, or 100 if each needs ten times the memory.
 waiters() {
   local i
   many=500
@@ -54,7 +54,7 @@ waiters() {
 }
 
 # bats test_tags=slow
-@test "500 waiters get one run" {
+@test "500 waiters share one run" {
   spawn_get -- counted held a echo one
   await test -e a.started
   waiters counted echo other
@@ -66,13 +66,13 @@ waiters() {
 }
 
 # bats test_tags=slow
-@test "500 waiters whose holder is killed get one more run" {
+@test "500 waiters whose holder is killed share one more run" {
   spawn_get -- counted held a echo one
   await test -e a.started
   waiters counted held b echo two
   end "${spawned[0]}"
   await test -e b.started
-  # nobody is left who still believes in the first run
+  # all waiters have noticed the end of the first run
   await began_to_wait $((2 * many - 1)) 'err.*'
   release b
   for pid in "${pids[@]}"; do wait "$pid"; done
@@ -81,7 +81,7 @@ waiters() {
   store_is_clean
 }
 
-@test "callers of many ids do not stand in each other's way" {
+@test "callers of different ids do not delay each other" {
   for i in {1..100}; do
     "$MEMOLOCK_BIN" get --tag t --id "$((i % 10))" --ttl forever -- counted echo "$((i % 10))" \
       >"out.$i" 3>&- &
@@ -93,7 +93,7 @@ waiters() {
 }
 
 # bats test_tags=slow
-@test "readers never see a mixture while an entry is made anew over and over" {
+@test "readers never see a mixture of results while an entry is refreshed repeatedly" {
   mixture='for i in $(seq 3000); do echo "$0"; done'
   get -- sh -c "$mixture" 0 >/dev/null
   for i in {1..40}; do get --refresh -- sh -c "$mixture" "$i" >/dev/null; done 3>&- &

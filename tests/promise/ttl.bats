@@ -6,38 +6,38 @@ load ../helpers/common
 # expired: whether the entry t:x is no longer fresh.
 expired() { ! memolock get --tag t --id x >/dev/null; }
 
-@test "an entry is fresh until its ttl has passed" {
+@test "an entry is fresh until the end of its ttl" {
   equal 1 "$(memolock get --tag t --id x --ttl 1h -- echo 1)"
   equal 1 "$(memolock get --tag t --id x --ttl 1h -- echo 2)"
 }
 
-@test "past its ttl the command runs again" {
+@test "after the ttl the command runs again" {
   equal 1 "$(memolock get --tag t --id x --ttl 50ms -- echo 1)"
   await expired
   equal 2 "$(memolock get --tag t --id x --ttl 50ms -- echo 2)"
 }
 
-@test "--ttl forever does not expire" {
+@test "--ttl forever never expires" {
   get -- echo 1
   equal 1 "$(get -- echo 2)"
   contains "$(memolock ls)" $'\tfresh\t'
   contains "$(memolock ls)" $'\tforever\t'
 }
 
-@test "a reader's shorter ttl is honoured" {
+@test "a reader's shorter ttl is respected" {
   get -- echo 1
   age_has_come() { ! memolock get --tag t --id x --ttl 50ms >/dev/null; }
   await age_has_come
   equal 2 "$(memolock get --tag t --id x --ttl 50ms -- echo 2)"
 }
 
-@test "a reader's longer ttl revives nothing" {
+@test "a reader's longer ttl does not make an expired entry usable" {
   equal 1 "$(memolock get --tag t --id x --ttl 30ms -- echo 1)"
   await expired
   equal 2 "$(get -- echo 2)"
 }
 
-@test "--ttl 0 keeps nothing" {
+@test "--ttl 0 stores nothing" {
   equal 1 "$(memolock get --tag t --id x --ttl 0 -- echo 1)"
   run -1 memolock get --tag t --id x
   equal 2 "$(memolock get --tag t --id x --ttl 0 -- echo 2)"
@@ -58,7 +58,7 @@ expired() { ! memolock get --tag t --id x >/dev/null; }
   run -1 memolock get --tag t --id x
 }
 
-@test "--ttl 0 does not take an entry that is there" {
+@test "--ttl 0 ignores a stored entry" {
   get -- echo old
   equal new "$(memolock get --tag t --id x --ttl 0 -- echo new)"
 }
@@ -74,13 +74,13 @@ expired() { ! memolock get --tag t --id x >/dev/null; }
   ran_times 1
 }
 
-@test "durations may be written in many ways" {
+@test "durations can be written in several ways" {
   for ttl in 500ms 5s 1h30m 2d 0.5 7 forever 1.5h; do
     run -0 memolock get --tag d --id "$ttl" --ttl "$ttl" -- true
   done
 }
 
-@test "a text that is not a duration is refused" {
+@test "an invalid duration is refused" {
   for ttl in '' x 5x -1 1h- s 1e999 '5 s' 99999999999999999999; do
     refused --ttl memolock get --tag t --id x --ttl="$ttl" -- true
   done

@@ -1,24 +1,24 @@
 #!/usr/bin/env bats
-# What one who waits says of it: a live line on a terminal, which leaves no trace, and elsewhere a line now and
-# then. The terminals are tmux's, which draws what a user would see.
+# The notice of a waiter: a live line on a terminal, which leaves no trace, and elsewhere a line from time to time.
+# tmux provides the terminals, and shows what a user would see.
 # bats file_tags=slow
 
 load ../helpers/common
 
 tmux() { command tmux -S "$BATS_TEST_TMPDIR/tmux" -f /dev/null "$@"; }
 
-# in_pane NAME SCRIPT: bash runs it in a terminal of 100 columns, which stays when it has ended.
+# in_pane NAME SCRIPT: runs it with bash on a terminal of 100 columns, which remains when the script has ended.
 in_pane() {
   tmux new-session -d -s "$1" -x 100 -y 10 "exec bash -c '$2; : >ended; sleep infinity'"
 }
 
-# screen NAME: what stands in it, without the blank lines at its end.
+# screen NAME: the text on it, without blank lines at the end.
 screen() { tmux capture-pane -p -t "$1" | sed -e 's/ *$//' -e :a -e '/^\n*$/{$d;N;ba' -e '}'; }
 
 # shows NAME REGEX: whether a line in it matches.
 shows() { screen "$1" | grep -qE "$2"; }
 
-# changes NAME: waits until what stands in it is another text than now.
+# changes NAME: waits until the text on it changes.
 changes() {
   local before
   before=$(screen "$1")
@@ -26,7 +26,7 @@ changes() {
   await is_other "$1"
 }
 
-# hold: a holder at work on the entry, until `release a`.
+# hold: starts a holder of the entry, which runs until `release a`.
 hold() {
   spawn_get "$@" -- held a echo held >/dev/null
   holder=$!
@@ -44,7 +44,7 @@ teardown() {
   end_all
 }
 
-@test "a waiter on a terminal shows who runs the command and since when, and leaves no trace" {
+@test "a waiter on a terminal shows who runs the command and for how long, and leaves no trace" {
   hold
   in_pane p "echo before; $get -- false; echo after"
   await shows p "^memolock: waiting for t:x: $(hostname):$holder, running for [0-9.]+m?s\$"
@@ -53,7 +53,7 @@ teardown() {
   equal $'before\nheld\nafter' "$(screen p)"
 }
 
-@test "the line stands behind what a script has written" {
+@test "the line appears after the text that a script has already written" {
   hold
   in_pane p "printf %s state:; $get -- false"
   await shows p '^state:memolock: waiting for t:x'
@@ -62,7 +62,7 @@ teardown() {
   equal 'state:held' "$(screen p)"
 }
 
-@test "the time goes on" {
+@test "the displayed time increases" {
   hold
   in_pane p "$get -- false"
   await shows p 'running for [0-9]+s'
@@ -73,7 +73,7 @@ teardown() {
   ((now > before)) || fail "$now s after $before s"
 }
 
-@test "the last run's length is the estimate, with a bar" {
+@test "the duration of the last run is shown as an estimate, with a bar" {
   memolock get --tag t --id x --ttl forever -- sh -c 'sleep 1.1; echo old' >/dev/null
   hold --refresh
   in_pane p "$get --refresh -- false"
@@ -81,7 +81,7 @@ teardown() {
   await shows p '\[#{10}\]'
 }
 
-@test "a terminal that is too narrow gets as much as fits" {
+@test "on a terminal that is too narrow the line is shortened" {
   hold
   in_pane p "$get -- false"
   await shows p 'running for'
@@ -92,14 +92,14 @@ teardown() {
   equal held "$(screen p)"
 }
 
-@test "control bytes of the names do not come to the terminal" {
+@test "control bytes in names are not sent to the terminal" {
   spawn "$MEMOLOCK_BIN" get --tag t --id $'a\e[2J' --ttl forever -- held b true >/dev/null
   await test -e b.started
   in_pane p "$MEMOLOCK_BIN get --tag t --id \$(printf \"a\\\\033[2J\") --ttl 1h -- false"
   await shows p 'waiting for t:a\\x1b\[2J'
 }
 
-@test "nothing is shown while the own command runs" {
+@test "nothing is shown while the caller's own command runs" {
   in_pane holder "$get -- held a echo held"
   await test -e a.started
   in_pane waiter "$get -- false"
@@ -107,7 +107,7 @@ teardown() {
   equal '' "$(screen holder)"
 }
 
-@test "Ctrl-C at a waiter takes the line with it" {
+@test "Ctrl-C at a waiter removes the line" {
   hold
   in_pane p "trap : INT; $get -- false"
   await shows p 'waiting for'
@@ -116,9 +116,9 @@ teardown() {
   equal '^C' "$(screen p)"
 }
 
-@test "Ctrl-Z at a waiter stops it and takes the line with it; fg brings it back" {
+@test "Ctrl-Z at a waiter stops it and removes the line; fg shows it again" {
   hold
-  # no loop, which bash leaves when its command is stopped
+  # not a loop: bash leaves a loop when its command is stopped
   continue_it='until [[ -e go$i ]]; do sleep 0.01; done; fg'
   in_pane p "set -m; $get -- false; i=1; : >stopped1; $continue_it; i=2; : >stopped2; $continue_it; echo after"
   for i in 1 2; do
@@ -135,13 +135,13 @@ teardown() {
   equal $'held\nafter' "$(screen p | tail -n 2)"
 }
 
-@test "a waiter that Ctrl-Z has stopped can go on in the background" {
+@test "a waiter that Ctrl-Z has stopped can continue in the background" {
   hold
   in_pane p "set -m; $get -- false; bg; : >continued; wait -f; echo after"
   await shows p 'waiting for'
   tmux send-keys -t p C-z
   await test -e continued
-  # as long as another takes to draw it anew, twice
+  # for as long as another waiter takes to redraw its line twice
   in_pane other "$get -- false"
   await shows other 'running for'
   changes other
@@ -152,7 +152,7 @@ teardown() {
   shows p '^held$' || fail "$(screen p)"
 }
 
-@test "with -q, in the background, or on a dumb terminal there is none" {
+@test "with -q, in the background, or on a dumb terminal there is no line" {
   hold
   in_pane quiet "$get -q -- false"
   in_pane job "set -m; $get -- false & wait"
@@ -164,7 +164,7 @@ teardown() {
   equal '' "$(screen dumb)"
 }
 
-@test "one who waits for a promise shows whose it is" {
+@test "a waiter for a promise shows whose promise it is" {
   in_pane p "$get --external -- true"
   await shows p "^memolock: waiting for t:x: $(hostname):[0-9]+, promised [0-9.]+m?s ago\$"
   memolock set --tag t --id x --ttl forever <<<kept
@@ -172,7 +172,7 @@ teardown() {
   equal kept "$(screen p)"
 }
 
-# Each waits for what the other has.
+# Each waits for the lock that the other holds.
 begin_opposite_order() {
   opposite='exec "$MEMOLOCK_BIN" lock --tag t --id $0 -- sh -c ": >$0.has; until [ -e $1.has ]; do sleep 0.01; done
     exec $MEMOLOCK_BIN lock --tag t --id $1 -- true"'
@@ -185,10 +185,10 @@ all_have_spoken() {
   for each in "${expected[@]}"; do [[ -s $each ]] || return; done
 }
 
-# says FILE REGEX: that is the one line in it.
+# says FILE REGEX: asserts that this is the only line in the file.
 says() { [[ $(<"$1") =~ ^memolock:\ still\ $2$ ]] || fail "$1 holds: $(<"$1")"; }
 
-@test "after a minute one line says who holds it and how to limit the wait, and with -q none" {
+@test "after a minute one line says who holds the lock and how to limit the wait, and with -q there is none" {
   export BATS_TEST_TIMEOUT=180
   hold
   spawn_get -- false 2>waiter.err

@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
-# One runs, the others wait for it.
+# One caller runs the command, and the others wait for it.
 
 load ../helpers/common
 
-# hold OPTION…: a holder at work on the entry, until `release a`; it will print "held".
+# hold OPTION…: starts a holder of the entry, which runs until `release a` and prints "held".
 hold() {
   spawn_get "$@" -- held a counted echo held >holder.out 2>holder.err
   await test -e a.started
@@ -34,7 +34,7 @@ hold() {
   ran_times 1
 }
 
-@test "a waiter does not run its command while the holder works" {
+@test "a waiter does not run its command while the holder runs" {
   hold
   spawn_get -- counted echo own >waiter.out
   await is_waiting $!
@@ -45,25 +45,25 @@ hold() {
   finish_all
 }
 
-@test "a waiter for another entry does not wait" {
+@test "callers of another entry do not wait" {
   hold
   run -0 memolock get --tag t --id other --ttl 1h -- echo other
   equal other "$output"
   release a
 }
 
-@test "waiting costs no processor time" {
+@test "waiting uses no processor time" {
   hold
   spawn_get -- false
   waiter=$!
   await is_waiting $waiter
-  # nothing wakes it
+  # it is not woken
   await unchanged grep ctxt "/proc/$waiter/status"
   release a
   finish_all
 }
 
-@test "--wait passes and the caller gets 124" {
+@test "after --wait the caller gets 124" {
   hold
   run --separate-stderr -124 get --wait 50ms -- counted echo own
   equal '' "$output"
@@ -73,7 +73,7 @@ hold() {
   ran_times 1
 }
 
-@test "--wait 0 does not wait at all" {
+@test "--wait 0 does not wait" {
   hold
   run -124 get --wait 0 -- counted echo own
   release a
@@ -81,12 +81,12 @@ hold() {
   ran_times 1
 }
 
-@test "--wait 0 runs the command when there is nobody to wait for" {
+@test "--wait 0 runs the command if there is no holder" {
   run -0 get --wait 0 -- echo own
   equal own "$output"
 }
 
-@test "--wait 0 takes a fresh entry while a refresh runs" {
+@test "--wait 0 uses a fresh entry during a refresh" {
   get -- echo old
   hold --refresh
   run -0 get --wait 0 -- echo own
@@ -94,7 +94,7 @@ hold() {
   release a
 }
 
-@test "--wait does not limit the own command" {
+@test "--wait does not limit the caller's own command" {
   run -0 get --wait 1ms -- sh -c 'sleep 0.1; echo ended'
   equal ended "$output"
 }
@@ -109,7 +109,7 @@ hold() {
   equal held "$(memolock get --tag t --id x)"
 }
 
-@test "--on-timeout stale gives the expired entry" {
+@test "--on-timeout stale serves the expired entry" {
   memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- sh -c 'echo old; echo err >&2' 2>/dev/null
   hold --ttl 1ms
   run --separate-stderr -0 get --ttl 1ms --wait 10ms --on-timeout stale -- echo own
@@ -118,7 +118,7 @@ hold() {
   release a
 }
 
-@test "--on-timeout stale gives 124 when there is nothing" {
+@test "--on-timeout stale gives 124 if there is no entry" {
   hold
   run --separate-stderr -124 get --wait 10ms --on-timeout stale -- echo own
   equal '' "$output"
@@ -155,7 +155,7 @@ hold() {
 }
 
 # bats test_tags=slow
-@test "a look-up never counts as a holder" {
+@test "a look-up that waits is not treated as a holder" {
   short_lease
   hold
   spawn "$MEMOLOCK_BIN" get --tag t --id x --wait forever
@@ -168,7 +168,7 @@ hold() {
 }
 
 # bats test_tags=slow
-@test "a look-up with --wait ends with 1 when the holder died" {
+@test "a look-up with --wait exits with 1 if the holder died" {
   short_lease
   hold
   spawn "$MEMOLOCK_BIN" get --tag t --id x --wait forever
@@ -180,7 +180,7 @@ hold() {
 }
 
 # bats test_tags=slow
-@test "a look-up with --wait goes on when another takes over from a holder that died, in round after round" {
+@test "a look-up with --wait continues when another holder takes over from a dead one, in several rounds" {
   short_lease
   rounds=20
   ! on_redis || rounds=3
@@ -208,7 +208,7 @@ hold() {
 }
 
 # bats test_tags=slow
-@test "the ttl counts from the run's end" {
+@test "the ttl is counted from the end of the run" {
   run -0 memolock get --tag t --id x --ttl 5s -- sh -c 'sleep 5.1; echo slow'
   run -0 memolock get --tag t --id x
   equal slow "$output"

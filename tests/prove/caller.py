@@ -1,4 +1,4 @@
-"""Callers of memolock, each of which calls again and again and writes down how that went."""
+"""Callers of memolock. Each calls it repeatedly and records the results."""
 import glob
 import json
 import os
@@ -14,7 +14,7 @@ WORK = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'work')
 
 
 class Calls:
-    """Numbers the calls, and knows those that are going on."""
+    """Numbers the calls, and lists those in progress."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -37,7 +37,7 @@ class Calls:
 
 
 def environment(clock):
-    """In which a dynamic memolock's clock is what that file says; file times stay those of the kernel."""
+    """The environment in which a dynamic memolock reads the clock from that file. Times of files are not changed."""
     if not clock:
         return None
     return {**os.environ, 'LD_PRELOAD': glob.glob('/usr/lib/*/faketime/libfaketimeMT.so.1')[0],
@@ -55,7 +55,7 @@ class OngoingCall:
                                         stderr=subprocess.PIPE, env=environment(plan['clock']))
 
     def is_holder(self):
-        """Whether it has begun a command."""
+        """Whether it has started a command."""
         pid = self.process.pid
         try:
             with open(f'/proc/{pid}/task/{pid}/children', encoding='ascii') as children:
@@ -65,7 +65,7 @@ class OngoingCall:
 
 
 def random_plan(settings, ids):
-    """What one call is asked to do."""
+    """The options and the command of a call."""
     chance = random.random()
     length = random.randrange(2000)
     if chance < 0.45:
@@ -88,13 +88,13 @@ def random_plan(settings, ids):
 
 class Caller(threading.Thread):
     def __init__(self, memolock, writer, calls, settings, ids, until):
-        """`memolock`: the words that start it."""
+        """`memolock`: the words of the command that starts it."""
         super().__init__(daemon=True)
         self.memolock, self.writer, self.calls = memolock, writer, calls
         self.settings, self.ids, self.until = settings, ids, until
 
     def run(self):
-        pause = random.uniform(0, 1.5)  # they do not begin all at once
+        pause = random.uniform(0, 1.5)  # so that not all start at the same time
         while now() + pause < self.until:
             threading.Event().wait(pause)
             self.call(random_plan(self.settings, self.ids))
@@ -119,13 +119,13 @@ class Caller(threading.Thread):
             options += ['--stale', f"{plan['stale']}s"]
         if plan['refresh']:
             options.append('--refresh')
-        plain = ['env', '-u', 'LD_PRELOAD'] if plan['clock'] else []  # the command's clock is the machine's
+        plain = ['env', '-u', 'LD_PRELOAD'] if plan['clock'] else []  # the command uses the real clock
         return [*self.memolock, 'get', *options, '--', *plain, sys.executable, '-SEB', WORK, self.writer.path, str(number),
                 plan['id'], f"{plan['seconds']:.3f}", str(plan['length']), str(plan['status'])]
 
 
 def answer_in(out, err):
-    """The run that answered and what is wrong with the output; memolock's own lines."""
+    """The run whose output it got, what is wrong with the output, and the messages of memolock."""
     lines = err.decode(errors='replace').splitlines()
     messages = [line for line in lines if line.startswith('memolock: ')]
     rest = [line for line in lines if not line.startswith('memolock: ')]
@@ -145,7 +145,7 @@ def fault_of_stderr(lines, run):
 
 
 def last_line(path):
-    """The report of the call that has just ended, which is taken away; {} if it was killed before."""
+    """Reads and removes the report of the call that has just ended; {} if it was killed before it had one."""
     try:
         with open(path, encoding='utf-8') as report:
             line = report.read()

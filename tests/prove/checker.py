@@ -1,10 +1,10 @@
-"""What memolock promises, held against the history of a load. Each rule yields what breaks it, in words."""
+"""Compares the history of a load with what memolock promises. Each rule yields its violations, as text."""
 import collections
 
 from explanation import explain
 from facts import GRACE, Facts, time_stopped
 
-# Clocks are read a little before or after what they are read for.
+# Times are recorded slightly before or after the events.
 TOLERANCE = 0.05
 
 
@@ -14,7 +14,7 @@ def shown(call):
 
 
 def answers(facts):
-    """Every answer is one whole value of a run of that id, with that run's status; none is too old."""
+    """Each answer is exactly one complete value of a run of that id, has its status, and is not too old."""
     for call in facts.history.calls.values():
         if call.ended is None or any(each.what != 'stop' for each in call.disturbances):
             continue
@@ -50,7 +50,7 @@ def fault_of_age(facts, call, run):
     if run.status != 0 and since_stored > TOLERANCE:
         return f'it got the failed run {run.number}, which had ended {since_stored:.3f} s before'
     maker = facts.maker(run)
-    # Who waits shares a run that has not been stored yet; for all others it counts from the run's end.
+    # A waiter shares a run before it is stored; for other callers the age is counted from the run's end.
     age = since_stored if call.outcome() == 'waited' else max(since_stored, call.asked - facts.noticed_by(run))
     allowed = min(call.ttl, maker.ttl if maker else call.ttl) + call.stale
     if age > allowed + TOLERANCE:
@@ -59,11 +59,11 @@ def fault_of_age(facts, call, run):
 
 
 def steps_back(facts):
-    """Nobody finds an old result in the store where a newer one has been found, and should be still."""
+    """No call finds an old result in the store if a newer one was found before and should still be there."""
     for calls in facts.calls.values():
         hits = [call for call in calls
                 if call.outcome() in ('hit', 'stale') and call.ended and call.run in facts.history.runs]
-        found = {}  # by the first to end of those who did
+        found = {}  # for each run, the first call to end that found it
         for call in sorted(hits, key=lambda call: call.ended):
             found.setdefault(call.run, call)
         for call in hits:
@@ -82,20 +82,20 @@ def is_kept(facts, run, until):
 
 
 def store_errors(facts):
-    """A store that nothing has happened to does not fail."""
+    """A store does not fail without a fault."""
     for call in facts.history.calls.values():
         if call.has_store_error() and not may_fail(facts, call):
             yield f"{shown(call)}: {call.report.get('store_error', 'it went without the store')}"
 
 
 def may_fail(facts, call):
-    """Whether anything has happened to the store; who gives up a late answer for --wait says that it failed."""
+    """Whether the store had a fault. A call that gives up on a late answer for --wait reports an error too."""
     ended = call.ended or call.asked
     return facts.faults_during(call.asked, ended) or (call.wait is not None and facts.is_late(call.asked, ended))
 
 
 def collisions(facts):
-    """The overlaps and the repeats: what it is, the run before, the run."""
+    """The overlaps and the repeats: the kind, the earlier run, the later run."""
     for runs in facts.runs.values():
         for at, second in enumerate(runs):
             for first in runs[:at]:
@@ -108,11 +108,11 @@ def collisions(facts):
 
 
 def is_repeat(facts, first, second):
-    """Whether the result of the first was fresh to whoever began the second."""
+    """Whether the result of the first run was fresh for the caller that started the second."""
     makers = [facts.maker(first), facts.maker(second)]
     if None in makers:
         return False
-    # Who wants a fresh run wants one that has taken the lock since the server told him the time.
+    # A call with --refresh uses any run that acquired the lock after the server reported its time to the call.
     began = first.begun - time_stopped(makers[0].disturbances)
     if makers[1].refresh and (began < makers[1].asked + GRACE
                               or facts.faults_during(makers[1].asked, second.begun)):
@@ -121,7 +121,7 @@ def is_repeat(facts, first, second):
 
 
 def runs(facts, explained):
-    """No two runs of an id overlap, and none repeats a result that is fresh, but for a reason on record."""
+    """No two runs of an id overlap, and none repeats a fresh result, unless the history explains it."""
     for what, first, second in collisions(facts):
         reason = explain(facts, first, second) if facts.settings.faults else None
         if reason:
@@ -132,7 +132,7 @@ def runs(facts, explained):
 
 
 def ends(facts):
-    """Every run that began has ended, unless it was killed."""
+    """Each run that started has ended, unless it was killed."""
     for run in facts.history.runs.values():
         maker = facts.maker(run)
         if run.ended is None and maker and not any(each.what != 'stop' for each in maker.disturbances):
@@ -140,7 +140,7 @@ def ends(facts):
 
 
 def bounds(facts):
-    """Every call has ended, and in time."""
+    """Each call has ended, and in time."""
     for call in facts.history.calls.values():
         what = shown(call)
         if call.ended is None:
@@ -154,7 +154,7 @@ def bounds(facts):
 
 
 def passed_over(facts, call):
-    """The runs whose result it could have had long before: it was not woken."""
+    """The runs whose result it could have got long before; it was not woken."""
     own = facts.runs_by(call)
     until = own[0].begun if own else call.ended
     usable = [run for run in facts.runs.get(call.id, []) if run not in own and run.ended
@@ -172,7 +172,7 @@ def left_behind(facts):
 
 
 def check(history):
-    """What is wrong, in words; and what was explained, by (what, reason)."""
+    """The violations, as text, and the number of explained collisions by (kind, reason)."""
     facts = Facts(history)
     explained = collections.Counter()
     wrong = [*answers(facts), *steps_back(facts), *store_errors(facts), *runs(facts, explained), *ends(facts),

@@ -1,26 +1,26 @@
-"""Why two runs of one id may have overlapped, or one repeated another, when things go wrong."""
+"""Explains why two runs of one id can have overlapped, or one repeated another, during faults."""
 import math
 
 from facts import NOTICED, time_stopped
 
-# How long ago a server may have answered a write that its replica does not have.
+# How long ago a server can have acknowledged a write that its replica does not have.
 LAG = 1.0
-# How late an answer may be read during a delay, on a busy machine.
+# How late an answer can be read during a delay, on a busy machine.
 DELAY = 0.7
-# Times are taken a little after what they stand for.
+# Times are recorded slightly after the events.
 SLACK = 0.5
 
 
 def explain(facts, first, second):
-    """In a word; None if nothing on record explains it. `second` began later."""
+    """The reason in a word or two; None if nothing in the history explains it. `second` started later."""
     makers = facts.maker(first), facts.maker(second)
     if None in makers:
-        return 'unfinished call'  # the load has been ended before it
+        return 'unfinished call'  # the load ended before the call
     if any(call.has_store_error() or call.outcome() == 'bypass' for call in makers):
         return 'store error'
     if any(facts.is_background(run) and facts.faults_during(run.begun, (run.ended or run.begun) + NOTICED)
            for run in (first, second)):
-        return 'store error'  # which nobody was told
+        return 'store error'  # that was not reported to a caller
     if any(says_lost(line) for call in makers for line in call.messages) and may_lose_lease(facts, *makers):
         return 'lost lease'
     return (by_late_answer(facts, first, second) or by_disturbance(facts, first, second)
@@ -28,7 +28,7 @@ def explain(facts, first, second):
 
 
 def by_late_answer(facts, first, second):
-    """Who learns a server's time late takes it to be earlier than it is, and so the end of his run."""
+    """A caller that gets a server's time late assumes an earlier time, and so an earlier end of its run."""
     if not facts.settings.lease or not first.ended or first.ended >= second.begun:
         return None
     makers = facts.maker(first), facts.maker(second)
@@ -46,7 +46,7 @@ def says_lost(line):
 
 
 def may_lose_lease(facts, *calls):
-    """Whether there was a reason for that, too."""
+    """Whether there was also a reason for it."""
     return any(call.disturbances or facts.faults_during(call.asked - facts.settings.lease, call.ended or math.inf)
                for call in calls)
 
@@ -64,19 +64,19 @@ def by_disturbance(facts, first, second):
 
 
 def has_expired(facts, since, second):
-    """Whether a lock last renewed before `since` can have ended before the run began."""
+    """Whether a lock last renewed before `since` can have expired before the run started."""
     return facts.settings.lease > 0 and second.begun >= since + facts.settings.lease * 2 / 3 - SLACK
 
 
 def may_repeat_for(facts, jump, first, second):
-    """Whether it made the first's result look old, or older than a call that wants a fresh one."""
+    """Whether the first result looked old because of it, or older than a call with --refresh."""
     caller = facts.maker(second)
     since = min(first.begun - SLACK, caller.asked) if caller.refresh else first.begun - SLACK
     return first.ended and first.ended < second.begun and since <= jump.begun <= second.begun
 
 
 def is_long(facts, fault):
-    """Whether a lock can end in it that was renewed a third of a lease before, and one timeout late after it."""
+    """Whether a lock can expire during it: renewed a third of a lease before, and again a timeout too late."""
     return fault.ended - fault.begun >= facts.settings.lease * 2 / 3 - facts.settings.store_timeout - SLACK
 
 
@@ -85,7 +85,7 @@ def by_fault(facts, first, second):
         if fault.what == 'emptied' and first.begun - SLACK <= fault.begun <= second.begun:
             return 'emptied store'
         if fault.what == 'jump' and not facts.settings.lease and may_repeat_for(facts, fault, first, second):
-            return 'set clock'  # a server's is another
+            return 'set clock'  # a server has its own clock
         if fault.what == 'failover' and second.begun >= fault.begun and is_in_doubt(facts, fault, first, second):
             return 'failover'
         if (fault.what in ('outage', 'failover') and is_long(facts, fault) and has_expired(facts, fault.begun, second)
@@ -96,7 +96,7 @@ def by_fault(facts, first, second):
 
 
 def is_in_doubt(facts, fault, first, second):
-    """Whether the first's writes may be lost, or one of them may still be connected to the old primary."""
+    """Whether writes of the first can be lost, or one of the callers can still use the old primary."""
     if first.begun <= fault.ended + LAG and facts.stored_by(first) >= fault.begun - LAG:
         return True
     return any(call.asked <= fault.ended + LAG and call.ended >= fault.begun

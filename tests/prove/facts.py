@@ -1,14 +1,14 @@
-"""What follows from a history: when a run's result was stored, how long a call may take."""
+"""Facts derived from a history: when the result of a run was stored, how long a call can take."""
 import math
 
 from history import COSTLESS, HARMLESS
 
-# How much later than it could something may happen, because the machine is busy.
+# How much later than expected something can happen because the machine is busy.
 GRACE = 2.5
-# So long it may take until memolock sees that its command has ended.
+# How long it can take until memolock notices the end of its command.
 NOTICED = 0.8
-# How many times in a row a server can be awaited in vain: the look-up, the lock, the watch, and the last
-# attempt to connect again.
+# How many times in a row a call can wait for a server in vain: the look-up, the lock, the watch, and the last
+# attempt to reconnect.
 ATTEMPTS = 4
 
 
@@ -33,7 +33,7 @@ class Facts:
                              for name, calls in self.calls.items()}
 
     def maker(self, run):
-        """The call that began the run; None if it was not written down."""
+        """The call that started the run; None if it was not recorded."""
         return self.history.calls.get(run.call)
 
     def is_background(self, run):
@@ -41,30 +41,30 @@ class Facts:
         return maker is None or run.parent != maker.pid
 
     def runs_by(self, call):
-        """Those it has begun itself: one, or none. Not those in the background."""
+        """The runs that it has started itself: one, or none. Without background runs."""
         return [run for run in self.runs.get(call.id, [])
                 if run.call == call.number and not self.is_background(run)]
 
     def stored_by(self, run):
-        """The latest time when its result can have been stored."""
+        """The latest time at which its result can have been stored."""
         if run.ended is None:
             return -math.inf
         if self.is_background(run):
             return run.ended + GRACE + (self.store_patience() if self.settings.faults else 0)
         maker = self.maker(run)
         late = []
-        if maker.has_store_error() or not maker.report:  # but the request may still have been on its way
+        if maker.has_store_error() or not maker.report:  # the request could still be on its way
             late = [each.ended + self.settings.lease for each in self.faults_during(run.ended, maker.ended or math.inf)]
         return max([run.ended, maker.ended or math.inf, *late])
 
     def noticed_by(self, run):
-        """When memolock can have seen its command's end: not while it is suspended itself."""
+        """The latest time at which memolock noticed the end of its command; it cannot while it is suspended."""
         disturbances = self.maker(run).disturbances if self.maker(run) else []
         stops = [each.ended for each in disturbances if each.ended and each.begun < run.ended + NOTICED]
         return max([run.ended, *stops]) + NOTICED
 
     def over_by(self, run):
-        """When it was over, one way or the other."""
+        """When it had ended or was killed."""
         if run.ended is not None:
             return run.ended
         maker = self.maker(run)
@@ -75,12 +75,12 @@ class Facts:
         return sum(self.over_by(run) - run.begun for run in runs)
 
     def faults_during(self, begun, ended):
-        """What harm has come to the store then, or shortly before."""
+        """The harmful faults of the store at that time, or shortly before."""
         return [each for each in self.history.faults
                 if each.what not in HARMLESS and each.begun < ended and each.ended + GRACE > begun]
 
     def is_late(self, begun, ended):
-        """Whether answers took their time then, or shortly before."""
+        """Whether replies were delayed at that time, or shortly before."""
         return any(each.what == 'delay' and each.begun < ended and each.ended + GRACE > begun
                    for each in self.history.faults)
 
@@ -88,7 +88,7 @@ class Facts:
         return 1.5 * self.settings.lease + ATTEMPTS * self.settings.store_timeout
 
     def bound(self, lost=0, faults=0):
-        """How long a call may take while so many holders are lost and the store fails so many times."""
+        """How long a call can take while this many holders are lost and the store has this many faults."""
         run = self.longest_run
         return ((1 + lost) * (run + 1.5 * self.settings.lease)
                 + faults * (run + ATTEMPTS * self.settings.store_timeout) + GRACE)
@@ -102,10 +102,10 @@ class Facts:
         own_stop = time_stopped(call.disturbances) + time_stalled(self.history.stalls, call.asked, call.ended or math.inf)
         limit = self.bound(len(lost), len(faults)) + own_stop
         if not self.settings.lease:
-            limit += time_stopped(lost)  # nobody takes a lock without a lease from one who lives
+            limit += time_stopped(lost)  # without a lease, no caller acquires the lock of a suspended holder
         if call.refresh and any(each.what == 'jump' and call.asked <= each.begun <= call.ended
                                 for each in self.history.faults):
-            # All runs look older than the call then, and those who want a fresh one run one after the other.
+            # All runs then look older than the call, so calls with --refresh run one after the other.
             limit += self.time_run(run for run in self.runs.get(call.id, [])
                                    if call.asked < run.begun < call.ended and self.over_by(run) < math.inf)
         if call.wait is None:

@@ -1,12 +1,12 @@
-"""What is written down of a load: a file with a JSON object a line, each written at once.
+"""The record of a load: a file with one JSON object per line, each written immediately.
 
 All times are of CLOCK_BOOTTIME, in seconds. The events:
 
-settings      what the load was told: see Settings
-begin, end    of a run, by the command itself
-call          of memolock, by its caller, once it has ended; "ended" is null if it never did
-fault         something happens to the store, for all ids: see FAULTS; "heal" when it is over
-left          something that should not be there when all have ended
+settings      the settings of the load: see Settings
+begin, end    of a run, written by the command itself
+call          of memolock, written by its caller when it has ended; "ended" is null if it never did
+fault         a fault of the store begins, for all ids: see FAULTS; "heal" when it ends
+left          something that still exists after all calls have ended, and should not
 stall         the machine stood still, or had no time for the load: "begun", "ended"
 """
 import dataclasses
@@ -14,18 +14,18 @@ import json
 import os
 import time
 
-# outage    the store may be out of reach or refuse, but forgets nothing
-# failover  another server takes over: the last writes may be lost
-# emptied   all is lost
-# move      keys move between servers: nothing may be lost, nor go wrong
-# delay     answers take their time, less than the store's timeout: nothing may go wrong, but that a call
-#           gives one up for its --wait
-# jump      the machines' clock is set: what a folder has may be too old by it
+# outage    the store can be unreachable or refuse requests, but loses nothing
+# failover  another server takes over: the last writes can be lost
+# emptied   everything is lost
+# move      keys move between servers: nothing is lost, and no call fails
+# delay     replies are delayed by less than the store's timeout: no call fails, except that one with --wait
+#           can give up
+# jump      the clock of the machines is set: entries in a directory can seem too old
 FAULTS = ('outage', 'failover', 'emptied', 'move', 'delay', 'jump')
-# Of those, what is over when it has begun, and what may do no harm to a call.
+# Those without a duration, and those that must not make a call fail.
 AT_ONCE = ('emptied', 'jump')
 HARMLESS = ('move', 'delay', 'jump')
-# And what takes none of its time.
+# Those that must not delay a call.
 COSTLESS = ('jump',)
 
 
@@ -35,9 +35,9 @@ def now():
 
 @dataclasses.dataclass
 class Settings:
-    lease: float  # 0: locks that last as long as their holder
+    lease: float  # 0: a lock lasts as long as its holder
     store_timeout: float
-    faults: bool  # whether anything is made to go wrong on purpose
+    faults: bool  # whether the test causes faults
 
 
 @dataclasses.dataclass
@@ -45,7 +45,7 @@ class Run:
     number: str
     id: str
     call: int
-    parent: int  # the process that began it
+    parent: int  # the process that started it
     begun: float
     ended: float = None  # None: it was killed
     status: int = None
@@ -53,11 +53,11 @@ class Run:
 
 @dataclasses.dataclass
 class Disturbance:
-    """Of one call: kill, term, or stop, which has an end. Of the store: one of FAULTS."""
+    """A disturbance of a call: kill, term, or stop, which has an end. Or a fault of the store: one of FAULTS."""
     what: str
     begun: float
     ended: float = None
-    holder: bool = False  # whether the call had the lock
+    holder: bool = False  # whether the call held the lock
 
 
 @dataclasses.dataclass
@@ -69,10 +69,10 @@ class Call:
     ended: float
     status: int  # negative: the signal that killed it
     ttl: float
-    run: str = None  # whose output it got
+    run: str = None  # the run whose output it got
     fault: str = ''  # what is wrong with the output
-    empty: bool = False  # there was none at all
-    messages: list = dataclasses.field(default_factory=list)  # memolock's own lines
+    empty: bool = False  # whether there was no output
+    messages: list = dataclasses.field(default_factory=list)  # of memolock
     report: dict = dataclasses.field(default_factory=dict)
     wait: float = None
     stale: float = 0
@@ -83,7 +83,7 @@ class Call:
         return self.report.get('outcome', 'none')
 
     def has_store_error(self):
-        """Who is killed has no report, but may have said so."""
+        """A killed call has no report, but can have reported the error in a message."""
         return bool(self.report.get('store_error')) or any(
             'without the store' in line or 'running uncached' in line for line in self.messages)
 
@@ -105,7 +105,7 @@ class History:
 
 
 class Writer:
-    """Appends events; for any number of threads."""
+    """Appends events. Several threads can use it."""
 
     def __init__(self, path):
         self.path = path
@@ -119,7 +119,7 @@ def call_from(event):
     disturbances = [Disturbance(*each) for each in event.pop('disturbances')]
     for each in disturbances:
         if each.what == 'stop' and each.ended is None:
-            each.ended = event['ended']  # by a signal that kills
+            each.ended = event['ended']  # when a signal killed the call
     return Call(disturbances=disturbances, **event)
 
 

@@ -1,4 +1,4 @@
-"""What is left behind when all calls have ended: processes, locks, keys that never expire, files."""
+"""What is left after all calls have ended: processes, locks, keys that never expire, files."""
 import os
 import pathlib
 import subprocess
@@ -6,7 +6,7 @@ import threading
 
 from history import now
 
-# Locks, values on their way in, and keys that would stay for good.
+# Locks, values that are being uploaded, and keys without an expiry.
 LEFT_ON_SERVER = '''
 local left = {}
 for _, name in ipairs(redis.call("KEYS", "prove*")) do
@@ -20,13 +20,13 @@ return left'''
 
 
 def processes(mark):
-    """Those that have `mark` in their environment, but for this one."""
+    """The processes with `mark` in their environment, except this one."""
     found = []
     for folder in pathlib.Path('/proc').glob('[0-9]*'):
         try:
             if mark in (folder / 'environ').read_bytes() and int(folder.name) != os.getpid():
                 words = (folder / 'cmdline').read_bytes().replace(b'\0', b' ').decode(errors='replace')
-                if words:  # it is no zombie
+                if words:  # not a zombie
                     found.append(f'process {folder.name}: {words[:200]}')
         except OSError:
             pass
@@ -54,18 +54,18 @@ def in_local_store(folder):
 
 
 def fallbacks():
-    """Where callers without a store may share a local lock, a folder for each store."""
+    """The fallback stores, in which callers without a store can share a local lock: a directory for each store."""
     runtime = os.environ.get('XDG_RUNTIME_DIR')
     return [f'/tmp/memolock-{os.geteuid()}', *([f'{runtime}/memolock'] if runtime else [])]
 
 
 def in_fallback(ids):
-    """All that is of these ids."""
+    """All files of these ids."""
     return [str(path) for name in ids for place in fallbacks() for path in pathlib.Path(place).glob(f'*/prove/*{name}*')]
 
 
 def tidy():
-    """What a killed holder leaves in a folder goes with the next caller, or with this."""
+    """Removes files of killed holders, which the next caller would remove too."""
     subprocess.run([os.environ['MEMOLOCK_BIN'], 'gc', '--store', 'local'], capture_output=True, check=False)
 
 
@@ -79,7 +79,7 @@ def all_of(mark, sockets, ids):
 
 
 def after(patience, *what):
-    """What is still there when so long has passed; sooner if nothing is."""
+    """What still exists after this time. Returns as soon as there is nothing."""
     until = now() + patience
     while left := all_of(*what):
         tidy()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# Callers at work while they are killed, ended and suspended, and while all that can happen to a store happens to
-# it: `./dev prove`, with each test by its name.
+# Callers that are killed, interrupted and suspended, on a store with all kinds of faults. `./dev prove` runs each test
+# by its name.
 # store: none
 
 load ../helpers/common
@@ -17,7 +17,7 @@ teardown() {
   remove_network
 }
 
-# torment COMMAND…: one of these happens, and then another, until the callers have ended.
+# torment COMMAND…: runs random ones of these commands until the callers have ended.
 torment() {
   while ! is_gone "$load_pid"; do
     "${@:1+RANDOM%$#:1}"
@@ -25,7 +25,7 @@ torment() {
   done
 }
 
-# ---- a folder ----
+# ---- a directory ----
 
 @test "local" {
   small_disk size=64M
@@ -44,11 +44,11 @@ fill_disk() {
 }
 remove_store() {
   fault emptied
-  rm -rf "$MEMOLOCK_CACHE_DIR" || true # somebody may be making a file there
-  fault emptied                        # it takes a while
+  rm -rf "$MEMOLOCK_CACHE_DIR" || true # another process can be creating a file in it
+  fault emptied                        # the removal takes a while
 }
 
-# To a server's entries the callers' clock is nothing: there it explains nothing either.
+# A server does not use the callers' clock for its entries, so a jump explains nothing there.
 @test "clock" {
   export MEMOLOCK_BIN=$DYNAMIC_BIN
   echo +0 >clock
@@ -65,7 +65,7 @@ remove_store() {
   end_load
 }
 
-# By more than an entry may be old, and not twice in a run: then it would seem to have begun when it did not.
+# By more than the maximum age of an entry, and not twice during a run, since its start would then seem wrong.
 set_clock() {
   local ahead=(+0 +7200 -7200 +400000000)
   clock=$(((clock + 1 + RANDOM % 3) % 4))
@@ -121,7 +121,7 @@ hang_up() {
 }
 forget_scripts() { redis script flush >/dev/null; }
 
-# ---- one server, and its callers on three other machines ----
+# ---- one server, with callers on three other machines ----
 
 @test "network" {
   make_network 4
@@ -137,7 +137,7 @@ forget_scripts() { redis script flush >/dev/null; }
   end_load
 }
 
-# for_a_while FAULT DELAY LOSS DELAY LOSS: what happens on the server's wire, for less or for more than a lease.
+# for_a_while FAULT DELAY LOSS DELAY LOSS: applies this to the server's cable, for less or more than a lease.
 for_a_while() {
   fault "$1"
   wire "${@:2}"
@@ -202,7 +202,7 @@ hand_over() {
   await in_step
 }
 
-# revive I: a node that was killed begins anew at its old place.
+# revive I: restarts a killed node at its old address.
 revive() {
   REDIS_SOCKET=${sockets[$1]}
   start_redis_again --port "${ports[$1]}" "${node_options[@]}"
@@ -230,7 +230,7 @@ in_step() {
   end_load
 }
 
-# move_slots: those of three ids, to the next node that has slots.
+# move_slots: moves the slots of three ids to the next node that has slots.
 move_slots() {
   local n slot from to
   fault move

@@ -1,4 +1,4 @@
-"""Kills, ends and suspends calls while they go on, and writes that down with them."""
+"""Kills, interrupts and suspends calls in progress, and records this with the calls."""
 import random
 import signal
 import threading
@@ -19,7 +19,7 @@ class Nemesis(threading.Thread):
                 random.choice([self.kill, self.term, self.suspend, self.suspend])(call)
 
     def victim(self):
-        """As often a holder as anybody, since there are more waiters; each at most once."""
+        """A random call, in half of the cases a holder, since there are more waiters. Each call at most once."""
         calls = [call for call in self.calls.going_on() if not call.disturbances]
         holders = [call for call in calls if call.is_holder()]
         choice = holders if holders and random.random() < 0.5 else calls
@@ -32,7 +32,7 @@ class Nemesis(threading.Thread):
         self.hit(call, 'term', signal.SIGTERM)
 
     def suspend(self, call):
-        """For less than a lease, or for more."""
+        """Suspends it for less or more than a lease."""
         lease = self.lease or 0.6
         length = random.choice([random.uniform(0, lease / 2), random.uniform(lease, lease * 2)])
         record = self.hit(call, 'stop', signal.SIGSTOP)

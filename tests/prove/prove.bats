@@ -1,15 +1,15 @@
 #!/usr/bin/env bats
-# Many callers at work, and what they saw held against what memolock promises.
+# Many concurrent callers; what they saw is compared with what memolock promises.
 # bats file_tags=slow
 
 load ../helpers/common
 load ../helpers/prove
 
-@test "the checker finds each fault in histories made by hand" {
+@test "the checker finds each fault in constructed histories" {
   /usr/bin/python3 -SEB "$prove/test_checker.py"
 }
 
-@test "a hundred callers of ten ids get whole answers in time, and no run overlaps or repeats another" {
+@test "a hundred callers of ten ids get complete results in time, and no run overlaps or repeats another" {
   local options=(--lease 0 --store-timeout 0)
   ! on_redis || options=(--lease 5 --store-timeout 2)
   # shellcheck disable=SC2034 # the helper's

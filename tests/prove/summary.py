@@ -1,11 +1,11 @@
-"""A history in a table."""
+"""The summary of a history, as a table."""
 import collections
 
 from facts import ATTEMPTS, GRACE, Facts
 
 
 def waited(facts, call):
-    """How long it took beside its own run."""
+    """How long it took, without its own run."""
     return call.ended - call.asked - facts.time_run(facts.runs_by(call))
 
 

@@ -1,4 +1,4 @@
-"""The checker finds each fault in small histories made by hand, and none where there is none."""
+"""The checker finds each fault in small constructed histories, and nothing in correct ones."""
 import unittest
 
 import value
@@ -9,13 +9,13 @@ LEASE = 3
 
 
 class Story:
-    """A history as it is told: of one id, `x`."""
+    """Builds a history of one id, `x`."""
 
     def __init__(self, faults=False, lease=LEASE):
         self.history = History(Settings(lease=lease, store_timeout=1, faults=faults))
 
     def run(self, number, begun, ended, status=0, **options):
-        """A run, and the call that made it from 0.1 before until 0.1 after."""
+        """Adds a run, and the call that started it, from 0.1 s before the run until 0.1 s after it."""
         run = Run(f'{number}.1', 'x', number, number, begun, ended, status if ended else None)
         self.history.runs[run.number] = run
         options = {'run': run.number, 'status': status, 'report': {'outcome': 'miss'}, **options}
@@ -51,7 +51,7 @@ class CheckerTest(unittest.TestCase):
         story.run(1, 10, 10.5)
         return story
 
-    # ---- nothing is wrong ----
+    # ---- correct histories ----
 
     def test_a_run_a_wait_a_hit_and_a_run_when_that_is_old(self):
         story = self.one_run()

@@ -1,4 +1,4 @@
-"""What a run prints: a value that names its run and id, and that can be seen to be whole."""
+"""The output of a run: a value that names its run and its id, and shows whether it is complete."""
 import re
 import zlib
 
@@ -15,7 +15,7 @@ def make(run, name, length):
 
 
 def read(output):
-    """The run and the id of exactly one whole value. Raises ValueError with what is wrong."""
+    """The run and the id of exactly one complete value. Raises ValueError with the reason."""
     head = HEAD.match(output)
     if not head:
         raise ValueError(f'{len(output)} bytes that are no value: {output[:60]!r}')

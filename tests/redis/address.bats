@@ -1,19 +1,19 @@
 #!/usr/bin/env bats
-# The URL of a Redis store: what it means, and what people are shown of it.
+# The URL of a Redis store: what it means, and how messages show it.
 # store: redis
 
 load ../helpers/common
 
 shown() { "$HELPERS/redis_talk" --shown "$@"; }
 
-# means URL ADDRESS [SAFE-URL]: it is read, and shown without its password, if it has one.
+# means URL ADDRESS [SAFE-URL]: asserts that the URL is valid, its address, and how it is shown, without a password.
 means() {
   run --separate-stderr shown "$1"
   equal '' "$stderr"
   equal "${3-$1}"$'\n'"$2" "${output%$'\n'*}"
 }
 
-# are_one STORE URL…: all these are the store that the first is the shortest URL of.
+# are_one STORE URL…: asserts that all these URLs mean one store, of which the first is the shortest URL.
 are_one() {
   local url
   for url in "$@"; do
@@ -23,7 +23,7 @@ are_one() {
   done
 }
 
-# no_url URL PART: it is refused for PART, and nothing of it is quoted.
+# no_url URL PART: asserts that the URL is refused, that the message contains PART, and that it quotes no other part.
 no_url() {
   run --separate-stderr shown "$1"
   equal 1 "$status"
@@ -32,7 +32,7 @@ no_url() {
   [[ $1 != *@* ]] || lacks "$output" secret
 }
 
-@test "a host, and what may stand around it" {
+@test "a URL can have a host, a port and a database" {
   means redis://host host:6379
   means redis://host:7000/3 host:7000
   means rediss://host/ host:6379
@@ -41,13 +41,13 @@ no_url() {
   means 'redis://[2001:db8::7]:7000/1' '[2001:db8::7]:7000'
 }
 
-@test "a socket's path, which may hold an @ and escapes" {
+@test "the path of a socket can contain an @ and escapes" {
   means redis+unix:///run/redis/socket /run/redis/socket
   means 'redis+unix:///run/a@b%20c?db=2' '/run/a@b c'
   means redis+unix://:secret@/run/a@b /run/a@b redis+unix:///run/a@b
 }
 
-@test "sentinels, and the name of the primary that they know" {
+@test "a URL can have sentinels and the name of their primary" {
   means redis+sentinel://a/main 'main by a:26379'
   means redis+sentinel://a:1,b,10.0.0.7:3/main/2 'main by a:1,b:26379,10.0.0.7:3'
   means 'rediss+sentinel://[::1]:7,b/main' 'main by [::1]:7,b:26379'
@@ -61,7 +61,7 @@ no_url() {
   no_url redis+sentinel://nowhere/main?x 'has a query'
 }
 
-@test "the password is not shown, the user is" {
+@test "the password is not shown, but the user is" {
   means redis://alice:secret@host host:6379 redis://alice@host
   means redis://:secret@host:7000/3 host:7000 redis://host:7000/3
   means redis://alice@host host:6379
@@ -70,7 +70,7 @@ no_url() {
   means redis+unix://alice:secret@/run/socket /run/socket redis+unix://alice@/run/socket
 }
 
-@test "all ways to write a store's URL mean the same store" {
+@test "all spellings of a store's URL mean the same store" {
   are_one redis://host redis://host/ redis://host/0 redis://host/0/ redis://host:6379 redis://HOST REDIS://host \
     valkey://host Valkey://host:6379/0 redis://default@host redis://:secret@host redis://default:secret@host
   are_one redis://alice@host:7000/3 redis://alice:secret@host:7000/3/ valkey://alice@Host:7000/3
@@ -86,7 +86,7 @@ no_url() {
   are_one rediss+cluster://a valkeys+cluster://a
 }
 
-@test "the command is told the store by one URL, however its caller spells it" {
+@test "the command gets the same URL of the store, however its caller spells it" {
   start_redis
   for url in "REDIS+UNIX://$REDIS_SOCKET?db=0" "valkey+unix://$REDIS_SOCKET" "redis+unix://default@$REDIS_SOCKET"; do
     # shellcheck disable=SC2016
@@ -95,7 +95,7 @@ no_url() {
   equal 1 "$(redis keys 'default:x' | wc -l)"
 }
 
-@test "while the server is away, callers who spell its URL differently share a run" {
+@test "while the server is unreachable, callers that spell its URL differently share a run" {
   export MEMOLOCK_TTL=1h
   id=$$.$BATS_TEST_NUMBER
   spawn "$MEMOLOCK_BIN" get --store redis://localhost:1 --id "$id" -- held a counted >a.out 2>a.err
@@ -115,7 +115,7 @@ no_url() {
   ran_times 1
 }
 
-@test "a host without a scheme gets the right form told, without a password" {
+@test "for a host without a scheme the message has the correct URL, without a password" {
   for host in 127.0.0.1:6379 localhost:6379 localhost host:6379 redis.example.com '[::1]:6379' host:6379/2; do
     refused "--store: '$host' has no scheme; for a Redis server write redis://$host" memolock ls --store "$host"
   done
@@ -132,7 +132,7 @@ no_url() {
   refused "'//var/x' has no scheme; for a directory write file:///var/x" memolock ls --store //var/x
 }
 
-@test "slashes in front of a host do not have a password printed" {
+@test "a password is not printed if slashes precede the host" {
   for words in 'ls --store //alice:secret@host' 'get --id x --ttl 1h --store=//alice:secret@host -- counted true'; do
     # shellcheck disable=SC2086
     refused "--store: 'alice@host' has no scheme; for a Redis server write redis://alice@host" memolock $words
@@ -147,7 +147,7 @@ no_url() {
   ran_times 0
 }
 
-@test "a URL that stands where none belongs is shown without its password" {
+@test "an unexpected URL is shown without its password" {
   for text in alice:secret@host:6379 alice:a@secret@host redis://alice:secret@host redis:///alice:secret@host \
     //alice:secret@host alice:x://secret@host; do
     refused "unexpected argument '" memolock ls "$text"
@@ -160,7 +160,7 @@ no_url() {
   done
 }
 
-@test "a URL that lacks a part gets it told" {
+@test "for a URL with a missing part the message names the part" {
   refused "--store: 'file:/tmp/x' is incomplete; write file:///tmp/x" memolock ls --store file:/tmp/x
   refused "'redis:host' is incomplete; write redis://host" memolock ls --store redis:host
   refused "'redis:/host' is incomplete; write redis://host" memolock ls --store redis:/host
@@ -177,7 +177,7 @@ no_url() {
   refused "'local://' is not a known store; did you mean local?" memolock ls --store local://
 }
 
-@test "what is wrong with a store or a password's file names the variable or the file that it is from" {
+@test "an error in a store or a password file names the variable or file that it is from" {
   MEMOLOCK_STORE=bad refused "memolock: MEMOLOCK_STORE: 'bad' is not a store" memolock ls
   MEMOLOCK_STORE=redis:// refused 'memolock: MEMOLOCK_STORE: the' memolock ls
   MEMOLOCK_PASSWORD_FILE=none refused 'memolock: MEMOLOCK_PASSWORD_FILE: cannot read none' memolock ls --store redis://localhost:1
@@ -189,7 +189,7 @@ no_url() {
   refused "memolock: --store: 'worse' is not a store" memolock ls --store worse
 }
 
-@test "a mistyped scheme gets the closest one told" {
+@test "for a mistyped scheme the message has the closest one" {
   refused "'reddis' is not a known store; did you mean redis://HOST?" memolock ls --store reddis://alice:secret@host
   refused 'did you mean redis+sentinel://HOST/NAME?' memolock ls --store redis-sentinel://host/main
   refused 'did you mean redis+unix:///PATH?' memolock ls --store unix:///run/socket
@@ -201,7 +201,7 @@ no_url() {
   run -0 memolock ls --store "FILE://$PWD/there"
 }
 
-@test "what is wrong is named, and no part of the URL, which may be a password" {
+@test "an error in a URL is described without quoting any part of the URL, which could be a password" {
   no_url redis:// 'has no host'
   no_url redis://:7000 'has no host'
   no_url redis://alice:secret@ 'has no host'

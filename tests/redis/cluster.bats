@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# A cluster: an entry's node is found, and found again when it is another; what concerns a whole tag is asked of all.
+# A cluster: the node of an entry is found, also after it changes; operations on a whole tag use all nodes.
 # store: redis
 # bats file_tags=slow
 
@@ -21,7 +21,7 @@ use_cluster() {
 # get_id ID WORD…
 get_id() { memolock get --tag t --id "$1" --ttl 1h "${@:2}"; }
 
-# visits: how many connections the nodes have had, in all; those that ask are not counted.
+# visits: how many connections the nodes have accepted in total, without those of the test itself.
 visits() {
   local i sum=0
   asked=$((${asked-0} + 1))
@@ -31,7 +31,7 @@ visits() {
   echo "$sum"
 }
 
-# connects TIMES COMMAND…: asserts that it makes so many connections.
+# connects TIMES COMMAND…: asserts that the command opens this many connections.
 connects() {
   local before after
   before=$(visits)
@@ -43,7 +43,7 @@ connects() {
 
 subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2)); }
 
-@test "a miss and a hit at each node, all keys of an entry in one slot" {
+@test "a miss and a hit work at each node, and all keys of an entry are in one slot" {
   use_cluster
   local n id
   for n in 0 1 2; do
@@ -60,7 +60,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   ran_times 3
 }
 
-@test "a large entry, a failed one, one with artifacts, and a mark" {
+@test "large entries, failures, artifacts and marks work" {
   use_cluster
   get_id "$(id_at 1 large)" -- head -c 3000000 /dev/zero >/dev/null
   equal 3000000 "$(get_id "$(id_at 1 large)" -- echo other | wc -c)"
@@ -77,7 +77,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   ran_times 3
 }
 
-@test "x and {x} are one entry, an id's own hash tag is kept, and one that begins with } is refused" {
+@test "x and {x} are one entry, an id keeps its own hash tag, and an id that begins with } is refused" {
   use_cluster
   equal one "$(get_id x -- echo one)"
   equal one "$(get_id '{x}' -- echo two)"
@@ -89,7 +89,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   equal $'a{x}b\nx\n{}y' "$(memolock ls --tag t | cut -f 2 | LC_ALL=C sort)"
 }
 
-@test "the first hit learns who has what, and the next process remembers it" {
+@test "the first hit learns which node has which slots, and the next process uses the cached slots" {
   use_cluster
   local id
   id=$(id_at 2)
@@ -99,14 +99,14 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   connects 1 get_id "$id" -- false
   connects 1 get_id "$id"
   connects 1 get_id "$(id_at 1 absent)" || true
-  # the first node's own need no more
+  # ids of the first node need no more connections
   rm -r store
   get_id "$(id_at 0)" -- echo hello
   rm -r store
   connects 1 get_id "$(id_at 0)" -- false
 }
 
-@test "a hit by what is remembered is one round trip" {
+@test "a hit with cached slots is one round trip" {
   use_cluster
   local id
   id=$(id_at 2)
@@ -116,14 +116,14 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   equal 1 "$(grep -cE '<(socket|TCP)' trace)"
 }
 
-@test "without a place to remember it each process learns anew" {
+@test "without a place for the cache each process asks for the slots" {
   use_cluster
   unset MEMOLOCK_CACHE_DIR HOME XDG_CACHE_HOME
   get_id "$(id_at 2)" -- echo hello
   connects 2 get_id "$(id_at 2)" -- false
 }
 
-@test "what is remembered is not trusted: damaged, another's, or true no more" {
+@test "cached slots are not trusted: damaged, of another cluster, or outdated" {
   use_cluster
   local id file
   id=$(id_at 2)
@@ -131,12 +131,12 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   file=$(echo store/.clusters/*.slots)
   echo rubbish >>"$file"
   equal hello "$(get_id "$id" -- counted echo other)"
-  # all slots are said to be at the first node, which says that they are not
+  # all slots are assigned to the first node, which redirects to the others
   sed -i '3,$d' "$file"
   echo "0 16383 ${ids[0]} ${ports[0]} 127.0.0.1" >>"$file"
   equal hello "$(get_id "$id" -- counted echo other)"
   connects 1 get_id "$id"
-  # a node that is gone
+  # a node that no longer exists
   sed -i "s/ ${ports[2]} / 1 /" "$file"
   equal hello "$(get_id "$id" -- counted echo other)"
   connects 1 get_id "$id"
@@ -147,7 +147,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   ran_times 1
 }
 
-@test "a node of another cluster in the place of the one that is remembered gets no request that writes" {
+@test "a node of another cluster at a cached address gets no request that writes" {
   use_cluster
   local id file
   id=$(id_at 2)
@@ -166,7 +166,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   equal 1 "$(redis dbsize)"
 }
 
-@test "nor does one that is no node, and it is forgotten" {
+@test "a server that is not a node gets no request that writes, and its cached address is removed" {
   use_cluster
   local id file options
   id=$(id_at 2)
@@ -187,7 +187,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   done
 }
 
-@test "a node of the URL that is gone, or does not answer, is passed over" {
+@test "a node in the URL that is down or does not answer is skipped" {
   use_cluster
   start_redis --cluster-enabled yes
   end "$REDIS_PID"
@@ -202,7 +202,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   equal hello "$(get_id x --store-timeout 6s -- echo other)"
 }
 
-@test "a cluster that is gone altogether is a store error" {
+@test "a cluster without a running node is a store error" {
   use_cluster
   get_id x -- echo hello
   local pid
@@ -213,7 +213,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   one_own_line "$stderr"
 }
 
-@test "waiters of any node are woken within the shard, and take the outcome" {
+@test "waiters connected to any node are woken through their shard, and get the outcome" {
   use_cluster
   local i owner
   owner=$(owner x)
@@ -229,7 +229,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   ran_times 1
 }
 
-@test "waiters are told of a failure, of a large value and of an interrupted run at once" {
+@test "waiters are immediately notified of a failure, a large value and an interrupted run" {
   use_cluster
   export MEMOLOCK_LEASE=1m
   local owner holder waiter
@@ -267,7 +267,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   ran_times 3
 }
 
-@test "a program that speaks redis-memolock's scheme completes a promise at any node" {
+@test "a program that uses redis-memolock's scheme completes a promise at any node" {
   use_cluster
   local id
   id=$(id_at 2)
@@ -281,7 +281,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   ran_times 0
 }
 
-@test "servers without sharded channels are no hindrance" {
+@test "servers without sharded channels work" {
   use_cluster 3 --rename-command SSUBSCRIBE '' --rename-command SPUBLISH ''
   local owner
   owner=$(owner x)
@@ -299,7 +299,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   ran_times 1
 }
 
-@test "nor does it matter to those who take a success, though the servers know nothing of the kind" {
+@test "waiters get a success even if the servers do not know sharded channels at all" {
   use_cluster 1 --rename-command SSUBSCRIBE '' --rename-command SPUBLISH '' --rename-command SUNSUBSCRIBE ''
   export MEMOLOCK_LEASE=1m
   spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- held a counted echo held >/dev/null
@@ -316,7 +316,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   lacks "$output" FAIL
 }
 
-@test "where RESP3 is refused, waiters look once a lease" {
+@test "waiters check once per lease where RESP3 is refused" {
   use_cluster 1 --rename-command HELLO ''
   export MEMOLOCK_LEASE=5s
   spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- held a counted echo held >/dev/null
@@ -330,13 +330,13 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   memolock doctor --tag t | grep -q '^advice .*HELLO 3 is refused'
 }
 
-@test "a command inside the run of its entry is refused, however the entry is spelled" {
+@test "a command inside the run of its entry is refused, however the id is spelled" {
   use_cluster 1
   run -125 --separate-stderr memolock get --tag t --id x --ttl 1h -- "$MEMOLOCK_BIN" get --tag t --id '{x}' --ttl 1h -- true
   contains "$stderr" deadlock
 }
 
-@test "an entry is stored and locked though the node of other slots is gone" {
+@test "an entry is stored and locked while the node of other slots is down" {
   use_cluster 3 --cluster-require-full-coverage no
   local id
   id=$(id_at 2)
@@ -348,7 +348,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   ran_times 1
 }
 
-@test "ls, show and del know what lies at all nodes" {
+@test "ls, show and del find the entries of all nodes" {
   use_cluster
   local n
   for n in {1..30}; do get_id "n$n" -- echo "$n" >/dev/null; done
@@ -362,7 +362,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   equal other "$(memolock ls | cut -f 2)"
 }
 
-@test "ls reads as much from a node of a cluster as from a server" {
+@test "ls can read as much from a node of a cluster as from a server" {
   use_cluster
   local id
   id=$(id_at 1)
@@ -370,7 +370,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   equal "$id" "$(memolock ls -q | cut -f 2)"
 }
 
-@test "an entry whose slot moves is waited for, and found where it is then" {
+@test "a waiter follows an entry whose slot moves, and finds the result" {
   use_cluster
   local id
   id=$(id_at 0)
@@ -391,7 +391,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   ran_times 1
 }
 
-@test "what is asked of one key alone follows it while its slot moves" {
+@test "a request for a single key follows the key while its slot moves" {
   use_cluster
   local id
   id=$(id_at 0)
@@ -403,7 +403,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   move_keys
   release a
   await test -e b.started
-  # it asks for the lock, and then has a script renew it, which wants all keys
+  # the request for the lock succeeds; the script that renews it requires all keys in one place
   spawn "$MEMOLOCK_BIN" renew --tag t --id "$id" --token "$(<token)" --store-timeout 40s -v -v 2>err
   local renewal=$!
   tries_again() { grep -q TRYAGAIN err; }
@@ -416,7 +416,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   equal 0 "$status"
 }
 
-@test "a slot moves while a run goes on and others wait" {
+@test "a slot can move during a run with waiters" {
   use_cluster
   local id slot
   id=$(id_at 0)
@@ -429,7 +429,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   begin_move "$slot" 0 2
   move_keys
   end_move
-  # told by the node that was left, not by a check
+  # notified by the old node, not by a periodic check
   await subscribed 2 1
   release a
   finish_all
@@ -441,7 +441,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   ran_times 1
 }
 
-# fails_over COMMAND…: while a holder works and a waiter waits at node 0, which has a replica.
+# fails_over COMMAND…: COMMAND disables node 0, which has a replica, while a holder runs and a waiter waits there.
 fails_over() {
   export MEMOLOCK_LEASE=20s
   local id holder waiter heir=3
@@ -470,23 +470,23 @@ fails_over() {
   equal held "$(get_id "$id" -- counted echo other)"
 }
 
-@test "a failover in the middle of a run and of a wait: primary killed" {
+@test "a run and a wait survive a failover: primary killed" {
   fails_over end_first
 }
 end_first() { end "${pids[0]}"; }
 
-@test "a failover in the middle of a run and of a wait: primary stopped" {
+@test "a run and a wait survive a failover: primary stopped" {
   fails_over stop_first
   kill -CONT "${pids[0]}"
 }
 stop_first() { kill -STOP "${pids[0]}"; }
 
-@test "a failover in the middle of a run and of a wait: primary demoted" {
+@test "a run and a wait survive a failover: primary demoted" {
   fails_over demote_first
 }
 demote_first() { node 3 cluster failover >/dev/null; }
 
-@test "users and passwords, and neither is shown" {
+@test "users and passwords work, and neither is shown" {
   node() { redis-cli -s "${sockets[$1]}" --no-auth-warning -a secret "${@:2}"; }
   redis() { redis-cli -s "$REDIS_SOCKET" --no-auth-warning -a secret "$@"; }
   start_cluster 3 --requirepass secret
@@ -502,7 +502,7 @@ demote_first() { node 3 cluster failover >/dev/null; }
   ! grep -r secret store || fail 'the password is in a file'
 }
 
-@test "TLS to each node, with their names verified" {
+@test "TLS works with each node, and the names of nodes are verified" {
   make_certificates certificates
   export REDIS_CERTIFICATES=$PWD/certificates
   use_cluster
@@ -520,7 +520,7 @@ demote_first() { node 3 cluster failover >/dev/null; }
   refused 'mismatch' get_id "$id" --tls-server-name other.example --on-store-error fail -- true
 }
 
-@test "the least that a user must be allowed is enough" {
+@test "the least ACL rule is sufficient" {
   use_cluster
   local i rule
   rule=$(memolock doctor --tag t --json | jq -r .acl_rule)
@@ -545,7 +545,7 @@ demote_first() { node 3 cluster failover >/dev/null; }
   lacks "$output" FAIL
 }
 
-@test "doctor looks at every node, and at the slots" {
+@test "doctor checks every node and the slots" {
   use_cluster
   run -0 memolock doctor --tag t
   contains "$output" '3 primaries serve all slots'
@@ -560,11 +560,11 @@ demote_first() { node 3 cluster failover >/dev/null; }
   contains "$output" 'write redis+cluster://'
 }
 
-@test "doctor tells of slots that no node has" {
+@test "doctor reports slots without a node" {
   use_cluster 3 --cluster-require-full-coverage no
   local slot
   slot=$(slot x)
-  # a node that has not heard of it yet brings it back
+  # a node that has not received the news yet can restore the slot
   forgotten() {
     local i
     for i in 0 1 2; do node "$i" cluster delslots "$slot" >/dev/null; done
@@ -576,14 +576,14 @@ demote_first() { node 3 cluster failover >/dev/null; }
   refused CLUSTERDOWN get_id x --store-timeout 6s --on-store-error fail -- true
 }
 
-@test "a server that is no cluster's says so to doctor" {
+@test "doctor reports a server that is not part of a cluster" {
   start_redis
   export MEMOLOCK_STORE=redis+cluster://127.0.0.1:$REDIS_PORT
   run -1 memolock doctor --tag t
   contains "$output" 'write redis://'
 }
 
-@test "a URL that is wrong" {
+@test "an invalid URL of a cluster is refused" {
   local url
   for url in redis+cluster:// redis+cluster:///1 redis+cluster://h/1 'redis+cluster://h,,' redis+cluster://h:0 \
     'redis+cluster://h?x=1' 'redis+cluster://h,:7'; do

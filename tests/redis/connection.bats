@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# One connection to a Redis server, under all that can go wrong with one.
+# A single connection to a Redis server, in all kinds of failures.
 # store: redis
 
 load ../helpers/common
@@ -19,21 +19,21 @@ setup() {
 
 talk() { "$HELPERS/redis_talk" "$@"; }
 
-# says LINES ARGUMENT…: what the talk prints, in full.
+# says LINES ARGUMENT…: asserts the complete output of redis_talk.
 says() {
   run --separate-stderr talk "${@:2}"
   equal '' "$stderr"
   equal "$1" "$output"
 }
 
-# fails TEXT ARGUMENT…: the talk ends with just this error of a store.
+# fails TEXT ARGUMENT…: asserts that redis_talk ends with exactly this error of the store.
 fails() {
   run --separate-stderr talk "${@:2}"
   equal 1 "$status"
   equal "store: the store at $1" "$stderr"
 }
 
-# serve ACTION…: a server at $fake that does as it is told; see serve_bytes.
+# serve ACTION…: starts a server at $fake that performs the actions; see serve_bytes.
 serve() {
   fake=$BATS_TEST_TMPDIR/fake.$((${fake_number:-0}))
   fake_number=$((${fake_number:-0} + 1))
@@ -48,12 +48,12 @@ takes_at_most() {
   (((${EPOCHREALTIME/./} - start) < $1 * 1000000)) || fail "too slow: ${*:2}"
 }
 
-# flat PEAK: fails if a peak of memory in KiB is 16 MiB or more. A sanitizer's is its own.
+# flat PEAK: fails if the peak memory in KiB is 16 MiB or more. A sanitizer uses memory of its own.
 flat() { is_sanitized || (($1 < 16384)) || fail "peak of $1 KiB"; }
 
-# ---- what is said ----
+# ---- replies ----
 
-@test "all kinds of replies come back, in the order of their commands" {
+@test "all kinds of replies arrive, in the order of their commands" {
   start_redis
   says '+PONG
 +OK
@@ -77,14 +77,14 @@ nil
     MULTI 'INCR a' 'LRANGE l 0 1' EXEC
 }
 
-@test "localhost is this machine though no file of hosts says so" {
+@test "localhost is this machine even without a hosts file" {
   unshare -m true 2>/dev/null || skip 'mounts are not allowed here'
   start_redis
   run -0 unshare -m sh -c 'mount -t tmpfs none /etc && exec "$@"' - "$HELPERS/redis_talk" "redis://localhost:$REDIS_PORT" PING
   equal +PONG "$output"
 }
 
-@test "by socket, by address and by name" {
+@test "a server can be given by socket, address or name" {
   start_redis
   says +PONG "redis+unix://$REDIS_SOCKET" PING
   says +PONG "redis://127.0.0.1:$REDIS_PORT" PING
@@ -92,7 +92,7 @@ nil
   says +PONG "redis://localhost:$REDIS_PORT" PING
 }
 
-@test "bytes of any value pass unchanged" {
+@test "bytes of any value are preserved" {
   start_redis
   printf '\0\r\n$5\r\n\xff' >odd
   : >empty
@@ -106,7 +106,7 @@ nil
   says 'a file of 65537 bytes' "redis+unix://$REDIS_SOCKET" 'GET k'
 }
 
-@test "the database is chosen" {
+@test "the URL selects the database" {
   start_redis
   redis -n 3 set a three
   says '"three"' "redis+unix://$REDIS_SOCKET?db=3" 'GET a'
@@ -114,7 +114,7 @@ nil
   fails "127.0.0.1:$REDIS_PORT: ERR DB index is out of range" "redis://127.0.0.1:$REDIS_PORT/99" PING
 }
 
-@test "messages of a subscription are replies, and can be waited for" {
+@test "messages of a subscription are read like replies, and can be waited for" {
   start_redis
   mkfifo out
   exec {from}<>out
@@ -131,9 +131,9 @@ nil
   done
 }
 
-# ---- logging in ----
+# ---- login ----
 
-@test "a password, and a user with one" {
+@test "login works with a password, and with a user and a password" {
   start_redis --requirepass 'se/same' \
     --user alice on '>p:w' '~*' +@all --user bob on nopass '~*' +@all
   at=127.0.0.1:$REDIS_PORT
@@ -143,19 +143,19 @@ nil
   says '-NOAUTH Authentication required.' "redis://$at" PING
 }
 
-@test "a refused login says why, and never the password" {
+@test "a refused login is reported with the reason, and never with the password" {
   start_redis --requirepass sesame
   wrong='WRONGPASS invalid username-password pair or user is disabled.'
   fails "127.0.0.1:$REDIS_PORT: $wrong" "redis://:hunter2@127.0.0.1:$REDIS_PORT" PING
   fails "$REDIS_SOCKET: $wrong" "redis+unix://alice:sesame@$REDIS_SOCKET?db=1" PING
-  # servers that do not know the command, or are talkative
+  # servers without the command, or with verbose errors
   serve say $'-ERR unknown command \'AUTH\', with args beginning with: \'hunter2\' \r\n' read 9999
   fails "$fake: ERR unknown command 'AUTH'" "redis+unix://:hunter2@$fake" PING
   serve say $'-ERR no such password: hunter2\e[2J\r\n' read 9999
   fails "$fake: ERR no such password: ***\x1b[2J" "redis+unix://:hunter2@$fake" PING
 }
 
-@test "login, database and command are one write" {
+@test "login, choice of database and command are sent in one write" {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   start_redis --requirepass sesame
   run --separate-stderr strace -o trace -e trace=network "$HELPERS/redis_talk" \
@@ -165,7 +165,7 @@ nil
   grep -q 'SOCK_CLOEXEC' trace
 }
 
-@test "a server with too many clients says so" {
+@test "a server with too many clients is reported as such" {
   start_redis --maxclients 1
   mkfifo hold
   exec {to}<>hold
@@ -176,9 +176,9 @@ nil
     "redis://:sesame@127.0.0.1:$REDIS_PORT" PING
 }
 
-# ---- who does not answer ----
+# ---- servers that do not answer ----
 
-@test "nobody there: refused, no socket, a dead one, no such name" {
+@test "an unreachable server is reported: connection refused, no socket, a dead socket, unknown host name" {
   start_redis
   end "$REDIS_PID"
   fails "127.0.0.1:$REDIS_PORT: connection refused" "redis://127.0.0.1:$REDIS_PORT" PING
@@ -190,20 +190,20 @@ nil
 }
 
 # bats test_tags=slow
-@test "a stopped server costs the timeout and no more" {
+@test "a stopped server costs one timeout" {
   start_redis
   kill -STOP "$REDIS_PID"
   takes_at_most 8 fails "$REDIS_SOCKET: no answer within 300ms" \
     --timeout 300ms "redis+unix://$REDIS_SOCKET" PING
   takes_at_most 8 fails "127.0.0.1:$REDIS_PORT: no answer within 300ms" \
     --timeout 300ms "redis://127.0.0.1:$REDIS_PORT" PING
-  # what is large has two seconds for each 64 KiB
+  # a large value has two seconds for each 64 KiB
   takes_at_most 12 fails "127.0.0.1:$REDIS_PORT: less than 64 KiB transferred within 2s" \
     --timeout 300ms "redis://127.0.0.1:$REDIS_PORT" "SET large @$large"
 }
 
 # bats test_tags=slow
-@test "an answer has its time in all, however it comes; a large one while it comes" {
+@test "the timeout limits the whole of a small reply, and of a large one each part" {
   serve read 1 say '$' sleep 0.2 say 5 sleep 0.2 say $'\r\n' sleep 0.2 say hell sleep 0.2 say o sleep 30
   takes_at_most 8 fails "$fake: no answer within 400ms" --timeout 400ms "redis+unix://$fake" PING
   serve read 1 say $'$100000\r\n1234' sleep 0.2 say 5678 sleep 0.2 say 9 sleep 0.2 say 0 sleep 30
@@ -218,12 +218,12 @@ nil
 }
 
 # bats test_tags=slow
-@test "of a name's addresses the first that answers is taken" {
+@test "the first address of a name that accepts a connection is used" {
   start_redis
   printf '127.0.0.%d several\n' 9 8 1 >hosts
   export CARES_HOSTS=$PWD/hosts
   says +PONG "redis://several:$REDIS_PORT" PING
-  # one that is silent, in the place of one that refuses
+  # an address that does not respond, instead of one that refuses
   spawn "$HELPERS/serve_bytes" "127.0.0.9:$REDIS_PORT" mute >is_mute
   await test -s is_mute
   takes_at_most 10 says +PONG --timeout 20s "redis://several:$REDIS_PORT" PING
@@ -235,7 +235,7 @@ nil
 }
 
 # bats test_tags=slow
-@test "an interruption ends every wait, until one asks for patience" {
+@test "an interruption ends every wait, unless interruptions are ignored" {
   start_redis
   interrupted="interrupted: the store at $REDIS_SOCKET: interrupted"
   kill -STOP "$REDIS_PID"
@@ -253,8 +253,8 @@ nil
 
 # ---- large values ----
 
-# large_both_ways ARGUMENT…: the talk's options and URL; a value of 100 MiB goes and comes, also as part of
-# a transaction's reply.
+# large_both_ways ARGUMENT…: with these options and URL, sends and receives a value of 100 MiB, also as a part of the
+# reply to a transaction.
 large_both_ways() {
   run --separate-stderr talk "$@" "SET k @$large" .read .rss
   equal '' "$stderr"
@@ -269,21 +269,21 @@ large_both_ways() {
   flat "${lines[6]}"
 }
 
-@test "100 MiB pass through little memory over TCP" {
+@test "100 MiB over TCP need little memory" {
   start_redis
   large_both_ways "redis://127.0.0.1:$REDIS_PORT"
 }
 
-@test "100 MiB pass through little memory over a unix socket" {
+@test "100 MiB over a unix socket need little memory" {
   start_redis
   large_both_ways "redis+unix://$REDIS_SOCKET"
 }
 
-@test "a large value comes whole whatever there is to keep it in: TMPDIR, /tmp or memory" {
+@test "a large value arrives completely, wherever it is stored: TMPDIR, /tmp or memory" {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   start_redis
   head -c 1000000 "$large" | redis -x set k
-  kept_in() { # TRACE OPTION…: what strace with the options must have seen
+  kept_in() { # the expected openat call, and options of strace
     ASAN_OPTIONS=detect_leaks=0 strace -qq -o trace -e trace=openat "${@:2}" "$HELPERS/redis_talk" \
       "redis+unix://$REDIS_SOCKET" 'GET k' '.save copy'
     cmp -n 1000000 "$large" copy
@@ -295,13 +295,13 @@ large_both_ways() {
 }
 
 # bats test_tags=slow
-@test "100 MiB pass through little memory over TLS" {
+@test "100 MiB over TLS need little memory" {
   start_redis_tls "$tls"
   large_both_ways --tls-ca "$tls/ca.pem" "rediss://localhost:$REDIS_TLS_PORT"
 }
 
-@test "a server that refuses a large value is heard" {
-  # it closes with most of the value unread, or reads no more of it
+@test "the error of a server that refuses a large value is read" {
+  # the server closes with most of the value unread, or stops reading it
   serve read 1000 say $'-ERR too large\r\n'
   says '-ERR too large' "redis+unix://$fake" "SET k @$large"
   serve read 1000 say $'-ERR too large\r\n' sleep 20
@@ -316,11 +316,11 @@ large_both_ways() {
     "SET k @$large"
 }
 
-@test "a value's file that is cut short is an error, not a wait" {
+@test "if the file of a value is truncated, there is an error and no wait" {
   start_redis
   head -c 1000000 "$large" >shrinks
   mkfifo go
-  # the file is opened and measured when the command is queued, and sent at the end
+  # the file is opened and measured when the command is queued, and sent later
   spawn "$HELPERS/redis_talk" "redis+unix://$REDIS_SOCKET" < <(cat go) 2>error
   pid=$!
   exec {to}>go
@@ -332,9 +332,9 @@ large_both_ways() {
   equal "store: the store at $REDIS_SOCKET: the file with the value is too short" "$(<error)"
 }
 
-# ---- what is no Redis ----
+# ---- invalid replies ----
 
-@test "a reply that is none is an error" {
+@test "an invalid reply is an error" {
   for reply in hello $'HTTP/1.1 400 Bad Request\r\n' $'\x15\x03\x03' $'\r\n' $'%x\r\n' $'$\r\n' $'$x\r\n' \
     $'$-2\r\n' $'*-2\r\n' $'*x\r\n' $'*1 \r\n' $':x\r\n' $':\r\n' $':99999999999999999999\r\n' \
     $'$99999999999999999999\r\n' $'$3\r\nabcde' $'*1\r\n!\r\n' $'*1\r\n$1\r\nabc'; do
@@ -343,7 +343,7 @@ large_both_ways() {
   done
 }
 
-@test "a string whose end is missing is an error, also a large one" {
+@test "a string without its end is an error, also a large one" {
   for size in 65536 65537; do
     {
       printf '$%d\r\n' "$size"
@@ -354,7 +354,7 @@ large_both_ways() {
   done
 }
 
-@test "a server that leaves in the middle has closed the connection" {
+@test "a server that exits in the middle of a reply has closed the connection" {
   for reply in '' '$' $'$5\r\nabc' $'*2\r\n:1\r\n' $'$70000\r\nabc'; do
     serve read 1 say "$reply"
     fails "$fake: closed the connection" "redis+unix://$fake" PING
@@ -362,7 +362,7 @@ large_both_ways() {
 }
 
 # bats test_tags=slow
-@test "a hostile reply takes little memory" {
+@test "a hostile reply needs little memory" {
   printf '*1\r\n%.0s' {1..1000} >deep
   { echo $'*1000000000\r' && yes $':1\r' | head -n 2000000; } >long
   { echo $'*20000\r' && yes $'$10000\r\n'"$(printf '%010000d' 0)"$'\r' | head -n 20000; } >fat
@@ -370,7 +370,7 @@ large_both_ways() {
   for reply in "deep:does not speak the Redis protocol" 'long:sent a reply that is too large' \
     'fat:sent a reply that is too large' "endless:does not speak the Redis protocol"; do
     serve read 1 file "${reply%%:*}" read 9999
-    # 64 MiB of replies and what a vector grows by
+    # 64 MiB of replies, and the spare capacity of a vector
     (
       is_sanitized || ulimit -v 400000
       fails "$fake: ${reply#*:}" "redis+unix://$fake" PING
@@ -382,7 +382,7 @@ large_both_ways() {
 
 # ---- TLS ----
 
-@test "over TLS the server is known by its authority and its name" {
+@test "over TLS the authority and the name of the server are verified" {
   start_redis_tls "$tls"
   says +PONG --tls-ca "$tls/ca.pem" "rediss://localhost:$REDIS_TLS_PORT" PING
   says +PONG --tls-ca "$tls/ca.pem" "rediss://127.0.0.1:$REDIS_TLS_PORT" PING
@@ -399,7 +399,7 @@ large_both_ways() {
   fails "$at: cannot read certificates in fifo: not a regular file" --tls-ca fifo "rediss://$at" PING
 }
 
-@test "a common name is no host's" {
+@test "a common name is not accepted as a host name" {
   for name in localhost 127.0.0.1; do
     make_nameless "$name.tls" "$name"
     start_redis_tls "$PWD/$name.tls"
@@ -412,7 +412,7 @@ large_both_ways() {
     "rediss://localhost:$REDIS_TLS_PORT" PING
 }
 
-@test "authorities are in a directory, or where the system's variables say" {
+@test "authorities can be in a directory, or where the variables of the system point" {
   start_redis_tls "$tls"
   mkdir ca.d
   cp "$tls/ca.pem" ca.d
@@ -425,14 +425,14 @@ large_both_ways() {
     "localhost:$REDIS_TLS_PORT: certificate: signed by an authority that is not trusted" "$url" PING
 }
 
-@test "a self-signed certificate is called that" {
+@test "a self-signed certificate is reported as such" {
   cp -r "$tls" own
   for part in pem key; do cp "own/stranger.$part" "own/server.$part"; done
   start_redis_tls "$PWD/own"
   fails "localhost:$REDIS_TLS_PORT: certificate: self-signed and not trusted" "rediss://localhost:$REDIS_TLS_PORT" PING
 }
 
-@test "a client shows its certificate" {
+@test "a client certificate can be used" {
   start_redis_tls "$tls" --tls-auth-clients yes
   at=localhost:$REDIS_TLS_PORT
   says +PONG --tls-ca "$tls/ca.pem" --tls-cert "$tls/client.pem" --tls-key "$tls/client.key" "rediss://$at" PING
@@ -449,7 +449,7 @@ large_both_ways() {
   contains "$stderr" 'cannot use the key locked: '
 }
 
-@test "old versions of TLS are refused, and 1.2 is not" {
+@test "TLS before 1.2 is refused" {
   start_redis_tls "$tls" --tls-protocols 'TLSv1.1' --tls-ciphers 'ALL:@SECLEVEL=0'
   run --separate-stderr talk --tls-ca "$tls/ca.pem" "rediss://localhost:$REDIS_TLS_PORT" PING
   contains "$stderr" "localhost:$REDIS_TLS_PORT: TLS: "
@@ -457,16 +457,16 @@ large_both_ways() {
   says +PONG --tls-ca "$tls/ca.pem" "rediss://localhost:$REDIS_TLS_PORT" PING
 }
 
-@test "TLS and plain Redis do not mix, and say so in time" {
+@test "a mismatch of TLS and plain Redis is reported in time" {
   start_redis_tls "$tls"
-  # a plain server waits for the line's end where TLS has begun
+  # a plain server waits for the end of a line after a TLS handshake begins
   run --separate-stderr takes_at_most 8 talk --timeout 300ms "rediss://localhost:$REDIS_PORT" PING
   contains "$stderr" "store: the store at localhost:$REDIS_PORT: "
   takes_at_most 8 fails "localhost:$REDIS_TLS_PORT: closed the connection" "redis://localhost:$REDIS_TLS_PORT" PING
 }
 
 # bats test_tags=slow
-@test "over TLS too a stopped server costs the timeout, and its own messages wake no one" {
+@test "over TLS a stopped server costs one timeout too, and TLS messages alone wake no waiter" {
   start_redis_tls "$tls"
   url=rediss://localhost:$REDIS_TLS_PORT
   says 'timed out

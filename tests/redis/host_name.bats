@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Looking up the name of a Redis server: /etc/hosts and the DNS, whatever its servers do.
+# Looking up the host name of a Redis server in /etc/hosts and the DNS, however its servers behave.
 # store: redis
 
 load ../helpers/common
@@ -17,35 +17,35 @@ teardown() {
   remove_network
 }
 
-# reaches NAME [OPTION…]: the Redis server answers by that name. The time that a test allows is many times that of a
-# look-up that goes well, and less than one that waits in vain.
+# reaches NAME [OPTION…]: asserts that the Redis server answers at that name. The time limit of a test is many times
+# that of a successful look-up, and shorter than a wait for a missing answer.
 reaches() {
   run --separate-stderr "${own_etc[@]}" "$HELPERS/redis_talk" --timeout 20s "${@:2}" "redis://$1:$REDIS_PORT" PING
   equal '' "$stderr"
   equal +PONG "$output"
 }
 
-# reaches_not TEXT NAME [OPTION…]
+# reaches_not TEXT NAME [OPTION…]: asserts that it fails with TEXT.
 reaches_not() {
   run --separate-stderr "${own_etc[@]}" "$HELPERS/redis_talk" --timeout 20s "${@:3}" "redis://$2:$REDIS_PORT" PING
   equal 1 "$status"
   equal "store: the store at $2:$REDIS_PORT: $1" "$stderr"
 }
 
-# start_talk NAME: $talk does the same in the background, and has all the time there is; what comes of it is in said.
+# start_talk NAME: starts such a look-up in the background with a long timeout; $talk is its pid, its output is in said.
 start_talk() {
   spawn "${own_etc[@]}" "$HELPERS/redis_talk" --timeout 60s "redis://$1:$REDIS_PORT" PING >said 2>&1
   talk=$!
 }
 
-@test "an IPv4 address is used though IPv6 is never answered, and the other way round" {
+@test "an IPv4 address is used even if the query for IPv6 is never answered, and vice versa" {
   name_server 'A four.test 127.0.0.1' 'A six.test mute' 'AAAA six.test ::1' '* * mute'
   reaches four.test
   asked 0 'AAAA four.test udp'
   reaches six.test
 }
 
-@test "a name with addresses of one kind alone" {
+@test "a name can have addresses of one kind only" {
   name_server 'A four.test 127.0.0.1' 'AAAA four.test none' 'A six.test none' 'AAAA six.test ::1'
   reaches four.test
   reaches six.test
@@ -55,12 +55,12 @@ start_talk() {
 0 AAAA six.test udp' "$(questions | sort -u)"
 }
 
-@test "a server that says there is no such name when it is asked for IPv6 does not hide IPv4" {
+@test "an answer that the name does not exist for IPv6 does not hide its IPv4 address" {
   name_server 'A four.test 127.0.0.1'
   reaches four.test
 }
 
-@test "connecting begins while the other kind is awaited, and takes what comes late" {
+@test "connecting begins before the other kind is known, and uses addresses that arrive late" {
   name_server 'A both.test 127.0.0.9' 'AAAA both.test once:go:::1'
   spawn_server "${own_net[@]}" "$HELPERS/serve_bytes" "127.0.0.9:$REDIS_PORT" mute >is_mute
   await test -s is_mute
@@ -73,14 +73,14 @@ start_talk() {
 }
 is_connecting() { "${own_net[@]}" ss -tnpH "dst 127.0.0.9:$REDIS_PORT" | grep -q "pid=$talk,"; }
 
-@test "silent name servers cost little each" {
+@test "a name server that does not respond costs little time" {
   for _ in {1..5}; do name_server '* * mute'; done
   name_server 'A redis.test 127.0.0.1' 'AAAA redis.test none'
   reaches redis.test
   for i in {0..5}; do asked "$i" 'A redis.test udp'; done
 }
 
-@test "what a silent name server costs is paid once, whatever has to be asked" {
+@test "the delay of a silent name server is paid once, for any number of queries" {
   name_server '* * mute'
   name_server 'A redis.far.test 127.0.0.1' 'AAAA redis.far.test none'
   echo "search $(printf '%s.test ' {a..k}) far.test" >>etc/resolv.conf
@@ -89,7 +89,7 @@ is_connecting() { "${own_net[@]}" ss -tnpH "dst 127.0.0.9:$REDIS_PORT" | grep -q
   equal 12 "$(questions | grep '^1 A ' | sort -u | wc -l)"
 }
 
-@test "a name server that fails, refuses or cannot be reached is passed over" {
+@test "a name server that fails, refuses or is unreachable is skipped" {
   refusing_name_server
   name_server '* * servfail'
   name_server 'A redis.test 127.0.0.1' 'AAAA redis.test none'
@@ -97,7 +97,7 @@ is_connecting() { "${own_net[@]}" ss -tnpH "dst 127.0.0.9:$REDIS_PORT" | grep -q
   asked 1 'A redis.test udp'
 }
 
-@test "where every name server refuses, that is told at once" {
+@test "if every name server refuses, this is reported immediately" {
   reaches_not 'cannot resolve the host name' redis.test
   refusing_name_server
   reaches_not 'cannot resolve the host name' redis.test
@@ -106,7 +106,7 @@ is_connecting() { "${own_net[@]}" ss -tnpH "dst 127.0.0.9:$REDIS_PORT" | grep -q
   for name in redis redis.test; do reaches_not 'cannot resolve the host name' "$name"; done
 }
 
-@test "where the only name server refuses from afar, that is told at once" {
+@test "if the only name server refuses over a slow network, this is reported immediately" {
   make_network 2
   lay_wire 1
   wire 30 0 30 0
@@ -115,14 +115,14 @@ is_connecting() { "${own_net[@]}" ss -tnpH "dst 127.0.0.9:$REDIS_PORT" | grep -q
   reaches_not 'cannot resolve the host name' redis.test
 }
 
-@test "a name server that fails is asked once more, and not four times" {
+@test "a name server that fails is asked a second time, but not four times" {
   name_server '* * servfail'
   reaches_not 'cannot resolve the host name' redis.test
   has_been_asked_twice
   (($(questions | grep -c '^0 A ') < 4))
 }
 
-@test "a name server that refuses hides neither one that is silent nor one that is late" {
+@test "a name server that refuses does not hide one that is silent or late" {
   refusing_name_server
   name_server '* * mute'
   run --separate-stderr "${own_etc[@]}" "$HELPERS/redis_talk" --timeout 1s "redis://redis.test:$REDIS_PORT" PING
@@ -137,7 +137,7 @@ is_connecting() { "${own_net[@]}" ss -tnpH "dst 127.0.0.9:$REDIS_PORT" | grep -q
   equal +PONG "$(<said)"
 }
 
-@test "a name server that does not answer at first is still listened to" {
+@test "a late answer of a name server is still used" {
   name_server "A redis.test once:go:127.0.0.1" 'AAAA redis.test none'
   start_talk redis.test
   await has_been_asked_twice
@@ -147,7 +147,7 @@ is_connecting() { "${own_net[@]}" ss -tnpH "dst 127.0.0.9:$REDIS_PORT" | grep -q
 }
 has_been_asked_twice() { (($(questions | grep -c '^0 A redis.test udp$') > 1)); }
 
-@test "a name that does not exist is told at once, also where IPv6 is never answered" {
+@test "a name that does not exist is reported immediately, even if the query for IPv6 is never answered" {
   name_server 'AAAA mute.test mute'
   name_server '* * mute'
   for name in none.test mute.test; do reaches_not 'cannot resolve the host name' "$name"; done
@@ -158,7 +158,7 @@ has_been_asked_twice() { (($(questions | grep -c '^0 A redis.test udp$') > 1)); 
 0 A none.b.test udp' "$(questions | grep '^0 A none[. ]' | grep -v none.test | sort -u)"
 }
 
-@test "where no name server says anything the call ends with its time" {
+@test "if no name server answers, the call ends after its timeout" {
   name_server '* * mute'
   name_server '* * mute'
   run --separate-stderr "${own_etc[@]}" "$HELPERS/redis_talk" --timeout 2s "redis://redis.test:$REDIS_PORT" PING
@@ -167,13 +167,13 @@ has_been_asked_twice() { (($(questions | grep -c '^0 A redis.test udp$') > 1)); 
   await asked 1 'A redis.test udp'
 }
 
-@test "a truncated answer is fetched over TCP" {
+@test "a truncated answer is requested again over TCP" {
   name_server 'A redis.test tcp:127.0.0.1' 'AAAA redis.test tcp:none'
   reaches redis.test
   asked 0 'A redis.test tcp'
 }
 
-@test "what is no answer does no harm" {
+@test "an invalid answer is ignored" {
   name_server '* * garbage'
   run --separate-stderr "${own_etc[@]}" "$HELPERS/redis_talk" --timeout 1s "redis://redis.test:$REDIS_PORT" PING
   contains "$stderr" "store: the store at redis.test:$REDIS_PORT: cannot resolve the host name"
@@ -181,7 +181,7 @@ has_been_asked_twice() { (($(questions | grep -c '^0 A redis.test udp$') > 1)); 
   reaches redis.test
 }
 
-@test "aliases, final dots, and names that are given to others" {
+@test "aliases, a final dot and HOSTALIASES work" {
   name_server 'A redis.test 127.0.0.1' 'A alias.test alias:redis.test' '* * none'
   reaches alias.test
   reaches redis.test.
@@ -189,7 +189,7 @@ has_been_asked_twice() { (($(questions | grep -c '^0 A redis.test udp$') > 1)); 
   HOSTALIASES=aliases reaches short
 }
 
-@test "a name in the hosts file is not asked for, and localhost never is" {
+@test "a name in the hosts file is not looked up in the DNS, and neither is localhost" {
   name_server '* * mute'
   printf '127.0.0.1 four.test\n::1 six.test\n' >>etc/hosts
   for name in four.test six.test localhost 127.0.0.1 '[::1]'; do reaches "$name"; done
@@ -198,7 +198,7 @@ has_been_asked_twice() { (($(questions | grep -c '^0 A redis.test udp$') > 1)); 
   equal '' "$(questions)"
 }
 
-@test "when all addresses of one kind refuse, the other kind is awaited for its turn and no longer" {
+@test "if all addresses of one kind refuse, memolock waits for the other kind, but not for its last attempt" {
   name_server 'A four.test 127.0.0.1' 'AAAA six.test ::1' '* * mute'
   name_server '* * mute'
   name_server '* * mute'
@@ -210,16 +210,16 @@ has_been_asked_twice() { (($(questions | grep -c '^0 A redis.test udp$') > 1)); 
     await asked "$i" 'AAAA four.test udp'
     await asked "$i" 'A six.test udp'
   done
-  # and not until all have been asked four times, which takes 14 s
+  # a fourth attempt at each server would take 14 s
   (($(questions | grep -c ' AAAA four.test udp') < 12))
   (($(questions | grep -c ' A six.test udp') < 12))
 }
 
-@test "the hosts file and resolv.conf are read once for a name" {
+@test "the hosts file and resolv.conf are read once for each name" {
   ! is_sanitized || skip 'built with a sanitizer'
   name_server 'A redis.test 127.0.0.1' 'AAAA redis.test none'
   "${own_etc[@]}" strace -f -o trace "$HELPERS/redis_talk" "redis://redis.test:$REDIS_PORT" PING
   equal 1 "$(grep -c '"/etc/hosts"' trace)"
-  # once more with c-ares 1.34
+  # c-ares 1.34 reads it a second time
   (($(grep -c '"/etc/resolv.conf"' trace) <= 2))
 }

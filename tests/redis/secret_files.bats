@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Files with a secret that other users can read: one warning says so, and the call goes on.
+# Files with a secret that other users can read: a warning says so, and the call continues.
 # store: redis
 
 load ../helpers/common
@@ -11,30 +11,30 @@ setup() {
   chmod 600 password
 }
 
-# warned PART ARG…: the call succeeds with one warning, which has that in it.
+# warned PART ARG…: asserts that the call succeeds with one warning that contains PART.
 warned() {
   run --separate-stderr -0 memolock "${@:2}"
   one_own_line "$stderr"
   contains "$stderr" "$1"
 }
 
-# silent ARG…: the call succeeds without a warning.
+# silent ARG…: asserts that the call succeeds without a warning.
 silent() {
   run --separate-stderr -0 memolock "$@"
   equal '' "$stderr"
 }
 
-# A password that the server does not ask for is refused, so these servers have one.
+# A password is refused by a server without one, so these servers have one.
 guarded() {
   start_redis --port 0
   redis config set requirepass secret >/dev/null
   export MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET
 }
 
-# open_with PASSWORD COMMAND…: the Redis command, with that password.
+# open_with PASSWORD COMMAND…: runs the Redis command with that password.
 open_with() { REDISCLI_AUTH=$1 redis "${@:2}" >/dev/null; }
 
-@test "a password file that other users can read is reported, with what to do" {
+@test "a password file that other users can read is reported with a remedy" {
   guarded
   silent ls --password-file password
   for mode in 644 640 604 660; do
@@ -46,7 +46,7 @@ open_with() { REDISCLI_AUTH=$1 redis "${@:2}" >/dev/null; }
     MEMOLOCK_PASSWORD_FILE=password warned 'other users can read password' $words
   done
   silent ls -q --password-file password
-  # as it is not read
+  # because it is not read
   silent ls --store local --password-file password
   put_on_path
   mv password "my password's"
@@ -55,7 +55,7 @@ open_with() { REDISCLI_AUTH=$1 redis "${@:2}" >/dev/null; }
   silent ls --password-file "my password's"
 }
 
-@test "a password file that is named by a descriptor is reported by its own name" {
+@test "a password file given as a descriptor is reported by its own name" {
   guarded
   chmod 644 password
   for name in /dev/stdin /dev/fd/0 /proc/self/fd/0 //dev/stdin; do
@@ -88,7 +88,7 @@ open_with() { REDISCLI_AUTH=$1 redis "${@:2}" >/dev/null; }
   silent ls --password-file small/password
 }
 
-@test "a secret that its owner lets a group read is not reported to who is in the group" {
+@test "a secret that its owner has made readable for a group is not reported to members of the group" {
   ((EUID == 0)) || skip 'needs root'
   guarded
   chown 65534 password
@@ -98,7 +98,7 @@ open_with() { REDISCLI_AUTH=$1 redis "${@:2}" >/dev/null; }
   warned 'other users can read password' ls --password-file password
 }
 
-@test "a sentinels' password file and a TLS key that other users can read are reported" {
+@test "a password file for sentinels and a TLS key that other users can read are reported" {
   touch key certificate
   chmod 644 key password
   for words in 'redis+sentinel://127.0.0.1:1/m --sentinel-password-file password' \
@@ -129,7 +129,7 @@ open_with() { REDISCLI_AUTH=$1 redis "${@:2}" >/dev/null; }
   silent ls
 }
 
-@test "of another's configuration, or the machine's, the password is to be moved" {
+@test "for a configuration of another user or of the machine, the warning suggests moving the password" {
   ((EUID == 0)) || skip 'needs root'
   guarded
   unset MEMOLOCK_STORE

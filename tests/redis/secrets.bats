@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# A server's password, wherever it comes from, shows nowhere: in no message, process list, environment or file.
+# A server's password from any source appears in no message, process list, environment or file.
 # store: redis
 # bats file_tags=slow
 
@@ -21,7 +21,7 @@ setup() {
 
 redis() { redis-cli --no-auth-warning -a $secret -s "$REDIS_SOCKET" "$@"; }
 
-# with SOURCE PASSWORD COMMAND…: memolock is told the password in this way.
+# with SOURCE PASSWORD COMMAND…: passes the password to memolock from this source.
 with() {
   local password=$2 url=redis://$at words
   local -a given=() named=(--store "$url")
@@ -41,17 +41,17 @@ with() {
       named+=(--password-file password)
       ;;
   esac
-  # "get" is the verb
+  # the first word of COMMAND is the verb
   "${spawned_or_not[@]}" env "${given[@]}" "$MEMOLOCK_BIN" "$3" "${named[@]}" "${@:4}"
 }
 spawned_or_not=()
 
 sources=(url url= url-variable config variable redis-variable file)
 
-# keeps_quiet FILE…: neither password is in them.
+# keeps_quiet FILE…: asserts that neither password is in these files.
 keeps_quiet() { ! grep -aF -e "$secret" -e "$wrong" "$@" || fail 'a password is shown'; }
 
-# tried ARGUMENT…: what is said at each level of talk, with each source of a right and a wrong password.
+# tried ARGUMENT…: collects the messages at each level, with a correct and a wrong password from each source.
 tried() {
   local source level password
   for source in "${sources[@]}"; do
@@ -65,7 +65,7 @@ tried() {
   done
 }
 
-@test "no message shows a password, however it was given, and however much is said" {
+@test "no message shows a password, whatever its source and the level of messages" {
   tried get --tag t --id "$id" --ttl 1h --report report -- echo output
   contains "$(<said)" WRONGPASS
   contains "$(<said)" "$at"
@@ -73,7 +73,7 @@ tried() {
   keeps_quiet said report
 }
 
-@test "no message shows a password when the server is not there or does not answer" {
+@test "no message shows a password when the server is unreachable or does not answer" {
   kill -STOP "$REDIS_PID"
   tried get --tag t --id "$id" --ttl 1h --store-timeout 50ms --report report -- echo output
   contains "$(<said)" 'no answer'
@@ -83,7 +83,7 @@ tried() {
   keeps_quiet said report
 }
 
-@test "no verb's message shows a password" {
+@test "no verb shows a password in a message" {
   for words in 'ls' 'del --tag t --id x' 'del --tag t --all' 'renew --tag t --id x --token abc' \
     'set --tag t --id x --ttl 1h right.password.not' 'fail --tag t --id x --token abc'; do
     # shellcheck disable=SC2086
@@ -93,7 +93,7 @@ tried() {
   keeps_quiet said
 }
 
-@test "a final newline is no part of a password" {
+@test "a final newline is not part of a password" {
   export MEMOLOCK_STORE_TIMEOUT=10s
   for newline in $'\n' $'\r\n'; do
     for source in variable redis-variable file; do
@@ -106,12 +106,12 @@ tried() {
     done
     rm -rf "$XDG_CONFIG_HOME/memolock"
   done
-  # only one
+  # only one newline is removed
   run -125 --separate-stderr with variable "$secret"$'\n\n' get --ttl 1h --on-store-error fail -- echo output
   contains "$stderr" WRONGPASS
 }
 
-@test "no error of usage shows a password" {
+@test "no usage error shows a password" {
   url=redis://:$secret@$at
   for words in "get --store $url/x" "get --store=$url/x" "get --store $url?db=1" "get --store http://:$secret@$at" \
     "get --store redis:/:$secret@$at" "get --store redis//:$secret@$at" "get --store $url --ttl soon" \
@@ -132,14 +132,14 @@ tried() {
   keeps_quiet said
 }
 
-# family PID: it and its descendants.
+# family PID: the process and its descendants.
 family() {
   local child
   echo "$1"
   for child in $(pgrep -P "$1"); do family "$child"; done
 }
 
-@test "no process list shows a password, of memolock, its waiters, its watchdog or its command" {
+@test "no process list shows a password: memolock, its waiters, its watchdog and its command" {
   spawned_or_not=(spawn)
   for source in "${sources[@]}"; do
     with "$source" $secret get --tag t --id "$id" --ttl 0 -- held a true
@@ -162,7 +162,7 @@ family() {
   done
 }
 
-@test "the command's environment holds no password that the caller had not put there" {
+@test "the command's environment contains no password unless the caller's does" {
   for source in "${sources[@]}"; do
     with "$source" $secret get --tag t --id "$id" --refresh --ttl 1h -- env >"env.$source"
     grep -q "^MEMOLOCK_STORE=redis://.*$at" "env.$source"
@@ -174,7 +174,7 @@ family() {
   equal 1 "$(grep -cF $secret env.url-variable)"
 }
 
-@test "nor does it when the store is out of reach" {
+@test "the same if the store is unreachable" {
   end "$REDIS_PID"
   for source in url url= config file; do
     with "$source" $secret get -q --tag t --id "$id" --ttl 1h -- env >"env.$source"
@@ -184,7 +184,7 @@ family() {
   keeps_quiet env.*
 }
 
-@test "a password comes to nothing that the server keeps or that lies on the disk" {
+@test "a password is neither stored on the server nor written to the disk" {
   with file $secret get --tag t --id "$id" --ttl 1h -- echo output
   with url $secret get --tag t --id "$id" --refresh --ttl 1h -- held a echo output &
   await test -e a.started
@@ -196,7 +196,7 @@ family() {
   keeps_quiet dumps files
 }
 
-# sanitizers_leave_cores: they would forbid them to this process and the command, and catch its signals.
+# sanitizers_leave_cores: by default, sanitizers prevent core files and catch the signals.
 sanitizers_leave_cores() {
   export ASAN_OPTIONS=disable_coredump=0:handle_segv=0:handle_abort=0
   export TSAN_OPTIONS=$ASAN_OPTIONS
@@ -228,7 +228,7 @@ sanitizers_leave_cores() {
   equal $'unlimited\nunlimited' "$(<limits)"
 }
 
-@test "the command has its caller's limit on core files, also a lower one" {
+@test "the command has the caller's limit on core files, including a lower one" {
   sanitizers_leave_cores
   for limits in '0 0' '0 4096' '4096 8192'; do
     read -r soft hard <<<"$limits"
@@ -242,13 +242,13 @@ sanitizers_leave_cores() {
 
 # ---- a FIFO ----
 
-@test "a password file may be a FIFO, whose writer writes late and in pieces" {
+@test "a password file can be a FIFO that is written late and in pieces" {
   mkfifo fifo
   spawn sh -c 'exec >fifo; printf "%s" "$0"; sleep 0.1; printf "%s\r\n" "$1"; sleep 60' ${secret:0:3} ${secret:3}
   equal hello "$(get --store "redis://$at" --password-file fifo --store-timeout 1s --on-store-error fail -- echo hello)"
 }
 
-@test "a password that nobody writes is waited for no longer than --wait allows" {
+@test "the wait for a password that is never written ends after --wait" {
   mkfifo fifo
   run --separate-stderr -125 get --store "redis://$at" --password-file fifo --wait 1ms --on-store-error fail -- echo hello
   one_own_line "$stderr"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# A service whose primary the sentinels know: found, verified, and found again after a failover.
+# A service whose primary the sentinels report: found, verified, and found again after a failover.
 # store: redis
 # bats file_tags=slow
 
@@ -30,7 +30,7 @@ use_service() {
   equal hello "$(node 0 get t:x)"
 }
 
-@test "a sentinel that is gone, or does not answer, is passed over" {
+@test "a sentinel that is down or does not answer is skipped" {
   use_service
   get -- echo hello
   end "${sentinel_pids[0]}"
@@ -40,7 +40,7 @@ use_service() {
   kill -CONT "${sentinel_pids[1]}"
 }
 
-@test "after a failover an entry that was replicated is a hit" {
+@test "a replicated entry is still a hit after a failover" {
   use_service
   get -- counted echo hello
   node 0 wait 2 5000 >/dev/null
@@ -52,10 +52,10 @@ use_service() {
   ran_times 1
 }
 
-@test "a sentinel that still names the old primary is not believed" {
+@test "a sentinel that still reports the old primary is not trusted" {
   use_service
   get -- counted echo hello >/dev/null
-  # a look-up goes to the replica that this one names
+  # a look-up is sent to the replica that this sentinel reports
   node 0 wait 2 5000 >/dev/null
   export MEMOLOCK_STORE=redis+sentinel://127.0.0.1:${sentinel_ports[0]}/main
   sentinel 0 sentinel remove main >/dev/null
@@ -64,7 +64,7 @@ use_service() {
   contains "$stderr" "127.0.0.1:${ports[1]}: is no longer the primary"
 }
 
-# fails_over I HOW: while a holder works, a waiter waits and the primary is gone.
+# fails_over I HOW: HOW disables the primary while a holder runs and a waiter waits.
 fails_over() {
   export MEMOLOCK_LEASE=20s
   use_service
@@ -90,18 +90,18 @@ fails_over() {
 }
 subscribed() { (($(node "$1" client list | grep -c ' sub=2 ') >= 1)); }
 
-@test "a failover in the middle of a run and of a wait: primary killed" {
+@test "a run and a wait survive a failover: primary killed" {
   fails_over end_primary
 }
 end_primary() { end "${pids[0]}"; }
 
-@test "a failover in the middle of a run and of a wait: primary stopped" {
+@test "a run and a wait survive a failover: primary stopped" {
   fails_over stop_primary
   kill -CONT "${pids[0]}"
 }
 stop_primary() { kill -STOP "${pids[0]}"; }
 
-@test "a waiter at a primary that was demoted notices" {
+@test "a waiter notices that its primary was demoted" {
   export MEMOLOCK_LEASE=9s
   use_service
   spawn_get -- held a counted echo held >holder.out
@@ -119,7 +119,7 @@ stop_primary() { kill -STOP "${pids[0]}"; }
   ran_times 1
 }
 
-@test "users and passwords of server and sentinels, and neither is shown" {
+@test "users and passwords of servers and sentinels work, and neither is shown" {
   # shellcheck disable=SC2034 # the helper's
   sentinel_extra=('requirepass watchword' 'sentinel auth-pass main secret')
   sentinel() { redis-cli -p "${sentinel_ports[$1]}" --no-auth-warning -a watchword "${@:2}"; }
@@ -140,13 +140,13 @@ stop_primary() { kill -STOP "${pids[0]}"; }
   equal again "$(get --sentinel-password-file password)"
 }
 
-@test "no sentinel that knows the name: an error that says so" {
+@test "if no sentinel knows the name, the error says so" {
   use_service
   export MEMOLOCK_STORE=redis+sentinel://127.0.0.1:${sentinel_ports[0]}/other
   refused 'no sentinel knows a primary of that name' get --on-store-error fail -- true
 }
 
-@test "doctor says what each sentinel says, and the rest of the primary" {
+@test "doctor reports what each sentinel says, and checks the primary" {
   use_service
   run -0 memolock doctor --tag t
   equal 3 "$(grep -c "ok.*sentinel.*reports the primary 127.0.0.1:${ports[0]}" <<<"$output")"
@@ -156,7 +156,7 @@ stop_primary() { kill -STOP "${pids[0]}"; }
   contains "$output" "127.0.0.1:${sentinel_ports[2]}: connection refused"
 }
 
-@test "doctor tells a sentinel's login from the server's" {
+@test "doctor distinguishes the login at a sentinel from that at the server" {
   # shellcheck disable=SC2034 # the helper's
   sentinel_extra=('requirepass watchword')
   sentinel() { redis-cli -p "${sentinel_ports[$1]}" --no-auth-warning -a watchword "${@:2}"; }
@@ -168,7 +168,7 @@ stop_primary() { kill -STOP "${pids[0]}"; }
   lacks "$output" 'correct the user in the URL'
 }
 
-@test "TLS to the sentinels and to the servers, before a failover and after" {
+@test "TLS works with the sentinels and the servers, before and after a failover" {
   make_certificates certificates
   export REDIS_CERTIFICATES=$PWD/certificates
   start_service

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# A server that goes on and on without an answer, or behind a link that is too thin, and one behind a link that is only
-# slow.
+# A server that sends data without ever completing a reply, a link that is too slow, and a link that is slow but
+# sufficient.
 # store: redis
 # bats file_tags=slow
 
@@ -14,15 +14,15 @@ setup() {
   export MEMOLOCK_STORE_TIMEOUT=500ms
 }
 
-# get_directly, hold_directly: without the relay, whatever time the server takes.
+# get_directly, hold_directly: bypass the relay, with a long timeout.
 get_directly() { MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET get --store-timeout 30s "$@"; }
 hold_directly() { MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET hold --store-timeout 30s; }
 
-# relay OPTION…: from now on the store is behind a relay; see slow_relay.
+# relay OPTION…: from now on the store is reached through a relay; see slow_relay.
 relay() { relay_to "$BATS_TEST_TMPDIR/relay.$((++relays))" "$@"; }
 relays=0
 
-# relay_to WHERE OPTION…: at that path, or address and port.
+# relay_to WHERE OPTION…: the same, with the relay at this path, or address and port.
 relay_to() {
   spawn "$HELPERS/slow_relay" "$1" "$REDIS_SOCKET" "${@:2}"
   if [[ $1 == /* ]]; then
@@ -36,8 +36,8 @@ relay_to() {
 listens_at() { [[ -n $(ss -tlnH "src $1") ]]; }
 a_port() { echo 127.0.0.9:$((20000 + RANDOM % 10000)); }
 
-# ends_within SECONDS COMMAND…: its status; 99 when it took longer. The bounds are for a machine that stands still for
-# some seconds. What trickles would go on for minutes, what floods without end.
+# ends_within SECONDS COMMAND…: returns its status, or 99 if it took longer. The bounds allow for a machine that stops
+# for some seconds. Without a timeout, a trickling server would take minutes, and a flood would never end.
 ends_within() {
   local start=${EPOCHREALTIME/./} result=0
   "${@:2}" || result=$?
@@ -49,7 +49,8 @@ ends_within() {
   return "$result"
 }
 
-# runs_once SECONDS [TEXT]: a call ends in that time; its command runs once, and if the store has failed, TEXT says how.
+# runs_once SECONDS [TEXT]: asserts that a call ends in that time, that its command runs once, and that the warning, if
+# any, contains TEXT.
 runs_once() {
   : >"$RUNS"
   run --separate-stderr -7 ends_within "$1" get "${@:3}" -- counted sh -c 'echo ours; exit 7'
@@ -59,16 +60,16 @@ runs_once() {
   [[ -z ${2-} ]] || contains "$stderr" "$2"
 }
 
-# ---- a byte now and then ----
+# ---- a byte from time to time ----
 
-@test "a server that trickles costs its timeout, wherever in its answers that begins" {
+@test "a server that trickles costs its timeout, at whatever point of its replies that begins" {
   for after in 0 1 4 5 20 60 100 140 160 200 240 300; do
     relay --trickle $after
     runs_once 20 ''
   done
 }
 
-@test "a server that trickles instead of connecting, logging in or answering says nothing" {
+@test "a server that trickles while memolock connects, logs in or waits for a reply costs its timeout" {
   relay --trickle 0
   runs_once 20 'no answer within 500ms; running the command without the store'
   redis config set requirepass sesame >/dev/null
@@ -80,7 +81,7 @@ runs_once() {
   done
 }
 
-@test "a server that trickles over TLS costs its timeout, in the handshake and after it" {
+@test "a server that trickles over TLS costs its timeout, during the handshake and afterwards" {
   make_certificates "$PWD/tls"
   start_redis_tls "$PWD/tls"
   REDIS_SOCKET=127.0.0.1:$REDIS_TLS_PORT
@@ -92,7 +93,7 @@ runs_once() {
   done
 }
 
-@test "a hit of which a byte comes now and then is none, be it large or small" {
+@test "a hit that arrives byte by byte is given up, whether large or small" {
   for size in 1000 60000 100000; do
     it=(--tag t --ttl 1h --id "$id.$size")
     get_directly -- head -c $size /dev/zero >/dev/null
@@ -103,7 +104,7 @@ runs_once() {
   done
 }
 
-@test "a renewal that trickles is begun anew, and the lease is kept" {
+@test "a renewal that trickles is sent again on a new connection, and the lease is kept" {
   relay --trickle 0 --only 2 2
   export MEMOLOCK_STORE_TIMEOUT=30s
   hold --lease 9s --on-lost-lease kill
@@ -114,7 +115,7 @@ runs_once() {
   ran_times 1
 }
 
-@test "every verb is done with a server that trickles, after a few timeouts" {
+@test "every verb gives up on a server that trickles after a few timeouts" {
   relay --trickle 0
   for verb in 'ls' 'show --id x' 'del --id x' 'del --all' 'set --id x --ttl 1h /dev/null' \
     'renew --id x --token 0123456789abcdef0123456789abcdef' 'fail --id x --token 0123456789abcdef0123456789abcdef' \
@@ -127,7 +128,7 @@ runs_once() {
   contains "$output" 'no answer within 500ms'
 }
 
-@test "who waits on a server that trickles ends in time, wherever in its answers and messages that begins" {
+@test "a waiter on a server that trickles ends in time, at whatever point of replies and messages that begins" {
   hold_directly
   for after in 200 300 350 400 450 500 600; do
     relay --trickle $after
@@ -148,22 +149,22 @@ runs_once() {
   done
 }
 
-# ---- without end ----
+# ---- endless data ----
 
-@test "endless pushes and messages are no answer" {
+@test "endless pushes and messages are not treated as an answer" {
   for text in '>2\r\n+a\r\n+b\r\n' '*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n'; do
     for after in 0 5; do
       relay --flood $after "$text"
       runs_once 20 'no answer within 500ms'
     done
   done
-  # nor are large ones, each of which takes its time to come
+  # including large ones, each of which takes time to arrive
   large=$(head -c 70000 /dev/zero | tr '\0' x)
   relay --flood 0 ">2\r\n+a\r\n\$70000\r\n$large\r\n"
   runs_once 25 'running the command without the store'
 }
 
-@test "endless messages do not keep a waiter from the end of its wait, nor do they have it ask all the time" {
+@test "during endless messages a waiter ends in time, and does not send requests all the time" {
   export MEMOLOCK_STORE_TIMEOUT=30s
   hold
   spawn redis-cli -s "$REDIS_SOCKET" < <(yes "PUBLISH t/notif:$id junk") &>/dev/null
@@ -178,7 +179,7 @@ runs_once() {
   ran_times 1
 }
 
-@test "an upload that is always gone again is tried three times" {
+@test "an upload that disappears each time is tried three times" {
   relay --replace '$6\r\nstored\r\n' '$4\r\npart\r\n' --replace '$4\r\nlost\r\n' '$4\r\npart\r\n'
   redis config resetstat >/dev/null
   run --separate-stderr -0 ends_within 60 get --store-timeout 30s -- counted head -c 2000000 /dev/zero
@@ -189,13 +190,13 @@ runs_once() {
   equal 3 "$(redis info stats | awk -F '[:\r]' '/^total_net_input_bytes/ { print int($2 / 2000000) }')"
 }
 
-# ---- a link ----
+# ---- slow links ----
 
-# A small request must be answered in this time though the machine stands still for seconds, and a large one move
-# 64 KiB in it.
+# With this timeout a small request is answered even if the machine stops for seconds, and 64 KiB of a large one are
+# transferred.
 patient_link() { export MEMOLOCK_STORE_TIMEOUT=5s; }
 
-@test "behind a link that is too thin a large result is not stored, and one that is there not waited for" {
+@test "over a link that is too slow a large result is not stored, and a stored one is not waited for" {
   patient_link
   for place in "$BATS_TEST_TMPDIR/thin" "$(a_port)"; do
     it=(--tag t --ttl 1h --id "$id.${#place}")
@@ -208,28 +209,28 @@ patient_link() { export MEMOLOCK_STORE_TIMEOUT=5s; }
   done
 }
 
-# passes_slow_link WHERE SIZE: a result of that size takes longer than --store-timeout, is stored and read.
+# passes_slow_link WHERE SIZE: asserts that a result of this size, slower than --store-timeout, is stored and read.
 passes_slow_link() {
   patient_link
   it=(--tag t --ttl 1h --id "$id.$2")
   relay_to "$1" --rate 120000
   run --separate-stderr -0 get -- counted sh -c "yes | head -c $2"
   equal '' "$stderr"
-  # no more of a wait than that is the store's, but an answer that arrives may take longer
+  # --wait limits the time for the store, but a reply that is arriving can take longer
   run --separate-stderr -0 get --wait 0 -- false
   equal "$2" "$((${#output} + 1))"
   equal '' "$stderr"
   ran_times 1
 }
 
-@test "behind a slow link within the machine a result is stored and read" { passes_slow_link "$PWD/slow" 700000; }
-@test "behind a slow link within the machine a large result is stored and read" { passes_slow_link "$PWD/slow" 1200000; }
-@test "behind a slow link a result is stored and read" { passes_slow_link "$(a_port)" 700000; }
-@test "behind a slow link a large result is stored and read" { passes_slow_link "$(a_port)" 1200000; }
+@test "over a slow local link a result is stored and read" { passes_slow_link "$PWD/slow" 700000; }
+@test "over a slow local link a large result is stored and read" { passes_slow_link "$PWD/slow" 1200000; }
+@test "over a slow link a result is stored and read" { passes_slow_link "$(a_port)" 700000; }
+@test "over a slow link a large result is stored and read" { passes_slow_link "$(a_port)" 1200000; }
 
 # ---- --wait ----
 
-@test "--wait bounds what a server takes before the command runs" {
+@test "--wait limits the time that a server can take before the command runs" {
   export MEMOLOCK_STORE_TIMEOUT=4s
   kill -STOP "$REDIS_PID"
   for wait in 0 1s; do
@@ -241,7 +242,7 @@ passes_slow_link() {
   kill -CONT "$REDIS_PID"
 }
 
-@test "--wait bounds requests that each are answered in time, but not two of them" {
+@test "--wait limits the total of several requests, even if each of them is answered in time" {
   export MEMOLOCK_STORE_TIMEOUT=8s
   relay --delay 4500
   runs_once 60
@@ -249,7 +250,7 @@ passes_slow_link() {
   runs_once 60 'no answer in time; running the command without the store' --wait 1s
 }
 
-@test "--wait bounds the wait for a holder on this machine, too, when the server is out of reach" {
+@test "--wait limits the wait for a holder on this machine too, when the server is unreachable" {
   kill -STOP "$REDIS_PID"
   hold
   run -124 ends_within 20 get --wait 1s -- counted true
@@ -260,7 +261,7 @@ passes_slow_link() {
   finish "$holder"
 }
 
-@test "with --on-timeout stale the old entry is in hand when the wait is over" {
+@test "with --on-timeout stale the old entry has already been read when the wait ends" {
   export MEMOLOCK_STORE_TIMEOUT=30s
   get -- echo old
   hold --refresh
@@ -271,10 +272,10 @@ passes_slow_link() {
   finish "$holder"
 }
 
-# ---- what follows a large answer ----
+# ---- requests after a large reply ----
 
-# behind_slow_link: from now on the link takes longer than --store-timeout for the entry t:x, which is 900 kB and as old
-# as can be.
+# behind_slow_link: from now on the link takes longer than --store-timeout for the entry t:x, which has 900 kB and an
+# expired ttl.
 behind_slow_link() {
   patient_link
   head -c 900000 /dev/zero >big
@@ -282,7 +283,7 @@ behind_slow_link() {
   relay --rate 120000
 }
 
-@test "an entry that takes longer to read than --wait is refreshed behind it" {
+@test "a stale entry that takes longer to read than --wait is still refreshed" {
   behind_slow_link --stale 1h
   run -0 --separate-stderr memolock get --tag t --id x --ttl 1h --stale 1h --wait 0 -- echo new
   equal '' "$stderr"
@@ -299,7 +300,7 @@ behind_slow_link() {
   ran_times 1
 }
 
-@test "a large result is stored over a slow link though the connection has to be made anew, with a login" {
+@test "a large result is stored over a slow link even if memolock has to reconnect and log in again" {
   patient_link
   redis config set requirepass sesame >/dev/null
   export REDISCLI_AUTH=sesame

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# What hits, misses and waiting cost on a server: connections, counted by the server, and round trips, counted in
+# The cost of hits, misses and waits on a server: connections, as counted by the server, and round trips, as seen in
 # system calls.
 # store: redis
 
@@ -13,7 +13,7 @@ setup() {
 
 calls=sendto,sendmsg,write,writev,recvfrom,recvmsg,read,readv
 
-# trips COMMAND…: how often it sends something to the server and receives the answer.
+# trips COMMAND…: how often the command sends data to the server and then receives a reply.
 trips() {
   strace -f -qq -y -o trace -e trace=$calls "$@" >/dev/null 2>&1 || true
   trips_in trace
@@ -28,7 +28,7 @@ trips_in() {
 # no_more_than MOST COUNT WHAT
 no_more_than() { (($2 <= $1)) || fail "$2 $3, and not at most $1"; }
 
-# costs CONNECTIONS TRIPS COMMAND…: asserts that it makes so many connections, and no more round trips.
+# costs CONNECTIONS TRIPS COMMAND…: asserts the number of connections, and the maximum of round trips.
 costs() {
   local before made
   before=$(visits)
@@ -37,8 +37,8 @@ costs() {
     && no_more_than "$2" "$made" 'round trips' && ((made > 0))
 }
 
-# costs_large: as costs, of a miss with a large value, in one of three tries: an answer that comes while the rest of the
-# value is still being sent looks like one trip more.
+# costs_large: like costs, for a miss with a large value, in one of three attempts: a reply that arrives while the rest
+# of the value is being sent looks like another round trip.
 costs_large() {
   local tries
   for tries in 1 2 3; do
@@ -56,7 +56,7 @@ t_x=("$MEMOLOCK_BIN" get --tag t --id x --ttl 1h)
   costs 1 1 "$MEMOLOCK_BIN" get --tag t --id x
 }
 
-@test "a call of once that is skipped is one connection and one round trip, a run three more" {
+@test "a skipped call of once is one connection and one round trip, and a run three more" {
   costs 1 4 "$MEMOLOCK_BIN" once --tag t --id x --ttl 1h -- true
   costs 1 1 "$MEMOLOCK_BIN" once --tag t --id x --ttl 1h -- false
 }
@@ -65,13 +65,13 @@ t_x=("$MEMOLOCK_BIN" get --tag t --id x --ttl 1h)
   costs 1 3 "$MEMOLOCK_BIN" lock --tag t --id x -- true
 }
 
-@test "a run of a moment costs no thread, a longer one has its lock renewed by one" {
+@test "a short run starts no thread, and a longer one starts a thread that renews its lock" {
   ! is_sanitized tsan || skip 'the thread sanitizer has a thread of its own'
   threads() {
     strace -f -qq -o trace -e trace=clone,clone3 "${t_x[@]}" --refresh -- "$@"
     grep -c 'CLONE_THREAD.* = [1-9]' trace || true
   }
-  # however short the command, on a busy machine it may be a longer one
+  # on a busy machine even a short command can take longer
   without_thread() { [[ $(threads true) == 0 ]]; }
   await without_thread
   equal 1 "$(threads sleep 0.1)"
@@ -82,7 +82,7 @@ t_x=("$MEMOLOCK_BIN" get --tag t --id x --ttl 1h)
   costs 1 1 "${t_x[@]}" -- false
 }
 
-@test "a hit with artifacts is one connection and one round trip, and without them they are not sent" {
+@test "a hit with artifacts is one connection and one round trip; unrequested artifacts are not sent" {
   get --artifact f -- sh -c 'head -c 3000000 /dev/urandom >f' >/dev/null
   costs 1 1 "${t_x[@]}" --artifact f -- false
   redis config resetstat >/dev/null
@@ -101,8 +101,8 @@ t_x=("$MEMOLOCK_BIN" get --tag t --id x --ttl 1h)
   costs 1 1 "${t_x[@]}" -- false
 }
 
-@test "a look-up of nothing is one connection and one round trip" {
-  # with one more to see that nobody is at work
+@test "a look-up that finds nothing is one connection and one round trip" {
+  # with another round trip to see that the lock is free
   costs 1 2 "$MEMOLOCK_BIN" get --tag t --id x
 }
 
@@ -111,12 +111,12 @@ t_x=("$MEMOLOCK_BIN" get --tag t --id x --ttl 1h)
   costs 1 4 "${t_x[@]}" --refresh -- head -c 5000 /dev/zero
 }
 
-@test "a miss with a large value adds no more" {
+@test "a miss with a large value adds no more round trips" {
   costs_large 1 4 "${t_x[@]}" -- head -c 2000000 /dev/zero
-  costs 1 2 "${t_x[@]}" # it was stored
+  costs 1 2 "${t_x[@]}" # the value was stored
 }
 
-@test "a miss that is not kept adds no more" {
+@test "a miss that is not stored adds no more round trips" {
   costs 1 4 "${t_x[@]}" -- false
   costs 1 4 "${t_x[@]}" --ttl 0 -- echo small
   costs_large 1 4 "${t_x[@]}" --ttl 0 -- head -c 2000000 /dev/zero
@@ -126,7 +126,7 @@ t_x=("$MEMOLOCK_BIN" get --tag t --id x --ttl 1h)
 
 connections() { redis client list | grep -c -v ' cmd=client'; }
 
-@test "a holder whose command has ended holds one connection while others do the work" {
+@test "a holder whose command has ended holds one connection until its promise is completed" {
   spawn_get --external --lease 12s -v -- held a true 2>err
   await test -e a.started
   sees_renewals 1
@@ -146,18 +146,18 @@ connections() { redis client list | grep -c -v ' cmd=client'; }
     await is_waiting $!
   done
   equal 10 "$(redis client list type pubsub | grep -c id=)"
-  # The holder has one, and another for renewals when its run has lasted a moment.
+  # The holder has one connection, and after a moment another one for renewals.
   no_more_than 12 "$(connections)" connections
   release a
   finish_all
 }
 
-# thirds LEASE SINCE: thirds of a lease of so many ms since then, begun ones too.
+# thirds LEASE SINCE: the number of thirds of a lease of LEASE ms since then, rounded up.
 thirds() { echo $(((${EPOCHREALTIME/[.,]/} - $2) * 3 / ($1 * 1000) + 1)); }
 
 # bats test_tags=slow
-@test "a lock is renewed each third of its lease, on one more connection" {
-  # so long that a renewal is answered in time, on the connection that there is
+@test "a lock is renewed every third of its lease, over a second connection" {
+  # long enough for each renewal to be answered in time, over the same connection
   spawn_get --lease 9s -- held a true
   await test -e a.started
   since=${EPOCHREALTIME/[.,]/}
@@ -172,7 +172,7 @@ thirds() { echo $(((${EPOCHREALTIME/[.,]/} - $2) * 3 / ($1 * 1000) + 1)); }
 }
 
 # bats test_tags=slow
-@test "a waiter asks a few times, and then 1.5 times a lease, however long it waits" {
+@test "a waiter sends a few requests, and then 1.5 per lease, however long it waits" {
   since=${EPOCHREALTIME/[.,]/}
   spawn_get --lease 5s -- held a true
   await test -e a.started
@@ -183,13 +183,13 @@ thirds() { echo $(((${EPOCHREALTIME/[.,]/} - $2) * 3 / ($1 * 1000) + 1)); }
   asked=$(trips_in trace)
   thirds=$(thirds 5000 "$since")
   no_more_than $((6 + thirds / 2)) "$asked" 'round trips'
-  # nor does it wake up for nothing
+  # and it does not wake up more often
   no_more_than $((2 * asked)) "$(grep -c poll trace)" 'turns'
   release a
   finish_all
 }
 
-@test "a waiter is answered at the price of a miss and two more round trips" {
+@test "a waiter gets its answer for the cost of a miss and two more round trips" {
   spawn_get -- held a true
   await test -e a.started
   spawn strace -f -qq -y -o trace -e trace=$calls "${t_x[@]}" -v -- false 2>err
@@ -200,7 +200,7 @@ thirds() { echo $(((${EPOCHREALTIME/[.,]/} - $2) * 3 / ($1 * 1000) + 1)); }
 }
 
 # bats test_tags=slow
-@test "a waiter under a lock without end asks no more often than its own lease would have it" {
+@test "under a lock without an expiry a waiter sends requests only as often as its own lease requires" {
   since=${EPOCHREALTIME/[.,]/}
   redis set t/lock:x another-program >/dev/null
   spawn strace -f -qq -y -o trace -e trace=$calls "${t_x[@]}" -v --lease 300ms -- false 2>err

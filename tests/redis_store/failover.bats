@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# Many callers at work while a primary dies, slots move or the network is cut. What they saw is held against what
-# memolock promises. MEMOLOCK_PROVE_SECONDS says how long each test has them work.
+# Many callers while a primary is killed, slots move or the network fails. What they saw is compared with what memolock
+# promises. MEMOLOCK_PROVE_SECONDS sets how long the callers of each test run.
 # store: redis
 # bats file_tags=slow
 
@@ -36,7 +36,7 @@ use_service() {
   export MEMOLOCK_STORE=redis+sentinel://$service
 }
 
-# in_step: whether the others are replicas of the primary, and have what it has.
+# in_step: whether the other servers are replicas of the primary and have the same data.
 in_step() {
   local now
   now=$(primary)
@@ -57,7 +57,7 @@ in_step() {
   end_load
 }
 
-@test "sentinels: the primary is stopped, and goes on when it is none any more" {
+@test "sentinels: the primary is stopped, and continues when it is no longer the primary" {
   use_service
   begin_load --faults
   part 1 4
@@ -73,7 +73,7 @@ in_step() {
 
 # ---- clusters ----
 
-# of_cluster: the helpers of clusters, some of which are called like those of sentinels.
+# of_cluster: loads the helpers for clusters, some of which have the same names as those for sentinels.
 of_cluster() {
   load ../helpers/cluster
   start_cluster "$@"
@@ -87,9 +87,9 @@ move_slot() {
   end_move
 }
 
-@test "cluster: the slots of all ids move from node to node, over and over" {
+@test "cluster: the slots of all ids move between nodes continuously" {
   of_cluster 3
-  # no call may fail, however busy the machine is
+  # no call can fail, however busy the machine is
   begin_load --faults --store-timeout 4
   local n slots=() owners=()
   for n in {0..9}; do
@@ -107,7 +107,7 @@ move_slot() {
   end_load
 }
 
-@test "cluster: a primary is killed, its replica takes over, and a new node becomes the replica of that" {
+@test "cluster: a primary is killed, its replica takes over, and a new node becomes its replica" {
   replicas=1 of_cluster 3
   begin_load --faults
   part 1 4
@@ -125,7 +125,7 @@ move_slot() {
 
 # ---- networks ----
 
-@test "a server that is cut off from its callers for a while, shorter and longer than a lease" {
+@test "a server that is disconnected from its callers for a while, shorter and longer than a lease" {
   make_network 2
   # shellcheck disable=SC2034 # the helpers'
   server_within=(ip netns exec "$network.0") load_within=(ip netns exec "$network.1")
@@ -150,15 +150,15 @@ move_slot() {
   end_load
 }
 
-# go_to I: servers are started on that machine.
+# go_to I: from now on servers are started on that machine.
 go_to_machine() {
   # shellcheck disable=SC2034
   go_to() { server_within=(ip netns exec "$network.$1"); }
   sentinel() { within "$1" redis-cli -p "${sentinel_ports[$1]}" "${@:2}"; }
 }
 
-# primary_is_cut_off I: a server and a sentinel on each of three machines, the callers on machine I; another server
-# becomes the primary.
+# primary_is_cut_off I: a server and a sentinel on each of three machines, and the callers on machine I; the primary is
+# disconnected, and another server becomes the primary.
 primary_is_cut_off() {
   make_network 4
   go_to_machine
@@ -172,11 +172,11 @@ primary_is_cut_off() {
   await has_moved_from 0
 }
 
-@test "sentinels: the primary and its sentinel are cut off from all others, and come back" {
+@test "sentinels: the primary and its sentinel are disconnected from all others, and reconnected" {
   primary_is_cut_off 3
   heal
   part 1 4
-  # Until the other sentinels tell them, both believe that they are what they were, and so do callers.
+  # Until the other sentinels contact them, both act as before, and callers trust them.
   fault failover
   plug 0
   await in_step
@@ -184,7 +184,7 @@ primary_is_cut_off() {
   end_load
 }
 
-@test "sentinels: the callers and the primary are cut off from all others, and come back" {
+@test "sentinels: the callers and the primary are disconnected from all others, and reconnected" {
   primary_is_cut_off 0
   part 1 4
   plug 0

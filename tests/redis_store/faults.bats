@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# A server that refuses: what becomes of who asks it.
+# A server that refuses requests: what its callers get.
 # store: redis
 # bats file_tags=slow
 
@@ -11,19 +11,19 @@ setup() {
   use_own_id
 }
 
-# asked_again: for a server that answers at once, and is asked again until the timeout ends.
+# asked_again: sets the timeout for a server that refuses immediately and is asked again until the timeout.
 asked_again() { export MEMOLOCK_STORE_TIMEOUT=4s; }
 
-# log_in USERINFO: as whom we speak to it.
+# log_in USERINFO: sets the user and password of the store.
 log_in() { export MEMOLOCK_STORE=redis+unix://$1@$REDIS_SOCKET; }
 
-# use_another_id: for an entry that is not there.
+# use_another_id: chooses an entry that does not exist.
 use_another_id() {
   id+=b
   it+=(--id "$id")
 }
 
-# refuses TEXT: whoever asks the server is told so in one line; the command runs all the same, or not at all.
+# refuses TEXT: asserts that one line reports the refusal, and that the command runs, or with --on-store-error fail not.
 refuses() {
   run --separate-stderr -7 get -- counted sh -c 'echo ours; exit 7'
   equal ours "$output"
@@ -39,7 +39,7 @@ refuses() {
   nothing_is_left_here
 }
 
-# refuses_look_ups TEXT: and who asks what is there finds nothing, or is told why.
+# refuses_look_ups TEXT: and that look-ups find nothing or report the refusal.
 refuses_look_ups() {
   run --separate-stderr -1 memolock get --tag t --id "$id"
   equal '' "$output"
@@ -49,13 +49,13 @@ refuses_look_ups() {
   refuses_promises "$1"
 }
 
-# refuses_promises TEXT: and who keeps one is not told that its run is over.
+# refuses_promises TEXT: and that set, fail and renew report the refusal, not that the run has ended.
 refuses_promises() {
   local its="--tag t --id $id"
   all_refused "$1" "set $its --ttl 1h /dev/null" "set --ttl 1h $its --token abc" "fail $its --token abc" "renew $its --token abc"
 }
 
-# all_refused TEXT CALL…: each of these calls, all at the same time, is `refused TEXT`.
+# all_refused TEXT CALL…: asserts for each of these calls, which run concurrently, that it is `refused TEXT`.
 all_refused() {
   local call calls=() i
   for call in "${@:2}"; do
@@ -72,9 +72,9 @@ all_refused() {
   done
 }
 
-# ---- from the start ----
+# ---- refusals from the start ----
 
-@test "a server that is not there" {
+@test "an unreachable server is reported" {
   asked_again
   use_own_store
   end "$REDIS_PID"
@@ -82,27 +82,27 @@ all_refused() {
   refuses_look_ups 'connection refused'
 }
 
-@test "a server that wants a password" {
+@test "a server that requires a password is reported" {
   use_own_store --requirepass sesame
   refuses NOAUTH
   refuses_look_ups NOAUTH
 }
 
-@test "a server that wants another password" {
+@test "a server that requires another password is reported" {
   use_own_store --requirepass sesame
   log_in :hunter2
   refuses WRONGPASS
   refuses_look_ups WRONGPASS
 }
 
-@test "a user who may not run scripts" {
+@test "a user without access to scripts is reported" {
   use_own_store --user noeval on nopass '~*' '&*' +@all -eval
   log_in noeval
   refuses NOPERM
   run -1 memolock get --tag t --id "$id"
 }
 
-@test "a user who may not touch these keys" {
+@test "a user without access to these keys is reported" {
   use_own_store --user nokeys on nopass '~other:*' '&*' +@all
   log_in nokeys
   refuses NOPERM
@@ -111,7 +111,7 @@ all_refused() {
   refuses_promises NOPERM
 }
 
-@test "a replica serves what is there, and takes nothing" {
+@test "a replica serves entries and accepts no writes" {
   asked_again
   use_own_store
   get -- echo there
@@ -122,14 +122,14 @@ all_refused() {
   refused READONLY memolock set --tag t --id "$id" --ttl 1h /dev/null
 }
 
-@test "a replica that has lost its primary and says so" {
+@test "a replica that has lost its primary and refuses reads is reported" {
   asked_again
   use_own_store --replicaof 127.0.0.1 1 --replica-serve-stale-data no
   refuses MASTERDOWN
   refuses_look_ups MASTERDOWN
 }
 
-@test "a server without memory serves what is there, and takes nothing" {
+@test "a server without free memory serves entries and accepts no writes" {
   use_own_store
   get -- echo there
   redis config set maxmemory 1 >/dev/null
@@ -139,7 +139,7 @@ all_refused() {
   refused OOM memolock set --tag t --id "$id" --ttl 1h /dev/null
 }
 
-@test "a server that cannot save its data serves what is there, and takes nothing" {
+@test "a server that cannot save its data serves entries and accepts no writes" {
   asked_again
   use_own_store
   get -- echo there
@@ -150,14 +150,14 @@ all_refused() {
   refused MISCONF memolock set --tag t --id "$id" --ttl 1h /dev/null
 }
 
-@test "a cluster without slots" {
+@test "a cluster without slots is reported" {
   asked_again
   use_own_store --cluster-enabled yes
   refuses CLUSTERDOWN
   refuses_promises CLUSTERDOWN
 }
 
-@test "a server with too many clients" {
+@test "a server with too many clients is reported" {
   asked_again
   use_own_store
   mkfifo hold
@@ -172,7 +172,7 @@ all_refused() {
   refuses_look_ups 'max number of clients'
 }
 
-@test "a server that loads its data for too long" {
+@test "a server that loads its data for too long is reported" {
   asked_again
   use_own_store
   begin_anew_slowly
@@ -180,7 +180,7 @@ all_refused() {
   refuses_look_ups LOADING
 }
 
-@test "a server that has loaded its data soon enough is waited for" {
+@test "a server that loads its data soon enough is waited for" {
   use_own_store
   begin_anew_slowly
   spawn_get -vv --store-timeout 1m -- echo ours >out 2>err
@@ -191,9 +191,9 @@ all_refused() {
   equal ours "$(stored)"
 }
 
-# ---- no channels ----
+# ---- without channels ----
 
-@test "who may not subscribe looks once a lease, and takes the result all the same" {
+@test "a waiter without access to channels checks once per lease, and gets the result" {
   use_own_store --user quiet on nopass '~*' +@all
   log_in quiet
   export MEMOLOCK_LEASE=5s
@@ -211,7 +211,7 @@ all_refused() {
   store_is_clean
 }
 
-@test "who may not subscribe takes over from a dead holder too" {
+@test "a waiter without access to channels takes over from a dead holder too" {
   use_own_store --user quiet on nopass '~*' +@all
   log_in quiet
   spawn_get --lease 5s -- counted held a echo shared

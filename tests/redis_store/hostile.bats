@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# A server, or whoever else may write to it, that wishes us ill: what it says moves no cursor, and breaks no line.
+# A hostile server, or another program that writes to it: its texts move no cursor and break no line.
 # store: redis
 # bats file_tags=slow
 
@@ -10,11 +10,11 @@ setup() {
   use_store
 }
 
-# What a terminal obeys: ESC, DEL, the C1 controls in UTF-8, and what turns the direction of a text.
+# What a terminal interprets: ESC, DEL, C1 controls in UTF-8, and changes of the direction of text.
 evil=$'a\e[2J\x7fb\xc2\x9b31m\xe2\x80\xaec\xff'
 shown='a\x1b[2J\x7fb\xc2\x9b31m\xe2\x80\xaec\xff'
 
-# is_harmless TEXT
+# is_harmless TEXT: asserts that it contains nothing that a terminal interprets.
 is_harmless() {
   local bad
   for bad in $'\e' $'\x7f' $'\xc2\x9b' $'\xe2\x80\xae'; do
@@ -22,14 +22,14 @@ is_harmless() {
   done
 }
 
-# holder HOST: the lock of x is held by one who says so of himself.
+# holder HOST: locks x with a token that has this host name.
 holder() {
   local escaped
   escaped=$(printf %s "$1" | od -An -tx1 | tr -d '\n' | sed 's/ /%/g')
   redis set t/lock:x "0123456789abcdef0123456789abcdef-${2-1700000000000}-42@$escaped" px 60000 >/dev/null
 }
 
-@test "the host of a holder is shown without what a terminal would obey" {
+@test "control characters in the host name of a holder are escaped" {
   holder "$evil"
   run -0 memolock ls
   contains "$output" "$shown:42"
@@ -43,13 +43,13 @@ holder() {
   run -124 get -vv --wait 0.1 -- true
   contains "$output" "$shown:42"
   is_harmless "$output"
-  # what is left of the live line is its own
+  # the live line contains only control characters of memolock
   output=$(on_terminal 200 "timeout --foreground 60 '$MEMOLOCK_BIN' get --tag t --id x --ttl 1h --wait 5s -- true")
   contains "$output" "$shown:42"
   lacks "$output" $'\e[2J'
 }
 
-@test "a token that lies about its time is shown, and hurts nobody" {
+@test "a token with a false time is shown and does no harm" {
   for time in 9223372036854775807 -9223372036854775808 99999999999999999999 -1; do
     holder host "$time"
     run -0 memolock ls
@@ -58,7 +58,7 @@ holder() {
   done
 }
 
-@test "what a foreign hash says of an entry is shown without what a terminal would obey" {
+@test "control characters in fields of a foreign hash are escaped" {
   get -- echo output
   redis hset t/meta:x host "$evil" >/dev/null
   run -0 memolock show --tag t --id x
@@ -69,7 +69,7 @@ holder() {
   equal output "$(memolock get --tag t --id x)"
 }
 
-@test "names of foreign keys are shown without what a terminal would obey" {
+@test "control characters in names of foreign keys are escaped" {
   redis set "$evil:$evil" value >/dev/null
   redis set "t:$evil" value >/dev/null
   redis set "t/lock:$evil" token >/dev/null
@@ -83,7 +83,7 @@ holder() {
   equal "$(<hex)" "$(memolock ls --tag t --json | jq -r '.[0].id_hex')"
 }
 
-# serve_evil: a server at $fake that answers everything with an error that a terminal would obey.
+# serve_evil: a server at $fake that replies to everything with an error that contains control characters.
 serve_evil() {
   for _ in {1..20}; do printf -- '-%s %s\r\n' "${1-ERR}" "$evil"; done >replies
   fake=$BATS_TEST_TMPDIR/fake.$((${fake_number:-0}))
@@ -92,7 +92,7 @@ serve_evil() {
   await test -S "$fake"
 }
 
-@test "an error of the server is shown without what a terminal would obey, whatever the verb" {
+@test "control characters in an error of the server are escaped, for every verb" {
   export MEMOLOCK_STORE_TIMEOUT=300ms
   for word in ERR WRONGTYPE NOAUTH MOVED OOM; do
     for verb in 'get -vv --id x --ttl 1h -- echo output' 'get -vv --id x --on-store-error fail' 'ls' 'show --id x' \
@@ -112,7 +112,7 @@ serve_evil() {
   is_harmless "$(<report)"
 }
 
-# say_at_port REPLY: a server at $at says so to its first client.
+# say_at_port REPLY: a server at $at that sends REPLY to its first client.
 say_at_port() {
   at=127.0.0.9:$((20000 + RANDOM % 10000))
   spawn "$HELPERS/serve_bytes" "$at" say "$1" read 9999 2>refusal
@@ -120,7 +120,7 @@ say_at_port() {
 }
 listens_at() { [[ -n $(ss -tlnH "src $1") ]]; }
 
-@test "a sentinel's reply is not an address when it has no fit host or port" {
+@test "a sentinel's reply is not used as an address unless it has a valid host and port" {
   export MEMOLOCK_STORE_TIMEOUT=10s
   local -a hosts=("$evil" 'two words' '' host host host host) ports=(6379 6379 6379 99999 -1 1x '')
   for i in "${!hosts[@]}"; do
@@ -132,7 +132,7 @@ listens_at() { [[ -n $(ss -tlnH "src $1") ]]; }
   done
 }
 
-@test "a node of a cluster that redirects to what is no host's name is refused, and moves no cursor" {
+@test "a redirection of a cluster node to an invalid host name is refused and shown escaped" {
   export MEMOLOCK_STORE_TIMEOUT=300ms
   for word in MOVED ASK; do
     say_at_port "$(printf -- "-$word 1 $evil:7\r\n%.0s" 1 2 3 4)"
@@ -141,7 +141,7 @@ listens_at() { [[ -n $(ss -tlnH "src $1") ]]; }
   done
 }
 
-# serve_lines LINE…: a server at $fake that says each of them to its one client, whatever it is asked.
+# serve_lines LINE…: a server at $fake that sends all lines to its only client, whatever the client asks.
 serve_lines() {
   printf '%s\r\n' "$@" >replies
   fake=$BATS_TEST_TMPDIR/fake.$((${fake_number:-0}))
@@ -150,11 +150,11 @@ serve_lines() {
   await test -S "$fake"
 }
 
-# What a library says of itself, or of how it ends.
+# Texts of libraries about themselves or their end.
 words_of_libraries='std::|vector|basic_string|bad_alloc|what\(\)|terminate|boost|hiredis|optional'
 
-# bears VERB ARG…: what the server says ends no call but by a status, and no message but by a line of ours; the command
-# is run once, if there is one.
+# bears VERB ARG…: asserts that the call exits with a status, that all messages are lines of memolock, and that a
+# command runs once.
 bears() {
   rm -f ran
   run --separate-stderr timeout 60 "$MEMOLOCK_BIN" "$1" --store "redis+unix://$fake" --tag t "${@:2}"
@@ -164,7 +164,7 @@ bears() {
   [[ " $* " != *' -- '* ]] || equal 1 "$(wc -l <ran)"
 }
 
-@test "a script that answers with too few elements after a lack of memory is a fault of the store" {
+@test "too few elements in the reply of a script, after an out-of-memory error, are a store error" {
   for shape in '*0' '*1|:1' '*-1' ':0' '$-1' '+OK' '%1|+a|+b' '*6|:1|:2|:3|:4|:5|:6'; do
     IFS='|' read -ra answer <<<"$shape"
     serve_lines +OK +QUEUED +QUEUED +QUEUED +QUEUED +QUEUED '-OOM x' "${answer[@]}"
@@ -177,7 +177,7 @@ bears() {
   done
 }
 
-@test "a primary that has no memory to say what it is cannot be asked" {
+@test "a primary that lacks the memory for the reply to ROLE is a store error" {
   say_at_port $'-OOM x\r\n-OOM x\r\n-OOM x\r\n-OOM x\r\n'
   primary=$at
   say_at_port "$(printf '*2\r\n$9\r\n%s\r\n$5\r\n%s\r\n' "${primary%:*}" "${primary#*:}")"$'\n'
@@ -187,20 +187,20 @@ bears() {
   equal 1 "$(wc -l <ran)"
 }
 
-# Answers to EXEC, and to a pipeline: each begins where a line would be.
+# Replies to EXEC and to pipelines; each | stands for the end of a line.
 shapes=(':0' '*-1' '$-1' '*0' '*1|:1' '+OK' '%1|+a|+b' '%9223372036854775807' '%4611686018427387904' '*9223372036854775807'
   '*2147483647' '*1|*1|*1|*1|*1|*1|*1|*1|*1|*1|:1' '*5|*2|$1|1|$1|2|*-1|:-1|$1|v|*-1' '*5|:1|:1|:1|:1|:1'
   '*5|*2|$1|1|$1|2|*0|:-1|$1|v|*0' '*5|*2|$1|x|$1|2|*0|:-1|$-1|*2|$-1|$-1' '*6|:1|:2|:3|:4|:5|:6'
   '*5|$1|1|$1|2|$1|3|:-5|$-1' '*5|*2|$19|9223372036854775807|$19|9223372036854775807|*0|:-1|$-1|*2|$-1|$-1' '_5|:1'
   '>3|$7|message|:1|:2' '*3|$7|message|*0|*0' '$3|abc')
 
-@test "an answer of the wrong kind or length is a fault of the store, whatever the verb, and runs the command once" {
+@test "a reply of the wrong type or length is a store error for every verb, and the command runs once" {
   export MEMOLOCK_STORE_TIMEOUT=100ms
   echo 0123456789abcdef >value
   token=0123456789abcdef0123456789abcdef
   for shape in "${shapes[@]}"; do
     IFS='|' read -ra answer <<<"$shape"
-    # as the answer to all that is asked one by one, and as that to a transaction
+    # as the reply to each request, and as the reply to a transaction
     queued=(+OK +QUEUED +QUEUED +QUEUED +QUEUED +QUEUED)
     for first in one all; do
       if [[ $first == one ]]; then all=("${answer[@]}" "${answer[@]}"); else all=("${queued[@]}" "${answer[@]}"); fi
@@ -226,9 +226,9 @@ shapes=(':0' '*-1' '$-1' '*0' '*1|:1' '+OK' '%1|+a|+b' '%9223372036854775807' '%
   done
 }
 
-# ---- more than was asked for ----
+# ---- more data than expected ----
 
-# read_little OPTION…: a get that may write no file over a MiB. The size of what the server has sent for it is in $sent.
+# read_little OPTION…: a get that cannot write a file of more than a MiB. $sent is the size of what the server has sent.
 read_little() {
   redis config resetstat >/dev/null
   # shellcheck disable=SC2016
@@ -248,14 +248,14 @@ read_little() {
   ((sent < 40000000)) || fail "$sent bytes"
   equal own "$(memolock get --tag t --id x)"
   ran_times 1
-  # as are stdout and artifacts that are so large together
+  # the same for stdout and artifacts that exceed it together
   get --refresh --artifact f -- sh -c 'head -c 600000 /dev/urandom | tee f' >/dev/null
   read_little --artifact f --max-entry 1MB -- counted sh -c 'echo small | tee f'
   equal small "$output"
   ran_times 2
 }
 
-@test "an outcome that waits for its readers is a miss if it is larger than --max-entry" {
+@test "an outcome for waiters that is larger than --max-entry is a miss" {
   spawn_get -- held a sh -c 'head -c 3000000 /dev/zero; exit 3' >/dev/null
   await test -e a.started
   spawn_get --max-entry 1MiB -- counted echo own >out

@@ -1,16 +1,16 @@
 #!/usr/bin/env bats
-# Promises shared with redis-memolock's clients, which are played here by the plain commands that its Go client
-# sends. It never deletes its lock.
+# Runs shared with clients of redis-memolock, which are simulated by the commands that its Go client sends. The client
+# never deletes its lock.
 # store: redis
 
 load ../helpers/common
 
 uuid=6ba7b810-9dad-41d1-80b4-00c04fd430c8
 
-# its_lock MILLISECONDS: the client takes the lock.
+# its_lock MILLISECONDS: the client acquires the lock.
 its_lock() { equal OK "$(redis set t/lock:x $uuid px "$1" nx)"; }
 
-# its_value VALUE MILLISECONDS: it stores and announces what it has made.
+# its_value VALUE MILLISECONDS: the client stores and publishes a value.
 its_value() {
   redis >/dev/null <<COMMANDS
 set t:x $1 px $2
@@ -18,13 +18,13 @@ publish t/notif:x $1
 COMMANDS
 }
 
-# its_waiter: it waits for the values of a tag; what it is told is in the file "told", behind what it asked for.
+# its_waiter: the client waits for the values of a tag; the file "told" has its request and the messages that it gets.
 its_waiter() {
   spawn redis-cli -s "$REDIS_SOCKET" psubscribe 't/notif:*' >told
   await grep -q psubscribe told
 }
 
-# told TEXT…: what it was told of the entry, and nothing else. To be sure of the end, it is told that.
+# told TEXT…: asserts that the client got exactly these messages for the entry. A last message marks the end.
 told() {
   local payload
   redis publish t/notif:end of-it >/dev/null
@@ -39,9 +39,9 @@ told() {
 
 is_absent() { equal 0 "$(redis exists "$1")" 2>/dev/null; }
 
-# ---- its values ----
+# ---- the client's values ----
 
-@test "its value is a hit, with status 0 and nothing on stderr" {
+@test "the client's value is a hit, with status 0 and nothing on stderr" {
   its_lock 60000
   printf 'a\0b\n\n' | redis -x set t:x >/dev/null
   get --wait 0 -- counted false >out 2>err
@@ -53,14 +53,14 @@ is_absent() { equal 0 "$(redis exists "$1")" 2>/dev/null; }
   ran_times 0
 }
 
-@test "its empty value is a hit" {
+@test "the client's empty value is a hit" {
   redis set t:x '' >/dev/null
   get -- counted false >out
   is_empty out
 }
 
 # bats test_tags=slow
-@test "its value is fresh until it expires, whatever the reader's ttl" {
+@test "the client's value is fresh until it expires, whatever the reader's ttl" {
   its_value theirs 4000
   run -0 memolock get --tag t --id x --ttl 1ms -- counted echo ours
   equal theirs "$output"
@@ -70,14 +70,14 @@ is_absent() { equal 0 "$(redis exists "$1")" 2>/dev/null; }
   equal ours "$output"
 }
 
-@test "its value is no answer to --refresh" {
+@test "the client's value is not used with --refresh" {
   its_value theirs 60000
   run -0 get --refresh -- echo ours
   equal ours "$output"
   equal ours "$(redis get t:x)"
 }
 
-# replaced_by TEXT: the same entry, once the client has put TEXT over what a run has left.
+# replaced_by TEXT: asserts that TEXT is a hit after the client has overwritten the result of a run with it.
 replaced_by() {
   get -- sh -c 'printf ours; echo err >&2' 2>/dev/null
   redis set t:x "$1" >/dev/null
@@ -89,10 +89,10 @@ replaced_by() {
   equal '' "$stderr"
 }
 
-@test "its value over ours of the same length is its own" { replaced_by them; }
-@test "its value over ours of another length is its own" { replaced_by theirs; }
+@test "a client's value that replaces ours with the same length is read as the client's" { replaced_by them; }
+@test "a client's value that replaces ours with another length is read as the client's" { replaced_by theirs; }
 
-@test "what a run leaves after its value is ours again" {
+@test "the result of a run that replaces the client's value is ours again" {
   replaced_by theirs
   get --refresh -- sh -c 'echo new; echo err >&2' >/dev/null 2>&1
   run --separate-stderr -0 memolock get --tag t --id x
@@ -100,12 +100,12 @@ replaced_by() {
   equal err "$stderr"
 }
 
-@test "ls shows its value with the tag, without an age" {
+@test "ls shows the client's value with its tag and without an age" {
   its_value theirs 60000
   equal $'t\tx\tfresh\t-' "$(memolock ls --tag t | cut -f 1-4)"
 }
 
-@test "del --all leaves its value over ours of the same length, kept as long as ours" {
+@test "del --all does not remove a client's value that replaced ours with the same length" {
   get -- echo ours >/dev/null
   redis set t:x them! >/dev/null
   equal 0 "$(memolock del --all --tag t)"
@@ -113,14 +113,14 @@ replaced_by() {
   equal 1 "$(memolock del --all --foreign --tag t)"
 }
 
-@test "del --all leaves its value over a large one of ours of the same length" {
+@test "del --all does not remove a client's value that replaced a large one of the same length" {
   memolock get --tag t --id x --ttl 1h -- head -c 2000000 /dev/zero >/dev/null
   head -c 2000000 /dev/zero | redis -x setex t:x 1000 >/dev/null
   equal 0 "$(memolock del --all --tag t)"
   equal 1 "$(memolock del --all --foreign --tag t)"
 }
 
-@test "a key of another type is no reason for del --all to stop, and left alone but for --foreign" {
+@test "a key of another type does not stop del --all, and is only removed with --foreign" {
   for id in b d; do memolock get --tag t --id $id --ttl 1h -- true; done
   for name in t:a t/meta:c t/run:c t/lock:e; do redis rpush "$name" theirs >/dev/null; done
   equal 2 "$(memolock del --all --tag t)"
@@ -133,9 +133,9 @@ replaced_by() {
   store_is_empty
 }
 
-# ---- its runs ----
+# ---- the client's runs ----
 
-@test "while it works we wait, and take the value that it announces" {
+@test "during the client's run we wait, and then use the value that it publishes" {
   its_lock 60000
   for i in 1 2 3; do
     spawn_get -- counted echo ours >"out.$i" 2>"err.$i"
@@ -151,7 +151,7 @@ replaced_by() {
   equal "$uuid" "$(redis get t/lock:x)"
 }
 
-@test "its announcement may come before we can read the value" {
+@test "the client can publish a value before it is readable" {
   its_lock 60000
   spawn_get -- counted echo ours >out
   await is_waiting $!
@@ -163,7 +163,7 @@ replaced_by() {
 }
 
 # bats test_tags=slow
-@test "an announcement that is larger than --max-entry does not disturb who waits" {
+@test "a published message that is larger than --max-entry does not disturb a waiter" {
   its_lock 60000
   spawn_get --max-entry 100KiB -v -- counted echo ours >out 2>err
   await began_to_wait 1 err
@@ -177,7 +177,7 @@ replaced_by() {
 }
 
 # bats test_tags=slow
-@test "a value that it stores without a word is found when its lock expires" {
+@test "a value that the client stores without publishing it is found when the client's lock expires" {
   its_lock 5000
   spawn_get -- counted echo ours >out
   await is_waiting $!
@@ -187,7 +187,7 @@ replaced_by() {
   ran_times 0
 }
 
-@test "a value over an expired one of ours is taken when it is announced" {
+@test "a published value that replaced an expired one of ours is used" {
   memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- echo old
   await is_absent t/lock:x
   its_lock 60000
@@ -199,7 +199,7 @@ replaced_by() {
   ran_times 0
 }
 
-@test "when its lock expires one of us takes over" {
+@test "when the client's lock expires, one of our callers takes over" {
   its_lock 500
   for i in 1 2 3; do spawn_get -- counted echo ours >"out.$i"; done
   finish_all
@@ -208,7 +208,7 @@ replaced_by() {
   store_is_clean
 }
 
-@test "a lock that it has renewed is waited for" {
+@test "a lock that the client has renewed is waited for" {
   its_lock 5000
   redis expire t/lock:x 60 >/dev/null
   spawn_get -- counted echo ours >out
@@ -218,7 +218,7 @@ replaced_by() {
   equal theirs "$(<out)"
 }
 
-@test "a lock that never expires is waited for, within --wait" {
+@test "a lock without an expiry is waited for, within --wait" {
   redis set t/lock:x $uuid nx >/dev/null
   run -124 get --wait 100ms -- counted echo ours
   spawn_get -- counted echo ours >out
@@ -229,7 +229,7 @@ replaced_by() {
   ran_times 0
 }
 
-@test "-v says that another program holds the lock, and ls shows its run" {
+@test "-v reports that another program holds the lock, and ls shows its run" {
   its_lock 60000
   spawn_get -v -- false 2>err
   await began_to_wait 1 err
@@ -241,7 +241,7 @@ replaced_by() {
 
 # ---- the released marker ----
 
-# watch_markers: from now on the commands that the server runs are in the file "seen".
+# watch_markers: from now on the file "seen" has the commands that the server executes.
 watch_markers() {
   spawn_server redis-cli -s "$REDIS_SOCKET" monitor >seen
   await grep -q OK seen
@@ -249,8 +249,8 @@ watch_markers() {
   redis echo look.0. >/dev/null
 }
 
-# has_left MARKER…: the markers that commits have left in the lock since it was last asked, each as so many
-# milliseconds. What a commit did is seen, not what the lock is: the marker may have gone before one can look.
+# has_left MARKER…: asserts that commits have left these markers in the lock since the last call, each given as a
+# duration in milliseconds. Reads the executed commands, since a marker itself can expire too early to be seen.
 has_left() {
   redis echo look.$((++looks)). >/dev/null
   await grep -q "look.$looks\." seen
@@ -258,12 +258,12 @@ has_left() {
     | sed -n 's,.* lua\] "SET" "t/lock:x" "released" "PX" "\([0-9]*\)"$,\1,p' | paste -sd ' ')"
 }
 
-@test "a run that leaves a value leaves its lock taken for it, for half a second or as long as the value" {
+@test "a run that stores a value leaves the marker in the lock, for half a second or the life of the value" {
   watch_markers
   get -- echo ours
   has_left 500
   await is_absent t/lock:x
-  # from the run's end to the commit a machine may take a part of this
+  # on a busy machine a part of this can pass between the run's end and the commit
   lives_as_long() {
     memolock get --tag t --id x --ttl 300ms --refresh -- echo ours
     has_left 300
@@ -273,13 +273,13 @@ has_left() {
   is_absent t/lock:x
 }
 
-@test "to the client the marker is a lock that is taken" {
+@test "to the client the marker is a lock in use" {
   redis set t/lock:x released px 60000 >/dev/null
   equal '' "$(redis set t/lock:x $uuid px 60000 nx)"
   equal released "$(redis get t/lock:x)"
 }
 
-@test "a value that is stored although its lock has vanished leaves the marker, too" {
+@test "a value that is stored after its lock has vanished leaves the marker too" {
   watch_markers
   spawn_get -- counted held a echo ours >out
   await test -e a.started
@@ -292,7 +292,7 @@ has_left() {
   has_left 500
 }
 
-@test "what leaves no value leaves no marker" {
+@test "a run that stores no value leaves no marker" {
   watch_markers
   run -3 get -- sh -c 'exit 3'
   is_absent t/lock:x
@@ -310,8 +310,8 @@ has_left() {
   has_left
 }
 
-@test "the marker is nobody's lock, whatever the verb" {
-  # For good, as no commit leaves it, so that no verb has only been slow.
+@test "every verb treats a lock with the marker as free" {
+  # Without an expiry, unlike the marker of a commit, so that no verb just waits for its end.
   local mark=(redis set t/lock:x released)
   "${mark[@]}" >/dev/null
   run -1 memolock show --tag t --id x
@@ -331,14 +331,14 @@ has_left() {
   equal new "$(get --wait 0 --refresh -- echo new)"
 }
 
-@test "a stale entry is refreshed beside the marker" {
+@test "a stale entry is refreshed despite the marker" {
   memolock get --tag t --id x --ttl 1ms --stale 1h -- echo old >/dev/null
   redis set t/lock:x released >/dev/null
   equal old "$(memolock get --tag t --id x --ttl 1ms --stale 1h -- echo new)"
   await eval '[[ $(redis get t:x) == new ]]'
 }
 
-@test "del takes the marker away with the value, so that its next caller runs" {
+@test "del removes the marker with the value, so that the next caller runs immediately" {
   get -- echo ours
   redis set t/lock:x released px 60000 >/dev/null
   memolock del --tag t --id x
@@ -346,13 +346,13 @@ has_left() {
   its_lock 60000
 }
 
-@test "del takes the marker away where there is no value" {
+@test "del removes the marker if there is no value" {
   redis set t/lock:x released px 60000 >/dev/null
   run -0 memolock del --tag t --id x
   is_absent t/lock:x
 }
 
-@test "del --all leaves the marker beside a value that it leaves" {
+@test "del --all does not remove the marker of a value that it does not remove" {
   get -- echo ours
   redis set t:x them! >/dev/null
   redis set t/lock:x released px 60000 >/dev/null
@@ -376,9 +376,9 @@ has_left() {
   has_left 500
 }
 
-# ---- its lingering lock ----
+# ---- the client's leftover lock ----
 
-@test "its lock that is left behind its value is no run" {
+@test "the client's lock that remains after its value is stored is not treated as a run" {
   its_lock 60000
   its_value theirs 60000
   equal $'t\tx\tfresh' "$(memolock ls | cut -f 1-3)"
@@ -387,7 +387,7 @@ has_left() {
   equal 1 "$(memolock show --tag t --id x --json | jq -s length)"
 }
 
-@test "ls and doctor name a lock of its that lasts for years, and how to end it" {
+@test "ls and doctor report a client's lock that lasts for years, and how to remove it" {
   redis set t/lock:x $uuid px 300000000000 >/dev/null
   redis set t/lock:y $uuid >/dev/null
   redis set t/lock:z $uuid px 60000 >/dev/null
@@ -410,21 +410,21 @@ has_left() {
 
 # ---- our values ----
 
-@test "it finds our stdout under the entry's name, and nothing else" {
+@test "the client finds our stdout as the value, and nothing else" {
   get -- sh -c 'printf "a\000b\n\n"; echo err >&2' >out 2>/dev/null
   redis get t:x >found
-  echo >>out # redis-cli ends the value with a newline
+  echo >>out # redis-cli prints a newline after the value
   same_bytes out found
 }
 
-@test "our value expires for it with the ttl" {
+@test "for the client our value expires with the ttl" {
   memolock get --tag t --id x --ttl 1m -- echo ours >/dev/null
   left=$(redis pttl t:x)
   ((left > 50000 && left <= 60000))
   equal -1 "$(get --refresh -- true && redis pttl t:x)"
 }
 
-@test "it is told our stdout, byte for byte, when the run ends" {
+@test "the client is sent our stdout, byte for byte, when the run ends" {
   its_waiter
   spawn_get -- sh -c 'exec held a sh -c "printf \"two\nlines\"; echo err >&2"' >/dev/null 2>&1
   await test -e a.started
@@ -434,7 +434,7 @@ has_left() {
   told $'two\nlines'
 }
 
-@test "it is told NUL bytes, and emptiness" {
+@test "the client is sent NUL bytes, and an empty value" {
   its_waiter
   get -- printf 'a\0b' >/dev/null
   await grep -q b told
@@ -446,14 +446,14 @@ has_left() {
   equal $'pmessage\nt/notif:*\nt/notif:x\n\npmessage' "$(tail -n 8 told | head -n 5)"
 }
 
-@test "it is told a value of just 1 MiB" {
+@test "the client is sent a value of exactly 1 MiB" {
   its_waiter
   head -c 1048576 /dev/zero | tr '\0' x >large
   get -- cat large >/dev/null
   told "$(<large)"
 }
 
-@test "a value over 1 MiB is not told, but there, and our waiters take it" {
+@test "a value over 1 MiB is stored but not sent, and our waiters get it" {
   its_waiter
   head -c 1048577 /dev/zero | tr '\0' x >large
   spawn_get -- counted held a cat large >1.out
@@ -473,14 +473,14 @@ has_left() {
   redis get t:x | cmp - <(cat large && echo)
 }
 
-# untold COMMAND…: what it must not take for a value: not told, not stored.
+# untold COMMAND…: asserts that its result is neither sent nor stored as a value.
 untold() {
   get "$@" >/dev/null 2>&1 || true
   equal 0 "$(redis exists t:x)"
   run -1 memolock get --tag t --id x
 }
 
-@test "a run that is not kept is neither told nor stored under the entry's name" {
+@test "a result that is not stored is not sent to the client either" {
   its_waiter
   untold -- sh -c 'echo bad; exit 3'
   untold -- ./no-such-command
@@ -492,7 +492,7 @@ untold() {
   told
 }
 
-@test "a run that waiters share and nobody keeps is not told either" {
+@test "a result that is only shared with waiters is not sent to the client either" {
   its_waiter
   spawn_get --ttl 0 -- held a echo not-kept
   await test -e a.started
@@ -505,7 +505,7 @@ untold() {
   told
 }
 
-@test "a failed refresh leaves its value in its place, untold" {
+@test "a failed refresh does not replace the client's value, and sends nothing" {
   its_value theirs 60000
   its_waiter
   run -3 get --refresh -- sh -c 'echo bad; exit 3'
@@ -517,9 +517,9 @@ untold() {
 
 # ---- keys of other types ----
 
-# foreign_type NAME: the key NAME holds something else; the command runs all the same.
+# foreign_type NAME: asserts that the command runs if the key NAME has another type.
 foreign_type() {
-  local id=$BATS_TEST_NUMBER-$$-$RANDOM # the machine's own lock, the last resort, is shared by all tests
+  local id=$BATS_TEST_NUMBER-$$-$RANDOM # all tests share the machine's own lock, which is used as a last resort
   redis rpush "$1$id" theirs >/dev/null
   run --separate-stderr -7 memolock get --tag t --id "$id" --ttl 1h -- sh -c 'echo ours; exit 7'
   equal ours "$output"
@@ -530,11 +530,11 @@ foreign_type() {
   equal theirs "$(redis lrange "$1$id" 0 -1)"
 }
 
-@test "a key of another type under the entry's name is reported and left alone" { foreign_type t:; }
-@test "a key of another type under the meta's name is reported and left alone" { foreign_type t/meta:; }
-@test "a key of another type under the lock's name is reported and left alone" { foreign_type t/lock:; }
+@test "a key of another type in place of a value is reported and not changed" { foreign_type t:; }
+@test "a key of another type in place of a meta is reported and not changed" { foreign_type t/meta:; }
+@test "a key of another type in place of a lock is reported and not changed" { foreign_type t/lock:; }
 
-# turns_foreign NAME SIZE: the key NAME becomes something else while a run is going on.
+# turns_foreign NAME SIZE: replaces the key NAME with one of another type during a run.
 turns_foreign() {
   spawn_get -- held a head -c "$2" /dev/zero >out 2>err
   await test -e a.started
@@ -552,14 +552,14 @@ turns_foreign() {
   await nobody_holds
 }
 
-@test "a key that turns to another type during a run is reported and left alone" { turns_foreign t:x 10; }
-@test "a key that turns to another type under a large value is left alone" { turns_foreign t:x 2000000; }
-@test "a meta that turns to another type during a run is left alone" { turns_foreign t/meta:x 10; }
+@test "a key that gets another type during a run is reported and not changed" { turns_foreign t:x 10; }
+@test "a value that gets another type during a run with a large result is not changed" { turns_foreign t:x 2000000; }
+@test "a meta that gets another type during a run is not changed" { turns_foreign t/meta:x 10; }
 # bats test_tags=slow
-@test "an outcome's key that turns to another type during a run is left alone" { turns_foreign t/run:x 10; }
+@test "an outcome that gets another type during a run is reported and not changed" { turns_foreign t/run:x 10; }
 
 # bats test_tags=slow
-@test "no value outlives its meta, though expiries shift a little when a slot moves" {
+@test "no value outlives its meta, even if expiries shift a little when a slot moves" {
   get --ttl 1s -- sh -c 'echo out; echo err >&2' 2>/dev/null
   redis pexpire t/meta:x $(($(redis pttl t/meta:x) - 400)) >/dev/null
   contains "$(memolock ls)" fresh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# A server killed at random moments, over and over, while callers work.
+# A server that is killed at random moments, many times, while callers run.
 # store: redis
 # bats file_tags=slow
 
@@ -13,14 +13,14 @@ setup() {
   export MEMOLOCK_STORE_TIMEOUT=300ms MEMOLOCK_LEASE=300ms
 }
 
-# nap: up to 64 ms.
+# nap: sleeps for up to 64 ms.
 nap() { sleep "$(printf '0.%04d' $((RANDOM % 640)))"; }
 
-# The command's output is known beforehand: lines enough for several writes, all of them with its word.
+# The expected output of the command: enough lines for several writes, each with its word.
 work='sleep 0.0$(($$ % 4)); seq -f "$0 %g" 200; seq -f "$0 %g" 201 400; echo "$0" >&2'
 expected() { seq -f "$1 %g" 400; }
 
-# begin_ten ROUND OPTION…: ten callers of one entry.
+# begin_ten ROUND OPTION…: starts ten callers of one entry.
 begin_ten() {
   local i
   pids=()
@@ -31,7 +31,7 @@ begin_ten() {
   done
 }
 
-# ten_have ROUND: each ended with 0, the whole output once, what the command said once, and at most one warning.
+# ten_have ROUND: asserts that each caller ended with status 0, the whole output once, and at most one warning.
 ten_have() {
   local i
   for ((i = 1; i <= 10; i++)); do
@@ -50,13 +50,13 @@ all_is_well() {
   store_is_clean
 }
 
-# finds_whole ROUND: the entry, if it is there.
+# finds_whole ROUND: asserts that the entry, if it exists, is complete.
 finds_whole() {
   run memolock get --tag t --id "$id.$1" --on-store-error fail --store-timeout 30s
   ((status == 1)) || expected "$1" | cmp - <(memolock get --tag t --id "$id.$1" --store-timeout 30s)
 }
 
-@test "ten callers of a server that is killed and comes back at any moment all end well, in 40 rounds" {
+@test "ten callers of a server that is killed and restarted at any moment get the output, in 40 rounds" {
   for round in {1..40}; do
     begin_ten "$round"
     nap
@@ -69,7 +69,7 @@ finds_whole() {
   nothing_is_left_here
 }
 
-@test "ten callers of a server that is killed for good at any moment all end well, in 30 rounds" {
+@test "ten callers of a server that is killed at any moment and not restarted get the output, in 30 rounds" {
   for round in {1..30}; do
     : >"$RUNS"
     begin_ten "$round"
@@ -81,7 +81,7 @@ finds_whole() {
   nothing_is_left_here
 }
 
-@test "ten callers of a server that hangs up on all, over and over, all end well, in 30 rounds" {
+@test "ten callers of a server that keeps closing all connections get the output, in 30 rounds" {
   for round in {1..30}; do
     begin_ten "$round" --store-timeout 30s
     for _ in 1 2 3; do
@@ -94,7 +94,7 @@ finds_whole() {
   nothing_is_left_here
 }
 
-@test "ten callers of a server that is stopped for a moment, over and over, all end well, in 30 rounds" {
+@test "ten callers of a server that is stopped for short times get the output, in 30 rounds" {
   for round in {1..30}; do
     begin_ten "$round" --store-timeout 30s
     for _ in 1 2 3; do

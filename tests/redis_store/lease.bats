@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
-# The lock lives as long as its lease: renewed, expired, vanished, stolen, broken.
+# A lock and its lease: renewed, expired, vanished, stolen, broken.
 # store: redis
 
 load ../helpers/common
 
-# hold OPTION…: a holder at work on the entry, until `release a`; it will print "held".
+# hold OPTION…: starts a holder of the entry, which runs until `release a` and prints "held".
 hold() {
   spawn_get "$@" -- counted held a echo held >holder.out 2>holder.err
   holder=$!
@@ -14,10 +14,10 @@ hold() {
 
 lock_is() { [[ $(redis get t/lock:x) == "$1" ]]; }
 
-# ---- kept ----
+# ---- renewed ----
 
 # bats test_tags=slow
-@test "the lock is its holder's while the command runs, for several leases" {
+@test "the holder keeps its lock while the command runs, for several leases" {
   hold --lease 5s
   sees_renewals 7
   lock_is "$token"
@@ -43,7 +43,7 @@ lock_is() { [[ $(redis get t/lock:x) == "$1" ]]; }
 }
 
 # bats test_tags=slow
-@test "a reader who stalls does not cost the lease" {
+@test "a stalled reader does not cost the lease" {
   mkfifo pipe
   exec 4<>pipe
   spawn_get --lease 5s -- sh -c 'seq 200000; held a true' >pipe
@@ -55,8 +55,8 @@ lock_is() { [[ $(redis get t/lock:x) == "$1" ]]; }
   await nobody_holds
 }
 
-# slow_holder CALL OPTION… -- COMMAND…: a `get` with a lease of 5 seconds in the background, whose main thread,
-# and no other, is slow in that system call, as strace injects it.
+# slow_holder CALL OPTION… -- COMMAND…: starts a `get` with a lease of 5 seconds, whose main thread alone is delayed in
+# that system call by strace.
 slow_holder() {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   spawn strace -qq -o trace -e "trace=${1%%:*}" -e "inject=$1" "${slow_options[@]}" \
@@ -65,7 +65,7 @@ slow_holder() {
 }
 slow_options=()
 
-# keeps_its_lock: the lock is the holder's for longer than a lease.
+# keeps_its_lock: asserts that the holder keeps its lock for longer than a lease.
 keeps_its_lock() {
   await redis_has t/lock:x
   token=$(redis get t/lock:x)
@@ -75,8 +75,8 @@ keeps_its_lock() {
 redis_has() { (($(redis exists "$1") == 1)); }
 
 # bats test_tags=slow
-@test "the lock is its holder's while artifacts are packed, however short the command" {
-  # 16 reads
+@test "the holder keeps its lock while artifacts are packed, however short the command" {
+  # reads 16 times
   slow_options=(-P "$PWD/big")
   slow_holder pread64:delay_enter=800000 --artifact big -- counted sh -c 'head -c 4M /dev/zero >big'
   await grep -q pread64 trace
@@ -89,8 +89,8 @@ redis_has() { (($(redis exists "$1") == 1)); }
 }
 
 # bats test_tags=slow
-@test "the lock is its holder's while a result of less than a MiB goes over a slow link" {
-  # the requests before are the look-up and that for the lock
+@test "the holder keeps its lock while a result of less than a MiB is sent over a slow link" {
+  # the first two requests are the look-up and the one for the lock
   slow_holder sendto:delay_enter=6000000:when=3+ -- counted head -c 900000 /dev/zero >out
   keeps_its_lock
   get -- counted echo own | cmp - out
@@ -101,7 +101,7 @@ redis_has() { (($(redis exists "$1") == 1)); }
 }
 
 # bats test_tags=slow
-@test "the lock is its holder's while it looks at what has been stored just before" {
+@test "the holder keeps its lock while it reads an entry that was stored just before" {
   slow_holder sendto:delay_enter=10000000:when=2..3 -- counted echo own >out
   await grep -q 'sendto' trace
   await redis_answered 1
@@ -114,7 +114,7 @@ redis_has() { (($(redis exists "$1") == 1)); }
 redis_answered() { (($(grep -c 'sendto.* = [1-9]' trace) >= $1)); }
 
 # bats test_tags=slow
-@test "the lock is its holder's while the reader of what -v says stalls" {
+@test "the holder keeps its lock while the reader of messages of -v stalls" {
   mkfifo pipe
   exec 4<>pipe
   head -c 65536 /dev/zero >&4
@@ -127,17 +127,17 @@ redis_answered() { (($(grep -c 'sendto.* = [1-9]' trace) >= $1)); }
   ran_times 1
 }
 
-@test "a lock that is released expires for nobody: the next holder has it at once" {
+@test "the next holder can acquire a released lock immediately" {
   for i in 1 2 3; do equal $i "$(get --refresh --wait 0 -- echo $i)"; done
 }
 
-# lives_for_a_while: the lock would otherwise go soon.
+# lives_for_a_while: asserts that the lock will not expire soon.
 lives_for_a_while() {
   left=$(redis pttl t/lock:x)
   ((left > 3000000)) || fail "it lives $left ms"
 }
 
-@test "renew never shortens the life of a lock, whoever runs it and whatever its lease is" {
+@test "renew never shortens the life of a lock, whatever the holder and its lease" {
   for verb in 'get --ttl 1h' lock; do
     # shellcheck disable=SC2086
     spawn "$MEMOLOCK_BIN" $verb --tag t --id x --lease 1h -- held a true
@@ -175,7 +175,7 @@ lives_for_a_while() {
   store_is_clean
 }
 
-@test "a lock that del --lock has broken is not taken back, and the result is not stored" {
+@test "a lock that del --lock broke is not taken again, and the result is not stored" {
   hold --lease 5s
   spawn_get -v -- counted echo own >waiter.out 2>waiter.err
   waiter=$!
@@ -184,7 +184,7 @@ lives_for_a_while() {
   equal 1 "$(memolock del --tag t --id x --lock)"
   finish $waiter
   equal own "$(<waiter.out)"
-  await renewed 5 # of the waiter: the lock, its end; of del: two; and the holder's last
+  await renewed 5 # of the waiter: acquire and publish; of del: two; and the last one of the holder
   release a
   finish $holder
   equal 0 "$status"
@@ -194,7 +194,7 @@ lives_for_a_while() {
   store_is_clean
 }
 
-@test "a holder that has not yet learned that del --lock broke its lock stores nothing" {
+@test "a holder that does not know yet that del --lock broke its lock stores nothing" {
   hold --lease 10m
   equal 1 "$(memolock del --tag t --id x --lock)"
   release a
@@ -205,7 +205,7 @@ lives_for_a_while() {
   store_is_clean
 }
 
-# What happens between the loss of a lock and the end of its run.
+# What can happen between the loss of a lock and the end of its run.
 another_stores() { get -- echo next >/dev/null; }
 another_fails() { run -3 get --cache-failures 1d -- sh -c 'exit 3'; }
 another_loses_its_lock() {
@@ -221,8 +221,8 @@ another_loses_its_lock() {
     hold --lease 10m
     equal 1 "$(memolock del --tag t --id x --lock)"
     $between
-    memolock del --tag t --id x >/dev/null # what is newer would be reason enough
-    # as long as it may be asked for, and no longer
+    memolock del --tag t --id x >/dev/null # a newer entry would already prevent storing
+    # for as long as the holder could ask, and not longer
     left=$(redis pttl t/run:x)
     ((left > 600000 && left < 700000)) || fail "$between: refused for $left ms"
     release a
@@ -235,7 +235,7 @@ another_loses_its_lock() {
   done
 }
 
-@test "a holder whose lock del --lock broke learns it though another with a short lease is forgotten" {
+@test "the record that del --lock broke a lock outlives that of another lock with a shorter lease" {
   hold --lease 10m
   equal 1 "$(memolock del --tag t --id x --lock)"
   spawn_get --lease 300ms -- held b true
@@ -249,13 +249,13 @@ another_loses_its_lock() {
   finish_all
 }
 
-@test "a refusal whose time is over goes with the next outcome" {
+@test "an expired record of a broken lock is removed with the next outcome" {
   redis hset t/run:x broken:old 1 >/dev/null
   get -- echo made >/dev/null
   equal 0 "$(redis exists t/run:x)"
 }
 
-@test "until the lease of a killed holder ends nobody takes over" {
+@test "no caller takes over before the lease of a killed holder ends" {
   hold --lease 10m
   end $holder
   run -124 get --wait 50ms -- counted echo own
@@ -263,7 +263,7 @@ another_loses_its_lock() {
   equal own "$(get --wait 0 -- counted echo own)"
 }
 
-@test "a holder that slept through its lease stores nothing over the next one's result" {
+@test "a holder that was suspended beyond its lease does not overwrite the next holder's result" {
   hold --lease 300ms
   kill -STOP $holder
   await nobody_holds
@@ -278,7 +278,7 @@ another_loses_its_lock() {
   store_is_clean
 }
 
-@test "a holder that slept through its lease and was not missed stores its result" {
+@test "a holder that was suspended beyond its lease stores its result if no other caller has run" {
   hold --lease 300ms
   kill -STOP $holder
   await nobody_holds
@@ -291,7 +291,7 @@ another_loses_its_lock() {
 
 # ---- vanished ----
 
-# vanished COMMAND…: a lock that vanishes by such a Redis command during the run is taken again.
+# vanished COMMAND…: asserts that a lock removed by this Redis command during the run is acquired again.
 vanished() {
   hold --lease 5s
   redis "$@" >/dev/null
@@ -306,10 +306,10 @@ vanished() {
   store_is_clean
 }
 
-@test "a lock that is deleted during the run is taken again, and the result stored" { vanished del t/lock:x; }
-@test "a lock that a flushed database takes along is taken again, and the result stored" { vanished flushall; }
+@test "a lock that is deleted during the run is acquired again, and its result stored" { vanished del t/lock:x; }
+@test "a lock that is removed by flushing the database is acquired again, and its result stored" { vanished flushall; }
 
-@test "a result is stored though its lock has vanished just before" {
+@test "a result is stored even if its lock has just vanished" {
   hold --lease 10m
   redis del t/lock:x >/dev/null
   release a
@@ -319,7 +319,7 @@ vanished() {
   store_is_clean
 }
 
-@test "an older entry does not keep a holder from taking its vanished lock again" {
+@test "an older entry does not prevent a holder from acquiring its vanished lock again" {
   get -- echo old
   hold --refresh --lease 300ms
   redis del t/lock:x >/dev/null
@@ -330,7 +330,7 @@ vanished() {
   equal held "$(memolock get --tag t --id x)"
 }
 
-# ends_unstored: the holder ends as its command does, and says in one line that its result is not stored.
+# ends_unstored: asserts that the holder passes on its output, and reports in one line that the result is not stored.
 ends_unstored() {
   release a
   finish $holder
@@ -340,7 +340,7 @@ ends_unstored() {
   contains "$(<holder.err)" 'not stored'
 }
 
-# newer_value VALUE-COMMAND…: what stores another value while the lock is gone.
+# newer_value COMMAND…: COMMAND stores another value after the lock has vanished.
 newer_value() {
   redis del t/lock:x >/dev/null
   "$@" >/dev/null
@@ -349,14 +349,14 @@ newer_value() {
   equal '' "$(holder)"
 }
 
-@test "another program's value is not overwritten by a holder whose lock has vanished" {
+@test "a holder whose lock has vanished does not overwrite another program's value" {
   hold --lease 10m
   newer_value redis set t:x theirs
   equal theirs "$(redis get t:x)"
   equal t:x "$(redis keys '*')"
 }
 
-@test "nor is one of the same length over an old entry of ours" {
+@test "nor one of the same length that replaced an old entry of ours" {
   get -- echo same >/dev/null
   hold --refresh --lease 10m
   at_once 'del t/lock:x' 'set t:x SAME!'
@@ -366,13 +366,13 @@ newer_value() {
   equal 'SAME!' "$(redis get t:x)"
 }
 
-@test "another holder's result is not overwritten by a holder whose lock has vanished" {
+@test "a holder whose lock has vanished does not overwrite another holder's result" {
   hold --lease 10m
   newer_value get -- echo next
   equal next "$(memolock get --tag t --id x)"
 }
 
-@test "a large result is not put over another program's value either, and nothing is left of it" {
+@test "a large result does not overwrite another program's value either, and leaves nothing behind" {
   spawn_get --lease 10m -- held a head -c 2000000 /dev/zero >holder.out 2>holder.err
   await test -e a.started
   redis del t/lock:x >/dev/null
@@ -384,7 +384,7 @@ newer_value() {
   equal t:x "$(redis keys '*')"
 }
 
-@test "a lock that has vanished is not taken again when another program has stored a value" {
+@test "a vanished lock is not acquired again if another program has stored a value" {
   hold --lease 300ms
   overtaken
   await renewed 1
@@ -394,22 +394,22 @@ newer_value() {
   equal theirs "$(redis get t:x)"
 }
 
-# overtaken: the lock vanishes and another program stores a value.
+# overtaken: makes the lock vanish, and stores a value of another program.
 overtaken() { at_once 'del t/lock:x' 'set t:x theirs'; }
 
 # ---- stolen ----
 
-# stolen: by another, whose lock it is for an hour.
+# stolen: replaces the lock with that of another program, for an hour.
 stolen() { at_once 'set t/lock:x another px 3600000'; }
 
-# others_lock_is_whole: neither deleted nor renewed nor shortened.
+# others_lock_is_whole: asserts that it is neither deleted nor renewed nor shortened.
 others_lock_is_whole() {
   equal another "$(redis get t/lock:x)"
   left=$(redis pttl t/lock:x)
   ((left > 3000000)) || fail "it lives $left ms"
 }
 
-@test "a holder whose lock was stolen stores nothing, says so once, and leaves the other's lock alone" {
+@test "a holder whose lock was stolen stores nothing, reports that once, and does not change the other lock" {
   hold --lease 300ms
   stolen
   await renewed 1
@@ -418,7 +418,7 @@ others_lock_is_whole() {
   others_lock_is_whole
 }
 
-@test "a holder that learns of the theft only at its run's end stores nothing either" {
+@test "a holder that notices the theft only at the end of its run stores nothing either" {
   hold --lease 10m
   stolen
   release a
@@ -429,7 +429,7 @@ others_lock_is_whole() {
   others_lock_is_whole
 }
 
-@test "once its lock was stolen a holder renews no more" {
+@test "a holder does not renew a stolen lock" {
   hold --lease 300ms
   stolen
   await renewed 1
@@ -438,7 +438,7 @@ others_lock_is_whole() {
   finish_all
 }
 
-# ended_otherwise COMMAND…: a run whose lock was stolen, and that would not be stored anyway.
+# ended_otherwise COMMAND…: a run whose lock is stolen, and whose result is not stored for another reason.
 ended_otherwise() {
   spawn_get --lease 10m "$@" >/dev/null 2>holder.err
   await test -e a.started
@@ -451,7 +451,7 @@ ended_otherwise() {
   redis del t/lock:x >/dev/null
 }
 
-@test "a failed, a large, a too large and an unkept result leave the other's lock alone" {
+@test "results that are failed, large, too large or not to be stored do not affect the lock of the thief" {
   ended_otherwise -- held a sh -c 'exit 3'
   equal 3 "$status"
   ended_otherwise -- held a head -c 2000000 /dev/zero
@@ -459,7 +459,7 @@ ended_otherwise() {
   ended_otherwise --max-entry 10 -- held a seq 100
 }
 
-@test "an interrupted holder leaves the other's lock alone" {
+@test "an interrupted holder does not affect the lock of the thief" {
   hold --lease 10m
   stolen
   kill -TERM $holder
@@ -486,7 +486,7 @@ ended_otherwise() {
 
 # ---- interrupted ----
 
-# slow_get N…: a `get` in the background, its Nth requests delayed for 6 seconds each. $! is strace's.
+# slow_get N…: starts a `get` whose Nth requests are delayed by 6 seconds each. $! is the pid of strace.
 slow_get() {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   spawn strace -f -qq -o trace -e trace=sendto,recvfrom -e "inject=sendto:delay_enter=6000000:when=$1" \
@@ -495,11 +495,11 @@ slow_get() {
 has_sent() { (($(grep -c 'sendto.* = [1-9]' trace) >= $1)); }
 has_received() { (($(grep -c 'recvfrom.* = [1-9]' trace) >= $1)); }
 
-# interrupted_at N: the server stops before the Nth request, which is then interrupted; the server goes on.
+# interrupted_at N: stops the server before the Nth request, interrupts the caller during it, and continues the server.
 interrupted_at() {
   await has_received $(($1 - 1))
   kill -STOP "$REDIS_PID"
-  await has_sent "$1" || true # a server that stays stopped would hold up all that follows
+  await has_sent "$1" || true # if the server remained stopped, all later steps would hang
   kill -TERM "$(pgrep -P $!)"
   finish $!
   kill -CONT "$REDIS_PID"
@@ -509,14 +509,14 @@ interrupted_at() {
 }
 
 # bats test_tags=slow
-@test "an interrupt while the lock is being asked for leaves no lock" {
+@test "an interrupt during the request for the lock leaves no lock" {
   slow_get 2
   interrupted_at 2
   equal '' "$(redis keys '*')"
 }
 
 # bats test_tags=slow
-@test "an interrupt of one who has the lock, and looks for what is new, leaves no lock" {
+@test "an interrupt during the second look-up, under the lock, leaves no lock" {
   slow_get 2..3
   await has_received 1
   redis set t:x new >/dev/null
@@ -525,7 +525,7 @@ interrupted_at() {
 }
 
 # bats test_tags=slow
-@test "a caller that takes the lock, and finds what was stored just before, puts the released marker back" {
+@test "a caller that acquires the lock and then finds a new entry restores the released marker" {
   local monitor
   slow_get 2
   await has_received 1
@@ -543,7 +543,7 @@ interrupted_at() {
 
 # ---- --on-lost-lease ----
 
-# told_to_end COMMAND…: a command that says so when it gets TERM, and whose lease is lost by COMMAND.
+# told_to_end COMMAND…: a command that reports TERM, and whose lease is lost by COMMAND.
 told_to_end() {
   spawn_get --lease 1500ms --on-lost-lease kill -- \
     sh -c 'trap "echo heard; trap - TERM; kill -TERM \$\$" TERM; : >ready; while :; do sleep 0.01; done' \
@@ -554,7 +554,7 @@ told_to_end() {
   finish $holder
   equal 143 "$status"
   equal heard "$(<holder.out)"
-  one_own_line "$(grep '^memolock: ' holder.err)" # the shell may say that it was terminated
+  one_own_line "$(grep '^memolock: ' holder.err)" # the shell can add a line when the command is killed
   contains "$(<holder.err)" lease
   equal 0 "$(redis exists t:x t/meta:x t/run:x)"
 }
@@ -564,7 +564,7 @@ told_to_end() {
   others_lock_is_whole
 }
 
-@test "--on-lost-lease kill stops the command when something newer is stored" {
+@test "--on-lost-lease kill stops the command when a newer result is stored" {
   spawn_get --lease 1500ms --on-lost-lease kill -- sh -c ': >ready; exec sleep 60' 2>holder.err
   await test -e ready
   overtaken
@@ -573,7 +573,7 @@ told_to_end() {
   equal theirs "$(redis get t:x)"
 }
 
-@test "--on-lost-lease kill stops a command and what descends from it" {
+@test "--on-lost-lease kill stops a command and its descendants" {
   spawn_get --lease 1500ms --on-lost-lease kill -- \
     sh -c 'setsid sh -c "echo \$\$ >far.pid; exec sleep 60" & sleep 60' 2>/dev/null
   await test -s far.pid
@@ -583,7 +583,7 @@ told_to_end() {
   is_gone "$(<far.pid)"
 }
 
-@test "--on-lost-lease continue, the default, lets the command go on" {
+@test "--on-lost-lease continue, the default, lets the command continue" {
   hold --lease 300ms --on-lost-lease continue
   stolen
   await renewed 1
@@ -594,7 +594,7 @@ told_to_end() {
   equal held "$(<holder.out)"
 }
 
-@test "--on-lost-lease kill spares a command whose lock has only vanished" {
+@test "--on-lost-lease kill does not stop a command whose lock has only vanished" {
   hold --lease 5s --on-lost-lease kill
   redis del t/lock:x >/dev/null
   await lock_is "$token"
@@ -604,7 +604,7 @@ told_to_end() {
 }
 
 # bats test_tags=slow
-@test "a promise that is kept without a message is seen when its time is over" {
+@test "the result of a promise is found without a message when the lease ends" {
   redis acl setuser quiet on nopass resetchannels '~*' '+@all' >/dev/null
   export MEMOLOCK_STORE=redis+unix://quiet@$REDIS_SOCKET
   spawn_get --external --lease 8s -- held a true >out
@@ -612,7 +612,7 @@ told_to_end() {
   await test -e a.started
   release a
   kept() { [[ $(redis get t:x) == kept ]]; }
-  # only what holds the lock may say so
+  # only with the token of the lock
   printf kept | memolock set --tag t --id x --ttl 1h --token "$(redis get t/lock:x)"
   await kept
   finish $holder
@@ -621,8 +621,8 @@ told_to_end() {
   redis acl deluser quiet >/dev/null
 }
 
-# last_renewal COMMAND…: runs memolock, whose command is to wait for the file "go" and to take the lease of 300 ms. Its
-# last renewal is then in the file "renewal", for redis-cli; until when it may take a lock is in the variable "until".
+# last_renewal COMMAND…: runs memolock, whose command must wait for the file "go" and whose lease must be 300 ms. The
+# file "renewal" then has its last renewal, for redis-cli; $until is the time until which that can acquire a lock.
 last_renewal() {
   local monitor
   rm -f go
@@ -639,8 +639,8 @@ last_renewal() {
   until=$(tail -n 1 renewal | sed 's/.*"\([0-9]*\)"$/\1/')
 }
 
-# renew_again: has the last renewal arrive once more, as from a network that has held it up. What the server says to it
-# is in the variable "answer": "lost", or, if it has come too late to take a lock, the time.
+# renew_again: sends the last renewal again, as if the network had delayed it. $answer is the server's reply: "lost", or
+# the time if the renewal was too late to acquire a lock.
 renew_again() {
   answer=$(redis <renewal)
   equal '' "$(holder)"
@@ -649,20 +649,20 @@ renew_again() {
 
 is_past() { (($(redis time | tr -d '\n') > $1)); }
 
-@test "a renewal that arrives after the run's outcome or mark does not bring the lock back" {
+@test "a renewal that arrives after the outcome or mark of the run does not restore the lock" {
   # shellcheck disable=SC2016
   local command=(--tag t --id x --lease 300ms -- sh -c 'until test -e go; do sleep 0.01; done; exit "$0"')
   for run in 'get --ttl 1h 3' 'get --ttl 0 0' 'get --ttl 1h --refresh 0' 'once --ttl 1h 0'; do
     # shellcheck disable=SC2086
     last_renewal ${run% *} "${command[@]}" "${run##* }"
-    # at once, and as late as it may be
+    # immediately, and as late as possible
     renew_again
     await is_past "$until"
     renew_again
   done
 }
 
-@test "a renewal that arrives after a release without a trace, too late to take a lock, does not bring it back" {
+@test "a renewal that arrives after a release without an outcome, too late to acquire a lock, has no effect" {
   local command=(--tag t --id x --lease 300ms --on-lost-lease continue -- sh -c 'until test -e go; do sleep 0.01; done')
   for run in lock 'once --ttl 1ms'; do
     # shellcheck disable=SC2086

@@ -4,10 +4,10 @@
 
 load ../helpers/common
 
-# asked COMMAND: how often the server has run it since `redis config resetstat`.
+# asked COMMAND: how often the server has executed it since `redis config resetstat`.
 asked() { redis info commandstats | sed -n "s/^cmdstat_$1:calls=\([0-9]*\),.*/\1/p"; }
 
-@test "ls and del of a tag walk with SCAN, and never ask for KEYS" {
+@test "ls and del of a tag use SCAN, and never KEYS" {
   for id in 1 2 3; do memolock get --tag t --id $id --ttl 1h -- true; done
   redis config resetstat >/dev/null
   memolock ls >/dev/null
@@ -18,13 +18,13 @@ asked() { redis info commandstats | sed -n "s/^cmdstat_$1:calls=\([0-9]*\),.*/\1
   equal '' "$(asked keys)"
 }
 
-@test "show never has a command: it does not go to a server" {
+@test "show has no command: it is not stored on a server" {
   memolock get --tag t --id x --ttl 1h -- echo secret-word
   equal null "$(memolock show --tag t --id x --json | jq .entry.command)"
   lacks "$(memolock show --tag t --id x)" 'command  '
 }
 
-@test "what another program has stored is shown as that" {
+@test "a value that another program has stored is shown as such" {
   redis set t:x 12345 px 3600000 >/dev/null
   equal '["fresh",true,5,null]' "$(memolock show --tag t --id x --json | jq -c '.entry | [.state, .foreign, .stdout, .age]')"
   contains "$(memolock show --tag t --id x)" 'another program'
@@ -32,30 +32,30 @@ asked() { redis info commandstats | sed -n "s/^cmdstat_$1:calls=\([0-9]*\),.*/\1
   equal '[null,"running",true]' "$(memolock show --tag t --id y --json | jq -c '[.entry, .run.state, .run.foreign]')"
 }
 
-# many N: so many entries of another program's.
+# many N: stores N values of another program.
 many() { redis eval 'for i = 1, ARGV[1] do redis.call("SET", "t:" .. i, "x") end' 0 "$1" >/dev/null; }
 
-# at_a_terminal COMMAND…: stderr is one, stdout the file `out`.
+# at_a_terminal COMMAND…: runs it with stderr on a terminal and stdout in the file `out`.
 at_a_terminal() { script -qec "$* >out" /dev/null </dev/null >screen; }
 
 # bats test_tags=slow
-@test "past a second, a walk shows its progress on a terminal and erases it" {
+@test "a walk that takes more than a second shows its progress on a terminal, and erases it" {
   many 5000
   for walk in 'ls --tag t' 'del --all --foreign --tag t --dry-run' 'del --all --foreign --tag t'; do
-    # the first answer comes when the pause is over
+    # the first reply arrives after the delay
     redis client pause 5000 all >/dev/null
     at_a_terminal "$MEMOLOCK_BIN $walk"
     contains "$(<screen)" 'so far'
-    # erased: what was last written is the clearing of the line
+    # erased: the last output clears the line
     equal $'\x1b[K' "$(tail -c 3 screen)"
     lacks "$(<out)" 'so far'
   done
 }
 
 # bats test_tags=slow
-@test "within a second, in a pipe, and with -q a walk shows none" {
+@test "a walk shows no progress within a second, in a pipe, or with -q" {
   many 5000
-  # a machine that is slow at the moment takes longer
+  # a slow machine can take longer
   ends_within_a_second() {
     local start=${EPOCHREALTIME/./}
     at_a_terminal "$MEMOLOCK_BIN ls --tag t"
@@ -72,12 +72,12 @@ at_a_terminal() { script -qec "$* >out" /dev/null </dev/null >screen; }
 }
 
 # bats test_tags=slow
-@test "a walk that is interrupted leaves no trace of its progress" {
+@test "a walk that is interrupted erases its progress" {
   many 5000
   redis client pause 5000 all >/dev/null
   spawn script -qec "$MEMOLOCK_BIN del --all --foreign --tag t --store-timeout 30s & echo \$! >pid; wait" /dev/null </dev/null >screen
   is_shown() { grep -q 'so far' screen; }
-  # when it is shown, the server is stopped, so that it cannot end
+  # when the progress is shown, the server is stopped, so that the walk cannot end
   redis client pause 5000 all >/dev/null
   await is_shown
   kill -STOP "$REDIS_PID"
@@ -89,7 +89,7 @@ at_a_terminal() { script -qec "$* >out" /dev/null </dev/null >screen; }
   equal $'\x1b[K' "$(tail -c 3 screen)"
 }
 
-@test "counting costs a hit on a server no command" {
+@test "counting costs a hit on a server no request" {
   commands() { redis info stats | sed -n 's/^total_commands_processed:\([0-9]*\).*/\1/p'; }
   cost() {
     local before
@@ -106,17 +106,17 @@ at_a_terminal() { script -qec "$* >out" /dev/null </dev/null >screen; }
   equal "$counted" "$(cost)"
 }
 
-@test "counters lie in the local directory, which is made" {
+@test "counters are in the local directory, which is created" {
   [[ ! -e $MEMOLOCK_CACHE_DIR ]]
   memolock get --tag t --id x --ttl 1h -- true
   equal t "$(memolock stats | cut -f 1)"
   equal '700 700' "$(stat -c %a "$MEMOLOCK_CACHE_DIR" "$MEMOLOCK_CACHE_DIR/.stats" | xargs)"
-  # they are of this machine, and need no server
+  # they belong to this machine and require no server
   MEMOLOCK_STORE=redis://127.0.0.1:1 run -0 memolock stats
   contains "$output" t
 }
 
-@test "gc says that a server removes expired entries by itself, and removes files of this machine" {
+@test "gc reports that a server removes expired entries by itself, and cleans the files of this machine" {
   memolock get --tag t --id x --ttl 1h -- true
   printf '\0\0\0\0\0\0\0\1' | dd of="$MEMOLOCK_CACHE_DIR/.stats/t.counts" bs=1 seek=24 conv=notrunc status=none
   run --separate-stderr -0 memolock gc
@@ -126,7 +126,7 @@ at_a_terminal() { script -qec "$* >out" /dev/null </dev/null >screen; }
   equal 1 "$(memolock ls | wc -l)"
 }
 
-@test "a miss on a server sweeps this machine's files by itself, too" {
+@test "a miss on a server starts a gc of this machine's files too" {
   memolock get --tag old --id x --ttl 1h -- true
   printf '\0\0\0\0\0\0\0\1' | dd of="$MEMOLOCK_CACHE_DIR/.stats/old.counts" bs=1 seek=24 conv=notrunc status=none
   touch -d '61 minutes ago' "$MEMOLOCK_CACHE_DIR/.gc"
@@ -135,9 +135,9 @@ at_a_terminal() { script -qec "$* >out" /dev/null </dev/null >screen; }
   await is_dropped
 }
 
-# ---- many entries, and a walk without end ----
+# ---- many entries, and an endless walk ----
 
-# peak COMMAND…: the most memory that memolock had, in KiB.
+# peak COMMAND…: the peak memory of memolock in KiB.
 peak() {
   python3 -c 'import resource, subprocess, sys
 subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
@@ -145,7 +145,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$MEMOLOCK_BIN" "
 }
 
 # bats test_tags=slow
-@test "ls and del of 300 000 entries take at most 16 MiB more than of one" {
+@test "ls and del of 300 000 entries need at most 16 MiB more than of one" {
   ! is_sanitized || skip 'built with a sanitizer'
   many 1
   local enough=$(($(peak ls --tag t) + 16384)) words
@@ -160,7 +160,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$MEMOLOCK_BIN" "
   equal 0 "$(redis dbsize)"
 }
 
-@test "ls sorts by tag and id up to 100 000 names, and beyond that lists each once all the same" {
+@test "ls sorts up to 100 000 names by tag and id, and lists more names unsorted, each once" {
   many 100000
   memolock ls --tag t >out
   LC_ALL=C sort -c -t $'\t' -k 2,2 out
@@ -171,7 +171,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$MEMOLOCK_BIN" "
   equal 100001 "$(wc -l <out)"
 }
 
-@test "an entry is listed and deleted once, whatever keys it has" {
+@test "an entry is listed and deleted once, however many keys it has" {
   memolock get --tag t --id x --ttl 1h --artifact f -- sh -c 'echo out; echo 1 >f'
   memolock once --tag t --id x --ttl 1h -- true
   memolock get --tag t --id y --ttl 1h --cache-failures 1h -- false || true
@@ -180,13 +180,13 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$MEMOLOCK_BIN" "
   equal 2 "$output"
 }
 
-# answering WORD…: the server says that to whatever it is asked, and then waits.
+# answering WORD…: starts a server that replies with these words to any request, and then waits.
 answering() {
   spawn "$HELPERS/serve_bytes" "$PWD/server" "$@" sleep 20
   await test -S server
 }
 
-@test "a SCAN that does not end, ends" {
+@test "a SCAN that never ends is given up" {
   local time=$'*2\r\n$10\r\n1700000000\r\n$1\r\n0\r\n'
   scanned() { printf '*2\r\n$1\r\n%s\r\n*1\r\n$3\r\nt:x\r\n' "$1"; }
   answering say "$time" say "$(scanned 7)"$'\n' say "$(scanned 7)"$'\n'

@@ -1,11 +1,11 @@
 #!/usr/bin/env bats
-# Callers of memolock and callers that do what redis-memolock's Go client does, all at once.
+# Concurrent callers of memolock and of simulated clients of redis-memolock.
 # store: redis
 # bats file_tags=slow
 
 load ../helpers/common
 
-# runs_once MILLISECONDS: in each of 300 rounds the command, which takes so long, runs once, and all get what it made.
+# runs_once MILLISECONDS: asserts for 300 rounds that a command of this duration runs once, and all get its result.
 runs_once() {
   run -0 "$HELPERS/mixed_callers" "$REDIS_SOCKET" "$MEMOLOCK_BIN" 300 "$1"
   equal '0 of 300 rounds, 0 answers' "$output"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# once and lock with a server: marks, leases, and what becomes of a run when the server fails.
+# once and lock with a server: marks, leases, and the result of a run when the server fails.
 # store: redis
 
 load ../helpers/common
@@ -12,10 +12,10 @@ setup() {
 
 once() { memolock once --tag t --id x --ttl 1h "$@"; }
 
-# mark WORD…: what the server says to a command about the key of the mark, whose name holds a NUL.
+# mark WORD…: the reply to a command for the key of the mark, whose name contains a NUL.
 mark() { redis eval 'return redis.call(ARGV[1], "t/run:x\0mark", unpack(ARGV, 2))' 0 "$@"; }
 
-# hold VERB OPTION…: a run of it that goes on until `release a`.
+# hold VERB OPTION…: starts a run that ends after `release a`.
 hold() {
   spawn "$MEMOLOCK_BIN" "$1" --tag t --id x "${@:2}" -- held a sh -c 'exit 3' 2>err
   holder=$!
@@ -27,7 +27,7 @@ between() { (($1 <= $3 && $3 <= $2)) || fail "$3 is not from $1 to $2"; }
 
 # ---- marks ----
 
-@test "a mark is one key, no value to other programs, and expires by itself" {
+@test "a mark is a single key, not a value for other programs, and expires by itself" {
   once --ttl 10m -- echo output
   equal 1 "$(redis dbsize)"
   equal 0 "$(redis exists t:x)"
@@ -41,19 +41,19 @@ between() { (($1 <= $3 && $3 <= $2)) || fail "$3 is not from $1 to $2"; }
   await is_forgotten
 }
 
-@test "a mark that is kept forever has no expiry" {
+@test "a mark with --ttl forever has no expiry" {
   once --ttl forever -- true
   equal -1 "$(mark pttl)"
 }
 
-@test "the mark says who and how, and holds neither command nor output" {
+@test "the mark has the holder and the status, and neither command nor output" {
   run -3 once -- sh -c 'echo secret-output; : secret-word; exit 3'
   equal 3 "$(mark hget status)"
   equal "$(uname -n)" "$(mark hget host)"
   lacks "$(mark hgetall)" secret
 }
 
-@test "another program's value and a mark do not know each other" {
+@test "a mark and another program's value do not affect each other" {
   redis set t:x foreign >/dev/null
   once -- counted true
   ran_times 1
@@ -63,7 +63,7 @@ between() { (($1 <= $3 && $3 <= $2)) || fail "$3 is not from $1 to $2"; }
   ran_times 1
 }
 
-@test "a key of another type in the mark's place is reported and left alone" {
+@test "a key of another type in place of the mark is reported and not changed" {
   mark sadd member >/dev/null
   refused t:x memolock once --tag t --id x --ttl 1h -- counted true
   ran_times 0
@@ -72,7 +72,7 @@ between() { (($1 <= $3 && $3 <= $2)) || fail "$3 is not from $1 to $2"; }
 
 # ---- leases ----
 
-# lease OPTION…: how long the lock of a call lives, in ms.
+# lease OPTION…: the lease of the lock of a call, in ms.
 lease() {
   memolock "$@" --tag t --id x -- redis-cli -s "$REDIS_SOCKET" pttl t/lock:x
   memolock del --tag t --id x >/dev/null
@@ -89,7 +89,7 @@ lease() {
 }
 
 # bats test_tags=slow
-@test "the lock is renewed as long as the command runs" {
+@test "the lock is renewed while the command runs" {
   hold lock --lease 2s
   token=$(redis get t/lock:x)
   sees_renewals 4
@@ -103,10 +103,10 @@ lease() {
   ran_times 0
 }
 
-# A command that writes down its process id and that of a child, and never ends.
+# A command that writes its process id and that of a child to files, and never ends.
 family='echo $$ >command.pid; sh -c "echo \$\$ >child.pid; exec sleep 60"; true'
 
-# cut_off VERB OPTION…: a holder, whose server dies while the family runs.
+# cut_off VERB OPTION…: starts a holder with this command, and kills its server.
 cut_off() {
   spawn "$MEMOLOCK_BIN" "$1" --tag t --id x --lease 1500ms "${@:2}" -- sh -c "$family" 2>err
   holder=$!
@@ -124,7 +124,7 @@ cut_off() {
   contains "$(<err)" lease
 }
 
-@test "lock does so when another has the lock" {
+@test "lock stops the command when another program has acquired the lock" {
   spawn "$MEMOLOCK_BIN" lock --tag t --id x --lease 1500ms -- sh -c "$family" 2>err
   holder=$!
   await test -s child.pid
@@ -135,7 +135,7 @@ cut_off() {
   equal other "$(redis get t/lock:x)"
 }
 
-@test "with --on-lost-lease continue the command of lock runs on" {
+@test "with --on-lost-lease continue the command of lock continues" {
   hold lock --lease 200ms --on-lost-lease continue
   at_once 'set t/lock:x other'
   await renewed 1
@@ -149,7 +149,7 @@ cut_off() {
 }
 
 # bats test_tags=slow
-@test "once lets the command run on, and with kill stops it and leaves no mark" {
+@test "once lets the command continue; with --on-lost-lease kill it stops the command and leaves no mark" {
   hold once --ttl 1h --lease 200ms
   at_once 'set t/lock:x other px 100000'
   await renewed 1
@@ -166,7 +166,7 @@ cut_off() {
   is_gone "$(<child.pid)"
 }
 
-@test "a lock that del --lock has broken leaves no mark" {
+@test "a run whose lock del --lock broke leaves no mark" {
   hold once --ttl 1h
   equal 1 "$(memolock del --tag t --id x --lock)"
   once -- counted true
@@ -178,7 +178,7 @@ cut_off() {
   ran_times 1
 }
 
-@test "a mark is left though the lock has vanished, unless a newer run has left one" {
+@test "a mark is stored even if the lock has vanished, unless a newer run has stored one" {
   hold once --ttl 1h
   redis del t/lock:x >/dev/null
   release a
@@ -197,7 +197,7 @@ cut_off() {
 
 # ---- a server that fails ----
 
-@test "a server that is out of reach is an error, and the command is not run" {
+@test "an unreachable server is an error, and the command does not run" {
   end "$REDIS_PID"
   for verb in 'once --ttl 1h' lock; do
     read -ra words <<<"$verb"
@@ -220,7 +220,7 @@ cut_off() {
 }
 
 # bats test_tags=slow
-@test "a server that dies during the run costs the mark, and not the status" {
+@test "a server that dies during the run costs the mark, but not the status" {
   hold once --ttl 1h
   end "$REDIS_PID"
   release a
@@ -230,7 +230,7 @@ cut_off() {
   contains "$(<err)" 'the mark was not stored'
 }
 
-@test "a server without memory has room for a mark all the same" {
+@test "a mark is stored even if the server has no free memory" {
   hold once --ttl 1h
   redis config set maxmemory 1 >/dev/null
   release a
@@ -242,7 +242,7 @@ cut_off() {
 }
 
 # bats test_tags=slow
-@test "a server that cannot save costs the mark, and a waiter has his turn when the lease ends" {
+@test "a server that cannot save costs the mark, and a waiter gets its turn when the lease ends" {
   hold once --ttl 1h --lease 5s
   spawn "$MEMOLOCK_BIN" lock --tag t --id x --lease 5s -- counted true
   await is_waiting $!
@@ -260,7 +260,7 @@ cut_off() {
   equal 0 "$(redis dbsize)"
 }
 
-@test "a password is in no mark, no message and no process list" {
+@test "a password appears in no mark, message or process list" {
   redis config set requirepass hidden-word >/dev/null
   export MEMOLOCK_STORE=redis+unix://:hidden-word@$REDIS_SOCKET
   run -0 once -v -- sh -c 'cat /proc/$PPID/cmdline'
@@ -270,11 +270,11 @@ cut_off() {
   lacks "$output" hidden-word
 }
 
-@test "a holder that lost its lock leaves a newer run's mark alone" {
+@test "a holder that lost its lock does not overwrite a newer run's mark" {
   spawn "$MEMOLOCK_BIN" once --tag t --id x --ttl 1h --lease 1s -- held a sh -c 'exit 5' 2>err
   holder=$!
   await test -e a.started
-  # gone before the holder renews it, and with another run since
+  # the lock vanishes before the holder renews it, and another run takes place
   kill -STOP $holder
   redis del t/lock:x >/dev/null
   run -0 memolock once --tag t --id x --ttl 1h -- counted true

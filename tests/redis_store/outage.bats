@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# A server that dies while callers run, wait or store, and perhaps comes back.
+# A server that dies while callers run, wait or store, and in some tests comes back.
 # store: redis
 # bats file_tags=slow
 
@@ -15,14 +15,14 @@ setup() {
 
 # ---- between requests ----
 
-@test "a server that dies during a run costs the result, and is named in one line" {
+@test "a server that dies during a run costs the result, and is reported in one line" {
   hold
   end "$REDIS_PID"
   release a
   holder_has_not_stored 'connection refused'
 }
 
-@test "a server that dies during a run costs a failed command neither its output nor its status" {
+@test "a server that dies during a run changes neither output nor status of a failed command" {
   spawn_get -- held a sh -c 'echo out; echo err >&2; exit 7' >holder.out 2>holder.err
   await test -e a.started
   end "$REDIS_PID"
@@ -34,7 +34,7 @@ setup() {
   equal 2 "$(wc -l <holder.err)"
 }
 
-@test "a server that dies and comes back empty during a run gets the result" {
+@test "a server that dies and comes back empty during a run stores the result" {
   hold
   end "$REDIS_PID"
   start_redis_again
@@ -43,7 +43,7 @@ setup() {
   store_is_clean
 }
 
-@test "a server that comes back within --store-timeout of a run's end gets the result" {
+@test "a server that comes back within --store-timeout of a run's end stores the result" {
   hold --store-timeout 1m
   end "$REDIS_PID"
   release a
@@ -54,7 +54,7 @@ setup() {
   store_is_clean
 }
 
-@test "60 who wait for a run on a server that dies share one run on this machine" {
+@test "60 waiters for a run on a server that dies share one run on this machine" {
   hold
   wait_for_it 60
   end "$REDIS_PID"
@@ -68,7 +68,7 @@ setup() {
   holder_has_not_stored 'connection refused'
 }
 
-@test "60 who ask a server that is not there share one run on this machine" {
+@test "60 callers of an unreachable server share one run on this machine" {
   end "$REDIS_PID"
   ask 60
   await began_to_wait 59 '[0-9]*.err'
@@ -79,7 +79,7 @@ setup() {
   nothing_is_left_here
 }
 
-@test "60 who wait for a run on a server that dies and comes back empty take that run's result" {
+@test "60 waiters for a run on a server that dies and comes back empty get the result of that run" {
   export MEMOLOCK_LEASE=30s
   hold
   wait_for_it 60
@@ -95,12 +95,12 @@ setup() {
   store_is_clean
 }
 
-@test "those who wait for a run give a server that comes back time to load its data" {
+@test "waiters give a server that comes back time to load its data" {
   export MEMOLOCK_LEASE=30s
   hold
   wait_for_it 3 -vv
   begin_anew_slowly
-  tried() { (($(grep -c 'LOADING.*trying again' 1.err) > 8)); } # more often than who asks for the first time
+  tried() { (($(grep -c 'LOADING.*trying again' 1.err) > 8)); } # more often than at the start of a call
   await tried
   hurry
   is_loaded() { [[ $(redis ping) == PONG ]]; }
@@ -111,7 +111,7 @@ setup() {
   ran_times 1
 }
 
-@test "who waits for a run of a machine that dies with the server takes over" {
+@test "a waiter takes over a run on another machine that dies with the server" {
   hold
   wait_for_it 3
   end "$holder"
@@ -125,7 +125,7 @@ setup() {
   store_is_clean
 }
 
-@test "who waits with --on-store-error fail ends with 125 when the server has died" {
+@test "with --on-store-error fail a waiter exits with 125 when the server has died" {
   hold
   wait_for_it 2 --on-store-error fail
   end "$REDIS_PID"
@@ -138,7 +138,7 @@ setup() {
   ran_times 1
 }
 
-@test "who only looks, and waits, finds nothing when the server has died" {
+@test "a look-up that waits finds nothing when the server has died" {
   hold
   spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --wait forever >1.out 2>1.err
   await is_waiting $!
@@ -149,7 +149,7 @@ setup() {
   one_own_line "$(<1.err)"
 }
 
-@test "--wait bounds the search for a server that has died" {
+@test "--wait limits the time spent reconnecting to a server that has died" {
   hold
   wait_for_it 2 --lease 10m --wait 8s
   end "$REDIS_PID"
@@ -160,7 +160,7 @@ setup() {
   ran_times 1
 }
 
-@test "--wait bounds the search for a server and the wait on this machine together" {
+@test "--wait limits the total of reconnecting to a server and waiting on this machine" {
   hold
   wait_for_it 2 --lease 8s --wait 12s
   spawn sleep 16
@@ -174,7 +174,7 @@ setup() {
   nothing_is_left_here
 }
 
-@test "--wait bounds the wait for the machine's own run too" {
+@test "--wait also limits the wait for a run without the store" {
   end "$REDIS_PID"
   hold
   run -124 get --wait 50ms -- counted echo own
@@ -183,7 +183,7 @@ setup() {
   ran_times 1
 }
 
-@test "the command that starts a promise runs once, though the server dies while one waits for it" {
+@test "the command that starts a promise runs once, even if the server dies while another caller waits" {
   spawn_get --external -- counted sh -c ': >started' >out 2>err
   pid=$!
   await is_waiting "$pid"
@@ -196,13 +196,13 @@ setup() {
   ran_times 1
 }
 
-# ---- between a request and its answer ----
+# ---- between a request and its reply ----
 
 pause_writes() { redis client pause 600000 write >/dev/null; }
-# writers N: so many requests that write are held up.
+# writers N: whether this many requests that write are blocked.
 writers() { (($(redis info clients | tr -d '\r' | sed -n 's/^blocked_clients://p') == $1)); }
 
-@test "a server that dies over an acquisition is done without" {
+@test "a server that dies while the lock is acquired is not used any further" {
   export MEMOLOCK_STORE_TIMEOUT=1m
   pause_writes
   spawn_get -- counted sh -c 'echo ours; exit 7' >out 2>err
@@ -216,7 +216,7 @@ writers() { (($(redis info clients | tr -d '\r' | sed -n 's/^blocked_clients://p
   ran_times 1
 }
 
-# dies_over_the_end SIZE: the server dies when the end of a run has been sent, but not answered.
+# dies_over_the_end SIZE: kills the server after the request that stores the result is sent, and before the reply.
 dies_over_the_end() {
   export MEMOLOCK_LEASE=10m
   spawn_get "${@:2}" -- held a head -c "$1" /dev/zero >out 2>err
@@ -228,7 +228,7 @@ dies_over_the_end() {
   end "$REDIS_PID"
 }
 
-@test "a server that dies over a commit costs the result, not the output" {
+@test "a server that dies during a commit costs the result, not the output" {
   dies_over_the_end 10 --store-timeout 4s
   finish "$holder"
   equal 0 "$status"
@@ -237,7 +237,7 @@ dies_over_the_end() {
   contains "$(<err)" 'not stored'
 }
 
-@test "a server that dies over a large commit costs the result, not the output" {
+@test "a server that dies during a large commit costs the result, not the output" {
   dies_over_the_end 2000000 --store-timeout 4s
   finish "$holder"
   equal 0 "$status"
@@ -246,7 +246,7 @@ dies_over_the_end() {
   contains "$(<err)" 'not stored'
 }
 
-@test "a server that dies over a commit and comes back gets the result" {
+@test "a server that dies during a commit and comes back stores the result" {
   dies_over_the_end 10 --store-timeout 1m
   start_redis_again
   finish "$holder"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# A server that stops, hangs up or forgets while callers run, wait or store.
+# A server that stops, closes connections or loses data while callers run, wait or store.
 # store: redis
 # bats file_tags=slow
 
@@ -15,7 +15,7 @@ setup() {
 
 # ---- stopped ----
 
-@test "a server that is stopped is waited for, and then done without" {
+@test "a server that is stopped is waited for until the timeout, and then not used" {
   kill -STOP "$REDIS_PID"
   run --separate-stderr -7 get -- counted sh -c 'echo ours; exit 7'
   equal ours "$output"
@@ -25,7 +25,7 @@ setup() {
   ran_times 1
 }
 
-@test "a server that is stopped when a run ends costs the result" {
+@test "a server that is stopped at the end of a run costs the result" {
   hold
   kill -STOP "$REDIS_PID"
   release a
@@ -35,16 +35,16 @@ setup() {
 # is_asked: whether there are requests that the server has not read.
 is_asked() { ss -xH src "$REDIS_SOCKET" | awk '{ unread += $3 } END { exit !unread }'; }
 
-# asks_again: whether the holder has another connection than when it was seen $asking.
+# asks_again: whether the holder has another connection than that in $asking.
 asks_again() { [[ $(sockets "$holder") != "$asking" ]]; }
 
-@test "a server that is stopped for a while costs nobody anything" {
+@test "a server that is stopped for a while affects no caller" {
   export MEMOLOCK_LEASE=12s MEMOLOCK_STORE_TIMEOUT=1m
   hold
   wait_for_it 5
-  sees_renewals 1 # so that there is a connection for the next one
+  sees_renewals 1 # so that there is a connection for the next renewal
   kill -STOP "$REDIS_PID"
-  # a renewal has no answer in a third of the lease
+  # a renewal is not answered within a third of the lease
   await is_asked
   asking=$(sockets "$holder")
   await asks_again
@@ -57,7 +57,7 @@ asks_again() { [[ $(sockets "$holder") != "$asking" ]]; }
   store_is_clean
 }
 
-@test "a result that comes late to the server is as old as it is, and those who wait have it all the same" {
+@test "the age of a result that reaches the server late is correct, and waiters get it" {
   export MEMOLOCK_LEASE=1m MEMOLOCK_STORE_TIMEOUT=1m
   it=(--tag t --id "$id" --ttl 1s)
   hold
@@ -73,7 +73,7 @@ asks_again() { [[ $(sockets "$holder") != "$asking" ]]; }
   ran_times 2
 }
 
-@test "those who wait for a run on a server that is stopped share one run on this machine, and none is left" {
+@test "waiters for a run on a stopped server share one run on this machine, and leave nothing behind" {
   hold
   wait_for_it 20
   kill -STOP "$REDIS_PID"
@@ -89,7 +89,7 @@ asks_again() { [[ $(sockets "$holder") != "$asking" ]]; }
   store_is_clean
 }
 
-@test "who waits for a run on a server that is stopped goes on within a lease and a half" {
+@test "a waiter for a run on a stopped server continues within a lease and a half" {
   hold --lease 10s
   wait_for_it 1 --lease 10s
   spawn sleep 25 # and what a request may take
@@ -102,7 +102,7 @@ asks_again() { [[ $(sockets "$holder") != "$asking" ]]; }
   nothing_is_left_here
 }
 
-@test "a waiter or a holder that is told to end does so, though the server is stopped" {
+@test "a signal ends a waiter and a holder even if the server is stopped" {
   hold --lease 10m
   wait_for_it 1 --lease 10m --store-timeout 10m
   kill -STOP "$REDIS_PID"
@@ -115,11 +115,11 @@ asks_again() { [[ $(sockets "$holder") != "$asking" ]]; }
   is_empty holder.out
 }
 
-# ---- hung up ----
+# ---- connections closed ----
 
 hang_up() { redis client kill skipme yes type "$1" >/dev/null; }
 
-@test "those whose connection is cut while they wait take the result all the same" {
+@test "waiters whose connections are closed still get the result" {
   hold
   wait_for_it 10
   for _ in 1 2 3; do
@@ -133,7 +133,7 @@ hang_up() { redis client kill skipme yes type "$1" >/dev/null; }
   store_is_clean
 }
 
-@test "those whose connection was cut while the run ended take its result" {
+@test "waiters whose connections were closed when the run ended get its result" {
   export MEMOLOCK_LEASE=10m
   hold
   wait_for_it 10
@@ -146,7 +146,7 @@ hang_up() { redis client kill skipme yes type "$1" >/dev/null; }
   ran_times 1
 }
 
-@test "a holder whose connections are cut renews its lock, and stores its result" {
+@test "a holder whose connections are closed renews its lock, and stores its result" {
   hold
   token=$(redis get "t/lock:$id")
   for _ in 1 2 3; do
@@ -159,9 +159,9 @@ hang_up() { redis client kill skipme yes type "$1" >/dev/null; }
   store_is_clean
 }
 
-# ---- forgetful ----
+# ---- data lost ----
 
-@test "scripts that a server forgets are no loss" {
+@test "scripts that the server has lost are sent again" {
   hold
   wait_for_it 2
   redis script flush >/dev/null
@@ -173,7 +173,7 @@ hang_up() { redis client kill skipme yes type "$1" >/dev/null; }
   ran_times 1
 }
 
-@test "a flushed database during a run costs those who wait nothing" {
+@test "flushing the database during a run does not affect waiters" {
   export MEMOLOCK_LEASE=6s
   hold
   wait_for_it 5
@@ -185,7 +185,7 @@ hang_up() { redis client kill skipme yes type "$1" >/dev/null; }
   store_is_clean
 }
 
-@test "a lock that was evicted during a run is taken again" {
+@test "a lock that was evicted during a run is acquired again" {
   hold
   wait_for_it 2 --lease 10m
   redis config set maxmemory-policy volatile-ttl maxmemory 1 >/dev/null

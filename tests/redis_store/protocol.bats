@@ -6,9 +6,9 @@ load ../helpers/common
 
 token=0123456789abcdef0123456789abcdef-1700000000000-42@else%2dwhere
 
-xxh3() { printf '%s' "$1" | xxhsum -H3 - | grep -oE '[0-9a-f]{16}'; } # its place in the line differs by version
+xxh3() { printf '%s' "$1" | xxhsum -H3 - | grep -oE '[0-9a-f]{16}'; } # the hash's column depends on the version
 
-# record OUT ERR STATUS FATE: fields and values of a run that ended now, each a word.
+# record OUT ERR STATUS FATE: the fields and values of a run that has just ended, one word each.
 record() {
   local now
   now=$(redis time | paste -sd ' ' | awk '{ printf "%d%06d", $1, $2 }')
@@ -17,7 +17,7 @@ record() {
     length ${#1} hash "$(xxh3 "$1")" err_length ${#2} err_hash "$(xxh3 "$2")" fate "$4" troubles 0 stderr "$2"
 }
 
-# take_lock, and have memolock wait for it; its streams in out and err.
+# take_lock: takes the lock and starts a memolock that waits for it; its streams are in out and err.
 take_lock() {
   equal OK "$(redis set t/lock:x "$token" nx px 30000)"
   spawn_get -v -- counted echo mine >out 2>err
@@ -26,13 +26,13 @@ take_lock() {
   contains "$(<err)" 'waiting for else-where:42, running for'
 }
 
-# at_once_all LINE…: a transaction.
+# at_once_all LINE…: executes the lines as a transaction.
 at_once_all() { printf '%s\n' multi "$@" exec | redis >/dev/null; }
 
-# quoted WORD…: as a line for redis-cli has them.
+# quoted WORD…: quotes the words for redis-cli.
 quoted() { printf ' "%s"' "$@"; }
 
-@test "what another client keeps with its meta is an entry, streams, status and age" {
+@test "a value that another client stores with its meta is an entry with streams, status and age" {
   take_lock
   mapfile -t fields < <(record theirs note 0 1)
   at_once_all 'set t:x theirs px 3600000' "hset t/meta:x$(quoted "${fields[@]}")" 'pexpire t/meta:x 3600000' \
@@ -47,14 +47,14 @@ quoted() { printf ' "%s"' "$@"; }
   store_is_clean
 }
 
-@test "a meta that does not belong to the value makes it another program's" {
+@test "a value with a meta that does not belong to it is treated as another program's" {
   mapfile -t fields < <(record theirs note 0 1)
   at_once_all 'set t:x others px 3600000' "hset t/meta:x$(quoted "${fields[@]}")" 'pexpire t/meta:x 3600000'
   run --separate-stderr -- memolock get --tag t --id x
   equal '0 others ' "$status $output $stderr"
 }
 
-@test "what another client shares goes to who waits for its run and to nobody later" {
+@test "an outcome that another client shares reaches the waiters of its run, and no later caller" {
   take_lock
   mapfile -t fields < <(record partial 'no luck' 7 2)
   at_once_all 'del t/run:x' "hset t/run:x$(quoted "${fields[@]}") stdout partial" 'pexpire t/run:x 10000' \
@@ -67,7 +67,7 @@ quoted() { printf ' "%s"' "$@"; }
   ran_times 0
 }
 
-@test "another client that lets go has memolock take over" {
+@test "when another client releases the lock, memolock takes over" {
   take_lock
   at_once_all 'del t/lock:x' "publish t/fail:x $token"
   finish "$waiter"
@@ -76,7 +76,7 @@ quoted() { printf ' "%s"' "$@"; }
   store_is_clean
 }
 
-@test "another client that could not store has those who wait run the command, and the lock stays" {
+@test "when another client could not store, its waiters run the command, and its lock remains" {
   take_lock
   at_once_all 'pexpire t/lock:x 20000' "publish t/fail:x $token"
   finish "$waiter"
@@ -85,7 +85,7 @@ quoted() { printf ' "%s"' "$@"; }
   ran_times 1
 }
 
-@test "renew without --lease takes the lease in the token, or 10 s where there is none, whatever a variable says" {
+@test "renew without --lease uses the lease in the token, or else 10 s, whatever a variable says" {
   export MEMOLOCK_LEASE=30s
   spawn_get --external --lease 1h -- held a true
   await test -e a.started
@@ -110,7 +110,7 @@ foreign 5000 10200
 END
 }
 
-@test "what memolock keeps has the meta that the page says" {
+@test "the meta of an entry that memolock stores matches the specification" {
   memolock get --tag t --id x --ttl 1h --stale 1h -- sh -c 'printf out; printf err >&2' 2>/dev/null
   equal out "$(redis get t:x)"
   for pair in version=1 end=0 status=0 ttl=3600000000 retained=7200000000 own_ttl=0 length=3 err_length=3 fate=1 \

@@ -1,6 +1,5 @@
 #!/usr/bin/env bats
-# A run that ends when the server has begun to refuse, or in keys that it may not touch: what becomes of its
-# result, and of those who wait for it.
+# A run at whose end the server refuses requests, or keys have another type: its result, and what its waiters get.
 # store: redis
 
 load ../helpers/common
@@ -11,13 +10,13 @@ setup() {
   use_own_id
 }
 
-# impatient: for a server whose refusals may pass, and which is asked again until the timeout ends.
+# impatient: sets a short timeout, for refusals that can be temporary and are tried again until the timeout.
 impatient() { export MEMOLOCK_STORE_TIMEOUT=4s; }
 
-# ---- a server that refuses ----
+# ---- a server that refuses the result ----
 
-# run_with_waiters N SIZE: a holder at work on SIZE bytes, `release a` ends it, and N who wait for it, and will
-# run a command of the same output.
+# run_with_waiters N SIZE: starts a holder that prints SIZE bytes after `release a`, and N waiters whose command has the
+# same output.
 run_with_waiters() {
   local i
   spawn_get -- counted held a head -c "$2" /dev/zero >0.out 2>0.err
@@ -28,14 +27,14 @@ run_with_waiters() {
   done
 }
 
-# all_have N SIZE: all ended well, with the whole output once.
+# all_have N SIZE: asserts that all exit with 0 and print the whole output once.
 all_have() {
   local i
   finish_all
   for ((i = 0; i <= $1; i++)); do cmp "$i.out" <(head -c "$2" /dev/zero); done
 }
 
-# no_room SIZE: the server is without memory when the run ends, which takes far less than a lease.
+# no_room SIZE: removes the server's free memory before the run ends, which takes far less than a lease.
 no_room() {
   use_own_store
   export MEMOLOCK_LEASE=10m
@@ -53,11 +52,11 @@ no_room() {
   store_is_clean
 }
 
-@test "a result without room is delivered, and its waiters run the command at once" { no_room 10; }
-@test "a large result without room is delivered, and its waiters run the command at once" { no_room 2000000; }
+@test "a result without room on the server is passed on, and its waiters run the command immediately" { no_room 10; }
+@test "a large result without room is passed on, and its waiters run the command immediately" { no_room 2000000; }
 
 # bats test_tags=slow
-@test "a result that a server cannot save is delivered; then waiters share a run without the store" {
+@test "a result that the server cannot save is passed on; then waiters share a run without the store" {
   impatient
   use_own_store
   export MEMOLOCK_LEASE=5s
@@ -77,7 +76,7 @@ no_room() {
 }
 
 # bats test_tags=slow
-@test "a result for a server that has become a replica is delivered; then waiters go on without the store" {
+@test "a result for a server that became a replica is passed on; then waiters continue without the store" {
   impatient
   use_own_store
   export MEMOLOCK_LEASE=5s
@@ -95,7 +94,7 @@ no_room() {
   nothing_is_left_here
 }
 
-# gets_result_late ERROR COMMAND…: the server refuses the result with ERROR, until it has run COMMAND.
+# gets_result_late ERROR COMMAND…: the server refuses the result with ERROR, and stores it after COMMAND.
 gets_result_late() {
   release a
   await grep -q "$1.*trying again" err
@@ -107,7 +106,7 @@ gets_result_late() {
   store_is_clean
 }
 
-# begin_patient_run: a run that waits for a, by a caller that tries again for a minute.
+# begin_patient_run: starts a run that ends after `release a`, of a caller that tries again for a minute.
 begin_patient_run() {
   use_own_store
   export MEMOLOCK_STORE_TIMEOUT=1m
@@ -115,19 +114,19 @@ begin_patient_run() {
   await test -e a.started
 }
 
-@test "a replica that becomes the primary again in time gets the result" {
+@test "a replica that becomes the primary again in time stores the result" {
   begin_patient_run
   redis replicaof 127.0.0.1 1 >/dev/null
   gets_result_late READONLY replicaof no one
 }
 
-@test "a primary without the replicas that it requires gets the result when they are there" {
+@test "a primary without the replicas that it requires stores the result when they are there" {
   begin_patient_run
   redis config set min-replicas-to-write 1 >/dev/null
   gets_result_late NOREPLICAS config set min-replicas-to-write 0
 }
 
-@test "a run that no renewal reaches has its result stored when the server takes it again" {
+@test "the result of a run without successful renewals is stored when the server accepts it again" {
   use_own_store
   spawn_get --lease 300ms -- held a echo ours >out 2>err
   await test -e a.started
@@ -145,7 +144,7 @@ begin_patient_run() {
 
 # ---- keys of other types ----
 
-@test "a key of another type under a large value's temporary name is reported and left alone" {
+@test "a key of another type in place of a large value's temporary key is reported and not changed" {
   use_own_store
   redis rpush "t/part:$id" theirs >/dev/null
   run_with_waiters 1 2000000
@@ -159,7 +158,7 @@ begin_patient_run() {
 }
 
 # bats test_tags=slow
-@test "a key of another type under the outcome's name is reported to a waiter and left alone" {
+@test "a key of another type in place of the outcome is reported to a waiter and not changed" {
   use_own_store
   redis rpush "t/run:$id" theirs >/dev/null
   spawn_get -- held a echo ours >out 2>err
@@ -177,7 +176,7 @@ begin_patient_run() {
   await nobody_holds
 }
 
-@test "an output for which a temporary file has no room is the caller's, and the warning says where" {
+@test "output that does not fit into a temporary file is passed on, and the warning says where it did not fit" {
   use_own_store
   small_disk size=16k
   TMPDIR=$PWD/small run --separate-stderr -0 get -- sh -c 'head -c 100000 /dev/zero | tr "\0" a'

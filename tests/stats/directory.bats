@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# What counting costs a hit, and what it does not touch.
+# The cost of counting a hit, and the files that counting does not touch.
 # store: local
 
 load ../helpers/common
@@ -11,11 +11,11 @@ setup() {
 }
 
 needs_plain_build() {
-  # a sanitizer's own work is no measure
+  # a sanitizer does work of its own
   ! is_sanitized || skip 'built with a sanitizer'
 }
 
-@test "counting costs a hit four system calls at most, after its output" {
+@test "counting costs a hit at most four system calls, after its output" {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
   needs_plain_build
   get -- echo small
@@ -26,7 +26,7 @@ needs_plain_build() {
   equal 0 "$(sed '/^write(1, /,$d' trace | grep -c '\.stats')"
 }
 
-@test "counting costs a hit 5 % of its instructions at most" {
+@test "counting costs a hit at most 5 % of its instructions" {
   needs_plain_build
   get -- echo small
   instructions() {
@@ -39,14 +39,14 @@ needs_plain_build() {
 }
 
 # bats test_tags=slow
-@test "no count is lost where processes do nothing but count, and others read and reset" {
-  # each hit's three bytes are added beside it
+@test "no count is lost while processes only count, and others read and reset" {
+  # each hit also adds three bytes
   for _ in {1..8}; do
     equal '36000 108000' "$("$HELPERS/count_calls" "$PWD/directory" 40 900)"
   done
 }
 
-@test "counters are neither listed nor deleted, and no tag's folder" {
+@test "counters are neither listed nor deleted, and their directory is not a tag" {
   get -- true
   memolock get --tag .stats --id x --ttl 1h -- true
   memolock get --tag .gc --id x --ttl 1h -- true
@@ -55,7 +55,7 @@ needs_plain_build() {
   equal 3 "$(memolock stats | wc -l)"
 }
 
-@test "what is no file of counters is left as it is" {
+@test "an invalid file of counters is not changed" {
   get -- true
   for kind in short long magic link; do
     rm -f "$counts"
@@ -73,7 +73,7 @@ needs_plain_build() {
   done
 }
 
-@test "a file of another user's is not written to" {
+@test "a file of another user is not written to" {
   ((EUID == 0)) || skip 'needs root'
   get -- true
   chown 65534 "$counts"
@@ -82,7 +82,7 @@ needs_plain_build() {
   equal "$before" "$(cksum <"$counts")"
 }
 
-@test "a full disk costs the counting and nothing else" {
+@test "on a full disk only the counting is lost" {
   small_disk size=256k
   export MEMOLOCK_CACHE_DIR=$PWD/small/store
   get -- echo out
@@ -97,13 +97,13 @@ needs_plain_build() {
   equal 1 "$(memolock stats | cut -f 2)"
 }
 
-@test "a file of counters has its blocks on the disk" {
+@test "the blocks of a file of counters are allocated on the disk" {
   get -- true
   (($(stat -c '%b * %B' "$counts") >= 4096)) || fail "$(stat "$counts")"
   equal '600 4096' "$(stat -c '%a %s' "$counts")"
 }
 
-@test "nothing is counted in a directory that is refused, nor through a link that lies in one" {
+@test "nothing is counted in a refused directory, or through a link in one" {
   mkdir -m 777 open
   mkdir victim
   ln -s "$PWD/victim" open/.stats
@@ -112,21 +112,21 @@ needs_plain_build() {
   rm open/.stats
   memolock get --store "file://$PWD/open" --tag t --id x --ttl 1h -- true
   equal '' "$(ls -A open)"
-  # beside a server, too
+  # nor when the store is a server
   ln -s "$PWD/victim" open/.stats
   start_redis
   MEMOLOCK_CACHE_DIR=$PWD/open memolock get --store "redis+unix://$REDIS_SOCKET" --tag t --id x --ttl 1h -- true
   equal '' "$(ls -A victim)"
 }
 
-@test "counters lie behind a link of the user's own" {
+@test "counters are found through a link of their user" {
   mkdir -m 700 real
   ln -s real link
   for _ in 1 2; do MEMOLOCK_CACHE_DIR=$PWD/link memolock get --tag t --id x --ttl 1h -- true; done
   equal 1 "$(MEMOLOCK_CACHE_DIR=$PWD/link memolock stats --json | jq '.[0].hits')"
 }
 
-@test "gc removes counters that are damaged, so that counting goes on" {
+@test "gc removes damaged counters, so that counting continues" {
   memolock get --tag t --id x --ttl 1h -- true
   : >"$MEMOLOCK_CACHE_DIR/.stats/t.counts"
   memolock get --tag t --id x --ttl 1h -- true

@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
-# stats: what the calls on this machine came to.
+# stats: the results of calls on this machine.
 
 load ../helpers/common
 
-# counted_as FIELD NUMBER: of the tag t.
+# counted_as FIELD NUMBER: asserts this value for the tag t.
 counted_as() { equal "$1 $2" "$1 $(memolock stats --tag t --json | jq ".[0].$1")"; }
 
 @test "stats before the first call prints nothing" {
@@ -25,7 +25,7 @@ counted_as() { equal "$1 $2" "$1 $(memolock stats --tag t --json | jq ".[0].$1")
   counted_as bytes 12
 }
 
-@test "a waiter is counted as that" {
+@test "a waiter is counted as such" {
   spawn_get -- held a true
   await test -e a.started
   spawn_get -- true
@@ -43,7 +43,7 @@ counted_as() { equal "$1 $2" "$1 $(memolock stats --tag t --json | jq ".[0].$1")
   counted_as failures 1
 }
 
-@test "a wait that is over is a failure, and no miss" {
+@test "a wait that times out is counted as a failure, not as a miss" {
   spawn_get -- held a true
   await test -e a.started
   run -124 get --wait 0 -- true
@@ -53,7 +53,7 @@ counted_as() { equal "$1 $2" "$1 $(memolock stats --tag t --json | jq ".[0].$1")
   counted_as failures 1
 }
 
-@test "an old entry is counted as stale, and as saved" {
+@test "a stale entry is counted as stale, and its run time as saved" {
   memolock get --tag t --id x --ttl 1ms --stale 1h -- sh -c 'sleep 0.1; echo old'
   run -0 memolock get --tag t --id x --ttl 1ms --stale 1h -- echo new
   equal old "$output"
@@ -63,7 +63,7 @@ counted_as() { equal "$1 $2" "$1 $(memolock stats --tag t --json | jq ".[0].$1")
   equal true "$(memolock stats --tag t --json | jq '.[0].saved >= 0.1')"
 }
 
-@test "an old entry in place of a failed run is stale, and that run a miss and a failure, which saved nothing" {
+@test "an older entry after a failed run is stale; that run is a miss and a failure, and no time was saved" {
   memolock get --tag t --id x --ttl 1ms --stale-if-error 1h -- sh -c 'sleep 0.1; echo old'
   run -0 --separate-stderr memolock get --tag t --id x --ttl 1ms --stale-if-error 1h --report report -- false
   equal old "$output"
@@ -81,12 +81,12 @@ counted_as() { equal "$1 $2" "$1 $(memolock stats --tag t --json | jq ".[0].$1")
   [[ ! -e $MEMOLOCK_CACHE_DIR/.stats ]]
 }
 
-@test "the run time that hits and waiters did not spend is summed up" {
+@test "the run time that hits and waiters saved is added up" {
   get -- sleep 0.2
   counted_as saved 0
   get -- false
   get -- false
-  # the run took somewhat more than it slept
+  # the run took a little longer than its sleep
   saved=$(memolock stats --tag t --json | jq '.[0].saved >= 0.4 and .[0].saved < 40')
   equal true "$saved"
 }
@@ -101,8 +101,8 @@ counted_as() { equal "$1 $2" "$1 $(memolock stats --tag t --json | jq ".[0].$1")
 }
 
 # bats test_tags=slow
-@test "the counts of 200 processes that make the file together are exact" {
-  # look-ups count where there is a local store, and do not make it
+@test "the counts of 200 processes that create the file at the same time are exact" {
+  # look-ups are counted if there is a local store, but do not create it
   memolock get --store local --tag t --id x --ttl 1h -- true
   for round in {1..5}; do
     rm -rf "$MEMOLOCK_CACHE_DIR/.stats"
@@ -112,7 +112,7 @@ counted_as() { equal "$1 $2" "$1 $(memolock stats --tag t --json | jq ".[0].$1")
   done
 }
 
-@test "a reset while 200 are counted loses none" {
+@test "a reset during 200 counts loses none" {
   get -- echo 1234
   memolock stats --reset >/dev/null
   seq 200 | xargs -P 50 -I '{}' "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- false >out 3>&- &
@@ -124,7 +124,7 @@ counted_as() { equal "$1 $2" "$1 $(memolock stats --tag t --json | jq ".[0].$1")
   counted_as hits 0
 }
 
-@test "stats --reset prints what there was, and begins anew" {
+@test "stats --reset prints the counters and resets them" {
   get -- echo 12345
   get -- echo 12345
   since=$(memolock stats --json | jq '.[0].since')
@@ -135,7 +135,7 @@ counted_as() { equal "$1 $2" "$1 $(memolock stats --tag t --json | jq ".[0].$1")
   equal true "$(memolock stats --json | jq ".[0].since > $since")"
 }
 
-@test "stats --reset keeps what it could not print" {
+@test "stats --reset keeps the counters if they could not be printed" {
   get -- echo 12345
   get -- echo 12345
   before=$(memolock stats --json)
@@ -143,7 +143,7 @@ counted_as() { equal "$1 $2" "$1 $(memolock stats --tag t --json | jq ".[0].$1")
   equal "$before" "$(memolock stats --json)"
 }
 
-@test "in a pipe there is a line for each tag, fields between tabs" {
+@test "in a pipe there is one line for each tag, with fields separated by tabs" {
   memolock get --tag b --id x --ttl 1h -- echo 1
   memolock get --tag a --id x --ttl 1h -- echo 1
   memolock get --tag a --id x --ttl 1h -- echo 1
@@ -152,7 +152,7 @@ counted_as() { equal "$1 $2" "$1 $(memolock stats --tag t --json | jq ".[0].$1")
   equal b "$(memolock stats --tag b | cut -f 1)"
 }
 
-@test "on a terminal there is a table, with names and times for people" {
+@test "on a terminal there is a table with readable names and times" {
   get -- sleep 0.1
   get -- sleep 0.1
   run on_terminal 80 "$MEMOLOCK_BIN stats"
@@ -160,7 +160,7 @@ counted_as() { equal "$1 $2" "$1 $(memolock stats --tag t --json | jq ".[0].$1")
   [[ ${lines[1]} =~ ^t\ +1\ +1\ +0\ +0\ +0\ +[0-9.]+m?s\ +0\ B$ ]]
 }
 
-@test "a tag of any characters is counted under its name" {
+@test "a tag with any characters is counted under its name" {
   tag='a/b %*日本 ..'
   memolock get --tag "$tag" --id x --ttl 1h -- true
   equal "$tag" "$(memolock stats --json | jq -r '.[0].tag')"
@@ -170,7 +170,7 @@ counted_as() { equal "$1 $2" "$1 $(memolock stats --tag t --json | jq ".[0].$1")
   equal "$long" "$(memolock stats --tag "$long" | cut -f 1)"
 }
 
-@test "counting is no reason for anything to fail" {
+@test "an error in counting does not make a call fail" {
   mkdir -p "$MEMOLOCK_CACHE_DIR"
   chmod 700 "$MEMOLOCK_CACHE_DIR"
   : >"$MEMOLOCK_CACHE_DIR/.stats"

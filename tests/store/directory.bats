@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Where the local store lies, what may be made for it, and with which modes, whatever the umask.
+# Where the local store is, which directories are created for it, and their modes, whatever the umask.
 # store: local
 
 # shellcheck disable=SC2088 # a ~ in quotes is what memolock expands
@@ -9,7 +9,7 @@ load ../helpers/common
 setup() {
   isolate
   unset XDG_CACHE_HOME
-  # a user who is not root, to whom modes mean something
+  # a user other than root, since modes do not restrict root
   uid=$EUID as_user=()
   ln -s "$MEMOLOCK_BIN" memolock.copy
   ((EUID == 0)) || return 0
@@ -27,10 +27,10 @@ teardown() {
 
 needs_root() { ((EUID == 0)) || skip 'needs root'; }
 
-# by_user ARG…: memolock of that user.
+# by_user ARG…: runs memolock as that user.
 by_user() { "${as_user[@]}" "$PWD/memolock.copy" "$@"; }
 
-# run_without PART WORD…: the command runs with one warning, which names PART.
+# run_without PART WORD…: asserts that the command runs without the store, with one warning that contains PART.
 run_without() {
   run --separate-stderr -0 "${@:2}" get --tag t --id "$BATS_TEST_NUMBER-$$" --ttl 1h -- echo output
   equal output "$output"
@@ -39,10 +39,10 @@ run_without() {
   contains "$stderr" 'without the store'
 }
 
-# modes FOLDER: of all folders, files and FIFOs in it.
+# modes DIRECTORY: the modes of all directories, files and FIFOs in it.
 modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
 
-@test "as root with another user's home nothing is made there" {
+@test "as root with another user's home directory nothing is created there" {
   needs_root
   run_without "$HOME belongs to another user; choose another" memolock
   SUDO_UID=$uid run_without "$HOME belongs to another user; use 'sudo -H', or choose another" memolock
@@ -57,22 +57,22 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   equal .cache "$(ls -A "$HOME")"
 }
 
-@test "a store is not made where others may write and nothing keeps them off its name" {
+@test "a store is not created where other users could replace it" {
   mkdir -m 777 public
   MEMOLOCK_CACHE_DIR=$PWD/public/a/store run_without "other users can write to $PWD/public; choose another directory" memolock
   equal '' "$(ls -A public)"
   MEMOLOCK_CACHE_DIR=$PWD/public/store run -1 memolock doctor
   contains "$output" "other users can write to $PWD/public"
-  # as in /tmp
+  # like /tmp
   chmod 1777 public
   MEMOLOCK_CACHE_DIR=$PWD/public/a/store memolock get --tag t --id x --ttl 1h -- true
   equal 700 "$(stat -c %a public/a/store)"
-  # what is there already is judged by itself
+  # an existing store is checked itself
   chmod 777 public
   MEMOLOCK_CACHE_DIR=$PWD/public/a/store memolock get --tag t --id x
 }
 
-@test "a directory of one's own that only a group may write in is to be kept from it, by a command that can be pasted" {
+@test "for a user's own directory that a group can write to, the warning has a command that can be pasted" {
   needs_root
   mkdir -m 775 "our's"
   chgrp 65534 "our's"
@@ -84,7 +84,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   memolock get --tag t --id x --ttl 1h -- true
 }
 
-@test "the remedy of a store by its default names it where it is pasted, too" {
+@test "the remedy for a default store names it if a pasted command would not find it" {
   needs_root
   export HOME=$PWD/own
   mkdir -p own/.cache/memolock
@@ -98,7 +98,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   done
 }
 
-@test "in a user namespace without the machine's root, what is its owner's is root's" {
+@test "in a user namespace without the machine's root, files of the unmapped owner are treated as root's" {
   needs_root
   as_nobody() { setpriv --reuid="$uid" --regid="$uid" --clear-groups unshare -Ur "$@"; }
   [[ $(as_nobody stat -c %u /) == 65534 ]] || skip 'cannot create such a namespace here'
@@ -111,7 +111,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   rm -r "$place"
 }
 
-@test "a group that is not the user's private one is others" {
+@test "a group other than the user's private group is treated as other users" {
   needs_root
   mkdir -m 775 shared
   chgrp "$uid" shared
@@ -122,7 +122,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   equal 700 "$(stat -c %a own/store)"
 }
 
-@test "a home that does not exist is not made, however the store is named" {
+@test "a missing home directory is not created, however the store is named" {
   export HOME=$PWD/nowhere
   run_without "$HOME/.cache/memolock: the home directory does not exist" memolock
   MEMOLOCK_CACHE_DIR=$HOME run_without 'the home directory does not exist' memolock
@@ -131,12 +131,12 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   run -1 memolock doctor
   contains "$output" 'the home directory does not exist'
   [[ ! -e nowhere ]]
-  # a name that only begins alike
+  # another name with the same prefix
   MEMOLOCK_CACHE_DIR=${HOME}2/store memolock get --tag t --id x --ttl 1h -- true
   [[ -d nowhere2/store/t ]]
 }
 
-@test "what only reads makes nothing, and finds nothing" {
+@test "verbs that only read create nothing and find nothing" {
   token=0123456789abcdef0123456789abcdef
   export MEMOLOCK_CACHE_DIR=$PWD/store
   for words in 'get --tag t --id x' 'get --tag t --id x --wait 1s' ls 'ls --json' 'show --tag t --id x' stats \
@@ -153,7 +153,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   [[ ! -e $HOME/.cache ]]
 }
 
-@test "a look-up on a server makes no place for its counters" {
+@test "a look-up on a server creates no directory for its counters" {
   start_redis --port 0
   export MEMOLOCK_CACHE_DIR=$PWD/store MEMOLOCK_STORE=redis+unix://$REDIS_SOCKET
   run -1 memolock get --tag t --id x
@@ -163,7 +163,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   equal 't 1 1' "$(memolock stats | cut -f 1-3 | tr '\t' ' ')"
 }
 
-@test "a store that another makes meanwhile is found" {
+@test "a store that another caller creates at the same time is used" {
   export MEMOLOCK_CACHE_DIR=$PWD/store
   for i in {1..10}; do
     spawn "$MEMOLOCK_BIN" get --tag t --id "x$((i % 2))" --ttl 1h -- counted true
@@ -179,7 +179,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   [[ ! -e cache ]]
 }
 
-@test "a leading ~/ is the home directory, in MEMOLOCK_CACHE_DIR and in a URL" {
+@test "a leading ~/ means the home directory in MEMOLOCK_CACHE_DIR and in a URL" {
   export HOME=$PWD/mine
   mkdir "$HOME"
   MEMOLOCK_CACHE_DIR='~/my/store' memolock get --tag t --id x --ttl 1h -- echo output
@@ -195,7 +195,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   )
 }
 
-@test "a leading ~/ is the home directory in the paths of the configuration and of variables" {
+@test "a leading ~/ means the home directory in paths in the configuration and in variables" {
   export HOME=$PWD/mine
   mkdir -p "$HOME" "$XDG_CONFIG_HOME/memolock"
   printf '%s\n' 'report = "~/report"' 'key-file = ["~/input", "memolock.copy"]' 'store = "file://~/store"' \
@@ -209,7 +209,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   refused '~/input' memolock get --tag t --ttl 1h --key-file '~/input' -- true
 }
 
-@test "whatever the umask, what is made can be used by its user, and by no other" {
+@test "whatever the umask, only its user can access what is created" {
   export MEMOLOCK_CACHE_DIR=$HOME/a/store
   for mask in 0277 0777 0000; do
     umask "$mask"
@@ -235,7 +235,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   done
 }
 
-@test "whatever the umask, a promise is completed, and its files are its user's" {
+@test "whatever the umask, a promise can be completed, and its files belong to its user only" {
   export MEMOLOCK_CACHE_DIR=$HOME/store
   umask 0777
   spawn "${as_user[@]}" "$PWD/memolock.copy" get --tag t --id x --ttl 1h --external -- sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >&2' \
@@ -263,7 +263,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   equal 'd 700 ' "$(modes "/tmp/memolock-$uid")"
 }
 
-@test "without a store, callers meet in XDG_RUNTIME_DIR where that is the user's alone, else below /tmp" {
+@test "the fallback store is in XDG_RUNTIME_DIR if only the user can access that, otherwise in /tmp" {
   needs_root
   export MEMOLOCK_CACHE_DIR=/proc/none/store
   mkdir -m 700 runtime foreign
@@ -272,7 +272,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   equal 700 "$(stat -c %a runtime/memolock)"
   [[ ! -e /tmp/memolock-$uid ]]
   rm -r runtime/memolock
-  # not where it is another's, other users can write to it, it is relative or missing
+  # not if it belongs to or can be written by another user, or is relative or missing
   XDG_RUNTIME_DIR=$PWD/foreign run_without none by_user
   [[ -d /tmp/memolock-$uid ]]
   chmod 770 runtime
@@ -286,7 +286,7 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   done
 }
 
-@test "gc looks after both of these places" {
+@test "gc cleans both of these places" {
   mkdir -m 700 "$XDG_RUNTIME_DIR"
   for place in "$XDG_RUNTIME_DIR/memolock" "/tmp/memolock-$EUID"; do
     [[ -d $place ]] || mkdir -m 700 "$place"

@@ -13,7 +13,7 @@ setup() {
   cp "$entry" good
 }
 
-# is_absent: the entry is not replayed, without a word unless asked, and a new run takes its place.
+# is_absent: asserts that the entry is not replayed, and without -v not reported.
 is_absent() {
   status=0
   timeout 60 "$MEMOLOCK_BIN" get --tag t --id x >out 2>err || status=$?
@@ -22,14 +22,14 @@ is_absent() {
   is_empty err
 }
 
-# is_made_anew: a run stores a sound entry in its place.
+# is_made_anew: asserts that a run stores an intact entry in its place.
 is_made_anew() {
   equal anew "$(get -- echo anew)"
   equal anew "$(memolock get --tag t --id x)"
 }
 
 # bats test_tags=slow
-@test "an entry that is cut off anywhere is treated as a miss" {
+@test "an entry truncated at any length is treated as a miss" {
   size=$(wc -c <good)
   for ((i = 0; i < size; i += 3)); do
     head -c $i good >"$entry"
@@ -39,7 +39,7 @@ is_made_anew() {
 }
 
 # bats test_tags=slow
-@test "an entry with any byte changed is absent or unchanged in what it says" {
+@test "an entry with any byte changed is either a miss or replayed correctly" {
   size=$(wc -c <good)
   for ((i = 0; i < size; i++)); do
     cp good "$entry"
@@ -57,13 +57,13 @@ is_made_anew() {
   done
 }
 
-@test "an entry with bytes added is treated as a miss" {
+@test "an entry with bytes appended is treated as a miss" {
   echo more >>"$entry"
   is_absent
   is_made_anew
 }
 
-@test "random bytes count as absent" {
+@test "random bytes are treated as a miss" {
   for size in 1 100 144 5000 100000; do
     head -c $size /dev/urandom >"$entry"
     is_absent
@@ -71,7 +71,7 @@ is_made_anew() {
   is_made_anew
 }
 
-@test "zeros count as absent" {
+@test "zeros are treated as a miss" {
   head -c 4096 /dev/zero >"$entry"
   is_absent
 }
@@ -83,14 +83,14 @@ is_made_anew() {
   is_made_anew
 }
 
-@test "another entry's file under this name is treated as a miss" {
+@test "the file of another entry under this name is treated as a miss" {
   memolock get --tag t --id y --ttl 1h -- echo other
   cp "$MEMOLOCK_CACHE_DIR/t/y.entry" "$entry"
   is_absent
   is_made_anew
 }
 
-@test "a symbolic link is treated as a miss, and what it points to is left alone" {
+@test "a symbolic link is treated as a miss, and its target is not changed" {
   mv "$entry" elsewhere
   ln -s "$PWD/elsewhere" "$entry"
   is_absent
@@ -98,7 +98,7 @@ is_made_anew() {
   same_bytes good elsewhere
 }
 
-@test "a FIFO is treated as a miss and does not block" {
+@test "a FIFO is treated as a miss and blocks no caller" {
   rm "$entry"
   mkfifo "$entry"
   is_absent
@@ -112,7 +112,7 @@ is_made_anew() {
   is_made_anew
 }
 
-@test "a directory in the entry's place costs the entry, not the output" {
+@test "a directory in place of an entry costs the entry, not the output" {
   rm "$entry"
   mkdir "$entry"
   is_absent
@@ -128,7 +128,7 @@ is_made_anew() {
   is_made_anew
 }
 
-@test "an entry from the future is treated as a miss" {
+@test "an entry dated in the future is treated as a miss" {
   "$HELPERS/redate" "$entry" 3600
   run --separate-stderr -1 memolock get -v --tag t --id x
   contains "$stderr" 'the entry is not fresh: dated in the future'
@@ -136,7 +136,7 @@ is_made_anew() {
   is_made_anew
 }
 
-@test "a stored failure from the future is treated as a miss" {
+@test "a stored failure dated in the future is ignored" {
   run -3 memolock get --tag t --id f --ttl 1h --cache-failures 1h -- sh -c 'exit 3'
   "$HELPERS/redate" "$MEMOLOCK_CACHE_DIR/t/f.failed" 3600
   run --separate-stderr -0 memolock get -v --tag t --id f --ttl 1h -- echo output
@@ -144,13 +144,13 @@ is_made_anew() {
   equal 1 "$(grep -c 'the stored failure is dated in the future; ignored' <<<"$stderr")"
 }
 
-@test "an entry from the past is as old as it is" {
+@test "the age of an entry is calculated from its own times" {
   "$HELPERS/redate" "$entry" -3600
   run -0 memolock get --tag t --id x --ttl 2h
   run -1 memolock get --tag t --id x --ttl 30m
 }
 
-# promise: an external run whose command has ended; its token in the file token.
+# promise: starts a promise and waits for the end of its command; its token is in the file token.
 promise() {
   memolock del --tag t --id x >/dev/null
   rm -f token
@@ -158,7 +158,7 @@ promise() {
   await test -s token
 }
 
-@test "what others make of a promise is taken though the clock was set back meanwhile" {
+@test "the result of a promise is accepted even if the clock was set back meanwhile" {
   "$HELPERS/redate" good -3600
   for as in x.entry x.TOKEN.answer; do
     promise --lease 1m
@@ -171,14 +171,14 @@ promise() {
   done
 }
 
-@test "an entry that was there before a promise does not keep it, whatever the clock says" {
+@test "an entry stored before a promise does not complete it, whatever its date" {
   "$HELPERS/redate" "$entry" 3600
   spawn_get --external --refresh --lease 300ms -- true
   finish "${spawned[-1]}"
   equal 124 "$status"
 }
 
-@test "a promise fails in time where a damaged answer lies" {
+@test "a promise with a damaged answer expires in time" {
   promise --lease 5s
   echo rubbish >"$MEMOLOCK_CACHE_DIR/t/x.$(<token).answer"
   finish "${spawned[-1]}"
@@ -195,7 +195,7 @@ promise() {
   contains "$output" 'treated as a miss'
 }
 
-@test "damage is reported once, and what is damaged is named" {
+@test "damage is reported once, with the kind of record" {
   echo junk >"$entry"
   run --separate-stderr -3 get -v --cache-failures 1h -- sh -c 'exit 3'
   equal 1 "$(grep -c 'the stored entry is damaged' <<<"$stderr")"
@@ -216,7 +216,7 @@ promise() {
   equal 1 "$(grep -c "the stored entry is not a regular file of this user" <<<"$stderr")"
 }
 
-@test "ls and del do not stumble over foreign files" {
+@test "foreign files do not disturb ls and del" {
   head -c 1000 /dev/urandom >"$MEMOLOCK_CACHE_DIR/t/y.entry"
   : >"$MEMOLOCK_CACHE_DIR/t/README"
   : >"$MEMOLOCK_CACHE_DIR/stray"
@@ -227,7 +227,7 @@ promise() {
   [[ -e $MEMOLOCK_CACHE_DIR/t/README ]]
 }
 
-@test "foreign files in the places of lock and run do no harm" {
+@test "foreign files in place of lock and run files are harmless" {
   rm "$entry"
   for name in x.lock x.run x.wake; do
     echo rubbish >"$MEMOLOCK_CACHE_DIR/t/$name"
@@ -237,7 +237,7 @@ promise() {
   store_is_clean
 }
 
-@test "symbolic links in the places of runs are not followed" {
+@test "symbolic links in place of run files are not followed" {
   rm "$entry"
   echo precious >precious
   for name in x.run x.wake; do ln -s "$PWD/precious" "$MEMOLOCK_CACHE_DIR/t/$name"; done
@@ -247,7 +247,7 @@ promise() {
   store_is_clean
 }
 
-# planted COMMAND…: with what COMMAND puts in the place of the run's FIFO, callers run and wait as ever.
+# planted COMMAND…: COMMAND plants an object in place of the run's FIFO; asserts that callers run and wait as usual.
 planted() {
   rm -f "$entry"
   "$@"
@@ -268,7 +268,7 @@ planted() {
 }
 
 # bats test_tags=slow
-@test "what stands in the place of a run's FIFO gives way to the FIFO" {
+@test "an object in place of a run's FIFO is replaced by the FIFO" {
   wake=$MEMOLOCK_CACHE_DIR/t/x.wake
   echo precious >precious
   planted ln -s "$PWD/precious" "$wake"
@@ -278,12 +278,12 @@ planted() {
   planted mkfifo "$wake"
   mkfifo kept
   planted ln -s "$PWD/kept" "$wake"
-  exec 5<>kept # alive, but no run's
+  exec 5<>kept # open, but not by a run
   planted ln kept "$wake"
   planted ln -s "$PWD/kept" "$wake"
 }
 
-@test "a run file beside a FIFO that nobody has open is a dead holder's" {
+@test "a run file whose FIFO no process has open belongs to a dead holder" {
   rm "$entry"
   cp good "$MEMOLOCK_CACHE_DIR/t/x.run"
   mkfifo "$MEMOLOCK_CACHE_DIR/t/x.wake"
@@ -293,7 +293,7 @@ planted() {
   store_is_clean
 }
 
-@test "a directory in the place of a run's FIFO costs the entry, not the output" {
+@test "a directory in place of a run's FIFO costs the entry, not the output" {
   rm "$entry"
   mkdir "$MEMOLOCK_CACHE_DIR/t/x.wake"
   run --separate-stderr -0 get -- echo output
@@ -304,7 +304,7 @@ planted() {
   store_is_clean
 }
 
-@test "who comes when the FIFO of a run has been replaced gets the output too" {
+@test "a caller that comes after the FIFO of a run was replaced gets the output too" {
   rm "$entry"
   wake=$MEMOLOCK_CACHE_DIR/t/x.wake
   for plant in 'mkfifo x.wake' ': >x.wake' 'ln -s x.run x.wake' true; do
@@ -327,7 +327,7 @@ planted() {
   store_is_clean
 }
 
-@test "a holder whose files were removed during its run leaves the next one's alone" {
+@test "a holder whose files were removed during its run does not affect the next run" {
   rm "$entry"
   spawn_get -- held a echo first 2>err
   await test -e a.started

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Linux 3.17, which README.md asks for: memolock does without every later system call.
+# Linux 3.17, the minimum in README.md: memolock works without any later system call.
 
 load ../helpers/common
 
@@ -12,8 +12,8 @@ setup() {
 old() { "$HELPERS/old_kernel" "$MEMOLOCK_BIN" "$@"; }
 spawn_old_get() { spawn "$HELPERS/old_kernel" "$MEMOLOCK_BIN" get --tag t --id x --ttl forever "$@"; }
 
-@test "old_kernel, which runs the tests of this file, refuses later system calls" {
-  # of Linux 5.3, with a number above those before; and of 4.5, with one among them
+@test "old_kernel, with which these tests run, refuses later system calls" {
+  # one of Linux 5.3, with a higher number than all earlier ones, and one of 4.5, with a number among them
   for call in pidfd_open copy_file_range; do
     run "$HELPERS/old_kernel" python3 -c "
 import os
@@ -24,7 +24,7 @@ os.pidfd_open(os.getpid()) if '$call' == 'pidfd_open' else os.copy_file_range(a,
   done
 }
 
-@test "on Linux 3.17 a miss is stored, with its artifacts, and replayed into a file, a pipe and nothing; all is counted" {
+@test "on Linux 3.17 a miss is stored with its artifacts and replayed into a file, a pipe and /dev/null, and counted" {
   for _ in 1 2; do
     old get --tag t --id x --ttl 1h --artifact made -- counted sh -c 'echo file >made; seq 100000; echo err >&2' >out 2>err
     seq 100000 | cmp - out
@@ -41,7 +41,7 @@ os.pidfd_open(os.getpid()) if '$call' == 'pidfd_open' else os.copy_file_range(a,
   store_is_clean
 }
 
-@test "on Linux 3.17 of 20 callers one runs the command, and one takes over when it dies" {
+@test "on Linux 3.17 of 20 callers one runs the command, and one takes over when that one dies" {
   spawn_old_get -- counted held a echo first
   await test -e a.started
   for i in {1..20}; do
@@ -57,7 +57,7 @@ os.pidfd_open(os.getpid()) if '$call' == 'pidfd_open' else os.copy_file_range(a,
   store_is_clean
 }
 
-@test "on Linux 3.17 a signal reaches the command's descendants, and a killed holder's command does not outlive it" {
+@test "on Linux 3.17 a signal reaches the command's descendants, and the command of a killed holder ends" {
   spawn_old_get -- sh -c 'sleep 1000 & echo $! >child; wait' 2>err
   await test -s child
   kill -TERM $!

@@ -1,30 +1,30 @@
 #!/usr/bin/env bats
-# Descriptors and services of the kernel that are not to be had: the command runs all the same, once.
+# Descriptors and kernel services that are not available: the command still runs, and only once.
 
 load ../helpers/common
 
-# As `get`, with an id of the test's own: the machine's own lock, which stands in for a store that cannot be
-# had, is shared by all tests.
+# `get` with an id that is unique to the test, since all tests share the machine's own lock, which replaces that of an
+# unusable store.
 setup() {
   isolate
   use_store
   id=$BATS_TEST_NUMBER-$$-$RANDOM
 }
 
-# speaks: what every run here must come to, in whatever way.
+# speaks: asserts the output and status that every run here must have.
 speaks() {
   equal 5 "$status"
   equal out "$output"
   equal err "$(grep -v '^memolock: ' <<<"$stderr")"
 }
 
-# perl, since a shell needs descriptors above those that there are
+# perl, since a shell needs additional descriptors
 command=(perl -e 'print "out\n"; print STDERR "err\n"; exit 5')
 
-# for bash: the rest of the line with so many descriptors, none but the three streams in use
+# for bash: runs the rest of the line with a limit of so many descriptors, of which only the three streams are open
 few='for fd in /proc/$$/fd/*; do fd=${fd##*/}; ((fd < 3)) || exec {fd}>&-; done; ulimit -n "$0"; exec "$@"'
 
-@test "with few descriptors the command runs once, and its status is right" {
+@test "with few descriptors the command runs once, and its status is correct" {
   # a sanitizer needs descriptors of its own
   ! is_sanitized || skip 'built with a sanitizer'
   for n in {9..24}; do
@@ -34,9 +34,9 @@ few='for fd in /proc/$$/fd/*; do fd=${fd##*/}; ((fd < 3)) || exec {fd}>&-; done;
   done
 }
 
-@test "with few descriptors lock runs the command under its lock, or not at all" {
+@test "with few descriptors lock runs the command under its lock or not at all" {
   ! is_sanitized || skip 'built with a sanitizer'
-  # one that memolock has become would have lost it
+  # if memolock had become the command, its lock would have been lost
   is_child='exit(readlink("/proc/" . getppid() . "/exe") eq $ARGV[0] ? 5 : 6)'
   for n in {9..24}; do
     run --separate-stderr bash -c "$few" "$n" \
@@ -46,7 +46,7 @@ few='for fd in /proc/$$/fd/*; do fd=${fd##*/}; ((fd < 3)) || exec {fd}>&-; done;
   equal 5 "$status"
 }
 
-# without CALL ERROR [WHEN]: a run with the system call failing.
+# without CALL ERROR [WHEN]: a run with this system call failing.
 without() {
   run --separate-stderr strace -qq -o trace -e "trace=$1" -e "inject=$1:error=$2${3+:when=$3}" \
     "$MEMOLOCK_BIN" get --tag t --id "$id.$1.$3" --ttl 1h -- "${command[@]}"
@@ -54,14 +54,14 @@ without() {
   speaks || fail "without $*: $stderr"
 }
 
-@test "a kernel that watches no processes, or no more descriptors, is no obstacle" {
+@test "a kernel that cannot monitor processes, or has no more descriptors, does not prevent a run" {
   strace -o trace -e inject=getppid:error=EPERM true 2>/dev/null || skip 'strace cannot run here'
   without pidfd_open EPERM
   for nth in {1..8}; do without epoll_ctl ENOSPC "$nth"; done
   for nth in {2..3}; do without signalfd4 EMFILE "$nth"; done
 }
 
-@test "a warning that nobody can read does not end the command that memolock becomes" {
+@test "a warning that cannot be written does not kill the command that memolock becomes" {
   strace -o trace -e inject=getppid:error=EPERM true 2>/dev/null || skip 'strace cannot run here'
   mkfifo gone
   exec {both}<>gone
@@ -74,7 +74,7 @@ without() {
   grep -q 'execve(.*perl' trace || fail 'it is a child'
 }
 
-@test "--max-runtime ends a run in a process namespace without its own /proc" {
+@test "--max-runtime ends a run in a PID namespace without its own /proc" {
   unshare -pf true 2>/dev/null || skip 'cannot create a namespace here'
   spawn unshare -pf --kill-child "$MEMOLOCK_BIN" get --id x --ttl 1h --max-runtime 200ms -- sleep 60
   await is_gone $!
@@ -82,7 +82,7 @@ without() {
   equal 124 "$status"
 }
 
-@test "where no process is to be had memolock becomes the command, and leaves it no child" {
+@test "if no process can be started, memolock becomes the command, and leaves it no child" {
   strace -o trace -e inject=getppid:error=EPERM true 2>/dev/null || skip 'strace cannot run here'
   run --separate-stderr -5 strace -qq -o trace -e trace=vfork -e inject=vfork:error=EAGAIN "$MEMOLOCK_BIN" get \
     --tag t --id "$id" --ttl 1h -- perl -e 'print wait; exit 5'
