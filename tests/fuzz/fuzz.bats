@@ -20,7 +20,7 @@ corpus=$BATS_TEST_DIRNAME/corpus
 }
 
 # What it prints says which seeds went wrong, and with which words of memolock.
-sessions() { run -0 timeout 110 "$HELPERS/fuzz_session" "$MEMOLOCK_BIN" "$BATS_TEST_TMPDIR/found" "$@"; }
+sessions() { run -0 timeout 500 "$HELPERS/fuzz_session" "$MEMOLOCK_BIN" "$BATS_TEST_TMPDIR/found" "$@"; }
 
 @test "no call is too much for, nor runs its command twice on, a server that answers nearly as it should" {
   sessions 400 1
