@@ -373,7 +373,7 @@ all_got() {
 }
 
 @test "server: of 100 concurrent requests for a query one runs it, and all get its result" {
-  QUERY_TTL=1h serves "$examples/server/serve"
+  QUERY_TTL=1h MEMOLOCK_LEASE=20s MEMOLOCK_WAIT=1m serves "$examples/server/serve"
   ask /query/simple/likes 100
   all_got 200 '<query set result likes>' 100
   equal 1 "$(jq -r .outcome report | grep -cx miss)"
@@ -381,7 +381,7 @@ all_got() {
 }
 
 @test "server: the program that makes a report renews the promise when it takes longer than the lease" {
-  MEMOLOCK_LEASE=4s PART=1.5 serves "$examples/server/serve"
+  MEMOLOCK_LEASE=8s MEMOLOCK_WAIT=1m PART=3 serves "$examples/server/serve"
   ask /report/renewable/2026 20
   all_got 200 '<report 2026 of 3 parts>' 20
   equal 1 "$(jq -r .outcome report | grep -cx miss)"
@@ -403,7 +403,7 @@ is_over() { ! pgrep -f "^/bin/sh ./$1 $2 " >/dev/null; }
 }
 
 @test "server: an outside program sets the result for a stem" {
-  MEMOLOCK_LEASE=10s serves "$examples/server/serve"
+  MEMOLOCK_LEASE=20s MEMOLOCK_WAIT=1m serves "$examples/server/serve"
   ask /ext/stemmer/waiting 20
   all_got 200 wait 20
   equal 1 "$(jq -r .outcome report | grep -cx miss)"

@@ -429,7 +429,7 @@ END
   for name in memolock-sh "$PWD/../bin/memolock-sh" "$PWD/link" ./link hard named; do
     for options in '' '--ttl 1h --'; do
       # shellcheck disable=SC2086
-      refused 'MEMOLOCK_SHELL' timeout 10 env MEMOLOCK_SHELL="$name" memolock-sh $options -c 'echo hi'
+      refused 'MEMOLOCK_SHELL' timeout 60 env MEMOLOCK_SHELL="$name" memolock-sh $options -c 'echo hi'
     done
   done
   store_is_untouched
