@@ -1,4 +1,4 @@
-// What one call of `get`, `lock` or `once` works with.
+// The context of one call of `get`, `lock` or `once`.
 #pragma once
 
 #include "src/entry/request.hpp"
