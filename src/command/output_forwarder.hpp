@@ -66,7 +66,7 @@ class OutputForwarder : public std::enable_shared_from_this<OutputForwarder> {
   [[nodiscard]] int pending_descriptor() const noexcept { return is_pending() ? to_ : -1; }
   void write_some() noexcept;
 
-  /// There is no more output. Does not wait for anything.
+  /// To be called when there is no more output. Does not wait.
   void finish() noexcept;
   /// After finish(): whether everything has been written or discarded.
   [[nodiscard]] bool is_done() const {

@@ -38,7 +38,7 @@ class OutputPump {
   /// To be called after the start of the command.
   void close_write_ends() noexcept;
 
-  /// What read() and write() wait for.
+  /// The events for which read() and write() wait.
   [[nodiscard]] pollfd source(Stream stream) const noexcept;
   [[nodiscard]] pollfd destination(Stream stream) const noexcept;
 

@@ -14,7 +14,7 @@ struct Finding {
   };
   Severity severity = Severity::ok;
   std::string subject;  ///< the subject, one or two words
-  std::string text;     ///< what was found; may contain arbitrary bytes from a server or a path
+  std::string text;     ///< the finding; may contain arbitrary bytes from a server or a path
   std::string remedy;   ///< what to do about it; empty for `ok`
 
   bool operator==(const Finding&) const = default;

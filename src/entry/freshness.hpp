@@ -8,7 +8,7 @@
 
 namespace memolock {
 
-/// What a reader accepts.
+/// The conditions under which a reader accepts a stored result.
 struct FreshnessPolicy {
   /// The reader's own limit on the age of an entry; none for a look-up, which uses the ttl of the
   /// entry.

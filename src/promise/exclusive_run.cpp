@@ -169,7 +169,8 @@ class ExclusiveCall {
     // ttl.
     record.run_time = std::chrono::floor<std::chrono::microseconds>(ending.run_time);
     record.out_hash = record.err_hash = checksum("");
-    // The ttl counts from the start of the run, so after a long run none of it may be left.
+    // The ttl is measured from the start of the run, so it may have passed at the end of a long
+    // run.
     record.ttl = *call_.request.ttl == forever ? forever : *call_.request.ttl - record.run_time;
     record.retained = record.ttl;
     if (record.ttl <= Nanoseconds(0)) return lock.abandon();

@@ -121,7 +121,7 @@ void refuse_late_at(const Parts& parts) {
     refuse("has a /, ? or # before its @; write %2F, %3F or %23");
 }
 
-/// Reads what follows the host: nothing, or /DB.
+/// Reads the part after the host: empty, or /DB.
 void read_database(std::string_view rest, RedisAddress& into) {
   if (rest.empty() || rest == "/") return;
   if (rest[0] != '/') refuse("has a query or a fragment, which is not supported");

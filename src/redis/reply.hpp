@@ -265,7 +265,7 @@ class RedisReplyReader {
 
   RedisSocket* from_;
   std::unique_ptr<redisReader, FreeParser> parser_;
-  std::unique_ptr<char[]> buffer_;  // what was received; [begin_, end_) has not been read
+  std::unique_ptr<char[]> buffer_;  // received data; [begin_, end_) has not been read
   size_t begin_ = 0, end_ = 0;
   uint64_t budget_ = 0;  // bytes that the rest of this reply may take in memory
   uint64_t max_string_bytes_ = 1ULL << 20;

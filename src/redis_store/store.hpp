@@ -1,11 +1,11 @@
 // The store that many machines share: a Redis or Valkey server, with the names of redis-memolock
 // (redis/names.hpp), so that memolock and the clients of redis-memolock share entries and locks.
 //
-// The value is a string with the stdout of the last kept run. The meta, a hash, has everything
-// else. It belongs to the value only if the value has the length and hash in the meta: any other
-// value was stored by a foreign client. The lock is a string with the holder's token. It expires
-// after one lease, and is renewed every third of a lease. All operations that must be atomic are
-// scripts (redis_store/scripts.hpp) or transactions:
+// The value is a string with the stdout of the last stored run. The meta, a hash, has all other
+// data. The meta belongs to the value only if the value has the length and hash in the meta: any
+// other value was stored by a foreign client. The lock is a string with the holder's token. It
+// expires after one lease, and is renewed every third of a lease. All operations that must be
+// atomic are scripts (redis_store/scripts.hpp) or transactions:
 //
 // - A look-up reads value and meta, and the artifacts if requested, in one round trip.
 // - Acquiring takes the lock and reports whether new data has been stored.
