@@ -1,5 +1,5 @@
-// Prints the table of ratios. Each row compares two commands, which run in turn; the ratio is that
-// of the medians.
+// Prints the table of ratios. Each row compares two commands, which run alternately; the ratio is
+// that of their medians.
 //
 //   bench [-n RUNS] [-b BINARY] [ROW… | --curves]
 //
@@ -101,8 +101,8 @@ std::vector<Row> chosen(const Words& names) {
   return some;
 }
 
-/// Makes a stripped copy, as `./dev install` does. The file that the linker has written is in the
-/// page cache in small pieces, which are mapped more slowly.
+/// Creates a stripped copy, as `./dev install` does. The linker's own output is in the page cache
+/// in small pieces, which are slower to map.
 fs::path installed(const fs::path& built, const fs::path& directory) {
   fs::path copy = directory / built.filename();
   expect(run({"strip", "-o", copy, built}, To::dev_null).status == 0,
@@ -110,7 +110,7 @@ fs::path installed(const fs::path& built, const fs::path& directory) {
   return copy;
 }
 
-/// Makes the set-up, and calls `what` with it.
+/// Sets up the directories and the environment, and calls `what` with them.
 void measure(size_t runs, const fs::path& binary, const std::function<void(Bench&)>& what) {
   const Folder work(fs::temp_directory_path());
   const Folder memory("/dev/shm");

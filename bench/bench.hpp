@@ -1,5 +1,5 @@
-// What the rows of the table share: the commands, how two of them are compared, and how a row is
-// printed.
+// The functions that all rows of the table use: they build commands, compare two of them, and print
+// a row.
 #pragma once
 
 #include <filesystem>
@@ -24,7 +24,7 @@ struct Bench {
   /// The server, which the first call starts.
   RedisServer& redis();
 
-  /// The number of runs to make when each takes long.
+  /// The number of runs if each run takes long.
   [[nodiscard]] size_t fewer(size_t divisor, size_t least) const {
     return std::max(runs / divisor, least);
   }
@@ -56,7 +56,7 @@ struct Ratio {
   [[nodiscard]] std::string peak() const;
 };
 
-/// Runs `a` and `b` in turn, `runs` times each. Calls `before` before each run.
+/// Runs `a` and `b` alternately, `runs` times each. Calls `before` before each run.
 Ratio compare(
     size_t runs, const Words& a, const Words& b, To to,
     const std::function<void()>& before = [] {});

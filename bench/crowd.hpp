@@ -10,7 +10,7 @@
 
 namespace bench {
 
-/// The expensive command. Appends a line to `log` when it begins and when it ends. Returns its exit
+/// The expensive command. Appends a line to `log` at its start and at its end. Returns its exit
 /// status.
 int do_work(const char* log, const char* milliseconds);
 
@@ -19,7 +19,7 @@ class Crowd {
   /// Starts `callers` callers of a command that takes `length`.
   Crowd(const Bench& bench, size_t callers, const Words& options, std::chrono::milliseconds length);
 
-  /// Waits until a command runs. Returns the caller that has started it.
+  /// Waits until the command runs. Returns the caller that started it.
   [[nodiscard]] pid_t await_holder() const;
   [[nodiscard]] const std::vector<pid_t>& callers() const { return callers_; }
   /// Kills a caller, which is then not counted as a failure.
@@ -31,7 +31,7 @@ class Crowd {
   // ---- after finish() ----
   [[nodiscard]] size_t failures() const { return failures_; }
   [[nodiscard]] size_t runs() const { return times("begin").size(); }
-  /// When the command began for the nth time, counted from 0, on the clock of now().
+  /// The start time of the nth run of the command, counted from 0, on the clock of now().
   [[nodiscard]] Milliseconds begun(size_t nth) const { return times("begin").at(nth); }
   /// The time from the first end of the command to the end of the last caller.
   [[nodiscard]] Milliseconds lag() const { return done_ - times("end").at(0); }
@@ -46,7 +46,7 @@ class Crowd {
   Milliseconds done_{0};
 };
 
-/// The results of several crowds, with one time for each.
+/// The results of several crowds, with one measured time for each.
 class CrowdRow {
  public:
   void add(const Crowd& crowd, Milliseconds time);

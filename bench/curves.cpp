@@ -111,7 +111,7 @@ void local_entries(Bench& bench) {
 void fill(RedisServer& server, size_t from, size_t to) {
   constexpr const char* script = R"(
     for i = ARGV[1], ARGV[2] do redis.call('SET', 'b:' .. i, string.rep('x', 100)) end)";
-  constexpr size_t at_once = 100000;  // small enough for the server to answer in time
+  constexpr size_t at_once = 100000;  // few enough for the server to reply in time
   for (; from <= to; from += at_once) {
     const std::string first = std::to_string(from);
     const std::string last = std::to_string(std::min(to, from + at_once - 1));
@@ -157,8 +157,8 @@ void hits_of_sizes(Bench& bench, const std::string& store, const Words& options)
 }  // namespace
 
 void print_curves(Bench& bench) {
-  // First, since the peak memory of a process is at least that of its parent at its start, which is
-  // still small.
+  // First, because the peak memory of a new process is at least the memory of its parent, which is
+  // still small now.
   hits_of_sizes(bench, "local", {});
   hits_of_sizes(bench, "redis", bench.redis().over_tcp());
   local_waiters(bench);

@@ -1,4 +1,4 @@
-# The curves of bench/curves.csv as SVG on stdout: gnuplot -c bench/curves.gp bench/curves.csv
+# Draws the curves of bench/curves.csv as SVG on stdout: gnuplot -c bench/curves.gp bench/curves.csv
 csv = ARG1
 set terminal svg size 1100,800 font "sans,12" background "white"
 set datafile separator ","

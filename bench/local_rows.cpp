@@ -105,7 +105,8 @@ void crowd(const Bench& bench, size_t callers, const std::string& bar) {
   row.print_times("last caller after the command's end", bar);
 }
 
-/// Whether this memolock process is waiting for another's run: it has the run's FIFO open.
+/// Whether this memolock process is waiting for the run of another process: if so, it has the FIFO
+/// of the run open.
 bool is_waiting(pid_t pid) {
   std::error_code gone;
   for (const auto& each : fs::directory_iterator(fmt::format("/proc/{}/fd", pid)))
@@ -132,7 +133,8 @@ void killed_500(Bench& bench) {
 void crowd_100(Bench& bench) { crowd(bench, 100, "15 ms"); }
 void crowd_500(Bench& bench) { crowd(bench, 500, ""); }
 
-/// Each entry is made by a run, because a copy of an entry under another name would be foreign.
+/// Each entry is created by a run, because a copy of an entry under another name would be treated
+/// as foreign.
 void fill(const Bench& bench, const std::string& tag, size_t count) {
   constexpr const char* script = R"(
     part() {

@@ -67,7 +67,8 @@ inline Finished finish(pid_t pid, Milliseconds begun) {
   return finished;
 }
 
-/// Runs `words` and waits for its end. The time includes that of the reader.
+/// Runs the command `words` and waits for its end. The measured time includes the time of the
+/// reader.
 inline Finished run(const Words& words, To to) {
   static const int dev_null = open("/dev/null", O_WRONLY | O_CLOEXEC);
   if (to == To::dev_null) {

@@ -104,7 +104,7 @@ void print_cost(Bench& bench, const std::string& what, const Words& words, const
     expect(run(words, To::dev_null).status == 0, "a command failed: " + words[0]);
   const auto after = bench.redis().count();
   const int64_t connections = after.connections - before.connections;
-  // reading the end of a connection counts as a read too
+  // the server also counts the end of a connection as a read
   const int64_t requests = after.reads - before.reads - connections;
   print_row(what,
             fmt::format("{:.2f}; {:.2f}", double(connections) / times, double(requests) / times),

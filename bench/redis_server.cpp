@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds timeout(2);
 
-/// Makes ca.pem, server.pem for 127.0.0.1, and server.key.
+/// Creates ca.pem, server.pem for 127.0.0.1, and server.key.
 void make_certificates(const fs::path& home) {
   constexpr const char* script = R"(
     cd "$1" || exit
@@ -52,8 +52,8 @@ double real_number_of(const std::string& info, const std::string& name) {
 pid_t launch(const fs::path& home, uint16_t port, uint16_t tls_port, const Words& options) {
   fs::create_directory(home);
   make_certificates(home);
-  // The server is the same program as redis-check-rdb; so the package that would also start a
-  // service is not needed.
+  // redis-check-rdb is the same program as the server. Its package, unlike that of the server,
+  // starts no service.
   constexpr const char* script = R"(
     cd "$0" || exit
     port=$1 tls_port=$2

@@ -13,8 +13,8 @@
 
 namespace bench {
 
-/// Listens on a unix socket and on loopback ports, without and with TLS. The server ends with this
-/// object, and with this process.
+/// Listens on a unix socket and on loopback ports, without and with TLS. The server ends when this
+/// object is destroyed or this process ends.
 class RedisServer {
  public:
   /// Starts the server in the new directory `home`, with additional options of the server.
@@ -23,7 +23,7 @@ class RedisServer {
   RedisServer(const RedisServer&) = delete;
   RedisServer& operator=(const RedisServer&) = delete;
 
-  // The options of memolock, and redis-cli with its options, for each way to connect.
+  // For each way to connect: the options of memolock, or redis-cli with its options.
   [[nodiscard]] Words over_unix() const;
   [[nodiscard]] Words over_tcp() const;
   [[nodiscard]] Words over_tls() const;

@@ -9,7 +9,7 @@
 
 namespace bench {
 
-/// A sentinel that watches a server under the name "main".
+/// A sentinel that monitors a server under the name "main".
 class RedisSentinel {
  public:
   RedisSentinel(const std::filesystem::path& home, const RedisServer& server);

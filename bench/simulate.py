@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Simulates a Redis server and its network with more waiters than one machine can start.
+"""Simulates a Redis server and its network with more waiters than one machine can run.
 
 usage: bench/simulate.py [bench/curves.csv]
 
-A discrete simulation: callers on many hosts ask for one entry within a second, wait for its run, are notified of its
-end, and read it. The server is a queue that serves one request at a time, and an outgoing line; both have the speeds
-that ./dev curves has measured. Each wait for the network takes one round trip.
+A discrete-event simulation: callers on many hosts request one entry within a second, wait for its run, are notified of
+its end, and read the entry. The server is a queue that serves one request at a time, with an outgoing network link.
+Both have the speeds that ./dev curves measured. Each wait for the network takes one round trip.
 """
 import collections
 import csv
@@ -18,7 +18,7 @@ HOSTS = 1000
 ROUND_TRIP = 0.0005  # seconds
 RUN = 30.0  # seconds that the command takes
 LEASE = 10.0
-CHECKS = 2 * RUN / LEASE / 3  # the lock is renewed every third of a lease, and checked when it would expire
+CHECKS = 2 * RUN / LEASE / 3  # the lock is renewed every third of a lease; waiters check when it would expire
 OVERHEAD = 600  # bytes of a reply in addition to the value
 MESSAGE = 80  # bytes of a message in addition to the value
 
@@ -26,12 +26,12 @@ MESSAGE = 80  # bytes of a message in addition to the value
 @dataclasses.dataclass
 class Speeds:
     request: float  # seconds of the server's time for one request of a caller
-    message: float  # the same for one message to one of them
-    requests: int  # of a waiting caller, without its checks
+    message: float  # the same for one message to one caller
+    requests: int  # of a waiting caller, without the checks
 
 
 def measured(path):
-    """The speeds at 500 waiters, where the cost of the run itself hardly matters."""
+    """The speeds at 500 waiters, where the cost of the run itself is negligible."""
     points = collections.defaultdict(dict)
     with open(path, newline="") as file:
         for series, x, y in csv.reader(file):
@@ -43,7 +43,7 @@ def measured(path):
 
 
 class Server:
-    """Serves requests in the order of their arrival. Replies are sent one after the other."""
+    """Serves requests in order of arrival. Replies are sent one after the other."""
 
     def __init__(self, bandwidth):
         self.bandwidth = bandwidth  # bytes per second
@@ -65,7 +65,7 @@ def simulate(waiters, size, bandwidth, speeds):
     random.seed(1)
     server = Server(bandwidth)
     slowest = 0.0
-    # Before the end: all requests but the last one of each caller, each after the previous reply.
+    # Before the end of the run: all requests except the last one of each caller, each after the previous reply.
     arrivals = [(random.random(), speeds.requests - 1) for _ in range(waiters)]
     heapq.heapify(arrivals)
     slowest_start = 0.0
@@ -80,7 +80,7 @@ def simulate(waiters, size, bandwidth, speeds):
     gathering = slowest_start
     checks = CHECKS * waiters
     check_load = checks * speeds.request / RUN
-    # The end: a message to each waiter, of which the server makes a copy for each, then a look-up.
+    # At the end of the run: the server copies a message for each waiter, which then looks up the entry.
     end = max(RUN, slowest_start)
     server.free_at = server.line_free_at = end
     told = [server.serve(end, speeds.message, size + MESSAGE) for _ in range(waiters)]

@@ -12,8 +12,8 @@
 
 #include <fmt/format.h>
 
-// A malformed file would fail assertions of the library, although the library also reports the
-// error.
+// The library reports errors in malformed files, but some also fail its assertions, which would
+// abort.
 #define TOML_ASSERT(condition) static_assert(true)
 #define TOML_EXCEPTIONS 1
 #define TOML_HEADER_ONLY 1
@@ -47,7 +47,7 @@ struct Text {
   std::string exposure_advice;
 };
 
-/// How to protect a secret in the open file; "" if others cannot read it.
+/// Advice on how to protect a secret in the open file; "" if others cannot read it.
 std::string protection_advice(int file, const std::string& path) {
   struct stat info {};
   if (!is_exposed(file)) return "";
@@ -58,8 +58,9 @@ std::string protection_advice(int file, const std::string& path) {
                 : "move the password to a file of its own and name it with password-file";
 }
 
-/// Whether a directory on the way keeps this user from finding out whether the file exists. An
-/// example is the home directory of another user whose variables this process has inherited.
+/// Whether this user cannot find out whether the file exists, because of the permissions of a
+/// directory above it. An example is the home directory of another user, whose environment
+/// variables this process has inherited.
 bool is_hidden(const std::string& path) {
   return faccessat(AT_FDCWD, path.c_str(), F_OK, AT_EACCESS) != 0 && errno == EACCES;
 }
@@ -78,7 +79,7 @@ std::optional<Text> read_text(const std::string& path, Config& config) {
   const auto cannot = [&](const std::string& why) {
     return usage_error("cannot read " + path + ": " + why);
   };
-  // O_NONBLOCK: a FIFO of that name must not make every call hang.
+  // O_NONBLOCK: if the file is a FIFO, calls must not hang.
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file) {
     const int error = errno;
@@ -148,7 +149,7 @@ void refuse_deep_keys(std::string_view text, const std::string& path) {
   }
 }
 
-/// A value as it would be written on the command line.
+/// The value in the form in which it would be written on the command line.
 std::optional<std::string> text_of(const toml::node& node) {
   if (const auto text = node.value_exact<std::string>()) return *text;
   if (const auto number = node.value_exact<int64_t>()) return fmt::format("{}", *number);
@@ -188,7 +189,7 @@ void read_file(const std::string& path, Config& config) {
       entries.back().exposure_advice = exposure_advice;
     }
   } catch (const toml::parse_error& error) {
-    // The library's own text may quote a password.
+    // The message of the library may quote a password.
     const auto& at = error.source().begin;
     throw usage_error(
         fmt::format("{}: line {}, column {}: not valid TOML", path, at.line, at.column));

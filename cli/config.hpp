@@ -14,12 +14,12 @@ struct ConfigEntry {
   std::vector<std::string> values;  ///< written as on the command line; several if it is an array
   std::string file;                 ///< the path of the file, for messages
   bool has_supported_type = true;   ///< false: no option takes a value of this type
-  /// How to protect a secret in the file, which others can read; "" if they cannot.
+  /// Advice on how to protect a secret in the file if others can read it; "" if they cannot.
   std::string exposure_advice = "";
 };
 
 struct Config {
-  std::vector<ConfigEntry> entries;   ///< each key once; the user's file wins
+  std::vector<ConfigEntry> entries;   ///< each key once; the user's file takes precedence
   std::vector<std::string> warnings;  ///< about files that this user may not read
   std::vector<std::string> infos;     ///< about a file that may not be meant for this user
 };

@@ -59,7 +59,8 @@ void Json::append(Json value) { value_->json.push_back(std::move(value.value_->j
 
 std::string Json::text() const {
   std::string text = dumped(value_->json, Characters::all, OnError::replace);
-  // JSON permits invisible characters as they are; to a program, \u200b is the same text.
+  // JSON permits unescaped invisible characters, but a person could not see them. To a program,
+  // \u200b is the same text.
   if (escape_controls(text) == text) return text;
   return dumped(value_->json, Characters::ascii, OnError::replace);
 }

@@ -1,4 +1,5 @@
-// JSON output: fields in the order in which they are set, times in seconds, texts of any bytes.
+// JSON output: fields in the order in which they are set, times in seconds, texts with arbitrary
+// bytes.
 #pragma once
 
 #include <chrono>
@@ -40,8 +41,8 @@ class Json {
   /// Appends a value to an array.
   void append(Json value);
 
-  /// One line without its newline. Control characters are escaped; bytes that are not UTF-8 become
-  /// U+FFFD.
+  /// The value as one line, without a newline. Control characters are escaped; bytes that are not
+  /// UTF-8 become U+FFFD.
   [[nodiscard]] std::string text() const;
 
  private:

@@ -9,8 +9,8 @@
 
 namespace memolock {
 
-/// "fresh"; "stale" if its ttl has passed, but not the windows in which it may still be served;
-/// "expired" if no caller is served any more; "failed"; or "running".
+/// "fresh"; "stale" if its ttl has passed, but a window in which it may still be served has not;
+/// "expired" if it is no longer served to any caller; "failed"; or "running".
 [[nodiscard]] const char* state_of(const Record& record, Nanoseconds now);
 
 /// The time since the end of the run, or since its start if the record is a mark or describes a run
@@ -23,7 +23,7 @@ namespace memolock {
 /// "host:pid"; "-" if unknown.
 [[nodiscard]] std::string holder_of(const Record& record);
 
-/// A time left as JSON: null for `forever`, 0 if there is none.
+/// A remaining time as JSON: null for `forever`, 0 if there is none.
 [[nodiscard]] Json seconds_left(const std::optional<Nanoseconds>& left);
 
 }  // namespace memolock

@@ -32,8 +32,9 @@ void print_line(std::string_view line) {
   write_message("memolock: " + escape_controls(line) + "\n");
 }
 
-/// Replaces standard streams that the caller has closed, so that no file that is opened later gets
-/// their numbers. Reading or writing a replacement fails, as it would on a closed stream.
+/// Replaces standard streams that the caller has closed, so that a file that is opened later does
+/// not get one of their numbers. Reading from or writing to a replacement fails, as it would on a
+/// closed stream.
 void occupy_closed_streams() {
   std::array<pollfd, 3> streams{
       {{STDIN_FILENO, 0, 0}, {STDOUT_FILENO, 0, 0}, {STDERR_FILENO, 0, 0}}};
@@ -43,7 +44,7 @@ void occupy_closed_streams() {
       (void)open("/dev/null", stream.fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-/// Removes the passwords of store URLs from the command line that ps(1) shows. Call it after the
+/// Removes the passwords of store URLs from the command line, which ps(1) shows. Call it after the
 /// command line has been read.
 void hide_passwords(int argc, char** argv) {
   constexpr std::string_view option = "--store=";
@@ -99,7 +100,8 @@ ProcessEnd run_verb(const Options& options, const Log& log) {
   return {exit_status::own_error};
 }
 
-/// The message for an exception. The messages of libraries would not help a user.
+/// The message for an exception. The messages of libraries are replaced, because they would not
+/// help a user.
 std::string message_of(const std::exception& exception) {
   if (const auto* const error = dynamic_cast<const Error*>(&exception)) return error->what();
   if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr) return "out of memory";
@@ -125,7 +127,7 @@ void print_error(const std::exception& exception) noexcept {
   _exit(exit_status::own_error);
 }
 
-/// Runs the call. The one place that turns errors into memolock's own exit status.
+/// Runs the call. Only this function turns errors into memolock's own exit status.
 ProcessEnd run(int argc, char** argv) {
   Options options;
   try {
@@ -153,7 +155,7 @@ int main(int argc, char** argv) {
   const memolock::ProcessEnd exit = memolock::run(argc, argv);
   memolock::await_background();
   if (exit.signal != 0) memolock::terminate_by_signal(exit.signal);
-  // Not by return: a thread may still be blocked in a write to a stalled reader, and no destructor
-  // has anything left to do.
+  // Not by `return`, which would run destructors and exit handlers: a thread may still be blocked
+  // in a write to a stalled reader.
   _exit(exit.status);
 }

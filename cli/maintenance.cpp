@@ -50,7 +50,8 @@ GcResult sweep_all(const Options& options, const StoreChoice& choice, int root, 
   return result;
 }
 
-/// The lock of the garbage collection if one is due. Nothing if none is, or the directory is unfit.
+/// The lock of the garbage collection if a collection is due. Nothing if it is not, or if the
+/// directory is unfit.
 std::optional<GcLock> turn_if_due(const std::string& directory) {
   try {
     return GcLock::acquire_if_due(directory);

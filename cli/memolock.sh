@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# To be sourced. Changes no option of the shell and sets no variable. Local variables are all named _memo*, since a
-# variable of the caller may be readonly. In bash and zsh it defines
+# To be sourced. Changes no option of the shell and sets no variable. The names of all local variables begin with
+# _memo, because a variable of the caller may be readonly. In bash and zsh it defines
 #
 #   memo TTL FUNCTION [ARG]...
 #
@@ -11,7 +11,7 @@
 # In any sh, if there is no command memolock, it defines a function of that name, with which "memolock get OPTION...
 # -- COMMAND" runs COMMAND.
 
-# shellcheck disable=SC3043,SC3044,SC2016 # bash and zsh alone get here; the script is for another shell
+# shellcheck disable=SC3043,SC3044,SC2016 # only bash and zsh get here; the script is for another shell
 if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
   memo() {
     if [ $# -lt 2 ]; then
@@ -49,7 +49,7 @@ if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
     _memo_name=$1
     _memo_names="${MEMO_FUNCTIONS-} "
     while :; do
-      # loads a zsh function that is only marked for autoloading
+      # load a zsh function that is only marked for autoloading
       case $(typeset -f -- "$_memo_name") in *'builtin autoload -X'*) autoload +X -- "$_memo_name" || return ;; esac
       if ! typeset -f -- "$_memo_name"; then
         printf 'memolock: memo: MEMO_FUNCTIONS must contain only names of functions\n' >&2
@@ -64,9 +64,9 @@ if [ -n "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
 
   # _memo_is_read_back TEXT FUNCTION: whether the shell parses the definitions that it has printed as the same
   # functions. bash prints some here-documents after the wrong line, and an extra name for some coprocesses. The
-  # result may be valid, but be another command. Therefore a new bash defines the functions and prints them again. It
-  # might take the data of a misplaced here-document for commands, so it can start no program and write no file. This
-  # costs a start of the shell, but only if there is a here-document or a coprocess.
+  # result may be valid, but a different command. Therefore a new bash defines the functions and prints them again.
+  # It might interpret the data of a misplaced here-document as commands, so it is restricted: it cannot start
+  # programs or write files. The start of another shell is needed only for here-documents and coprocesses.
   _memo_is_read_back() {
     case $1 in *'<<'* | *coproc*) ;; *) return 0 ;; esac
     if [ -n "${ZSH_VERSION-}" ]; then

@@ -25,7 +25,7 @@ constexpr OptionFact break_lock{"--lock", [](const Options& o) { return o.lock; 
 constexpr OptionFact server{"SERVER", [](const Options& o) { return is_redis_url(o.store); },
                             KnownFrom::chosen_store};
 constexpr OptionFact store{"--store", [](const Options& o) { return !o.store.empty(); }};
-// A tag from elsewhere is not enough to delete all of it.
+// A tag from a variable or a file is not enough to delete all entries of that tag.
 constexpr OptionFact tag{"--tag", [](const Options& o) { return o.tag_on_command_line; }};
 constexpr OptionFact tls_cert{"--tls-cert", [](const Options& o) { return !o.tls.cert.empty(); }};
 constexpr OptionFact tls_key{"--tls-key", [](const Options& o) { return !o.tls.key.empty(); }};
@@ -53,7 +53,8 @@ constexpr auto rules = std::to_array<OptionRule>({
     {exclusive, {}, {&id}, "--id is required"},
     {exclusive, {}, {&command}, "a command is required"},
     {verbs(once), {}, {&ttl, &bypass}, "--ttl is required"},
-    // With the default, the local store, every host would run the command: surely a mistake.
+    // With the default, the local store, every host would run the command, which is probably a
+    // mistake.
     {verbs(once),
      {},
      {&store, &bypass},
@@ -77,9 +78,10 @@ constexpr auto ineffective = std::to_array<IneffectiveOption>({
     {verbs(get), "--jitter", "COMMAND"},
     {verbs(get), "--max-runtime", "COMMAND"},
     {verbs(get), "--on-lost-lease", "COMMAND"},
-    // Without it, a command waits for as long as it takes, and a look-up not at all.
+    // Without --wait, a call with a command waits without a limit, and a look-up does not wait.
     {verbs(get, lock), "--on-timeout", "--wait"},
-    // A local lock lives as long as its holder. The lease of `get` is also that of a promise.
+    // A local lock has no lease. `get` is not listed for --lease, which is also the lease of a
+    // promise.
     {exclusive, "--lease", "SERVER"},
     {exclusive | verbs(get), "--on-lost-lease", "SERVER"},
     {uses_store, "--password-file", "SERVER"},
@@ -92,7 +94,7 @@ constexpr auto ineffective = std::to_array<IneffectiveOption>({
     {uses_store, "--tls-server-name", "SERVER"},
 });
 
-/// Whether all facts of a rule are known from the options alone.
+/// Whether all facts of a rule can be determined from the options alone.
 constexpr bool is_about_options(const OptionRule& rule) {
   const auto is_known = [](const OptionFact* fact) {
     return fact == nullptr || fact->known_from == KnownFrom::options;
@@ -104,7 +106,7 @@ static_assert(std::is_partitioned(rules.begin(), rules.end(), is_about_options),
               "rules about the server come last, as they are checked last");
 constexpr const auto* server_rules = std::find_if_not(rules.begin(), rules.end(), is_about_options);
 
-/// " (MEMOLOCK_KEY_CWD)": where the given options of a rule are from; "" for the command line.
+/// " (MEMOLOCK_KEY_CWD)": where the given options of a rule were set; "" for the command line.
 std::string origins(const OptionRule& rule, const Options& options) {
   std::string origins;
   for (const OptionFact* const fact : rule.given) {
@@ -116,7 +118,7 @@ std::string origins(const OptionRule& rule, const Options& options) {
   return origins.empty() ? "" : origins + ')';
 }
 
-/// Whether the rule, which is one of the options' verb, refuses them.
+/// Whether the rule, which must be one of the options' verb, refuses the options.
 bool refuses(const OptionRule& rule, const Options& options) {
   const auto holds = [&](const OptionFact* fact) {
     return fact != nullptr && fact->holds(options);

@@ -1,13 +1,15 @@
-// Which options of a verb can be combined, in two tables. Options that option_rules() refuses
-// exclude or need each other. An option in ineffective_options() is accepted, but has no effect
-// where something else is missing. All other options combine.
+// Which options of a verb can be combined, in two tables. A combination that option_rules() refuses
+// is an error: its options exclude or require each other. An option in ineffective_options() is
+// accepted, but has no effect where something else is missing. All other options can be combined.
 //
-// A rule about the server is checked when a server has been chosen, since a call may use another
-// store than the one that the options name, or none. All other rules are checked first of all.
+// Rules about the server are checked once a server has been chosen, because a call may use another
+// store than the one that the options name, or no store. All other rules are checked before
+// anything else.
 //
-// Two things are not here. Of a flag and its --no- form, the one on the command line wins over one
-// in a variable or a file, before these rules apply (options.cpp). And what `set`, `fail` and
-// `renew` need may come from the run that they are called in, which verbs/promise.cpp looks up.
+// Two rules are implemented elsewhere. If a flag and its --no- form are both given, the one on the
+// command line takes precedence over one in a variable or a file, before these rules apply
+// (options.cpp). `set`, `fail` and `renew` can get the entry and its token from the run in which
+// they are called (verbs/promise.cpp).
 #pragma once
 
 #include <array>
@@ -17,22 +19,22 @@
 
 namespace memolock {
 
-/// When a fact is known, and the rules that it is part of can be checked.
+/// When a fact becomes known, so that the rules that refer to it can be checked.
 enum class KnownFrom { options, chosen_store };
 
-/// Something that a caller may have asked for, wherever the value is from.
+/// Something that a caller may have requested, on the command line, in a variable or in a file.
 struct OptionFact {
-  const char* name;  ///< of the option, as "--id"; else in capitals: COMMAND, SERVER (in --store)
+  const char* name;  ///< an option such as "--id"; or COMMAND; or SERVER (in --store)
   bool (*holds)(const Options&);
   KnownFrom known_from = KnownFrom::options;
 };
 
 /// Refuses every call in which all of `given` hold and none of `missing` does. So {A, B}, {} says
-/// that A excludes B; {A}, {B} that A needs B; {}, {A, B} that A or B is required.
+/// that A excludes B; {A}, {B} that A requires B; {}, {A, B} that A or B is required.
 struct OptionRule {
   using Facts = std::array<const OptionFact*, 2>;  ///< null for fewer
 
-  unsigned verbs;  ///< has 1 << Verb for each verb that it is a rule of
+  unsigned verbs;  ///< has 1 << Verb for each verb to which the rule applies
   Facts given;
   Facts missing;
   const char* message;
@@ -40,7 +42,7 @@ struct OptionRule {
 
 /// An option that has no effect in calls without something else.
 struct IneffectiveOption {
-  unsigned verbs;       ///< has 1 << Verb for each verb of which this is true
+  unsigned verbs;       ///< has 1 << Verb for each verb to which this applies
   const char* option;   ///< as "--early"
   const char* without;  ///< as OptionFact::name
 };
@@ -52,9 +54,9 @@ struct IneffectiveOption {
 [[nodiscard]] std::span<const IneffectiveOption> ineffective_options();
 
 /// Both throw Error(usage) for a combination that a rule refuses. The message says which of the
-/// rule's `given` are from a variable or a file.
+/// rule's `given` options were set by a variable or a file.
 void check_combination(const Options& options);
-/// For the rules about the server: `options.store` is the one that the call uses.
+/// Checks the rules about the server: `options.store` must be the store that the call uses.
 void check_server_combination(const Options& options);
 
 }  // namespace memolock

@@ -42,7 +42,7 @@ void set_on_timeout(Options& options, const std::string& text) {
   options.policy.on_timeout = choice(text, timeouts);
 }
 
-// `lock` has none of these: it stores nothing that could be served.
+// `lock` does not have the other choices: it stores nothing that could be served.
 constexpr Choices<OnTimeout, 2> timeouts_of_lock{
     {{"fail", OnTimeout::fail}, {"run", OnTimeout::run}}};
 
@@ -66,9 +66,8 @@ void set_skip_status(Options& options, const std::string& text) {
   options.policy.skip_status = exit_status(text, 0);
 }
 
-// A job that must run on one host at a time must not run on all of them because none can reach the
-// store. Its lease must survive longer pauses than the lease of a query, for whose output others
-// wait.
+// If the store cannot be reached, a job that must run on only one host must not run on all of them.
+// Its lease must survive longer pauses than that of a query, whose output other callers wait for.
 void set_defaults_of_once(Options& options) {
   options.policy.lease = std::chrono::minutes(1);
   options.on_store_error = OnStoreError::fail;
@@ -118,7 +117,7 @@ void set_jitter(Options& options, const std::string& text) {
   if (options.policy.jitter > 100) throw value_error(text, what);
 }
 
-// The value is a flag or the beta of the XFetch rule.
+// The value is a boolean or the beta of the XFetch rule.
 void set_early(Options& options, const std::string& text) {
   options.policy.early.reset();
   const auto wanted = parse_boolean(text);

@@ -10,12 +10,12 @@
 
 namespace memolock {
 
-/// Where an option can be set other than on the command line. An option with environment_alone can
-/// be set only by its variable, not even on the command line.
+/// Where an option can be set in addition to the command line. An option with environment_alone can
+/// be set only by its variable, and not on the command line.
 enum class SettableIn { nowhere, environment_and_file, environment_alone };
 
-/// An option. One with a null placeholder is a flag, whose value is "1" if it is given without one.
-/// If verbs describe an option differently, it has a row for each description.
+/// An option. If its placeholder is null, it is a flag; a flag without a value has the value "1".
+/// If the description of an option differs between verbs, it has a row for each description.
 struct OptionSpec {
   std::string_view name;
   const char* placeholder;
@@ -23,8 +23,8 @@ struct OptionSpec {
   SettableIn settable_in;
   const char* help;
   void (*set)(Options&, const std::string&);
-  /// A value that is valid only with other verbs. In a variable or a file, which apply to all
-  /// verbs, it is ignored.
+  /// A value that only other verbs accept. It is ignored if it is set in a variable or a file,
+  /// because those apply to all verbs.
   const char* value_for_other_verbs = nullptr;
 };
 

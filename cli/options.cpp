@@ -42,8 +42,8 @@ std::string help_line(const std::string& names, std::string_view text) {
   return fmt::format("{:<{}}{}\n", line, column, text);
 }
 
-/// What `memolock VERB --help` prints. The help text of CLI11 is not used: its layout changes from
-/// version to version, and the completions parse this text.
+/// The output of `memolock VERB --help`. The help text of CLI11 is not used, because its layout
+/// differs between versions, and the completions parse this text.
 std::string help_of(const VerbSpec& verb) {
   std::string text = fmt::format("{}\nUsage: {}\n\nOptions:\n", verb.help, verb.usage);
   text += help_line(help_names, "show this help");
@@ -145,7 +145,8 @@ class Reader {
         ->take_last();
   }
 
-  /// The option that made the parser fail: values are checked later, so it has none.
+  /// The option that made the parser fail. It must be an option without a value, because values are
+  /// checked later.
   [[nodiscard]] std::string option_without_value(const Line& words) const {
     for (size_t i = 0; i < given_.size(); ++i) {
       const OptionSpec& spec = all_options()[i];
@@ -157,15 +158,15 @@ class Reader {
     return "the last option";
   }
 
-  /// Stands for an empty value. No word of a command line can contain a NUL.
+  /// A placeholder for an empty value. A word of a command line cannot contain a NUL.
   static constexpr std::string_view empty_value{"\0", 1};
 
   [[nodiscard]] std::string hint() const {
     return fmt::format("; see 'memolock {} --help'", verb_.name);
   }
 
-  /// Takes the words after the options. Throws Error(usage) if the first one looks like an
-  /// option and no "--" precedes it: it is an unknown option.
+  /// Reads the words after the options. Throws Error(usage) if the first one looks like an option
+  /// without a preceding "--": it is an unknown option.
   void read_words(const Line& words) {
     const Line rest = app_.remaining();
     if (rest.empty()) return;
@@ -264,7 +265,8 @@ class Reader {
     options_.sources[spec.name] = source;  // for errors that are found only later
   }
 
-  /// Whether the command line contains the opposite of a flag, which a variable or a file sets.
+  /// Whether the command line contains the opposite of this flag, which is set by a variable or a
+  /// file.
   [[nodiscard]] bool contradicted(const OptionSpec& spec) const {
     if (spec.placeholder != nullptr) return false;
     const std::string name(spec.name);

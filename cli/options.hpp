@@ -38,7 +38,7 @@ struct Options {
   Level log = Level::warn;
   bool bypass = false;  ///< run commands without any store
   /// Where the value of an option was set, by the option's name: a variable, or a file and a key.
-  /// Values from the command line are not in it.
+  /// Does not contain values from the command line.
   std::map<std::string_view, std::string> sources;
   std::string store;
   bool store_on_command_line = false;
@@ -71,17 +71,18 @@ struct Options {
 
   /// The text of --help or --version, to be printed instead of running the verb.
   std::optional<std::string> print;
-  /// Warnings about the options and files, to be logged once the log level is known.
+  /// Warnings about the options and the files, to be logged once the log level is known.
   std::vector<std::string> warnings;
   std::vector<std::string> infos;  ///< the same at Level::info
 };
 
 /// Reads the command line, the variables and the configuration files into `options`; the first of
-/// these that sets a value wins. Checks each value, but not combinations (option_rules.hpp). Throws
-/// Error(usage); `options.log` then has the level that was read before the error.
+/// these that sets a value takes precedence. Checks each value, but not combinations
+/// (option_rules.hpp). Throws Error(usage); `options.log` then has the level that was read before
+/// the error.
 void read_options(int argc, char** argv, Options& options);
 
-/// What the options make part of the id in addition to the id or the command.
+/// The inputs that the options make part of the id, in addition to the given id or the command.
 [[nodiscard]] KeyInputs key_inputs(const Options& options);
 
 }  // namespace memolock

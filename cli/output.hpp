@@ -10,11 +10,11 @@ namespace memolock {
 /// without an error. Used by one thread.
 class Output {
  public:
-  /// `what`: what the text is, worded to follow "cannot write ".
+  /// `what` describes the text; worded to follow "cannot write ".
   explicit Output(const char* what) : what_(what) {}
 
   void write(std::string_view text);
-  /// Writes what is buffered. Throws Error(store) if any write has failed.
+  /// Writes the buffered text. Throws Error(store) if any write has failed.
   void finish();
 
  private:
@@ -25,7 +25,7 @@ class Output {
   int error_ = 0;
 };
 
-/// Writes one text as an Output does. Throws Error(store).
+/// Writes one text in the same way as an Output. Throws Error(store).
 void print(const char* what, std::string_view text);
 
 /// The width of the terminal on standard output, in columns; 0 if it is not a terminal.

@@ -24,13 +24,14 @@ class ProgressLine {
   /// Shows "COUNT DONE so far", for example "120 found so far", unless the line was shown less than
   /// 100 ms ago. Requires text without control bytes.
   void show(std::string_view done, size_t count);
-  /// Erases the line for good. To be called before anything else is written to the terminal.
+  /// Erases the line; it is not shown again. To be called before anything else is written to the
+  /// terminal.
   void end();
 
  private:
   bool on_;
   std::optional<StatusLine> line_;  // set once the line has been shown
-  Nanoseconds next_;                // when it may be shown next, on the boot clock
+  Nanoseconds next_;                // when it may next be shown, on the boot clock
 };
 
 }  // namespace memolock

@@ -17,7 +17,8 @@
 namespace memolock {
 namespace {
 
-/// The number of the descriptor that such a name stands for; -1: it is another file's.
+/// The descriptor that the name refers to, such as 3 for /dev/fd/3; -1 if it is the name of another
+/// file.
 int descriptor_named(std::string_view file) {
   if (file == "/dev/stdout") return STDOUT_FILENO;
   if (file == "/dev/stderr") return STDERR_FILENO;
@@ -31,29 +32,29 @@ int descriptor_named(std::string_view file) {
   return -1;
 }
 
-/// Whether this descriptor was open when the call began: all that this process opens closes on
-/// exec.
+/// Whether this descriptor was open when the call began: descriptors that this process opens are
+/// close-on-exec.
 bool is_inherited(int fd) {
   const int flags = fcntl(fd, F_GETFD);
   return flags >= 0 && (flags & FD_CLOEXEC) == 0;
 }
 
-/// Whether it is a regular file, open for writing.
+/// Whether the descriptor is that of a regular file, open for writing.
 bool is_written_file(int fd) {
   struct stat info {};
   return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
          (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
 }
 
-/// Returns 0 or the errno; EBADF: the caller has no such descriptor.
+/// Returns 0 or the errno; EBADF if the caller has no such descriptor.
 int append(const std::string& file, const std::string& text) {
   if (const int fd = descriptor_named(file); fd >= 0) {
     if (!is_inherited(fd)) return EBADF;
-    // Opened anew it would have another position, and what the caller writes next would overwrite
-    // the line.
+    // If the file were opened again, the caller's position would not change, and the caller's next
+    // output would overwrite the line.
     if (is_written_file(fd)) return try_write(fd, text);
   }
-  // A FIFO that nobody reads, or that is full, must not make the call hang.
+  // If the file is a FIFO that has no reader or is full, the call must not hang.
   constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
   const Descriptor to(open(file.c_str(), flags, 0666));
   return to ? try_write(to.get(), text) : errno;

@@ -36,7 +36,8 @@
 namespace memolock {
 namespace {
 
-/// What a message about an option's value begins with: "--NAME", or whatever has set it.
+/// The beginning of a message about an option's value: "--NAME", or the variable or file that has
+/// set it.
 std::string source_of(const Options& options, std::string_view name) {
   const auto found = options.sources.find(name);
   return found == options.sources.end() ? fmt::format("--{}", name) : found->second;
@@ -96,7 +97,7 @@ std::string_view closest_form(std::string scheme) {
   return closest;
 }
 
-/// A Redis URL made of a text such as HOST:PORT, which lacks a scheme; nothing for other texts.
+/// A Redis URL for a text such as HOST:PORT, which lacks a scheme; nothing for other texts.
 std::optional<std::string> as_redis_url(const std::string& text) {
   const bool is_like_a_host = text.starts_with("localhost") || text.starts_with('[') ||
                               text.find_first_of(".:@") != std::string::npos;
@@ -132,7 +133,7 @@ std::optional<std::string> incomplete(const std::string& text) {
   return fmt::format("'{0}' is incomplete; write {0}{1}", scheme, form);
 }
 
-/// The message about a text that is not a store URL. Leaves out what may be a password.
+/// The message about a text that is not a store URL. Omits the parts that may be a password.
 std::string invalid_store(const std::string& text) {
   const auto quoted = [](std::string_view part) { return escape_controls(part); };
   const bool has_at = text.find('@') != std::string::npos;
@@ -178,7 +179,7 @@ std::string trimmed(std::string password) {
   return password;
 }
 
-/// Warns if others can read the open file with a secret that `option` names.
+/// Warns if others can read the open file, which contains a secret and is named by `option`.
 void warn_if_exposed(std::string_view option, const std::string& path, int file, const Log& log) {
   if (!is_exposed(file)) return;
   if (const auto name = reopenable_path(path, file))
@@ -187,7 +188,8 @@ void warn_if_exposed(std::string_view option, const std::string& path, int file,
     log.warn("{}: other users can read {}", option, path);
 }
 
-/// `option` is what named the file, which may be a FIFO whose writer takes their time.
+/// The first line of the file that `option` names. Waits if the file is a FIFO whose writer has not
+/// written yet.
 std::string first_line_of(std::string_view option, const std::string& file,
                           const WaitLimit& wait_limit, const Log& log) {
   const auto cannot = [&](std::string_view why) {
@@ -199,7 +201,8 @@ std::string first_line_of(std::string_view option, const std::string& file,
   std::string_view text;
   while (text.find('\n') == std::string_view::npos) {
     if (text.size() == buffer.size()) throw cannot("its first line is longer than 4095 bytes");
-    // Before each read: reading a FIFO that has no writer yet would return end of file.
+    // Waits before each read, because reading from a FIFO that has no writer yet would return end
+    // of file.
     const WaitEnd end = await_readable(opened.get(), wait_limit.interrupt, wait_limit.until);
     if (end == WaitEnd::interrupted) throw interrupted_error();
     if (end == WaitEnd::timed_out) throw cannot("no data arrived in time");
@@ -215,7 +218,7 @@ std::string first_line_of(std::string_view option, const std::string& file,
   return line;
 }
 
-/// A server's password that its URL does not have.
+/// The password of a server whose URL does not contain it.
 std::string password_from_elsewhere(const Options& options, const WaitLimit& wait_limit,
                                     const Log& log) {
   if (!options.password_file.empty())
@@ -241,7 +244,7 @@ StoreChoice directory_choice(const std::string& url, const std::string& source) 
   return {std::move(path), std::move(path_url)};
 }
 
-/// Where the local store of this URL is; nothing: nowhere.
+/// The directory of the local store with this URL; nothing if there is none.
 std::optional<std::string> local_place(const std::string& url) {
   try {
     return std::get<std::string>(directory_choice(url, "").place);
@@ -250,17 +253,17 @@ std::optional<std::string> local_place(const std::string& url) {
   }
 }
 
-/// Where this machine's local store is, whatever store is chosen.
+/// The directory of this machine's local store, whatever store is chosen.
 std::optional<std::string> default_place() { return local_place(""); }
 
-/// The directory in which the slots of a cluster are cached; "": none. Without a command it is not
-/// created for that.
+/// The directory in which the slots of a cluster are cached; "": none. A call without a command
+/// does not create it.
 std::string cluster_memory(const Options& options) {
   const std::string place = default_place().value_or("");
   return options.words.empty() && access(place.c_str(), F_OK) != 0 ? "" : place;
 }
 
-// Of --max-entry.
+// The default of --max-entry.
 constexpr uint64_t default_of_servers = 64ULL << 20;
 
 StoreChoice server_choice(const Options& options, const WaitLimit& wait_limit, const Log& log) {
@@ -291,13 +294,13 @@ StoreChoice server_choice(const Options& options, const WaitLimit& wait_limit, c
     disable_core_dumps();
   if (settings.address.is_cluster())
     settings.address.cluster.cache_directory = cluster_memory(options);
-  // The command gets a password only in the way that the caller has chosen.
+  // The command gets the password only in the form that the caller has chosen.
   const bool inherited = variable("MEMOLOCK_STORE") == options.store;
   std::string url = inherited ? options.store : address.url();
   return {std::move(settings), std::move(url)};
 }
 
-/// What distinguishes the store from others, even while it is unreachable.
+/// A text that identifies the store, even while it is unreachable.
 std::string name_of_store(const Options& options) {
   if (!is_redis_url(options.store)) return local_place(options.store).value_or("");
   return parse_redis_url(options.store).url();
@@ -358,7 +361,7 @@ StoreChoice fallback_choice(const Options& options) {
 }
 
 std::unique_ptr<Store> open_fallback(const StoreChoice& fallback, const Log& log) {
-  // Any user may put a symbolic link or a directory there.
+  // Any user may create a symbolic link or a directory there.
   return std::make_unique<LocalStore>(std::get<std::string>(fallback.place), SymlinkPolicy::refuse,
                                       log);
 }

@@ -1,4 +1,4 @@
-// Chooses and opens the store that the options name. The only place that knows the implementations.
+// Chooses and opens the store that the options name. Only this file knows the implementations.
 #pragma once
 
 #include <memory>
@@ -19,29 +19,29 @@ namespace memolock {
 struct StoreChoice {
   /// The directory of a local store, or how to reach a server.
   std::variant<std::string, RedisSettings> place;
-  /// The URL of the same store for children: the value of their MEMOLOCK_STORE.
+  /// The URL of the same store for child processes: the value of their MEMOLOCK_STORE.
   std::string url;
 
   [[nodiscard]] bool is_local() const { return place.index() == 0; }
 };
 
-/// Chooses the store by the options: local, file:///DIR, or a Redis URL. Reads the password, and
-/// blocks while its file provides none, at most until `wait_limit`. Logs a warning if others can
-/// read a file with a secret. Throws Error(usage) for any other URL, and for a server if a rule
-/// about servers refuses the options; Error(store) if there is no default directory or the password
-/// cannot be read; and Error(interrupted).
+/// Chooses the store by the options: local, file:///DIR, or a Redis URL. Reads the password. If its
+/// file is a FIFO, blocks until the password arrives or `wait_limit` is reached. Logs a warning if
+/// others can read a file with a secret. Throws Error(usage) for any other URL, or if the store is
+/// a server and a rule about servers refuses the options; Error(store) if there is no default
+/// directory or the password cannot be read; and Error(interrupted).
 [[nodiscard]] StoreChoice choose_store(const Options& options, const WaitLimit& wait_limit,
                                        const Log& log);
 
-/// The directory of the chosen store; for a server the default directory, which has the counters.
-/// Nothing if there is none.
+/// The directory of the chosen store; for a server, the default directory, which contains the
+/// counters. Nothing if there is none.
 [[nodiscard]] std::optional<std::string> local_directory(const StoreChoice& choice);
 
-/// The size of the largest result to store in the chosen store, in bytes.
+/// The maximum size of a result in the chosen store, in bytes.
 [[nodiscard]] uint64_t max_entry(const Options& options, const StoreChoice& choice);
 
-/// Opens the chosen store. `wait_limit`: when to stop waiting for a server, until a run begins.
-/// Throws Error(store). Keeps a reference to `log`.
+/// Opens the chosen store. `wait_limit`: when to stop waiting for a server; it applies until a run
+/// begins. Throws Error(store). Keeps a reference to `log`.
 [[nodiscard]] std::unique_ptr<Store> open_store(const StoreChoice& choice,
                                                 const WaitLimit& wait_limit, const Log& log);
 
@@ -50,14 +50,15 @@ struct StoreChoice {
 [[nodiscard]] Examination examine(const StoreChoice& choice, const std::string& tag,
                                   const Log& log);
 
-/// Repairs the modes of a local store, and returns what was done. Does nothing for a server.
+/// Repairs the modes of a local store, and returns a list of the repairs. Does nothing for a
+/// server.
 [[nodiscard]] std::vector<Finding> repair(const StoreChoice& choice);
 
 /// The directories of the fallback stores, in which this user's callers on this machine share runs
 /// while a store cannot be reached. Each has a local store for each unreachable store. This process
 /// uses the first one; callers with another XDG_RUNTIME_DIR may have used the others.
 [[nodiscard]] std::vector<std::string> fallback_directories();
-/// The fallback store for the store that `options` name. Nothing is kept in it.
+/// The fallback store for the store that `options` name. No entries are stored in it.
 [[nodiscard]] StoreChoice fallback_choice(const Options& options);
 /// Opens a fallback store. Throws Error(store). Keeps a reference to `log`.
 [[nodiscard]] std::unique_ptr<Store> open_fallback(const StoreChoice& fallback, const Log& log);

@@ -36,7 +36,7 @@ size_t bytes_within(std::string_view text, size_t columns) {
   return bytes;
 }
 
-/// The size of the shortest prefix to remove so that the rest takes at most `columns` columns.
+/// The size of the shortest prefix whose removal leaves a text of at most `columns` columns.
 size_t bytes_before_last(std::string_view text, size_t columns) {
   size_t rest = columns_of(text);
   size_t bytes = 0;

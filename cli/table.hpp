@@ -22,7 +22,7 @@ class Table {
   struct Column {
     const char* title;
     Alignment alignment;
-    size_t min_width;  ///< how narrow it may be made, in terminal columns; 0: it is never shortened
+    size_t min_width;  ///< the narrowest width, in terminal columns; 0: it is never shortened
   };
 
   /// `width`: of the terminal, in columns; 0: not a terminal, so fields are separated by tabs and

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# Completions of bash for memolock, memolock-sh and memo.
+# bash completions for memolock, memolock-sh and memo.
 #
 # Verbs, options and the types of their values come from "memolock --help" and "memolock VERB --help", so that
-# they match the installed version. Tags and ids come from the store; after a second there are none.
+# they match the installed version. Tags and ids come from the store, which has one second to reply.
 
-# The words of the line in $words, with what bash has split at ":" and "=" put together; $cword is the
-# current one's index, and ${origins[i]} the index in COMP_WORDS at which word i begins.
+# Sets $words to the words of the line, joining those that bash has split at ":" and "="; $cword to the index
+# of the current word; and ${origins[i]} to the index in COMP_WORDS at which word i begins.
 _memolock_words() {
   local line=$COMP_LINE part i
   words=() origins=()
@@ -23,7 +23,7 @@ _memolock_words() {
   cword=$((${#words[@]} - 1))
 }
 
-# _memolock_learn VERB: its options in $takes, by name, with the kind of value they take, and its $usage.
+# _memolock_learn VERB: sets $takes to the kind of value of each of its options, by name, and $usage to its usage line.
 _memolock_learn() {
   local line option='^  (-.,)?(--[a-z-]+)( ([^ ]+))?( |$)'
   while IFS= read -r line; do
@@ -35,7 +35,7 @@ _memolock_learn() {
   done < <("$program" "$1" --help 2>/dev/null)
 }
 
-# _memolock_offer CANDIDATE…: those that continue $cur, without the part of it that bash leaves as it is.
+# _memolock_offer CANDIDATE…: offers the candidates that begin with $cur, without the part that bash does not replace.
 _memolock_offer() {
   local candidate kept=''
   if [[ $cur =~ ^.*[:=] ]]; then kept=${BASH_REMATCH[0]}; fi
@@ -51,13 +51,13 @@ _memolock_offer_files() {
   _memolock_offer "${files[@]}"
 }
 
-# The tag of a call without --tag, from a variable or a file, as a command that runs without a store sees it.
+# The default tag, from a variable or a file: a command that runs without a store prints it.
 _memolock_usual_tag() {
   MEMOLOCK_BYPASS=1 timeout 1 "$program" get -q --report= --ttl 0 -- printenv MEMOLOCK_RUN_TAG 2>/dev/null </dev/null
 }
 
-# _memolock_offer_stored FIELD [OPTION…]: offers that field of "ls" with the options of $store. Escaped names are
-# left out, as they cannot be told from names that contain a backslash.
+# _memolock_offer_stored FIELD [OPTION…]: offers that field of "ls", with the options of $store. Escaped names are
+# omitted, because they cannot be distinguished from names that contain a backslash.
 _memolock_offer_stored() {
   local name names=()
   while IFS= read -r name; do
@@ -79,7 +79,7 @@ _memolock_offer_values() {
   esac
 }
 
-# _memolock_offer_command INDEX: of the wrapped command, whose name is word INDEX.
+# _memolock_offer_command INDEX: offers the completions of the wrapped command, whose name is word INDEX.
 _memolock_offer_command() {
   if declare -F _command_offset >/dev/null; then
     _command_offset "${origins[$1]}"
@@ -90,7 +90,7 @@ _memolock_offer_command() {
   fi
 }
 
-# The operands from word INDEX on, as $usage describes them.
+# Offers the operands from word INDEX on, as $usage describes them.
 _memolock_offer_operands() { # INDEX
   case $usage in
     *COMMAND*) _memolock_offer_command "$1" ;;
@@ -103,7 +103,7 @@ _memolock_offer_operands() { # INDEX
   esac
 }
 
-# _memolock_offer_after INDEX: options of the verb from word INDEX on, and its operands.
+# _memolock_offer_after INDEX: offers options of the verb and its operands, from word INDEX on.
 _memolock_offer_after() {
   local i word kind='' store=() tag=''
   for ((i = $1; i < cword; i++)); do
@@ -153,7 +153,7 @@ _memolock() {
   _memolock_offer "${verbs[@]}" --help --version
 }
 
-# The options of get, then "--", then a shell's own.
+# Options of get, then "--", then the arguments of a shell.
 _memolock_sh() {
   local words origins cword cur program=memolock usage=''
   local -A takes=()

@@ -1,9 +1,9 @@
-# Completions of fish for memolock and memolock-sh.
+# fish completions for memolock and memolock-sh.
 #
 # Verbs, options and the types of their values come from "memolock --help" and "memolock VERB --help", so that
-# they match the installed version. Tags and ids come from the store; after a second there are none.
+# they match the installed version. Tags and ids come from the store, which has one second to reply.
 
-# The words before the cursor without the program's name. memolock-sh has the options of get.
+# Prints the words before the cursor, without the program's name. memolock-sh has the options of get.
 function __memolock_words
     set -l words (commandline -opc)
     if string match -q '*memolock-sh' -- $words[1]
@@ -14,7 +14,7 @@ function __memolock_words
     set -q words[1]; and printf '%s\n' $words
 end
 
-# The words before the cursor that follow the verb's options. Fails where an option or its value is due.
+# Prints the words before the cursor that follow the verb's options. Fails if an option or its value is expected.
 function __memolock_operands
     set -l words (__memolock_words)
     set -l verb $words[1]
@@ -54,19 +54,19 @@ function __memolock_wants_operand
     test "$words[1]" = $argv[1]; and __memolock_operands >/dev/null
 end
 
-# The wrapped command's own.
+# The completions of the wrapped command.
 function __memolock_complete_command
     set -l current (commandline -ct)
     complete -C (string join ' ' -- (string escape -- (__memolock_operands)) "$current")
 end
 
-# The tag of a call without --tag, from a variable or a file, as a command that runs without a store sees it.
+# The default tag, from a variable or a file: a command that runs without a store prints it.
 function __memolock_usual_tag
     env MEMOLOCK_BYPASS=1 timeout 1 memolock get -q --report= --ttl 0 -- printenv MEMOLOCK_RUN_TAG 2>/dev/null </dev/null
 end
 
-# __memolock_stored FIELD: that field of "ls" with the store of this line, with a description. Escaped names are left
-# out, as they cannot be told from names that contain a backslash.
+# __memolock_stored FIELD: prints that field of "ls", for the store of this line, with a description. Escaped names are
+# omitted, because they cannot be distinguished from names that contain a backslash.
 function __memolock_stored
     set -l words (__memolock_words)
     set -l tag

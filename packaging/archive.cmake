@@ -1,5 +1,5 @@
-# Runs before the tar.gz is closed. Adds the licenses of everything in the static binary, from the Debian packages that
-# it was linked with.
+# Runs before the tar.gz is written. Adds the licenses of all parts of the static binary, from the Debian packages that
+# contain these parts.
 set(doc ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/share/doc/memolock)
 file(COPY ${CPACK_MEMOLOCK_SOURCE}/LICENSE ${CPACK_MEMOLOCK_SOURCE}/README.md ${CPACK_MEMOLOCK_SOURCE}/CHANGELOG.md
   DESTINATION ${doc})

@@ -1,8 +1,8 @@
-# Runs before the .deb is closed. Adds the documents that Debian's policy requires.
+# Runs before the .deb is written. Adds the documents that Debian's policy requires.
 set(root ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/usr)
 set(doc ${root}/share/doc/memolock)
 
-string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC) # of SOURCE_DATE_EPOCH if it is set
+string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC) # the time of SOURCE_DATE_EPOCH if that is set
 file(WRITE ${doc}/changelog
 "memolock (${CPACK_PACKAGE_VERSION}) stable; urgency=medium
 
@@ -12,7 +12,7 @@ file(WRITE ${doc}/changelog
 ")
 file(COPY ${CPACK_MEMOLOCK_SOURCE}/CHANGELOG.md ${CPACK_MEMOLOCK_SOURCE}/README.md DESTINATION ${doc})
 
-# the license in Debian's format: a space before each line, and a dot in an empty one
+# The license in Debian's format: each line begins with a space, and an empty line contains a dot.
 file(READ ${CPACK_MEMOLOCK_SOURCE}/LICENSE license)
 string(REGEX MATCH "Copyright \\(c\\) ([^\n]*)\n\n(.*[^\n])\n*$" license "${license}")
 set(owner "${CMAKE_MATCH_1}")

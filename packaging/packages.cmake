@@ -1,6 +1,5 @@
-# The packages that cpack creates: a .deb from the dynamic build, and from the static one a tar.gz that requires only a
-# kernel. `./dev package` calls it. Both contain SOURCE_DATE_EPOCH as their date, so that the same commit gives the same
-# bytes.
+# The packages that cpack creates for `./dev package`: a .deb from the dynamic build, and from the static build a tar.gz
+# that requires only a Linux kernel. Their date is SOURCE_DATE_EPOCH, so that the same commit gives the same bytes.
 
 set(CPACK_PACKAGE_NAME memolock)
 set(CPACK_PACKAGE_VENDOR "the memolock authors")
@@ -15,7 +14,8 @@ if(MEMOLOCK_STATIC)
   set(CPACK_GENERATOR TGZ)
   set(CPACK_PACKAGE_FILE_NAME memolock-${PROJECT_VERSION}-linux-${CMAKE_SYSTEM_PROCESSOR})
   set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/packaging/archive.cmake)
-  # one file of each package that is part of the binary; the license of Boost has no conditions for binaries
+  # One file of each package that is part of the binary. Boost is omitted, because its license has no conditions for
+  # binaries.
   get_property(CPACK_MEMOLOCK_PARTS GLOBAL PROPERTY third_party_headers)
   get_property(libraries GLOBAL PROPERTY third_party_libraries)
   list(APPEND CPACK_MEMOLOCK_PARTS ${libraries})
@@ -31,7 +31,7 @@ else()
   set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
   set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
   set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/packaging/debian.cmake)
-  # overridden by DEBEMAIL and DEBFULLNAME, as with Debian's own tools
+  # DEBEMAIL and DEBFULLNAME override this, as with Debian's own tools.
   set(CPACK_DEBIAN_PACKAGE_MAINTAINER "memolock authors <memolock@example.org>")
   if(DEFINED ENV{DEBEMAIL})
     set(CPACK_DEBIAN_PACKAGE_MAINTAINER "$ENV{DEBFULLNAME} <$ENV{DEBEMAIL}>")

@@ -19,11 +19,11 @@ size_t count_all(Store& store, const std::string& tag, Ownership ownership) {
   return ids.size();
 }
 
-/// Forgets the entry, or only looks for it with --dry-run. Returns whether there was anything to
-/// forget.
+/// Deletes the entry; with --dry-run, only looks for it. Returns whether there was anything to
+/// delete.
 bool forget_one(Store& store, const Key& key, const Options& options) {
   if (options.dry_run) return store.exists(key);
-  // The lock is broken last, so that the run of the next holder is not forgotten.
+  // The lock is broken last, so that forget() does not affect the run of the next holder.
   const bool found = store.forget(key);
   return (options.lock && store.break_lock(key)) || found;
 }

@@ -1,5 +1,5 @@
-// The verbs once and lock: run a command without keeping its output. The option rules require an id
-// and a command, and for once a ttl.
+// The verbs once and lock: run a command without storing its output. The option rules require an id
+// and a command, and for `once` also a ttl.
 #include "cli/verbs/run_with_store.hpp"
 #include "cli/verbs/verbs.hpp"
 #include "src/promise/exclusive_run.hpp"

@@ -7,8 +7,8 @@
 namespace memolock {
 namespace {
 
-/// Derives the id; the option rules require an id or a command, as derive_key_id() does. A bypassed
-/// call reads no inputs, so that it behaves as if there were no cache.
+/// Derives the id. The option rules ensure that there is an id or a command, which derive_key_id()
+/// requires. A bypassed call reads no inputs, so that it behaves as if there were no cache.
 DerivedId derived_id_of(const Options& options) {
   const KeyInputs given = key_inputs(options);
   KeyInputs inputs;
@@ -17,8 +17,8 @@ DerivedId derived_id_of(const Options& options) {
   return derive_key_id(options.ids.empty() ? "" : options.ids.back(), options.words, inputs);
 }
 
-/// Without its complete id no entry can be found or stored. The command is run nevertheless. Throws
-/// Error(usage) if the call is useless without an entry.
+/// Warns that no entry can be found or stored, because the id is incomplete. The command runs
+/// nevertheless. Throws Error(usage) if the call makes no sense without an entry.
 void warn_of_missing_id(const Options& options, const std::string& fault, const Log& log) {
   if (options.bypass) return;
   if (options.words.empty() || options.policy.producer == Producer::external)
@@ -32,7 +32,7 @@ ProcessEnd run_get(const Options& options, const Log& log) {
   const DerivedId derived = derived_id_of(options);
   const bool has_id = derived.error.empty();
   if (!has_id) warn_of_missing_id(options, derived.error, log);
-  // An id without one of its parts would be the id of another entry.
+  // An id that lacks one of its parts would be the id of another entry.
   Request request = request_of(options, {options.tag, has_id ? derived.id : ""});
   request.input = derived.input.get();
   if (!has_id) request.uncached = true;

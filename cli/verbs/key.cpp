@@ -7,7 +7,7 @@
 namespace memolock {
 
 ProcessEnd run_key(const Options& options, const Log& log) {
-  // A rule of options requires an id or a command, as derive_key_id() does.
+  // An option rule ensures that there is an id or a command, which derive_key_id() requires.
   const DerivedId derived = derive_key_id(options.ids.empty() ? "" : options.ids.back(),
                                           options.words, key_inputs(options));
   if (!derived.error.empty())

@@ -109,7 +109,7 @@ ProcessEnd run_ls(const Options& options, const Log& log) {
   const bool seen = terminal_width() > 0;
   const auto tag = options.tag_on_command_line ? std::optional(options.tag) : std::nullopt;
   store->list(tag, [&](const ListedEntry& listing) {
-    if (seen) progress.end();  // from here on the lines show the progress
+    if (seen) progress.end();  // from now on the lines show the progress
     lines->add(listing);
     if (listing.foreign_lock && outlasts_waiting(*listing.foreign_lock))
       log.warn("{}; {}", describe_long_lock(listing.record.key, *listing.foreign_lock),

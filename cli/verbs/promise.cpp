@@ -1,4 +1,5 @@
-// The verbs set, fail and renew, with which an external process keeps a promise.
+// The verbs set, fail and renew, with which other processes complete or extend a promise (`get
+// --external`).
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -34,8 +35,8 @@ std::string variable(const char* name) {
   return value != nullptr ? value : "";
 }
 
-/// The run that a call concerns: the one that the options name, or else the one that this process
-/// belongs to.
+/// The run that a call applies to: the one that the options name, otherwise the one that this
+/// process belongs to.
 struct Target {
   Key key;
   std::string token;  ///< "": none
@@ -126,7 +127,7 @@ ProcessEnd report_lost(const Target& target, const Log& log) {
   return lost;
 }
 
-/// The call has succeeded; lack of memory must not turn it into an error.
+/// Does not throw: the call has succeeded, and a lack of memory must not turn it into an error.
 void log_done(const Target& target, const std::string& what, const Log& log) noexcept {
   (void)failure_of([&] { log.info("{}: {}", target.key.shown(), what); });
 }
@@ -138,7 +139,8 @@ bool stdin_has_message() {
 }
 
 /// Calls `work` with a descriptor that becomes readable when a signal arrives, so that `work` can
-/// remove what it has begun to store. Returns its result, or how to end by the signal.
+/// remove a partly stored result. Returns the result of `work`, or how to end because of the
+/// signal.
 template <typename Work>
 ProcessEnd until_signal(const Work& work) {
   Signals signals;
@@ -201,7 +203,7 @@ ProcessEnd fail(const Options& options, int interrupt, const Log& log) {
   const auto promise = promise_of(*store, target);
   if (!promise) return report_lost(target, log);
   const auto spool = promise->spool();
-  // Waiters must learn of the failure even if the message cannot be read.
+  // Waiters must be notified of the failure even if the message cannot be read.
   if (stdin_has_message()) {
     const Filled filled = fill(*spool, Stream::err, STDIN_FILENO, interrupt, largest_message);
     if (!filled.whole)

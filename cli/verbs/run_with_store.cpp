@@ -30,7 +30,7 @@ void forget_promise(Store& store, const Key& key, const Log& log) noexcept {
 /// The message of a failure that --on-store-error covers: the store is unreachable or unfit, or
 /// memory is short. Rethrows any other exception. Call it in a catch clause only.
 ///
-/// The command has not started: once it has, nothing is thrown.
+/// The command has not started yet: once it has started, no exception is thrown.
 std::string fault_before_start(const std::exception& error) {
   const auto* const known = dynamic_cast<const Error*>(&error);
   const bool of_memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
@@ -38,9 +38,9 @@ std::string fault_before_start(const std::exception& error) {
   return current_exception_text();
 }
 
-/// What to do when the store cannot be used for the reason `why`: the callers on this machine share
-/// a run through the fallback store, and nothing is kept. If the fallback store fails too, each
-/// caller runs the command by itself.
+/// Handles a call whose store cannot be used for the reason `why`: the callers on this machine
+/// share a run through the fallback store, and no entry is stored. If the fallback store fails too,
+/// each caller runs the command itself.
 Outcome call_without_store(const Options& options, Request request, ProtocolFunction function,
                            Signals& signals, const Log& log, const std::string& why) {
   const bool absent = request.command.empty();
@@ -54,7 +54,7 @@ Outcome call_without_store(const Options& options, Request request, ProtocolFunc
   const StoreChoice fallback = fallback_choice(options);
   const bool external = request.producer == Producer::external;
   request.keep = false;
-  request.store_url = "";  // leaves the command the caller's MEMOLOCK_STORE
+  request.store_url = "";  // the command inherits the caller's MEMOLOCK_STORE
   if (external) request.promise_url = fallback.url;
   request.ttl = Nanoseconds(0);
   std::unique_ptr<Store> store;
@@ -68,7 +68,8 @@ Outcome call_without_store(const Options& options, Request request, ProtocolFunc
   } catch (const std::exception& error) {
     fault = fault_before_start(error);
   }
-  // Nor can the command just be run: it only starts the work, and its output is not the result.
+  // It would not help to run the command: it only starts the work, and its output is not the
+  // result.
   if (external)
     throw store_error(fmt::format("{}; cannot create the promise on this machine: {}", why, fault));
   if (!store) warn();
@@ -77,15 +78,15 @@ Outcome call_without_store(const Options& options, Request request, ProtocolFunc
   return run_uncached(request, signals, log);
 }
 
-/// Until when requests may take before the command starts: as long as --wait says, but at least for
-/// the timeout of one request.
+/// The deadline of requests before the start of the command: the limit of --wait, but at least the
+/// timeout of one request.
 Nanoseconds end_of_requests(const Options& options, const Request& request) {
   if (!request.wait) return forever;
   return after(request.asked_at, std::max(*request.wait, options.store_timeout));
 }
 
-/// `chosen`: set to the store that the options name, even if it cannot be opened; to nothing if the
-/// command was run without it.
+/// `chosen` is set to the store that the options name, even if it cannot be opened; to nothing if
+/// the command ran without it.
 Outcome call_with_store(const Options& options, Request request, ProtocolFunction function,
                         Signals& signals, const Log& log, std::optional<StoreChoice>& chosen) {
   std::string fault;
@@ -145,13 +146,13 @@ ProcessEnd run_with_store(const Options& options, const Request& request, Protoc
   }
   if (outcome.kind == OutcomeKind::background)
     return {};  // the foreground process has already reported
-  // The command may have run. Whatever fails from now on must not change its status.
+  // The command may have run. A failure from now on must not change the exit status.
   if (chosen) (void)failure_of([&] { maintain(options, *chosen, outcome); });
   if (outcome.output_error != 0) {
     (void)failure_of(
         [&] { log.warn("cannot write the output: {}", error_text(outcome.output_error)); });
-    // The status of a failed command says more. But a success whose output is lost is not a
-    // success.
+    // If the command failed, its status is more informative. If it succeeded but its output was
+    // lost, the call has failed.
     if (outcome.status == 0) outcome.status = exit_status::own_error;
   }
   if (const auto failure = failure_of([&] { report(outcome); }))

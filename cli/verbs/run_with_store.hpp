@@ -1,5 +1,5 @@
-// What the verbs that run a command share: choosing between the store and the fallback store, the
-// report, and the exit status.
+// The common part of the verbs that run a command: it chooses between the store and the fallback
+// store, writes the report, and determines the exit status.
 #pragma once
 
 #include "cli/options.hpp"
@@ -18,8 +18,8 @@ namespace memolock {
 using ProtocolFunction = Outcome (*)(const Request& request, Store& store, Signals& signals,
                                      const Log& log);
 
-/// Calls `function` with the store that the options name; with the fallback store, or without a
-/// store, if that one fails and --on-store-error permits it. Counts and reports the outcome. Throws
+/// Calls `function` with the store that the options name; if that store fails and --on-store-error
+/// permits it, with the fallback store or without a store. Counts and reports the outcome. Throws
 /// Error, but never once the command has started.
 [[nodiscard]] ProcessEnd run_with_store(const Options& options, const Request& request,
                                         ProtocolFunction function, const Log& log);

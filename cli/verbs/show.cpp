@@ -19,8 +19,8 @@ namespace {
 
 /// Everything that the store has under one key.
 struct Found {
-  std::optional<Record> entry;    ///< the kept entry
-  std::optional<Record> failure;  ///< the kept failure
+  std::optional<Record> entry;    ///< the stored entry
+  std::optional<Record> failure;  ///< the stored failure
   std::optional<Record> mark;     ///< the last run of `once`
   std::optional<Record> run;      ///< the run in progress
 
@@ -98,8 +98,8 @@ class Lines {
   std::string text_;
 };
 
-/// A ttl or retention of a record as the caller gave it. In a record both are measured from the end
-/// of the run; of a mark they were given from its begin.
+/// A ttl or retention of a record, as the caller gave it. In a record, both are measured from the
+/// end of the run, but for a mark the caller gave them from its start.
 Nanoseconds as_given(Nanoseconds length, const Record& record) {
   return record.disposition == Disposition::marked ? after(length, record.run_time) : length;
 }

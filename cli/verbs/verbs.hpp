@@ -1,5 +1,5 @@
-// The implementation of each verb. Requires options that check_combination() has accepted, and does
-// not check the rules of its verb again. Each may throw Error.
+// The functions that implement the verbs. They require options that check_combination() has
+// accepted, and do not check the option rules again. Each may throw Error.
 #pragma once
 
 #include "cli/options.hpp"

@@ -1,4 +1,4 @@
-// Removes what killed restores have left behind.
+// Removes the files that killed restores have left.
 #pragma once
 
 #include <chrono>
@@ -10,10 +10,10 @@ namespace memolock {
 /// Finds and removes the staged files (system/staging_name.hpp) of restores that are no longer
 /// running.
 ///
-/// A restore keeps its first staged file locked until it ends, and moves that file into place last.
-/// If this class can take that lock, the restore is dead, and all files with its token are removed,
-/// in this directory and in those that are cleaned later. If there is no such file, or the file
-/// system has no locks, files are removed by age.
+/// A restore holds a lock on its first staged file until it ends, and moves that file into place
+/// last. If this class can take that lock, the restore is no longer running, and all files with its
+/// token are removed, in this directory and in those that are cleaned later. If there is no such
+/// file, or the file system has no locks, files are removed by age.
 ///
 /// One object for each restore, used by one thread.
 class AbandonedFiles {
@@ -28,7 +28,7 @@ class AbandonedFiles {
 
   [[nodiscard]] bool is_abandoned(int directory, const std::string& token, const std::string& name);
 
-  std::map<std::string, bool> is_running_;  // by token; restores whose lock has been tried
+  std::map<std::string, bool> is_running_;  // by token; restores whose lock was tested
 };
 
 }  // namespace memolock

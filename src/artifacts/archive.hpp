@@ -1,5 +1,5 @@
 // The archive of an entry's artifacts: GNU tar, compressed with zstd. Members have neither times
-// nor owners, so that the same files give the same bytes. No other file uses libarchive.
+// nor owners, so that the same files give the same bytes. Only this module uses libarchive.
 #pragma once
 
 #include <sys/types.h>
@@ -29,14 +29,14 @@ struct Member {
   std::string target;  ///< of a link
 };
 
-/// The size of members once they are unpacked: for each its content, including holes, and its tar
-/// header. A small archive may claim any size, so this is checked before anything is written.
+/// The unpacked size of members: for each member, its content, including holes, and its tar header.
+/// Even a small archive may unpack to any size, so this is checked before anything is written.
 class UnpackedSize {
  public:
   void add(const Member& member);
   /// UINT64_MAX if it is that large or larger.
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
-  /// What limit the members exceed, worded to follow "the artifacts have "; "" if none.
+  /// The limit that the members exceed, worded to follow "the artifacts have "; "" if none.
   [[nodiscard]] std::string excess() const;
 
  private:
@@ -67,8 +67,8 @@ class ArchiveWriter {
   ArchiveWriter& operator=(const ArchiveWriter&) = delete;
 
   [[nodiscard]] bool begin(const Member& member);
-  /// Appends to the content of the file that was begun, which must have as many bytes in total as
-  /// Member::size says.
+  /// Appends to the content of the file that was begun, which must have Member::size bytes in
+  /// total.
   [[nodiscard]] bool write(std::string_view bytes);
   [[nodiscard]] bool finish();
 

@@ -1,4 +1,5 @@
-// Where a member of an archive belongs. artifacts/pack.hpp says what its name means.
+// The place in the file system of a member of an archive. artifacts/pack.hpp describes the names of
+// members.
 #pragma once
 
 #include <cstdint>

@@ -22,15 +22,14 @@
 namespace memolock {
 namespace {
 
-constexpr mode_t permissions = 0777;  // not set-user-ID and the like
+constexpr mode_t permissions = 0777;  // without set-user-ID, set-group-ID and sticky
 constexpr size_t piece_size = 256U << 10;
 
 Error unreadable(const std::string& path, int error = errno) {
   return system_error("cannot read " + escape_controls(path), error);
 }
 
-/// The names in a directory, sorted by their bytes, without staging names that a killed restore has
-/// left.
+/// The names in a directory, sorted by their bytes, without the staging names of killed restores.
 std::vector<std::string> names_in(int parent, const std::string& path) {
   std::vector<std::string> names;
   DirectoryReader reader(Descriptor(openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
@@ -50,9 +49,9 @@ struct Extent {
   uint64_t begin, end;
 };
 
-/// The first hole of a file at `from` or after it. If there is none, or the file system does not
-/// report holes, an empty one at the end of the file. A file that has as many blocks as its size
-/// needs is assumed to have no holes.
+/// The first hole of a file at or after `from`. If there is none, or the file system does not
+/// report holes, an empty hole at the end of the file. If a file has all the blocks that its size
+/// requires, it is assumed to have no holes.
 Extent next_hole(int file, const struct stat& info, uint64_t from) {
   constexpr uint64_t block = 512;  // the unit of st_blocks
   const auto size = static_cast<uint64_t>(info.st_size);
@@ -109,7 +108,7 @@ class Packer {
 
   /// A directory that is being packed; the last one is the current one.
   struct Level {
-    std::vector<std::string> names;  // those that remain to be packed, in reverse order
+    std::vector<std::string> names;  // the names that remain to be packed, in reverse order
     std::string path, name;
     struct stat info;
   };

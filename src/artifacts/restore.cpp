@@ -18,7 +18,7 @@ namespace memolock {
 namespace {
 
 /// Reads the archive to its end without writing anything. Throws RefusedArchive if it is malformed
-/// or has more than `max_bytes` bytes once it is unpacked.
+/// or its unpacked size exceeds `max_bytes`.
 void verify(const FileRange& archive, uint64_t max_bytes, int interrupt) {
   ArchiveReader reader(archive);
   UnpackedSize size;
@@ -47,7 +47,7 @@ class Restorer {
   Restorer& operator=(const Restorer&) = delete;
 
   /// `is_wanted`: for each path of the archive whether to restore it. The archive must contain all
-  /// of these.
+  /// of the wanted paths.
   void run(const std::vector<bool>& is_wanted) {
     std::vector<bool> found(stored_.size());
     while (const auto member = reader_.next()) {

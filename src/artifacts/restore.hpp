@@ -13,9 +13,9 @@ namespace memolock {
 /// must be one of them.
 ///
 /// The whole archive is verified before anything is written. Files and links appear under their
-/// names once all of them are complete, and get the current time as modification time. Everything
-/// else in a directory stays. Whatever the archive contains, nothing is written outside of the
-/// wanted paths, and no symbolic link is followed except those in the caller's own paths.
+/// names once all of them are complete, and get the current time as modification time. Other files
+/// in a directory are left unchanged. Whatever the archive contains, nothing is written outside of
+/// the wanted paths, and no symbolic link is followed except those in the caller's own paths.
 ///
 /// Throws RefusedArchive if the archive is malformed or has more than `max_bytes` bytes as
 /// UnpackedSize counts them; Error(store) if something cannot be written; Error(interrupted) if the

@@ -18,7 +18,7 @@ constexpr mode_t owner_all = 0700;
 
 std::string_view base_of(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
-/// Runs a step of undo(). Ignores a directory that is gone by now.
+/// Runs a step of undo(). Ignores a directory that no longer exists.
 template <typename Step>
 void ignoring_errors(const Step& step) {
   try {
@@ -63,8 +63,8 @@ bool RestoredTree::is_directory_of(uint32_t number, const MemberPlace& place) co
   return true;
 }
 
-/// Opens a directory that was made or found. Only the last few directories on the way to it stay
-/// open.
+/// Opens a directory that was created or found. Only the innermost few of the directories above it
+/// stay open.
 int RestoredTree::open_directory(uint32_t number) {
   constexpr size_t most_open = 16;
   constexpr int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
@@ -97,8 +97,8 @@ int RestoredTree::open_above(const Directory& directory) {
   return directory.node.is_root() ? AT_FDCWD : open_directory(directory.node.parent);
 }
 
-/// The name of a directory in the one above. A caller's path is not changed, since a slash at its
-/// end means that a link is to be followed.
+/// The name of a directory in its parent. A path of the caller is returned unchanged, because a
+/// slash at its end means that a link is to be followed.
 const std::string& RestoredTree::name_of(const Directory& directory) const {
   return directory.node.is_root() ? roots_[directory.node.index] : directory.node.name;
 }
@@ -131,7 +131,7 @@ std::string RestoredTree::base_name(const Node& node) const {
   return node.is_root() ? std::string(base_of(roots_[node.index])) : node.name;
 }
 
-/// Makes the directories above a path that are missing.
+/// Creates the missing directories above a path.
 void RestoredTree::make_parents(const std::string& path) {
   const size_t end = path.size() - base_of(path).size();
   for (size_t at = path.find('/', 1); at < end; at = path.find('/', at + 1)) {
@@ -171,8 +171,9 @@ void RestoredTree::allow_owner(int opened, Directory& directory) {
   directory.old_mode = info.st_mode & all_mode_bits;
 }
 
-/// Gives a file or link where a directory is to be made a staging name, until everything is in
-/// place. Does not do so for the caller's own path, which may be a link on purpose.
+/// If a file or link exists where a directory is to be created, renames it to a staging name until
+/// everything is in place, and creates the directory. Does not rename the caller's own path, which
+/// may be a link on purpose.
 void RestoredTree::replace_other(int above, uint32_t number) {
   Directory& directory = directories_[number];
   const char* const name = name_of(directory).c_str();

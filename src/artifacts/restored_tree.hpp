@@ -1,5 +1,5 @@
-// The directories of a restore: finds or makes them, keeps them open while they are needed, and
-// finishes or undoes the changes.
+// The directories of a restore: finds or creates them, keeps them open while they are needed, and
+// completes or undoes the changes.
 #pragma once
 
 #include <sys/types.h>
@@ -25,27 +25,28 @@ namespace memolock {
 /// The error "cannot restore PATH: …" for a system call that has failed.
 [[nodiscard]] Error restore_error(const std::string& path, int error = errno);
 
-/// The mode bits that a restore takes from an archive: not set-user-ID and the like.
+/// The mode bits that a restore takes from an archive: without set-user-ID, set-group-ID and
+/// sticky.
 inline constexpr mode_t restored_permissions = 0777;
 
 /// Where the files, links and directories of an archive go.
 ///
-/// In an archive, a directory must be followed by everything in it, before anything else, as pack()
-/// writes it. So each directory is opened a fixed number of times, and only one name is kept for
-/// each member. Inside the caller's paths no symbolic link is followed; links that lead to these
-/// paths are the caller's own.
+/// In an archive, a directory must be followed by everything in it before any other member, which
+/// is the order in which pack() writes. Therefore each directory is opened a bounded number of
+/// times, and only one name is stored for each member. Inside the caller's paths, no symbolic link
+/// is followed; links that lead to these paths are trusted, because the caller has named them.
 ///
-/// Used by one thread. Throws Error(store) for a system call that fails. At the end its user must
-/// call finish(), or undo() if the restore has failed.
+/// Used by one thread. Throws Error(store) for a system call that fails. At the end, the caller
+/// must call finish(), or undo() if the restore has failed.
 class RestoredTree {
  public:
   static constexpr uint32_t none = UINT32_MAX;
 
   /// A file, link or directory to restore.
   struct Node {
-    uint32_t parent;   ///< the number of its directory; `none`: it is one of the caller's paths
+    uint32_t parent;   ///< the number of its directory; `none` for one of the caller's paths
     uint32_t index;    ///< of the caller's path that it belongs to
-    std::string name;  ///< in its directory; "" if it is one of the caller's paths
+    std::string name;  ///< in its directory; "" for one of the caller's paths
     [[nodiscard]] bool is_root() const { return parent == none; }
   };
 
@@ -54,11 +55,11 @@ class RestoredTree {
                AbandonedFiles& abandoned)
       : roots_(roots), names_(names), abandoned_(abandoned) {}
 
-  /// The node for a member. If that is one of the caller's paths, makes the directories above it.
-  /// Throws RefusedArchive for a member that does not follow its directory.
+  /// The node for a member. If the member is one of the caller's paths, creates the directories
+  /// above it. Throws RefusedArchive for a member that does not follow its directory.
   [[nodiscard]] Node locate(const Member& member, const MemberPlace& place);
 
-  /// Makes a directory, or uses one that exists. Until finish() the owner has all permissions on
+  /// Creates a directory, or uses an existing one. Until finish(), the owner has all permissions on
   /// it.
   void make_directory(Node node, mode_t mode);
 
@@ -86,8 +87,8 @@ class RestoredTree {
   /// replaced, and gives each directory its mode and the current time.
   void finish();
 
-  /// Removes the directories that were made, restores the modes of the caller's directories, and
-  /// moves back what was replaced. Skips steps that fail.
+  /// Removes the directories that were created, restores the modes of existing directories, and
+  /// moves replaced files back. Skips steps that fail.
   void undo();
 
  private:
@@ -128,7 +129,7 @@ class RestoredTree {
   Descriptor root_parent_;           // the directory that contains a caller's path
   uint32_t root_parent_of_ = none;   // the index of that path
   std::set<std::string> cleaned_;    // parents of roots from which abandoned files were removed
-  std::vector<std::string> made_parents_;  // directories made above the caller's paths
+  std::vector<std::string> made_parents_;  // directories created above the caller's paths
 };
 
 }  // namespace memolock

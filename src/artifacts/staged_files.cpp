@@ -69,7 +69,7 @@ Descriptor StagedFiles::create(int directory, const std::string& path) {
 void StagedFiles::write_content(ArchiveReader& reader, const Member& member, int file,
                                 const std::string& path) const {
   uint64_t end = 0;
-  uint64_t written = 0;  // the end of what was written, holes included
+  uint64_t written = 0;  // the end of the written part, holes included
   while (const auto block = reader.next_block()) {
     throw_if_interrupted(interrupt_);
     end = block->offset + block->bytes.size();
@@ -115,7 +115,7 @@ void StagedFiles::remove() {
     try {
       unlinkat(tree_.parent_of(nodes_[number]), names_.staged(number).c_str(), 0);
     } catch (const Error&) {
-      // Its directory is gone, and the file with it.
+      // Its directory no longer exists, and so neither does the file.
     }
   }
 }

@@ -17,7 +17,7 @@ namespace memolock {
 /// Writes each file or link under a staging name in its final directory, and renames all of them at
 /// the end.
 ///
-/// The first staged file, if it is a regular one, stays locked, and is renamed last: its lock tells
+/// The first staged file, if it is a regular file, stays locked and is renamed last: its lock shows
 /// other restores that this one is running (see AbandonedFiles).
 ///
 /// Used by one thread. Throws Error(store) for a system call that fails, RefusedArchive if the
@@ -32,12 +32,12 @@ class StagedFiles {
   /// from `reader`.
   void add(ArchiveReader& reader, const Member& member, RestoredTree::Node node);
 
-  /// Renames all of them to their final names. All get the same time, the one that the file system
-  /// gave the first file: a time from another clock might make them look older than files that were
-  /// created just before.
+  /// Renames all of them to their final names. All get the same time, which the file system has
+  /// given the first file: with a time from another clock, they could appear older than files that
+  /// were created just before.
   void put_in_place();
 
-  /// Removes those that were not renamed. Skips files that cannot be removed.
+  /// Removes the staged files that were not renamed. Skips files that cannot be removed.
   void remove();
 
  private:

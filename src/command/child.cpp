@@ -27,7 +27,7 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
   return list;
 }
 
-/// What the child needs between vfork and exec.
+/// The data that the child needs between vfork and exec.
 struct ExecPlan {
   char* const* argv;
   char* const* environment;
@@ -38,7 +38,8 @@ struct ExecPlan {
   const Signals* signals;
 };
 
-/// Makes `stream` a duplicate of `from`; -1: leaves it as it is. False, with errno set, on failure.
+/// Makes `stream` a duplicate of `from`; if that is -1, does nothing. Returns false, with errno
+/// set, on failure.
 bool redirect(int from, int stream) noexcept {
   return from < 0 || retry_syscall([&] { return dup2(from, stream); }) >= 0;
 }
@@ -50,7 +51,7 @@ bool redirect(int from, int stream) noexcept {
   const pid_t self = getpid();
   if (plan.lifeline >= 0) retry_syscall([&] { return write(plan.lifeline, &self, sizeof self); });
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (!is_parent(plan.parent)) _exit(exit_status::of_signal(SIGKILL));  // it died before prctl
+  if (!is_parent(plan.parent)) _exit(exit_status::of_signal(SIGKILL));  // died before prctl
   if (redirect(plan.in, STDIN_FILENO) && redirect(plan.out, STDOUT_FILENO) &&
       redirect(plan.err, STDERR_FILENO)) {
     plan.signals->restore();
@@ -60,8 +61,9 @@ bool redirect(int from, int stream) noexcept {
   _exit(exit_status::not_found);
 }
 
-/// Uses vfork, because fork costs more the larger this process is. vfork suspends the caller until
-/// the exec. Not inlined, so that the child does not overwrite the caller's stack frame.
+/// Uses vfork, because the cost of fork grows with the size of this process. vfork suspends the
+/// caller until the exec. Not inlined, so that the child does not overwrite the caller's stack
+/// frame.
 [[gnu::noinline]] pid_t start_process(const ExecPlan& plan, volatile int& error) {
   const pid_t pid = vfork();  // NOLINT(clang-analyzer-security.insecureAPI.vfork)
   if (pid == 0) exec_in_child(plan, error);
@@ -88,7 +90,7 @@ Child::Child(const ChildStart& start, Signals& signals)
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   const std::vector<char*> argv = pointers(start.argv);
   const std::vector<char*> environment = pointers(start.environment);
-  // Started early, because it copies this process's memory, which is still small.
+  // Started early, because it copies the memory of this process, which is still small now.
   if (leads_group_ && !next_process_begins_namespace()) watchdog_.start(start.cleanup);
   if (!watchdog_.is_running()) signals.receive_all_fatal_signals();
   const ExecPlan plan{argv.data(),  environment.data(),   start.in, start.out, start.err,
@@ -114,7 +116,7 @@ std::vector<pid_t> Child::descendants() const noexcept {
 
 std::vector<pid_t> Child::find_descendants() const {
   const std::map<pid_t, ProcessInfo> processes = all_processes();
-  // Apart from the watchdog, everything that descends from this process comes from the command.
+  // Apart from the watchdog, all descendants of this process descend from the command.
   const auto descends = [&](pid_t pid) {
     for (size_t depth = 0; pid > 1 && depth <= processes.size(); ++depth) {
       const auto found = processes.find(pid);

@@ -13,7 +13,7 @@
 
 namespace memolock {
 
-/// How a child is started. A descriptor of -1 leaves the stream as it is in this process.
+/// How a child is started. For a descriptor of -1, the child inherits the stream of this process.
 struct ChildStart {
   const std::vector<std::string>& argv;
   const std::vector<std::string>& environment;  ///< "NAME=value"
@@ -27,8 +27,8 @@ struct ChildStart {
 /// process's own streams. Returns only on failure, with the errno.
 [[nodiscard]] int replace_process(const ChildStart& start, const Signals& signals);
 
-/// A child and everything that descends from it. All descendants of this process are taken for the
-/// child's, so this process must have no other children. Used by the main thread.
+/// A child and all its descendants. All descendants of this process are assumed to be the child's,
+/// so this process must have no other children. Used by the main thread.
 class Child {
  public:
   /// Starts `start.argv`, searched along PATH, with the signal mask and dispositions with which
@@ -47,29 +47,29 @@ class Child {
   /// Whether it leads a process group; otherwise it is in this process's group.
   [[nodiscard]] bool leads_group() const { return leads_group_; }
 
-  /// Which processes get a signal: all descendants of this process, or those of them that are not
-  /// in this process's own group.
+  /// Which processes get a signal: all descendants of this process, or only the descendants outside
+  /// its own process group.
   enum class Recipients { all, outside_own_group };
 
-  /// Sends `signal` to the child and everything that descends from it, orphans included.
+  /// Sends `signal` to the child and all its descendants, orphans included.
   void signal_all(int signal, Recipients recipients = Recipients::all) const noexcept;
 
-  /// To be called when the child has been reaped: from then on its process id may be another
-  /// process's.
+  /// To be called when the child has been reaped: from then on its process id may belong to another
+  /// process.
   void note_reaped() noexcept { reaped_ = true; }
 
   /// To be called when the run is over: processes left in the background survive this process.
   void release_descendants() noexcept { watchdog_.end(); }
 
-  /// Reaps the orphans among the descendants that have ended.
+  /// Reaps the descendants that have become orphans and have ended.
   void reap_orphans() noexcept;
 
   /// Whether this process is permitted to send the child signals. True once it has been reaped.
   [[nodiscard]] bool can_be_signalled() const noexcept;
 
   enum class Remaining { none, of_other_users, some };
-  /// What is left of the child and its descendants, apart from zombies: nothing, only processes
-  /// that this user must not kill, or others.
+  /// Which of the child and its descendants still exist, apart from zombies: none, only processes
+  /// that this user is not permitted to kill, or others.
   [[nodiscard]] Remaining remaining() const noexcept;
 
   /// The processes that remaining() considers, as "12 (sudo), 34 (sleep)"; at most ten, then "…".

@@ -51,7 +51,7 @@ void Command::start_plain() {
     start(child);
   } catch (const std::exception&) {
     if (spec_.max_runtime || spec_.on_long_run) throw;
-    // The resources to watch a child are missing. As a last resort, replace this process.
+    // There are not enough resources to watch a child. As a last resort, replace this process.
     start_error_ = replace_process(child, signals_);
   }
 }
@@ -94,7 +94,8 @@ RunResult Command::finish(FunctionRef<void> refused) noexcept {
   return result;
 }
 
-/// As a shell would report it. Part of the run's stderr, so that it is shared with the outcome.
+/// Reports the error as a shell would. The message is part of the run's stderr, so that it is
+/// shared with the outcome.
 void Command::report_not_started() noexcept {
   (void)failure_of([&] {
     const std::string text = fmt::format(

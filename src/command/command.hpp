@@ -1,5 +1,5 @@
 // Runs a command: starts it, moves its output into a spool and on to the caller, stops it at its
-// time limit and passes on the signals that memolock gets.
+// time limit, and forwards the signals that memolock receives.
 #pragma once
 
 #include <functional>
@@ -25,7 +25,7 @@ class RunLoop;
 
 struct CommandSpec {
   std::vector<std::string> argv;
-  std::vector<std::string> environment;  ///< all of it, "NAME=value"
+  std::vector<std::string> environment;  ///< the complete environment, "NAME=value"
   std::optional<Nanoseconds> max_runtime;
   int in = -1;                ///< its stdin; -1: this process's own
   int out = -1;               ///< for start_plain(): its stdout; -1: this process's own
@@ -33,7 +33,8 @@ struct CommandSpec {
   bool defer_stdout = false;  ///< for start_spooled(): hold stdout back until release_stdout()
   /// For start_spooled(): how long to wait for the end of stdout after the command's exit.
   Nanoseconds drain = forever;
-  /// Called once when the command has run for 20 ms. With it, the command always runs as a child.
+  /// Called once when the command has run for 20 ms. If it is set, the command always runs as a
+  /// child.
   std::function<void()> on_long_run = nullptr;
   /// Removed if this process is killed while the command runs.
   CleanupPath cleanup = {};
@@ -43,13 +44,13 @@ struct CommandSpec {
 struct RunResult {
   ExitKind exit_kind = ExitKind::exited;
   int status = 0;            ///< the command's, or 128+N, 124, 126, 127
-  int interrupt_signal = 0;  ///< the first signal that memolock got while it ran; 0: none
+  int interrupt_signal = 0;  ///< the first signal that memolock received during the run; 0: none
   bool unknown = false;  ///< its status was lost, so `status` is 125; a plain run has reported that
   bool stopped_on_request = false;  ///< `stop_descriptor` became readable
   /// The processes that could not be killed, as "12 (sudo), 34 (sleep)"; empty: none.
   std::string left_running;
-  /// Do not wait for readers of its output for long: a signal came, or the command was stopped
-  /// while a reader held its output up.
+  /// Do not wait long for the readers of the output: a signal arrived, or the command was stopped
+  /// while a reader was not reading.
   bool drain_briefly = false;
   Nanoseconds begun{0}, ended{0};  ///< wall clock
   Nanoseconds run_time{0};
@@ -60,24 +61,24 @@ struct RunResult {
 ///
 /// A run is over when the command has exited and its output has ended or is no longer waited for.
 /// After the exit, stdout is waited for as long as CommandSpec::drain says, but not beyond the time
-/// limit of a command that has exited in time; stderr is waited for a tenth of a second. What is
-/// written later is not part of the run.
+/// limit of a command that has exited in time; stderr is waited for a tenth of a second. Output
+/// that is written later is not part of the run.
 ///
 /// Everything that can fail is done before the command starts. From then on no function throws, so
 /// that no error can lead to a second run of the command.
 class Command {
  public:
-  /// Keeps a reference to `signals`. Throws Error(interrupted) if a signal came while a message was
-  /// being written.
+  /// Keeps a reference to `signals`. Throws Error(interrupted) if a signal arrived while a message
+  /// was being written.
   Command(CommandSpec spec, Signals& signals);
   ~Command();
   Command(const Command&) = delete;
   Command& operator=(const Command&) = delete;
 
-  /// Starts it with this process's own stdout (or CommandSpec::out) and stderr, so that its run is
-  /// over when it has exited. Throws Error(store) if it could not be started. If the resources to
-  /// watch it are missing, the command replaces this process instead, unless CommandSpec has
-  /// `max_runtime` or `on_long_run`.
+  /// Starts it with this process's own stdout (or CommandSpec::out) and stderr, so that the run is
+  /// over when the command has exited. Throws Error(store) if it could not be started. If there are
+  /// not enough resources to watch it, the command replaces this process instead, unless
+  /// CommandSpec has `max_runtime` or `on_long_run`.
   void start_plain();
 
   /// Starts it with stdout and stderr going to `spool` and from there to this process's own.
@@ -86,8 +87,8 @@ class Command {
 
   /// Waits for the end of the run. When the spool refuses the output, or the output cannot be read,
   /// `refused` is called once, and the rest is passed on at the pace of its readers without being
-  /// kept. A command that could not be executed has ended with ExitKind::not_started; that has been
-  /// reported on stderr.
+  /// stored. If the command could not be executed, the result is ExitKind::not_started, and the
+  /// error has been reported on stderr.
   [[nodiscard]] RunResult finish(FunctionRef<void> refused = nullptr) noexcept;
 
   /// Passes on the stdout that CommandSpec::defer_stdout has held back. Call it after finish() and
@@ -103,8 +104,8 @@ class Command {
   [[nodiscard]] Drained drain(Nanoseconds patience) noexcept;
 
   /// Call it after drain() and after everything else that this process writes. The result passes on
-  /// what processes in the background still write; of a stream that has not been drained, it
-  /// discards the rest.
+  /// output that background processes write later. If a stream has not been drained, its remaining
+  /// output is discarded.
   [[nodiscard]] LateOutput late_output() noexcept;
 
  private:
@@ -118,8 +119,8 @@ class Command {
   std::unique_ptr<RunLoop> run_;
   std::unique_ptr<Child> child_;
   Nanoseconds begun_{0}, boot_begun_{0};
-  int start_error_ = 0;  // why it could not be executed
-  int read_error_ = 0;   // why not all of its output could be read
+  int start_error_ = 0;  // why the command could not be executed
+  int read_error_ = 0;   // why its output could not be read completely
 };
 
 }  // namespace memolock

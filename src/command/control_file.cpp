@@ -26,12 +26,13 @@ constexpr mode_t file_mode = 0622;
 // Longer than it takes to create a directory and a file in it, and to lock the file.
 constexpr std::chrono::minutes settling{1};
 
-/// The name of the common directory. That of a single run has a '-' and a token after it.
+/// The name of the common directory. The name of a directory for a single run also has a '-' and a
+/// token.
 std::string directory_name() { return fmt::format("{}{}", name_prefix, geteuid()); }
 
 std::string path_of(const std::string& name) { return fmt::format("{}/{}", parent, name); }
 
-/// What to do about /tmp if nothing can be created there; empty: the reason is another one.
+/// Advice if nothing can be created in /tmp; empty if that is not the reason.
 std::string advice_for_parent() {
   if (faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS) != 0)
     return fmt::format("memolock needs a writable {}", parent);
@@ -53,7 +54,7 @@ Descriptor ControlFile::open_or_make_directory(std::string& path) {
   Descriptor directory;
   auto refusal = failure_of([&] { directory = make_private_directory(path, directory_mode); });
   if (!refusal) return directory;
-  // If nothing has the name, creating another one would fail as well.
+  // If the name does not exist, creating a directory under another name would fail as well.
   struct stat info {};
   if (lstat(path.c_str(), &info) != 0) throw store_error(*refusal);
   path += '-' + random_name();
@@ -132,7 +133,7 @@ std::string why_no_control_files() {
 
 namespace {
 
-/// Removes the files that belong to no run.
+/// Removes the files that do not belong to a run.
 void sweep_directory(const std::string& path) {
   const Descriptor directory = open_private_directory(path);
   if (!directory) return;

@@ -1,11 +1,11 @@
 // The file of MEMOLOCK_CONTROL. The command, or a process that it has started (perhaps as another
-// user or in other namespaces), appends lines to it that say how the result is to be stored.
+// user or in other namespaces), appends lines that say how the result is to be stored.
 //
 // The file is in a directory of this user below /tmp, which others may enter but not list. Its name
 // consists of 128 random bits, so that only processes that know it can write to it. The directory
-// is not sticky, so that fs.protected_regular does not keep root from appending to another user's
-// file. If something of that name belongs to another user, or another user may write there, each
-// run has a directory of its own.
+// is not sticky, so that fs.protected_regular does not prevent root from appending to the file of
+// another user. If a file or directory of that name belongs to another user or is writable by
+// others, each run uses a directory of its own.
 #pragma once
 
 #include <string>
@@ -17,8 +17,8 @@
 namespace memolock {
 
 /// The file of one run. Removed by the destructor, or by the watchdog if this process is killed
-/// (CommandSpec::cleanup). remove_stale_control_files() removes what is left even so. One thread
-/// may use it.
+/// (CommandSpec::cleanup). remove_stale_control_files() removes files that remain nevertheless.
+/// Used by one thread.
 class ControlFile {
  public:
   ControlFile() = default;
@@ -31,11 +31,11 @@ class ControlFile {
   /// Why it could not be created, and what to do about it; empty: it was created.
   [[nodiscard]] const std::string& error() const noexcept { return error_; }
   [[nodiscard]] const std::string& advice() const noexcept { return advice_; }
-  /// Why it is in a directory of its own; empty: it is not.
+  /// Why the file is in a directory of its own; empty if it is not.
   [[nodiscard]] const std::string& why_own_directory() const noexcept { return why_own_directory_; }
 
   [[nodiscard]] const CleanupPath& cleanup() const noexcept { return cleanup_; }
-  /// Parses what was written to the file, and removes it.
+  /// Parses the content of the file, and removes the file.
   [[nodiscard]] Control read_and_remove();
 
  private:
@@ -46,13 +46,13 @@ class ControlFile {
   void make_file();
 
   CleanupPath cleanup_;
-  Descriptor file_;  // locked, unlike one that a killed process has left
+  Descriptor file_;  // locked, unlike a file that a killed process has left
   std::string error_;
   std::string advice_;
   std::string why_own_directory_;
 };
 
-/// A message that says why no control file can be created now; empty: one can.
+/// Why no control file can be created now, as a message; empty if one can be created.
 [[nodiscard]] std::string why_no_control_files();
 
 /// The directory of all files except those that have a directory of their own.

@@ -16,7 +16,7 @@ std::optional<Nanoseconds> parse_ttl(std::string_view text) {
   return text == "forever" ? forever : parse_duration(text);
 }
 
-/// Applies a line to `control`. False: the line is invalid.
+/// Applies a line to `control`. Returns false if the line is invalid.
 bool apply_line(Control& control, std::string_view line) {
   const size_t equals = line.find('=');
   if (equals == std::string_view::npos) return false;

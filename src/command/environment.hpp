@@ -12,7 +12,7 @@
 
 namespace memolock {
 
-/// What the variables contain.
+/// The values of the variables.
 struct RunIdentity {
   const Key& key;
   std::string token;        ///< empty: uncached
@@ -25,7 +25,7 @@ struct RunIdentity {
 /// This process's environment, "NAME=value", with the run's variables in place of inherited ones.
 [[nodiscard]] std::vector<std::string> environment_for(const RunIdentity& run);
 
-/// What the command asked for in its control file; later lines win.
+/// The requests of the command in its control file; later lines override earlier ones.
 struct Control {
   std::optional<Nanoseconds> ttl;
   std::optional<Nanoseconds> stale;

@@ -16,7 +16,7 @@
 namespace memolock {
 namespace {
 
-// After TERM: how long a reader may read nothing.
+// After TERM: how long a reader may stall.
 constexpr Nanoseconds stall_limit = std::chrono::milliseconds(100);
 
 Descriptor open_term_signal() noexcept {
@@ -47,10 +47,10 @@ bool LateOutput::hand_over_to_process() noexcept {
     kept.at(2 * i + 1) = streams_.at(i).to;
   }
   const auto main_function = [](void* self) {
-    // So that it gets no signals from the terminal and keeps no directory in use.
+    // The process must not get signals from the terminal or keep a directory in use.
     setsid();
     (void)!chdir("/");
-    // A process that ends all its descendants with TERM waits for this one, too.
+    // A process that terminates all its descendants with TERM also waits for this one.
     const Descriptor term = open_term_signal();
     static_cast<LateOutput*>(self)->pass_on(term.get(), OnInterrupt::discard_stalled);
   };
@@ -105,7 +105,7 @@ void LateOutput::discard_stalled() noexcept {
   }
 }
 
-/// A write to a terminal that has hung up fails without a signal, so the writer would go on.
+/// A write to a terminal that has hung up fails without a signal, so the writer would continue.
 void LateOutput::note_lost_reader(StreamCopy& stream) noexcept {
   struct stat destination {};
   if (fstat(stream.to, &destination) == 0 && S_ISCHR(destination.st_mode)) {
@@ -125,7 +125,8 @@ void LateOutput::read_from(StreamCopy& stream) noexcept {
   if (got < 0 && errno != EAGAIN) pause_briefly();
 }
 
-/// Output that cannot be written, as to a full disk, is lost, as it would be without memolock.
+/// Output that cannot be written, for example to a full disk, is lost, as it would be without
+/// memolock.
 void LateOutput::write_to(StreamCopy& stream) noexcept {
   const ssize_t put = retry_syscall([&] {
     return write(stream.to, stream.bytes.data() + stream.written, stream.size - stream.written);

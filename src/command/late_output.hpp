@@ -10,12 +10,12 @@
 
 namespace memolock {
 
-/// Passes on what processes in the background still write to the pipes, each stream at the pace of
-/// its own reader. A stream is over when its pipe is at its end, or when its reader has left: then
-/// its pipe is closed, so that the writer gets SIGPIPE as it would have without memolock. A
+/// Passes on the output that background processes still write to the pipes, each stream at the pace
+/// of its own reader. A stream is over when its pipe is at its end, or when its reader has left:
+/// then its pipe is closed, so that the writer gets SIGPIPE as it would have without memolock. A
 /// terminal that has hung up does not end the writer: its output is then discarded.
 ///
-/// One thread may use it. Nothing allocates or throws.
+/// Used by one thread. No function allocates or throws.
 class LateOutput {
  public:
   /// As the destination of a stream: the output is read and discarded.
@@ -26,13 +26,13 @@ class LateOutput {
 
   [[nodiscard]] bool is_over() const noexcept;
 
-  /// Hands all streams over to a new process, which has no descriptors but the pipes and their
+  /// Hands all streams over to a new process, whose only descriptors are the pipes and their
   /// destinations. After TERM, that process discards each stream whose reader stalls. Returns false
   /// when no process can be started.
   [[nodiscard]] bool hand_over_to_process() noexcept;
 
-  /// Passes the streams on in this process, until they are over or `interrupt` becomes readable;
-  /// -1: nothing interrupts it. Makes system calls only.
+  /// Passes the streams on in this process, until they are over or `interrupt` becomes readable; -1
+  /// if nothing is to interrupt it. Only makes system calls.
   void pass_on(int interrupt) noexcept { pass_on(interrupt, OnInterrupt::stop); }
 
  private:

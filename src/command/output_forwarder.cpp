@@ -55,8 +55,9 @@ std::shared_ptr<OutputForwarder> OutputForwarder::make(std::shared_ptr<Spool> sp
 
 void OutputForwarder::start() noexcept {
   if (std::exchange(started_, true)) return;
-  // Detached, and an owner of everything that it uses: a thread that is blocked in a write cannot
-  // be cancelled, and an interrupted memolock must not wait for it.
+  // The thread is detached and shares the ownership of everything that it uses: a thread that is
+  // blocked in a write cannot be cancelled, and memolock must not wait for it when it is
+  // interrupted.
   const auto failure = failure_of(
       [&] { std::thread([self = shared_from_this()] { self->run_thread(); }).detach(); });
   has_no_thread_ = failure.has_value();
@@ -98,7 +99,7 @@ bool OutputForwarder::queue(std::string_view bytes) noexcept {
   return !is_discarding_;
 }
 
-/// At most PIPE_BUF bytes at once, which do not block after poll(2) has reported POLLOUT.
+/// Writes at most PIPE_BUF bytes, which does not block after poll(2) has reported POLLOUT.
 void OutputForwarder::write_some() noexcept {
   if (!is_pending()) return;
   if (const uint64_t upto = available_; upto > written_)
@@ -134,8 +135,8 @@ void OutputForwarder::write_spooled(uint64_t upto) noexcept {
 void OutputForwarder::relay_pipe() noexcept {
   if (!is_discarding_) note_result(write_all(to_, {next_.bytes.get(), next_.size}));
   bool stopping = false;
-  // `left`: bytes that were in the pipe when the relay was told to stop. One more read sees the
-  // end.
+  // `left`: the remaining bytes of those that were in the pipe when the relay was to stop. One more
+  // read detects the end of the pipe.
   for (int64_t left = 0; !is_discarding_ && left >= 0;) {
     if (!stopping && stop_relay_) {
       stopping = true;
@@ -169,7 +170,7 @@ void OutputForwarder::await_pipe() const noexcept {
 
 void OutputForwarder::run_thread() noexcept {
   for (;;) {
-    // Read in this order, the reverse of that in which they are set, so that nothing is missed.
+    // Read in the reverse of the order in which they are set, so that no change is missed.
     const bool finished = finished_;
     const bool handed_over = handed_over_;
     const uint64_t upto = available_;

@@ -13,7 +13,7 @@
 
 namespace memolock {
 
-/// A buffer, and how much of it is filled.
+/// A buffer, and the number of bytes in it.
 struct Chunk {
   std::unique_ptr<char[]> bytes;
   size_t capacity = 0;
@@ -25,8 +25,9 @@ struct Chunk {
 /// thread writes, a little at a time ("without a thread" below). If the reader has left, the rest
 /// is discarded without an error.
 ///
-/// The owner's thread calls all functions. Everything but the thread is allocated by make(). After
-/// that nothing allocates or takes a lock, and system calls that may succeed later are retried.
+/// All functions are called by the owner's thread. make() allocates everything except the thread.
+/// No other function allocates or takes a lock, and system calls that may succeed later are
+/// retried.
 class OutputForwarder : public std::enable_shared_from_this<OutputForwarder> {
  public:
   /// `to` must stay open. Its flags are not changed, because other processes share them. Throws
@@ -43,28 +44,29 @@ class OutputForwarder : public std::enable_shared_from_this<OutputForwarder> {
   /// The spool now contains `size` bytes of the stream.
   void advance(uint64_t size) noexcept;
 
-  /// The spool gets no more output. After what it contains, the thread writes `next`, and then what
-  /// it reads from `pipe` until its end; if the reader has left, it closes `pipe`. Then relayed()
-  /// is true. Without a thread, it returns false and leaves its arguments alone: call queue() for
-  /// each chunk then.
+  /// The spool gets no more output. After the content of the spool, the thread writes `next`, and
+  /// then everything that it reads from `pipe` until its end; if the reader has left, it closes
+  /// `pipe`. Then relayed() is true. Without a thread, returns false and does not change its
+  /// arguments: call queue() for each chunk instead.
   [[nodiscard]] bool relay(Chunk& next, Descriptor& pipe) noexcept;
   [[nodiscard]] bool relayed() const { return relayed_; }
 
-  /// After relay(): ends the relay when what the pipe contains now has been written. Then relayed()
-  /// is true, and take_pipe() returns the pipe, empty if that was at its end.
+  /// After relay(): ends the relay when the current content of the pipe has been written. Then
+  /// relayed() is true, and take_pipe() returns the pipe, empty if that was at its end.
   void stop_relay() noexcept;
   [[nodiscard]] Descriptor take_pipe() noexcept { return std::move(pipe_); }
 
-  /// Without a thread: `bytes`, which must stay valid, are written after what is pending. False:
+  /// Without a thread: adds `bytes`, which must stay valid, to the pending output. Returns false if
   /// the reader has left.
   [[nodiscard]] bool queue(std::string_view bytes) noexcept;
 
-  /// Without a thread: the descriptor to which something is pending; -1: nothing is. When poll(2)
-  /// reports that it is writable, write_some() writes as much as does not block.
+  /// Without a thread: the descriptor for which output is pending; -1 if there is none. When
+  /// poll(2) reports that it is writable, write_some() writes as much as is possible without
+  /// blocking.
   [[nodiscard]] int pending_descriptor() const noexcept { return is_pending() ? to_ : -1; }
   void write_some() noexcept;
 
-  /// There is no more output. Does not wait for anything.
+  /// To be called when there is no more output. Does not wait.
   void finish() noexcept;
   /// After finish(): whether everything has been written or discarded.
   [[nodiscard]] bool is_done() const {
@@ -75,12 +77,13 @@ class OutputForwarder : public std::enable_shared_from_this<OutputForwarder> {
   [[nodiscard]] int notice_descriptor() const { return notice_.get(); }
   void clear_notice() const noexcept;
 
-  /// Where output after finish() may go; -1 (nowhere) until everything before it has been written.
+  /// Where output after finish() may be written; -1 (nowhere) until all earlier output has been
+  /// written.
   [[nodiscard]] int destination() const { return held_ || !is_done() ? -1 : to_; }
   [[nodiscard]] bool reader_left() const { return is_done() && is_discarding_ && error_ == 0; }
 
-  /// When it is done: the errno for which not everything could be written; 0 also if the reader has
-  /// left.
+  /// Once is_done(): the errno of the write that failed; 0 if all output was written or the reader
+  /// has left.
   [[nodiscard]] int error() const { return error_; }
 
  private:
@@ -99,7 +102,7 @@ class OutputForwarder : public std::enable_shared_from_this<OutputForwarder> {
   Stream stream_;
   int to_;
   Descriptor wake_;    // wakes the thread
-  Descriptor notice_;  // tells the owner that the thread has done something
+  Descriptor notice_;  // notifies the owner of progress in the thread
 
   // Set by the owner's thread, in this order.
   std::atomic<uint64_t> available_ = 0;
@@ -112,8 +115,8 @@ class OutputForwarder : public std::enable_shared_from_this<OutputForwarder> {
   bool held_ = false;
   uint64_t held_back_ = 0;
   bool started_ = false;
-  bool has_no_thread_ = false;  // it could not be started
-  std::string_view queued_;     // then: what is to be written after the spool's content
+  bool has_no_thread_ = false;  // the thread could not be started
+  std::string_view queued_;     // in that case: written after the spool's content
 
   // Used by the thread until it is done; by the owner's thread if there is none.
   uint64_t written_ = 0;

@@ -19,11 +19,11 @@ namespace memolock {
 namespace {
 
 // How long to wait for the end of stderr after the command has exited and its stdout has ended:
-// other processes may still write to it. Short, because `$(…)` does not wait for stderr at all.
+// other processes may still write to stderr. Short, because `$(…)` does not wait for stderr at all.
 constexpr std::chrono::milliseconds stderr_patience{100};
-// How long reading a pipe may keep failing before the rest is given up.
+// How long reads of a pipe may fail before the rest of its output is given up.
 constexpr std::chrono::seconds read_patience{10};
-// Enough for a short output, small enough for malloc to need no mapping of its own.
+// Enough for a short output, small enough for malloc not to create a separate mapping.
 constexpr size_t small_buffer = 32U << 10;
 constexpr size_t large_buffer = 256U << 10;
 constexpr int large_pipe = 1 << 20;
@@ -36,8 +36,8 @@ Pipe make_output_pipe() {
   return pipe;
 }
 
-/// Closes the write end, and makes sure that it was closed: as long as it is open in this process,
-/// the output never ends.
+/// Closes the write end, and verifies that it is closed: while it is open in this process, the
+/// output does not end.
 void close_write_end(Pipe& pipe) noexcept {
   if (!pipe.write_end) return;
   struct stat read_end {};
@@ -48,7 +48,8 @@ void close_write_end(Pipe& pipe) noexcept {
     const int error = errno;
     const bool is_closed = fstat(pipe.read_end.get(), &read_end) == 0 &&
                            fstat(fd, &still_open) != 0;
-    // Both ends of a pipe are one file. Another thread may have got this descriptor by now.
+    // Both ends of a pipe are the same file. If the descriptor is another file, another thread has
+    // reused its number.
     if (is_closed || !is_same_file(read_end, still_open)) return 0;
     errno = error;
     return -1;
@@ -113,7 +114,7 @@ Nanoseconds OutputPump::next_deadline() const noexcept {
   return std::min(deadline_of(channel(Stream::out)), deadline_of(channel(Stream::err)));
 }
 
-/// stderr has none while stdout is open.
+/// stderr has no deadline while stdout is open.
 Nanoseconds OutputPump::deadline_of(const Channel& of) const noexcept {
   const bool has_none = !is_open(of) || of.is_queued || of.is_set_aside ||
                         (of.stream == Stream::err && is_open(channel(Stream::out)));
@@ -125,8 +126,8 @@ void OutputPump::set_aside_overdue(Nanoseconds now) noexcept {
     if (now >= deadline_of(channel)) set_aside(channel);
 }
 
-/// What the pipe contains by now is part of the run. If a forwarder has the pipe or the last chunk,
-/// it passes that on first.
+/// The current content of the pipe is still part of the run. If a forwarder has the pipe or the
+/// last chunk, it passes that on first.
 void OutputPump::set_aside(Channel& channel) noexcept {
   if (channel.pipe.read_end) read_available(channel);
   if (channel.is_queued) return;
@@ -135,7 +136,7 @@ void OutputPump::set_aside(Channel& channel) noexcept {
   if (channel.pipe.read_end) end(channel, std::move(channel.pipe.read_end));
 }
 
-/// Reads what the pipe contains now, and then once more, to see its end.
+/// Reads the current content of the pipe, and then once more to detect its end.
 void OutputPump::read_available(Channel& channel) noexcept {
   for (ssize_t left = bytes_available(channel.pipe.read_end.get());
        channel.pipe.read_end && left >= 0;) {
@@ -163,7 +164,7 @@ ssize_t OutputPump::read_once(Channel& channel) noexcept {
   return got;
 }
 
-/// A pipe that cannot be read is not at its end, but the output can no longer be kept.
+/// A pipe that cannot be read is not at its end, but its output can no longer be stored.
 void OutputPump::note_read_error(Channel& channel, int error) noexcept {
   if (error == EAGAIN || error == EINTR) return;
   channel.spool->refuse_unreadable(error);
@@ -201,7 +202,7 @@ void OutputPump::refuse() noexcept {
 }
 
 /// Hands the pipe over to the forwarder. A forwarder without a thread gets one chunk at a time; the
-/// next is read when it has been written.
+/// next chunk is read when that has been written.
 void OutputPump::bypass_spool(Channel& channel) noexcept {
   if (channel.forwarder->relay(channel.chunk, channel.pipe.read_end)) {
     channel.is_relayed = true;

@@ -1,5 +1,4 @@
-// Moves what a command writes to its stdout and stderr from their pipes into a spool and on to the
-// caller.
+// Moves the stdout and stderr of a command from their pipes into a spool and on to the caller.
 #pragma once
 
 #include <poll.h>
@@ -22,11 +21,11 @@ namespace memolock {
 ///
 /// For the thread that runs the event loop only: the caller polls source() and destination() and
 /// calls read() and write() when poll(2) reports something, or to try again. No call blocks. add()
-/// allocates all that is needed, so that nothing throws after the start of the command.
+/// allocates everything, so that nothing throws after the start of the command.
 class OutputPump {
  public:
-  /// `on_refusal` is called once when the output can no longer be kept, before the first byte that
-  /// bypasses the spool is passed on.
+  /// `on_refusal` is called once when the output can no longer be stored, before the first byte
+  /// that bypasses the spool is passed on.
   explicit OutputPump(std::function<void()> on_refusal) : on_refusal_(std::move(on_refusal)) {}
   OutputPump(const OutputPump&) = delete;
   OutputPump& operator=(const OutputPump&) = delete;
@@ -36,53 +35,54 @@ class OutputPump {
   [[nodiscard]] int add(Stream stream, std::shared_ptr<Spool> spool,
                         std::shared_ptr<OutputForwarder> forwarder);
 
-  /// To be called once the command has been started.
+  /// To be called after the start of the command.
   void close_write_ends() noexcept;
 
-  /// What read() and write() wait for.
+  /// The events for which read() and write() wait.
   [[nodiscard]] pollfd source(Stream stream) const noexcept;
   [[nodiscard]] pollfd destination(Stream stream) const noexcept;
 
   void read(Stream stream) noexcept;
-  /// Only does something for a forwarder without a thread.
+  /// Has an effect only for a forwarder without a thread.
   void write(Stream stream) noexcept;
 
-  /// The command has exited: from now on its pipes have deadlines, on the awake_now() clock: stdout
-  /// this one, stderr a tenth of a second after the exit and after the end of stdout.
+  /// The command has exited: from now on its pipes have deadlines, on the awake_now() clock:
+  /// `stdout_deadline` for stdout, and for stderr a tenth of a second after both the exit and the
+  /// end of stdout.
   void command_exited(Nanoseconds stdout_deadline) noexcept;
   /// When the next pipe is to be set aside; forever while the command runs.
   [[nodiscard]] Nanoseconds next_deadline() const noexcept;
-  /// Ends the pipes whose deadline has passed, after reading what they contain now.
+  /// Sets the pipes aside whose deadline has passed, after reading their current content.
   void set_aside_overdue(Nanoseconds now) noexcept;
 
   /// The pipes that are not at their end, and how many of them are relayed.
   [[nodiscard]] int open_count() const noexcept;
   [[nodiscard]] int relayed_count() const noexcept;
 
-  /// Whether write() has been called since the last call of this.
+  /// Whether write() has been called since the last call of this function.
   [[nodiscard]] bool take_progress() noexcept { return std::exchange(has_written_, false); }
-  /// Whether a pipe could not be read and is to be tried again soon; clears that.
+  /// Whether a pipe could not be read and is to be tried again soon; clears that flag.
   [[nodiscard]] bool take_retry() noexcept { return std::exchange(retry_, false); }
   /// The errno with which reading a pipe failed until it was given up; 0: none was given up.
   [[nodiscard]] int read_error() const noexcept { return read_error_; }
 
   /// The read end of a pipe that was set aside before its end; empty otherwise. Frees the buffer of
-  /// the stream, so that a process that is started to pass on the rest does not get a copy of it.
+  /// the stream, so that the process that passes on the rest does not get a copy of it.
   [[nodiscard]] Descriptor take_late(Stream stream) noexcept;
 
  private:
   struct Channel {
     Stream stream = Stream::out;
-    Pipe pipe;  // without a read end: closed, or the forwarder has it
+    Pipe pipe;  // has no read end if it is closed or the forwarder has it
     std::shared_ptr<Spool> spool;
     std::shared_ptr<OutputForwarder> forwarder;
-    Chunk chunk;              // what was read last
+    Chunk chunk;              // the data that was read last
     bool is_relayed = false;  // the forwarder has the pipe
-    bool is_queued = false;   // the forwarder, which has no thread, has the chunk
+    bool is_queued = false;   // the forwarder has the chunk, and no thread
     bool is_set_aside = false;
     Nanoseconds failing_since = forever;  // on the awake_now() clock
     Nanoseconds deadline = forever;       // on the awake_now() clock
-    Descriptor late;                      // the read end, once it is set aside
+    Descriptor late;                      // the read end, once it has been set aside
   };
 
   [[nodiscard]] Channel& channel(Stream stream) {

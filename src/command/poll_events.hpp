@@ -1,4 +1,4 @@
-// What poll(2) is to wait for. A descriptor of -1 is ignored.
+// The events that poll(2) is to wait for. A descriptor of -1 is ignored.
 #pragma once
 
 #include <poll.h>

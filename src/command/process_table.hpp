@@ -17,7 +17,7 @@ struct ProcessInfo {
 /// process namespace. Throws std::bad_alloc.
 [[nodiscard]] std::map<pid_t, ProcessInfo> all_processes();
 
-/// The process's command name, at most 15 bytes; empty when it cannot be read.
+/// The command name of the process, at most 15 bytes; empty if it cannot be read.
 [[nodiscard]] std::string process_name(pid_t pid);
 
 }  // namespace memolock

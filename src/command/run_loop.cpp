@@ -25,7 +25,7 @@
 namespace memolock {
 namespace {
 
-// A run that takes this long is a long one (CommandSpec::on_long_run).
+// A run is long if it takes at least this long (CommandSpec::on_long_run).
 constexpr std::chrono::milliseconds long_run{20};
 
 /// A duplicate that stays open as long as it is needed. Throws Error(store).
@@ -35,8 +35,8 @@ Descriptor duplicate(int fd) {
   return copy;
 }
 
-/// Boost.Process decodes the status of a process. Its launchers and handles are not used: they need
-/// an event loop that allocates, and so may fail, once the command has started.
+/// Boost.Process decodes the status of a process. Its launchers and handles are not used: they
+/// require an event loop that allocates after the start of the command, and so may fail.
 void set_exit(RunResult& result, int native_status) {
   const bool is_signaled = WIFSIGNALED(native_status);
   result.exit_kind = is_signaled ? ExitKind::signaled : ExitKind::exited;
@@ -63,7 +63,7 @@ void RunLoop::run_to_end(Child& child, const CommandSpec& spec, FunctionRef<void
   termination_.set_child(child);
   refused_ = refused;
   output_.close_write_ends();
-  // Older kernels, and some containers, have no pidfd. SIGCHLD has to suffice there.
+  // Older kernels and some containers do not support pidfds. There, SIGCHLD has to suffice.
   process_.reset(static_cast<int>(syscall(SYS_pidfd_open, child.pid(), 0)));
   const Nanoseconds now = awake_now();
   drain_limit_ = spec.drain;
@@ -97,7 +97,7 @@ void RunLoop::describe_end(RunResult& result) noexcept {
   result.stopped_on_request = stopped_;
   result.left_running = termination_.take_remaining();
   result.drain_briefly = signal_ != 0 || ((timed_out_ || stopped_) && output_.relayed_count() > 0);
-  // A command that could not be killed has the status of the signal that was to end it.
+  // A command that could not be killed gets the status of the signal that was sent to end it.
   if (!exited_ && signal_ == 0) set_signaled(result, SIGTERM);
   const bool has_own_status = exited_ && !was_output_cut_off_ && !is_signal_fatal_;
   if (signal_ != 0 && !has_own_status) set_signaled(result, signal_);
@@ -107,8 +107,8 @@ void RunLoop::describe_end(RunResult& result) noexcept {
   }
 }
 
-/// Sleeps until something has happened, and handles it. If the kernel could not report events, or
-/// could not do something, everything is tried again soon; nothing here blocks.
+/// Sleeps until there is an event, and handles it. If the kernel cannot report events, or an
+/// operation fails, everything is tried again soon. Handling events never blocks.
 void RunLoop::handle_events() noexcept {
   std::array<pollfd, 8> waiting{readable(signals_.descriptor()),  readable(children_.get()),
                                 readable(process_.get()),         readable(stop_descriptor_.get()),
@@ -133,7 +133,8 @@ void RunLoop::handle_events() noexcept {
   if (may_be_ready(1) || may_be_ready(2)) reap_children();
 }
 
-/// The deadlines of the pipes are ignored while what is left of the command is being stopped.
+/// The deadlines of the pipes are ignored while the rest of the command's processes are being
+/// stopped.
 Nanoseconds RunLoop::time_until_next_deadline() const noexcept {
   const Nanoseconds output = termination_.is_active() ? forever : output_.next_deadline();
   const Nanoseconds next = std::min(
@@ -176,9 +177,9 @@ void RunLoop::pass_on(const Signals::Received& signal) noexcept {
     signal_ = signal.number;
     was_output_cut_off_ = exited_;
   }
-  // The terminal has already sent the signal of a key, such as Ctrl-C, to the command if that is in
-  // this process's group, and many programs take a second one to mean "at once". A terminal that
-  // hangs up sends its signal to the session's leader only.
+  // If the signal comes from a key such as Ctrl-C, the terminal has already sent it to the command
+  // if that is in this process's group, and many programs interpret a second one as a request to
+  // end immediately. A terminal that hangs up signals only the session leader.
   const bool has_got_it = signal.from_terminal && signal.number != SIGHUP && !child_->leads_group();
   child_->signal_all(signal.number,
                      has_got_it ? Child::Recipients::outside_own_group : Child::Recipients::all);
@@ -188,7 +189,7 @@ void RunLoop::pass_on(const Signals::Received& signal) noexcept {
   if (!has_got_it && !child_->can_be_signalled()) termination_.kill_after_grace();
 }
 
-/// Handles a signal that is not passed on but would end this process: without a watchdog, nothing
+/// Handles a signal that is not forwarded but would end this process: without a watchdog, nothing
 /// else would end the command.
 void RunLoop::die_with_command(int signal) noexcept {
   is_signal_fatal_ = true;
@@ -216,8 +217,8 @@ void RunLoop::reap_children() noexcept {
   termination_.check_soon();
 }
 
-/// With ECHILD the command is no longer a child of this process: something else (a tracer, or a
-/// library in this process that waits for any child) has reaped it, and its status is lost.
+/// ECHILD means that the command is no longer a child of this process: a tracer, or a library in
+/// this process that waits for any child, has reaped it, and its status is lost.
 void RunLoop::note_lost_child(int error) noexcept {
   must_retry_ = true;
   if (error != ECHILD) return;
@@ -230,7 +231,7 @@ void RunLoop::note_exit(int native_status) noexcept {
   exited_ = true;
   process_.reset();
   child_->note_reaped();
-  // What the command leaves in the background keeps running, unless everything was to be stopped.
+  // Background processes of the command continue to run, unless everything was to be stopped.
   if (signal_ != 0) termination_.stop_descendants(state());
   output_.command_exited(std::min(after(awake_now(), drain_limit_), runtime_deadline_));
   runtime_deadline_ = forever;

@@ -12,8 +12,8 @@
 
 namespace memolock {
 
-/// Waits for a child, moves its output, passes signals on to it and stops it when its time limit
-/// has passed or the caller asks for it. The run ends when the child has been reaped, its pipes are
+/// Waits for a child, moves its output, forwards signals to it, and stops it when its time limit
+/// has passed or the caller requests it. The run ends when the child has been reaped, its pipes are
 /// at their end or no longer waited for, and no process is left that must not outlive the run.
 ///
 /// Everything that a run needs is created by the constructor and OutputPump::add(), before the
@@ -56,7 +56,7 @@ class RunLoop {
 
   Signals& signals_;
   Descriptor children_;         // readable when a child has ended
-  Descriptor process_;          // a pidfd of the child; empty where the kernel has none
+  Descriptor process_;          // a pidfd of the child; empty if the kernel does not support pidfds
   Descriptor stop_descriptor_;  // of CommandSpec; empty when it is to be ignored
   OutputPump output_;
   Termination termination_;
@@ -66,14 +66,14 @@ class RunLoop {
   // On the awake_now() clock.
   Nanoseconds runtime_deadline_ = forever;
   Nanoseconds long_run_at_ = forever;
-  int signal_ = 0;  // the first that has come
+  int signal_ = 0;  // the first that was received; 0: none
   int native_status_ = 0;
   bool exited_ = false;
   bool status_unknown_ = false;
   bool timed_out_ = false;
   bool stopped_ = false;
-  bool is_signal_fatal_ = false;     // it was not passed on, but ends memolock
-  bool was_output_cut_off_ = false;  // the signal came after the exit of the command
+  bool is_signal_fatal_ = false;     // it was not forwarded, but ends memolock
+  bool was_output_cut_off_ = false;  // the signal arrived after the exit of the command
   bool must_retry_ = false;
 };
 

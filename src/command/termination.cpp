@@ -11,12 +11,12 @@
 namespace memolock {
 namespace {
 
-// How long a command that was told to stop may take to clean up before it is killed.
+// How long a command may take to clean up after TERM before it is killed.
 constexpr std::chrono::seconds kill_grace{10};
-// How long to wait until killed processes are gone.
+// How long to wait for killed processes to end.
 constexpr std::chrono::seconds kill_patience{2};
-// The pauses between checks. Each check reads all of /proc, and a descriptor reports most events
-// earlier.
+// The pauses between checks. They are long because each check reads all of /proc, and a descriptor
+// reports most events earlier.
 constexpr Nanoseconds first_pause = std::chrono::milliseconds(20);
 constexpr Nanoseconds last_pause = std::chrono::seconds(1);
 
@@ -67,7 +67,7 @@ void Termination::check(const RunState& run) noexcept {
   const Nanoseconds now = boot_now();
   const bool is_due = now >= kill_at_;
   if (is_due) child_->signal_all(SIGKILL);
-  // Only a command that has exited can be gone before it is killed.
+  // Until the kill, the remaining processes matter only if the command has exited.
   const auto remaining = run.has_exited || is_due ? child_->remaining() : Child::Remaining::some;
   const bool is_gone = run.has_exited && run.open_pipes == run.relayed_pipes &&
                        remaining == Child::Remaining::none;

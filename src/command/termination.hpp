@@ -1,4 +1,4 @@
-// Ends a command together with everything that descends from it.
+// Ends a command together with all its descendants.
 #pragma once
 
 #include <string>
@@ -8,20 +8,20 @@
 
 namespace memolock {
 
-/// Sends TERM, or leaves that to the caller, and KILL when the grace period of ten seconds has
-/// passed; then waits up to two seconds until all processes are gone. Processes that cannot be
-/// killed, such as those of another user, are given up on and reported.
+/// Sends TERM, unless the caller has done so, and KILL after a grace period of ten seconds; then
+/// waits up to two seconds for all processes to end. Processes that cannot be killed, such as those
+/// of another user, are given up on and reported.
 ///
 /// For the thread that runs the event loop only: the caller calls check() at next_check(). No call
 /// blocks, throws, or depends on an allocation. It is inactive until one of the functions that end
 /// the command is called.
 class Termination {
  public:
-  /// What the caller knows about the run.
+  /// The state of the run, as known to the caller.
   struct RunState {
     bool has_exited = false;      ///< the command itself
     int open_pipes = 0;           ///< not at their end
-    int relayed_pipes = 0;        ///< those of them that wait for a reader, not for a writer
+    int relayed_pipes = 0;        ///< of these, the number that wait for a reader, not for a writer
     bool is_progressing = false;  ///< a relayed pipe has made progress since the last check
   };
 
@@ -34,13 +34,13 @@ class Termination {
   void kill() noexcept;
   /// Sends KILL after the grace period.
   void kill_after_grace() noexcept;
-  /// To be called when an interrupted command has exited: its descendants have got the same signal.
-  /// Stops those that are left.
+  /// To be called when an interrupted command has exited: its descendants have received the same
+  /// signal. Stops the remaining ones.
   void stop_descendants(const RunState& run) noexcept;
 
-  /// Whether the run must not end before this has.
+  /// Whether the run must not end before the termination has ended.
   [[nodiscard]] bool is_active() const noexcept { return is_active_; }
-  /// Whether the run is over although a process or a reader of its output is left.
+  /// Whether the run is over although a process or a reader of its output remains.
   [[nodiscard]] bool has_given_up() const noexcept { return has_given_up_; }
 
   /// When check() is to be called, on the awake_now() clock; `forever`: not at all.

@@ -30,7 +30,8 @@ struct Assignment {
 };
 
 /// The main function of the watchdog. Reads the process id of the command from the lifeline, then
-/// waits until no process has the other end of the lifeline open, so memolock has died.
+/// waits until no process has the other end of the lifeline open, which means that memolock has
+/// died.
 void watch(void* argument) {
   const auto& [lifeline, cleanup_file,
                cleanup_directory] = *static_cast<const Assignment*>(argument);
@@ -39,7 +40,7 @@ void watch(void* argument) {
   // The id must be that of a group: kill(-1) would signal every process.
   if (read_persistently(lifeline, &group, sizeof group) == static_cast<ssize_t>(sizeof group) &&
       group > 1 && read_persistently(lifeline, &never, 1) == 0) {
-    // Before the kill, because the watchdog is in the group itself.
+    // Before the kill, because the watchdog itself is in the group.
     if (*cleanup_file != '\0') unlink(cleanup_file);
     if (*cleanup_directory != '\0') rmdir(cleanup_directory);
     retry_syscall([&] { return kill(-group, SIGKILL); });

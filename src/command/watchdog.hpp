@@ -25,16 +25,18 @@ class Watchdog {
   [[nodiscard]] bool is_running() const noexcept { return pid_ > 0; }
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
 
-  /// Where the leader of the group writes its process id; -1: there is no watchdog.
+  /// The descriptor to which the leader of the group writes its process id; -1 if there is no
+  /// watchdog.
   [[nodiscard]] int lifeline() const noexcept { return lifeline_.get(); }
-  /// To be called once the process id has been written, or if it will not be.
+  /// To be called after the process id has been written, or if it will not be written.
   void join(pid_t group) noexcept;
 
   /// Ends the watchdog: from now on the group survives this process.
   void end() noexcept;
   [[nodiscard]] bool has_ended() const noexcept { return ended_; }
 
-  /// To be called when it has been reaped: from then on its process id may be another process's.
+  /// To be called when it has been reaped: from then on its process id may belong to another
+  /// process.
   void note_reaped() noexcept {
     pid_ = -1;
     ended_ = false;
@@ -44,7 +46,7 @@ class Watchdog {
   pid_t pid_ = -1;
   bool ended_ = false;
   Descriptor lifeline_;   // the watchdog sees its other end close when this process dies
-  Descriptor other_end_;  // kept open until it has been written to, in case the watchdog is gone
+  Descriptor other_end_;  // open until the process id is written, in case the watchdog has ended
 };
 
 }  // namespace memolock

@@ -16,10 +16,10 @@
 namespace memolock {
 namespace {
 
-/// What a command is used for, and so what does not work without it.
+/// The purpose of a command, which determines what does not work without it.
 enum class Purpose {
   entries,       ///< everything else
-  notification,  ///< waking waiters at once; without it they look once a lease
+  notification,  ///< waking waiters immediately; otherwise they check once per lease
   listing,       ///< ls, and del of a whole tag
   failover,      ///< noticing a primary that became a replica before it refuses a write
 };
@@ -29,7 +29,7 @@ struct Probe {
   Purpose purpose = Purpose::entries;
 };
 
-/// Every command that is sent or called by a script, with each kind of key on which it is used.
+/// Every command that is sent, or called by a script, with each kind of key for which it is used.
 /// `names` must outlive the result.
 std::vector<Probe> probes(const RedisNames& names, const RedisAddress& address) {
   std::vector<Probe> all{
@@ -118,12 +118,12 @@ std::string channel_grants(const std::string& tag) {
   return fmt::format("&{} &{}", names.value_channel, names.state_channel);
 }
 
-/// "t/lock:*" for the name "t/lock:x", as permissions are not given for single entries.
+/// "t/lock:*" for the name "t/lock:x", because permissions are not granted for single entries.
 std::string acl_pattern(std::string_view name) {
   return std::string(name.substr(0, name.find(':'))) + ":*";
 }
 
-/// What the replies to the probes say about permissions.
+/// The permissions, as the replies to the probes show them.
 class AccessReport {
  public:
   AccessReport(std::string user, std::string tag) : user_(std::move(user)), tag_(std::move(tag)) {}
@@ -145,8 +145,8 @@ class AccessReport {
 
   std::string user_, tag_;
   std::set<std::string> entries_, notification_, listing_,
-      failover_;                           // commands refused, by purpose
-  std::set<std::string> keys_, channels_;  // patterns of names refused
+      failover_;                           // refused commands, by purpose
+  std::set<std::string> keys_, channels_;  // patterns of refused names
   std::optional<Finding> fault_;           // the first error that is not about permissions
   bool speaks_resp3_ = true;
 };
@@ -155,7 +155,7 @@ void AccessReport::add(const Probe& probe, const RedisReply& reply) {
   if (!reply.is_error()) return;
   const std::string_view error = *reply.error();
   const std::string name = name_of(probe);
-  // Servers before 7.0 have no sharded channels; the other channels are used there.
+  // Servers before 7.0 have no sharded channels; on these, ordinary channels are used.
   const bool is_sharded = name == "SSUBSCRIBE" || name == "SPUBLISH";
   if (is_sharded && error.find("unknown command") != std::string_view::npos) return;
   if (error.find("NOPERM") == std::string_view::npos) {
@@ -246,7 +246,7 @@ std::vector<Finding> examine_access(const RedisAddress& address, Nanoseconds tim
   if (reply.is_error() && reply.error()->find("NOPERM") != std::string::npos)
     report.add({{"EXEC"}}, reply);
   reply = ask(connection, {"MULTI"});
-  // Without MULTI, the probes would be executed.
+  // If MULTI failed, the probes would be executed.
   if (reply.type() != RedisReply::Type::status)
     return {{Finding::Severity::fail, "commands",
              std::string("MULTI is refused, so no other command was tried: ") +

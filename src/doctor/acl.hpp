@@ -17,9 +17,9 @@ namespace memolock {
 
 /// Whether the user at `address`, which must name one server, has the permissions of
 /// least_acl_rule(), and whether the server accepts writes. Queues every command in a transaction
-/// that is never executed, on a connection of its own: the server checks permissions when a command
-/// is queued. So nothing is written, and no permission to read ACLs is needed. `scratch`: a key
-/// without an entry. Throws Error(store) when the server cannot be reached, and Error(interrupted).
+/// that is never executed, on a separate connection: the server checks permissions when a command
+/// is queued. So nothing is written, and no permission to read ACLs is required. `scratch`: a key
+/// without an entry. Throws Error(store) if the server cannot be reached, and Error(interrupted).
 [[nodiscard]] std::vector<Finding> examine_access(const RedisAddress& address, Nanoseconds timeout,
                                                   const Key& scratch);
 

@@ -1,4 +1,4 @@
-// What `doctor` checks of a cluster as a whole.
+// The checks of `doctor` for a cluster as a whole.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// What `doctor` finds out about a store.
+// The findings of `doctor` about a store.
 #pragma once
 
 #include <string>
@@ -13,9 +13,9 @@ struct Finding {
     fail,    ///< the store does not work
   };
   Severity severity = Severity::ok;
-  std::string subject;  ///< what it is about, one or two words
-  std::string text;     ///< what was found; may contain arbitrary bytes from a server or a path
-  std::string remedy;   ///< what to do about it; empty when it is ok
+  std::string subject;  ///< the subject, one or two words
+  std::string text;     ///< the finding; may contain arbitrary bytes from a server or a path
+  std::string remedy;   ///< what to do about it; empty for `ok`
 
   bool operator==(const Finding&) const = default;
 };

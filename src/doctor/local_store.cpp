@@ -48,7 +48,7 @@ class ScratchDirectory {
   ScratchDirectory(const ScratchDirectory&) = delete;
   ScratchDirectory& operator=(const ScratchDirectory&) = delete;
 
-  /// The errno with which creating it has failed; 0: it was created.
+  /// The errno if it could not be created; 0 otherwise.
   [[nodiscard]] int error() const { return error_; }
   [[nodiscard]] int descriptor() const { return directory_.get(); }
   /// Opens a file in it, and creates the file if it is missing. Empty, with errno set, on failure.
@@ -67,7 +67,7 @@ class ScratchDirectory {
   int error_ = 0;
 };
 
-/// Why locks do not work on this file system; empty: they do.
+/// Why locks do not work on this file system; empty if they work.
 std::string fault_of_locks(const ScratchDirectory& scratch) {
   const Descriptor holder = scratch.open_file(ScratchDirectory::a);
   const Descriptor other = scratch.open_file(ScratchDirectory::a);
@@ -86,10 +86,10 @@ std::string fault_of_fifo(const ScratchDirectory& scratch) {
   return fifo ? "" : lowercase_error_text(errno);
 }
 
-/// What the store uses instead of a feature that a file system lacks.
+/// A substitute that the store uses for a feature that the file system lacks.
 struct Substitute {
   bool works = false;
-  std::string description;  ///< what it is, or why it does not work
+  std::string description;  ///< the substitute, or why it does not work
 };
 
 Substitute try_substitute_fifo(const ScratchDirectory& scratch) {
@@ -125,7 +125,7 @@ std::string fault_of_anonymous_files(const ScratchDirectory& scratch) {
 
 struct Probe {
   const char* subject;
-  const char* description;  ///< when there is no fault
+  const char* description;  ///< if there is no fault
   std::string (*fault)(const ScratchDirectory&);
   const char* remedy;
   /// Tried if there is a fault; null: there is no substitute.
@@ -143,8 +143,8 @@ constexpr std::array<Probe, 5> probes{{
     {"spool", "unnamed temporary files are supported", fault_of_anonymous_files, elsewhere},
 }};
 
-// File systems whose files other machines may see, or which another program provides. The numbers
-// are from magic.h or, if that has none, from the kernel module.
+// File systems that other machines may share, or that another program provides. The numbers are
+// from magic.h or, if that has none, from the kernel module.
 constexpr std::array<std::pair<unsigned long, const char*>, 9> shared_file_systems{{
     {NFS_SUPER_MAGIC, "NFS"},
     {SMB_SUPER_MAGIC, "SMB"},
@@ -187,7 +187,7 @@ void DirectoryExamination::run() {
   run_probes(directory.get());
 }
 
-/// Opens the directory or, if it is missing, the one in which it would be created; empty when that
+/// Opens the directory or, if it is missing, the one in which it would be created; empty if that
 /// cannot be used.
 Descriptor DirectoryExamination::find() {
   // A symbolic link to the store is followed.
@@ -227,7 +227,7 @@ Descriptor DirectoryExamination::find_parent() {
   return {};
 }
 
-/// Whether `directory` belongs to this user and nobody else may write there.
+/// Whether `directory` belongs to this user and is not writable by others.
 bool DirectoryExamination::examine_owner(int directory) {
   struct stat info {};
   if (fstat(directory, &info) != 0) {
@@ -285,7 +285,7 @@ void DirectoryExamination::examine_file_system(int directory) {
       "use a local file system, or a Redis server to share entries and runs");
 }
 
-/// Does with scratch files what the store does with its own.
+/// Performs the operations of the store on scratch files.
 void DirectoryExamination::run_probes(int directory) {
   const ScratchDirectory scratch(directory);
   if (scratch.error() != 0)

@@ -7,9 +7,9 @@
 
 namespace memolock {
 
-/// Examines `directory`, an absolute path, without creating it. Tries what the store needs from its
-/// file system in a scratch directory, which is removed again. It is in `directory` or, if that is
-/// missing, in the nearest existing directory above it.
+/// Examines `directory`, an absolute path, without creating it. Tries the operations that the store
+/// requires of its file system in a scratch directory, which is then removed. The scratch directory
+/// is in `directory` or, if that is missing, in the nearest existing directory above it.
 [[nodiscard]] Examination examine_directory(const std::string& directory);
 
 }  // namespace memolock

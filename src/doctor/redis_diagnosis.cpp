@@ -8,7 +8,7 @@ namespace {
 
 struct Remedy {
   std::string_view text;     ///< a part of the error
-  std::string_view subject;  ///< what it is about; empty: what was tried
+  std::string_view subject;  ///< the subject; empty for the operation that was tried
   std::string_view remedy;
 };
 

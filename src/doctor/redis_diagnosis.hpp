@@ -1,4 +1,4 @@
-// What to do about the errors of a Redis server and of connecting to it.
+// Advice about errors of a Redis server and of connecting to it.
 #pragma once
 
 #include <optional>
@@ -10,8 +10,8 @@
 namespace memolock {
 
 /// The finding for `error`, which is an error reply or the message of an Error: a failure and its
-/// remedy. `subject`: what was tried, used for errors that any request may cause. Nothing for an
-/// unknown error.
+/// remedy. `subject`: the operation that was tried; used for errors that any request may cause.
+/// Nothing for an unknown error.
 [[nodiscard]] std::optional<Finding> diagnose_known_error(std::string_view error,
                                                           std::string_view subject);
 

@@ -31,13 +31,13 @@ struct OwnedPath {
 
   explicit operator bool() const { return static_cast<bool>(descriptor); }
   [[nodiscard]] bool is_directory() const { return S_ISDIR(info.st_mode); }
-  /// A file with several names is left out, as another user may have created one of them.
+  /// Excludes a file with several names, because another user may have created one of them.
   [[nodiscard]] bool is_file() const {
     return (S_ISREG(info.st_mode) || S_ISFIFO(info.st_mode)) && info.st_nlink == 1;
   }
 };
 
-/// Empty on failure, and when the file belongs to another user.
+/// Empty on failure, and if the file belongs to another user.
 OwnedPath open_owned_path(int parent, const std::string& name, int follow) {
   OwnedPath own;
   own.descriptor.reset(openat(parent, name.c_str(), O_PATH | O_CLOEXEC | follow));
@@ -54,8 +54,8 @@ int change_mode(const OwnedPath& own, mode_t mode) {
   return chmod(path.c_str(), mode & ~mode_t{S_IFMT}) == 0 ? 0 : errno;
 }
 
-/// Whether the file system itself creates this name: for a file that was removed from NFS while it
-/// was open, or for the directory of what fsck has found.
+/// Whether the file system itself creates this name: for a file on NFS that was removed while it
+/// was open, or for the lost+found directory of fsck.
 bool is_of_file_system(std::string_view name) {
   return name.starts_with(".nfs") || name == "lost+found";
 }
@@ -74,7 +74,7 @@ class ContentCheck {
                   [&](const std::string& name) { examine(root.descriptor.get(), name); });
   }
 
-  /// Why the directory is not a store, worded to follow its name; empty: it is one.
+  /// Why the directory is not a store, worded to follow its name; empty if it is a store.
   [[nodiscard]] std::string fault() const {
     if (!foreign_.empty()) return "contains " + foreign_ + ", which does not belong to memolock";
     if (!proof_.empty() || doubtful_.empty()) return "";
@@ -95,8 +95,8 @@ class ContentCheck {
     }
   }
 
-  /// The directory may be that of a tag. If it has no entry, something else must prove that this is
-  /// a store.
+  /// The directory may be that of a tag. If it contains no entry, something else must prove that
+  /// this is a store.
   void examine_directory(const OwnedPath& directory, const std::string& name) {
     // Its names cannot be read without these permissions.
     const mode_t readable = directory.info.st_mode | mode_of_directories;
@@ -106,7 +106,7 @@ class ContentCheck {
       if (is_of_file_system(file)) return;
       const FileKind kind = kind_of_file(file);
       if (kind == FileKind::foreign && foreign_.empty()) foreign_ = name + '/' + file;
-      // The endings of other kinds are used by other programs, too.
+      // Other programs also use the endings of the other kinds.
       has_entry = has_entry || kind == FileKind::entry || kind == FileKind::failed ||
                   kind == FileKind::mark;
     });
@@ -116,7 +116,7 @@ class ContentCheck {
 
   std::string foreign_;   // the first name that is not part of a store
   std::string doubtful_;  // a directory without an entry
-  std::string proof_;     // something that only a store contains
+  std::string proof_;     // a name that only a store contains
 };
 
 class Repair {
@@ -186,7 +186,7 @@ class Repair {
                  fmt::format("cannot change the mode of {}: {}", path, lowercase_error_text(error)),
                  choose_another_directory);
     struct stat now {};
-    // Some file systems accept another mode and keep the old one.
+    // On some file systems, chmod succeeds but does not change the mode.
     if (fstat(own.descriptor.get(), &now) != 0 || (now.st_mode & permissions) != mode)
       return add(Severity::fail,
                  fmt::format("cannot change the mode of {}: the file system keeps {:04o}", path,

@@ -13,8 +13,8 @@ namespace {
 
 using Severity = Finding::Severity;
 
-/// The finding about one sentinel. `primary`: the one that earlier sentinels have named; set by the
-/// first that names one.
+/// The finding about one sentinel. `primary`: the primary that earlier sentinels have named; set by
+/// the first sentinel that names one.
 Finding check_sentinel(const RedisAddress& service, const RedisAddress& sentinel,
                        Nanoseconds timeout, std::string& primary) {
   const std::string name = sentinel.shown();

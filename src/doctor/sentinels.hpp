@@ -1,4 +1,4 @@
-// What `doctor` checks of the sentinels of a Redis service.
+// The checks of `doctor` for the sentinels of a Redis service.
 #pragma once
 
 #include <vector>

@@ -37,7 +37,7 @@ std::optional<uint64_t> leading_number(std::string_view text) {
   return number;
 }
 
-/// The value of a line "NAME:VALUE" in an answer to INFO; empty when there is none.
+/// The value of a line "NAME:VALUE" in a reply to INFO; empty if there is none.
 std::string info_field(std::string_view info, std::string_view name) {
   const std::string start = fmt::format("\n{}:", name);
   const size_t at = info.find(start);
@@ -101,7 +101,7 @@ class ServerExamination {
   std::map<std::string, std::string> server_info_;  // its reply to HELLO
   std::vector<Finding> findings_;
   std::vector<std::string> long_locks_;  // their descriptions
-  std::string_view subject_ = "server";  // what an error is about
+  std::string_view subject_ = "server";  // the subject of an error
 };
 
 void ServerExamination::run() {
@@ -126,12 +126,12 @@ void ServerExamination::examine() {
   check_locks();
 }
 
-/// Whether the server accepts the connection and the login. HELLO needs no permission, and a server
-/// that is loading answers it, too.
+/// Whether the server accepts the connection and the login. HELLO requires no permission, and even
+/// a server that is loading replies to it.
 bool ServerExamination::check_connection() {
   const RedisReply hello = session_.try_pipeline({{"HELLO", "2"}}).next();
   if (hello.is_error()) {
-    // A server that does not know HELLO may answer INFO.
+    // A server that does not know HELLO may support INFO.
     if (auto known = diagnose_known_error(*hello.error(), "server")) {
       findings_.push_back(std::move(*known));
       return false;
@@ -161,7 +161,7 @@ void ServerExamination::check_version(const RedisReply& hello) {
   std::string name = server_info_["server"];
   if (version.empty()) {
     const std::string info = text_or_error(session_.try_pipeline({{"INFO", "server"}}).next());
-    // Valkey also names the version of Redis that it is compatible with.
+    // Valkey also reports the version of Redis with which it is compatible.
     version = info_field(info, "valkey_version");
     name = version.empty() ? "redis" : "valkey";
     if (version.empty()) version = info_field(info, "redis_version");
@@ -195,7 +195,7 @@ void ServerExamination::check_role() {
   }
 }
 
-/// Checks the round trip and the server's clock, using the fastest of several replies.
+/// Checks the round-trip time and the server's clock, using the fastest of several replies.
 void ServerExamination::check_times() {
   constexpr Nanoseconds slow = std::chrono::milliseconds(100);
   constexpr Nanoseconds skewed = std::chrono::seconds(1);
@@ -263,7 +263,7 @@ void ServerExamination::check_memory(const std::string& info) {
 void ServerExamination::check_clients(const std::string& info) {
   const auto now = leading_number(info_field(info, "connected_clients"));
   const auto most = leading_number(info_field(info, "maxclients"));
-  if (!now || !most) return;  // not all servers have these fields, and they matter little
+  if (!now || !most) return;  // not all servers have these fields, and they are not important
   const std::string text = fmt::format("{} of {} connections in use", *now, *most);
   if (*now < *most - *most / 10) return add(Severity::ok, "clients", text);
   add(Severity::advice, "clients", text,

@@ -1,4 +1,4 @@
-// What `doctor` checks of a Redis server.
+// The checks of `doctor` for a Redis server.
 #pragma once
 
 #include <string>
@@ -10,9 +10,9 @@
 namespace memolock {
 
 /// Whether the server at the settings' address can be reached and used as a store for the entries
-/// of `tag`; of a cluster, each node. A server that cannot be reached, or that refuses something,
-/// is a finding and not an error. Takes a lock that no other process uses and that would expire
-/// within a second, and releases it; leaves nothing on the server. Throws Error(interrupted).
+/// of `tag`; for a cluster, each node. If a server cannot be reached or refuses something, that is
+/// a finding, not an error. Takes a lock that no other process uses and that would expire within a
+/// second, and releases it; nothing remains on the server. Throws Error(interrupted).
 [[nodiscard]] Examination examine_server(const RedisSettings& settings, const std::string& tag,
                                          const Log& log);
 

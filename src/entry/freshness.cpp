@@ -8,14 +8,15 @@ namespace {
 
 /// How long after the end of its run the entry is fresh for this reader.
 Nanoseconds fresh_for(const Record& record, const FreshnessPolicy& policy) {
-  // A command that says how long its result lives knows better than the caller's default.
+  // A ttl that the command has set takes precedence: the command knows its result better than the
+  // caller.
   if (!policy.ttl || record.ttl_by_command) return record.ttl;
   return std::min(record.ttl, *policy.ttl);
 }
 
-/// Whether the entry is acceptable, was still fresh less than `window` ago, and is retained.
-/// Without the latter, a reader with a longer window than the writer's would be served by a
-/// directory until the next gc, and by a server never.
+/// Whether the entry is acceptable, was fresh until less than `window` ago, and is retained.
+/// Without the last condition, stores would differ for a reader whose window is longer than the
+/// writer's: a directory would serve the entry until the next gc, a server would not serve it.
 bool is_within(Nanoseconds window, const Record& record, const FreshnessPolicy& policy,
                Nanoseconds now) {
   if (window == Nanoseconds(0) || !answers_waiter(record, policy)) return false;
@@ -104,7 +105,7 @@ bool answers_waiter(const Record& record, const FreshnessPolicy& policy) {
 Nanoseconds with_jitter(Nanoseconds ttl, double percent, double chance) {
   if (ttl == forever || percent <= 0) return ttl;
   const auto most = static_cast<double>(ttl.count()) * percent / 100;
-  // Never shortened to 0, which would mean that the run is not kept.
+  // Never shortened to 0, which would mean that the result is not stored.
   return std::max(ttl - Nanoseconds(static_cast<int64_t>(most * chance)),
                   Nanoseconds(ttl > Nanoseconds(0)));
 }

@@ -8,28 +8,30 @@
 
 namespace memolock {
 
-/// What a reader accepts.
+/// The conditions under which a reader accepts a stored result.
 struct FreshnessPolicy {
-  /// The reader's own limit on an entry's age; none for a look-up, which uses the entry's ttl.
+  /// The reader's own limit on the age of an entry; none for a look-up, which uses the ttl of the
+  /// entry.
   std::optional<Nanoseconds> ttl{};
   /// Accept no run that began before this time on the store's clock (--refresh).
   std::optional<Nanoseconds> begun_since{};
   Nanoseconds stale{0};           ///< --stale
   Nanoseconds stale_if_error{0};  ///< --stale-if-error
   std::optional<double> early{};  ///< --early: beta
-  /// The reader's own limit on a stored failure's age (--cache-failures); none: the failure's ttl.
+  /// The reader's own limit on the age of a stored failure (--cache-failures); none: the ttl of the
+  /// failure.
   std::optional<Nanoseconds> failure_ttl{};
 };
 
 /// How long ago the run ended. Nothing if that is unknown: a foreign entry has no such time, and a
-/// time in the future means that the clock has jumped. An entry dated in the future is not fresh.
+/// time in the future means that the clock was set back. An entry dated in the future is not fresh.
 [[nodiscard]] std::optional<Nanoseconds> age_of(const Record& record, Nanoseconds now);
 
 /// How long the entry stays fresh by its own ttl; zero or less if it has expired.
 [[nodiscard]] Nanoseconds time_left(const Record& record, Nanoseconds now);
 
-/// Whether the record's ttl or a window that it was stored with has not passed yet. One that is not
-/// retained is expired: `--on-timeout stale` may still serve it, nothing else does.
+/// Whether the record's ttl or a window that was stored with it has not passed yet. A record that
+/// is not retained is expired: only `--on-timeout stale` can still serve it.
 [[nodiscard]] bool is_retained(const Record& record, Nanoseconds now);
 
 /// Whether an entry is fresh for this reader. A foreign one is fresh as long as it exists, unless
@@ -62,11 +64,11 @@ struct FreshnessPolicy {
                                      const FreshnessPolicy& policy, Nanoseconds now);
 
 /// Whether the marked run began less than `ttl` ago, so that `once` does not run the command again.
-/// False for a mark that has expired.
+/// False if the mark has expired.
 [[nodiscard]] bool is_recent_run(const Record& mark, Nanoseconds ttl, Nanoseconds now);
 
-/// When the run of the record began. Computed from its end and its run time, if that is earlier: a
-/// clock that was set back during the run makes the recorded time too late.
+/// When the run of the record began: the recorded time, or the end minus the run time if that is
+/// earlier. If the clock was set back during the run, the recorded time is too late.
 [[nodiscard]] Nanoseconds began_at(const Record& record);
 
 /// Whether the reader accepts a run that ended while it waited, even if its ttl has passed or is 0.

@@ -1,5 +1,5 @@
-// The locks that the ancestors of this process hold, by which a command that would wait for its own
-// run is recognized.
+// The locks that the ancestors of this process hold. They serve to detect a command that would wait
+// for its own run.
 #pragma once
 
 #include <string>

@@ -9,8 +9,8 @@
 
 namespace memolock {
 
-/// A tag and an id, which name an entry. The id is empty for a run that is made without the store
-/// because a part of its id cannot be determined; such a run has no entry.
+/// A tag and an id, which name an entry. The id is empty if a part of it cannot be determined: the
+/// command then runs without the store and has no entry.
 struct Key {
   std::string tag, id;
 
@@ -25,7 +25,7 @@ inline constexpr std::string_view probe_prefix = "memolock-doctor-";
 
 inline constexpr size_t max_id_size = 1024;  ///< bytes
 
-/// What follows the tag in the names of an entry's Redis keys and channels (redis/names.hpp). No
+/// The text after the tag in the names of an entry's Redis keys and channels (redis/names.hpp). No
 /// tag may end with one of these.
 namespace tag_suffix {
 inline constexpr std::string_view lock = "/lock";
@@ -38,7 +38,7 @@ inline constexpr std::string_view fail = "/fail";
 inline constexpr std::array all{lock, notif, meta, files, run, part, fail};
 }  // namespace tag_suffix
 
-/// What is wrong with a tag or an id, worded to follow the quoted value; nothing if it is valid.
+/// Why a tag or an id is invalid, worded to follow the quoted value; nothing if it is valid.
 [[nodiscard]] std::optional<std::string> check_tag(std::string_view tag);
 [[nodiscard]] std::optional<std::string> check_id(std::string_view id);
 

@@ -47,8 +47,7 @@ static_assert(at_head_hash + 8 == fixed_part_size);
 constexpr uint16_t flag_ttl_by_command = 1;
 constexpr uint16_t flag_external = 2;
 constexpr uint16_t flag_stale_by_command = 4;
-// A command line is bounded by the kernel (2 MiB by default, 6 MiB at the most); tag, id and host
-// add little.
+// The kernel limits a command line (2 MiB by default, 6 MiB at most); tag, id and host add little.
 constexpr uint32_t largest_names = 8U << 20;
 
 template <typename Integer>
@@ -100,7 +99,7 @@ class WordReader {
   bool is_valid_ = true;
 };
 
-/// The hash of the fixed part and the names, with the forgotten byte taken as 0.
+/// The hash of the fixed part and the names, with 0 in place of the forgotten byte.
 uint64_t head_hash(std::string_view head) {
   XXH3_state_t state;
   XXH3_64bits_reset(&state);
@@ -126,8 +125,9 @@ Nanoseconds take_time(std::string_view from, size_t at) {
   return Nanoseconds(take<int64_t>(from, at));
 }
 
-// Each of these decodes some fields. Returns false for values that memolock never writes. A correct
-// hash does not rule them out: any process that can write to the file can compute it.
+// Each of these functions decodes some fields, and returns false for values that memolock never
+// writes. A correct hash does not exclude such values: any process that can write to the file can
+// compute the hash.
 
 bool decode_states(std::string_view head, Record& record) {
   const auto disposition = take<uint8_t>(head, at_disposition);

@@ -1,10 +1,11 @@
-// The record of a run, and the format of the files that hold it.
+// The record of a run, and the format of the files that contain it.
 //
 // An entry file is   | fixed part | names | stdout | stderr | artifacts |
 //
-// The file of a run in progress becomes one: the fixed part and the names are written before the
-// run is visible to other processes, stdout as it arrives, and the rest and the final fixed part at
-// the end. Integers are little-endian, so that machines of any kind can share a directory.
+// The file of a run in progress becomes an entry file: the fixed part and the names are written
+// before the run is visible to other processes, stdout as it arrives, and the rest and the final
+// fixed part at the end. Integers are little-endian, so that machines of any kind can share a
+// directory.
 #pragma once
 
 #include <cstddef>
@@ -28,38 +29,38 @@ enum class ExitKind : uint8_t {
   timed_out,    ///< stopped at --max-runtime (status 124)
 };
 
-/// What became of a run.
+/// The state of a run, or how its result is used.
 enum class Disposition : uint8_t {
   running,   ///< not finished; if its lock is not held, its holder has died
   kept,      ///< stored as the entry
   shared,    ///< finished but not stored: only its waiters get the result
-  unstored,  ///< finished, but its output could not be kept: its waiters run the command
+  unstored,  ///< finished, but its output could not be stored: its waiters run the command
   failed,    ///< a failure, stored in addition to any entry
   marked,    ///< its times and status only, stored in addition to any entry (`once`)
 };
 
-/// What a record with this disposition is, for messages: "the stored entry".
+/// The name of a record with this disposition, for messages: "the stored entry".
 [[nodiscard]] std::string_view describe_disposition(Disposition disposition);
 
-/// What is known about a run. Times are on the store's clock, since the epoch.
+/// All data about a run except its output. Times are on the store's clock, since the epoch.
 struct Record {
   Disposition disposition = Disposition::running;
   bool foreign = false;  ///< stored by another program: only stdout and the time left are known
   ExitKind exit_kind = ExitKind::exited;
-  int status = 0;               ///< what memolock exits with: the command's, or 128+N
+  int status = 0;               ///< the exit status of memolock: the command's, or 128+N
   bool ttl_by_command = false;  ///< the command has set its ttl (MEMOLOCK_CONTROL)
   bool stale_by_command = false;
   Producer producer = Producer::command;
   /// How many runs in a row, this one included, were transient failures.
   uint32_t transient_failures = 0;
   Nanoseconds begun{0};
-  Nanoseconds ended{0};  ///< an entry's age counts from here
+  Nanoseconds ended{0};  ///< the age of an entry is measured from this time
   Nanoseconds run_time{0};
   Nanoseconds ttl{0};  ///< how long it is fresh; of a failure: how long it is served
   /// How long after its ttl it may be served while it is refreshed, if the command has set that
   /// (MEMOLOCK_CONTROL).
   Nanoseconds stale{0};
-  /// How long it is kept; of a failure: how long the command is not run again.
+  /// How long it stays in the store; of a failure: how long the command is not run again.
   Nanoseconds retained{0};
   uint64_t out_size = 0, err_size = 0;
   uint64_t out_hash = 0, err_hash = 0;
@@ -119,7 +120,7 @@ inline constexpr size_t fixed_part_size = 168;
 /// Whether a file that begins with `bytes` was written by any version of memolock.
 [[nodiscard]] bool has_magic(std::string_view bytes);
 
-/// The record at the start of a file; nothing if it is foreign, truncated or damaged.
+/// The record at the start of a file; nothing if the file is foreign, truncated or damaged.
 [[nodiscard]] std::optional<Record> decode(std::string_view bytes);
 
 /// The one byte of a file that processes other than its writer may set (to 1): it means that `del`

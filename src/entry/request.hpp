@@ -1,4 +1,4 @@
-// What a caller asks of memolock, and how the call ended.
+// The request of a caller, and how the call ended.
 #pragma once
 
 #include <optional>
@@ -12,9 +12,9 @@
 
 namespace memolock {
 
-/// A run policy, the entry that it applies to, and what the caller's environment adds (held locks,
-/// store URLs). cli/ makes one per call and passes it down unchanged. If the store cannot be
-/// reached, it makes another one for the store that is used instead.
+/// A run policy, the entry to which it applies, and data from the caller's environment (held locks,
+/// store URLs). cli/ creates one per call and passes it down unchanged. If the store cannot be
+/// reached, it creates another one for the store that is used instead.
 struct Request : RunPolicy {
   Key key;
   std::vector<std::string> command;   ///< empty: look up only
@@ -29,17 +29,17 @@ struct Request : RunPolicy {
 };
 
 /// How a call ended; --report uses the same names. `background` is never reported to a caller: it
-/// is the outcome of the process that has refreshed an entry in the background.
+/// is the outcome of a process that refreshed an entry in the background.
 enum class OutcomeKind {
   hit,          ///< a fresh entry was replayed
   miss,         ///< of `get`: the command was run under the lock
-  ran,          ///< of `once` and `lock`: the command was run, and none of its output is kept
+  ran,          ///< of `once` and `lock`: the command was run, and its output is not stored
   skipped,      ///< of `once`: the command did not have to be run
-  waited,       ///< another caller's run was awaited, and its result replayed
+  waited,       ///< the call waited for the run of another caller, and replayed its result
   stale,        ///< a stale entry was replayed
   bypass,       ///< the command was run without the store
   absent,       ///< of a look-up: there is no entry
-  timeout,      ///< --wait was over
+  timeout,      ///< the time limit of --wait passed
   interrupted,  ///< by a signal
   error,        ///< memolock itself failed
   background,
@@ -47,19 +47,19 @@ enum class OutcomeKind {
 
 [[nodiscard]] const char* name_of(OutcomeKind kind);
 
-/// What a call returns to cli/: how it ended, and what its report and the counters need.
+/// The result of a call for cli/: how it ended, and the data for its report and the counters.
 struct Outcome {
   OutcomeKind kind = OutcomeKind::absent;
-  int status = 0;        ///< what memolock exits with
-  int signal = 0;        ///< the signal that told memolock, and the command, to end; 0: none
+  int status = 0;        ///< the exit status of memolock
+  int signal = 0;        ///< the signal that ended memolock and the command; 0: none
   int output_error = 0;  ///< the errno if the output could not be written; 0: none
   /// The age of a replayed entry; for a skipped run, how long ago the last run began.
   std::optional<Nanoseconds> age;
   std::optional<Nanoseconds> run_time;  ///< of the run whose output the caller got
   uint64_t bytes = 0;                   ///< of replayed output; not of this call's own run
-  bool stored = false;                  ///< this call's run left something in the store
+  bool stored = false;                  ///< the run of this call has stored something
   bool fell_back_to_stale = false;      ///< a stale entry was replayed because the run failed
-  std::string store_error;  ///< what the store refused after the command had started; "": nothing
+  std::string store_error;  ///< the error of the store after the command had started; "": none
 };
 
 /// Whether this call got the output of a run without running the command itself.

@@ -21,8 +21,8 @@ struct FileRange {
   uint64_t size = 0;
 };
 
-/// Append-only files, one for each stream. One thread writes; others may read the bytes that it has
-/// announced to them.
+/// Append-only files, one for each stream. One thread writes; others may read the bytes that the
+/// writer has announced.
 class Spool {
  public:
   /// Writes stdout to `file` from offset `base` on, and each other stream to an anonymous file in
@@ -43,11 +43,10 @@ class Spool {
   /// the streams. If not, nothing is accepted from then on.
   [[nodiscard]] bool has_room_for_files(uint64_t unpacked) noexcept;
 
-  /// Accepts nothing from now on, because reading the rest of the output has failed with this
-  /// errno.
+  /// Accepts nothing from now on, because reading the rest of the output failed with this errno.
   void refuse_unreadable(int error) noexcept { refuse(Refusal::unreadable, error); }
 
-  /// Why append() fails, worded to follow "not stored: "; empty if it does not.
+  /// Why append() fails, worded to follow "not stored: "; empty if it does not fail.
   [[nodiscard]] std::string why_refused() const;
 
   /// Appends stderr and the artifacts to the file of stdout, the layout of an entry. Throws

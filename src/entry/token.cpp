@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::string_view external = "-external";
 
-/// Reads the number after the `mark` at `at`.
+/// Reads the number after the character `mark`, which must be at `at`.
 bool take_number(std::string_view text, size_t at, char mark, int64_t& number) {
   if (text[at] != mark) return false;
   const char* const end = text.data() + text.size();

@@ -59,8 +59,8 @@ Error cannot_read(const std::string& path, const std::string& why) {
 void note_state(Item& item, const struct stat& info) {
   item.size = static_cast<uint64_t>(info.st_size);
   item.changed = info.st_mtim;
-  // A smaller file is read to its end, because the sizes of files below /proc and /sys mean
-  // nothing.
+  // A smaller file is read to its end, because the sizes of files below /proc and /sys are
+  // meaningless.
   if (item.size > piece_size) item.pieces.resize((item.size + piece_size - 1) / piece_size);
 }
 
@@ -135,8 +135,8 @@ void expect_unchanged(const Item& item, int file) {
 }
 
 Descriptor open_file(const Item& item) {
-  // The path that the user has named may be a link. An item of a directory was a file when it was
-  // listed.
+  // A path that the user has named may be a link. Everything else was a regular file when its
+  // directory was listed.
   const int flags = item.name.empty() ? 0 : O_NOFOLLOW;
   Descriptor file = open_path(item.path, O_RDONLY | O_NONBLOCK | O_NOCTTY | flags);
   if (!file) throw cannot_read(item.path, error_text(errno));
@@ -163,7 +163,7 @@ Piece hash_piece(const Item& item, int file, uint64_t offset, char* buffer) {
   return piece;
 }
 
-/// What one thread hashes at a time: a piece of a large file, or all of a smaller one.
+/// The unit of work of a thread: a piece of a large file, or a whole smaller one.
 struct Task {
   Item* item;
   size_t piece;
@@ -208,7 +208,7 @@ void carry_out_all(const std::vector<Task>& tasks, size_t helpers) {
     try {
       while (threads.size() < helpers) threads.emplace_back(work);
     } catch (const std::system_error&) {
-      // The threads that were started do the work.
+      // The threads that could be started do the work.
     }
     work();
   }

@@ -35,7 +35,7 @@ std::string derive_id(std::string_view stem, const std::vector<KeyPart>& parts) 
     hash.add(part.kind);
     hash.add(part.digest);
   }
-  // Not with fmt, whose code a hit does not need otherwise.
+  // Does not use fmt, whose code a hit does not load otherwise.
   std::string id(truncate_utf8(stem, max_id_size - 2 * hash_bytes - 1));
   id += '-';
   return id += hash.finish();

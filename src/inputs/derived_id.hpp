@@ -1,4 +1,4 @@
-// Ids that are derived from what a command depends on.
+// Ids that are derived from the inputs of a command.
 #pragma once
 
 #include <string>
@@ -7,10 +7,10 @@
 
 namespace memolock {
 
-/// One part of what an id is derived from.
+/// One of the parts from which an id is derived.
 struct KeyPart {
-  std::string_view kind;  ///< "word", "file" and so on; a literal
-  std::string name;       ///< for people
+  std::string_view kind;  ///< such as "word" or "file"; a literal
+  std::string name;       ///< for messages
   std::string digest;     ///< digest_of() its content; never the content itself
 };
 

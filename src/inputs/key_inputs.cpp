@@ -22,7 +22,7 @@ KeyPart text_part(std::string_view kind, std::string name, std::string_view text
   return {kind, std::move(name), digest_of({kind, text})};
 }
 
-/// Only the hash of the value is kept, because the value may be a secret.
+/// Contains only a hash of the value, because the value may be a secret.
 KeyPart variable_part(const std::string& name) {
   if (const char* value = getenv(name.c_str()))
     return {"env", name, digest_of({"env", name, value})};
@@ -58,7 +58,8 @@ std::vector<std::string> sorted(std::vector<std::string> names) {
   return names;
 }
 
-/// The parts from which the id is derived, and those that are shown, which are more.
+/// The parts from which the id is derived, and the parts that are shown, which include the files in
+/// directories.
 struct Parts {
   std::vector<KeyPart> counted;
   std::vector<KeyPart> shown;

@@ -1,4 +1,4 @@
-// Derives the id of an entry from what its command depends on.
+// Derives the id of an entry from the inputs of its command.
 //
 // The parts, in this order: the id that the caller has given, or else the words of the command; the
 // working directory; the variables; the files and directories; standard input. Each part has a kind
@@ -19,20 +19,20 @@
 
 namespace memolock {
 
-/// What the caller wants to be part of the id in addition to the given id or the command (--key-…).
+/// The inputs that are part of the id in addition to the given id or the command (--key-…).
 struct KeyInputs {
-  enum class Directory { by_default, counts, left_out };  ///< by default: counts if no id was given
+  enum class Directory { by_default, counts, left_out };  ///< by default: only without a given id
 
   Directory directory = Directory::by_default;
-  std::vector<std::string> variables;  ///< names; order and repetition have no influence
+  std::vector<std::string> variables;  ///< names; their order and repetitions do not matter
   std::vector<std::string> files;      ///< paths of files and directories; the order matters
   bool standard_input = false;
 };
 
 struct DerivedId {
   std::string id;
-  /// For people: the parts, each directory followed by everything in it. Empty if the id is just
-  /// the given one.
+  /// The parts to be shown, each directory followed by everything in it. Empty if the id is the
+  /// given one without changes.
   std::vector<KeyPart> parts;
   Descriptor input;   ///< all of stdin, from its start, if stdin is part of the id; else empty
   std::string error;  ///< why the working directory is missing from `id`; "" if it is not

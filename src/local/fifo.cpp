@@ -50,8 +50,8 @@ Descriptor open_and_stat(int directory, const char* name, int flags, struct stat
   return opened;
 }
 
-/// Makes a FIFO and opens both of its ends; empty, with errno set, on failure, and then no new file
-/// is left.
+/// Creates a FIFO and opens both of its ends. Empty, with errno set, on failure; no new file then
+/// remains.
 Descriptor try_make(int directory, const char* name) {
   if (const int error = make_fifo_file(directory, name)) {
     errno = error;
@@ -65,8 +65,8 @@ Descriptor try_make(int directory, const char* name) {
   return {};
 }
 
-/// The path of the substitute that the file `name` refers to; empty when it refers to none. Throws
-/// Error(store) when the directory of substitutes is not private to this user.
+/// The path of the substitute to which the file `name` refers; empty if it refers to none. Throws
+/// Error(store) if the directory of substitutes is not private to this user.
 std::string read_substitute_path(int directory, const std::string& name) {
   const OwnedFile reference = open_owned_file(directory, name, O_RDONLY);
   const std::string_view ending = ending_of(name);
@@ -103,8 +103,8 @@ Descriptor make_substitute(int directory, const std::string& name, const std::st
 
 enum class Location { none, store, substitute };
 
-/// Where the FIFO that is open as `fifo` is, if `name` stands for it; `none` if `name` stands for
-/// something else or does not exist. Sets `path` if the FIFO is a substitute.
+/// The location of the FIFO that is open as `fifo`, if `name` refers to it; `none` if `name` refers
+/// to something else or does not exist. Sets `path` if the FIFO is a substitute.
 Location location_of(int directory, const std::string& name, int fifo, std::string& path) noexcept {
   struct stat open_fifo {};
   struct stat named {};
@@ -119,8 +119,8 @@ Location location_of(int directory, const std::string& name, int fifo, std::stri
   return is_same ? Location::substitute : Location::none;
 }
 
-/// Whether `name` in the directory of substitutes is one whose holder has died. A living holder has
-/// both ends open, so the FIFO would have a reader.
+/// Whether `name` in the directory of substitutes is a FIFO whose holder has died. A living holder
+/// has both ends open, so the FIFO would have a reader.
 bool is_stale(int substitutes, const std::string& name) {
   struct stat info {};
   if (!is_substitute_name(name, ending_of(name)) ||

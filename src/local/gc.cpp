@@ -30,9 +30,9 @@ constexpr std::chrono::minutes examination{10};
 
 constexpr int file_flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 
-/// Keeps other processes from taking an entry's run lock, and every other `gc` from reserving it.
-/// Empty when the lock is held or, with IfMissing::leave, has no file. The destructor removes the
-/// lock's file.
+/// Prevents other processes from taking an entry's run lock, and other `gc` processes from
+/// reserving it. Empty if the lock is held or, with IfMissing::leave, has no file. The destructor
+/// removes the lock's file.
 class RemovalGuard {
  public:
   RemovalGuard(int directory, const std::string& lock_name, IfMissing missing)
@@ -40,7 +40,7 @@ class RemovalGuard {
     for (;;) {
       file_ = open_lock(missing);
       if (file_ && try_reserve_file(file_.get()) != 0) file_.reset();
-      // Its last owner may have removed the file between the two calls; then try again.
+      // The previous owner may have removed the file between the two calls. If so, try again.
       if (!file_ || is_same_file(directory_, lock_name_, file_.get())) return;
     }
   }
@@ -85,7 +85,7 @@ class TagDirectory {
         directory_(open_directory(root, name_)),
         is_settled_(directory_ && is_settled(directory_.get())) {}
 
-  /// Removes what can no longer be used, and adds the other entries to `candidates`.
+  /// Removes files that can no longer be used, and adds the other entries to `candidates`.
   void remove_useless(LruCandidates& candidates) {
     for_each_file([&](FileKind kind, const std::string& name) {
       if (kind == FileKind::entry || kind == FileKind::failed || kind == FileKind::mark) {
@@ -96,20 +96,20 @@ class TagDirectory {
     });
   }
 
-  /// Removes entries that were last used at `newest` or earlier, until `rest` bytes are at most
-  /// `max_size`.
+  /// Removes entries that were last used at `newest` or earlier, until `rest`, the remaining bytes,
+  /// is at most `max_size`.
   void remove_least_recently_used(Nanoseconds newest, uint64_t max_size, uint64_t& rest) {
     for_each_file([&](FileKind kind, const std::string& name) {
       if ((kind != FileKind::entry && kind != FileKind::failed) || rest <= max_size) return;
       const OwnedFile file = open_owned_file(directory_.get(), name, O_RDONLY);
       if (!file || last_use_of(file) > newest || !EntryFile::is_memolock_file(file.get())) return;
-      // A dry run has already counted those that can no longer answer.
+      // A dry run has already counted the entries that can no longer answer.
       if (mode_ == GcMode::dry_run && !may_still_answer(file, *disposition_in(kind))) return;
       if (remove_entry(name, file)) rest -= std::min(rest, file.disk_size);
     });
   }
 
-  /// Whether, if the directory is empty now, no process is about to create something in it.
+  /// Whether, if the directory is now empty, no process is about to create a file in it.
   [[nodiscard]] bool was_settled() const { return is_settled_; }
 
  private:
@@ -124,7 +124,7 @@ class TagDirectory {
     const OwnedFile file = open_owned_file(directory_.get(), name, O_RDONLY);
     if (!file || !EntryFile::is_memolock_file(file.get())) return;
     const bool stays = may_still_answer(file, *disposition_in(kind)) || !remove_entry(name, file);
-    // Without its mark a job would run again too early.
+    // Marks are not evicted: without its mark, a job would run again too early.
     if (stays && kind != FileKind::mark) candidates.add(file);
   }
 
@@ -145,10 +145,10 @@ class TagDirectory {
   }
 
   bool try_remove_leftover(FileKind kind, const std::string& name, const struct stat& info) {
-    // The process that has created a spool does not need its name.
+    // The process that has created a spool does not use its name.
     if (kind == FileKind::spool) return remove(name);
     const EntryFileNames files(name_, name);
-    // A process that is writing an answer keeps it locked.
+    // A process holds a lock on an answer while it writes it.
     if (kind == FileKind::answer &&
         (!is_older(info, settling) || is_locked(directory_.get(), name)))
       return false;
@@ -157,8 +157,8 @@ class TagDirectory {
     return static_cast<bool>(RemovalGuard(directory_.get(), files.lock, IfMissing::leave));
   }
 
-  /// Removes `name` if it is the file that is open as `file`; -1: whatever file it is. False: it is
-  /// another file, or the run lock is held.
+  /// Removes `name` if it is the file that is open as `file`; if that is -1, removes any file.
+  /// Returns false if it is another file or the run lock is held.
   bool remove_if_unlocked(const EntryFileNames& files, const std::string& name, int file) {
     if (mode_ == GcMode::dry_run) return !is_locked(directory_.get(), files.lock);
     const RemovalGuard guard(directory_.get(), files.lock, IfMissing::make);

@@ -20,7 +20,7 @@
 namespace memolock {
 namespace {
 
-// `gc` keeps others from taking a lock while it removes two files. If `gc` was suspended at that
+// `gc` prevents others from taking a lock while it removes two files. If `gc` is suspended at that
 // point, the lock is treated as held after this many pauses, which take half a second in total.
 constexpr int max_pauses = 7;
 constexpr Nanoseconds first_pause = std::chrono::microseconds(100);
@@ -52,7 +52,7 @@ class LocalLock final : public Lock {
     run_ = record;
     if (record.producer == Producer::external)
       promise_.emplace(directory_.get(), path_, files_, token_);
-    // Only this makes the run visible, so it comes last, when the record is complete.
+    // This makes the run visible, so it comes last, when the record is complete.
     wake_ = make_fifo(directory_.get(), files_.wake, path_);
   }
 
@@ -93,7 +93,7 @@ class LocalLock final : public Lock {
     if (writer_) writer_->remove_working_name();
     promise_.reset();
     remove_if_same_fifo(directory_.get(), files_.wake, wake_.get());
-    // The files may have been removed during the run, and another run may have these names now.
+    // The files may have been removed during the run, and another run may now use these names.
     remove_if_same_file(directory_.get(), files_.lock, lock_.get());
     lock_.reset();
     wake_.reset();  // last: a waiter that wakes finds the lock free
@@ -109,19 +109,20 @@ class LocalLock final : public Lock {
       remove_fifo(directory_.get(), files_.promise);
       return;
     }
-    if (errno != ENOENT) remove(files_.run);  // it is not a regular file of this user
+    if (errno != ENOENT) remove(files_.run);  // the name is not a regular file of this user
     remove(files_.wake);
     remove(files_.promise);
   }
 
  private:
-  void start_renewal() override {}  // the kernel holds the lock as long as this process lives
+  void start_renewal() override {}  // the kernel holds the lock until this process ends
 
   /// Ends the run with the outcome that another process has delivered.
   void publish_answer(const EntryFile& answer) {
     const std::shared_ptr<Spool> spool = writer_->spool();
     if (!answer.copy_to(*spool)) throw store_error(spool->why_refused());
-    // The head keeps the names of the run: the payload begins after them, so their size is fixed.
+    // The names in the head remain those of the run: the payload begins after them, so their size
+    // must not change.
     Record outcome = answer.record();
     outcome.key = run_.key;
     outcome.holder = run_.holder;
@@ -143,7 +144,7 @@ class LocalLock final : public Lock {
     writer_->replace_head(record);
     const std::string& name = name_of(record.disposition);
     writer_->rename_to(name);
-    // `del` marks the run before it removes the entry, so either `del` has removed this entry, or
+    // `del` marks the run before it removes the entry. So either `del` has removed this entry, or
     // its mark is seen here.
     if (writer_->is_forgotten()) {
       remove(name);
@@ -158,8 +159,8 @@ class LocalLock final : public Lock {
     return disposition == Disposition::failed ? files_.failed : files_.entry;
   }
 
-  /// Ends the run without storing it. The name is removed first: an outcome has a name only if it
-  /// is stored. A mark does not answer waiters, so it is not written.
+  /// Ends the run without storing it. The name is removed first, because only a stored outcome has
+  /// a name. A mark does not answer waiters, so it is not written.
   void finish(Record record, Disposition disposition) {
     if (record.disposition == Disposition::marked) return;
     record.disposition = disposition;
@@ -180,8 +181,8 @@ class LocalLock final : public Lock {
   std::optional<PromiseHolder> promise_;
 };
 
-/// Locks an open file. Tries again while `gc` keeps others from locking it. Returns what
-/// try_lock_file() returns.
+/// Locks an open file. Tries again while `gc` has reserved it. Returns the result of
+/// try_lock_file().
 int try_lock_against_gc(int file) {
   Nanoseconds pause = first_pause;
   for (int pauses = 0;; ++pauses, pause *= 4) {
@@ -209,8 +210,8 @@ std::optional<std::unique_ptr<LocalLock>> take_lock(const std::string& path,
     const int error = try_lock_against_gc(lock.get());
     if (error == EAGAIN) return nullptr;
     if (error != 0) throw system_error("cannot lock " + lock_path, error);
-    // The last holder may have removed the file between the two calls. A lock on it excludes
-    // nobody.
+    // The last holder may have removed the file between the two calls. A lock on a removed file
+    // does not exclude other processes.
     if (is_same_file(directory.get(), files.lock, lock.get()))
       return std::make_unique<LocalLock>(path, files, std::move(directory), std::move(lock));
   }

@@ -33,8 +33,8 @@ PromiseHolder::PromiseHolder(int directory, const std::string& path, const Entry
 
 PromiseHolder::~PromiseHolder() {
   remove_if_same_fifo(directory_, mailbox_name_, mailbox_->descriptor());
-  // Before the answer's name is removed: a process that links an answer later learns that it will
-  // not be read.
+  // Before the answer's name is removed, so that a process that links an answer later can detect
+  // that it will not be read.
   mailbox_.reset();
   unlinkat(directory_, answer_name_.c_str(), 0);
 }
@@ -57,7 +57,7 @@ PromiseHolder::Result PromiseHolder::await(Nanoseconds life, int interrupt,
       if (end == WaitEnd::timed_out) observer.still_waiting();
       continue;
     }
-    // If the name exists already, either an answer has just come, or the file is damaged.
+    // If the name already exists, either an answer has just arrived, or the file is damaged.
     auto answer = refuse_answers() ? nullptr : find_answer();
     const WakeReason reason = answer ? WakeReason::answered : WakeReason::timed_out;
     return {reason, std::move(answer)};
@@ -75,7 +75,7 @@ std::unique_ptr<EntryFile> PromiseHolder::find_answer() const {
   return answer;
 }
 
-/// Creates the name that an answer would get. False: it exists already.
+/// Creates the name that an answer would get. Returns false if it already exists.
 bool PromiseHolder::refuse_answers() const {
   const auto file = make_file(directory_, answer_name_, O_WRONLY | O_EXCL);
   return file || errno != EEXIST;
@@ -85,7 +85,7 @@ namespace {
 
 class LocalPromise final : public Promise {
  public:
-  /// `live` is empty when there is no run, `mailbox` also when the run is not a promise.
+  /// `live` is empty if there is no run; `mailbox` is also empty if the run is not a promise.
   LocalPromise(std::string path, EntryFileNames files, Descriptor directory, Record run,
                LiveRun live, MailboxSender mailbox)
       : path_(std::move(path)),
@@ -104,7 +104,7 @@ class LocalPromise final : public Promise {
   [[nodiscard]] std::shared_ptr<Spool> spool() override {
     if (!draft_) {
       Descriptor file = make_draft();
-      (void)try_lock_file(file.get());  // tells `gc` that it is being written
+      (void)try_lock_file(file.get());  // shows `gc` that the file is being written
       draft_.emplace(std::move(file), directory_.get(), path_, draft_name_, run_);
     }
     return draft_->spool();
@@ -114,8 +114,8 @@ class LocalPromise final : public Promise {
     spool()->append_to_stdout_file();
     draft_->write_head(record);
     if (live_ && mailbox_) return submit(record);
-    // There is no promise to answer. A run in progress replaces this entry with its own outcome,
-    // unless it is a promise, which this entry answers.
+    // No promise was identified, so the outcome becomes the entry. A run in progress later replaces
+    // it with its own outcome, unless the run is a promise, which this entry answers.
     draft_->rename_to(files_.entry);
     (void)mailbox_.notify();
     announce_entry(directory_.get(), files_);
@@ -123,7 +123,7 @@ class LocalPromise final : public Promise {
   }
 
   [[nodiscard]] bool renew(std::optional<Nanoseconds> life) override {
-    // A run without a mailbox is not a promise: its lock lasts as long as its holder lives.
+    // A run without a mailbox is not a promise: its lock is held until its holder ends.
     return mailbox_ ? mailbox_.renew(life) && is_running() : static_cast<bool>(live_);
   }
 
@@ -173,7 +173,7 @@ class LocalPromise final : public Promise {
   std::optional<EntryWriter> draft_;
 };
 
-/// The record that stands for the run of an outcome that is stored without a run.
+/// The record for an outcome that is stored without a run.
 Record record_without_run(const Key& key) {
   Record run;
   run.key = key;

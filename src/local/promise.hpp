@@ -3,10 +3,10 @@
 //
 // The holder of the run lock creates a mailbox (local/promise_mailbox.hpp), starts the command and
 // then sleeps until there is an answer or the promise has expired. An answer is an entry file that
-// is linked to the name ID.TOKEN.answer when it is complete. The process that creates that name
-// first ends the run; the holder creates it when the promise has expired. Without a token, or if
-// the run has no mailbox, an outcome is stored as the entry itself. An entry that was stored after
-// the run began is an answer, too.
+// is linked to the name ID.TOKEN.answer once it is complete. Whichever process is the first to
+// create that name ends the run; the holder creates it when the promise has expired. Without a
+// token, or if the run has no mailbox, an outcome is stored as the entry itself. An entry that was
+// stored after the run began is also an answer.
 #pragma once
 
 #include <memory>
@@ -37,7 +37,7 @@ class PromiseHolder {
     WakeReason reason;
     std::unique_ptr<EntryFile> answer;  ///< intact; null unless answered
   };
-  /// See Lock::await_promise(). Leaves the run as it is: the caller publishes the answer.
+  /// See Lock::await_promise(). Does not end the run: the caller publishes the answer.
   [[nodiscard]] Result await(Nanoseconds life, int interrupt, WaitObserver& observer);
 
  private:
@@ -48,12 +48,12 @@ class PromiseHolder {
   std::string mailbox_name_;
   std::string answer_name_;
   std::string entry_name_;
-  std::string previous_entry_;  // the token of the entry that was there when the run began
+  std::string previous_entry_;  // the token of the entry that existed when the run began
   std::optional<MailboxReceiver> mailbox_;
 };
 
-/// The side of the other processes: Store::open_promise(), for the store whose directory is open as
-/// `root` and has the path `store_path`. Throws Error(store).
+/// The side of the other processes: implements Store::open_promise() for the store whose directory
+/// is open as `root` and has the path `store_path`. Throws Error(store).
 [[nodiscard]] std::unique_ptr<Promise> open_promise(const std::string& store_path, int root,
                                                     const Key& key, const std::string& token);
 

@@ -30,7 +30,7 @@ std::string format_renewal(std::optional<Nanoseconds> life) {
                      std::chrono::duration_cast<milliseconds>(*life).count());
 }
 
-/// How long the record keeps the promise alive; nothing when it is not a renewal.
+/// The time by which the record extends the promise; nothing if it is not a renewal.
 std::optional<Nanoseconds> parse_renewal(std::string_view line, Nanoseconds lease) noexcept {
   if (!line.starts_with(renew_word)) return std::nullopt;
   line.remove_prefix(renew_word.size());
@@ -44,7 +44,7 @@ std::optional<Nanoseconds> parse_renewal(std::string_view line, Nanoseconds leas
   return std::chrono::milliseconds(count);
 }
 
-/// Bytes that a FIFO can hold.
+/// The capacity of a FIFO in bytes.
 size_t capacity_of(int fifo) noexcept {
   const int size = fcntl(fifo, F_GETPIPE_SZ);
   return static_cast<size_t>(std::max(size, PIPE_BUF));
@@ -58,7 +58,7 @@ MailboxReceiver::MailboxReceiver(Descriptor fifo)
       buffer_(std::make_unique_for_overwrite<char[]>(capacity_)) {}
 
 std::optional<Nanoseconds> MailboxReceiver::read(Nanoseconds lease) noexcept {
-  // More bytes than any record has, without a line feed, are discarded.
+  // Bytes without a line feed that are longer than any record are discarded.
   if (kept_ > PIPE_BUF) kept_ = 0;
   const ssize_t got = ::read(fifo_.get(), buffer_.get() + kept_, capacity_ - kept_);
   if (got <= 0) return std::nullopt;
@@ -82,9 +82,10 @@ MailboxSender MailboxSender::open(int directory, std::string name) {
 }
 
 /// Discards the oldest PIPE_BUF bytes of the mailbox, as many as a write may need. If that cuts a
-/// line, the rest of the line is not a valid record. Newer renewals stay, because this process may
-/// end before it has written its own. The FIFO is closed for reading before that write, or this
-/// process would be taken for a reader. False: the mailbox is gone.
+/// line, the rest of the line is not a valid record. Newer renewals are not discarded, because this
+/// process may end before it has written its own. The FIFO is closed for reading before that write,
+/// because this process would otherwise look like a reader. Returns false if the mailbox no longer
+/// exists.
 bool MailboxSender::make_room() const {
   const Descriptor reader = open_fifo(directory_.get(), name_, O_RDONLY);
   if (!reader || !is_same_file(fifo_.get(), reader.get())) return false;  // it is another run's
@@ -100,7 +101,7 @@ bool MailboxSender::is_open() const noexcept {
 bool MailboxSender::notify() const noexcept {
   if (!fifo_) return false;
   const int error = try_write(fifo_.get(), notification);
-  return error == 0 || error == EAGAIN;  // any record that it holds makes the holder look
+  return error == 0 || error == EAGAIN;  // any record in it makes the holder look for an answer
 }
 
 bool MailboxSender::renew(std::optional<Nanoseconds> life) const {

@@ -62,7 +62,7 @@ std::optional<Record> LocalStore::look_up_mark(const Key& key) {
   return entry ? std::optional(entry->record()) : std::nullopt;
 }
 
-/// Null when it is missing, damaged or foreign.
+/// Null if it is missing, damaged or foreign.
 std::unique_ptr<Entry> LocalStore::open_stored(const Key& key, const EntryFileNames& files,
                                                const std::string& name, Disposition disposition) {
   if (!root_) return nullptr;
@@ -90,7 +90,7 @@ std::unique_ptr<Lock> LocalStore::try_acquire(const Key& key, Producer) {
   for (;;) {
     if (Descriptor directory = open_directory(root_.get(), files.directory)) {
       if (auto lock = try_lock(path, files, std::move(directory))) return std::move(*lock);
-      continue;  // `gc` has removed the empty directory between the two calls
+      continue;  // `gc` removed the empty directory between the two calls
     }
     if (errno != ENOENT) throw system_error("cannot open " + path, errno);
     const int error = make_directory(root_.get(), files.directory);
@@ -163,7 +163,7 @@ bool LocalStore::is_foreign(const std::string& path) const {
 size_t LocalStore::forget_all(const std::string& tag, Ownership ownership) {
   if (!root_) return 0;
   const std::string directory = directory_of(tag);
-  NameSet entries;  // each of them once, however many files it has
+  NameSet entries;  // each entry once, however many files it has
   size_t count = 0;
   for_each_name(root_.get(), directory, DotNames::skip, [&](const std::string& name) {
     const FileKind kind = kind_of_file(name);
@@ -178,8 +178,8 @@ size_t LocalStore::forget_all(const std::string& tag, Ownership ownership) {
 
 namespace {
 
-/// Lists the entries and runs of a tag, each once even if they come and go meanwhile, without
-/// holding all names in memory.
+/// Lists the entries and runs of a tag, each once even if they are created or removed meanwhile,
+/// without holding all names in memory.
 class TagListing {
  public:
   TagListing(int root, std::string directory, const std::function<void(const ListedEntry&)>& each)

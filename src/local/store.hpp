@@ -2,29 +2,29 @@
 //
 // Files, in a directory for each tag (names: store/file_names.hpp; format: entry/record.hpp):
 //
-// - ID.entry: the last run that was kept. Replaced by rename, read without a lock.
-// - ID.failed: the last failure that was kept. Ignored when it is older than the entry.
+// - ID.entry: the last stored run. Replaced by rename, read without a lock.
+// - ID.failed: the last stored failure. Ignored if it is older than the entry.
 // - ID.mark: when `once` last ran the command. A file of the same format without output.
 // - ID.lock: the run lock, exclusive. A process tries to lock it and never waits for it. Its holder
 //   may run the command and owns every other name of the entry. Removed by its holder, or by `gc`
-//   while it keeps others from taking it (system/file_lock.hpp); a new holder checks that the file
-//   it has locked still has the name. An open-file-description lock: the kernel releases it when
-//   the holder dies, and F_OFD_GETLK tests it without affecting other processes.
-// - ID.run: the run in progress; stdout is appended as it comes.
-// - ID.wake: a FIFO (local/fifo.hpp), one for each run, which its holder keeps open until the run
-//   has ended. If a process has it open for writing, the run is in progress and the record in
-//   ID.run is complete. Waiters open it, then ID.run, and sleep in poll(2) until the FIFO hangs up,
-//   which it also does when the holder dies. Then they read the head of the run file through the
-//   descriptor that they have. A finished run answers them, stored or not: if it is not stored, its
-//   file has lost its name, so that later callers do not find it. If the run is unfinished, its
-//   holder has died, and one of the waiters takes the run lock.
+//   while that prevents others from taking it (system/file_lock.hpp); a new holder checks that the
+//   file that it has locked still has the name. An open-file-description lock: the kernel releases
+//   it when the holder dies, and F_OFD_GETLK tests it without affecting other processes.
+// - ID.run: the run in progress; stdout is appended as it arrives.
+// - ID.wake: a FIFO (local/fifo.hpp), one for each run, which its holder has open until the run has
+//   ended. If a process has it open for writing, the run is in progress and the record in ID.run is
+//   complete. Waiters open it, then ID.run, and sleep in poll(2) until the FIFO hangs up, which it
+//   also does when the holder dies. Then they read the head of the run file through the descriptor
+//   that they have open. A finished run answers them, stored or not: if it is not stored, its file
+//   has lost its name, so that later callers do not find it. If the run is unfinished, its holder
+//   has died, and one of the waiters takes the run lock.
 // - ID.promise and ID.TOKEN.answer: see local/promise.hpp.
 //
 // The lock and the FIFO are separate for two reasons. A process that waits for a lock cannot wait
-// for a signal or a deadline as well. And waiters that wake with a shared lock keep each other from
-// taking an exclusive one, and look like a holder to newcomers. A FIFO works on one machine only:
-// if several machines share the directory, a caller on another machine finds the lock held but sees
-// no run, and tries again until the lock is free.
+// for a signal or a deadline as well. And waiters that wake with a shared lock prevent each other
+// from taking an exclusive lock, and look like a holder to new callers. A FIFO works on one machine
+// only: if several machines share the directory, a caller on another machine finds the lock held
+// but sees no run, and tries again until the lock is free.
 #pragma once
 
 #include <functional>
@@ -43,8 +43,8 @@ class LocalStore final : public Store {
  public:
   /// Opens `directory`, an absolute path. If it is missing, the store is empty, and the first lock
   /// or promise creates it (0700) and the directories above it. Opening or creating it throws
-  /// Error(store) if that fails, if the directory belongs to another user or if others may write in
-  /// it; with SymlinkPolicy::refuse also if one of these is true of the directory above it. Keeps a
+  /// Error(store) if that fails, or if the directory belongs to another user or is writable by
+  /// others; with SymlinkPolicy::refuse, the same applies to the directory above it. Keeps a
   /// reference to `log`.
   LocalStore(const std::string& directory, SymlinkPolicy link, const Log& log);
 

@@ -17,15 +17,15 @@ namespace {
 
 constexpr std::string_view entry_stored = "!";
 
-/// If the FIFO is full, it already contains such a byte.
+/// If the FIFO is full, it already contains such a byte, so a failure does not matter.
 void notify_waiters(const Descriptor& fifo) { (void)try_write(fifo.get(), entry_stored); }
 
-/// Opens the FIFO `name` to wait for its hang-up; empty when no process has it open for writing.
+/// Opens the FIFO `name` to wait for its hang-up; empty if no process has it open for writing.
 Descriptor open_wake_fifo(int directory, const std::string& name) {
   Descriptor wake = open_fifo(directory, name, O_RDONLY);
   if (!wake) return {};
-  // poll(2) reports a hang-up only to a reader that had the FIFO open together with a writer.
-  // Whether there is a writer follows from how read(2) fails on an empty FIFO. If the writer leaves
+  // poll(2) reports a hang-up only to a reader that had the FIFO open together with a writer. The
+  // result of read(2) on an empty FIFO shows whether there is a writer. If the writer closes it
   // after that, poll(2) reports it.
   std::array<char, 64> discarded{};
   ssize_t got = 0;
@@ -33,11 +33,11 @@ Descriptor open_wake_fifo(int directory, const std::string& name) {
   while ((got = read(wake.get(), discarded.data(), discarded.size())) > 0) was_notified = true;
   const bool has_writer = got < 0 && errno == EAGAIN;
   if (was_notified && has_writer)
-    notify_waiters(open_fifo(directory, name, O_WRONLY));  // other waiters have yet to see it
+    notify_waiters(open_fifo(directory, name, O_WRONLY));  // other waiters must still see it
   return has_writer ? std::move(wake) : Descriptor();
 }
 
-/// The same open file with its current size and times.
+/// The same open file, with its current size and times.
 OwnedFile updated(Descriptor file) {
   struct stat info {};
   if (fstat(file.get(), &info) != 0) return {};
@@ -102,8 +102,8 @@ LiveRun open_run(int root, const EntryFileNames& files, int flags) {
   Descriptor wake = open_wake_fifo(root, wake_name);
   if (!wake) return {};
   OwnedFile file = open_owned_file(root, files.directory + '/' + files.run, flags);
-  // A run file is created only while no FIFO has the name. So if this FIFO still has it, the file
-  // belongs to the FIFO's run.
+  // A run file is created only while no FIFO has its name. So if this FIFO still has its name, the
+  // file belongs to the run of this FIFO.
   if (!file || !is_same_fifo(root, wake_name, wake.get())) return {};
   return {std::move(wake), std::move(file)};
 }

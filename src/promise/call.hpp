@@ -1,4 +1,4 @@
-// What one call of `get`, `lock` or `once` works with.
+// The context of one call of `get`, `lock` or `once`.
 #pragma once
 
 #include "src/entry/request.hpp"
@@ -9,8 +9,8 @@
 
 namespace memolock {
 
-/// References to what the caller owns. All of it must outlive the call, and is used by the calling
-/// thread only.
+/// References to objects of the caller. They must outlive the call, and are used only by the
+/// calling thread.
 struct CallContext {
   const Request& request;
   Store& store;

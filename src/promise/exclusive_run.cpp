@@ -28,7 +28,7 @@ class ExclusiveCall {
   Outcome lock() {
     const Nanoseconds deadline = deadline_of(call_.request);
     for (bool again = false;; again = true) {
-      // After the deadline, do not ask the store again: it may be slow to answer.
+      // After the deadline, do not send the store another request: it may be slow to reply.
       if (again && boot_now() >= deadline) return time_out();
       if (const auto lock = try_acquire()) return run(*lock, MarkPolicy::none);
       const auto watch = call_.store.watch_run(call_.request.key);
@@ -62,7 +62,7 @@ class ExclusiveCall {
       }
       const auto watch = call_.store.watch_run(call_.request.key);
       if (watch || backoff_.is_exhausted()) return skip_while_running(watch.get());
-      // The holder may have just ended; its mark, if any, is seen in the next round.
+      // The holder may have just ended. If it stored a mark, the next round sees it.
       if (!backoff_.pause(call_.signals.descriptor())) return outcome_of_signal(call_.signals);
     }
   }
@@ -75,7 +75,7 @@ class ExclusiveCall {
     return call_.store.try_acquire(call_.request.key, Producer::command);
   }
 
-  /// The mark of the last run if that is recent enough to skip this one.
+  /// The mark of the last run, if it is recent enough to skip this run.
   std::optional<Record> recent_mark() {
     if (!call_.request.keep) return std::nullopt;
     auto mark = call_.store.look_up_mark(call_.request.key);
@@ -121,7 +121,7 @@ class ExclusiveCall {
   Outcome run(Lock& lock, MarkPolicy mark) {
     Record record = record_of_run(call_.request, lock, call_.store.now());
     lock.begin(record);
-    // Without `keep`, an earlier message has said that the store is not used.
+    // Without `keep`, an earlier message has already said that the store is not used.
     if (call_.request.keep) call_.log.info("{}: running the command", name());
     const auto command = call_.launcher.prepare(command_spec(call_.request, lock, "/dev/null"),
                                                 call_.signals);
@@ -169,7 +169,8 @@ class ExclusiveCall {
     // ttl.
     record.run_time = std::chrono::floor<std::chrono::microseconds>(ending.run_time);
     record.out_hash = record.err_hash = checksum("");
-    // The ttl counts from the start of the run, so after a long run none of it may be left.
+    // The ttl is measured from the start of the run, so it may have passed at the end of a long
+    // run.
     record.ttl = *call_.request.ttl == forever ? forever : *call_.request.ttl - record.run_time;
     record.retained = record.ttl;
     if (record.ttl <= Nanoseconds(0)) return lock.abandon();
@@ -192,8 +193,7 @@ class ExclusiveCall {
         outcome.run_time = ending.run_time;
         return log_line(Level::info, "interrupted; the mark was not stored");
       case PublishResult::forgotten:
-        return log_line(Level::info,
-                        "the mark was not stored: it was deleted during the run");
+        return log_line(Level::info, "the mark was not stored: it was deleted during the run");
       case PublishResult::lost:
         return log_line(Level::warn,
                         "the mark was not stored: the lease was lost to another holder");

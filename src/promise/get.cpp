@@ -61,7 +61,7 @@ class GetCall {
     if (call_.request.refresh) lookup_.reject_earlier_runs();
     for (bool again = false;;) {
       try {
-        // After the deadline, do not ask the store again: it may be slow to answer.
+        // After the deadline, do not send the store another request: it may be slow to reply.
         if (again && boot_now() >= deadline_) return time_out();
         if (auto outcome = attempt()) return *outcome;
         again = true;
@@ -83,7 +83,7 @@ class GetCall {
         if (found.kind != LookupResult::Kind::fresh && found.kind != LookupResult::Kind::stale)
           return holder_run(ProcessRole::caller)
               .run(*lock, transient_failures_, lookup_.take_fallback());
-        // Served without the lock: the reader of the output may be slow.
+        // The entry is served without the lock, because the reader of the output may be slow.
         lock.reset();
         return serve_result(std::move(found));
       }
@@ -110,10 +110,10 @@ class GetCall {
     return replay(entry, kind, call_.store, call_.signals);
   }
 
-  /// Needs the renewal, because reading the entry may take longer than a lease.
+  /// Requires the renewal, because reading the entry may take longer than a lease.
   LookupResult look_up_under_lock(KeepaliveArmed) { return lookup_.look_up(); }
 
-  /// Serves what a look-up has found. Returns nothing if that is no answer.
+  /// Serves the result of a look-up. Returns nothing if it does not answer the request.
   std::optional<Outcome> serve_result(LookupResult found) {
     if (found.kind == LookupResult::Kind::none) return std::nullopt;
     if (found.kind == LookupResult::Kind::fresh)
@@ -122,7 +122,7 @@ class GetCall {
       // The background process would not have the descriptor that such a word refers to.
       if (refers_to_descriptor(call_.request.command)) return std::nullopt;
       call_.store.end_wait_limit();
-      // Now, before the run in the background overwrites the files.
+      // Before the background run, which overwrites the files.
       restore_artifacts(call_.request, *found.entry, call_.signals);
       if (is_not_locked() && can_store_result() &&
           call_.launcher.daemonize() == ProcessRole::background)
@@ -132,8 +132,8 @@ class GetCall {
     return serve_entry(*found.entry, OutcomeKind::stale);
   }
 
-  /// Whether no run is in progress. The call already has its answer, so a store that fails now is
-  /// reported with -v only.
+  /// Whether no run is in progress. The call already has its answer, so an error of the store is
+  /// reported only with -v.
   bool is_not_locked() {
     try {
       return !call_.store.is_locked(call_.request.key);
@@ -156,7 +156,7 @@ class GetCall {
   /// In the background process: runs the command, unless another process is running it or has
   /// just stored a result.
   Outcome refresh() {
-    // A failure cannot be reported to anyone; the next caller tries again.
+    // A failure cannot be reported; the next caller tries again.
     (void)failure_of([&] {
       const auto lock = call_.store.try_acquire(call_.request.key, call_.request.producer);
       if (lock && (!lock->may_have_changed() || look_up_under_lock(lock->arm_keepalive()).kind ==
@@ -216,7 +216,8 @@ class GetCall {
     return call_.store.is_locked(call_.request.key) || (waited_ && !backoff_.is_exhausted());
   }
 
-  /// Serves the result that woke this waiter. Returns nothing if it does not answer the request.
+  /// Serves the result with which this waiter was woken. Returns nothing if it does not answer the
+  /// request.
   std::optional<Outcome> serve_answer(Entry& answer) {
     const Record& record = answer.record();
     if (record.disposition == Disposition::unstored) {

@@ -37,7 +37,7 @@ Outcome HolderRun::run(Lock& lock, uint32_t transient_failures, std::unique_ptr<
   Record record = record_of_run(call_.request, lock, call_.store.now());
   record.transient_failures = transient_failures;
   lock.begin(record);
-  // Without `keep`, an earlier message has said that the store is not used.
+  // Without `keep`, an earlier message has already said that the store is not used.
   if (call_.request.keep) call_.log.info("{}: running the command", call_.request.key.shown());
   const std::string control = call_.request.keep ? control_.make() : "/dev/null";
   CommandSpec spec = command_spec(call_.request, lock, control);
@@ -45,7 +45,7 @@ Outcome HolderRun::run(Lock& lock, uint32_t transient_failures, std::unique_ptr<
   const bool external = call_.request.producer == Producer::external;
   spec.defer_stdout = fallback != nullptr;
   if (external) {
-    spec.out = STDERR_FILENO;  // its own output is not part of the result
+    spec.out = STDERR_FILENO;  // the output of this command is not part of the result
     // Stopping the command would not stop the work, which is done elsewhere.
     spec.stop_descriptor = -1;
   }
@@ -144,7 +144,8 @@ void HolderRun::abandon_interrupted(Lock& lock) noexcept {
   defer_message(Level::info, "interrupted; nothing was stored");
 }
 
-/// Ends a call whose command has ended, but a signal came while its result was packed or stored.
+/// Ends a call that was interrupted by a signal after its command had ended, while the result was
+/// packed or stored.
 Outcome HolderRun::end_interrupted(Lock& lock, CommandRun& command, Nanoseconds run_time) noexcept {
   abandon_interrupted(lock);
   command.release_stdout();
@@ -160,7 +161,7 @@ Outcome HolderRun::serve_fallback(CommandRun& command, const RunResult& ending,
                                   Entry& fallback) noexcept {
   const auto age = [&] { return describe_age(fallback.record(), call_.store.now()); };
   (void)failure_of([&] {
-    const std::string failure = describe_failure(ending);  // empty: a warning says why
+    const std::string failure = describe_failure(ending);  // empty if a warning gives the reason
     defer_message(Level::warn, "{}{}served the stored entry ({})", failure,
                   failure.empty() ? "" : "; ", age());
   });
@@ -193,7 +194,7 @@ Outcome HolderRun::run_external(Lock& lock, Record& record, CommandRun& command)
     return log_deferred_messages(std::move(outcome));
   }
   if (!failure) return outcome;
-  // The work has been started and must not be started again, but its result is out of reach.
+  // The work has been started and must not be started again, but its result cannot be obtained.
   lock.abandon();
   outcome.kind = OutcomeKind::error;
   if (outcome.status == 0) outcome.status = exit_status::own_error;
@@ -202,8 +203,8 @@ Outcome HolderRun::run_external(Lock& lock, Record& record, CommandRun& command)
   return log_deferred_messages(std::move(outcome));
 }
 
-/// Waits until the promise is completed or expires; a command that has failed ends the run at once.
-/// Throws Error(store).
+/// Waits until the promise is completed or expires; a command that has failed ends the run
+/// immediately. Throws Error(store).
 Outcome HolderRun::await_external(Lock& lock, Record& record, Outcome outcome) {
   record.disposition = Disposition::shared;
   if (!record.succeeded()) {
@@ -235,7 +236,7 @@ Outcome HolderRun::await_external(Lock& lock, Record& record, Outcome outcome) {
   return expire_promise(lock, record, std::move(outcome));
 }
 
-/// The promise was not completed in time: a failure, for the waiters too.
+/// The promise was not completed in time. For this call and for the waiters, this is a failure.
 Outcome HolderRun::expire_promise(Lock& lock, Record& record, Outcome outcome) noexcept {
   record.exit_kind = ExitKind::timed_out;
   record.status = outcome.status = exit_status::timed_out;
@@ -269,14 +270,14 @@ void HolderRun::complete_record(Record& record, const RunResult& ending, const S
   if (!control.error.empty()) defer_message(Level::warn, "not stored: {}", control.error);
   decide_disposition(record, control);
   if (control.missing.empty() || record.disposition == Disposition::shared) return;
-  // Without the control file the command could not say that its result must not be stored.
+  // Without the control file, the command could not request that its result not be stored.
   record.disposition = Disposition::shared;
   if (call_.request.producer == Producer::command)
     defer_message(Level::warn, "not stored: {}", control.missing);
 }
 
 /// Packs the artifacts of a successful run. If that fails, the result is not shared: waiters run
-/// the command themselves. Returns false if a signal came.
+/// the command themselves. Returns false if interrupted by a signal.
 bool HolderRun::pack_artifacts(Lock& lock, Record& record, Spool& spool, Outcome& outcome) {
   if (call_.request.artifacts.empty() || !record.succeeded()) return true;
   const auto fault = pack(call_.request.artifacts, spool, call_.signals.descriptor(),
@@ -317,13 +318,14 @@ void HolderRun::decide_disposition(Record& record, const Control& control) {
     return;
   }
   record.ttl = record.retained = call_.request.cache_failures.value_or(Nanoseconds(0));
-  // Otherwise each caller would start another refresh at once.
+  // Otherwise each caller would immediately start another refresh.
   if (role_ == ProcessRole::background)
     record.retained = std::max(record.retained, call_.request.lease);
   if (may_keep && record.retained > Nanoseconds(0)) record.disposition = Disposition::failed;
 }
 
-/// If the store fails now, the entry is lost, but not the output. Returns false if a signal came.
+/// If the store fails now, the entry is lost, but not the output. Returns false if interrupted by a
+/// signal.
 bool HolderRun::publish(Lock& lock, const Record& record, Outcome& outcome) noexcept {
   PublishResult published = PublishResult::lost;
   if (auto failure = failure_of([&] { published = lock.publish(record); })) {
@@ -361,7 +363,7 @@ void HolderRun::set_not_stored(std::string why, Outcome& outcome) noexcept {
   outcome.store_error = std::move(why);
 }
 
-/// Waits until the readers have taken all of the output. The lock has been released.
+/// Waits until the readers have read all of the output. The lock has been released.
 Outcome HolderRun::deliver_output(CommandRun& command, const RunResult& ending,
                                   Outcome outcome) noexcept {
   const Command::Drained drained = command.drain(ending.drain_briefly ? drain_after_stop : forever);
@@ -376,9 +378,8 @@ Outcome HolderRun::deliver_output(CommandRun& command, const RunResult& ending,
   return log_deferred_messages(std::move(outcome));
 }
 
-/// Processes that the command has left in the background may go on writing: a helper process
-/// forwards their output. If no helper can be started, this process does that, unless a signal ends
-/// the call.
+/// Background processes of the command may continue to write: a helper process forwards their
+/// output. If the helper cannot be started, this process does that, unless a signal ends the call.
 void HolderRun::forward_late_output(CommandRun& command, const Outcome& outcome) noexcept {
   LateOutput late = command.late_output();
   if (late.is_over() || late.hand_over_to_process()) return;

@@ -85,7 +85,7 @@ class HolderRun {
   const CallContext call_;
   const ProcessRole role_;
   ControlFile control_;
-  // Written after the lock has been released: the reader of stderr may be slow, too.
+  // Written after the lock has been released: the reader of stderr may also be slow.
   std::vector<std::pair<Level, std::string>> deferred_messages_;
 };
 

@@ -46,7 +46,7 @@ LookupResult Lookup::look_up() {
   return {};
 }
 
-/// There is no fresh entry: decides between an expired one, a stored failure, and no answer.
+/// Without a fresh entry: decides between an expired entry, a stored failure, and no answer.
 LookupResult Lookup::resolve_expired(std::unique_ptr<Entry> entry, Nanoseconds now) {
   if (entry) log_expired(entry->record(), now);
   const bool is_usable = entry &&
@@ -65,9 +65,9 @@ LookupResult Lookup::resolve_expired(std::unique_ptr<Entry> entry, Nanoseconds n
   return {};
 }
 
-/// What a stored failure means for `entry`, the expired entry: the failure itself is the answer, or
-/// it is too soon to run the command again, so that `entry` is the answer (and is moved from), or
-/// it means nothing. Sets `now` to the time at which the failure was judged.
+/// The effect of a stored failure on `entry`, the expired entry: the failure itself is the answer;
+/// or it is too soon to run the command again, so that `entry` is the answer (and is moved from);
+/// or the failure has no effect. Sets `now` to the time at which this was decided.
 LookupResult Lookup::resolve_failure(std::unique_ptr<Entry>& entry, bool is_usable,
                                      Nanoseconds& now) {
   auto failure = store_.look_up_failure(request_.key);
@@ -126,8 +126,8 @@ bool Lookup::has_artifacts(Entry& entry) {
   return false;
 }
 
-/// Whether this caller is to refresh a fresh entry early. The random choice is made once, and holds
-/// for that entry only, not for one that has replaced it.
+/// Whether this caller is to refresh a fresh entry early. The random choice is made once, and
+/// applies only to that entry, not to one that has replaced it.
 bool Lookup::decide_early_refresh(const Record& record, Nanoseconds now) {
   if (!policy_.early || request_.command.empty()) return false;
   if (std::exchange(early_decided_, true))

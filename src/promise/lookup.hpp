@@ -1,6 +1,6 @@
-// Look-ups of one call: what the store has for the key, and whether that answers the call. The
-// rules are those of entry/freshness.hpp; this applies them and says with -v what was rejected, and
-// why.
+// The look-ups of one call: they read the entry from the store, and decide whether it answers the
+// call. This class applies the rules of entry/freshness.hpp, and logs with -v which entries were
+// rejected, and why.
 #pragma once
 
 #include <memory>
@@ -25,8 +25,8 @@ struct LookupResult {
   std::unique_ptr<Entry> entry;  ///< null only with `none`
 };
 
-/// Used by one thread. It remembers what the last look-up found and did not use; each take_… method
-/// hands out a part of that, once.
+/// Used by one thread. It stores the entries that the last look-up found and did not use; each
+/// take_… method returns one of these, once.
 class Lookup {
  public:
   /// Keeps references to all three. Asks the store for artifacts if the request does.
@@ -52,8 +52,8 @@ class Lookup {
   [[nodiscard]] std::unique_ptr<Entry> take_entry_due_early();
   /// The entry to serve if the command fails or the wait times out; null if there is none.
   [[nodiscard]] std::unique_ptr<Entry> take_fallback() { return std::move(fallback_); }
-  /// The expired entry for --on-timeout stale; null if there is none. It is kept from the look-up,
-  /// because after the wait there is no time left to ask the store.
+  /// The expired entry for --on-timeout stale; null if there is none. It is retained from the
+  /// look-up, because after the wait there is no time left for a request to the store.
   [[nodiscard]] std::unique_ptr<Entry> take_expired() { return std::move(expired_); }
 
  private:

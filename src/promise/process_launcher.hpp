@@ -1,6 +1,7 @@
 // The processes that a call starts: its command, and the copy of itself that refreshes an entry in
-// the background. Everything else in this directory starts processes through this interface only,
-// so that a test can run the protocol without starting any (tests/helpers/protocol_branches.cpp).
+// the background. All other code in this directory starts processes only through this interface, so
+// that a test can run the protocol without starting processes
+// (tests/helpers/protocol_branches.cpp).
 //
 // It is used on a miss and for a refresh, never on a hit.
 #pragma once
@@ -13,8 +14,7 @@
 
 namespace memolock {
 
-/// One run of one command. Each method requires and promises what the method of the same name of
-/// Command does.
+/// One run of one command. Each method has the contract of the method of the same name in Command.
 class CommandRun {
  public:
   virtual ~CommandRun() = default;
@@ -36,7 +36,7 @@ class ProcessLauncher {
   [[nodiscard]] virtual ProcessRole daemonize() = 0;
 };
 
-/// The launcher of real processes. Stateless, and lives as long as this process.
+/// The launcher of real processes. It has no state, and exists until this process ends.
 [[nodiscard]] ProcessLauncher& process_launcher() noexcept;
 
 }  // namespace memolock

@@ -1,4 +1,4 @@
-// Giving the caller what a run left: its artifacts, then its output.
+// Delivers the result of a run to the caller: its artifacts, then its output.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ namespace memolock {
 void restore_artifacts(const Request& request, Entry& entry, const Signals& signals);
 
 /// Writes the output of a run to this process's stdout and stderr, at the pace of their readers.
-/// The last step of a call: it unblocks the signals, so that one may end this process; no lock may
-/// be held. `before_err` writes what goes to stderr first, and returns 0 or the errno.
+/// The last step of a call: it unblocks the signals, so that a signal may end this process; no lock
+/// may be held. `before_err` writes the text that precedes stderr, and returns 0 or the errno.
 [[nodiscard]] Outcome replay(Entry& entry, OutcomeKind kind, Store& store, const Signals& signals,
                              FunctionRef<int> before_err = nullptr) noexcept;
 

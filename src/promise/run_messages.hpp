@@ -1,5 +1,5 @@
-// Texts for messages: how a run ended, and how old its entry is. They do not contain the name of
-// the entry.
+// Texts for messages about how a run ended and how old its entry is. They do not contain the name
+// of the entry.
 #pragma once
 
 #include <string>
@@ -11,13 +11,13 @@
 
 namespace memolock {
 
-/// The warnings about how a run ended, a line each: what stopped the command, and which processes
-/// could not be stopped.
+/// The warnings about how a run ended, one line each: the reason why the command was stopped, and
+/// the processes that could not be stopped.
 [[nodiscard]] std::vector<std::string> describe_warnings(const Request& request,
                                                          const RunResult& ending);
 
 /// "the command exited with status 3" or "the command was killed by signal 9 (KILL)". Empty if it
-/// succeeded, or if describe_warnings() or an error message says why it failed.
+/// succeeded, or if describe_warnings() or an error message gives the reason for the failure.
 [[nodiscard]] std::string describe_failure(const RunResult& ending);
 
 /// How the run of a stored or shared failure ended, worded to follow "the command": "failed with

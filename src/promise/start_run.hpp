@@ -16,9 +16,8 @@ namespace memolock {
 /// The record of a run of the request's command that begins at `now` (store's clock) under `lock`.
 [[nodiscard]] Record record_of_run(const Request& request, const Lock& lock, Nanoseconds now);
 
-/// How to start the request's command under `lock`. The result keeps a reference to the lock: when
-/// the run turns out to be long, the renewal of the lock is started. `control`: the path in
-/// MEMOLOCK_CONTROL.
+/// How to start the request's command under `lock`. The result keeps a reference to the lock: if
+/// the run is long, it starts the renewal of the lock. `control`: the path in MEMOLOCK_CONTROL.
 [[nodiscard]] CommandSpec command_spec(const Request& request, Lock& lock,
                                        const std::string& control);
 
@@ -26,8 +25,8 @@ namespace memolock {
 [[nodiscard]] Outcome run_uncached(const Request& request, Signals& signals, const Log& log,
                                    ProcessLauncher& launcher = process_launcher());
 
-/// If the run was interrupted, marks the outcome as interrupted. If that signal also ended the
-/// command, the call ends by it, too.
+/// If the run was interrupted, marks the outcome as interrupted. If the signal also ended the
+/// command, the call ends with the same signal.
 void apply_interruption(Outcome& outcome, const RunResult& ending) noexcept;
 
 /// The outcome of a call that is ended by the signal that is pending in `signals`.

@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-// A shorter wait is over before the line could be read.
+// A shorter wait would end before the line could be read.
 constexpr milliseconds terminal_delay(500);
 constexpr seconds terminal_period(1);
 // Many CI systems stop a job that has been silent for 10 minutes.
@@ -106,7 +106,7 @@ std::string_view WaitNotice::advice(Nanoseconds now) const {
   return is_due ? " (use --wait to limit the wait)" : "";
 }
 
-/// The progress of the run if it takes as long as the last one did.
+/// The estimated progress of the run, assuming that it takes as long as the last one.
 std::string WaitNotice::bar(Nanoseconds now) const {
   constexpr int width = 10;
   if (!last_run_time_ || *last_run_time_ < terminal_period) return "";

@@ -1,4 +1,4 @@
-// The messages of a waiter: one live line on a terminal, elsewhere a warning now and then.
+// The messages of a waiter: one live line on a terminal, otherwise a warning from time to time.
 #pragma once
 
 #include <optional>
@@ -24,8 +24,7 @@ class WaitNotice : public WaitObserver {
   WaitNotice(const Key& key, const Log& log, HasTimeout has_timeout)
       : key_(key), log_(log), has_timeout_(has_timeout) {}
 
-  /// Remembers who holds the lock, when this call does not wait for that run. Null: no run is
-  /// visible.
+  /// Records who holds the lock if this call does not wait for that run. Null if no run is visible.
   void record_holder(const Watch* watch);
   /// The holder of the last wait: "HOST:PID", "the promise of HOST:PID", "another program" or "an
   /// unknown process".

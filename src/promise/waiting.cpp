@@ -16,7 +16,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// Whole seconds: tenths would flicker on the live line.
+/// Rounds to whole seconds: tenths would flicker on the live line.
 Nanoseconds rounded(Nanoseconds length) {
   return length < seconds(1) ? length : std::chrono::floor<seconds>(length);
 }

@@ -1,4 +1,4 @@
-// What `get`, `once` and `lock` have in common when another process holds the lock: pauses, the
+// Functions for `get`, `once` and `lock` while another process holds the lock: pauses, the
 // deadline, texts about a holder, and the check for a deadlock.
 #pragma once
 
@@ -19,8 +19,8 @@ class Backoff {
   [[nodiscard]] bool pause(int interrupt);
   /// Starts again with the shortest pause.
   void reset() { *this = {}; }
-  /// Whether this has gone on for longer than a holder needs to begin its run, or a waiter to take
-  /// over from a dead one: 16 pauses.
+  /// Whether the pauses have taken longer than a holder needs to begin its run, or a waiter to take
+  /// over from a dead holder: 16 pauses.
   [[nodiscard]] bool is_exhausted() const;
 
  private:
@@ -41,7 +41,7 @@ class Backoff {
 
 /// Whether this process was started, directly or not, by the command of that run.
 [[nodiscard]] bool is_inside_run(const Request& request, const Record& run);
-/// Throws Error(usage) if it was: waiting for that run would never end.
+/// Throws Error(usage) if is_inside_run(): waiting for that run would never end.
 void reject_deadlock(const Request& request, const Record& run);
 
 }  // namespace memolock

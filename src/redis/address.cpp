@@ -121,7 +121,7 @@ void refuse_late_at(const Parts& parts) {
     refuse("has a /, ? or # before its @; write %2F, %3F or %23");
 }
 
-/// Reads what follows the host: nothing, or /DB.
+/// Reads the part after the host: empty, or /DB.
 void read_database(std::string_view rest, RedisAddress& into) {
   if (rest.empty() || rest == "/") return;
   if (rest[0] != '/') refuse("has a query or a fragment, which is not supported");
@@ -184,7 +184,7 @@ void read_unix(const Parts& parts, RedisAddress& into) {
   into.database = database(parts.rest.substr(question + key.size()));
 }
 
-/// `text` as it is written in a URL. The characters in `plain` are not escaped.
+/// `text`, escaped for a URL. The characters in `plain` are not escaped.
 std::string in_url(std::string_view text, std::string_view plain) {
   std::string escaped;
   for (const char c : text)
@@ -245,7 +245,7 @@ std::string RedisAddress::url() const {
   std::string text = use_tls ? "rediss" : "redis";
   text += is_cluster() ? "+cluster" : has_sentinels() ? "+sentinel" : host.empty() ? "+unix" : "";
   text += scheme_end;
-  // A login without a user name is one as "default".
+  // A login without a user name is a login as "default".
   if (!user.empty() && user != "default") text += in_url(user, "") + '@';
   if (is_cluster()) return text + in_url(cluster.hosts, default_redis_port);
   if (has_sentinels()) {
@@ -292,7 +292,7 @@ std::string without_password(std::string_view url) {
   const std::string_view scheme = url.substr(0, end + scheme_end.size());
   std::string_view rest = url.substr(scheme.size());
   // A path may contain an @. Otherwise an @ after a / means that the password contains an unescaped
-  // /. Such a URL is refused elsewhere, but half of its password must not be shown here.
+  // /. Other code refuses such a URL, but this function must not return a part of the password.
   const std::string_view site = rest.substr(0, rest.find_first_of("/?#"));
   if (site.empty()) return std::string(url);
   const size_t at = site.ends_with('@') ? site.size() - 1 : rest.rfind('@');

@@ -1,4 +1,4 @@
-// Where a Redis server is, and how to log in there.
+// The address of a Redis server, and the login for it.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ struct RedisTls {
   std::string server_name;  ///< the name or IP address to ask for and to verify; unset: the host
 };
 
-/// Whether `text` can be a host name and be shown as it is: not empty, without spaces or control
-/// characters.
+/// Whether `text` can be a host name, and can be shown without escapes: not empty, without spaces
+/// or control characters.
 [[nodiscard]] bool is_printable_word(std::string_view text);
 
 struct RedisHost {
@@ -32,13 +32,13 @@ struct RedisHost {
 /// Sentinels: servers that know which server is the primary of a service.
 struct RedisSentinels {
   std::vector<RedisHost> hosts;  ///< empty: the address does not use sentinels
-  std::string service_name;      ///< the name by which they know the service
-  std::string user, password;    ///< at the sentinels; both empty: no login
+  std::string service_name;      ///< the name of the service, as configured in the sentinels
+  std::string user, password;    ///< for the sentinels; both empty: no login
 };
 
-/// Some nodes of a cluster, each of which knows which node has which keys.
+/// Some nodes of a cluster, each of which knows the node of each key.
 struct RedisCluster {
-  std::vector<RedisHost> hosts;  ///< empty: the address is not that of a cluster
+  std::vector<RedisHost> hosts;  ///< empty: the address does not name a cluster
   std::string cache_directory;   ///< where the slots are cached; empty: they are not cached
 };
 
@@ -57,7 +57,7 @@ struct RedisAddress {
 
   [[nodiscard]] bool has_sentinels() const { return !sentinels.hosts.empty(); }
   [[nodiscard]] bool is_cluster() const { return !cluster.hosts.empty(); }
-  /// Whether it names one server, so that neither sentinels nor nodes need to be asked.
+  /// Whether it names one server, so that no requests to sentinels or cluster nodes are needed.
   [[nodiscard]] bool is_direct() const { return !host.empty() || !path.empty(); }
   /// The address of one of its servers, with the same login and TLS settings.
   [[nodiscard]] RedisAddress at(const RedisHost& there) const;
@@ -65,8 +65,8 @@ struct RedisAddress {
   /// For messages: "HOST:PORT", "[::1]:6379", the socket's path,
   /// "NAME by HOST:PORT,HOST:PORT", or "cluster HOST:PORT,HOST:PORT".
   [[nodiscard]] std::string shown() const;
-  /// Its URL without the password and without defaults. It is the same for all spellings of the URL
-  /// of one store.
+  /// Its URL without the password and without defaults. All spellings of the URL of one store give
+  /// the same result.
   [[nodiscard]] std::string url() const;
 };
 
@@ -89,7 +89,7 @@ struct RedisAddress {
 [[nodiscard]] RedisAddress parse_redis_url(std::string_view url);
 
 /// `url`, valid or not, without its password, even if the password contains an unescaped / or @.
-/// The user name stays.
+/// The user name is not removed.
 [[nodiscard]] std::string without_password(std::string_view url);
 
 }  // namespace memolock

@@ -61,14 +61,15 @@ void RedisConnection::flush() {
   if (pieces.empty()) return;
   const bool is_large = size_of(pieces) > 64U << 10;
   if (pending_logins_ > 0 && is_large) {
-    // The login is sent first: the request begins only when the login is answered, and the rate of
-    // a transfer that is already under way then could not be measured.
+    // The login is sent first: the request begins only when the reply to the login has arrived, and
+    // the rate of a transfer that is already in progress then could not be measured.
     std::string& front = pieces.front().bytes;
     if (!socket_->send(front.substr(0, login_size_), RedisSocket::MoreToCome::no)) return;
     front.erase(0, login_size_);
     check_login();
   }
-  // The login counts as connecting: a request sent with it begins when the login is answered.
+  // The login is part of connecting: a request that is sent with it begins when the reply to the
+  // login has arrived.
   if (pending_logins_ == 0) socket_->begin_request();
   if (is_large) socket_->expect_upload();
   for (const Piece& piece : pieces) {
@@ -135,7 +136,7 @@ WaitEnd RedisConnection::await_reply(int interrupt, Nanoseconds deadline) {
   while (!has_reply_buffered()) {
     const WaitEnd end = await_readable(descriptor(), interrupt, deadline);
     if (end != WaitEnd::readable) return end;
-    // What has arrived may be a message of TLS itself, and not a reply.
+    // The received data may be a message of TLS itself instead of a reply.
     if (socket_->is_readable()) break;
     if (boot_now() >= deadline) return WaitEnd::timed_out;
   }

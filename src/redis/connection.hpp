@@ -1,4 +1,4 @@
-// One connection to a Redis server: commands out, replies in.
+// One connection to a Redis server: sends commands and receives replies.
 #pragma once
 
 #include <cstdint>
@@ -50,17 +50,17 @@ class RedisConnection {
     queue(std::span(command.begin(), command.size()));
   }
 
-  /// Sends all that is queued, in one write if it fits. This begins a request: all replies until
-  /// the next flush share its timeout. If the server stops reading, that is not an error here: its
-  /// next reply says why.
+  /// Sends all queued commands, in one write if they fit. This begins a request: all replies until
+  /// the next flush share its timeout. If the server stops reading, this function does not fail:
+  /// the next reply of the server says why.
   void flush();
 
   /// The next reply, or message of a subscription; flushes first. An error reply is returned, not
-  /// thrown. Throws when the connection is lost, the time has run out, the login was refused, or
+  /// thrown. Throws if the connection is lost, the timeout has passed, the login was refused, or
   /// the reply is malformed or too large.
   [[nodiscard]] RedisReply read_reply();
-  /// To be called if the last reply was that of a command, not a message: its bytes count as
-  /// progress of the request.
+  /// To be called if the last reply was that of a command, not a message: its bytes are then
+  /// counted as progress of the request.
   void count_reply_as_progress() { socket_->count_reply_as_progress(); }
 
   /// Whether part of a reply has been received, so that read_reply() would not wait for its first

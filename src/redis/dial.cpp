@@ -20,9 +20,10 @@
 namespace memolock {
 namespace {
 
-// How long an address may be silent before the next one is tried, too.
+// How long an address may be silent before the next one is also tried.
 constexpr Nanoseconds attempt_delay = std::chrono::milliseconds(150);
-// The pause before retrying a unix socket whose queue is full; the kernel reports no event for it.
+// The pause before retrying a unix socket whose queue is full, for which the kernel reports no
+// event.
 constexpr Nanoseconds queue_retry_pause = std::chrono::milliseconds(10);
 
 [[noreturn]] void fail_with(int error) { throw store_error(lowercase_error_text(error)); }
@@ -31,8 +32,8 @@ Descriptor stream_socket(int family) {
   return Descriptor(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
-/// Attempts to connect to the addresses of a host in parallel ("Happy Eyeballs"), while more of
-/// them may come from the name servers.
+/// Attempts to connect to the addresses of a host in parallel ("Happy Eyeballs"), while more
+/// addresses may arrive from the name servers.
 class TcpDialer {
  public:
   TcpDialer(const std::string& host, uint16_t port, ProgressTimeout& limit)
@@ -50,10 +51,10 @@ class TcpDialer {
   std::vector<Descriptor> attempts_;
   Nanoseconds next_start_{0};  // boot clock
   bool has_address_ = false;
-  int error_ = 0;  // of the last attempt that failed
+  int error_ = 0;  // of the last failed attempt
 };
 
-/// Starts the next attempt, unless it fails at once.
+/// Starts the next attempt, unless it fails immediately.
 void TcpDialer::start_next() {
   const SocketAddress address = addresses_.next();
   has_address_ = true;
@@ -67,8 +68,8 @@ void TcpDialer::start_next() {
   }
 }
 
-/// An attempt that has connected; empty when none has. Removes those that failed, after which the
-/// next one may start at once.
+/// The socket of an attempt that has connected; empty if there is none. Removes the failed
+/// attempts, after which the next one may start immediately.
 Descriptor TcpDialer::take_connected(std::span<const pollfd> polled) {
   for (size_t i = attempts_.size(); i-- > 0;) {
     if (polled[i].revents == 0) continue;

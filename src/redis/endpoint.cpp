@@ -99,7 +99,7 @@ void RedisEndpoint::check_handshake(const RedisReply& reply) {
   try {
     act_on(handshake_.check(reply), reply);
   } catch (const ServerError& error) {
-    // The replies to the request that was sent with it are still outstanding.
+    // The replies to the request that was sent with the handshake are still outstanding.
     if (!error.may_be_retried()) disconnect();
     throw;
   }
@@ -110,7 +110,7 @@ void RedisEndpoint::act_on(RedisHandshake::Outcome outcome, const RedisReply& re
     case RedisHandshake::Outcome::passed:
       return;
     case RedisHandshake::Outcome::role_denied:
-      may_ask_role_ = false;  // the answer of the sentinels is trusted
+      may_ask_role_ = false;  // the reply of the sentinels is trusted
       return;
     case RedisHandshake::Outcome::not_primary:
       throw ServerError(ServerError::Reason::busy, error_text("is no longer the primary"));

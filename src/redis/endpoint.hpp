@@ -1,4 +1,4 @@
-// The server that requests go to, and the connection to it.
+// The server to which requests are sent, and the connection to it.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +18,13 @@
 
 namespace memolock {
 
-/// Finds the server at an address, connects to it when a request needs it, and verifies that it is
-/// the right one. Used by one thread; nothing is retried here (see RedisRetry).
+/// Finds the server at an address, connects to it when a request requires a connection, and
+/// verifies that it is the right server. Used by one thread. This class does not retry (see
+/// RedisRetry).
 ///
-/// - If the address names one server, that is used, and not verified.
-/// - With sentinels, they are asked for the primary before each connection, and the server is asked
-///   for its role.
+/// - If the address names one server, that server is used without verification.
+/// - With sentinels, a sentinel is asked for the primary before each connection, and the server is
+///   asked for its role.
 /// - On a cluster there is one connection at a time, to the node that has the key of the last
 ///   route_to(). A node from the slot cache of an earlier process is verified by its id.
 ///
@@ -54,24 +55,24 @@ class RedisEndpoint {
   /// The addresses of all nodes that have slots now, as the cluster says when asked. Requires
   /// is_routed().
   [[nodiscard]] std::vector<RedisAddress> primaries();
-  /// Reports that the server did not answer a request, for the reason `error`. On a cluster, the
-  /// other nodes are asked before the next connection which node has taken its place; otherwise
-  /// nothing changes.
+  /// Reports that the server did not reply to a request, for the reason `error`. On a cluster, the
+  /// other nodes are asked before the next connection which node has replaced it; otherwise nothing
+  /// changes.
   void report_unreachable(const std::string& error);
 
-  /// The connection. Connects if there is none.
+  /// The connection, which is created if there is none.
   [[nodiscard]] RedisConnection& connection();
   [[nodiscard]] bool is_connected() const { return connection_.has_value(); }
   void disconnect();
 
-  /// Reads the replies that tell whether this is the right server. To be called before a request
-  /// that may write. Throws ServerError when it is not, or no longer, the right one. Requires a
+  /// Reads the replies that show whether this is the right server. To be called before a request
+  /// that may write. Throws ServerError if it is not, or is no longer, the right server. Requires a
   /// connection, as do all functions below that queue commands or read replies.
   void verify();
   /// The same with a reply to ROLE that was part of the request.
   void verify_role(const RedisReply& role);
-  /// Whether a request should ask for the role again, as the sentinels may have appointed another
-  /// primary.
+  /// Whether a request should ask for the role again, because the sentinels may have promoted
+  /// another server.
   [[nodiscard]] bool should_ask_role() const { return address_.has_sentinels() && may_ask_role_; }
   /// Queues the command that switches to RESP3, unless the connection already uses it.
   void switch_to_resp3();
@@ -80,8 +81,8 @@ class RedisEndpoint {
   [[nodiscard]] bool is_subscribed() const { return is_subscribed_; }
   void set_subscribed(bool is_subscribed) { is_subscribed_ = is_subscribed; }
 
-  /// To be called before a request is queued. If the request was redirected here with ASK, queues
-  /// ASKING, as the node serves it only after that.
+  /// To be called before a request is queued. If the request was redirected to this node with ASK,
+  /// queues ASKING, because the node serves the request only after that.
   void begin_request();
   /// Whether the connection serves only one request, a single command or transaction, because of a
   /// redirection with ASK.
@@ -102,8 +103,8 @@ class RedisEndpoint {
   /// "the store at HOST:PORT: WHAT".
   [[nodiscard]] std::string error_text(std::string_view what) const;
   /// Throws the ServerError for the error reply `error`. The message names `key`, the name of a
-  /// value, unless that is empty. Tells the router if the error is a redirection, or says that the
-  /// node is cut off.
+  /// value, unless that is empty. Notifies the router if the error is a redirection or means that
+  /// the node is cut off.
   [[noreturn]] void throw_error(std::string_view error, std::string_view key = {}) const;
   /// Throws Error(store) for `reply`. The message names `subject`, unless that is empty. Drops the
   /// connection if the reply may belong to another request.

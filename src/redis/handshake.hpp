@@ -14,8 +14,8 @@ namespace memolock {
 /// that they cost no round trip. Their replies come before the reply to the request, in the order
 /// in which they were sent. Used by one thread; a new connection needs a new handshake.
 ///
-/// This class knows which replies are outstanding and what each of them means. It does not act on
-/// the outcome; see RedisEndpoint.
+/// This class records which replies are outstanding, and interprets them. It does not act on the
+/// outcome; see RedisEndpoint.
 class RedisHandshake {
  public:
   enum class Outcome {
@@ -38,14 +38,14 @@ class RedisHandshake {
 
   /// Whether no reply is outstanding.
   [[nodiscard]] bool is_complete() const { return pending_.empty(); }
-  /// Whether a reply is outstanding that tells if this is the right server.
+  /// Whether a reply is outstanding that shows whether this is the right server.
   [[nodiscard]] bool is_verifying_server() const;
 
-  /// What `reply`, the reply to the first outstanding command, means. Throws UnexpectedReply when
-  /// it has the wrong type. Requires !is_complete().
+  /// Interprets `reply`, the reply to the first outstanding command. Throws UnexpectedReply if it
+  /// has the wrong type. Requires !is_complete().
   [[nodiscard]] Outcome check(const RedisReply& reply);
 
-  /// What a reply to ROLE means, in a handshake or not. Throws UnexpectedReply.
+  /// Interprets a reply to ROLE, which need not be part of the handshake. Throws UnexpectedReply.
   [[nodiscard]] static Outcome check_role(const RedisReply& reply);
 
  private:

@@ -29,20 +29,20 @@ SocketAddress socket_address(const Address& address) {
   return made;
 }
 
-// How long a name server may be silent before the next one is asked, too; doubled in each further
+// How long a name server may be silent before the next one is also asked; doubled in each further
 // round.
 constexpr Nanoseconds longest_head_start = std::chrono::milliseconds(300);
 constexpr Nanoseconds shortest_head_start = std::chrono::milliseconds(50);
 constexpr size_t rounds = 4;
-// The number of rounds if each query fails at once. A machine limits how many packets it rejects
-// per second, and silently drops the rest.
+// The number of rounds if each query fails immediately. More than one, because a machine rejects
+// only a limited number of packets per second, and silently drops the rest.
 constexpr size_t rounds_of_failures = 2;
 // How long IPv4 addresses wait for IPv6 ones (RFC 8305, 3).
 constexpr Nanoseconds resolution_delay = std::chrono::milliseconds(50);
 
 enum class Source { hosts_file, name_servers };
 
-/// A channel of c-ares, whose sockets the caller polls. It sends each query once.
+/// A channel of c-ares, whose sockets the caller polls. Sends each query once.
 class Channel {
  public:
   /// `watched`: the list of sockets to poll, which the channel updates.
@@ -192,15 +192,15 @@ class DnsLookup {
   Nanoseconds limit_;
   Nanoseconds head_start_;
   std::vector<std::string> servers_;
-  // When process() was last called. All decisions go by this time, so that they change only when
-  // poll_timeout() says.
+  // When process() was last called. All decisions are based on this time, so that they change only
+  // when poll_timeout() predicts.
   Nanoseconds now_;
   size_t attempts_ = 0;
   Nanoseconds next_attempt_{0};
   Family ipv6_{.number = AF_INET6}, ipv4_{.number = AF_INET};
   const Family* last_ = nullptr;  // the family of the address that next() returned last
   std::vector<pollfd> watched_;
-  // Must be the last member: their destructors call answer(), which uses the others.
+  // Must be the last member: its destructor calls answer(), which uses the other members.
   std::deque<Channel> channels_;
 };
 
@@ -225,7 +225,7 @@ void DnsLookup::answer(void* self, int status, int /*timeouts*/, ares_addrinfo* 
   family.answered_at = boot_now();
 }
 
-/// Asks the next server when the last one has been silent for too long, or all queries for one kind
+/// Asks the next server if the last one has been silent for too long, or all queries for one kind
 /// of address have failed.
 void DnsLookup::ask_others() {
   const auto lacks = [&](const Family& family) {
@@ -251,13 +251,14 @@ void DnsLookup::ask_next() {
     if (family->is_done) continue;
     const size_t before = family->unanswered++;
     ask(channel, host_, family->number, answer, family);
-    // A query that fails at once has met an error of the socket, which reports it only once: the
-    // query before this one, on the same socket, would never end.
+    // A query fails immediately if the socket has an error. The socket reports that only once, so
+    // an earlier query on the same socket would never end.
     if (family->unanswered == before && !family->is_done) return ares_cancel(channel.get());
   }
 }
 
-/// Whether the other family has had enough time to arrive since this one was complete.
+/// Whether the addresses of the other family have had enough time to arrive since this family was
+/// complete.
 bool DnsLookup::has_delay_passed(const Family& family) const {
   return family.is_done && now_ >= after(family.answered_at, resolution_delay);
 }
@@ -273,8 +274,8 @@ bool DnsLookup::is_answered() const {
   return ipv4_.is_done && (ipv6_.is_done || (ipv4_.has_no_name && has_delay_passed(ipv4_)));
 }
 
-/// Whether next() has returned addresses of one family, and none of the other have arrived although
-/// every name server has had time to answer.
+/// Whether next() has returned addresses of one family, and no address of the other family has
+/// arrived although every name server has had time to reply.
 bool DnsLookup::is_overdue() const {
   return last_ != nullptr && attempts_ > servers_.size() &&
          now_ >= after(last_->answered_at, head_start_);
@@ -340,8 +341,8 @@ std::optional<SocketAddress> ip_address(const std::string& host) {
   return std::nullopt;
 }
 
-/// The addresses of this machine, whatever /etc/hosts and name servers say (RFC 6761), in the order
-/// that Redis's own clients use.
+/// The loopback addresses, independent of /etc/hosts and name servers (RFC 6761), in the order that
+/// Redis's own clients use.
 std::deque<SocketAddress> loopback() { return {*ip_address("127.0.0.1"), *ip_address("::1")}; }
 
 }  // namespace

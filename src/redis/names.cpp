@@ -46,8 +46,8 @@ RedisNames::RedisNames(const Key& key, BracedId braced_id) {
   files = named(tag_suffix::files);
   run_state = named(tag_suffix::run);
   upload = named(tag_suffix::part);
-  // An id contains no NUL, so no other entry has these names. With the ending, a name is in the
-  // same slot of a cluster as without, and matches the same patterns of an ACL.
+  // An id contains no NUL, so no other entry has these names. The ending changes neither the slot
+  // in a cluster nor the matching patterns of an ACL.
   files_upload = upload + '\0' + "files";
   mark = run_state + std::string(mark_ending);
   state_channel = named(tag_suffix::fail);

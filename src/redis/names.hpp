@@ -1,4 +1,4 @@
-// The names of all keys and channels of an entry in Redis. No other file spells one.
+// The names of all keys and channels of an entry in Redis. Only this file constructs them.
 #pragma once
 
 #include <optional>
@@ -9,11 +9,12 @@
 
 namespace memolock {
 
-/// Whether the id is in braces, as on a cluster, where all keys of an entry must be in one slot. An
-/// id that contains a hash tag is used as it is, so on a cluster `x` and `{x}` are the same entry.
+/// Whether the id is enclosed in braces. That is so on a cluster, where all keys of an entry must
+/// be in one slot. An id that contains a hash tag is used unchanged, so on a cluster `x` and `{x}`
+/// are the same entry.
 enum class BracedId { no, yes };
 
-/// Why an id cannot be used on a cluster, worded to follow "--id: "; nothing when it can.
+/// Why an id cannot be used on a cluster, worded to follow "--id: "; nothing if it can be used.
 [[nodiscard]] std::optional<std::string> check_id_in_cluster(std::string_view id);
 
 /// The names of the keys and channels of one entry. redis-memolock uses the value, the lock and
@@ -21,11 +22,11 @@ enum class BracedId { no, yes };
 struct RedisNames {
   RedisNames(const Key& key, BracedId braced_id);
 
-  std::string value;      ///< string: stdout of the last kept run
-  std::string meta;       ///< hash: everything else about that run
+  std::string value;      ///< string: stdout of the last stored run
+  std::string meta;       ///< hash: all other data about that run
   std::string files;      ///< string: the artifacts of that run
   std::string lock;       ///< string: the holder's token
-  std::string run_state;  ///< hash: an outcome that is not an entry, and notes on a run in progress
+  std::string run_state;  ///< hash: an outcome that is not an entry; data about a run in progress
   std::string upload;     ///< string: a large value that is being uploaded
   std::string files_upload;   ///< string: artifacts that are being uploaded
   std::string mark;           ///< hash: when `once` last ran the command, and how it ended

@@ -11,7 +11,7 @@ namespace memolock {
 namespace {
 
 // A request that transfers more than this may take longer than the timeout, if it transfers at
-// least this much in each span.
+// least this much in each period.
 constexpr uint64_t large_transfer = 64U << 10;
 constexpr Nanoseconds shortest_span = std::chrono::seconds(2);
 
@@ -105,7 +105,7 @@ uint64_t ProgressTimeout::acknowledged() const {
 bool ProgressTimeout::extend() {
   const uint64_t acknowledged = std::max(this->acknowledged(), window_.acknowledged);
   const uint64_t moved = window_.received + acknowledged;
-  // The last part of the request may be smaller, and the reply is still to come.
+  // The last part of the request may be smaller, and the reply has not arrived yet.
   const bool has_arrived = acknowledged > window_.acknowledged && acknowledged == sent_;
   const bool has_rate = moved >= window_.moved + large_transfer;
   if (!has_rate && !has_arrived) return false;
@@ -129,8 +129,8 @@ void ProgressTimeout::check() {
   if (now >= window_.grace_end) throw timeout_error("no answer");
 }
 
-/// A wait would notice the interrupt, but there is none while the peer keeps sending or accepting
-/// bytes.
+/// A wait would notice the interrupt, but there is no wait while the peer continuously sends or
+/// accepts bytes.
 void ProgressTimeout::check_interrupt(Nanoseconds now) {
   constexpr Nanoseconds pause = std::chrono::milliseconds(50);
   if (wait_limit_.interrupt < 0 || now < interrupt_checked_ + pause) return;

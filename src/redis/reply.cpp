@@ -20,7 +20,7 @@ namespace memolock {
 namespace {
 
 constexpr size_t buffer_size = 256U << 10;
-// The longest string that is kept in memory, and the longest line.
+// The longest string that is stored in memory, and the longest line.
 constexpr size_t largest_text = 64U << 10;
 constexpr uint64_t largest_reply = 64U << 20;
 constexpr int deepest = 8;
@@ -37,7 +37,7 @@ std::optional<int64_t> whole_number(std::string_view digits) {
   return value;
 }
 
-/// The number of a line such as "$12\r\n", at least -1; nothing when it is malformed.
+/// The number in a line such as "$12\r\n", at least -1; nothing if the line is malformed.
 std::optional<int64_t> number_in(std::string_view line) {
   const auto value = whole_number(line.substr(1, line.size() - 3));
   return value >= -1 ? value : std::nullopt;
@@ -163,8 +163,8 @@ RedisReplies RedisReplies::next(size_t count) {
 
 // ---- reading replies from a connection ----
 
-/// Has hiredis decode simple replies and short strings. Arrays are not left to it, as it would hold
-/// a whole one in memory.
+/// Decodes simple replies and short strings with hiredis. Arrays are decoded here, because hiredis
+/// would hold a whole array in memory.
 struct RedisReplyReader::Decoder {
   static RedisReply& target(const redisReadTask* task) {
     return *static_cast<RedisReply*>(task->privdata);
@@ -254,7 +254,8 @@ RedisReply RedisReplyReader::read_element(int depth) {
   consume(head.size());
   if (*number < 0) return {};
   if (depth == deepest) from_->fail(malformed);
-  // more elements than this reply may still hold in memory; also keeps 2 * count from overflowing
+  // more elements than this reply may still hold in memory; also prevents 2 * count from
+  // overflowing
   if (static_cast<uint64_t>(*number) > budget_ / sizeof(RedisReply)) from_->fail(too_large);
   const auto count = static_cast<size_t>(*number);
   if (type == '%') return read_elements(RedisReply::Type::map, 2 * count, depth);
@@ -265,7 +266,7 @@ RedisReply RedisReplyReader::read_element(int depth) {
 RedisReply RedisReplyReader::read_elements(RedisReply::Type type, size_t count, int depth) {
   RedisReply reply;
   reply.type_ = type;
-  constexpr size_t usual = 32;  // the count is only what the server claims
+  constexpr size_t usual = 32;  // the server may announce any count
   reply.elements_.reserve(std::min(count, usual));
   while (reply.elements_.size() < count) {
     reply.elements_.push_back(read_element(depth + 1));
@@ -372,7 +373,7 @@ void RedisReplyReader::receive() {
   end_ += count;
 }
 
-/// Removes the first `size` bytes, which have been read, from the buffer.
+/// Removes the first `size` bytes, which have been decoded, from the buffer.
 void RedisReplyReader::consume(size_t size) {
   begin_ += size;
   from_->add_read(size);

@@ -22,11 +22,11 @@ struct redisReader;
 
 namespace memolock {
 
-/// The message for a reply that does not have the type or length that the command calls for.
+/// The message for a reply whose type or length is not what the command requires.
 inline constexpr const char* mismatch_message = "unexpected reply";
 
-/// A reply does not have the type or length that the command calls for, or is an error. The message
-/// does not name the server; read_from() and RedisSession::with_context() add it.
+/// A reply has a type or length that the command does not permit, or is an error. The message does
+/// not name the server; read_from() and RedisSession::with_context() add it.
 class UnexpectedReply : public Error {
  public:
   enum class Kind {
@@ -43,7 +43,7 @@ class UnexpectedReply : public Error {
   Kind kind_;
 };
 
-/// A reply announces longer strings than may be read. The connection can no longer be used.
+/// A reply announces strings that are longer than permitted. The connection can no longer be used.
 class OversizedReply : public Error {
  public:
   explicit OversizedReply(const std::string& message) : Error(Error::Kind::store, message) {}
@@ -69,8 +69,8 @@ auto read_from(std::string_view server, const Read& read) -> decltype(read()) {
 
 class RedisReply;
 
-/// The elements of an array, for range-based loops. There is no access by index, so that no element
-/// can be read that does not exist.
+/// The elements of an array, for range-based loops. There is no access by index, so that only
+/// existing elements can be read.
 class RedisArrayView {
  public:
   explicit RedisArrayView(const std::vector<RedisReply>& elements) : elements_(elements) {}
@@ -85,11 +85,11 @@ class RedisArrayView {
 /// A message on a channel to which the connection is subscribed.
 struct RedisMessage {
   std::string channel;
-  std::string payload;  ///< empty when it has more than 64 KiB
+  std::string payload;  ///< empty if it has more than 64 KiB
 };
 
-/// One reply. It is read with the accessor for the type that it must have; an accessor throws
-/// UnexpectedReply when the reply has another type or length. The queries (is_…, has_…) do not
+/// One reply. The caller uses the accessor for the expected type; an accessor throws
+/// UnexpectedReply if the reply has another type or length. The predicates (is_…, has_…) do not
 /// throw.
 class RedisReply {
  public:
@@ -120,7 +120,7 @@ class RedisReply {
   [[nodiscard]] bool is_text(std::string_view text) const {
     return has_text() && string_.text == text;
   }
-  /// The text of an error, escaped for display; null when the reply is not an error.
+  /// The text of an error, escaped for display; null if the reply is not an error.
   [[nodiscard]] const std::string* error() const { return is_error() ? &string_.text : nullptr; }
 
   /// The value of an integer.
@@ -196,7 +196,7 @@ inline const RedisReply* RedisArrayView::begin() const { return elements_.data()
 inline const RedisReply* RedisArrayView::end() const { return elements_.data() + elements_.size(); }
 inline size_t RedisArrayView::size() const { return elements_.size(); }
 
-/// The text of the first error among `replies`; null when there is none.
+/// The text of the first error among `replies`; null if there is none.
 [[nodiscard]] const std::string* first_error(std::span<const RedisReply> replies);
 
 /// The replies to several commands, taken in the order of the commands.
@@ -205,12 +205,11 @@ class RedisReplies {
   RedisReplies() = default;
   explicit RedisReplies(std::vector<RedisReply> replies) : replies_(std::move(replies)) {}
 
-  /// The next reply. Throws UnexpectedReply when there is none.
+  /// The next reply. Throws UnexpectedReply if there is none.
   [[nodiscard]] RedisReply next();
   /// The next `count` replies.
   [[nodiscard]] RedisReplies next(size_t count);
-  /// The text of the first error among the replies that have not been taken; null when there is
-  /// none.
+  /// The text of the first error among the replies that have not been taken; null if there is none.
   [[nodiscard]] const std::string* first_error() const { return memolock::first_error(rest()); }
   /// Calls `visit` with the text of each error among the replies that have not been taken.
   template <typename Visit>
@@ -228,8 +227,8 @@ class RedisReplies {
   size_t taken_ = 0;
 };
 
-/// Reads the replies of one connection from its socket, which must outlive this. Used by one
-/// thread. Throws Error as the socket does, and Error(store) for a malformed reply. After either,
+/// Reads the replies of one connection from its socket, which must outlive this object. Used by one
+/// thread. Throws Error as the socket does, and Error(store) for a malformed reply. In both cases,
 /// the connection can no longer be used.
 class RedisReplyReader {
  public:
@@ -237,7 +236,7 @@ class RedisReplyReader {
 
   /// The next reply, which may take up to 64 MiB of memory.
   [[nodiscard]] RedisReply next();
-  /// The most bytes that strings over 64 KiB may have together in one reply; 1 MiB by default.
+  /// The maximum total size of the strings over 64 KiB in one reply, in bytes; 1 MiB by default.
   /// next() throws OversizedReply before it reads a string that exceeds this.
   void limit_large_strings(uint64_t bytes) { max_string_bytes_ = bytes; }
   /// Whether part of the next reply has been received.
@@ -266,7 +265,7 @@ class RedisReplyReader {
 
   RedisSocket* from_;
   std::unique_ptr<redisReader, FreeParser> parser_;
-  std::unique_ptr<char[]> buffer_;  // what was received; [begin_, end_) has not been read
+  std::unique_ptr<char[]> buffer_;  // received data; [begin_, end_) has not been read
   size_t begin_ = 0, end_ = 0;
   uint64_t budget_ = 0;  // bytes that the rest of this reply may take in memory
   uint64_t max_string_bytes_ = 1ULL << 20;

@@ -13,7 +13,7 @@ using std::chrono::milliseconds;
 
 constexpr Nanoseconds first_pause = milliseconds(20);
 constexpr Nanoseconds longest_pause = milliseconds(500);
-// While nodes disagree, they could redirect clients to each other forever.
+// While nodes disagree, they could redirect a client to each other forever.
 constexpr int max_redirections = 5;
 
 }  // namespace
@@ -35,7 +35,7 @@ RedisRetry::Decision RedisRetry::pause_until(Nanoseconds deadline) {
 }
 
 RedisRetry::Decision RedisRetry::after_redirection() {
-  // Connecting to the first node and asking it may each have taken the timeout.
+  // Connecting to the first node and the request to it may each have taken the whole timeout.
   const Nanoseconds last = deadline_in(std::max(after(timeout_, timeout_), retry_for_));
   if (++redirections_ <= max_redirections && boot_now() < last) return Decision::at_once;
   redirections_ = 0;

@@ -7,8 +7,8 @@
 namespace memolock {
 
 /// Counts and times the attempts of one request. Every loop of attempts is bounded: by the wait
-/// limit, by `retry_for` where no connection can be made, by the longer of `retry_for` and the
-/// timeout where a server is busy, and by a maximum number of redirections. Used by one thread.
+/// limit; by `retry_for` if no connection can be made; by the longer of `retry_for` and the timeout
+/// if a server is busy; and by a maximum number of redirections. Used by one thread.
 class RedisRetry {
  public:
   enum class Decision {
@@ -22,8 +22,8 @@ class RedisRetry {
 
   /// When the request began, boot clock.
   [[nodiscard]] Nanoseconds begun() const { return begun_; }
-  /// Whether less than the timeout has passed since then, so that no attempt can have met a silent
-  /// server.
+  /// Whether less than the timeout has passed since begun(), so that no attempt can have timed out
+  /// on a silent server.
   [[nodiscard]] bool is_within_timeout() const { return boot_now() - begun_ < timeout_; }
 
   /// What to do after an attempt that a node of a cluster has redirected.

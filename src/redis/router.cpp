@@ -74,7 +74,7 @@ const SlotMap& RedisRouter::ask_for_slots(const WaitLimit& wait_limit) {
   return map_;
 }
 
-/// All known nodes but one: those of the map first, which are more likely to be there.
+/// All known nodes but one: nodes in the map first, because they are more likely to exist.
 std::vector<RedisHost> RedisRouter::hosts_except(const RedisHost& than) const {
   std::vector<RedisHost> hosts;
   const auto add = [&](const RedisHost& host) {
@@ -89,8 +89,8 @@ std::vector<RedisHost> RedisRouter::hosts_except(const RedisHost& than) const {
 /// Asks the hosts in turn until `is_enough` holds for the map.
 void RedisRouter::ask_hosts(const std::vector<RedisHost>& hosts, const WaitLimit& wait_limit,
                             const std::function<bool()>& is_enough) {
-  // Each host has a share of the timeout to connect and as long again to reply, but at least enough
-  // for a distant node. The total is bounded, as a map may name any number of nodes.
+  // Each host gets a share of the timeout to connect and the same time to reply, but at least
+  // enough for a distant node. The total is bounded, because a map may name any number of nodes.
   constexpr int64_t enough = 6;
   constexpr Nanoseconds least = std::chrono::milliseconds(300);
   const auto count = static_cast<int64_t>(std::max<size_t>(hosts.size(), 1));

@@ -1,4 +1,4 @@
-// Which node of a cluster a request goes to.
+// Finds the node of a cluster to which a request is sent.
 #pragma once
 
 #include <functional>
@@ -14,27 +14,27 @@
 
 namespace memolock {
 
-/// Knows which node has which slots: at first from the cache that an earlier process has left,
-/// which may be out of date. Without a cache, requests go to the first node of the URL. A node that
-/// does not have the slot redirects to the one that does. Used by one thread.
+/// Stores which node has which slots: at first from the cache of an earlier process, which may be
+/// outdated. Without a cache, requests are sent to the first node of the URL. A node that does not
+/// have the slot redirects to the node that has it. Used by one thread.
 class RedisRouter {
  public:
   /// `timeout` is divided among the nodes when they are asked for their slots; asking all of them
-  /// takes at most twice `timeout`, or 3.6 s if that is longer. Keeps references to `cluster` and
+  /// takes at most twice `timeout` or 3.6 s, whichever is longer. Keeps references to `cluster` and
   /// `log`.
   RedisRouter(const RedisAddress& cluster, Nanoseconds timeout, const Log& log);
 
   struct Route {
     RedisHost host;
-    std::string id;                   ///< the id that the node must have; empty: not known
+    std::string id;                   ///< the id that the node must have; empty: unknown
     bool is_for_one_request = false;  ///< the request must begin with ASKING
     bool should_ask_slots = false;    ///< send CLUSTER SLOTS and pass the reply to update_map()
   };
   /// Where to send a request about `slot`. After report_unreachable(), asks the other nodes first,
-  /// and throws Error(store) when they name the same node again. `wait_limit`: see RedisConnection.
+  /// and throws Error(store) if they name the same node again. `wait_limit`: see RedisConnection.
   [[nodiscard]] Route route(uint16_t slot, const WaitLimit& wait_limit);
 
-  /// Whether a request about `slot` may go to `host`, as far as is known.
+  /// Whether `host` may have `slot`, as far as is known.
   [[nodiscard]] bool may_be_at(uint16_t slot, const RedisHost& host) const;
 
   /// Makes the next route() return the node that a redirection named.
@@ -43,14 +43,14 @@ class RedisRouter {
   /// message of the Error that route() throws if they name `host` again; empty: it may be tried
   /// again.
   void report_unreachable(const RedisHost& host, const std::string& error);
-  /// Discards the map, which was wrong about a node, and has the next route() ask for another.
+  /// Discards the map, which was wrong about a node; the next route() asks for a new map.
   void discard_map();
-  /// Replaces the map with that in the reply of `asked` to CLUSTER SLOTS, and caches it. An error
-  /// reply changes nothing. Throws UnexpectedReply.
+  /// Replaces the map with the one in the reply of `asked` to CLUSTER SLOTS, and caches it. An
+  /// error reply changes nothing. Throws UnexpectedReply.
   void update_map(const RedisReply& reply, const RedisHost& asked);
 
-  /// Asks one node after the other, until one answers, which node has which slots now. Throws
-  /// Error(store) when none does, and Error(interrupted).
+  /// Asks one node after the other which node has which slots now, until one replies. Throws
+  /// Error(store) if none replies, and Error(interrupted).
   const SlotMap& ask_for_slots(const WaitLimit& wait_limit);
 
  private:
@@ -67,7 +67,7 @@ class RedisRouter {
   Nanoseconds timeout_;
   const Log& log_;
   SlotMap map_;
-  bool is_cached_ = true;  // the map is that of an earlier process
+  bool is_cached_ = true;  // the map was cached by an earlier process
   bool has_read_cache_ = false;
   bool should_ask_slots_ = false;  // of the node of the next route
   std::optional<Redirection> redirection_;

@@ -23,8 +23,8 @@ end
 return replies
 )";
 
-/// wake(channel, token): tells the waiters to read the state again. On a cluster, they subscribe to
-/// the channel within the shard if the servers support that.
+/// wake(channel, token): notifies the waiters that they should read the state again. On a cluster,
+/// they subscribe to the sharded channel if the servers support that.
 inline constexpr const char* wake_all = R"(
 local function wake(channel, token) redis.pcall('PUBLISH', channel, token) end
 )";

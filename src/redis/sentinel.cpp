@@ -11,7 +11,7 @@
 namespace memolock {
 namespace {
 
-/// The primary that one sentinel names; nothing when it does not know the service. Throws Error.
+/// The primary that one sentinel names; nothing if it does not know the service. Throws Error.
 std::optional<RedisAddress> ask_for_primary(const RedisAddress& service,
                                             const RedisAddress& sentinel, Nanoseconds timeout,
                                             const WaitLimit& wait_limit) {
@@ -55,7 +55,7 @@ RedisAddress find_primary(const RedisAddress& service, Nanoseconds timeout,
   std::string last_fault = "no sentinel knows a primary of that name";
   for (const auto& host : hosts) {
     try {
-      // A share to connect, and as long again for the reply.
+      // One share to connect, and the same time for the reply.
       const auto primary = ask_for_primary(service, sentinel_address(service, host), share,
                                            wait_limit.within(2 * share));
       if (primary) {

@@ -12,11 +12,11 @@
 namespace memolock {
 
 /// The address of the server that the sentinels of `service` name as its primary; everything but
-/// host and port is copied from `service`. They are asked in turn, and the answer of the first that
-/// knows the service is used: the caller must verify the server's role. `timeout` is divided
-/// equally among the sentinels: each may take its share to connect, and as long again to reply.
-/// `wait_limit`: see RedisConnection. Throws Error(store) "the store at NAME by …: …", and
-/// Error(interrupted).
+/// host and port is copied from `service`. They are asked one after the other, and the reply of the
+/// first one that knows the service is used. That may be outdated, so the caller must verify the
+/// server's role. `timeout` is divided equally among the sentinels: each may take its share to
+/// connect, and the same time to reply. `wait_limit`: see RedisConnection. Throws Error(store) "the
+/// store at NAME by …: …", and Error(interrupted).
 [[nodiscard]] RedisAddress find_primary(const RedisAddress& service, Nanoseconds timeout,
                                         const WaitLimit& wait_limit, const Log& log);
 

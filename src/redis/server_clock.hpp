@@ -8,8 +8,8 @@
 
 namespace memolock {
 
-/// The server's clock, as computed from its last reply to TIME and the time that has passed here
-/// since. Accurate to within the round trip of that reply.
+/// The server's clock, computed from its last reply to TIME and the time that has passed on this
+/// machine since. Accurate to within the round trip of that reply.
 class ServerClock {
  public:
   /// Whether set() was called.

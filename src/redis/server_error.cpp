@@ -42,7 +42,7 @@ std::string shown_error(std::string_view error) {
   constexpr size_t max_length = 200;
   // Redis 7 appends the script's hash and the line.
   const std::string_view start = error.substr(0, std::min(error.find(" script: "), max_length));
-  // Before a login, Redis refuses a command with many arguments in different words.
+  // Before a login, Redis refuses a command with many arguments with a different text.
   if (start.find("unauthenticated") != std::string_view::npos)
     return "NOAUTH Authentication required.";
   return escape_controls(start);

@@ -1,4 +1,4 @@
-// What the error replies of a Redis server mean to a client.
+// Classifies the error replies of a Redis server.
 #pragma once
 
 #include <string>
@@ -9,14 +9,14 @@
 namespace memolock {
 
 /// A server has replied to a command with an error. The message names the server. The connection
-/// stays usable unless the thrower has dropped it.
+/// can still be used unless the thrower has closed it.
 class ServerError : public Error {
  public:
   enum class Reason {
     refused,        ///< the same command would fail again
     out_of_memory,  ///< the same, but a command that only reads may succeed outside a transaction
     busy,           ///< loading, failing over or running a script: the command may soon succeed
-    wrong_node,     ///< on a cluster: another node must be asked, and the router has been told
+    wrong_node,     ///< on a cluster: another node must be asked, and the router has been notified
   };
 
   ServerError(Reason reason, const std::string& message)
@@ -38,14 +38,15 @@ class ServerError : public Error {
 /// Whether the error reply `error` begins with the code `code`, such as "NOPERM".
 [[nodiscard]] bool has_error_code(std::string_view error, std::string_view code);
 
-/// What an error reply means, unless it is a redirection of a cluster.
+/// The reason for an error reply, which must not be a redirection of a cluster.
 [[nodiscard]] ServerError::Reason error_reason(std::string_view error);
 
 /// Whether the node that sent `error` may no longer know the state of its cluster.
 [[nodiscard]] bool is_cut_off_from_cluster(std::string_view error);
 
-/// Whether an error of SUBSCRIBE, or of what comes with it, means that this user cannot subscribe
-/// here at all: it has no permission, or a proxy does not support HELLO or RESP3.
+/// Whether an error of SUBSCRIBE, or of the commands sent with it, means that this user cannot
+/// subscribe on this server at all: the user has no permission, or a proxy does not support HELLO
+/// or RESP3.
 [[nodiscard]] bool prevents_subscribing(std::string_view error);
 
 /// The part of an error reply that is shown to people, escaped.

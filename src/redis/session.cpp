@@ -63,13 +63,13 @@ auto RedisSession::with_retry(Nanoseconds retry_for, const Request& request) {
   }
 }
 
-/// What to do after an attempt that has thrown `error`. Drops the connection unless it can be used
-/// for other requests.
+/// Decides what to do after an attempt that has thrown `error`. Closes the connection unless it can
+/// be used for other requests.
 RedisRetry::Decision RedisSession::next_attempt(RedisRetry& retry, const Error& error,
                                                 bool was_connected) {
   const auto* const answer = dynamic_cast<const ServerError*>(&error);
   if (answer != nullptr && !answer->may_be_retried()) return RedisRetry::Decision::give_up;
-  // A busy server may have become a replica, and its name may lead to another server now.
+  // A busy server may have become a replica, and its name may now refer to another server.
   endpoint_.disconnect();
   if (error.kind() != Error::Kind::store) return RedisRetry::Decision::give_up;
   if (answer != nullptr)
@@ -83,8 +83,8 @@ RedisRetry::Decision RedisSession::next_attempt(RedisRetry& retry, const Error& 
 
 // ---- requests ----
 
-/// Queues what must precede a request. With RESP3, no UNSUBSCRIBE is needed, as messages differ
-/// from replies.
+/// Queues the commands that must precede a request. With RESP3, no UNSUBSCRIBE is needed, because
+/// messages differ from replies.
 void RedisSession::begin_request(RedisConnection& connection) {
   if (endpoint_.is_subscribed() && !endpoint_.speaks_resp3()) connection.queue({"UNSUBSCRIBE"});
   endpoint_.begin_request();
@@ -165,7 +165,7 @@ RedisReplies RedisSession::read(const std::vector<RedisCommand>& commands, Nanos
     try {
       return send_transaction(connection, commands);
     } catch (const Error& error) {
-      // Without a connection, it was the handshake that failed, not the transaction.
+      // If there is no connection, the handshake failed, not the transaction.
       if (!is_out_of_memory(error) || !endpoint_.is_connected()) throw;
       return send_read_script(connection, commands);
     }
@@ -242,7 +242,7 @@ RedisReplies RedisSession::subscribe_in_transaction(RedisConnection& connection,
                                                     const std::vector<RedisCommand>& commands) {
   std::vector<RedisCommand> all{{"SUBSCRIBE", names.value_channel},
                                 {"SUBSCRIBE", names.state_channel}};
-  // A primary that has become a replica during the wait still answers, so its role is requested,
+  // A primary that has become a replica during the wait still replies, so its role is requested
   // too.
   const bool asks_role = endpoint_.should_ask_role();
   if (asks_role) all.insert(all.begin(), {"ROLE"});
@@ -258,7 +258,7 @@ RedisReplies RedisSession::subscribe_in_transaction(RedisConnection& connection,
 /// RESP3.
 RedisReplies RedisSession::subscribe_in_shard(RedisConnection& connection, const RedisNames& names,
                                               const std::vector<RedisCommand>& commands) {
-  // Messages about the entry are published on the node that has its slot, and this one does not.
+  // Messages about the entry are published on the node that has its slot, which is not this node.
   if (endpoint_.is_for_one_request()) return send_transaction(connection, commands);
   begin_request(connection);
   read_unsubscribed();

@@ -21,21 +21,21 @@ namespace memolock {
 
 using RedisCommand = std::vector<RedisArgument>;
 
-/// Sends requests and reads their replies, over one connection at a time, which is made when a
-/// request needs it and again after it was lost. Used by one thread.
+/// Sends requests and reads their replies, over one connection at a time. It connects when a
+/// request requires it, and again after the connection was lost. Used by one thread.
 ///
-/// A request may reach the server more than once, since its reply may have been lost. It is retried
-/// in these cases:
+/// A request may reach the server more than once, because its reply may have been lost. It is
+/// retried in these cases:
 ///
 /// - No connection can be made: for `retry_for`. If the server has closed the connection of an
-///   earlier request meanwhile, one more attempt is made in any case.
+///   earlier request meanwhile, there is always one more attempt.
 /// - The server says that it is busy, or is no longer the primary: for `retry_for` or the timeout,
 ///   whichever is longer.
-/// - On a cluster, redirections are followed. When a node does not answer, the others are asked
-///   which node has replaced it. Verifying what an earlier process has cached of the cluster costs
-///   a round trip only if the first request may write.
+/// - On a cluster, redirections are followed. If a node does not reply, the other nodes are asked
+///   which node has replaced it. Verifying the cached slots of an earlier process costs a round
+///   trip only if the first request may write.
 ///
-/// Every request throws Error(store) when it gets no reply, ServerError when the server refuses it,
+/// Every request throws Error(store) if it gets no reply, ServerError if the server refuses it,
 /// OversizedReply, and Error(interrupted).
 class RedisSession {
  public:
@@ -45,7 +45,7 @@ class RedisSession {
                const Log& log);
 
   /// The names of an entry's keys. On a cluster, directs the next requests to the node that has
-  /// them. Throws Error(usage) when the id cannot be used there.
+  /// them. Throws Error(usage) if the id cannot be used there.
   [[nodiscard]] RedisNames route_to(const Key& key);
 
   /// On a cluster, which is required: the addresses of all nodes that have slots now.
@@ -63,13 +63,13 @@ class RedisSession {
   [[nodiscard]] RedisReplies transact(const std::vector<RedisCommand>& commands,
                                       Nanoseconds retry_for = Nanoseconds(0));
 
-  /// The same for commands that only read, which a server out of memory serves, too.
+  /// The same for commands that only read, which even a server out of memory serves.
   [[nodiscard]] RedisReplies read(const std::vector<RedisCommand>& commands,
                                   Nanoseconds retry_for = Nanoseconds(0));
 
   /// The same, after subscribing to the two channels of an entry on the same connection, so that no
-  /// later change is missed. Only reads, so that is_subscribed() is then false, if this user may
-  /// not subscribe, the server has no memory for it, or the slot is moving to another node.
+  /// later change is missed. If this user may not subscribe, the server is out of memory, or the
+  /// slot is moving to another node, it only reads, and is_subscribed() is then false.
   [[nodiscard]] RedisReplies subscribe(const RedisNames& names,
                                        const std::vector<RedisCommand>& commands,
                                        Nanoseconds retry_for);
@@ -93,12 +93,12 @@ class RedisSession {
   /// How await_message() has ended.
   struct AwaitedMessage {
     WaitEnd end = WaitEnd::readable;
-    /// An empty channel means that no message arrived, but that one may have been lost: read the
+    /// If the channel is empty, no message arrived, but a message may have been lost: read the
     /// state again.
     RedisMessage message;
   };
   /// Sleeps until a message arrives, `deadline` passes (boot clock) or `interrupt` becomes
-  /// readable. Without a subscription, no message arrives. Returns at once when the connection is
+  /// readable. Without a subscription, no message arrives. Returns immediately if the connection is
   /// lost; the next request connects again.
   [[nodiscard]] AwaitedMessage await_message(Nanoseconds deadline, int interrupt);
 
@@ -117,7 +117,7 @@ class RedisSession {
   }
 
   /// Calls `read`, which reads replies about the entry `key`, and returns its result. Turns an
-  /// UnexpectedReply into Error(store) "the store at …: TAG:ID: …", and then drops the connection
+  /// UnexpectedReply into Error(store) "the store at …: TAG:ID: …", and then closes the connection
   /// if the reply may belong to another request.
   template <typename Read>
   auto with_context(const Key& key, const Read& read) -> decltype(read()) {
@@ -167,7 +167,7 @@ class RedisSession {
   bool supports_sharded_channels_ = true;
 };
 
-/// The names of an entry's keys at `address`. Throws Error(usage) when the id cannot be used there.
+/// The names of an entry's keys at `address`. Throws Error(usage) if the id cannot be used there.
 [[nodiscard]] RedisNames names_at(const RedisAddress& address, const Key& key);
 
 }  // namespace memolock

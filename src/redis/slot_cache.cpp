@@ -23,7 +23,7 @@ constexpr std::string_view first_line = "memolock-slots 1\n";
 constexpr size_t largest_file = 1U << 20;
 constexpr std::chrono::days unused_for{90};
 
-/// The first lines of a file. They list the nodes, since the file's name is only a hash of them.
+/// The first lines of a file. They list the nodes, because the file's name is only a hash of them.
 std::string head_of(const RedisCluster& cluster) {
   return std::string(first_line) + shown_hosts(cluster.hosts) + '\n';
 }

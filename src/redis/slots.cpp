@@ -11,8 +11,8 @@
 namespace memolock {
 namespace {
 
-/// The host of a node, from its reply. A node that does not know its own name is at the address
-/// that was asked.
+/// The host of a node, as named in a reply. If the name is missing, because the node does not know
+/// it, the host is the one that was asked.
 RedisHost host_named(std::string_view name, uint16_t port, const RedisHost& asked) {
   const bool is_unknown = name.empty() || name == "?";
   return {is_unknown ? asked.name : std::string(name), port};

@@ -20,13 +20,13 @@ inline constexpr int slot_count = 16384;
 /// A node that holds slots.
 struct RedisNode {
   RedisHost host;
-  std::string id;  ///< assigned by the cluster, and independent of the address; empty: not known
+  std::string id;  ///< assigned by the cluster, and independent of the address; empty: unknown
 
   bool operator==(const RedisNode&) const = default;
 };
 
-/// Which node has each slot. No two ranges overlap: where a source names two nodes for a slot, the
-/// first one counts.
+/// Which node has each slot. No two ranges overlap: if a source names two nodes for a slot, the
+/// first one is used.
 class SlotMap {
  public:
   struct Range {
@@ -35,17 +35,17 @@ class SlotMap {
     bool has_replica = false;
   };
 
-  /// The map in the reply of `asked` to CLUSTER SLOTS; empty when the reply is an error. Throws
+  /// The map in the reply of `asked` to CLUSTER SLOTS; empty if the reply is an error. Throws
   /// UnexpectedReply.
   [[nodiscard]] static SlotMap parse_reply(const RedisReply& reply, const RedisHost& asked);
 
   /// The map as text: a line "FIRST LAST ID PORT HOST" for each range, without replicas.
   [[nodiscard]] std::string text() const;
-  /// The map in such a text; empty when a line is malformed.
+  /// The map in such a text; empty if a line is malformed.
   [[nodiscard]] static SlotMap parse(std::string_view text);
 
   [[nodiscard]] bool empty() const { return ranges_.empty(); }
-  /// The node that has `slot`; null when no node has it.
+  /// The node that has `slot`; null if no node has it.
   [[nodiscard]] const RedisNode* node_of(uint16_t slot) const;
   /// The nodes that have slots, each once.
   [[nodiscard]] std::vector<RedisNode> nodes() const;
@@ -60,7 +60,7 @@ class SlotMap {
   std::vector<Range> ranges_;
 };
 
-/// Where a node says that a key is.
+/// The location of a key according to a node.
 struct Redirection {
   enum class Kind {
     moved,  ///< from now on

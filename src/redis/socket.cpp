@@ -131,13 +131,14 @@ std::string RedisSocket::error_message(std::string_view what) const {
 
 void RedisSocket::fail(std::string_view what) const { throw store_error(error_message(what)); }
 
-/// After an interrupt: the kernel would otherwise continue to send what it has of the request.
+/// Used after an interrupt: the kernel would otherwise continue to send the buffered part of the
+/// request.
 void RedisSocket::discard_unsent() {
   const linger at_once{.l_onoff = 1, .l_linger = 0};
   if (socket_) setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 }
 
-/// Attempts until bytes have moved, or the peer has closed.
+/// Tries again until bytes have been transferred, or the peer has closed the connection.
 template <typename Attempt>
 IoResult RedisSocket::transfer(Attempt attempt) {
   for (;;) {
@@ -148,8 +149,8 @@ IoResult RedisSocket::transfer(Attempt attempt) {
   }
 }
 
-/// The same for sending. A server that has stopped reading, but has sent something, has probably
-/// sent the reason: it gets one more timeout for the rest.
+/// The same for sending. If a server has stopped reading but has sent data, that is probably the
+/// reason: it gets one more timeout for the rest.
 template <typename Attempt>
 IoResult RedisSocket::transfer_out(Attempt attempt) {
   return with_server_name([&] {

@@ -16,7 +16,7 @@ namespace memolock {
 /// A connected stream. Used by one thread. Every wait is bounded as ProgressTimeout says:
 /// connecting, and everything from one begin_request() to the next. Every function that waits,
 /// sends or receives throws Error(store) "the store at HOST:PORT: …", or Error(interrupted).
-/// Requires that SIGPIPE is blocked or ignored: sendfile(2) has no MSG_NOSIGNAL.
+/// Requires that SIGPIPE is blocked or ignored, because sendfile(2) has no MSG_NOSIGNAL.
 class RedisSocket {
  public:
   /// Connects and negotiates TLS.
@@ -32,21 +32,20 @@ class RedisSocket {
   void count_reply_as_progress() { limit_.count_reply_as_progress(); }
   void add_read(size_t bytes) { limit_.add_read(bytes); }
 
-  /// Whether more bytes follow those that are sent. `yes` allows a command and the file in it to
-  /// share a packet.
+  /// Whether more bytes will follow. `yes` allows a command and the file in it to share a packet.
   enum class MoreToCome { no, yes };
 
-  /// Sends all of `bytes`, or `size` bytes of `file` from `offset`. Returns false when the server
-  /// has stopped reading; what it sent before that can still be received.
+  /// Sends all of `bytes`, or `size` bytes of `file` from `offset`. Returns false if the server has
+  /// stopped reading; data that it sent before that can still be received.
   [[nodiscard]] bool send(std::string_view bytes, MoreToCome more);
   [[nodiscard]] bool send_file(int file, uint64_t offset, uint64_t size);
 
-  /// Receives 1 to `size` bytes. Returns 0 when the server has closed the connection.
+  /// Receives 1 to `size` bytes. Returns 0 if the server has closed the connection.
   [[nodiscard]] size_t receive(char* into, size_t size);
 
   /// Whether receive() would return bytes without reading from the socket.
   [[nodiscard]] bool has_pending() const;
-  /// Whether receive() would return at once, even if only with the end of the stream. Does not
+  /// Whether receive() would return immediately, even if only with the end of the stream. Does not
   /// wait.
   [[nodiscard]] bool is_readable();
 

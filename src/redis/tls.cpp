@@ -41,7 +41,7 @@ namespace {
 // (RFC 9525).
 constexpr int no_alternative_name = X509_V_ERR_APPLICATION_VERIFICATION;
 
-/// A number of the library, and what it means to a user.
+/// A number of the library, and its meaning for a user.
 struct Meaning {
   long number;
   const char* text;
@@ -154,7 +154,7 @@ BIO* bio_of(int socket) {
 
 // ---- certificate authorities ----
 
-// Bundles of distributions that have no hashed directory where this library looks.
+// The bundles of distributions that have no hashed directory in the place that this library uses.
 constexpr std::array<const char*, 4> bundles{"/etc/ssl/certs/ca-certificates.crt",
                                              "/etc/pki/tls/certs/ca-bundle.crt",
                                              "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
@@ -164,8 +164,8 @@ bool is_directory(const char* path) {
   return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-/// OpenSSL would wait for the writer of a FIFO, and would not heed signals meanwhile. It also reads
-/// the file again for each connection.
+/// Refuses a FIFO or a device. OpenSSL would wait for the writer of a FIFO without reacting to
+/// signals. It also reads the file again for each connection.
 void refuse_special(const std::string& what, const std::string& path) {
   struct stat info {};
   if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
@@ -185,8 +185,8 @@ bool is_hashed(const char* path) {
   return false;
 }
 
-/// The system's certificates: a hashed directory where there is one, since reading a whole bundle
-/// takes 16 ms.
+/// Trusts the system's certificates: those in a hashed directory if there is one, because reading a
+/// whole bundle takes 16 ms.
 void trust_system(SSL_CTX* context) {
   const char* const file = getenv(X509_get_default_cert_file_env());
   const char* const directories = getenv(X509_get_default_cert_dir_env());
@@ -246,8 +246,8 @@ int explain_mismatch(int is_good, X509_STORE_CTX* verification) {
 
 std::unique_ptr<SSL_CTX, FreeContext> context_for(const RedisTls& settings) {
   cpuid_setup();
-  // No exit handlers, as other threads may still be running then. No configuration file, as it may
-  // name modules that a static binary cannot load.
+  // No exit handlers, because other threads may still be running then. No configuration file,
+  // because it may name modules that a static binary cannot load.
   OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
   ERR_clear_error();
   std::unique_ptr<SSL_CTX, FreeContext> context(SSL_CTX_new(TLS_client_method()));
@@ -266,7 +266,7 @@ std::unique_ptr<SSL_CTX, FreeContext> context_for(const RedisTls& settings) {
   return context;
 }
 
-/// Has the session verify that the server's certificate is for `name`.
+/// Requires that the server's certificate is for `name`; the session verifies this.
 bool expect_name(SSL* session, const std::string& name) {
   if (is_ip_address(name)) {
     const std::string plain = name.substr(0, name.find('%'));

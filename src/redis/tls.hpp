@@ -25,13 +25,13 @@ struct IoResult {
 };
 
 /// The client's side of one TLS session, 1.2 or later. Used by one thread. The server's certificate
-/// must be valid, and valid for its name; this cannot be turned off. Every member that returns an
+/// must be valid and match its name; this check cannot be turned off. Every member that returns an
 /// IoResult, and the constructor, throws Error(store) with a message worded to follow the server's
 /// name.
 class Tls {
  public:
-  /// `socket`: non-blocking; belongs to the caller and must outlive this. `host`: the name or
-  /// address that the certificate must have, unless the settings name another one.
+  /// `socket`: non-blocking; belongs to the caller and must outlive this object. `host`: the name
+  /// or address that the certificate must have, unless the settings name another one.
   Tls(int socket, const RedisTls& settings, const std::string& host);
 
   /// To be called until it returns `moved`, before the functions below.

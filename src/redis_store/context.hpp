@@ -1,4 +1,4 @@
-// What the parts of one Redis store share.
+// The state that the parts of one Redis store share.
 #pragma once
 
 #include "src/redis/session.hpp"
@@ -9,17 +9,17 @@
 namespace memolock {
 
 /// Owned by RedisStore and passed to its locks, watches and promises, none of which may outlive it.
-/// Used by the store's thread alone: a renewal has a connection of its own.
+/// Used only by the store's thread: a renewal has a connection of its own.
 struct RedisStoreContext {
-  /// `wait_limit`: what ends requests until a run begins. Keeps a reference to `log`.
+  /// `wait_limit`: the limit of requests until a run begins. Keeps a reference to `log`.
   RedisStoreContext(RedisSettings its_settings, const WaitLimit& wait_limit, const Log& its_log);
 
   const RedisSettings settings;
   const Log& log;
   DedupLog once_log;
   RedisSession session;
-  bool includes_artifacts = false;  ///< an entry is read with its artifacts
-  StoredVersion last_seen;          ///< what the last look-up found
+  bool includes_artifacts = false;  ///< entries are read with their artifacts
+  StoredVersion last_seen;          ///< the version that the last look-up found
 };
 
 }  // namespace memolock

@@ -56,7 +56,7 @@ class ValueReader {
  public:
   explicit ValueReader(std::span<const RedisReply, at_stderr> values) : values_(values) {}
 
-  /// The text of a value; empty when it is missing, or too long to be valid.
+  /// The text of a value; empty if it is missing or too long to be valid.
   const std::string& text(Field field) {
     static const std::string none;
     const RedisReply& value = values_[field];

@@ -1,4 +1,5 @@
-// What a run left, as Redis stores it: a string with its stdout, and a hash with everything else.
+// The result of a run, as Redis stores it: a string with its stdout, and a hash with all other
+// data.
 //
 // The fields of the hash, with the member of Record in parentheses where its name differs:
 //
@@ -16,8 +17,7 @@
 // - stderr: its bytes
 // - of an entry whose value went through a script: sha1, the SHA-1 of stdout
 // - of an outcome that is not an entry: stdout, its bytes; or, if they are in the key `upload`,
-// part:
-//   the token
+//   part: the token
 #pragma once
 
 #include <memory>
@@ -31,19 +31,19 @@
 
 namespace memolock {
 
-/// A time or duration as it is in the hash; -1 for forever.
+/// A time or duration in the form used in the hash; -1 for forever.
 [[nodiscard]] std::string in_microseconds(Nanoseconds length);
-/// A duration as the commands of Redis take it: at least 1, as 0 is an error there.
+/// A duration in the form that the commands of Redis require: at least 1, because they refuse 0.
 [[nodiscard]] std::string in_milliseconds(Nanoseconds length);
 
-/// The error for an entry that has a key of another type than memolock stores there.
+/// The error for an entry with a key that has another type than memolock stores in it.
 [[nodiscard]] std::string describe_foreign_type(const Key& key);
 
 /// The value of the field "fate" of the hash.
 [[nodiscard]] std::string disposition_field(Disposition disposition);
 
-/// The fields and values of a record. stdout, stderr and ended are not among them: they are added
-/// when the record is stored.
+/// The fields and values of a record. Without stdout, stderr and ended, which are added when the
+/// record is stored.
 [[nodiscard]] std::vector<std::string> record_fields(const Record& record);
 
 enum class WithStderr { no, yes };
@@ -52,25 +52,25 @@ enum class WithStderr { no, yes };
 [[nodiscard]] std::vector<RedisArgument> read_record_command(const std::string& name,
                                                              WithStderr with = WithStderr::yes);
 
-/// The reply to read_record_command(). Every member throws UnexpectedReply when a value has the
-/// wrong type.
+/// The reply to read_record_command(). Every member throws UnexpectedReply if a value has the wrong
+/// type.
 class RedisRecordHash {
  public:
   RedisRecordHash(RedisReply reply, WithStderr with = WithStderr::yes);
 
-  /// Empty when the hash has none.
+  /// Empty if the hash has none.
   [[nodiscard]] const std::string& token() const;
-  /// Nothing when it is absent, damaged or of another version.
+  /// Nothing if it is missing, damaged or of another version.
   [[nodiscard]] std::optional<Record> record(const Key& key) const;
-  /// stderr, moved out of the hash; nothing when it is absent. Requires WithStderr::yes.
+  /// stderr, moved out of the hash; nothing if it is missing. Requires WithStderr::yes.
   [[nodiscard]] std::optional<RedisString> take_err();
 
  private:
   std::vector<RedisReply> values_;
 };
 
-/// How long a key lives, from the reply to PTTL: milliseconds, at most as many as Nanoseconds can
-/// hold; -1 for a key that does not expire, -2 for one that does not exist.
+/// The remaining time of a key, from the reply to PTTL: milliseconds, limited to the range of
+/// Nanoseconds; -1 for a key that does not expire, -2 for one that does not exist.
 [[nodiscard]] int64_t read_pttl(const RedisReply& reply);
 
 /// The same as a duration; forever for a key that does not expire.
@@ -79,16 +79,17 @@ class RedisRecordHash {
 /// The record for a value that another program has stored. `pttl`: see read_pttl().
 [[nodiscard]] Record foreign_record(const Key& key, int64_t pttl);
 
-/// The token in the reply to GET of a lock. Empty when nobody holds it, though the released marker
-/// may be there.
+/// The token in the reply to GET of a lock. Empty if the lock is free; the key may then contain the
+/// released marker.
 [[nodiscard]] std::string read_lock_holder(const RedisReply& lock);
 
-/// What is known of the run whose lock contains `token`.
+/// The record of the run whose lock contains `token`, as far as it is known.
 [[nodiscard]] Record run_of_token(const Key& key, const std::string& token);
 
-/// Identifies what is stored for an entry, so that a change is noticed without reading it.
+/// Identifies the stored data of an entry, so that a change can be detected without reading the
+/// data.
 struct StoredVersion {
-  std::optional<std::pair<std::string, uint64_t>> entry;  ///< its token, and the value's length
+  std::optional<std::pair<std::string, uint64_t>> entry;  ///< its token and its value's length
   std::string failure;                                    ///< its token; empty: none
   bool operator==(const StoredVersion&) const = default;
 
@@ -106,8 +107,8 @@ class RedisEntry final : public Entry {
         files_(std::move(files)) {}
 
   /// An entry or outcome that memolock has stored, from its hash, the string with stdout and, if
-  /// they were requested, the one with the artifacts. Null, and `out` unchanged, when the hash has
-  /// no valid record, or the record is not that of the streams.
+  /// they were requested, the one with the artifacts. Null, with `out` unchanged, if the hash has
+  /// no valid record, or the record does not match the streams.
   [[nodiscard]] static std::unique_ptr<RedisEntry> from_own_hash(const Key& key,
                                                                  RedisRecordHash& hash,
                                                                  RedisString& out,

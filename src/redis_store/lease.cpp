@@ -78,7 +78,7 @@ void Lease::set_deadline(Nanoseconds deadline) {
 }
 
 void Lease::run() noexcept {
-  // Only the main thread handles signals, more kinds of them while a command runs.
+  // Only the main thread handles signals. While a command runs, it handles more of them.
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
@@ -88,7 +88,7 @@ void Lease::run() noexcept {
   while (!wait_for_stop(next)) {
     const Nanoseconds asked = boot_now();
     Renewal renewal = Renewal::renewed;
-    // It may also fail because memory is short.
+    // Not only the request can fail, but also an allocation.
     if (failure_of([&] { renewal = renew_(cancel_.get()); })) {
       next = boot_now() + retry;
       continue;
@@ -103,7 +103,7 @@ void Lease::run() noexcept {
   signal_event(stopped_);
 }
 
-/// Sleeps until `moment`, and returns false. When the thread must end, returns true at once.
+/// Sleeps until `moment`, and returns false. Returns true immediately if the thread must end.
 bool Lease::wait_for_stop(Nanoseconds moment) const noexcept {
   WaitEnd end = WaitEnd::timed_out;
   const auto failure = failure_of([&] { end = await_readable(-1, stop_.get(), moment); });

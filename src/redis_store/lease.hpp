@@ -1,4 +1,4 @@
-// The lease of a lock that is held.
+// The lease of a held lock.
 #pragma once
 
 #include <functional>
@@ -14,15 +14,16 @@ enum class Renewal {
   stolen,  ///< another process holds the lock, or has stored something newer
 };
 
-/// Renews a lock every third of its lease, in a thread of its own, so that the lease is not lost
-/// while a reader blocks the main thread. All members are called by the thread that owns this.
+/// Renews a lock every third of its lease, in a separate thread, so that the lease is not lost
+/// while a reader blocks the main thread. All members are called by the thread that owns this
+/// object.
 class Lease {
  public:
   /// Called in the lease's thread. Must return soon after the descriptor `cancel` becomes readable.
-  /// When it throws, the renewal is retried.
+  /// If it throws, the renewal is retried.
   using Renew = std::function<Renewal(int cancel)>;
-  /// `acquired`: when the request that took the lock was sent, boot clock. The lock lives for at
-  /// least `length` from then on.
+  /// `acquired`: when the request that took the lock was sent, boot clock. The lock expires at the
+  /// earliest `length` after that.
   Lease(Nanoseconds length, Nanoseconds acquired, Renew renew);
   /// Starts the thread, unless it is running. Throws Error(store).
   void start();
@@ -35,10 +36,10 @@ class Lease {
   /// Ends the thread as the destructor does, but cancels a renewal in progress when the descriptor
   /// `interrupt` becomes readable.
   void stop(int interrupt) noexcept;
-  /// The same, but cancels a renewal in progress at once.
+  /// The same, but immediately cancels a renewal in progress.
   void stop_now() noexcept;
 
-  /// Becomes readable when the lock was stolen, and when it may have expired because no renewal has
+  /// Becomes readable if the lock was stolen, or if it may have expired because no renewal has
   /// succeeded, even while one is in progress. In the latter case it may become unreadable again:
   /// if the lock has merely vanished, a later renewal takes it again.
   [[nodiscard]] int lease_lost_descriptor() const { return lost_.get(); }

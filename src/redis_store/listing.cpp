@@ -19,8 +19,8 @@ constexpr size_t batch_size = 200;
 constexpr size_t max_sorted = 100'000;
 constexpr size_t max_sorted_bytes = 8U << 20;
 
-/// The commands that are sent for one entry. parse_listing() reads the replies to all but the last
-/// one, parse_mark() that.
+/// The commands that are sent for one entry. parse_mark() reads the reply to the last one,
+/// parse_listing() the replies to the others.
 std::vector<RedisCommand> listing_commands(const RedisNames& names) {
   return {{"GET", names.lock},
           {"PTTL", names.lock},
@@ -70,7 +70,7 @@ std::optional<ListedEntry> parse_listing(const Key& key, RedisReplies replies) {
     return listing;
   }
   auto record = meta.record(key);
-  // The hash is not compared, as the value would have to be read for that.
+  // The hash is not compared, because that would require reading the value.
   if (record && record->out_size == listing.size && is_expiry_of_meta(pttl_of_meta, pttl)) {
     listing.size += record->err_size + record->files_size;
     listing.record = std::move(*record);
@@ -88,7 +88,7 @@ std::optional<ListedEntry> parse_mark(const Key& key, RedisReply reply) {
   return ListedEntry{std::move(*mark), false, 0};
 }
 
-/// The replies to listing_commands() for each entry in `some`, from the node that has it.
+/// The replies to listing_commands() for each entry in `some`, from the node that has the entry.
 std::vector<RedisReplies> ask_nodes(const RedisStoreContext& context, RedisScan& scan,
                                     std::span<const NumberedKey> some) {
   std::vector<RedisReplies> replies(some.size());
@@ -115,7 +115,7 @@ void list_batch(RedisStoreContext& context, RedisScan& scan, std::span<const Num
   for (size_t i = 0; i < some.size(); ++i) {
     const Key& key = some[i].key;
     session.with_context(key, [&] {
-      // A node that no longer has the entry answers with a redirection. Any other error occurs
+      // A node that no longer has the entry replies with a redirection. Any other error occurs
       // again and is thrown.
       if (replies[i].first_error() != nullptr)
         replies[i] = session.pipeline(listing_commands(session.route_to(key)));

@@ -1,4 +1,4 @@
-// What `ls` shows of a Redis store.
+// Lists a Redis store for `ls`.
 #pragma once
 
 #include <functional>
@@ -12,7 +12,7 @@
 namespace memolock {
 
 /// See Store::list(). Up to 100 000 entries, whose names have at most 8 MiB, are listed in the
-/// order of tag and id; more are listed in the order of SCAN. Asks each node about many entries in
+/// order of tag and id; more are listed in the order of SCAN. Requests many entries from a node in
 /// one round trip. Throws Error(store).
 void list_entries(RedisStoreContext& context, RedisScan& scan,
                   const std::optional<std::string>& tag, const Progress& on_progress,

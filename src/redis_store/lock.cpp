@@ -18,10 +18,10 @@
 namespace memolock {
 namespace {
 
-// For how long releasing the lock is tried when a call gives up. It expires anyway.
+// How long a call that gives up tries to release the lock. Otherwise the lock expires.
 constexpr Nanoseconds release_limit = std::chrono::milliseconds(200);
 
-/// What the script `acquire` returns when it has taken the lock.
+/// The result of the script `acquire` if it has taken the lock.
 struct Acquired {
   Nanoseconds at{0};  // the server's clock
   StoredVersion stored;
@@ -48,7 +48,7 @@ class RedisLock final : public Lock {
   RedisLock(const RedisLock&) = delete;
   RedisLock& operator=(const RedisLock&) = delete;
 
-  /// To be called before anything else. When it throws, the destructor releases the lock.
+  /// To be called before anything else. If it throws, the destructor releases the lock.
   void begin_lease() {
     renewer_.emplace(context_.settings, key_, names_, permission_, session_.now() - boot_now(),
                      context_.log);
@@ -64,12 +64,12 @@ class RedisLock final : public Lock {
 
   void begin(const Record&) override {
     spool_ = std::make_shared<Spool>();
-    // A short lease may end before arm_keepalive() is called; and a reader of the messages about
-    // the run may stall.
+    // A short lease may end before arm_keepalive() is called, because a reader of the messages
+    // about the run may stall.
     constexpr std::chrono::seconds long_enough(1);
     if (context_.settings.lease < long_enough || context_.log.is_enabled(Level::info))
       start_renewal();
-    session_.set_wait_limit({interrupt_});  // --wait is over
+    session_.set_wait_limit({interrupt_});  // the limit of --wait no longer applies
   }
 
   [[nodiscard]] std::shared_ptr<Spool> spool() override { return spool_; }
@@ -113,7 +113,7 @@ class RedisLock final : public Lock {
   [[nodiscard]] WaitResult await_promise(Nanoseconds life, int interrupt,
                                          WaitObserver& observer) override {
     end_lease();
-    // Does not shorten a longer life: others may have extended the lock while the command ran.
+    // Does not shorten a longer time: others may have extended the lock while the command ran.
     (void)extend_redis_lock(session_, key_, permission_.token, life, context_.settings.lease);
     RedisWatch watch(context_, key_, permission_.token, context_.last_seen);
     for (;;) {
@@ -122,7 +122,7 @@ class RedisLock final : public Lock {
       if (result.reason != WakeReason::timed_out) return result;
       watch.refresh();
       if (watch.lock_lifetime() > promise_margin) continue;
-      // The promise may have been kept and the message lost.
+      // The promise may have been completed and the message lost.
       result = watch.wait(Nanoseconds(0), interrupt, observer);
       if (result.reason == WakeReason::gone) result.reason = WakeReason::timed_out;
       return result;
@@ -133,13 +133,13 @@ class RedisLock final : public Lock {
     end_lease();
     if (is_released_) return;
     if (!is_interrupted()) {
-      // Even if --wait is over, the request needs some time.
+      // Even if the limit of --wait has passed, the request needs some time.
       const Nanoseconds until = std::max(session_.wait_limit().until,
                                          after(boot_now(), release_limit));
       session_.set_wait_limit({interrupt_, until});
       is_released_ = release();
     }
-    // A signal came meanwhile. Any other failure is not worth a second attempt.
+    // A signal arrived meanwhile. Any other failure is not worth a second attempt.
     if (is_interrupted()) abandon_quickly();
     is_released_ = true;
   }
@@ -161,7 +161,7 @@ class RedisLock final : public Lock {
 
  private:
   void start_renewal() override {
-    if (!lease_) return;  // the run goes on, but is no longer shared
+    if (!lease_) return;  // the run continues, but is no longer shared
     try {
       lease_->start();
     } catch (const Error& error) {
@@ -176,7 +176,7 @@ class RedisLock final : public Lock {
     return outcome.share(record);
   }
 
-  /// Ends the renewals. Waits for one that is in progress, as it could take the lock after its
+  /// Ends the renewals. Waits for a renewal in progress, because it could take the lock after its
   /// release.
   void end_lease() noexcept {
     if (lease_) lease_->stop(interrupt_);
@@ -194,7 +194,7 @@ class RedisLock final : public Lock {
     return producer_ == Producer::external ? MayHaveStored::outcome : MayHaveStored::entry;
   }
 
-  /// Whether a renewal has got no reply and may still reach the server.
+  /// Whether a renewal got no reply and may still reach the server.
   [[nodiscard]] bool is_renewal_unanswered() const noexcept {
     return renewer_ && renewer_->is_unanswered();
   }
@@ -222,11 +222,11 @@ class RedisLock final : public Lock {
     return !failure;
   }
 
-  /// After publish() has failed: has the waiters run the command themselves, if they can be
+  /// After publish() has failed: lets the waiters run the command themselves, if they can be
   /// reached.
   void release_unstored(const RedisOutcome& outcome, Record record) noexcept {
     end_lease();
-    // How long a waiter that missed the message believes that the run is still in progress.
+    // How long a waiter that missed the message assumes that the run is still in progress.
     constexpr std::chrono::seconds linger(2);
     const auto notify_waiters = [&] {
       record.disposition = Disposition::unstored;
@@ -271,7 +271,7 @@ void release_unconfirmed(const RedisStoreContext& context, const Key& key,
   }
 }
 
-/// Nothing when somebody else holds the lock.
+/// Nothing if another process holds the lock.
 std::optional<Acquired> parse_acquired(RedisSession& session, const RedisReply& reply) {
   if (reply.type() == RedisReply::Type::integer) {
     if (reply.integer() != 0) reply.throw_unexpected();
@@ -296,8 +296,7 @@ std::optional<Acquired> request_lock(RedisStoreContext& context, const Key& key,
                             session.run_script(redis_scripts::acquire, names, {token, lease}));
     });
   } catch (const Error&) {
-    // There is no connection after an interrupt or a timeout, but there is one after an error
-    // reply.
+    // After an interrupt or a timeout there is no connection; after an error reply there is one.
     if (!session.is_connected()) release_unconfirmed(context, key, token);
     throw;
   }
@@ -308,7 +307,7 @@ std::optional<Acquired> request_lock(RedisStoreContext& context, const Key& key,
 std::unique_ptr<Lock> acquire_redis_lock(RedisStoreContext& context, const Key& key,
                                          Producer producer) {
   RedisSession& session = context.session;
-  const RedisNames names = session.route_to(key);  // now() asks the entry's node, too
+  const RedisNames names = session.route_to(key);  // now() also asks the entry's node
   const std::string token = new_token(
       {this_process(), session.now(), producer, context.settings.lease});
   const Nanoseconds requested = boot_now();

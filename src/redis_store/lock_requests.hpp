@@ -1,4 +1,4 @@
-// Requests about a lock for which its token suffices.
+// Requests about a lock that require only its token.
 #pragma once
 
 #include <string>
@@ -9,48 +9,49 @@
 
 namespace memolock {
 
-/// How much longer than its promise a lock lives, so that its holder can end the promise while the
-/// lock is still there, and waiters get the failure instead of running the command themselves.
+/// How much later than its promise a lock expires, so that its holder can end the promise while it
+/// holds the lock, and waiters get the failure instead of running the command themselves.
 inline constexpr Nanoseconds promise_margin = std::chrono::milliseconds(200);
 
-/// How long an interrupted call may take for its last request, for which it may have to connect
-/// again: a user who interrupts a call expects it to end within a second.
+/// How long the last request of an interrupted call may take, including a new connection: a user
+/// who interrupts a call expects it to end within a second.
 inline constexpr Nanoseconds interrupted_call_limit = std::chrono::milliseconds(700);
 
-/// How long after it was sent a request of a run may still reach the server, if the holder's lease
-/// is `lease`. Uploads and the fields of blocked tokens are kept that long.
+/// The longest time after which a request of a run may still reach the server, if the holder's
+/// lease is `lease`. Uploads and the fields of blocked tokens are stored that long.
 [[nodiscard]] Nanoseconds max_time_in_flight(Nanoseconds lease);
 
-/// Makes the lock live for at least `life` + promise_margin from now on. `retry_for`: see
-/// RedisSession. Returns false when `token` does not hold the lock. Throws Error(store), like all
-/// functions below.
+/// Extends the lock to at least `life` + promise_margin from now. `retry_for`: see RedisSession.
+/// Returns false if `token` does not hold the lock. Throws Error(store), like all functions below.
 [[nodiscard]] bool extend_redis_lock(RedisSession& session, const Key& key,
                                      const std::string& token, Nanoseconds life,
                                      Nanoseconds retry_for);
 
-/// What stays in the lock's place when it is released without an outcome: at most one of these.
+/// What replaces the lock if it is released without an outcome: at most one of these.
 struct RedisReleaseOptions {
-  Nanoseconds lock{0};    ///< how long the lock stays, after an outcome that could not be stored
+  Nanoseconds lock{0};    ///< how long the lock remains after an outcome that could not be stored
   Nanoseconds marker{0};  ///< how long an earlier released marker is restored, if there is a value
 };
 
-/// Releases the lock without an outcome. Nothing happens when `token` does not hold it.
+/// Releases the lock without an outcome. Does nothing if `token` does not hold it.
 void release_redis_lock(RedisSession& session, const Key& key, const std::string& token,
                         const RedisReleaseOptions& options = {});
 
-/// What a holder may have stored with its token. Other processes may have used the token, too.
+/// The data that a holder may have stored with its token. Other processes may also have used the
+/// token.
 enum class MayHaveStored {
   nothing,
-  outcome,  ///< an outcome that is not kept, or a mark
+  outcome,  ///< an outcome that is not an entry, or a mark
   entry,    ///< an entry, or one of these
 };
 
-/// Releases the lock of a run that may have a request in flight: deletes what its holder may have
-/// stored, and has the server refuse what arrives later. `marker`: see RedisReleaseOptions.
+/// Releases the lock of a run that may have a request in flight: deletes the data that its holder
+/// may have stored, and makes the server refuse requests that arrive later. `marker`: see
+/// RedisReleaseOptions.
 void withdraw_redis_run(RedisSession& session, const Key& key, const std::string& token,
                         MayHaveStored stored, Nanoseconds lease, Nanoseconds marker);
 
-/// Deletes what was uploaded for the run of `token` and has not been stored yet.
+/// Deletes the data that was uploaded for the run of `token` and has not been stored yet.
 void discard_redis_upload(RedisSession& session, const Key& key, const std::string& token);
 
 }  // namespace memolock

@@ -10,7 +10,7 @@
 namespace memolock {
 namespace {
 
-/// Calls `read` and returns its result; null when there is more than may be read.
+/// Calls `read` and returns its result; null if the data is larger than permitted.
 template <typename Read>
 std::unique_ptr<Entry> unless_too_large(RedisStoreContext& context, const Key& key,
                                         const Read& read) {
@@ -42,7 +42,7 @@ std::unique_ptr<Entry> look_up_entry(RedisStoreContext& context, const Key& key)
     const int64_t pttl = read_pttl(replies.next());
     auto value = replies.next().take_string();
     auto files = take_artifacts(context, replies);
-    // A hit does not need this reply, so a key of a foreign type is ignored here.
+    // A hit does not need this reply, so a foreign type of this key is ignored.
     const RedisReply outcome = replies.next();
     if (!outcome.is_error()) context.last_seen.note_failure(outcome);
     if (!value) return nullptr;

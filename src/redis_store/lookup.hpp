@@ -1,4 +1,4 @@
-// Reading what is stored for an entry.
+// Reads the stored data of an entry.
 #pragma once
 
 #include <memory>
@@ -9,11 +9,11 @@
 
 namespace memolock {
 
-/// See Store::look_up(). Notes what it finds in `context.last_seen`.
+/// See Store::look_up(). Records the version that it finds in `context.last_seen`.
 [[nodiscard]] std::unique_ptr<Entry> look_up_entry(RedisStoreContext& context, const Key& key);
 
-/// What the last run left that is not an entry: a failure, or an outcome for its waiters. Null when
-/// there is nothing, or more than may be read. Throws Error(store).
+/// The outcome of the last run that is not an entry: a failure, or an outcome for its waiters. Null
+/// if there is none, or if it is larger than permitted. Throws Error(store).
 [[nodiscard]] std::unique_ptr<Entry> read_last_outcome(RedisStoreContext& context, const Key& key);
 
 }  // namespace memolock

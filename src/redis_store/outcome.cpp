@@ -11,11 +11,12 @@
 namespace memolock {
 namespace {
 
-// A value up to this size goes through a script and is published whole. A larger one would block
-// the server meanwhile, and could get subscribers disconnected.
+// A value of up to this size is sent in a script and published completely. A larger value would
+// block the server in the meantime, and could exceed the output buffers of subscribers, which are
+// then disconnected.
 constexpr uint64_t small_value = 1U << 20;
 
-/// How long the outcome is stored, as the scripts take it.
+/// How long the outcome is stored, in the form that the scripts require.
 std::string retention_of(const Record& record) {
   return record.retained == forever ? "0" : in_milliseconds(record.retained);
 }
@@ -46,11 +47,12 @@ RedisArgument RedisOutcome::argument_of(Stream stream) const {
   return RedisArgument::of_file(spool_.file(stream), spool_.base(stream), size);
 }
 
-/// Also notes whose upload it is: two holders may upload if one of them has lost its lease.
+/// Also records which run the upload belongs to: two holders may upload if one of them has lost its
+/// lease.
 void RedisOutcome::upload() const {
   if (!needs_upload()) return;
   const std::string life = in_milliseconds(max_time_in_flight(lease_));
-  // With GET, SET does not overwrite a key of another type.
+  // With the option GET, SET does not overwrite a key of another type.
   std::vector<RedisCommand> commands{{"HSET", names_.run_state, "part", permission_.token},
                                      {"PEXPIRE", names_.run_state, life}};
   const auto add = [&](const std::string& name, Stream of) {
@@ -61,7 +63,7 @@ void RedisOutcome::upload() const {
   const RedisReplies answers = session_.transact(commands, retry_for_);
   const std::string* const error = answers.first_error();
   if (error == nullptr) return;
-  // What is there may be the upload of another run, and must not be taken for that of this one.
+  // The key may contain the upload of another run, which must not be mistaken for that of this run.
   (void)session_.transact({{"HDEL", names_.run_state, "part"}}, retry_for_);
   throw store_error(session_.error_text(key_.shown() + ": " + *error));
 }

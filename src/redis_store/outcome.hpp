@@ -1,5 +1,5 @@
-// How a run ends in the Redis store: its outcome is uploaded and stored, the lock is released, and
-// the waiters are notified.
+// The end of a run in the Redis store: its outcome is uploaded and stored, the lock is released,
+// and the waiters are notified.
 #pragma once
 
 #include <initializer_list>
@@ -14,13 +14,13 @@
 
 namespace memolock {
 
-/// When an outcome may be stored: while `token` holds the lock; otherwise as `acquired_or_rule`
-/// says.
+/// When an outcome may be stored: while `token` holds the lock; otherwise according to
+/// `acquired_or_rule`.
 struct RedisWritePermission {
   std::string token;
-  /// A time, when the lock was acquired (the server's clock, microseconds): if nobody holds the
-  /// lock, the outcome is stored unless something newer is there. "": only while `token` holds the
-  /// lock. "any": always, no matter which process holds the lock.
+  /// The time at which the lock was acquired (the server's clock, microseconds): if the lock is
+  /// free, the outcome is stored unless newer data has been stored. "": only while `token` holds
+  /// the lock. "any": always, no matter which process holds the lock.
   std::string acquired_or_rule;
 };
 
@@ -31,11 +31,11 @@ class RedisOutcome {
   RedisOutcome(RedisSession& session, const Key& key, const RedisWritePermission& permission,
                const Spool& spool, Nanoseconds lease, Nanoseconds retry_for);
 
-  /// Whether the outcome is so large that sending it over a slow link may take long, so that the
-  /// lock must be renewed meanwhile.
+  /// Whether the outcome is so large that sending it over a slow link may take a long time, during
+  /// which the lock must be renewed.
   [[nodiscard]] bool may_take_long() const;
-  /// Uploads what is too large for a script, if anything. To be called before keep() and share() if
-  /// may_take_long().
+  /// Uploads the parts that are too large for a script, if any. To be called before keep() and
+  /// share() if may_take_long().
   void upload() const;
 
   /// Stores the outcome as the entry. If `del` was called during the run, shares it instead.

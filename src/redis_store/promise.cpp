@@ -50,7 +50,7 @@ class RedisPromise final : public Promise {
   }
 
  private:
-  /// Deletes only the upload: the owner of the token may call again with it.
+  /// Deletes only the upload, because the owner of the token may try again with it.
   void discard_upload() noexcept {
     context_.session.set_wait_limit(WaitLimit{}.within(interrupted_call_limit));
     const auto failure = failure_of(
@@ -71,7 +71,7 @@ class RedisPromise final : public Promise {
 std::unique_ptr<Promise> open_redis_promise(RedisStoreContext& context, const Key& key,
                                             const std::string& token) {
   RedisSession& session = context.session;
-  const RedisNames names = session.route_to(key);  // later requests go to the entry's node
+  const RedisNames names = session.route_to(key);  // directs later requests to the entry's node
   if (!token.empty()) {
     const bool holds_lock = session.with_context(key, [&] {
       auto replies = session.read({{"GET", names.lock}}, context.settings.failover_timeout());

@@ -15,14 +15,14 @@ RedisRenewer::RedisRenewer(const RedisSettings& settings, Key key, RedisNames na
       names_(std::move(names)),
       permission_(std::move(permission)),
       lease_(in_milliseconds(settings.lease)),
-      // A renewal that takes longer than its share of the lease is better restarted.
+      // If a renewal takes longer than its share of the lease, it is better to start another one.
       timeout_(std::min(settings.timeout, settings.lease / 3)),
       ahead_(ahead),
       session_(std::in_place, settings.address, timeout_, WaitLimit{}, log) {}
 
 Renewal RedisRenewer::renew(int cancel) {
-  // Half of it to connect, half for the reply. A request that has been given up by then and still
-  // arrives must not take the lock, which may have been released.
+  // Half of this time to connect, half for the reply. After that, the request has been given up and
+  // the lock may have been released, so a request that arrives later must not take the lock.
   const Nanoseconds limit = 2 * timeout_;
   const std::string deadline = in_microseconds(after(boot_now() + ahead_, limit));
   session_->set_wait_limit(WaitLimit{cancel}.within(limit));

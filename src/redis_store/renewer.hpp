@@ -15,8 +15,8 @@
 
 namespace memolock {
 
-/// Renews a lock on a connection of its own, so that the store's requests and the renewals do not
-/// wait for each other. Only the lease's thread calls renew(); any thread may call the queries
+/// Renews a lock on a separate connection, so that the store's requests and the renewals do not
+/// wait for each other. Only the lease's thread calls renew(); any thread may call the predicates
 /// (is_…).
 class RedisRenewer {
  public:
@@ -24,16 +24,17 @@ class RedisRenewer {
   RedisRenewer(const RedisSettings& settings, Key key, RedisNames names,
                RedisWritePermission permission, Nanoseconds ahead, const Log& log);
 
-  /// Renews the lock for the lease, or takes it again if it has vanished. Throws Error, also when
-  /// the descriptor `cancel` becomes readable.
+  /// Renews the lock for the lease, or takes it again if it has vanished. Throws Error, also if the
+  /// descriptor `cancel` becomes readable.
   [[nodiscard]] Renewal renew(int cancel);
 
-  /// Whether the lock was taken from its holder for good, by `del --lock`.
+  /// Whether the lock was permanently taken from its holder by `del --lock`.
   [[nodiscard]] bool is_lock_broken() const noexcept { return is_lock_broken_; }
   /// Whether the last renewal got no reply: it may still reach the server.
   [[nodiscard]] bool is_unanswered() const noexcept { return is_unanswered_; }
 
-  /// Closes the connection. To be called after the last renew(); the queries may still be called.
+  /// Closes the connection. To be called after the last renew(); the predicates may still be
+  /// called.
   void disconnect() noexcept { session_.reset(); }
 
  private:

@@ -12,10 +12,10 @@ namespace memolock {
 namespace {
 
 constexpr size_t max_entries = 4'000'000;
-// How many replies in a row may contain no new name.
+// The maximum number of consecutive replies without a new name.
 constexpr size_t max_empty_rounds = 1'000'000;
 
-/// Detects that the cursors of SCAN repeat, while remembering only one of them (Brent's algorithm).
+/// Detects that the cursors of SCAN repeat, storing only one of them (Brent's algorithm).
 class CursorCycle {
  public:
   [[nodiscard]] bool closes_with(const std::string& cursor) {
@@ -83,7 +83,8 @@ void RedisScan::scan_node(RedisSession& node, const std::string& pattern,
                                    .next();
       const auto [next, found] = reply.array<2>();
       for (const RedisReply& name : found->list())
-        if (!name.string().file && is_new(name.text())) empty_rounds = 0;  // a file: too long
+        // A name that is stored in a file is too long for a key of memolock.
+        if (!name.string().file && is_new(name.text())) empty_rounds = 0;
       cursor = next->text();
     });
     if (empty_rounds > max_empty_rounds || cycle.closes_with(cursor))

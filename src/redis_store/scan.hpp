@@ -1,4 +1,4 @@
-// Finding all entries on a server or in a cluster.
+// Finds all entries on a server or in a cluster.
 #pragma once
 
 #include <functional>
@@ -18,17 +18,17 @@ namespace memolock {
 /// Every member may throw Error(store).
 class RedisScan {
  public:
-  /// Keeps a reference to `context`. `wait_limit`: of requests to the nodes of a cluster.
+  /// Keeps a reference to `context`. `wait_limit`: the limit of requests to the nodes of a cluster.
   RedisScan(RedisStoreContext& context, const WaitLimit& wait_limit)
       : context_(context), wait_limit_(wait_limit) {}
 
-  /// A session for each server that has keys. On a cluster, the first call finds out which these
-  /// are.
+  /// A session for each server that has keys. On a cluster, the first call determines these
+  /// servers.
   [[nodiscard]] std::vector<RedisSession*> nodes();
 
   /// Calls `visit` once for each key of `tag`, or of all tags, for which anything is stored, with
   /// the index in nodes() of the node that has it. Calls `on_progress` after each node. Throws
-  /// Error(store) when SCAN does not end, or names millions of entries.
+  /// Error(store) if SCAN does not end, or names millions of entries.
   void each_key(const std::optional<std::string>& tag, const Progress& on_progress,
                 const std::function<void(const Key&, size_t node)>& visit);
 

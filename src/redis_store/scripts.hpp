@@ -1,9 +1,9 @@
-// The Lua scripts of the Redis store: what it does atomically on the server.
+// The Lua scripts of the Redis store, for operations that must be atomic on the server.
 //
 // All scripts take the same keys: value, lock, meta, files, run_state, upload, files_upload, mark
 // (see RedisNames). Each is sent with its whole text: a kilobyte costs less than a request that
-// fails because the server no longer has the script. None requires that another one has run before.
-// Each may be sent twice, as the first reply may have been lost.
+// fails because the server no longer has the script. No script depends on an earlier run of another
+// one. Each may be sent twice, because the first reply may have been lost.
 #pragma once
 
 #include <string_view>
@@ -12,13 +12,13 @@
 
 namespace memolock::redis_scripts {
 
-/// The content of the lock for a moment after a commit, which does not delete it. A client of
-/// redis-memolock looks for a value, finds none and then takes the lock without looking again,
-/// though a run may have ended in between. To such a client the lock is still taken; to memolock it
-/// is free.
+/// The content of the lock for a short time after a commit, which does not delete the lock. A
+/// client of redis-memolock looks for a value, finds none and then takes the lock without a second
+/// look-up, although a run may have ended in between. For such a client the lock is still held; for
+/// memolock it is free.
 inline constexpr const char* released_marker = "released";
 
-/// holder(): the token in the lock; false when nobody holds it.
+/// holder(): the token in the lock; false if the lock is free.
 inline constexpr const char* holder_function = R"(
 local released = 'released'
 local function holder()
@@ -28,16 +28,16 @@ end
 )";
 static_assert(std::string_view(holder_function).find(released_marker) != std::string_view::npos);
 
-/// What scripts that store share:
+/// Functions for scripts that store data:
 ///
 /// - is_own: whether the stored value belongs to the meta: it must have the same expiry, and the
 ///   length and SHA-1 in the meta, which has no SHA-1 of a large value. The meta outlives the value
 ///   by a second (`linger`): expiries shift when a slot moves, and a value that outlives its meta
-///   is taken for a foreign one.
-/// - newer_than: whether what is stored, a mark included, is newer than `since` (microseconds). A
-///   foreign value is treated as newer, as its age is not known.
-/// - lost: deletes what was uploaded for this run, and returns "lost", the result of a script that
-///   was not allowed to store.
+///   is treated as a foreign one.
+/// - newer_than: whether the stored data, a mark included, is newer than `since` (microseconds). A
+///   foreign value is treated as newer, because its age is unknown.
+/// - lost: deletes the data that was uploaded for this run, and returns "lost", the result of a
+///   script that was not permitted to store.
 /// - block_token: for `life` (ms) from now on, all requests with `token` are refused, even if the
 ///   hash run_state is rewritten. The hash has a field (block_field) for each such token, with the
 ///   time when the block ends.
@@ -48,7 +48,7 @@ static_assert(std::string_view(holder_function).find(released_marker) != std::st
 /// - may_store: whether an outcome may be stored given the current `holder` (false: none); `since`
 ///   is the `acquired_or_rule` of RedisWritePermission.
 ///
-/// A server out of memory allows HSET only after another write in the script: hence HDEL before it.
+/// A server out of memory permits HSET only after another write in the script, so HDEL precedes it.
 inline constexpr const char* shared_functions = R"(
 local linger = 1000
 local function now()
@@ -111,10 +111,10 @@ local function may_store(holder, token, since)
 end
 )";
 
-/// ARGV: token, lease in ms. Takes the lock. Returns 0 when somebody else holds it, and otherwise
-/// what is stored now: {seconds, microseconds, token of the meta, length of the value, {token,
-/// fate} of the last outcome that is not an entry, remaining life in ms of the released marker that
-/// was there}, with false for what does not exist.
+/// ARGV: token, lease in ms. Takes the lock. Returns 0 if another process holds it, otherwise the
+/// stored data: {seconds, microseconds, token of the meta, length of the value, {token, fate} of
+/// the last outcome that is not an entry, remaining time in ms of the previous released marker},
+/// with false for items that do not exist.
 inline constexpr RedisScript acquire{holder_function, "", R"(
 local held_by = holder()
 if held_by and held_by ~= ARGV[1] then return 0 end
@@ -132,12 +132,12 @@ return {time[1], time[2], redis.call('HGET', KEYS[3], 'token'), size, not run.er
 
 /// ARGV: token, lease in ms, when the lock was acquired, and until when this request may take a
 /// lock that has vanished (evicted, server restarted), both in microseconds. Renews the lock, or
-/// takes one that has vanished. It does not take the lock when the run has stored its outcome or
-/// mark, even if the value has expired since, nor in place of the released marker: a renewal may
-/// arrive after the end of the run. A lock that already lives longer, such as that of a promise
-/// that others have renewed, is left unchanged. Returns "renewed", "lost", "broken" when requests
-/// with the token are refused, or {seconds, microseconds} when the request came too late to take
-/// the lock.
+/// takes one that has vanished. It does not take the lock if the run has stored its outcome or
+/// mark, even if the value has expired since, and it does not replace the released marker: a
+/// renewal may arrive after the end of the run. A lock that expires later anyway, such as that of a
+/// promise that others have renewed, is left unchanged. Returns "renewed", "lost", "broken" if
+/// requests with the token are refused, or {seconds, microseconds} if the request arrived too late
+/// to take the lock.
 inline constexpr RedisScript renew{holder_function, shared_functions, R"(
 local held_by = holder()
 if is_token_blocked(ARGV[1]) then return 'broken' end
@@ -161,8 +161,8 @@ end
 return 'renewed'
 )"};
 
-/// ARGV: token, life in ms. Makes the lock live for at least that long from now on. Returns 1, or 0
-/// when the lock is lost.
+/// ARGV: token, time in ms. Extends the lock to at least that time from now. Returns 1, or 0 if the
+/// lock is lost.
 inline constexpr RedisScript extend{holder_function, "", R"(
 if holder() ~= ARGV[1] then return 0 end
 local left = redis.call('PTTL', KEYS[2])
@@ -170,16 +170,16 @@ if left < 0 or left >= tonumber(ARGV[2]) then return 1 end
 return redis.call('PEXPIRE', KEYS[2], ARGV[2])
 )"};
 
-/// ARGV: token, when the lock was acquired in microseconds, how long to keep the value in ms (0:
+/// ARGV: token, when the lock was acquired in microseconds, how long to store the value in ms (0:
 /// without expiry), where the value is ("here": in the next argument; "part": in the key upload),
 /// the value, value_channel, state_channel, whether there are artifacts ("files" or ""), when the
 /// run ended in microseconds, then fields and values of the meta. Stores the value, releases the
 /// lock, and notifies the waiters. The released marker expires no later than the value: otherwise a
-/// client of redis-memolock would wait for the message of a run that is over. When the request
-/// arrives late, the time since the end of the run is subtracted from the value's life, but for at
-/// least a second, for the waiters. Returns "stored", or why it did nothing: "lost", "forgotten",
-/// "part" (the upload is missing, or another holder has written over it), "type" (a key has a
-/// foreign type).
+/// client of redis-memolock would wait for the message of a run that has ended. If the request
+/// arrives late, the time since the end of the run is subtracted from the expiry of the value, but
+/// at least a second remains for the waiters. Returns "stored", or why it did nothing: "lost",
+/// "forgotten", "part" (the upload is missing, or another holder has written over it), "type" (a
+/// key has a foreign type).
 inline constexpr RedisScript commit{holder_function, shared_functions, R"(
 local held_by = holder()
 local function is_fit(key, type)
@@ -226,9 +226,9 @@ end
 return 'stored'
 )"};
 
-/// ARGV: token, when the lock was acquired in microseconds, how long to keep the outcome in ms,
-/// state_channel, then fields and values of run_state. Stores an outcome that is not an entry as
-/// the entry, for that time or as long as the lock would have lived, whichever is longer; releases
+/// ARGV: token, when the lock was acquired in microseconds, how long to store the outcome in ms,
+/// state_channel, then fields and values of run_state. Stores the outcome in run_state instead of
+/// as the entry, for that time or until the lock would have expired, whichever is later; releases
 /// the lock, and notifies the waiters. Returns "shared" or "lost".
 inline constexpr RedisScript share{holder_function, shared_functions, R"(
 local held_by = holder()
@@ -248,11 +248,11 @@ wake(ARGV[4], ARGV[1])
 return 'shared'
 )"};
 
-/// ARGV: token, when the lock was acquired in microseconds, how long to keep the mark in ms (0:
+/// ARGV: token, when the lock was acquired in microseconds, how long to store the mark in ms (0:
 /// without expiry), state_channel, then fields and values of the mark. Stores the mark of a run,
-/// releases the lock, and notifies the waiters. A lock that has vanished does not matter unless a
-/// newer run has stored its mark. A server that is out of memory stores the mark, too, as the
-/// script calls DEL first. Returns "stored", "lost" or "forgotten".
+/// releases the lock, and notifies the waiters. If the lock has vanished, the mark is stored unless
+/// a newer run has stored its mark. Even a server that is out of memory stores the mark, because
+/// the script calls DEL first. Returns "stored", "lost" or "forgotten".
 inline constexpr RedisScript mark{holder_function, shared_functions, R"(
 local held_by = holder()
 if redis.call('HGET', KEYS[8], 'token') == ARGV[1] then return 'stored' end
@@ -274,10 +274,10 @@ wake(ARGV[4], ARGV[1])
 return answer
 )"};
 
-/// ARGV: token, state_channel, how long the lock stays in ms (0: it is deleted), how long the
-/// released marker takes its place in ms, if there is a value (0: it does not). Ends a run without
-/// an outcome. If the lock is deleted, a waiter takes over. If it is still there after the message,
-/// the outcome could not be stored and will not be. This works even on a server that is out of
+/// ARGV: token, state_channel, how long the lock remains in ms (0: it is deleted), how long the
+/// released marker replaces it in ms, if there is a value (0: not at all). Ends a run without an
+/// outcome. If the lock is deleted, a waiter takes over. If it still exists after the message, the
+/// outcome could not be stored and will not be stored. This works even on a server that is out of
 /// memory.
 inline constexpr RedisScript release{holder_function, "", R"(
 if holder() ~= ARGV[1] then return 0 end
@@ -294,11 +294,11 @@ return 1
 )"};
 
 /// ARGV: token, state_channel, for how long in ms a request of this run may still be in flight, how
-/// long the released marker takes the lock's place, as in `release`, and what the holder may have
+/// long the released marker replaces the lock, as in `release`, and what the holder may have
 /// stored: "entry", "outcome" (or a mark) or "nothing". Ends the run of a holder that was
-/// interrupted during a request: deletes its upload and what it may have stored, but not what
-/// others have stored with its token; and blocks the token, so that requests that arrive later are
-/// refused. Returns 1.
+/// interrupted during a request: deletes its upload and the data that it may have stored, but not
+/// data that others have stored with its token; and blocks the token, so that requests that arrive
+/// later are refused. Returns 1.
 inline constexpr RedisScript withdraw{holder_function, shared_functions, R"(
 if holder() == ARGV[1] then
   redis.call('DEL', KEYS[2])
@@ -320,17 +320,17 @@ wake(ARGV[2], ARGV[1])
 return 1
 )"};
 
-/// ARGV: token. Deletes what was uploaded for this run. Returns "lost".
+/// ARGV: token. Deletes the data that was uploaded for this run. Returns "lost".
 inline constexpr RedisScript discard{holder_function, shared_functions, R"(
 return lost()
 )"};
 
-/// ARGV: lease in ms, whether to delete foreign values, too ("1"), and whether to delete keys of
-/// types that memolock does not store there ("1"). Deletes the entry, a stored failure (fate 4, see
-/// Disposition) and a mark, and notes that the outcome of a run in progress must not be kept. The
-/// released marker is deleted before the value, for the reason given at `commit`, and stays with a
-/// value that stays. Returns 1, 0 when there was nothing to delete, or "type" when it did nothing
-/// because of a key of such a type.
+/// ARGV: lease in ms, whether to delete also foreign values ("1"), and whether to delete also keys
+/// of types that memolock does not store there ("1"). Deletes the entry, a stored failure (fate 4,
+/// see Disposition) and a mark, and records that the outcome of a run in progress must not be
+/// stored. The released marker is deleted before the value, for the reason given at `commit`; if
+/// the value is not deleted, neither is the marker. Returns 1; 0 if there was nothing to delete; or
+/// "type" if it did nothing because of a key of such a type.
 inline constexpr RedisScript forget{holder_function, shared_functions, R"(
 local found = 0
 local types = {'string', 'string', 'hash', 'string', 'hash', [8] = 'hash'}
@@ -361,8 +361,8 @@ return math.min(found, 1)
 )"};
 
 /// ARGV: state_channel, for how long in ms a request of the holder may still be in flight after the
-/// lock would have expired. Takes the lock from its holder, which learns of it at its next renewal
-/// or at the end of its run. Returns 1, or 0 when nobody holds the lock.
+/// lock would have expired. Takes the lock from its holder, which detects this at its next renewal
+/// or at the end of its run. Returns 1, or 0 if the lock is free.
 inline constexpr RedisScript break_lock{holder_function, shared_functions, R"(
 local held_by = holder()
 if not held_by then return 0 end

@@ -13,7 +13,7 @@ struct RedisSettings {
   RedisAddress address;
   Nanoseconds lease{0};
   Nanoseconds timeout{0};  ///< for connecting, and for each request; see ProgressTimeout
-  uint64_t max_entry = 0;  ///< the most bytes that are read for one entry
+  uint64_t max_entry = 0;  ///< the maximum number of bytes to read for one entry
 
   /// How long to retry a request that must survive a failover: sentinels, and the nodes of a
   /// cluster, need some seconds to elect another primary.

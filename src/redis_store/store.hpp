@@ -1,23 +1,23 @@
 // The store that many machines share: a Redis or Valkey server, with the names of redis-memolock
 // (redis/names.hpp), so that memolock and the clients of redis-memolock share entries and locks.
 //
-// The value is a string with the stdout of the last kept run. The meta, a hash, has everything
-// else. It belongs to the value only if that has the length and hash in the meta: any other value
-// was stored by a foreign client. The lock is a string with the holder's token. It lives for one
-// lease, and is renewed every third of a lease. Whatever must be atomic is a script
-// (redis_store/scripts.hpp) or a transaction:
+// The value is a string with the stdout of the last stored run. The meta, a hash, has all other
+// data. The meta belongs to the value only if the value has the length and hash in the meta: any
+// other value was stored by a foreign client. The lock is a string with the holder's token. It
+// expires after one lease, and is renewed every third of a lease. All operations that must be
+// atomic are scripts (redis_store/scripts.hpp) or transactions:
 //
-// - A look-up reads value and meta, and the artifacts if they are wanted, in one round trip.
-// - Acquiring takes the lock and reports whether anything new is stored.
+// - A look-up reads value and meta, and the artifacts if requested, in one round trip.
+// - Acquiring takes the lock and reports whether new data has been stored.
 // - The end of a run stores value and meta, releases the lock and notifies the waiters. A small
-//   value is published on value_channel, where foreign clients take it as the answer. For anything
-//   else (a large value, a failure, an interrupted run), a token is published on state_channel, to
+//   value is published on value_channel, where foreign clients use it as the answer. In all other
+//   cases (a large value, a failure, an interrupted run), a token is published on state_channel, to
 //   which foreign clients do not subscribe.
 // - A waiter subscribes to both channels and reads the state in one round trip, sleeps until a
-//   message comes or the lock may have expired, and reads the state again. Messages may get lost.
+//   message arrives or the lock may have expired, and reads the state again. Messages may get lost.
 //
-// The lock of a foreign client does not contain a token of memolock: all that is known of its
-// holder is that it is running.
+// The lock of a foreign client does not contain a token of memolock, so nothing is known about its
+// holder.
 #pragma once
 
 #include <memory>
@@ -34,7 +34,7 @@ namespace memolock {
 
 class RedisStore final : public Store {
  public:
-  /// Connects at the first request. `wait_limit`: what ends requests until a run begins. Keeps a
+  /// Connects at the first request. `wait_limit`: the limit of requests until a run begins. Keeps a
   /// reference to `log`.
   RedisStore(RedisSettings settings, const WaitLimit& wait_limit, const Log& log);
 
@@ -58,10 +58,10 @@ class RedisStore final : public Store {
             const std::function<void(const ListedEntry&)>& each) override;
 
  private:
-  /// What to do with an entry one of whose keys has a type that memolock does not store there.
+  /// What to do with an entry if one of its keys has a type that memolock does not store there.
   enum class ForeignType { leave_entry, forget_too };
-  /// Returns whether there was something to forget; nothing if the entry was left because of a
-  /// foreign type.
+  /// Returns whether there was anything to delete; nothing if the entry was not deleted because of
+  /// a foreign type.
   std::optional<bool> forget_entry(const Key& key, Ownership ownership, ForeignType foreign_type);
 
   RedisStoreContext context_;

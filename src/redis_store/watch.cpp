@@ -13,7 +13,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// The pause after a message grows, so that a stream of messages does not use up the processor.
+// The pause after a message grows, so that a stream of messages does not occupy the processor.
 constexpr Nanoseconds least_pause = milliseconds(1);
 constexpr Nanoseconds longest_pause = milliseconds(100);
 
@@ -46,8 +46,8 @@ RedisWatch::RedisWatch(RedisStoreContext& context, Key key, const std::string& t
   refresh();
 }
 
-/// Within a lease and a half after it last read the state, a waiter learns what has become of the
-/// run, or that the server cannot be reached.
+/// Within one and a half leases after it last read the state, a waiter detects how the run has
+/// ended, or that the server cannot be reached.
 void RedisWatch::refresh(Nanoseconds deadline) {
   const Nanoseconds lease = context_.settings.lease;
   const Nanoseconds now = boot_now();
@@ -67,7 +67,7 @@ WaitResult RedisWatch::wait(Nanoseconds deadline, int interrupt, WaitObserver& o
   try {
     return sleep(deadline, interrupt, observer);
   } catch (const Error& error) {
-    // Once the deadline has passed, that is what is reported, rather than an error of the server.
+    // Once the deadline has passed, the timeout is reported rather than an error of the server.
     if (error.kind() != Error::Kind::store || boot_now() < deadline) throw;
     return {WakeReason::timed_out, nullptr};
   }
@@ -104,7 +104,7 @@ WaitResult RedisWatch::sleep(Nanoseconds deadline, int interrupt, WaitObserver& 
       return {WakeReason::timed_out, nullptr};
     if (awaited.message.channel == names_.value_channel) {
       was_published_ = true;
-      // This is all that most waiters need, so the rest of the state is not read.
+      // Most waiters need nothing else, so the rest of the state is not read.
       if (auto entry = look_up_entry(context_, key_))
         return {WakeReason::answered, std::move(entry)};
     }
@@ -145,7 +145,7 @@ RedisEntryState RedisWatch::read_state(Nanoseconds retry_for) {
 }
 
 /// How long until the state is read again if no message arrives: until the lock may have expired. A
-/// lock that does not expire is that of a foreign client; then the check serves to detect a lost
+/// lock that does not expire belongs to a foreign client; the check then serves to detect a lost
 /// connection.
 Nanoseconds RedisWatch::time_to_next_check() const {
   constexpr milliseconds slack(5);
@@ -156,13 +156,14 @@ Nanoseconds RedisWatch::time_to_next_check() const {
   return std::min<Nanoseconds>(left + slack, longest);
 }
 
-/// What the state means for a process that waits for this run; nothing: the wait goes on.
+/// The result of the wait according to the state; nothing if the wait continues.
 std::optional<WaitResult> RedisWatch::result_of_state() {
   if (state_.last_run == run_.token) return answered_by(read_last_outcome(context_, key_));
   const bool is_kept = state_.stored.entry && state_.stored.entry->first == run_.token;
   const bool is_new = was_published_ || state_.stored.entry != before_.entry;
   if (is_kept || (state_.stored.entry && is_new)) return answered_by(look_up_entry(context_, key_));
-  // The server may have come back without the lock, whose holder may be alive and take it again.
+  // The server may have been restarted without the lock; its holder may still be running, and take
+  // it again.
   const bool may_live = state_.holder.empty() && was_disconnected_ && !was_published_ &&
                         boot_now() < expires_at_;
   if (may_live && !holder_has_ended_) return std::nullopt;

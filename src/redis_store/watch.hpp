@@ -1,4 +1,4 @@
-// Waiting for a run in the Redis store.
+// Waits for a run in the Redis store.
 #pragma once
 
 #include <optional>
@@ -14,7 +14,7 @@ namespace memolock {
 
 /// The state of an entry at one moment.
 struct RedisEntryState {
-  std::string holder;                        ///< token; empty: nobody holds the lock
+  std::string holder;                        ///< token; empty: the lock is free
   std::optional<Nanoseconds> lock_lifetime;  ///< nothing: the lock does not expire
   std::string last_run;                      ///< token of the last outcome that is not an entry
   std::string forgotten;                     ///< token of the run during which `del` was called
@@ -27,11 +27,11 @@ class RedisWatch final : public Watch {
  public:
   /// Subscribes to the channels of `key` and reads its state. Throws Error(store).
   RedisWatch(RedisStoreContext& context, Key key);
-  /// The same for the run of `token`, which may have ended: what is stored is taken for its outcome
-  /// unless it equals `before`.
+  /// The same for the run of `token`, which may have ended: the stored data is assumed to be its
+  /// outcome unless it equals `before`.
   RedisWatch(RedisStoreContext& context, Key key, const std::string& token, StoredVersion before);
 
-  /// Whether somebody held the lock when the state was last read.
+  /// Whether the lock was held when the state was last read.
   [[nodiscard]] bool is_running() const { return !state_.holder.empty(); }
   [[nodiscard]] const Record& run_record() const override { return run_; }
   [[nodiscard]] bool forgotten() const override { return state_.forgotten == run_.token; }
@@ -41,7 +41,7 @@ class RedisWatch final : public Watch {
   [[nodiscard]] WaitResult wait(Nanoseconds deadline, int interrupt,
                                 WaitObserver& observer) override;
 
-  /// How long the lock still had to live when the state was last read; 0 also if it does not
+  /// The remaining time of the lock when the state was last read; also 0 if the lock does not
   /// expire.
   [[nodiscard]] Nanoseconds lock_lifetime() const {
     return state_.lock_lifetime.value_or(Nanoseconds(0));
@@ -65,7 +65,7 @@ class RedisWatch final : public Watch {
   RedisEntryState state_;
   Nanoseconds read_at_{0};     // when the state was read, boot clock
   Nanoseconds expires_at_{0};  // when the run's lock expires, as last seen, boot clock
-  StoredVersion before_;       // what was stored when this watch began
+  StoredVersion before_;       // the data that was stored when this watch began
   Record run_;
   bool was_disconnected_ = false;  // since the run's lock was last seen
   bool was_published_ = false;     // an entry was published since this watch began

@@ -110,9 +110,9 @@ bool write_page(int file, std::string_view tag) {
   return posix_fallocate(file, 0, page_size) == 0 && write_all_at(file, bytes, 0) == 0;
 }
 
-/// Opens the file without following any symbolic link, and therefore without examining the
-/// directories above it, which may belong to another user. Fails on kernels before 5.6, and if the
-/// path contains a link, even a valid one.
+/// Opens the file without following any symbolic link. The directories above it, which may belong
+/// to another user, then need not be examined. Fails on kernels before 5.6, and if the path
+/// contains a link, even a valid one.
 int open_without_links(const std::string& path) {
   open_how mode{};
   mode.flags = open_flags;
@@ -137,7 +137,7 @@ int open_or_make(const std::string& directory, const std::string& tag, IfMissing
   const std::string draft = random_name();
   const Descriptor file = make_file(parent.get(), draft, open_flags | O_EXCL);
   if (!file) return -1;
-  // If another process has created the file meanwhile, that file stays.
+  // If another process has created the file meanwhile, that file is used.
   if (write_page(file.get(), tag))
     (void)!linkat(parent.get(), draft.c_str(), parent.get(), name.c_str(), 0);
   unlinkat(parent.get(), draft.c_str(), 0);
@@ -182,8 +182,8 @@ bool is_removable(int directory, const std::string& name) {
   const bool is_draft = name.find('.') == std::string::npos;
   if (is_draft)
     return is_older(std::chrono::seconds(info.st_mtim.tv_sec), creation_time, wall_now());
-  // Without the magic the file is damaged, and no call can be counted in it. With the magic it may
-  // be of another version.
+  // Without the magic number, the file is damaged, and no call can be counted in it. With the magic
+  // number, it may be of another version.
   std::array<char, file_magic.size()> front{};
   const ssize_t got = read_all_at(file.get(), front.data(), front.size(), 0);
   return got >= 0 && std::string_view(front.data(), front.size()) != file_magic;

@@ -3,7 +3,7 @@
 // Each tag has a file of one page (names: store/file_names.hpp), which is mapped into memory and
 // updated with atomic additions, so that concurrent processes lose no count and never wait. A file
 // gets its name once it is complete and its block is allocated. Counting never makes a call fail: a
-// call that cannot be counted is silently left out.
+// call that cannot be counted is silently ignored.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@
 
 namespace memolock {
 
-/// The counters of a tag. A call without a store, one that was interrupted and a background refresh
-/// count nowhere.
+/// The counters of a tag. Calls without a store, interrupted calls and background refreshes are not
+/// counted.
 struct Counts {
   uint64_t hits = 0;
   uint64_t misses = 0;  ///< the command was run, or a look-up found nothing
@@ -40,8 +40,8 @@ struct TagCounts {
 
 /// Adds a call to the counters of `tag` in the local store `directory`, unless the call ran without
 /// a store, was interrupted or was a background refresh. `missing`: whether to create a missing
-/// directory, or not to count the call. To be called at the end of the process, because it leaves
-/// the file open and mapped.
+/// directory; otherwise the call is not counted. To be called at the end of the process, because it
+/// leaves the file open and mapped.
 void count_call(const std::string& directory, const std::string& tag, const Outcome& outcome,
                 IfMissing missing);
 
@@ -59,8 +59,8 @@ enum class AfterRead { keep, reset };
 void restore_counts(const std::string& directory, const std::vector<TagCounts>& all);
 
 /// Removes the counters of tags to which nothing was added for 90 days, and the incomplete files of
-/// dead processes, in the local store that is open as `directory`. Returns how many bytes that
-/// frees.
+/// dead processes, in the local store that is open as `directory`. Returns the number of bytes
+/// freed.
 uint64_t remove_unused_counters(int directory, GcMode mode);
 
 }  // namespace memolock

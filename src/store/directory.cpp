@@ -57,7 +57,7 @@ bool is_at(const std::string& path, const struct stat& info) {
   return !path.empty() && stat(path.c_str(), &other) == 0 && is_same_file(info, other);
 }
 
-/// default_store_directory(), normalized; empty when there is none.
+/// default_store_directory(), normalized; empty if there is none.
 std::string usual_directory() {
   try {
     return std::filesystem::path(default_store_directory()).lexically_normal();
@@ -66,11 +66,11 @@ std::string usual_directory() {
   }
 }
 
-/// A group with the user's own id is assumed to be the private group that many systems give each
-/// user.
+/// A group with the user's own id is assumed to be the private group that many systems create for
+/// each user.
 bool is_private_group(gid_t group) { return group == getegid() && group == user_at_start(); }
 
-/// Whether others can replace what is created in this directory.
+/// Whether others can replace files that are created in this directory.
 bool others_can_replace(const struct stat& info) {
   if ((info.st_mode & S_ISVTX) != 0) return false;
   return (info.st_mode & S_IWOTH) != 0 ||
@@ -97,7 +97,7 @@ void examine(NearestParent& parent) {
       parent.advice = fmt::format("use 'sudo -H', or {}", choose_another_directory);
   } else if (others_can_replace(info)) {
     parent.why_unusable = "other users can write to " + parent.path;
-    // A directory is made writable for everybody on purpose.
+    // A directory is writable for everybody only on purpose.
     if (info.st_uid == user_at_start() && (info.st_mode & S_IWOTH) == 0)
       parent.advice = "run: chmod go-w " + quote_for_shell(parent.path);
   }
@@ -107,7 +107,7 @@ void examine(NearestParent& parent) {
 
 std::string advice_after_open_error(const std::string& directory, int error) {
   struct stat info {};
-  // If the directory belongs to this user, its mode is the reason.
+  // If the directory belongs to this user, its mode is the cause.
   const bool by_mode = error == EACCES && stat(directory.c_str(), &info) == 0 &&
                        S_ISDIR(info.st_mode) && info.st_uid == user_at_start();
   return by_mode ? advice_to_repair_modes(directory) : choose_another_directory;

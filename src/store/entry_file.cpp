@@ -18,7 +18,7 @@ constexpr uint64_t front_size = 8U << 10;
 // A finer resolution would cost every hit a system call.
 constexpr std::chrono::hours use_resolution{1};
 
-/// The first `size` bytes; fewer when the file cannot be read that far.
+/// The first `size` bytes; fewer if the file cannot be read that far.
 std::string read_front(int file, uint64_t size) {
   std::string front(size, '\0');
   const ssize_t got = read_all_at(file, front.data(), front.size(), 0);
@@ -26,8 +26,8 @@ std::string read_front(int file, uint64_t size) {
   return front;
 }
 
-/// Calls `each` with `size` bytes from `offset` on, piece by piece. False: they cannot be read, or
-/// `each` has returned false.
+/// Calls `each` with `size` bytes from `offset` on, piece by piece. Returns false if they cannot be
+/// read, or `each` has returned false.
 template <typename Each>
 bool read_pieces(int file, uint64_t offset, uint64_t size, const Each& each) {
   constexpr uint64_t step = 256U << 10;
@@ -106,8 +106,8 @@ int EntryFile::write(Stream stream, int to) noexcept {
   return copy(payload_, record_.out_size, to);
 }
 
-/// For `gc`, which removes the least recently used entries. The kernel may not update access times
-/// (noatime, relatime).
+/// Sets the access time for `gc`, which removes the least recently used entries. The kernel may not
+/// update access times itself (noatime, relatime).
 void EntryFile::note_use() const noexcept {
   const Nanoseconds now = wall_now();
   if (!is_older(file_.last_used, use_resolution, now)) return;

@@ -1,5 +1,5 @@
-// Reading the files that hold a run: entries, and runs in progress or just ended (format:
-// entry/record.hpp; writing: store/entry_writer.hpp).
+// Reads the files that contain a run: entries, and runs in progress or just ended. The format is
+// described in entry/record.hpp; store/entry_writer.hpp writes the files.
 #pragma once
 
 #include <memory>
@@ -24,8 +24,9 @@ namespace memolock {
 
 /// An open entry file or run file, with its record.
 ///
-/// One thread may use it, except that write() may be called for both streams at once. It reads the
-/// file that was opened, even after another process has replaced the file or removed its name.
+/// Used by one thread, except that write() may be called for both streams at the same time. It
+/// reads the file that was opened, even after another process has replaced the file or removed its
+/// name.
 class EntryFile final : public Entry {
  public:
   /// Reads the record at the start of `file`. Null if there is no valid record of this version,
@@ -46,10 +47,11 @@ class EntryFile final : public Entry {
 
   [[nodiscard]] const OwnedFile& file() const { return file_; }
 
-  /// Appends both streams to `spool`. False: they cannot be read, or the spool refuses them.
+  /// Appends both streams to `spool`. Returns false if they cannot be read, or the spool refuses
+  /// them.
   [[nodiscard]] bool copy_to(Spool& spool) const;
 
-  /// Bytes of output and artifacts in the file; for a run in progress, as many as there were when
+  /// The size of output and artifacts in the file, in bytes; for a run in progress, the size when
   /// the file was opened.
   [[nodiscard]] uint64_t payload_size() const { return file_.size - payload_; }
 
@@ -64,7 +66,7 @@ class EntryFile final : public Entry {
   [[nodiscard]] int copy(uint64_t offset, uint64_t size, int to) const noexcept;
 
   OwnedFile file_;
-  std::string front_;  // the first bytes of the file; all of a small one
+  std::string front_;  // the first bytes of the file, or all of a small one
   uint64_t payload_;   // the offset of the output
   Record record_;
 };

@@ -53,7 +53,8 @@ void EntryWriter::rename_to(const std::string& name) const {
 bool EntryWriter::link_unless_taken(const std::string& name) const {
   if (linkat(directory_, name_.c_str(), directory_, name.c_str(), 0) == 0) return true;
   if (has_no_links(errno)) {
-    // Take the name with an empty file, which is not a valid entry, then rename this file over it.
+    // Reserve the name with an empty file, which is not a valid entry, then rename this file over
+    // it.
     constexpr int flags = O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
     const Descriptor placeholder(openat(directory_, name.c_str(), flags, S_IRUSR | S_IWUSR));
     if (placeholder && renameat(directory_, name_.c_str(), directory_, name.c_str()) == 0)

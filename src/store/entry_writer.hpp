@@ -1,5 +1,6 @@
-// Writing an entry file: under a working name until it is complete, then renamed or linked to the
-// name under which callers look for it (format: entry/record.hpp; reading: store/entry_file.hpp).
+// Writes an entry file: under a working name until it is complete, then it is renamed or linked to
+// the name under which callers look for it. The format is described in entry/record.hpp;
+// store/entry_file.hpp reads the files.
 #pragma once
 
 #include <memory>
@@ -11,13 +12,13 @@
 
 namespace memolock {
 
-/// A file that is being written. One thread may use it; others may read what has been written of
-/// the spool's streams (entry/spool.hpp).
+/// A file that is being written. Used by one thread; others may read the written parts of the
+/// spool's streams (entry/spool.hpp).
 ///
-/// The payload goes into the spool. write_head() writes the head, which is the fixed part and the
-/// names; replace_head() rewrites it. Nothing is synced to disk: the checksums in the head reveal
-/// damage after a crash. All functions that write, rename or link throw Error(store) on failure.
-/// The destructor removes nothing.
+/// The payload is written to the spool. write_head() writes the head, which is the fixed part and
+/// the names; replace_head() rewrites it. Nothing is synced to disk: the checksums in the head
+/// reveal damage after a crash. All functions that write, rename or link throw Error(store) on
+/// failure. The destructor removes nothing.
 class EntryWriter {
  public:
   /// Takes over the empty `file`, open for reading and writing, which has the working name `name`
@@ -27,14 +28,14 @@ class EntryWriter {
   EntryWriter(Descriptor file, int directory, std::string path, std::string name,
               const Record& record);
 
-  /// Where stdout, stderr and artifacts go.
+  /// The spool for stdout, stderr and artifacts.
   [[nodiscard]] const std::shared_ptr<Spool>& spool() const noexcept { return spool_; }
 
-  /// Writes the head of a file that nobody reads yet.
+  /// Writes the head of a file that no process reads yet.
   void write_head(const Record& record) const;
 
   /// Rewrites the head while others may be reading the file. A reader may get parts of both heads,
-  /// which do not match the head's checksum. Leaves the byte at `forgotten_offset` alone, which
+  /// which do not match the head's checksum. Does not change the byte at `forgotten_offset`, which
   /// only `del` sets.
   void replace_head(const Record& record) const;
 
@@ -45,7 +46,7 @@ class EntryWriter {
   void rename_to(const std::string& name) const;
 
   /// Gives the complete file the name `name`, or returns false if that name is taken. On a file
-  /// system with hard links, the working name stays.
+  /// system with hard links, the working name remains.
   [[nodiscard]] bool link_unless_taken(const std::string& name) const;
 
   /// Removes the working name, if this file still has it. Does nothing after rename_to().

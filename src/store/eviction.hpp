@@ -1,8 +1,8 @@
-// Which entry files are removed to keep a directory small: first those that can no longer answer
-// any caller, then the least recently used ones.
+// Selects the entry files to be removed to limit the size of a directory: first those that can no
+// longer answer any caller, then the least recently used ones.
 //
-// These functions only decide. The caller that removes a file must ensure that no process replaces
-// it in the meantime.
+// These functions only decide. A caller that removes a file must ensure that no process replaces it
+// in the meantime.
 #pragma once
 
 #include <cstddef>
@@ -27,8 +27,8 @@ enum class GcMode {
 [[nodiscard]] Nanoseconds last_use_of(const OwnedFile& file);
 
 /// Whether a file that memolock has written may still answer a caller: it is complete, its record
-/// has this `disposition`, and its retention has not ended. Also true for a file that another
-/// version of memolock has written, since that version may still use it. Reads the head, not the
+/// has this `disposition`, and its retention has not ended. Also true for a file that was written
+/// by another version of memolock, because that version may still use it. Reads the head, not the
 /// payload.
 [[nodiscard]] bool may_still_answer(const OwnedFile& file, Disposition disposition);
 

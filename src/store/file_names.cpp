@@ -22,7 +22,7 @@ struct Ending {
   FileKind kind;
   std::string_view text;
 };
-// A dot in an id is not escaped, so only the last ending of a name tells its kind.
+// A dot in an id is not escaped, so only the last ending of a name determines its kind.
 constexpr auto endings = std::to_array<Ending>({
     {FileKind::entry, ".entry"},
     {FileKind::failed, ".failed"},

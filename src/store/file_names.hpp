@@ -1,4 +1,4 @@
-// The names of all files in a local store. No other code spells them out.
+// The names of all files in a local store. Only this file constructs them.
 #pragma once
 
 #include <string>
@@ -8,9 +8,9 @@
 
 namespace memolock {
 
-/// What a local store's directory contains besides the directories of tags, whose names never begin
-/// with a dot: the directory of the counters, the file whose modification time says when `gc` last
-/// ran, and the directory of the slot maps of clusters.
+/// The names in a local store's directory in addition to the directories of tags, whose names never
+/// begin with a dot: the directory of the counters, the file whose modification time is the time of
+/// the last `gc`, and the directory of the slot maps of clusters.
 inline constexpr std::string_view counters_directory = ".stats";
 inline constexpr const char* gc_stamp = ".gc";
 inline constexpr std::string_view clusters_directory = ".clusters";
@@ -30,8 +30,8 @@ struct EntryFileNames {
   EntryFileNames(std::string directory, std::string_view name);
 
   std::string directory;  ///< of the tag, below that of the store
-  std::string entry;      ///< the last run that was kept
-  std::string failed;     ///< the last failure that was kept
+  std::string entry;      ///< the last stored run
+  std::string failed;     ///< the last stored failure
   std::string mark;       ///< when `once` last ran the command, and its status
   std::string lock;       ///< the run lock
   std::string run;        ///< the run in progress

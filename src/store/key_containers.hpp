@@ -13,7 +13,7 @@
 namespace memolock {
 
 /// A set of names that only grows. It uses 11 to 22 bytes per name, whatever the name's length. It
-/// stores 64-bit hashes, so two different names may be taken for the same one: with a million
+/// stores 64-bit hashes, so two different names may be treated as the same one: with a million
 /// names, the probability of that is 1 in 40 million.
 class NameSet {
  public:

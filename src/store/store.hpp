@@ -1,7 +1,7 @@
 // The interface of a store, which holds entries and locks. Every store implements all of it.
 //
 // One thread uses a store and what it returns, unless a function says otherwise. Every call that is
-// not noexcept may throw Error(store) when the store cannot be reached or used. A Watch is already
+// not noexcept may throw Error(store) if the store cannot be reached or used. A Watch is already
 // subscribed when it is returned, and storing requires a Lock or a Promise, so that only the safe
 // order can be written: watch, look up, wait; acquire, look up, run, publish.
 #pragma once
@@ -18,8 +18,8 @@
 
 namespace memolock {
 
-/// A finished run that can be replayed to a caller: a kept entry or failure, or the outcome that
-/// woke a waiter.
+/// A finished run that can be replayed to a caller: a stored entry or failure, or the outcome with
+/// which a waiter was woken.
 class Entry {
  public:
   virtual ~Entry() = default;
@@ -27,8 +27,8 @@ class Entry {
   /// Whether the streams match their checksums in the record. Reads all of them. A damaged entry
   /// must not be replayed.
   [[nodiscard]] virtual bool is_intact() = 0;
-  /// The archive of its artifacts, valid as long as this object; nothing when there is none or it
-  /// is damaged. Reads all of it. Requires Store::include_artifacts().
+  /// The archive of its artifacts, valid as long as this object; nothing if there is none or it is
+  /// damaged. Reads all of it. Requires Store::include_artifacts().
   [[nodiscard]] virtual std::optional<FileRange> files() = 0;
   /// Copies the run's stdout or stderr to `to`; blocks while the pipe is full. Returns 0 or
   /// the errno (see reader_has_left()). Call it once for each stream; two threads may do so at the
@@ -36,12 +36,12 @@ class Entry {
   [[nodiscard]] virtual int write(Stream stream, int to) noexcept = 0;
 };
 
-/// What the store did with an outcome.
+/// The result of publishing an outcome.
 enum class PublishResult {
   done,       ///< stored or shared, according to its disposition
   forgotten,  ///< `del` was called during the run: shared, not stored
   lost,  ///< not stored: the lease was lost, and another holder has the lock or has stored since
-  interrupted,  ///< a signal came first: nothing is stored, and the lock is released
+  interrupted,  ///< a signal arrived first: nothing is stored, and the lock is released
 };
 
 enum class WakeReason {
@@ -57,7 +57,7 @@ struct WaitResult {
 };
 
 /// Proof that Lock::arm_keepalive() was called. A function that gets a lock from its caller and may
-/// take long takes it as a parameter; only a Lock can create it.
+/// take a long time has it as a parameter; only a Lock can create it.
 class KeepaliveArmed {
   friend class Lock;
   KeepaliveArmed() = default;
@@ -68,27 +68,27 @@ class Lock {
  public:
   virtual ~Lock() = default;
   [[nodiscard]] virtual const std::string& token() const = 0;
-  /// Whether the kept entry or failure may have changed since this store's last look-up.
+  /// Whether the stored entry or failure may have changed since this store's last look-up.
   [[nodiscard]] virtual bool may_have_changed() const = 0;
   /// Makes the run visible to waiters and opens its spool. Call it once, before the functions
   /// below. `record` describes the run.
   virtual void begin(const Record& record) = 0;
-  /// From now on the lease is renewed until the lock is released. Call it before anything that may
-  /// take long. If there is a lease, the first call starts a thread, unless begin() has. If that
-  /// fails, the lease expires, and lease_lost_descriptor() reports it.
+  /// From now on the lease is renewed until the lock is released. Call it before any operation that
+  /// may take a long time. If there is a lease, the first call starts a thread, unless begin() has.
+  /// If that fails, the lease expires, and lease_lost_descriptor() reports it.
   KeepaliveArmed arm_keepalive() {
     start_renewal();
     return {};
   }
-  /// A descriptor that becomes readable when the lock was taken away, or when it may have expired
+  /// A descriptor that becomes readable if the lock was taken away, or if it may have expired
   /// because no renewal has succeeded; in the latter case it may become unreadable again. -1 if
   /// there is no lease.
   [[nodiscard]] virtual int lease_lost_descriptor() const = 0;
-  /// Where the run's output goes. Slow readers may still be served from it after publish().
+  /// The spool for the output of the run. Slow readers may still be served from it after publish().
   [[nodiscard]] virtual std::shared_ptr<Spool> spool() = 0;
   /// Gives the outcome to the waiters, stores it if its disposition is `kept`, `failed` or
   /// `marked`, and releases the lock, even on failure. A `marked` outcome does not answer waiters:
-  /// they start again. Throws Error(store) when it could not be stored.
+  /// they start again. Throws Error(store) if it could not be stored.
   virtual PublishResult publish(const Record& record) = 0;
   /// For Producer::external, after the command has exited: sleeps until a Promise completes the
   /// run, the promise expires, or `interrupt` becomes readable. It expires when both `life`,
@@ -112,12 +112,12 @@ class Promise {
   virtual ~Promise() = default;
   /// The record of the run: its holder, when it began, its token.
   [[nodiscard]] virtual const Record& run_record() const = 0;
-  /// Where the output goes. All of it must be written before complete().
+  /// The spool for the output. All of the output must be written before complete().
   [[nodiscard]] virtual std::shared_ptr<Spool> spool() = 0;
-  /// Ends the run with this outcome. False: its token no longer holds the lock.
+  /// Ends the run with this outcome. Returns false if its token no longer holds the lock.
   [[nodiscard]] virtual bool complete(const Record& record) = 0;
-  /// Keeps the promise alive for at least `life` from now on; without a value, for the lease that
-  /// it was made with. False: its token no longer holds the lock.
+  /// Extends the promise to at least `life` from now; without a value, to the lease with which it
+  /// was created. Returns false if its token no longer holds the lock.
   [[nodiscard]] virtual bool renew(std::optional<Nanoseconds> life) = 0;
 };
 
@@ -129,7 +129,7 @@ class Watch {
   [[nodiscard]] virtual const Record& run_record() const = 0;
   /// Whether `del` was called since the run began. If so, its outcome answers only earlier waiters.
   [[nodiscard]] virtual bool forgotten() const = 0;
-  /// Whether the kept entry may have changed since this store's last look-up.
+  /// Whether the stored entry may have changed since this store's last look-up.
   [[nodiscard]] virtual bool may_have_changed() const = 0;
   /// Sleeps until the run ends, its holder dies, `deadline` (boot clock) passes or the descriptor
   /// `interrupt` becomes readable. Calls `observer` meanwhile. Call it once.
@@ -142,15 +142,15 @@ struct ListedEntry {
   Record record;
   bool running = false;
   uint64_t size = 0;  ///< bytes of streams and artifacts; of a run in progress, so far
-  /// How long another program's lock on the key will last; `forever`: without end. If there is also
-  /// an entry, the lock was left behind by its holder; no run is in progress.
+  /// The remaining time of another program's lock on the key; `forever` if it does not expire. If
+  /// there is also an entry, the holder has not removed the lock, and no run is in progress.
   std::optional<Nanoseconds> foreign_lock = std::nullopt;
 };
 
 /// Which entries are deleted.
 enum class Ownership {
-  own,  ///< those that memolock has stored
-  any,  ///< also those that other programs have stored
+  own,  ///< entries that memolock has stored
+  any,  ///< also entries that other programs have stored
 };
 
 /// Reports the progress of a long operation: what is being done ("listed") and how many are done so
@@ -167,22 +167,22 @@ class Store {
   virtual void include_artifacts() = 0;
   /// From now on --wait no longer limits requests to the store: the caller has its answer.
   virtual void end_wait_limit() = 0;
-  /// The kept entry, fresh or not; null when there is none. What is not a valid entry is logged and
-  /// treated as a miss. An entry of another program is returned if the store can read it
-  /// (Record::foreign).
+  /// The stored entry, fresh or not; null if there is none. An invalid entry is logged and treated
+  /// as a miss. An entry of another program is returned if the store can read it (Record::foreign).
   [[nodiscard]] virtual std::unique_ptr<Entry> look_up(const Key& key) = 0;
-  /// The kept failure, recent or not, with or without an entry; null when there is none. To be
+  /// The stored failure, recent or not, with or without an entry; null if there is none. To be
   /// called after look_up() of the same key.
   [[nodiscard]] virtual std::unique_ptr<Entry> look_up_failure(const Key& key) = 0;
-  /// The mark of the last run of `once`, recent or not; nothing when there is none.
+  /// The mark of the last run of `once`, recent or not; nothing if there is none.
   [[nodiscard]] virtual std::optional<Record> look_up_mark(const Key& key) = 0;
-  /// The entry's lock, for a run whose outcome `producer` delivers; null when the lock is held.
+  /// The lock of the entry, for a run whose outcome `producer` delivers; null if the lock is held.
   [[nodiscard]] virtual std::unique_ptr<Lock> try_acquire(const Key& key, Producer producer) = 0;
-  /// The run in progress; null when none is visible, which may be about to change.
+  /// The run in progress; null if none is visible. If the lock is held, a run may be about to
+  /// become visible.
   [[nodiscard]] virtual std::unique_ptr<Watch> watch_run(const Key& key) = 0;
-  /// The run of this token; null when the token does not hold the lock now. With an empty token
-  /// there is no run: the outcome is stored even if the lock is held, and a run in progress
-  /// replaces it later, unless it is a promise, which ends with that outcome.
+  /// The run of this token; null if the token does not hold the lock now. With an empty token there
+  /// is no run: the outcome is stored even if the lock is held, and a run in progress replaces it
+  /// later, unless it is a promise, which ends with that outcome.
   [[nodiscard]] virtual std::unique_ptr<Promise> open_promise(const Key& key,
                                                               const std::string& token) = 0;
   /// Whether the lock is held now, even if there is no run to watch yet. Does not affect other
@@ -196,7 +196,7 @@ class Store {
   /// The same for all entries of a tag. Returns their number.
   virtual size_t forget_all(const std::string& tag, Ownership ownership) = 0;
   /// Takes the lock away from its holder, which may still be running. Returns whether there was a
-  /// lock to take away; a lock that the kernel keeps for a living process cannot be taken away.
+  /// lock to take away; a lock that the kernel holds for a living process cannot be taken away.
   virtual bool break_lock(const Key& key) = 0;
   /// Sets a function that list() and forget_all() call repeatedly.
   virtual void on_progress(Progress report) = 0;

@@ -11,7 +11,7 @@ class WaitObserver {
   virtual ~WaitObserver() = default;
   /// When still_waiting() is to be called next, on the boot clock; `forever`: never.
   [[nodiscard]] virtual Nanoseconds next_notice() const = 0;
-  /// Called at next_notice() if the wait still goes on. Must not block.
+  /// Called at next_notice() if the wait continues. Must not block.
   virtual void still_waiting() = 0;
 };
 

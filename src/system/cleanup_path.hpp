@@ -5,11 +5,11 @@
 
 namespace memolock {
 
-/// What to remove at the end of a run. This process removes it, or the watchdog if this process
-/// dies.
+/// The paths to remove at the end of a run. This process removes them, or the watchdog if this
+/// process dies.
 struct CleanupPath {
   std::string path;       ///< of a file; empty: none
-  std::string directory;  ///< of the file, to be removed after it; empty: it stays
+  std::string directory;  ///< of the file, to be removed after it; empty: it is not removed
 };
 
 }  // namespace memolock

@@ -35,8 +35,8 @@ inline Nanoseconds after(Nanoseconds start, Nanoseconds length) {
   return length > forever - start ? forever : start + length;
 }
 
-/// How far ahead of the wall clock a recorded time may be without being taken for a future one:
-/// clocks are adjusted now and then.
+/// How far ahead of the wall clock a recorded time may be without being treated as a future time:
+/// clocks are adjusted from time to time.
 inline constexpr std::chrono::minutes clock_skew_allowance{5};
 
 /// Whether a recorded wall-clock time is in the future, because the clock has been set back since.

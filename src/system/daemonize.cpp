@@ -65,8 +65,8 @@ ProcessRole daemonize() {
     return ProcessRole::caller;
   }
   // The intermediate process leads the new session, so that the background process can never get a
-  // terminal. It ends at once, so that init adopts the background process, unless that would be
-  // killed with it.
+  // terminal. It ends immediately, so that init adopts the background process, unless the end would
+  // kill that process.
   setsid();
   if (const pid_t copy = fork(); copy != 0) {
     if (first_here || next_is_first) {

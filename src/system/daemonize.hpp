@@ -1,4 +1,4 @@
-// Forks a process that works on in the background after the caller has its answer.
+// Forks a process that continues in the background after the caller has got its answer.
 #pragma once
 
 namespace memolock {
@@ -9,13 +9,14 @@ enum class ProcessRole {
   background,  ///< its copy
 };
 
-/// Forks a background process. It is not a child of this process and has its own session. Its
+/// Forks a background process, which is not a child of this process and has its own session. Its
 /// standard streams are /dev/null, and the descriptors that this process has inherited are closed
 /// in it. Call it while the process has one thread.
 [[nodiscard]] ProcessRole daemonize();
 
 /// If the kernel would kill the background process when this one ends (see ends_namespace()), waits
-/// until it has ended or a signal of interruption arrives. Otherwise returns at once. Call it last.
+/// until it has ended or a signal of interruption arrives. Otherwise returns immediately. Call it
+/// last.
 void await_background() noexcept;
 
 }  // namespace memolock

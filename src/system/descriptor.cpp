@@ -18,12 +18,12 @@
 namespace memolock {
 namespace {
 
-// The most bytes that one call copies, so that a signal, or a reader that closes its end, is
-// noticed in time.
+// The maximum number of bytes that one call copies, so that a signal, or a reader that closes its
+// end, is noticed in time.
 constexpr uint64_t largest_step = 16U << 20;
 
-/// Waits until a descriptor accepts more, which another process has set to O_NONBLOCK. The flag
-/// must stay, since it is shared with that process.
+/// Waits until a descriptor that another process has set to O_NONBLOCK accepts more. The flag must
+/// not be changed, because it is shared with that process.
 void await_writable(int fd) noexcept {
   pollfd waiting{.fd = fd, .events = POLLOUT, .revents = 0};
   if (poll(&waiting, 1, -1) < 0) pause_briefly();
@@ -55,8 +55,8 @@ ssize_t write_some(int to, std::string_view bytes) noexcept {
   }
 }
 
-/// Copies through a buffer that cannot be missing: on the stack, and small, since a stack may be
-/// small.
+/// Copies through a buffer on the stack, which needs no allocation. The buffer is small, because
+/// the stack may be small.
 int copy_by_hand(int from, uint64_t offset, uint64_t length, int to) noexcept {
   std::array<char, 16U << 10> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   while (length > 0) {
@@ -73,8 +73,8 @@ int copy_by_hand(int from, uint64_t offset, uint64_t length, int to) noexcept {
 }
 
 /// Whether a pipe accepts `size` bytes now; true for anything else. The kernel does not report how
-/// many of the pipe's pages are in use, only how many bytes are in them. Any two neighbouring pages
-/// hold more than one page of bytes, unless the first one was read in part.
+/// many of the pipe's pages are in use, only how many bytes are in them. Any two adjacent pages
+/// contain more than one page of bytes, unless the first one was partly read.
 bool has_room(int pipe, size_t size) noexcept {
   const int capacity = fcntl(pipe, F_GETPIPE_SZ);
   if (capacity < 0) return true;

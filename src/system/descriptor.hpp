@@ -1,5 +1,5 @@
 // File descriptors: a class that owns one, and functions that wait for them and copy bytes between
-// them. Every descriptor made here is close-on-exec.
+// them. Every descriptor created here is close-on-exec.
 #pragma once
 
 #include <sys/types.h>
@@ -15,7 +15,7 @@ struct pollfd;
 
 namespace memolock {
 
-/// Owns a file descriptor and closes it. An empty one holds -1.
+/// Owns a file descriptor and closes it. An empty object contains -1.
 class Descriptor {
  public:
   Descriptor() = default;
@@ -55,7 +55,7 @@ enum class WaitEnd { readable, interrupted, timed_out };
 
 /// Blocks until `fd` or `interrupt` is readable or `deadline` has passed on the boot_now() clock.
 /// An `fd` of -1 stands for none. If both are readable, the result is `readable`. Throws
-/// Error(store) when poll fails.
+/// Error(store) if poll fails.
 [[nodiscard]] WaitEnd await_readable(int fd, int interrupt, Nanoseconds deadline);
 
 /// The same for the events that `waiting` asks for; its last element is the interrupt. The events
@@ -65,7 +65,7 @@ enum class WaitEnd { readable, interrupted, timed_out };
 /// Throws Error(interrupted) if the descriptor `interrupt` is readable. Never blocks.
 void throw_if_interrupted(int interrupt);
 
-/// Whether this errno of a write means that the reader has closed its end. For the writer that is
+/// Whether this errno of a write means that the reader has closed its end. For the writer, this is
 /// not an error.
 [[nodiscard]] bool reader_has_left(int error) noexcept;
 

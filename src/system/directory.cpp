@@ -50,7 +50,7 @@ Descriptor open_private_directory(const std::string& path, struct stat& info) {
 }  // namespace
 
 uid_t user_at_start() {
-  // Not geteuid(), which is a system call.
+  // Not geteuid(), which would cost a system call.
   return static_cast<uid_t>(getauxval(AT_EUID));
 }
 

@@ -19,7 +19,7 @@ struct stat;
 
 namespace memolock {
 
-/// The effective user at the start of this process, who owns the files that it creates. Costs no
+/// The effective user at the start of this process, which owns the files that it creates. Costs no
 /// system call.
 [[nodiscard]] uid_t user_at_start();
 
@@ -38,9 +38,9 @@ namespace memolock {
 /// Creates a directory (mode 0700) and those above it that are missing. Throws Error(store).
 void make_directories(const std::string& path);
 
-/// Opens a directory of this user inside a directory that anybody may write to, such as /tmp. Empty
-/// if it does not exist. Throws Error(store) if it cannot be opened, belongs to another user, or
-/// others may write to it.
+/// Opens a directory of this user inside a directory that is writable by everybody, such as /tmp.
+/// Empty if it does not exist. Throws Error(store) if it cannot be opened, belongs to another user,
+/// or is writable by others.
 [[nodiscard]] Descriptor open_private_directory(const std::string& path);
 
 /// The same, but creates the directory if it is missing, and gives it the permissions `mode`,

@@ -12,19 +12,19 @@ std::string current_exception_text() noexcept {
   try {
     throw;
   } catch (const std::bad_alloc&) {
-    // Its own message comes from the library.
+    // bad_alloc gets the message below instead of the text of the library.
   } catch (const std::exception& error) {
     try {
       if (const auto* const known = dynamic_cast<const Error*>(&error)) return known->what();
-      // The texts of libraries would not help a user.
+      // The messages of libraries would not help a user.
       if (const auto* const failed = dynamic_cast<const std::system_error*>(&error))
         return error_text(failed->code().value());
       return "internal error";
     } catch (const std::bad_alloc&) {
-      // Returns the message below.
+      // The message below is returned.
     }
   } catch (...) {
-    // Nothing in this program throws anything else.
+    // This program throws nothing else.
   }
   return "out of memory";  // short enough for std::string to store without allocation
 }

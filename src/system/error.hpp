@@ -1,6 +1,6 @@
 // The base of memolock's exceptions. Expected outcomes are values; exceptions are for the rest. The
 // message is worded where the cause is known ("cannot open /x/y: Permission denied"); cli/ prints
-// or logs it. Only std::bad_alloc and what libraries throw are not derived from this class.
+// or logs it. Only std::bad_alloc and the exceptions of libraries are not derived from this class.
 #pragma once
 
 #include <optional>
@@ -12,7 +12,7 @@ namespace memolock {
 class Error : public std::runtime_error {
  public:
   enum class Kind {
-    usage,        ///< the call cannot be carried out as it was written; the command is not run
+    usage,        ///< the call is not valid; the command is not run
     store,        ///< the store cannot be reached or used; --on-store-error decides what happens
     interrupted,  ///< a signal has ended the work, before or after the command ran
   };
@@ -32,9 +32,9 @@ inline Error interrupted_error() { return {Error::Kind::interrupted, "interrupte
 /// a message. Call it in a catch clause only.
 [[nodiscard]] std::string current_exception_text() noexcept;
 
-/// Calls `work`. Returns the message of the exception that it throws; nothing if it throws none.
-/// For everything that is done once the command has started: an exception could otherwise reach
-/// code that runs the command again.
+/// Calls `work`. Returns the message of the exception that it throws; nothing if it does not throw.
+/// To be used for all work after the start of the command: an exception could otherwise reach code
+/// that runs the command again.
 template <typename Work>
 [[nodiscard]] std::optional<std::string> failure_of(const Work& work) noexcept {
   try {

@@ -1,5 +1,6 @@
-// The implementation of the fmt library, compiled once. Debian has it only as a shared library,
-// which a static program cannot link. With FMT_HEADER_ONLY every file would compile all of it.
+// The implementation of the fmt library, compiled once. Debian provides it only as a shared
+// library, to which a static program cannot be linked. With FMT_HEADER_ONLY, every file would
+// compile all of it.
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE

@@ -1,12 +1,12 @@
-// A reference to something that can be called without arguments.
+// A reference to a function object that is called without arguments.
 #pragma once
 
 #include <cstddef>
 
 namespace memolock {
 
-/// Refers to a function object, which must outlive it, or to nothing. Unlike a std::function it
-/// never allocates, so one can be made once a command has started.
+/// Refers to a function object, which must outlive it, or to nothing. Unlike a std::function, it
+/// never allocates, so it can be created after the start of a command.
 template <typename Result>
 class FunctionRef {
  public:
@@ -17,7 +17,7 @@ class FunctionRef {
           return (*static_cast<const Function*>(called))();
         }) {}
 
-  /// Requires that it refers to something.
+  /// Requires that it is not empty.
   Result operator()() const { return call_(function_); }
   explicit operator bool() const noexcept { return call_ != nullptr; }
 

@@ -1,4 +1,4 @@
-// BLAKE2b, a cryptographic hash. The only user of libsodium.
+// BLAKE2b, a cryptographic hash. Only this module uses libsodium.
 #pragma once
 
 #include <array>
@@ -17,7 +17,7 @@ class Hash {
   /// Adds the length of a word (8 bytes, little-endian) and the word, so that ("ab", "c") and
   /// ("a", "bc") differ.
   void add(std::string_view word);
-  /// Adds bytes as they are.
+  /// Adds bytes without their length.
   void add_bytes(std::string_view bytes);
 
   /// The digest in hexadecimal digits. To be called once, last.
@@ -29,8 +29,8 @@ class Hash {
   alignas(64) std::array<unsigned char, 384> state_{};
 };
 
-/// Makes all later hashes use the processor's fastest instructions. Costs more than hashing a few
-/// words, so call it for large inputs only, and before any thread computes a hash.
+/// Makes all later hashes use the fastest instructions of the processor. This costs more than
+/// hashing a few words, so call it only for large inputs, and before any thread computes a hash.
 void prepare_fast_hashes();
 
 }  // namespace memolock

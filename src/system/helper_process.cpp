@@ -50,7 +50,7 @@ int run_helper(void* start) {
 pid_t start_helper_process(void (*body)(void*), void* argument,
                            std::span<const int> kept) noexcept {
   alignas(16) static std::array<char, 16384> stack;
-  // Without close_range() the helper would keep the locks of this process.
+  // Without close_range(), the helper would hold the locks of this process.
   if (close_range(~0U, ~0U, 0) != 0) return -1;
   Start start{body, argument, kept};
   // The helper gets memory of its own, because the out-of-memory killer kills every process that

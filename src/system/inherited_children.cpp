@@ -16,7 +16,7 @@
 namespace memolock {
 namespace {
 
-// What leave_inherited_children() has done.
+// The effect of leave_inherited_children().
 bool has_left = false;  // this is the new process
 bool has_kept = false;  // no new process could be started
 
@@ -64,8 +64,9 @@ void reap(pid_t process) noexcept {
   }
 }
 
-/// What the old process does until it ends. It does not stop when the new one stops: a key on the
-/// terminal stops both anyway, and this process might then stop after both were told to continue.
+/// Runs in the old process until it ends. The old process does not stop when the new one stops: a
+/// key on the terminal stops both anyway, and this process might then stop after both have been
+/// continued.
 [[noreturn]] void forward_signals_until_end(pid_t process, const sigset_t& taken) noexcept {
   for (;;) {
     siginfo_t received{};

@@ -7,9 +7,9 @@
 namespace memolock {
 
 /// If this process has children, forks: the call returns in a new process, which has no children
-/// and is killed when the old one ends. The old process remains the parent of the others, forwards
-/// the signals that it receives, and ends with the status or signal of the new process. Does
-/// nothing if there are no children.
+/// and is killed when the old one ends. The old process remains the parent of the inherited
+/// children, forwards the signals that it receives, and ends with the status or signal of the new
+/// process. Does nothing if there are no children.
 ///
 /// The process that runs the command adopts the command's orphans. If it had other children, it
 /// would adopt their orphans too, and could not tell them apart.

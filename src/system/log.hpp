@@ -1,4 +1,4 @@
-// Messages about what memolock decides. Layers below cli/ compose them; cli/ prints them.
+// Messages about the decisions of memolock. Layers below cli/ compose them; cli/ prints them.
 #pragma once
 
 #include <functional>

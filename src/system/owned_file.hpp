@@ -19,7 +19,7 @@ namespace memolock {
 struct OwnedFile {
   Descriptor descriptor;
   uint64_t size = 0;         ///< bytes
-  uint64_t disk_size = 0;    ///< bytes that removing it would free
+  uint64_t disk_size = 0;    ///< the bytes that removing it would free
   Nanoseconds last_used{0};  ///< wall clock, to the hour; when it was last replayed or written
 
   explicit operator bool() const { return static_cast<bool>(descriptor); }
@@ -37,7 +37,7 @@ struct OwnedFile {
 /// anything but a regular file.
 [[nodiscard]] OwnedFile open_owned_file(int directory, const std::string& name, int flags);
 
-/// Whether both results of stat(2) are of the same file.
+/// Whether both results of stat(2) describe the same file.
 [[nodiscard]] bool is_same_file(const struct stat& a, const struct stat& b) noexcept;
 
 /// Whether two descriptors refer to the same file. False if either cannot be examined.

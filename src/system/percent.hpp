@@ -11,7 +11,7 @@ namespace memolock {
 /// Two lower-case hexadecimal digits for each byte.
 [[nodiscard]] std::string hex(const unsigned char* bytes, size_t size);
 
-/// Whether percent_escape leaves `c` as it is: letters, digits and -_.@,+.
+/// Whether percent_escape leaves `c` unchanged: letters, digits and -_.@,+.
 [[nodiscard]] bool is_unreserved(char c);
 
 /// `text` with every byte that is not unreserved written as %xx.

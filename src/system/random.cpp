@@ -22,7 +22,7 @@ void fill(void* into, size_t size) {
 double random_unit() {
   uint64_t bits = 0;
   fill(&bits, sizeof bits);
-  constexpr int surplus = 11;  // a double has 53 bits
+  constexpr int surplus = 11;  // the mantissa of a double has 53 bits
   constexpr double steps = 9007199254740992;
   return static_cast<double>((bits >> surplus) + 1) / steps;
 }

@@ -1,4 +1,4 @@
-// Retries system calls that fail for a reason that may pass, such as a signal or a lack of memory.
+// Retries system calls that fail for a transient reason, such as a signal or a lack of memory.
 #pragma once
 
 #include <time.h>

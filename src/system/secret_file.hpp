@@ -1,4 +1,4 @@
-// Whether other users can read a file that contains a secret, and what to do then.
+// Detects whether other users can read a file that contains a secret, and gives advice.
 #pragma once
 
 #include <optional>
@@ -7,7 +7,7 @@
 namespace memolock {
 
 /// Whether other users can read the open file (O_PATH suffices) and its mode can be changed. False
-/// for anything but a regular file, for a file without a name, and for one in /proc or on a
+/// for anything but a regular file, for a file without a name, and for a file in /proc or on a
 /// read-only file system, where containers have their secrets. If the file belongs to another user,
 /// its group may read it.
 [[nodiscard]] bool is_exposed(int file);

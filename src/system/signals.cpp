@@ -28,7 +28,7 @@ bool was_blocked(int signal) { return sigismember(&*original_mask, signal) == 1;
 
 constexpr std::array forwarded_signals{SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
-// Whether Signals::next() has returned one of those.
+// Whether Signals::next() has returned one of these signals.
 std::atomic<bool> interrupted = false;
 
 /// Whether the default action is to end the process. False for the signals that a write may raise.
@@ -149,8 +149,8 @@ void Signals::discard_write_signals() const noexcept {
 
 void disable_core_dumps() {
   if (original_core_limit) return;
-  // With a limit of 0 the kernel still pipes a core to a program that collects them; with 1 it does
-  // not.
+  // With a limit of 0, the kernel still pipes the core to a program that collects cores; with 1 it
+  // does not.
   rlimit found{};
   rlimit none{1, RLIM_INFINITY};
   if (prlimit(0, RLIMIT_CORE, &none, &found) != 0) {

@@ -1,8 +1,8 @@
 // Receives the signals that interrupt a run through a descriptor, and restores the signal state
 // with which the command must be started.
 //
-// The signal mask, the dispositions and the core limit belong to the process. Those with which
-// memolock was started are recorded before the first change, and Signals::restore() restores them.
+// The signal mask, the dispositions and the core limit belong to the process. Their original values
+// are recorded before the first change, and Signals::restore() restores them.
 #pragma once
 
 #include <signal.h>
@@ -35,8 +35,8 @@ class Signals {
 
   /// Also delivers all other signals that would end this process through the descriptor, except
   /// those that were blocked when memolock was started. Call it in the thread that has created this
-  /// object, before starting anything that must not be left running; other threads must block these
-  /// signals.
+  /// object, before starting a process that must not outlive this one; other threads must block
+  /// these signals.
   void receive_all_fatal_signals() noexcept;
 
   struct Received {
@@ -50,8 +50,8 @@ class Signals {
   /// The next signal that has been received; nothing if there is none. Never blocks.
   [[nodiscard]] std::optional<Received> next() noexcept;
 
-  /// Unblocks the signals that are delivered here, so that pending and later ones act on this
-  /// process again.
+  /// Unblocks the signals that are delivered through the descriptor, so that pending and later ones
+  /// act on this process again.
   void unblock() const noexcept;
 
   /// A descriptor that becomes readable when a child has ended. Throws Error(store).
@@ -70,7 +70,7 @@ class Signals {
   bool ignored_children_ = false;
 };
 
-/// Keeps this process from leaving a core file, because its memory contains a secret.
+/// Prevents this process from writing a core file, because its memory contains a secret.
 /// Signals::restore() undoes it for a child.
 void disable_core_dumps();
 

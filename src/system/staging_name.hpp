@@ -1,7 +1,7 @@
 // The temporary names of files that are being restored.
 //
-// A restore that is killed leaves files with such names behind. They are never packed into an
-// archive and are not part of an id. The next restore into the same directory removes them.
+// If a restore is killed, files with such names remain. They are never packed into an archive and
+// are not part of an id. The next restore into the same directory removes them.
 #pragma once
 
 #include <cstddef>
@@ -14,15 +14,15 @@ namespace memolock {
 /// The names that one restore uses, in any directory.
 class StagingNames {
  public:
-  /// `token`: identifies the restore; a result of random_name().
+  /// `token`: identifies the restore; created by random_name().
   explicit StagingNames(std::string_view token);
 
-  /// The name of a file or link until it is moved into place. `number`: which one of the restore.
+  /// The name of a file or link until it is moved into place. `number`: its number in the restore.
   [[nodiscard]] std::string staged(size_t number) const;
   /// The name of the first file until it is locked.
   [[nodiscard]] std::string unlocked() const;
-  /// The name of a file or link that existed where the restore has made a directory. `directory`:
-  /// the number of that directory.
+  /// The name of a file or link that existed where the restore has created a directory.
+  /// `directory`: the number of that directory.
   [[nodiscard]] std::string replaced(size_t directory) const;
 
   /// The token in a staging name of any restore; nothing for other names.

@@ -1,7 +1,7 @@
 // Replaces functions of the C library that a static program must not call, because they load shared
-// libraries of exactly the version that the program was linked with. OpenSSL and c-ares have code
-// that calls them; memolock never reaches it. The linker replaces them with the functions of this
-// file (--wrap in CMakeLists.txt), each of which reports that nothing was found.
+// libraries of exactly the version that the program was linked with. OpenSSL and c-ares contain
+// code that calls them, which memolock never reaches. The linker replaces them with the functions
+// of this file (--wrap in CMakeLists.txt), each of which reports that nothing was found.
 #ifdef MEMOLOCK_STATIC
 
 #include <netdb.h>

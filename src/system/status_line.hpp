@@ -1,4 +1,4 @@
-// A status line on a terminal that leaves no trace once it is erased.
+// A status line on a terminal, which can be erased completely.
 #pragma once
 
 #include <string_view>

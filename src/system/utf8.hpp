@@ -1,4 +1,4 @@
-// UTF-8. No other file decodes it.
+// UTF-8. Only this module decodes it.
 #pragma once
 
 #include <cstddef>
@@ -34,9 +34,9 @@ struct Utf8Character {
 /// or an emoji, 0 for a combining mark, otherwise 1.
 [[nodiscard]] size_t columns_of(uint32_t code);
 
-/// Whether a character can be seen. False for control characters and for those that Unicode lets a
-/// terminal ignore, or use to rearrange the characters around them: with these, two different names
-/// could look alike.
+/// Whether a character can be seen. False for control characters and for characters that, according
+/// to Unicode, a terminal may ignore or use to reorder other characters: with these, two different
+/// names could look alike.
 [[nodiscard]] bool is_visible(uint32_t code);
 
 }  // namespace memolock

@@ -60,11 +60,11 @@ Places places_of(const StreamWrite& out, const StreamWrite& err) noexcept {
   return places;
 }
 
-/// A thread is the last resort, since it costs more than the rest of the call. None is needed if
+/// A thread is the last resort, because it costs more than the rest of the call. None is needed if
 /// one of the streams cannot block and is written first, or if both go to one reader.
 Errors write_in_best_order(const StreamWrite& out, const StreamWrite& err) noexcept {
   if (out.size == 0 || err.size == 0) return out_first(out, err);
-  // Another thread is already writing to stderr; stdout must not get between its bytes.
+  // Another thread is already writing to stderr; stdout must not be written between its bytes.
   if (err.size == size_unknown && places_of(out, err).may_be_one()) return err_first(out, err);
   std::array<pollfd, 2> now{{{.fd = out.to, .events = POLLOUT, .revents = 0},
                              {.fd = err.to, .events = POLLOUT, .revents = 0}}};

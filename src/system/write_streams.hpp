@@ -11,11 +11,11 @@ namespace memolock {
 /// between its bytes.
 constexpr uint64_t size_unknown = UINT64_MAX;
 
-/// What to write to one of the caller's descriptors.
+/// The output for one of the descriptors of the caller.
 struct StreamWrite {
   int to = -1;
   uint64_t size = 0;  ///< bytes; size_unknown is for stderr only
-  /// Writes the stream, and blocks while its reader is slow. Returns 0 or an errno; throws nothing.
+  /// Writes the stream, and blocks while its reader is slow. Returns 0 or an errno; does not throw.
   /// The function that it refers to must outlive this object.
   FunctionRef<int> write;
 };
