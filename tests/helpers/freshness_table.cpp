@@ -56,24 +56,41 @@ void check_fresh() {
   EXPECT(is_fresh(set_back, {.begun_since = now - 3s}, now));
 }
 
+/// Still retained when its ttl has passed, for as long as any window of a policy here.
+Record past_ttl(Nanoseconds ago, Nanoseconds ttl) {
+  Record record = made(ago, ttl);
+  record.retained = forever;
+  return record;
+}
+
 void check_stale() {
   const FreshnessPolicy policy{.stale = 5s};
-  EXPECT(is_stale(made(14s, 10s), policy, now));
-  EXPECT(!is_stale(made(15s, 10s), policy, now));
-  EXPECT(!is_stale(made(14s, 10s), {}, now));
-  EXPECT(is_stale(made(8s, 10s), {.ttl = 4s, .stale = 5s}, now));
-  EXPECT(!is_stale(made(9s, 10s), {.ttl = 4s, .stale = 5s}, now));
-  EXPECT(is_stale(made(1000000s, 10s), {.stale = forever}, now));
-  EXPECT(!is_stale(made(-1s, 10s), {.stale = forever}, now));
-  EXPECT(!is_stale(made(14s, 10s), {.begun_since = now - 1s, .stale = 5s}, now));
-  Record chosen = made(14s, 10s);
+  EXPECT(is_stale(past_ttl(14s, 10s), policy, now));
+  EXPECT(!is_stale(past_ttl(15s, 10s), policy, now));
+  EXPECT(!is_stale(past_ttl(14s, 10s), {}, now));
+  EXPECT(is_stale(past_ttl(8s, 10s), {.ttl = 4s, .stale = 5s}, now));
+  EXPECT(!is_stale(past_ttl(9s, 10s), {.ttl = 4s, .stale = 5s}, now));
+  EXPECT(is_stale(past_ttl(1000000s, 10s), {.stale = forever}, now));
+  EXPECT(!is_stale(past_ttl(-1s, 10s), {.stale = forever}, now));
+  EXPECT(!is_stale(past_ttl(14s, 10s), {.begun_since = now - 1s, .stale = 5s}, now));
+  Record chosen = past_ttl(14s, 10s);
   chosen.stale_by_command = true;
   chosen.stale = 3s;
   EXPECT(!is_stale(chosen, policy, now));
   chosen.stale = 1h;
   EXPECT(is_stale(chosen, {}, now));
-  EXPECT(serves_on_error(made(14s, 10s), {.stale_if_error = 5s}, now));
-  EXPECT(!serves_on_error(made(14s, 10s), policy, now));
+  EXPECT(serves_on_error(past_ttl(14s, 10s), {.stale_if_error = 5s}, now));
+  EXPECT(!serves_on_error(past_ttl(14s, 10s), policy, now));
+  // a reader's window does not extend that of the writer
+  Record retained = past_ttl(14s, 10s);
+  retained.retained = 15s;
+  EXPECT(is_retained(retained, now));
+  EXPECT(is_stale(retained, {.stale = forever}, now));
+  EXPECT(serves_on_error(retained, {.stale_if_error = forever}, now));
+  EXPECT(!is_retained(retained, now + 1s));
+  EXPECT(!is_stale(retained, {.stale = forever}, now + 1s));
+  EXPECT(!serves_on_error(retained, {.stale_if_error = forever}, now + 1s));
+  EXPECT(!is_retained(past_ttl(-1s, 10s), now));
 }
 
 void check_failures() {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# A local store that contains planted objects, or that other users can access: no call hangs, and no file outside the
-# store is followed, overwritten or deleted.
+# A local store that contains planted objects, or that other users can access: no call hangs, and nothing outside the
+# directory is followed, overwritten or deleted.
 # store: local
 # bats file_tags=slow
 

@@ -58,10 +58,12 @@ class Facts:
         return max([run.ended, maker.ended or math.inf, *late])
 
     def noticed_by(self, run):
-        """The latest time at which memolock noticed the end of its command; it cannot while it is suspended."""
+        """The latest time at which memolock noticed the end of its command; it cannot while it is suspended or the
+        machine is stalled."""
         disturbances = self.maker(run).disturbances if self.maker(run) else []
         stops = [each.ended for each in disturbances if each.ended and each.begun < run.ended + NOTICED]
-        return max([run.ended, *stops]) + NOTICED
+        noticed = max([run.ended, *stops]) + NOTICED
+        return noticed + time_stalled(self.history.stalls, run.ended, noticed)
 
     def over_by(self, run):
         """When it had ended or was killed."""

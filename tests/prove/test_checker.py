@@ -370,6 +370,14 @@ class CheckerTest(unittest.TestCase):
             story.history.stalls += [Disturbance('stall', 9, 11), Disturbance('stall', 12, 12 + long - 0.9)]
             self.finds(story, *parts)
 
+    def test_a_result_is_as_old_as_the_time_at_which_a_stalled_holder_noticed_the_end(self):
+        for stalled, parts in (False, ['run 1.1 was 1.3']), (True, []):
+            story = Story()
+            story.run(1, 10, 10.5, call_ended=12.5)
+            story.call(2, 12.6, 12.65, '1.1')
+            story.history.stalls += [Disturbance('stall', 10.55, 12)] * stalled
+            self.finds(story, *parts)
+
     def test_a_fault_lets_it_take_longer(self):
         story = self.one_run(faults=True)
         story.call(2, 10.1, 20, '1.1')

@@ -213,7 +213,7 @@ promise() {
   equal 1 "$(grep -c 'the stored failure is damaged' err)"
   ln -sf good "$entry"
   run --separate-stderr -0 get -v -- true
-  equal 1 "$(grep -c "the stored entry is not a regular file of this user" <<<"$stderr")"
+  equal 1 "$(grep -c "the stored entry is not a regular file that this user owns" <<<"$stderr")"
 }
 
 @test "foreign files do not disturb ls and del" {
