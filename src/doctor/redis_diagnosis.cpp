@@ -49,7 +49,7 @@ constexpr std::array<Remedy, 34> remedies{{
      "--store-timeout"},
     {"closed the connection", "server",
      "see the server's log; for a port that speaks TLS, write rediss://"},
-    {"does not speak the Redis", "server", "correct host and port in the URL"},
+    {"does not speak the Redis protocol", "server", "correct host and port in the URL"},
     {"LOADING", "", "wait until the server has loaded its data, then try again"},
     {"READONLY", "", "connect to the primary: this server is a replica"},
     {"MASTERDOWN", "",

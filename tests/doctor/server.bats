@@ -186,7 +186,7 @@ on_read_only() {
   found advice clients '90 of 100' 'raise maxclients'
 }
 
-@test "what does not speak Redis" {
+@test "a server that does not speak the Redis protocol" {
   serve read 1 say $'HTTP/1.1 400 Bad Request\r\n' leave reading
   examined 1 --store "redis+unix://$fake"
   found FAIL server "does not speak the Redis protocol" 'host and port'
