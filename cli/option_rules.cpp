@@ -58,9 +58,8 @@ constexpr auto rules = std::to_array<OptionRule>({
     {verbs(once),
      {},
      {&store, &bypass},
-     "--store is required, here, in MEMOLOCK_STORE or in a configuration file; --store local "
-     "covers "
-     "only this machine"},
+     "--store is required, on the command line, in MEMOLOCK_STORE or in a configuration file; "
+     "--store local covers only this machine"},
     {verbs(set), {}, {&ttl}, "--ttl is required"},
     {verbs(del), {&all, &id}, {}, "--all and --id cannot be used together"},
     {verbs(del), {&all}, {&tag}, "--all requires --tag on the command line"},

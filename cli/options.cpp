@@ -86,6 +86,9 @@ std::string expand_home_in(const std::string& source, const std::string& value) 
   }
 }
 
+/// An option as it is shown: without the value after "=", which can be a secret.
+std::string shown_option(std::string_view word) { return shown(word.substr(0, word.find('='))); }
+
 /// The words of a command line after the verb.
 using Line = std::vector<std::string>;
 
@@ -117,8 +120,8 @@ class Reader {
       return;
     } catch (const CLI::ExtrasError&) {
       throw usage_error("unexpected argument '" + shown(app_.remaining().front()) + "'" + hint());
-    } catch (const CLI::ParseError&) {
-      throw usage_error(option_without_value(words) + " requires a value" + hint());
+    } catch (const CLI::ParseError& error) {
+      throw usage_error(option_without_value(error) + " requires a value" + hint());
     }
     read_level();  // so that it applies to errors in the rest
     read_words(words);
@@ -146,16 +149,10 @@ class Reader {
   }
 
   /// The option that made the parser fail. It must be an option without a value, because values are
-  /// checked later.
-  [[nodiscard]] std::string option_without_value(const Line& words) const {
-    for (size_t i = 0; i < given_.size(); ++i) {
-      const OptionSpec& spec = all_options()[i];
-      if (given_[i] == nullptr || spec.placeholder == nullptr) continue;
-      const std::string name = "--" + std::string(spec.name);
-      const auto at = std::find(words.begin(), words.end(), name);
-      if (at != words.end() && (at + 1 == words.end() || (at + 1)->starts_with("--"))) return name;
-    }
-    return "the last option";
+  /// checked later. CLI11's text begins with its name.
+  static std::string option_without_value(const CLI::ParseError& error) {
+    const std::string_view text = error.what();
+    return std::string(text.substr(0, text.find(':')));
   }
 
   /// A placeholder for an empty value. A word of a command line cannot contain a NUL.
@@ -171,7 +168,7 @@ class Reader {
     const Line rest = app_.remaining();
     if (rest.empty()) return;
     if (rest.front() != "--" && rest.front().size() > 1 && rest.front().front() == '-')
-      throw usage_error("unknown option '" + shown(rest.front()) + "'" + hint());
+      throw usage_error("unknown option '" + shown_option(rest.front()) + "'" + hint());
     // Copied from the line, since CLI11 was given placeholders for empty values.
     auto& command = options_.words;
     command.assign(words.end() - static_cast<std::ptrdiff_t>(rest.size()), words.end());
@@ -327,21 +324,36 @@ std::string overview() {
          "  --version   show the version\n";
 }
 
-/// The error of a command line that does not begin with a verb. An option may precede the verb.
-Error unknown_verb(const Line& words) {
+bool is_verb(const std::string& word) {
   const auto verbs = all_verbs();
-  const auto named = std::find_if(words.begin(), words.end(), [](const std::string& word) {
-    return !word.empty() && word.front() != '-';
+  return std::any_of(verbs.begin(), verbs.end(),
+                     [&](const VerbSpec& verb) { return verb.name == word; });
+}
+
+/// Whether the word is one of the options that all verbs take and that have no value.
+bool is_common_flag(const std::string& word) {
+  return word == "-v" || word == "--verbose" || word == "-q" || word == "--quiet";
+}
+
+bool is_option(std::string_view word) {
+  const auto options = all_options();
+  return std::any_of(options.begin(), options.end(), [&](const OptionSpec& option) {
+    return word.starts_with("--") && word.substr(2, word.find('=') - 2) == option.name;
   });
+}
+
+/// The error of a command line that does not begin with a verb.
+Error unknown_verb(const Line& words) {
   std::string fault = "a verb is required";
-  if (named == words.end()) {
-    if (!words.empty() && !words.front().empty())
-      fault = "unknown option '" + shown(words.front()) + "'";
-  } else if (std::none_of(verbs.begin(), verbs.end(),
-                          [&](const VerbSpec& verb) { return verb.name == *named; })) {
-    fault = "unknown verb '" + shown(*named) + "'";
-  } else {
-    fault = fmt::format("'{}' must follow the verb {}", shown(words.front()), *named);
+  const auto first = std::find_if_not(words.begin(), words.end(), is_common_flag);
+  if (first != words.end() && !first->empty() && first->front() != '-') {
+    fault = is_verb(*first) ? fmt::format("'{}' must follow the verb {}", words.front(), *first)
+                            : "unknown verb '" + shown(*first) + "'";
+  } else if (!words.empty() && !words.front().empty()) {
+    // What follows may be the option's value, and a secret.
+    const std::string option = shown_option(words.front());
+    const bool is_known = is_common_flag(words.front()) || is_option(words.front());
+    fault = is_known ? "'" + option + "' must follow a verb" : "unknown option '" + option + "'";
   }
   return usage_error(fault + "; see 'memolock --help'");
 }

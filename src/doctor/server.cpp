@@ -317,7 +317,7 @@ void ServerExamination::check_locks() {
   }
   const size_t others = long_locks_.size() - 1;
   add(Severity::advice, "locks",
-      long_locks_.front() + (others == 0 ? "" : fmt::format(", and {} more", others)),
+      long_locks_.front() + (others == 0 ? "" : fmt::format("; other such locks: {}", others)),
       long_lock_advice);
 }
 

@@ -171,7 +171,7 @@ size_t LocalStore::forget_all(const std::string& tag, Ownership ownership) {
     const EntryFileNames files(directory, name);
     if (!entries.add(files.entry)) return;
     if (ownership == Ownership::own && is_foreign(joined(directory, files.entry))) return;
-    if (forget_files(files)) report_progress_("forgotten", ++count);
+    if (forget_files(files)) report_progress_("deleted", ++count);
   });
   return count;
 }
@@ -199,7 +199,7 @@ class TagListing {
   void list_file(FileKind kind, Disposition disposition, const std::string& name) {
     const EntryFileNames files(directory_, name);
     if (kind == FileKind::failed && has_retained_entry(files)) return;
-    if (kind == FileKind::entry && exists(files.failed) && !has_retained_entry(files)) return;
+    if (kind == FileKind::entry && record_of(files.failed) && !has_retained_entry(files)) return;
     if (kind == FileKind::run &&
         (exists(files.entry) || exists(files.failed) || exists(files.mark)))
       return;
@@ -221,9 +221,14 @@ class TagListing {
   }
 
   [[nodiscard]] bool has_retained_entry(const EntryFileNames& files) const {
-    const auto entry = EntryFile::open(
-        open_owned_file(root_, joined(directory_, files.entry), O_RDONLY));
-    return entry && is_retained(entry->record(), wall_now());
+    const auto record = record_of(files.entry);
+    return record && is_retained(*record, wall_now());
+  }
+
+  /// The record in a file; nothing if there is no such file or it is damaged.
+  [[nodiscard]] std::optional<Record> record_of(const std::string& name) const {
+    const auto entry = EntryFile::open(open_owned_file(root_, joined(directory_, name), O_RDONLY));
+    return entry ? std::optional(entry->record()) : std::nullopt;
   }
 
   [[nodiscard]] bool exists(const std::string& name) const {

@@ -26,8 +26,10 @@ namespace {
 /// The end of the message for a replayed failure; empty for a success.
 std::string describe_kept_failure(const Record& record, Nanoseconds now) {
   if (record.succeeded()) return "";
-  return fmt::format("; a failure with status {}, stored for another {}", record.status,
-                     format_duration(std::max(time_left(record, now), Nanoseconds(0))));
+  const Nanoseconds left = std::max(time_left(record, now), Nanoseconds(0));
+  return fmt::format(
+      "; a failure with status {}, stored {}", record.status,
+      left == forever ? "without an expiry" : "for another " + format_duration(left));
 }
 
 /// Whether a word contains `directory` followed by the number of a descriptor above 2.
@@ -222,7 +224,7 @@ class GetCall {
     const Record& record = answer.record();
     if (record.disposition == Disposition::unstored) {
       call_.log.info("{}: the result could not be shared{}", name(),
-                     look_up_only() ? "" : "; running uncached");
+                     look_up_only() ? "" : "; running the command without the store");
       if (look_up_only()) return make_outcome(OutcomeKind::absent, exit_status::absent);
       return run_uncached(call_.request, call_.signals, call_.log, call_.launcher);
     }

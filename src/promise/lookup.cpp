@@ -90,9 +90,10 @@ LookupResult Lookup::resolve_failure(std::unique_ptr<Entry>& entry, bool is_usab
 void Lookup::log_expired(const Record& record, Nanoseconds now) {
   if (record.ended == logged_expired_) return;
   logged_expired_ = record.ended;
-  log_.info("{}: the entry is {}: {}", request_.key.shown(),
-            answers_waiter(record, policy_) ? "not fresh" : "older than this call (--refresh)",
-            describe_age(record, now));
+  std::string_view fault = "not fresh";
+  if (!answers_waiter(record, policy_))
+    fault = record.foreign ? "of unknown age (--refresh)" : "older than this call (--refresh)";
+  log_.info("{}: the entry is {}: {}", request_.key.shown(), fault, describe_age(record, now));
 }
 
 bool Lookup::is_servable(Entry& entry) {

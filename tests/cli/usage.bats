@@ -11,6 +11,25 @@ load ../helpers/common
   refused -x memolock -x
 }
 
+@test "an option before the verb is named, and what could be its value is not shown" {
+  local before
+  for before in '--token secret set' '--token=secret set' '--token secret' '--tkn secret set' '--tkn=secret'; do
+    # shellcheck disable=SC2086
+    refused "${before%%[ =]*}'" memolock $before
+    lacks "$stderr" secret
+  done
+  refused "'--tag' must follow a verb" memolock --tag q get
+  refused "'-q' must follow the verb get" memolock -q -v get
+  refused "unknown verb 'nosuch'" memolock -q nosuch
+  refused "unknown option '--bogus'" memolock get --bogus=secret
+  lacks "$stderr" secret
+}
+
+@test "a missing value is that of the option that is named" {
+  refused '--id requires a value' memolock del --id a --id
+  refused '--ttl requires a value' get --ttl -v -- true
+}
+
 @test "a verb with control characters is shown escaped" {
   refused 'a\nb' memolock $'a\nb'
 }

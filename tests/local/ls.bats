@@ -24,6 +24,15 @@ load ../helpers/common
   done
 }
 
+@test "in place of an expired entry its failure is shown, unless that is damaged" {
+  memolock get --tag t --id x --ttl 1ms -- true
+  await eval '[[ $(memolock ls | cut -f 3) == expired ]]'
+  memolock get --tag t --id x --ttl 1h --cache-failures 1h -- false || true
+  equal failed "$(memolock ls | cut -f 3)"
+  : >"$MEMOLOCK_CACHE_DIR/t/x.failed"
+  equal expired "$(memolock ls | cut -f 3)"
+}
+
 # within KIBIBYTES COMMAND…: runs memolock with an address space of this size.
 within() { (ulimit -v "$1" && exec "$MEMOLOCK_BIN" "${@:2}" >out 2>/dev/null); }
 

@@ -556,7 +556,7 @@ END
   steps get watch=fresh wait=unstored <<'END'
 $ lock=held
 @first-wait: unstored
-> t:x: the result could not be shared; running uncached
+> t:x: the result could not be shared; running the command without the store
 start plain
 bypass 0
 $ --look-up --wait=1m

@@ -85,7 +85,7 @@ class Call:
     def has_store_error(self):
         """A killed call has no report, but can have reported the error in a message."""
         return bool(self.report.get('store_error')) or any(
-            'without the store' in line or 'running uncached' in line for line in self.messages)
+            'without the store' in line for line in self.messages)
 
 
 @dataclasses.dataclass

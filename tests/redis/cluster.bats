@@ -517,7 +517,7 @@ demote_first() { node 3 cluster failover >/dev/null; }
   run -0 memolock doctor --tag t
   contains "$output" "the server's certificate is valid"
   ran_times 1
-  refused 'mismatch' get_id "$id" --tls-server-name other.example --on-store-error fail -- true
+  refused 'issued for another host name' get_id "$id" --tls-server-name other.example --on-store-error fail -- true
 }
 
 @test "the least ACL rule is sufficient" {

@@ -401,7 +401,7 @@ has_left() {
   equal '' "$stderr"
   run -0 memolock doctor --tag t
   contains "$output" 'is locked by another program'
-  contains "$output" ', and 1 more; if'
+  contains "$output" '; other such locks: 1; if'
   contains "$output" "'memolock del --lock'"
   for id in x y; do memolock del --lock --tag t --id $id; done
   run -0 memolock doctor --tag t
