@@ -248,7 +248,7 @@ constexpr auto options = std::to_array<OptionSpec>({
     {"lease", "DURATION", in_exclusive, env,
      "how long a lock on a server lasts unless it is renewed (default: 1m)", set_lease},
     {"lease", "DURATION", in_renew, env,
-     "how long it lasts from now on at least (default: the lease it was made with)", set_lease},
+     "make the promise last this long from now (default: its own lease)", set_lease},
     {"on-lost-lease", names_of<lost_leases>.data(), in_get | in_exclusive, env,
      "if the lease could not be renewed in time: let the command continue, or kill it",
      set_on_lost_lease},

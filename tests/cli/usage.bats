@@ -171,7 +171,7 @@ load ../helpers/common
   done
   for verb in once lock show; do help_has $verb '  --id ID                       id of the entry; required'; done
   help_has del '  --id ID                       id of an entry; repeatable'
-  help_has renew '  --lease DURATION              extend the promise to this long from now (default: its own lease)'
+  help_has renew '  --lease DURATION              make the promise last this long from now (default: its own lease)'
   for verb in once lock; do
     help_has $verb '  --lease DURATION              how long a lock on a server lasts unless it is renewed (default: 1m)'
   done
