@@ -27,7 +27,7 @@ load ../helpers/common
 
 @test "a missing value is that of the option that is named" {
   refused '--id requires a value' memolock del --id a --id
-  refused '--ttl requires a value' get --ttl -v -- true
+  refused '--ttl requires a value' memolock get --tag a --tag b --ttl
 }
 
 @test "a verb with control characters is shown escaped" {
