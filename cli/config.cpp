@@ -173,6 +173,14 @@ ConfigEntry read_entry(const std::string& path, const std::string& key, const to
   return entry;
 }
 
+/// Why the library refuses a file. Its own message may quote a password.
+const char* fault_of(const toml::parse_error& error) {
+  // The library tells errors apart only by their text: "Error while parsing WHAT: WHY".
+  std::string_view why = error.description();
+  why.remove_prefix(std::min(why.find(": "), why.size()));
+  return why.starts_with(": cannot redefine existing ") ? "a key is set twice" : "not valid TOML";
+}
+
 void read_file(const std::string& path, Config& config) {
   const auto read = path.empty() ? std::nullopt : read_text(path, config);
   if (!read) return;
@@ -189,10 +197,9 @@ void read_file(const std::string& path, Config& config) {
       entries.back().exposure_advice = exposure_advice;
     }
   } catch (const toml::parse_error& error) {
-    // The message of the library may quote a password.
     const auto& at = error.source().begin;
     throw usage_error(
-        fmt::format("{}: line {}, column {}: not valid TOML", path, at.line, at.column));
+        fmt::format("{}: line {}, column {}: {}", path, at.line, at.column, fault_of(error)));
   }
 }
 

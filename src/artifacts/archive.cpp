@@ -84,11 +84,12 @@ ssize_t ArchiveWriter::on_write(archive*, void* self, const void* bytes, size_t 
 
 bool ArchiveWriter::check(ssize_t result) {
   if (refused_) return false;
-  if (result < ARCHIVE_OK) throw store_error("cannot pack the artifacts");
+  if (result < ARCHIVE_OK) throw store_error("cannot pack " + subject_);
   return true;
 }
 
-bool ArchiveWriter::begin(const Member& member) {
+bool ArchiveWriter::begin(const Member& member, const std::string& path) {
+  subject_ = escape_controls(path);
   archive_entry_clear(entry_);
   archive_entry_set_pathname(entry_, member.name.c_str());
   archive_entry_set_mode(entry_, type_of(member.kind) | member.mode);
@@ -102,7 +103,10 @@ bool ArchiveWriter::write(std::string_view bytes) {
   return check(archive_write_data(archive_, bytes.data(), bytes.size()));
 }
 
-bool ArchiveWriter::finish() { return check(archive_write_close(archive_)); }
+bool ArchiveWriter::finish() {
+  subject_ = whole;
+  return check(archive_write_close(archive_));
+}
 
 // ---- reading ----
 

@@ -66,7 +66,8 @@ class ArchiveWriter {
   ArchiveWriter(const ArchiveWriter&) = delete;
   ArchiveWriter& operator=(const ArchiveWriter&) = delete;
 
-  [[nodiscard]] bool begin(const Member& member);
+  /// `path`: where the member is from; an error names it.
+  [[nodiscard]] bool begin(const Member& member, const std::string& path);
   /// Appends to the content of the file that was begun, which must have Member::size bytes in
   /// total.
   [[nodiscard]] bool write(std::string_view bytes);
@@ -76,7 +77,10 @@ class ArchiveWriter {
   static ssize_t on_write(archive*, void* self, const void* bytes, size_t size);
   [[nodiscard]] bool check(ssize_t result);
 
+  static constexpr const char* whole = "the artifacts";
+
   Sink sink_;
+  std::string subject_ = whole;  // what is written, worded to follow "cannot pack "
   archive* archive_;
   archive_entry* entry_;
   bool refused_ = false;

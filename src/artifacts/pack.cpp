@@ -144,7 +144,7 @@ class Packer {
   }
 
   void enter_directory(Descriptor opened, const struct stat& info, const Found& found) {
-    begin({MemberKind::directory, found.name, info.st_mode & permissions, 0, ""});
+    begin({MemberKind::directory, found.name, info.st_mode & permissions, 0, ""}, found.path);
     std::vector<std::string> names = names_in(opened.get(), found.path);
     if (names.empty()) return;
     std::reverse(names.begin(), names.end());
@@ -170,13 +170,13 @@ class Packer {
     const ssize_t size = readlinkat(directory(), found.base.c_str(), target.data(), target.size());
     if (size < 0) throw unreadable(found.path);
     const std::string text(target.data(), static_cast<size_t>(size));
-    begin({MemberKind::link, found.name, permissions, 0, text});
+    begin({MemberKind::link, found.name, permissions, 0, text}, found.path);
   }
 
   void add_file(int file, const struct stat& info, const std::string& path,
                 const std::string& name) {
     const auto size = static_cast<uint64_t>(info.st_size);
-    begin({MemberKind::file, name, info.st_mode & permissions, size, ""});
+    begin({MemberKind::file, name, info.st_mode & permissions, size, ""}, path);
     for (uint64_t done = 0; done < size;) {
       const Extent hole = next_hole(file, info, done);
       add_data(file, done, hole.begin, path);
@@ -208,11 +208,11 @@ class Packer {
     }
   }
 
-  void begin(const Member& member) {
+  void begin(const Member& member, const std::string& path) {
     unpacked_.add(member);
     if (const std::string excess = unpacked_.excess(); !excess.empty())
       throw store_error("the artifacts have " + excess);
-    check_progress(spool_.has_room_for_files(unpacked_.bytes()) && writer_.begin(member));
+    check_progress(spool_.has_room_for_files(unpacked_.bytes()) && writer_.begin(member, path));
   }
 
   void check_progress(bool taken) const {

@@ -13,7 +13,7 @@ struct Remedy {
 };
 
 // The first whose text occurs in the error applies.
-constexpr std::array<Remedy, 34> remedies{{
+constexpr std::array<Remedy, 41> remedies{{
     {"the sentinel at ", "sentinel", "see the findings about the sentinels above"},
     {"NOAUTH", "login",
      "set the password with --password-file or MEMOLOCK_REDIS_PASSWORD, and the user in the URL "
@@ -36,9 +36,18 @@ constexpr std::array<Remedy, 34> remedies{{
      "create a new server certificate with subjectAltName=DNS:HOST or IP:ADDRESS"},
     {"client certificate required", "tls",
      "set a client certificate with --tls-cert and --tls-key"},
+    {"may require a client certificate", "tls",
+     "set a client certificate with --tls-cert and --tls-key, or see the server's log"},
+    {"client certificate", "tls", "correct --tls-cert and --tls-key"},
+    {"its key is too short", "tls", "create a new server certificate with a longer key"},
+    {"its signature is too weak", "tls", "create a new server certificate, signed with SHA-256"},
+    {"not issued for a server", "tls",
+     "create a new server certificate with extendedKeyUsage=serverAuth"},
     {"certificate: ", "tls", "set the authority that signed it with --tls-ca"},
     {"cannot read certificates", "tls", "correct --tls-ca"},
     {"cannot use the ", "tls", "correct --tls-cert and --tls-key"},
+    {"the library cannot be initialized", "tls", "check whether this machine is out of memory"},
+    {"TLS: the server reports", "tls", "see the server's log"},
     {"TLS: ", "tls", "check that this port speaks TLS 1.2 or later; if not, write redis://"},
     {"cannot resolve", "server", "correct the host in the URL, or check the DNS"},
     {"connection refused", "server",

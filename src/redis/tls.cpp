@@ -57,23 +57,34 @@ std::string meaning_of(long number, std::span<const Meaning> known, std::string_
 /// Why a file could not be used, from the first error in the library's queue, which is the most
 /// specific one.
 std::string file_fault() {
+  static constexpr const char* no_data = "it contains no PEM data of this kind";
   static constexpr std::array<Meaning, 3> library{{
-      {ERR_PACK(ERR_LIB_PEM, 0, PEM_R_NO_START_LINE), "it contains no PEM data of this kind"},
+      {ERR_PACK(ERR_LIB_PEM, 0, PEM_R_NO_START_LINE), no_data},
+      {ERR_PACK(ERR_LIB_X509, 0, X509_R_NO_CERTIFICATE_OR_CRL_FOUND), no_data},
       {ERR_PACK(ERR_LIB_X509, 0, X509_R_KEY_VALUES_MISMATCH), "it is not the certificate's key"},
-      {ERR_PACK(ERR_LIB_PEM, 0, PEM_R_BAD_PASSWORD_READ), "encrypted keys are not supported"},
   }};
   const unsigned long error = ERR_peek_error();
   if (ERR_SYSTEM_ERROR(error)) return lowercase_error_text(ERR_GET_REASON(error));
+  // The decoder's reason depends on the version of the library.
+  if (ERR_GET_LIB(error) == ERR_LIB_OSSL_DECODER) return no_data;
   return meaning_of(static_cast<long>(error), library, "it is not valid");
+}
+
+/// Whether an error is from the TLS part of the library. The numbers of reasons are unique only
+/// within a part.
+bool is_tls_error(unsigned long error) {
+  return !ERR_SYSTEM_ERROR(error) && ERR_GET_LIB(error) == ERR_LIB_SSL;
 }
 
 /// Why a handshake or a transfer failed.
 std::string tls_fault() {
-  static constexpr std::array<Meaning, 13> library{{
+  static constexpr std::array<Meaning, 16> library{{
       {SSL_R_WRONG_VERSION_NUMBER, "the server does not speak TLS"},
       {SSL_R_UNSUPPORTED_PROTOCOL, "no common version of TLS"},
       {SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, "no common version of TLS"},
-      {SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, "no common parameters"},
+      // A server with TLS 1.2 that gets no client certificate sends the alert for no common cipher.
+      {SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE,
+       "the server refuses the handshake; it may require a client certificate"},
       {SSL_R_NO_SHARED_CIPHER, "no common cipher"},
       {SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, "client certificate required"},
       {SSL_R_TLSV1_ALERT_UNKNOWN_CA, "the server does not trust the client certificate"},
@@ -83,10 +94,14 @@ std::string tls_fault() {
       {SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, "the client certificate has expired"},
       {SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, "the server refuses the client certificate"},
       {SSL_R_TLSV1_UNRECOGNIZED_NAME, "the server does not know this host name"},
+      {SSL_R_TLSV1_ALERT_ACCESS_DENIED, "the server reports that access is denied"},
+      {SSL_R_TLSV1_ALERT_DECRYPT_ERROR, "the server reports that it cannot verify the handshake"},
+      {SSL_R_TLSV1_ALERT_INTERNAL_ERROR, "the server reports an internal error"},
   }};
   const unsigned long error = ERR_peek_error();
   if (ERR_SYSTEM_ERROR(error)) return lowercase_error_text(ERR_GET_REASON(error));
-  return meaning_of(ERR_GET_REASON(error), library, "protocol error");
+  const long number = is_tls_error(error) ? ERR_GET_REASON(error) : static_cast<long>(error);
+  return meaning_of(number, library, "protocol error");
 }
 
 /// Why the server's certificate was rejected, worded to follow "certificate: ".
@@ -213,20 +228,34 @@ void trust(SSL_CTX* context, const std::string& ca) {
 
 // ---- the client's certificate ----
 
-/// Encrypted keys are not supported: OpenSSL would ask on the terminal.
-int no_passphrase(char* /*into*/, int /*size*/, int /*writing*/, void* /*data*/) { return 0; }
+/// Refuses to decrypt a key, for which OpenSSL would ask on the terminal, and notes the attempt in
+/// `is_encrypted`, a bool: the errors that follow depend on the version of the library.
+int no_passphrase(char* /*into*/, int /*size*/, int /*writing*/, void* is_encrypted) {
+  *static_cast<bool*>(is_encrypted) = true;
+  return -1;
+}
+
+void use_key(SSL_CTX* context, const std::string& key) {
+  bool is_encrypted = false;
+  SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+  SSL_CTX_set_default_passwd_cb_userdata(context, &is_encrypted);
+  const bool used = SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) == 1;
+  SSL_CTX_set_default_passwd_cb(context, nullptr);
+  SSL_CTX_set_default_passwd_cb_userdata(context, nullptr);
+  if (used) return;
+  throw store_error(fmt::format("cannot use the key {}: {}", key,
+                                is_encrypted ? "encrypted keys are not supported" : file_fault()));
+}
 
 void identify(SSL_CTX* context, const RedisTls& settings) {
   if (settings.cert.empty()) return;
   const std::string& key = settings.key.empty() ? settings.cert : settings.key;
   refuse_special("cannot use the certificate", settings.cert);
   refuse_special("cannot use the key", key);
-  SSL_CTX_set_default_passwd_cb(context, no_passphrase);
   if (SSL_CTX_use_certificate_chain_file(context, settings.cert.c_str()) != 1)
     throw store_error(
         fmt::format("cannot use the certificate {}: {}", settings.cert, file_fault()));
-  if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1)
-    throw store_error(fmt::format("cannot use the key {}: {}", key, file_fault()));
+  use_key(context, key);
 }
 
 struct FreeContext {
@@ -296,7 +325,8 @@ IoResult failure_result(SSL* session, int result) {
     default:
       break;
   }
-  if (ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+  const unsigned long last = ERR_peek_last_error();
+  if (is_tls_error(last) && ERR_GET_REASON(last) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
     return {IoResult::Status::closed};
   const long verdict = SSL_get_verify_result(session);
   if (verdict != X509_V_OK) throw store_error("certificate: " + certificate_fault(verdict));

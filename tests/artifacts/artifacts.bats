@@ -664,6 +664,17 @@ repeated() {
   (($(wc -l <calls) < 200000)) || fail "$(wc -l <calls) calls"
 }
 
+@test "if memory runs out while a file is packed, the entry is not stored, and the file is named" {
+  ! is_sanitized || skip 'a sanitizer reserves memory of its own'
+  # The limit at which exactly the compression fails depends on the build.
+  for ((limit = 6000; limit < 60000; limit += 500)); do
+    run bash -c "ulimit -v $limit; exec $MEMOLOCK_BIN get -v --tag t --id x$limit --ttl 1h --artifact 'a file' -- tee 'a file'" \
+      </dev/null
+    [[ $output != *'not stored: cannot pack a file'* ]] || return 0
+  done
+  fail "the last output: $output"
+}
+
 @test "an archive that requires a gibibyte of memory is a miss" {
   get_out >/dev/null 2>&1
   # a zstd frame with a window of 2 GiB, and an empty block

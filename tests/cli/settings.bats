@@ -181,6 +181,16 @@ left() { memolock ls | grep "	$1	" | cut -f 5; }
   contains "$output" config.toml
 }
 
+@test "a key that is set twice is reported with its position, and neither its name nor its value is quoted" {
+  for second in 'password = "secret"' '[password]' 'password.x = "secret"'; do
+    config 'password = "secret"' "$second"
+    refused 'config.toml: line 2, column ' memolock get --id x -- true
+    [[ $stderr =~ ': line 2, column '[0-9]+': a key is set twice'$ ]] || fail "$stderr"
+  done
+  config 'x = {}' '[x."a: cannot redefine existing "]'
+  refused 'not valid TOML' memolock get --id x -- true
+}
+
 @test "a file with deeply nested values or keys is refused, even with a small stack" {
   ! is_sanitized || skip 'a sanitizer needs a stack of its own'
   times() { printf "%0.s$2" $(seq "$1"); }

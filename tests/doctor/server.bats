@@ -268,6 +268,49 @@ on_read_only() {
   found FAIL tls 'certificate required' --tls-cert
 }
 
+@test "over TLS 1.2: a server that may require a client certificate is reported" {
+  start_redis_tls "$tls" --tls-auth-clients yes --tls-protocols TLSv1.2
+  examined 1 --store "rediss://localhost:$REDIS_TLS_PORT" --tls-ca "$tls/ca.pem"
+  found FAIL tls 'may require a client certificate' 'set a client certificate' "server's log"
+}
+
+@test "over TLS: a client certificate that the server refuses is reported" {
+  start_redis_tls "$tls" --tls-auth-clients yes
+  examined 1 --store "rediss://localhost:$REDIS_TLS_PORT" --tls-ca "$tls/ca.pem" --tls-cert "$tls/stranger.pem" \
+    --tls-key "$tls/stranger.key"
+  found FAIL tls 'the server does not trust the client certificate' 'correct --tls-cert and --tls-key'
+}
+
+@test "over TLS: an error that the server reports is found in its log" {
+  local port=$((10000 + RANDOM % 20000))
+  fake=127.$((2 + RANDOM % 200)).$((RANDOM % 200)).$((2 + RANDOM % 200)):$port
+  printf '\x15\x03\x03\0\x02\x02\x50' >alert
+  spawn "$HELPERS/serve_bytes" "$fake" read 1 file alert leave reading
+  await grep -q ":$(printf %04X "$port") 00000000:0000 0A " /proc/net/tcp
+  examined 1 --store "rediss://$fake"
+  found FAIL tls 'the server reports an internal error' "see the server's log"
+}
+
+@test "over TLS: a server certificate with a short key, a weak signature or another purpose is reported" {
+  cp -r "$tls" own
+  # OpenSSL refuses the first two in the server too, unless its configuration allows them.
+  printf '%s\n' openssl_conf=all '[all]' ssl_conf=ssl '[ssl]' system_default=any '[any]' \
+    CipherString=DEFAULT:@SECLEVEL=0 >any.conf
+  ec='ec -pkeyopt ec_paramgen_curve:prime256v1'
+  for fault in "rsa:1024|-sha256|serverAuth|its key is too short" "$ec|-sha1|serverAuth|its signature is too weak" \
+    "$ec|-sha256|clientAuth|not issued for a server"; do
+    IFS='|' read -r key digest purpose text <<<"$fault"
+    # shellcheck disable=SC2086 # several words
+    openssl req -newkey $key -nodes -subj /CN=server -keyout own/server.key -out request 2>/dev/null
+    printf '%s\n' subjectAltName=DNS:localhost "extendedKeyUsage=$purpose" >extensions
+    openssl x509 -req -in request -CA own/ca.pem -CAkey own/ca.key -days 2 "$digest" -extfile extensions \
+      -out own/server.pem 2>/dev/null
+    OPENSSL_CONF=$PWD/any.conf start_redis_tls "$PWD/own"
+    examined 1 --store "rediss://localhost:$REDIS_TLS_PORT" --tls-ca own/ca.pem
+    found FAIL tls "certificate: $text" 'create a new server certificate'
+  done
+}
+
 @test "a TLS client on a plain port and a plain client on a TLS port are reported" {
   start_redis_tls "$tls"
   examined 1 --store "rediss://localhost:$REDIS_PORT" --store-timeout 300ms

@@ -100,8 +100,8 @@ std::string describe(const Outcome& outcome) {
 void make_archive(MemoryStore& store, Spool& spool) {
   const std::string text = "artifact\n";
   ArchiveWriter writer([&](std::string_view bytes) { return spool.append(Stream::files, bytes); });
-  if (!writer.begin({MemberKind::file, "0", 0644, text.size(), ""}) || !writer.write(text) ||
-      !writer.finish())
+  if (!writer.begin({MemberKind::file, "0", 0644, text.size(), ""}, "made") ||
+      !writer.write(text) || !writer.finish())
     abort_with("cannot create the archive");
   store.set_archive({spool.file(Stream::files), 0, spool.size(Stream::files)});
 }

@@ -41,6 +41,14 @@ serve() {
   await test -S "$fake"
 }
 
+# serve_tcp ACTION…: the same at $fake, an address and a port.
+serve_tcp() {
+  local port=$((10000 + RANDOM % 20000))
+  fake=127.$((2 + RANDOM % 200)).$((RANDOM % 200)).$((2 + RANDOM % 200)):$port
+  spawn "$HELPERS/serve_bytes" "$fake" "$@"
+  await grep -q ":$(printf %04X "$port") 00000000:0000 0A " /proc/net/tcp
+}
+
 # takes_at_most SECONDS COMMAND…
 takes_at_most() {
   local start=${EPOCHREALTIME/./}
@@ -443,10 +451,75 @@ large_both_ways() {
     --tls-ca "$tls/ca.pem" --tls-cert /nowhere "rediss://$at" PING
   fails "$at: cannot use the key $tls/ca.key: it is not the certificate's key" \
     --tls-ca "$tls/ca.pem" --tls-cert both --tls-key "$tls/ca.key" "rediss://$at" PING
-  openssl ec -in "$tls/client.key" -aes128 -passout pass:x -out locked 2>/dev/null
   refused '--tls-key requires --tls-cert' "$MEMOLOCK_BIN" get --tls-ca "$tls/ca.pem" --tls-key both --store "rediss://$at" --id x
-  run --separate-stderr talk --tls-cert both --tls-key locked "rediss://$at" PING </dev/null
-  contains "$stderr" 'cannot use the key locked: '
+}
+
+@test "a server with TLS 1.2 that requires a client certificate is reported" {
+  start_redis_tls "$tls" --tls-auth-clients yes --tls-protocols TLSv1.2
+  fails "localhost:$REDIS_TLS_PORT: TLS: the server refuses the handshake; it may require a client certificate" \
+    --tls-ca "$tls/ca.pem" "rediss://localhost:$REDIS_TLS_PORT" PING
+}
+
+@test "an encrypted key is refused as such, without a question on the terminal" {
+  start_redis_tls "$tls"
+  at=localhost:$REDIS_TLS_PORT
+  openssl ec -in "$tls/client.key" -aes128 -passout pass:x -out traditional 2>/dev/null
+  openssl pkcs8 -topk8 -in "$tls/client.key" -passout pass:x -out pkcs8
+  openssl pkcs8 -topk8 -in "$tls/client.key" -passout pass: -out empty_passphrase
+  for key in traditional pkcs8 empty_passphrase; do
+    grep -q ENCRYPTED "$key"
+    fails "$at: cannot use the key $key: encrypted keys are not supported" --tls-ca "$tls/ca.pem" \
+      --tls-cert "$tls/client.pem" --tls-key "$key" "rediss://$at" PING </dev/null
+  done
+  cat "$tls/client.pem" pkcs8 >both
+  fails "$at: cannot use the key both: encrypted keys are not supported" --tls-ca "$tls/ca.pem" \
+    --tls-cert both "rediss://$at" PING </dev/null
+}
+
+@test "a file without the key, the certificate or the authorities that are needed is reported" {
+  start_redis_tls "$tls"
+  at=localhost:$REDIS_TLS_PORT
+  why='it contains no PEM data of this kind'
+  : >empty
+  echo hello >text
+  cp "$tls/client.pem" certificate
+  cp "$tls/client.key" key
+  for file in empty text certificate; do
+    fails "$at: cannot use the key $file: $why" --tls-ca "$tls/ca.pem" --tls-cert certificate --tls-key "$file" \
+      "rediss://$at" PING
+  done
+  for file in empty text key; do
+    fails "$at: cannot use the certificate $file: $why" --tls-ca "$tls/ca.pem" --tls-cert "$file" --tls-key key \
+      "rediss://$at" PING
+    fails "$at: cannot read certificates in $file: $why" --tls-ca "$file" "rediss://$at" PING
+  done
+}
+
+@test "the alert of a server that ends the handshake is reported" {
+  alerts=(
+    '28:the server refuses the handshake; it may require a client certificate'
+    '31:the server reports that access is denied'
+    '33:the server reports that it cannot verify the handshake'
+    '50:the server reports an internal error'
+    '3c:protocol error (code 1060)'
+  )
+  for alert in "${alerts[@]}"; do
+    printf '\x15\x03\x03\0\x02\x02%b' "\\x${alert%%:*}" >reply
+    serve_tcp read 1 file reply leave reading
+    fails "$fake: TLS: ${alert#*:}" "rediss://$fake" PING
+  done
+}
+
+@test "an error in another part of OpenSSL is not taken for one of TLS with the same number" {
+  # a server's greeting, and a certificate that is not one
+  {
+    printf '\x16\x03\x03\0\x3f\x02\0\0\x2d\x03\x03%s\0\xc0\x2f\0\0\x05\xff\x01\0\x01\0' 'random bytes, 32 of them exactly'
+    printf '\x0b\0\0\x0a\0\0\x07\0\0\x04junk'
+  } >reply
+  serve_tcp read 1 file reply leave reading
+  run --separate-stderr talk "rediss://$fake" PING
+  # the numbers of TLS have at most four digits
+  [[ $stderr =~ ^"store: the store at $fake: TLS: protocol error (code "[0-9]{6,}")"$ ]] || fail "$stderr"
 }
 
 @test "TLS before 1.2 is refused" {
