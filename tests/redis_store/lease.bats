@@ -434,7 +434,9 @@ others_lock_is_whole() {
   stolen
   await renewed 1
   sleep 1
-  equal 1 "$(renewals)"
+  # one can have been on its way; otherwise there would be about ten
+  count=$(renewals)
+  ((count <= 2)) || fail "$count renewals"
   release a
   finish_all
 }
