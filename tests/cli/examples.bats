@@ -294,29 +294,93 @@ dated() { touch -d "$1 days ago" "cached/t/$2.entry"; }
   equal 755 "$(stat -c %a elsewhere)"
 }
 
-@test "ci-store: a user other than root copies another user's entries and skips unreadable ones" {
+# as_other_user: makes the directory `cached` of root a part of a project of another user, as whom "${as_user[@]}" runs
+# commands, and enters the project.
+as_other_user() {
   ((EUID == 0)) || skip 'only root can act for two users'
   uid=$((400000 + RANDOM))
-  for id in 1 2; do cached_get "$id" >/dev/null; done
-  chmod -R a+rX cached
-  chmod 600 cached/t/2.entry
-  mkdir "$BATS_TEST_TMPDIR/project"
+  mkdir "$BATS_TEST_TMPDIR/project" "$BATS_TEST_TMPDIR/programs"
   mv cached project
-  cd project
+  cd project || return
   chown "$uid" . "$RUNS"
   chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
-  mkdir "$BATS_TEST_TMPDIR/programs"
   cp "$MEMOLOCK_BIN" "$examples/ci-store" "$BATS_TEST_TMPDIR/programs"
   export PATH=$BATS_TEST_TMPDIR/programs:$PATH
   as_user=(setpriv "--reuid=$uid" "--regid=$uid" --clear-groups)
+}
+
+# all_of DIRECTORY: prints the names, owners and modes of everything in it.
+all_of() { find "$1" -printf '%p %u %m\n' | sort; }
+
+# leaves DIRECTORY COMMAND…: asserts that the command fails with one line on stderr, and changes nothing in DIRECTORY.
+leaves() {
+  local before
+  before=$(all_of "$1")
+  run --separate-stderr -1 -- "${@:2}"
+  equal '' "$output"
+  equal 1 "$(wc -l <<<"$stderr")"
+  equal "$before" "$(all_of "$1")"
+}
+
+@test "ci-store: a user other than root copies another user's entries and skips unreadable ones" {
+  for id in 1 2; do cached_get "$id" >/dev/null; done
+  chmod -R a+rX cached
+  chmod 600 cached/t/2.entry
+  as_other_user
   run -0 --separate-stderr -- "${as_user[@]}" ci-store prepare cached
   equal "MEMOLOCK_CACHE_DIR=$PWD/cached" "$output"
-  equal "ci-store: cannot read all of $PWD/cached; some entries are left out" "$stderr"
+  equal "ci-store: cannot copy all of $PWD/cached; some entries are left out" "$stderr"
   export MEMOLOCK_CACHE_DIR=$PWD/cached
   unset MEMOLOCK_STORE
   for id in 1 2; do "${as_user[@]}" "$BATS_TEST_TMPDIR/programs/memolock" get --tag t --id "$id" --ttl 1h -- counted true >/dev/null; done
   ran_times 3
   equal "$uid" "$(stat -c %u cached)"
+}
+
+@test "ci-store: a slash after the name of the store has no effect" {
+  cached_get 1 >/dev/null
+  chmod -R a+rwX cached
+  as_other_user
+  equal "MEMOLOCK_CACHE_DIR=$PWD/cached" "$("${as_user[@]}" ci-store prepare cached// 2>&1)"
+  equal "$uid 600" "$(stat -c '%u %a' cached/t/1.entry)"
+  equal cached "$(ls)"
+  mkdir -m 755 elsewhere
+  ln -s elsewhere link
+  ci-store prepare link/ >/dev/null
+  [[ ! -L link ]] || fail 'the link is still there'
+  equal 755 "$(stat -c %a elsewhere)"
+}
+
+@test "ci-store: a name that cannot be that of a store is refused" {
+  mkdir -p checkout/inner/cached
+  cd checkout/inner
+  for name in '' . ./ .. ../ cached/. cached/.. cached/../; do
+    leaves "$BATS_TEST_TMPDIR/checkout" "$examples/ci-store" prepare "$name"
+    equal "ci-store: '$name' is not the name of a store" "$stderr"
+    leaves "$BATS_TEST_TMPDIR/checkout" "$examples/ci-store" trim "$name" 1MiB
+  done
+}
+
+@test "ci-store: a directory that is not a store is refused, whoever owns it" {
+  mkdir -p in/checkout/src
+  echo text >in/checkout/src/main
+  for _ in this other; do
+    leaves in "$examples/ci-store" prepare in/checkout
+    equal "ci-store: $PWD/in/checkout: contains src/main, which does not belong to memolock" "$stderr"
+    ((EUID == 0)) || break
+    chown -R 400000 in/checkout
+  done
+}
+
+@test "ci-store: if a copy does not fit on the disk, another user's store is not replaced" {
+  ((EUID == 0)) || skip 'only root can act for two users'
+  for id in 1 2; do cached_get "$id" >/dev/null; done
+  small_disk size=300k
+  mv cached small
+  chown -R 400000 small/cached
+  leaves small "$examples/ci-store" prepare small/cached
+  contains "$stderr" "ci-store: cannot copy all of $PWD/small/cached: "
+  contains "$stderr" 'No space left on device'
 }
 
 @test "ci-store: wrong arguments are refused" {
