@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# A signal ends a call within about a second at every stage: INT, TERM, HUP and QUIT, with and without a terminal.
+# A signal ends a call at every stage: INT, TERM, HUP and QUIT, with and without a terminal.
 # Nothing is stored, the lock is released, and no process is left.
 # bats file_tags=slow
 
@@ -52,8 +52,8 @@ interrupt() {
   esac
 }
 
-# ends_by SIGNAL: asserts that the signal ends the call soon. The bound allows for a busy machine; what a call waits for
-# here takes longer without a signal.
+# ends_by SIGNAL: asserts that the signal ends the call. The limit is for a busy machine; usually it takes a fraction of
+# a second.
 ends_by() {
   interrupt "$1"
   patience=15 await is_gone "$pid" || fail "after $1, $at: still at work"

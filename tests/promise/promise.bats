@@ -27,9 +27,10 @@ begin() {
   token=$(<token)
 }
 
-# wait_too: starts a waiter for the same promise, its streams in w.out and w.err.
+# wait_too [COMMAND…]: starts a waiter for the same promise, its streams in w.out and w.err.
 wait_too() {
-  spawn_get -v -- counted echo never >w.out 2>w.err
+  (($# > 0)) || set -- echo never
+  spawn_get -v -- counted "$@" >w.out 2>w.err
   waiter=$!
   await is_waiting "$waiter"
 }
@@ -137,26 +138,26 @@ is_kept() {
 
 # bats test_tags=slow
 @test "a promise without a result fails with 124 after a lease, for the waiters too" {
-  # a server's lock ends with the lease; then a waiter may be faster than a holder that stands still, and runs its command
-  for _ in {1..5}; do
-    rm -f token
-    : >"$RUNS"
+  fails() {
     begin --lease 8s
-    wait_too
+    wait_too cp p.err seen
     finish "$promised"
     equal 124 "$status"
     contains "$(<p.err)" 'no result was set within'
     finish "$waiter"
-    ((status != 0)) || ! on_redis || ! ran 1 || {
-      memolock del --tag t --id x
-      continue
-    }
-    equal 124 "$status"
-    ran_times 0
-    store_is_clean
-    return
-  done
-  fail 'the waiters never fail'
+  }
+  fails
+  # A server's lock ends with the lease. If the holder stalls at that moment, the waiter runs its command before the
+  # promise has failed. That is not tested here.
+  if on_redis && ran 1 && ! grep -q 'no result was set within' seen; then
+    memolock del --tag t --id x
+    rm token
+    : >"$RUNS"
+    fails
+  fi
+  equal 124 "$status"
+  ran_times 0
+  store_is_clean
 }
 
 # bats test_tags=slow

@@ -433,7 +433,10 @@ others_lock_is_whole() {
   hold --lease 300ms
   stolen
   await renewed 1
-  await unchanged renewals
+  sleep 1
+  # one can have been on its way; otherwise there would be about ten
+  count=$(renewals)
+  ((count <= 2)) || fail "$count renewals"
   release a
   finish_all
 }
