@@ -43,9 +43,11 @@ short_lease() { export MEMOLOCK_LEASE=5s; }
 # bury PID: kills a holder, and waits until its lock is free.
 bury() {
   end "$1"
-  ! on_redis || await nobody_holds
+  await nobody_holds
 }
-nobody_holds() { [[ -z $(redis eval "$held_on_server" 0) ]]; }
+nobody_holds() {
+  if on_redis; then [[ -z $(redis eval "$held_on_server" 0) ]]; else ! memolock ls | grep -q $'\trunning\t'; fi
+}
 
 # The locks that are held. A released marker is not a held lock.
 held_on_server='
