@@ -33,6 +33,15 @@ load ../helpers/common
   equal expired "$(memolock ls | cut -f 3)"
 }
 
+# copies N NAME: makes N links NAME1, NAME2, … to the entry t:x.
+copies() {
+  (cd "$MEMOLOCK_CACHE_DIR/t" && /usr/bin/python3 -c '
+import os, sys
+for i in range(int(sys.argv[1])):
+    os.link("x.entry", f"{sys.argv[2]}{i + 1}.entry")
+' "$@")
+}
+
 # within KIBIBYTES COMMAND…: runs memolock with an address space of this size.
 within() { (ulimit -v "$1" && exec "$MEMOLOCK_BIN" "${@:2}" >out 2>/dev/null); }
 
@@ -42,7 +51,7 @@ within() { (ulimit -v "$1" && exec "$MEMOLOCK_BIN" "${@:2}" >out 2>/dev/null); }
   enough=4096
   until within $enough ls --json; do enough=$((enough + 256)); done
   # names long enough that a list of them would need an allocation each
-  (cd "$MEMOLOCK_CACHE_DIR/t" && seq 20000 | sed 's/.*/ln x.entry a-name-that-has-a-usual-length-&.entry/' | sh)
+  copies 20000 a-name-that-has-a-usual-length-
   for words in 'ls' 'ls --json' 'gc --dry-run'; do
     # shellcheck disable=SC2086
     within $((enough + 1024)) $words || fail "$words"
@@ -52,6 +61,6 @@ within() { (ulimit -v "$1" && exec "$MEMOLOCK_BIN" "${@:2}" >out 2>/dev/null); }
 
 @test "on a terminal ls shows all lines, even if there are more than it uses to measure the widths" {
   memolock get --tag t --id x --ttl 1h -- true
-  for i in {1..1200}; do cp "$MEMOLOCK_CACHE_DIR/t/x.entry" "$MEMOLOCK_CACHE_DIR/t/y$i.entry"; done
+  copies 1200 y
   equal 1202 "$(on_terminal 80 "$MEMOLOCK_BIN ls" | wc -l)"
 }
