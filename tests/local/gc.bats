@@ -564,10 +564,15 @@ due() { touch -d '61 minutes ago' "$MEMOLOCK_CACHE_DIR/.gc"; }
 @test "gc removes leftovers and old empty directories of callers without a store" {
   fallback=/tmp/memolock-$EUID/gc-test.$$
   [[ -d ${fallback%/*} ]] || mkdir -m 700 "${fallback%/*}"
-  mkdir -p "$fallback/t" "$fallback.empty" "$fallback.new"
-  echo dead >"$fallback/t/x.run"
-  touch -d '2 minutes ago' "$fallback.empty"
-  (($(memolock gc --json | jq .leftovers) >= 1))
+  mkdir -p "$fallback.new"
+  # again if another process on this machine has removed them
+  removes_leftovers() {
+    mkdir -p "$fallback/t" "$fallback.empty"
+    echo dead >"$fallback/t/x.run"
+    touch -d '2 minutes ago' "$fallback.empty"
+    (($(memolock gc --json | jq .leftovers) >= 1))
+  }
+  await removes_leftovers
   [[ ! -e $fallback/t/x.run ]]
   [[ ! -e $fallback.empty ]]
   rmdir "$fallback.new" "$fallback/t" "$fallback"
