@@ -46,7 +46,12 @@ bury() {
   await nobody_holds
 }
 nobody_holds() {
-  if on_redis; then [[ -z $(redis eval "$held_on_server" 0) ]]; else ! memolock ls | grep -q $'\trunning\t'; fi
+  local held
+  if on_redis; then
+    held=$(redis eval "$held_on_server" 0) && [[ -z $held ]]
+  else
+    held=$(memolock ls) && [[ $held != *$'\trunning\t'* ]]
+  fi
 }
 
 # The locks that are held. A released marker is not a held lock.
@@ -314,7 +319,7 @@ await() {
       return 1
     }
     read -rt "0.0$pause" <>"$never" || true
-    ((pause >= 80)) || pause=$((pause + pause / 4))
+    ((pause == 80)) || pause=$((2 * pause))
   done
 }
 

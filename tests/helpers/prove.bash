@@ -8,7 +8,7 @@ prove_seconds=${MEMOLOCK_PROVE_SECONDS:-8}
 # begin_load [OPTION…]: starts callers with tests/prove/load and its options, with the prefix $load_within. Their ids
 # are i0.$load_name to i9.$load_name. $sockets are the servers whose data is examined at the end.
 begin_load() {
-  ! is_sanitized || set -- --callers 20 "$@" # sanitized callers take many times longer
+  ! is_sanitized || set -- "$@" --callers 20 # sanitized callers take many times longer
   : >history
   load_name=$$.$BATS_TEST_NUMBER
   spawn "${load_within[@]}" "$prove/load" history --name "$load_name" --seconds "$prove_seconds" \

@@ -21,6 +21,10 @@ teardown() {
   remove_network
 }
 
+# begin_load_with_faults [OPTION…]: fewer callers than by default, so that the short tests do not saturate the machine on
+# which servers must fail over in time.
+begin_load_with_faults() { begin_load --callers 30 --faults "$@"; }
+
 # await_calls N: so many more calls begin.
 await_calls() {
   local enough=$(($(calls) + $1))
@@ -45,7 +49,7 @@ in_step() {
 
 @test "sentinels: the primary is killed, and comes back as a replica" {
   use_service
-  begin_load --callers 30 --faults
+  begin_load_with_faults
   part 1 4
   fault failover
   end "${pids[0]}"
@@ -59,7 +63,7 @@ in_step() {
 
 @test "sentinels: the primary is stopped, and continues when it is no longer the primary" {
   use_service
-  begin_load --callers 30 --faults
+  begin_load_with_faults
   part 1 4
   fault failover
   kill -STOP "${pids[0]}"
@@ -90,7 +94,7 @@ move_slot() {
 @test "cluster: the slots of all ids move between nodes continuously" {
   of_cluster 3
   # no call can fail, however busy the machine is
-  begin_load --callers 30 --faults --store-timeout 4
+  begin_load_with_faults --store-timeout 4
   local n slots=() owners=()
   for n in {0..9}; do
     slots[n]=$(node 0 cluster keyslot "prove:{i$n.$load_name}")
@@ -109,7 +113,7 @@ move_slot() {
 
 @test "cluster: a primary is killed, its replica takes over, and a new node becomes its replica" {
   replicas=1 of_cluster 3
-  begin_load --callers 30 --faults
+  begin_load_with_faults
   part 1 4
   fault failover
   end "${pids[0]}"
@@ -133,7 +137,7 @@ move_slot() {
   # shellcheck disable=SC2034
   sockets=("$REDIS_SOCKET")
   export MEMOLOCK_STORE=redis://${hosts[0]}:$REDIS_PORT
-  begin_load --callers 30 --faults --lease 2
+  begin_load_with_faults --lease 2
   part 1 8
   fault outage
   unplug 0
@@ -165,7 +169,7 @@ primary_is_cut_off() {
   # shellcheck disable=SC2034 # the helpers'
   sentinel_extra=('protected-mode no' 'bind * -::*') load_within=(ip netns exec "$network.$1")
   use_service --bind '* -::*' --protected-mode no
-  begin_load --callers 30 --faults
+  begin_load_with_faults
   part 1 4
   fault failover
   unplug 0
