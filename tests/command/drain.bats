@@ -39,6 +39,12 @@ passers() {
 }
 nobody_passes() { [[ -z $(passers) ]]; }
 
+# is_passing: whether a process passes on late output and has taken its last step before that. Sets $passer.
+is_passing() {
+  passer=$(passers)
+  [[ -n $passer && -n $(find "/proc/$passer/fd" -lname '*signalfd*') ]]
+}
+
 # stored OUT ERR: asserts that the entry has these streams.
 stored() {
   memolock get --tag t --id x >stored.out 2>stored.err
@@ -262,7 +268,7 @@ traced() {
   # large buffers, which must be freed
   command=(sh -c 'seq 200000 >&2; seq 200000; exec "$@"' sh "${command[@]}")
   ends
-  passer=$(passers)
+  await is_passing
   equal 2 "$(find "/proc/$passer/fd" -type l ! -lname '*signalfd*' | wc -l)"
   equal "$PWD/err" "$(readlink "/proc/$passer/fd/2")"
   equal / "$(readlink "/proc/$passer/cwd")"
@@ -282,8 +288,7 @@ traced() {
   mkfifo pipe
   exec 4<>pipe
   timeout 60 "$MEMOLOCK_BIN" get --tag t --id x --ttl forever --drain 0 -- "${command[@]}" >pipe 2>err 4<&-
-  passer=$(passers)
-  [[ -n $passer ]]
+  await is_passing
   exec 4<&-
   await is_gone "$passer"
   release h
@@ -296,7 +301,7 @@ traced() {
   mkfifo pipe
   exec 4<>pipe
   timeout 60 "$MEMOLOCK_BIN" get --tag t --id x --ttl forever --drain 0 -- "${command[@]}" >pipe 2>err
-  passer=$(passers)
+  await is_passing
   kill -TERM "$passer"
   release h
   await is_gone "$(<helper.pid)"
