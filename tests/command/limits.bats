@@ -13,8 +13,9 @@ teardown() {
   ((UID != 0)) || rm -rf "/tmp/memolock-control-$other"
 }
 
+# bats test_tags=slow
 @test "--max-runtime stops the command, with 124 and nothing stored" {
-  run -124 get --max-runtime 50ms -- counted sleep 60
+  run -124 get --max-runtime 4s -- counted sleep 60
   run -1 memolock get --tag t --id x
   ran_times 1
   store_is_clean

@@ -265,8 +265,9 @@ family_is_gone() { is_gone "$(<command.pid)" && is_gone "$(<grandchild.pid)"; }
   ran_times 0
 }
 
+# bats test_tags=slow
 @test "--max-runtime stops the command with 124, and the next one runs" {
-  run -124 lock --max-runtime 50ms -- sh -c "$family"
+  run -124 lock --max-runtime 4s -- sh -c "$family"
   family_is_gone || fail 'something of the command is left'
   lock --wait 0 -- true
 }
