@@ -4,7 +4,7 @@ set(doc ${root}/share/doc/memolock)
 
 string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC) # the time of SOURCE_DATE_EPOCH if that is set
 file(WRITE ${doc}/changelog
-"memolock (${CPACK_PACKAGE_VERSION}) stable; urgency=medium
+"memolock (${CPACK_DEBIAN_PACKAGE_VERSION}) stable; urgency=medium
 
   * See CHANGELOG.md.gz.
 
