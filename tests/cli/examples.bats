@@ -3,6 +3,7 @@
 # bats file_tags=slow
 
 load ../helpers/common
+load ../helpers/http
 
 setup() {
   isolate
@@ -19,18 +20,6 @@ teardown() {
   end_all
 }
 terminals=()
-
-# serves COMMAND…: starts an HTTP server in the background, and sets $url to its address.
-serves() {
-  LISTEN=127.0.0.1:0 spawn_server "$@" >server.log 2>&1
-  await grep -q 'spawned uWSGI worker' server.log
-  url=http://$(sed -n 's/.*bound to TCP address \([0-9.:]*\).*/\1/p' server.log)
-}
-
-# serves_script FILE: the same for a script that answers all requests.
-serves_script() {
-  serves uwsgi-core --plugin cgi --master --threads 16 --http-socket 127.0.0.1:0 --http-socket-modifier1 9 --cgi "$1"
-}
 
 # ---- api-token ----
 
@@ -101,28 +90,25 @@ END
   chmod +x project/*.sh
 }
 
-# release: makes a tar.gz like that of `./dev package`; MEMOLOCK_TARBALL is its address.
+# release: serves a release like that of `./dev package`, with this program for each architecture. Sets $version.
 release() {
-  mkdir -p memolock-0/bin
+  local processor
+  version=$(memolock --version | cut -d ' ' -f 2)
+  mkdir -p release memolock-0/bin
   cp -L "$MEMOLOCK_BIN" memolock-0/bin/memolock
-  tar -czf memolock.tar.gz memolock-0
+  for processor in x86_64 aarch64; do tar -czf "release/memolock-$version-linux-$processor.tar.gz" memolock-0; done
+  (cd release && sha256sum -- *.tar.gz >SHA256SUMS)
   rm bin/memolock # so that the jobs use that of the archive
-  cat >file-server <<'END'
-#!/bin/sh
-printf 'Content-Type: application/gzip\r\n\r\n'
-cat memolock.tar.gz
-END
-  chmod +x file-server
-  serves_script "$PWD/file-server"
-  export MEMOLOCK_TARBALL=$url/memolock.tar.gz
+  serves_releases release
 }
 
+job_shell=(bash)
 # job_in DIRECTORY FILE N: runs job N of FILE in a new checkout in that directory.
 job_in() {
-  mkdir -p "$1/home"
+  mkdir -p "$1" home
   cp -r project "$1/checkout"
   /usr/bin/python3 "$BATS_TEST_DIRNAME/../helpers/ci_job.py" "$examples/$2" "$3" >"$1/job.sh"
-  HOME=$PWD/$1/home spawn bash -c "cd '$1/checkout' && exec bash ../job.sh" >"$1/out" 2>"$1/err"
+  HOME=$PWD/home spawn "${job_shell[@]}" -c "cd '$1/checkout' && exec ${job_shell[*]} ../job.sh" >"$1/out" 2>"$1/err"
 }
 
 # jobs_of FILE NAME: runs its four jobs concurrently, each in its own checkout in a directory of that name.
@@ -137,7 +123,7 @@ jobs_of() {
 # each_said DIRECTORY WORD: asserts what the tests of all four jobs printed.
 each_said() {
   local job
-  for job in 1 2 3 4; do equal "shard $job of $2" "$(<"$1/$job/out")"; done
+  for job in 1 2 3 4; do equal "shard $job of $2" "$(tail -n 1 "$1/$job/out")"; done
 }
 
 # push FILE WORD RUNS: runs four jobs; asserts that their tests all print WORD and that the build has run RUNS times.
@@ -147,11 +133,10 @@ push() {
   ran_times "$3"
 }
 
-# builds_once FILE VARIABLE…: asserts that parallel and later jobs build once, and build again after a change of
+# builds_once FILE VARIABLE=VALUE…: asserts that parallel and later jobs build once, and build again after a change of
 # anything that the build depends on, including these variables.
 builds_once() {
   local pushes=0 builds=3 variable
-  for variable in "${@:2}"; do export "$variable=one"; done
   project
   release
   push "$1" first 1
@@ -161,20 +146,101 @@ builds_once() {
   sed -i 's/cat/sed s,^,edited-,/' project/build.sh
   push "$1" edited-second 3
   for variable in "${@:2}"; do
-    export "$variable=another"
+    export "${variable?}"
     push "$1" edited-second $((++builds))
   done
   # besides the builds there were only hits and waits
   equal $((4 * pushes)) "$(jq -r .outcome report | grep -cxE 'miss|waited|hit')"
   equal "$builds" "$(jq -r .outcome report | grep -cx miss)"
+  if on_redis; then (($(redis dbsize) > 0)) || fail 'the jobs have not used the server'; fi
 }
 
 @test "github-actions.yml: parallel jobs build once; later ones build again if a source, the script or the runner differs" {
-  builds_once github-actions.yml RUNNER_ARCH ImageOS ImageVersion
+  builds_once github-actions.yml RUNNER_ARCH=ARM64 ImageOS=another ImageVersion=another
 }
 
 @test "gitlab-ci.yml: parallel jobs build once; later ones build again if a source, the script or the runner differs" {
-  builds_once gitlab-ci.yml CI_RUNNER_EXECUTABLE_ARCH CI_JOB_IMAGE
+  builds_once gitlab-ci.yml CI_RUNNER_EXECUTABLE_ARCH=another CI_JOB_IMAGE=another
+}
+
+# refuses FILE MESSAGE: asserts that a job fails with this line in its output, before it has built anything.
+refuses() {
+  spawned=()
+  rm -rf refused
+  job_in refused "$1" 1
+  finish "${spawned[0]}"
+  ((status != 0)) || fail 'the job goes on'
+  cat refused/out refused/err >log
+  grep -qxF -- "$2" log || fail "$(<log)"
+  ran_times 0
+}
+
+@test "github-actions.yml and gitlab-ci.yml: a wrong or missing checksum fails the job" {
+  project
+  release
+  archive=$(cd release && echo *"$(uname -m).tar.gz")
+  for change in "s/^[0-9a-f]*/$(printf %064d 0)/" 's/  /  not-/' 's/$/.asc/' 's/.*//'; do
+    sed -i.right "$change" release/SHA256SUMS
+    if [[ $change == */^* ]]; then
+      message="the checksum of $archive is wrong"
+    else
+      message="SHA256SUMS does not contain $archive"
+    fi
+    refuses github-actions.yml "::error title=memolock::$message"
+    refuses gitlab-ci.yml "memolock: $message"
+    mv release/SHA256SUMS.right release/SHA256SUMS
+  done
+  echo more >>"release/$archive"
+  refuses github-actions.yml "::error title=memolock::the checksum of $archive is wrong"
+  refuses gitlab-ci.yml "memolock: the checksum of $archive is wrong"
+}
+
+@test "github-actions.yml: a runner without a package, and a version that does not exist, fail the job" {
+  project
+  release
+  RUNNER_OS=Windows refuses github-actions.yml '::error title=memolock::memolock runs on Linux, not on Windows'
+  RUNNER_ARCH=ARM refuses github-actions.yml '::error title=memolock::there is no package for the architecture ARM'
+  rm "release/memolock-$version-linux-$(uname -m).tar.gz"
+  refuses github-actions.yml \
+    "::error title=memolock::cannot download $MEMOLOCK_RELEASES/v$version/memolock-$version-linux-$(uname -m).tar.gz"
+  refuses gitlab-ci.yml \
+    "memolock: cannot download $MEMOLOCK_RELEASES/v$version/memolock-$version-linux-$(uname -m).tar.gz"
+  MEMOLOCK_RELEASES='' refuses gitlab-ci.yml 'memolock: set MEMOLOCK_RELEASES to the address of the releases'
+}
+
+@test "action.yml: an input that could change a path or another variable fails the job" {
+  project
+  release
+  cp -r "$examples" examples
+  examples=$PWD/examples
+  for version in v1.2.3 1.2 1.2.3/../.. ''; do
+    sed -i "s|^        with:|        with:\n          version: '$version'|" examples/github-actions.yml
+    refuses github-actions.yml '::error title=memolock::the input version must have the form X.Y.Z'
+    sed -i '/^          version: /d' examples/github-actions.yml
+  done
+  MEMOLOCK_STORE=$'local\nLD_PRELOAD=/x' refuses github-actions.yml \
+    '::error title=memolock::the input store contains a control character'
+}
+
+@test "action.yml: wget is used where there is no curl" {
+  project
+  release
+  mkdir tools
+  for tool in awk bash cat counted env gzip mkdir mktemp rm sha256sum sh tar wget; do ln -s "$(command -v "$tool")" tools; done
+  job_shell=(env "PATH=$PWD/tools" bash)
+  jobs_of github-actions.yml wget
+  each_said wget first
+}
+
+@test "gitlab-ci.yml: the jobs run with the tools of busybox" {
+  project
+  release
+  mkdir busybox
+  for tool in sh awk wget tar gzip sha256sum mktemp mkdir uname cat rm; do ln -s "$(command -v busybox)" "busybox/$tool"; done
+  job_shell=("$PWD/busybox/sh")
+  PATH=$PWD/busybox:$PATH jobs_of gitlab-ci.yml busybox
+  each_said busybox first
+  ran_times 1
 }
 
 # ---- CI without a server ----
@@ -219,7 +285,7 @@ builds_from_cache() {
 
 @test "github-actions-cache.yml: later jobs take the build from the cache, whatever its restored owner and modes" {
   use_ci_cache
-  export RUNNER_ARCH=X64 RUNNER_OS=Linux ImageOS=ubuntu24 ImageVersion=1 CI_WRITE_ONCE=yes
+  export ImageOS=ubuntu24 ImageVersion=1 CI_WRITE_ONCE=yes
   builds_from_cache github-actions-cache.yml
 }
 
