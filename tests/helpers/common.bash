@@ -6,6 +6,9 @@ bats_require_minimum_version 1.5.0
 helpers=$(readlink -f -- "${BASH_SOURCE[0]%/*}")
 load "$helpers/redis"
 
+# project_version: prints the version in CMakeLists.txt.
+project_version() { sed -n 's/^project(memolock VERSION \([0-9.]*\).*/\1/p' "$helpers/../../CMakeLists.txt"; }
+
 # ---- the store: the one place that knows where a test's entries and locks live ----
 
 # MEMOLOCK_TEST_STORE says which store the tests run on: local, or redis with a server for each file.

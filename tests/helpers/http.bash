@@ -29,10 +29,8 @@ END
 # serves_releases DIRECTORY: serves the packages in this directory as a release, in the way that action.yml and
 # gitlab-memolock.yml expect.
 serves_releases() {
-  local version
-  version=$(sed -n 's/^project(memolock VERSION \([0-9.]*\).*/\1/p' "$helpers/../../CMakeLists.txt")
   mkdir -p served/memolock/memolock/releases/download
-  ln -s "$(realpath "$1")" "served/memolock/memolock/releases/download/v$version"
+  ln -s "$(realpath "$1")" "served/memolock/memolock/releases/download/v$(project_version)"
   serves_files "$PWD/served/"
   export GITHUB_SERVER_URL=$url GITHUB_ACTION_REPOSITORY=memolock/memolock RUNNER_OS=Linux
   case $(uname -m) in

@@ -14,8 +14,6 @@ setup() { isolate; }
 
 teardown() { end_all; }
 
-version() { sed -n 's/^project(memolock VERSION \([0-9.]*\).*/\1/p' "$BATS_TEST_DIRNAME/../../CMakeLists.txt"; }
-
 # debs [ARCHITECTURE]: prints the paths of the .debs, or of those for one architecture.
 debs() { compgen -G "$PACKAGES/*${1-}.deb"; }
 
@@ -105,10 +103,10 @@ unpack() {
 @test "the version of a .deb for a later release of Debian is higher, and that without a suffix is the highest" {
   versions=$(for deb in $(debs); do dpkg-deb -f "$deb" Version; done | sort -u)
   for version in $versions; do
-    [[ $version =~ ^$(version)~deb1[23]$ ]] || fail "$version"
-    dpkg --compare-versions "$version" lt "$(version)"
+    [[ $version =~ ^$(project_version)~deb1[23]$ ]] || fail "$version"
+    dpkg --compare-versions "$version" lt "$(project_version)"
   done
-  dpkg --compare-versions "$(version)~deb12" lt "$(version)~deb13"
+  dpkg --compare-versions "$(project_version)~deb12" lt "$(project_version)~deb13"
 }
 
 @test "the names of packages contain no character that GitHub replaces" {
@@ -120,6 +118,9 @@ unpack() {
     tar --numeric-owner -tvzf "$tarball" >list
     equal "$(printf '%s\n' '-rw-r--r-- 0/0' '-rwxr-xr-x 0/0' 'drwxr-xr-x 0/0')" "$(awk '{ print $1, $2 }' list | LC_ALL=C sort -u)"
     equal 1 "$(awk '{ print $4, $5 }' list | sort -u | wc -l)"
+    tar -tzf "$tarball" >names
+    tr / '\001' <names | LC_ALL=C sort | tr '\001' / >sorted
+    diff sorted names
   done
 }
 
@@ -133,7 +134,7 @@ carried() {
   mkdir -p carried/tests
   cp -r "$BATS_TEST_DIRNAME" "$BATS_TEST_DIRNAME/../helpers" carried/tests
   cp "$1" carried/memolock.deb
-  try="tests/packages/try ./memolock.deb $(version)"
+  try="tests/packages/try ./memolock.deb $(project_version)"
   [[ -n ${2-} ]] || return 0
   cp "$2" carried/memolock.tar.gz
   try+=' memolock.tar.gz'
@@ -176,9 +177,9 @@ carried() {
 @test "the static program works in a root directory with a home directory, /tmp and no other files" {
   needs_native
   unpack "$(native)"
-  equal "memolock $(version)" "$(in_empty /bin/memolock --version)"
+  equal "memolock $(project_version)" "$(in_empty /bin/memolock --version)"
   for _ in 1 2; do
-    equal "memolock $(version)" \
+    equal "memolock $(project_version)" \
       "$(in_empty /bin/memolock get --id x --ttl 1h --report /report -- /bin/memolock --version)"
   done
   equal 'miss hit' "$(outcomes "$root/report")"
@@ -245,7 +246,7 @@ carried() {
     /usr/bin/python3 "$BATS_TEST_DIRNAME/../helpers/ci_job.py" "$BATS_TEST_DIRNAME/../../examples/$example" 1 >"$example/job.sh"
     run --separate-stderr env HOME="$PWD/$example/home" MEMOLOCK_STORE= sh -c "cd $example/checkout && exec bash ../job.sh"
     equal 0 "$status"
-    contains "$output" "memolock $(version)"
+    contains "$output" "memolock $(project_version)"
     same_bytes "$root/bin/memolock" "$example/installed"
   done
 }
