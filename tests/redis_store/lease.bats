@@ -538,6 +538,8 @@ interrupted_at() {
   redis set t:x new px 60000 >/dev/null
   redis set t/lock:x released px 60000 >/dev/null
   finish "${spawned[-1]}"
+  redis echo over >/dev/null
+  await grep -q '"over"' seen
   end $monitor
   ran_times 0
   equal 1 "$(grep -c 'lua\] "SET" "t/lock:x" "released"' seen)"
@@ -637,6 +639,8 @@ last_renewal() {
   : >go
   finish "${spawned[-1]}"
   equal '' "$(holder)"
+  redis echo over >/dev/null
+  await grep -qa '"over"' seen
   end $monitor
   grep -a "return 'renewed'" seen | tail -n 1 | sed 's/^[^]]*\] //' >renewal
   until=$(tail -n 1 renewal | sed 's/.*"\([0-9]*\)"$/\1/')
