@@ -204,11 +204,11 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   for id in a b; do
     spawn "$MEMOLOCK_BIN" get --tag t --id $id --ttl 1h -- sh -c 'head -c 100000 /dev/zero; exec held "$0" true' $id >/dev/null
     await test -e $id.started
-    end $!
+    bury $!
   done
   spawn "$MEMOLOCK_BIN" get --tag t --id c --ttl 1h --external -- held c true
   await test -e c.started
-  end $!
+  bury $!
   (($(find "$MEMOLOCK_CACHE_DIR/t" -type f -o -type p | wc -l) >= 10))
   memolock gc --json >report
   (($(jq .leftovers report) >= 7))
@@ -425,7 +425,11 @@ without_store() {
 # stop_gc_in_bar: stops a gc while it blocks the lock of the entry x; $tracer is strace, its parent.
 stop_gc_in_bar() {
   without_store
+  # at first it can hold copies of the lock and the FIFO
+  local watchdog
+  watchdog=$(pgrep -x -P $! memolock)
   end $!
+  await is_gone "$watchdog"
   mkdir first
   spawn env MEMOLOCK_CACHE_DIR="$PWD/first" strace -qq -o gc.trace -P x.run -e trace=unlinkat \
     -e inject=unlinkat:signal=STOP "$MEMOLOCK_BIN" gc --store local
