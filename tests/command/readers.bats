@@ -41,9 +41,19 @@ is_stored() { memolock get --tag t --id x >stored; }
   ran_times 1
 }
 
+# has_read_all PID: whether the process has read all that a server has sent to it.
+has_read_all() {
+  local inode
+  for inode in $(sockets "$1"); do
+    ss -xH | awk -v inode="$inode" '$6 == inode { unread += $3 } END { exit unread > 0 }' || return 1
+  done
+}
+
 @test "a signal ends a miss whose reader stalls" {
   stalled seq 200000
   await is_stored
+  # until it knows that, a signal would withdraw the entry
+  await has_read_all $caller
   kill -TERM $caller
   finish $caller
   equal 143 "$status"
