@@ -107,7 +107,7 @@ runs_once() {
 @test "a renewal that trickles is sent again on a new connection, and the lease is kept" {
   relay --trickle 0 --only 2 2
   export MEMOLOCK_STORE_TIMEOUT=30s
-  hold --lease 9s --on-lost-lease kill
+  hold --lease 18s --on-lost-lease kill
   # longer than the lease
   sees_renewals 4
   release a
@@ -231,12 +231,12 @@ passes_slow_link() {
 # ---- --wait ----
 
 @test "--wait limits the time that a server can take before the command runs" {
-  export MEMOLOCK_STORE_TIMEOUT=4s
+  export MEMOLOCK_STORE_TIMEOUT=8s
   kill -STOP "$REDIS_PID"
   for wait in 0 1s; do
     for url in "redis+unix://$REDIS_SOCKET" "redis+unix://$REDIS_SOCKET?db=1" "redis://127.0.0.1:$REDIS_PORT"; do
       # less than two timeouts
-      MEMOLOCK_STORE=$url runs_once 8 'without the store' --wait $wait
+      MEMOLOCK_STORE=$url runs_once 16 'without the store' --wait $wait
     done
   done
   kill -CONT "$REDIS_PID"
