@@ -548,7 +548,7 @@ interrupted_at() {
 
 # told_to_end COMMAND…: a command that reports TERM, and whose lease is lost by COMMAND.
 told_to_end() {
-  spawn_get --lease 1500ms --on-lost-lease kill -- \
+  spawn_get --lease 5s --on-lost-lease kill -- \
     sh -c 'trap "echo heard; trap - TERM; kill -TERM \$\$" TERM; : >ready; while :; do sleep 0.01; done' \
     >holder.out 2>holder.err
   holder=$!
@@ -562,13 +562,15 @@ told_to_end() {
   equal 0 "$(redis exists t:x t/meta:x t/run:x)"
 }
 
+# bats test_tags=slow
 @test "--on-lost-lease kill stops the command when the lock was stolen, and nothing is stored" {
   told_to_end stolen
   others_lock_is_whole
 }
 
+# bats test_tags=slow
 @test "--on-lost-lease kill stops the command when a newer result is stored" {
-  spawn_get --lease 1500ms --on-lost-lease kill -- sh -c ': >ready; exec sleep 60' 2>holder.err
+  spawn_get --lease 5s --on-lost-lease kill -- sh -c ': >ready; exec sleep 60' 2>holder.err
   await test -e ready
   overtaken
   finish $!
@@ -576,8 +578,9 @@ told_to_end() {
   equal theirs "$(redis get t:x)"
 }
 
+# bats test_tags=slow
 @test "--on-lost-lease kill stops a command and its descendants" {
-  spawn_get --lease 1500ms --on-lost-lease kill -- \
+  spawn_get --lease 5s --on-lost-lease kill -- \
     sh -c 'setsid sh -c "echo \$\$ >far.pid; exec sleep 60" & sleep 60' 2>/dev/null
   await test -s far.pid
   stolen
