@@ -261,11 +261,10 @@ in_pack() {
 
 # A link that takes a second for 100 kB.
 slow_link() {
-  link=127.0.0.9:$((20000 + RANDOM % 10000))
+  link=$(a_port)
   spawn "$HELPERS/slow_relay" "$link" "$REDIS_SOCKET" --rate 100000
-  await listens
+  await listens_at "$link"
 }
-listens() { [[ -n $(ss -tlnH "src $link") ]]; }
 
 # in_upload OPTION… -- SCRIPT: the server has received a part of the output of SCRIPT.
 in_upload() {

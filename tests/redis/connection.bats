@@ -228,6 +228,7 @@ nil
 # bats test_tags=slow
 @test "the first address of a name that accepts a connection is used" {
   start_redis
+  while listens_at "127.0.0.9:$REDIS_PORT"; do start_redis; done
   printf '127.0.0.%d several\n' 9 8 1 >hosts
   export CARES_HOSTS=$PWD/hosts
   says +PONG "redis://several:$REDIS_PORT" PING
@@ -251,10 +252,11 @@ nil
     run --separate-stderr takes_at_most 8 talk --interrupt 200ms "redis+unix://$REDIS_SOCKET" "$line"
     equal "$interrupted" "$stderr"
   done
-  spawn "$HELPERS/serve_bytes" "127.0.0.9:$REDIS_PORT" mute >is_mute
+  at=$(a_port)
+  spawn "$HELPERS/serve_bytes" "$at" mute >is_mute
   await test -s is_mute
-  run --separate-stderr takes_at_most 8 talk --interrupt 200ms "redis://127.0.0.9:$REDIS_PORT" PING
-  equal "interrupted: the store at 127.0.0.9:$REDIS_PORT: interrupted" "$stderr"
+  run --separate-stderr takes_at_most 8 talk --interrupt 200ms "redis://$at" PING
+  equal "interrupted: the store at $at: interrupted" "$stderr"
   kill -CONT "$REDIS_PID"
   says interrupted$'\n'+PONG --interrupt 50ms "redis+unix://$REDIS_SOCKET" '.wait 10s' .patient PING
 }

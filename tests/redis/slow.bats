@@ -33,8 +33,6 @@ relay_to() {
     MEMOLOCK_STORE=redis://$1
   fi
 }
-listens_at() { [[ -n $(ss -tlnH "src $1") ]]; }
-a_port() { echo 127.0.0.9:$((20000 + RANDOM % 10000)); }
 
 # ends_within SECONDS COMMAND…: returns its status, or 99 if it took longer. The bounds allow for a machine that stops
 # for some seconds. Without a timeout, a trickling server would take minutes, and a flood would never end.
