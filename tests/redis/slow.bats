@@ -241,11 +241,11 @@ passes_slow_link() {
 }
 
 @test "--wait limits the total of several requests, even if each of them is answered in time" {
-  export MEMOLOCK_STORE_TIMEOUT=8s
-  relay --delay 4500
-  runs_once 60
+  export MEMOLOCK_STORE_TIMEOUT=16s
+  relay --delay 8500
+  runs_once 120
   equal '' "$stderr"
-  runs_once 60 'no answer in time; running the command without the store' --wait 1s
+  runs_once 120 'no answer in time; running the command without the store' --wait 1s
 }
 
 @test "--wait limits the wait for a holder on this machine too, when the server is unreachable" {

@@ -102,7 +102,7 @@ redis_has() { (($(redis exists "$1") == 1)); }
 
 # bats test_tags=slow
 @test "the holder keeps its lock while it reads an entry that was stored just before" {
-  slow_holder sendto:delay_enter=10000000:when=2..3 -- counted echo own >out
+  slow_holder sendto:delay_enter=15000000:when=2..3 -- counted echo own >out
   await grep -q 'sendto' trace
   await redis_answered 1
   redis set t:x new >/dev/null
