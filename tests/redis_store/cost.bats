@@ -8,6 +8,8 @@ load ../helpers/common
 setup() {
   isolate
   use_store
+  # a run that stops for seconds does not renew its lock
+  export MEMOLOCK_LEASE=1m
   strace -f -o trace true 2>/dev/null || skip 'strace cannot run here'
 }
 

@@ -178,7 +178,7 @@ replaced_by() {
 
 # bats test_tags=slow
 @test "a value that the client stores without publishing it is found when the client's lock expires" {
-  its_lock 5000
+  its_lock 15000
   spawn_get -- counted echo ours >out
   await is_waiting $!
   redis set t:x theirs px 60000 >/dev/null
@@ -209,7 +209,7 @@ replaced_by() {
 }
 
 @test "a lock that the client has renewed is waited for" {
-  its_lock 5000
+  its_lock 15000
   redis expire t/lock:x 60 >/dev/null
   spawn_get -- counted echo ours >out
   await is_waiting $!

@@ -177,7 +177,7 @@ hang_up() { redis client kill skipme yes type "$1" >/dev/null; }
 }
 
 @test "flushing the database during a run does not affect waiters" {
-  export MEMOLOCK_LEASE=6s
+  export MEMOLOCK_LEASE=10m
   hold
   wait_for_it 5
   redis flushall >/dev/null
