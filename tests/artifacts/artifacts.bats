@@ -748,7 +748,8 @@ repeated() {
 
 # restore_until SIGNAL: a look-up that restores out, and gets the signal before the first file is at its final path.
 restore_until() {
-  spawn strace -f -qqq -o /dev/null -e trace=utimensat -e inject=utimensat:signal="$1":when=1 \
+  rm -f restore.trace
+  spawn strace -f -qq -o restore.trace -e trace=utimensat -e inject=utimensat:signal="$1":when=1 \
     "$MEMOLOCK_BIN" get --tag t --id x --artifact out >out.txt
 }
 
@@ -804,15 +805,12 @@ killed_restore() {
     rm -rf out
     mkdir -p out/sub
     restore_until STOP
-    are_written() { (($(drafts out) == 6)); }
-    await are_written
+    await grep -qs 'stopped by SIGSTOP' restore.trace
+    restoring=$(pgrep -P $! -f 'get --tag t')
+    also_end "$restoring" # strace does not take it along
+    equal 6 "$(drafts out)"
     get_out >/dev/null 2>&1
     equal 6 "$(drafts out)"
-    is_stopped() {
-      restoring=$(pgrep -P $! -f 'get --tag t' | head -n 1)
-      [[ -n $restoring && $(awk '{ print $3 }' "/proc/$restoring/stat") == [tT] ]]
-    }
-    await is_stopped
     kill -CONT "$restoring"
     finish $!
     equal '0 0' "$status $(drafts out)"

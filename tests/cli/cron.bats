@@ -52,7 +52,7 @@ all_have_called() { (($(grep -c . report) == 4 * ${#hosts[@]})); }
   # all jobs are due in the next minute
   sed -E 's/^[0-9*]\S*( +\S+){4} /* * * * * /' "$BATS_TEST_DIRNAME/../../examples/crontab" >table
   equal 4 "$(grep -c '^\* \* \* \* \* ' table)"
-  printf '%s = "%s"\n' store "redis://127.0.0.1:$REDIS_PORT" report "$PWD/report" >config.toml
+  printf '%s = "%s"\n' store "redis://127.0.0.1:$REDIS_PORT" store-timeout 30s report "$PWD/report" >config.toml
   program backup-db "env >$PWD/environment; sleep 0.5"
   program sync-mirror 'exit 3'
   program make-report :

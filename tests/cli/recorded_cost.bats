@@ -16,7 +16,7 @@ setup() {
   use_store
   # an environment in which no call can take more steps on another machine
   lean=(env -i PATH="$PATH" HOME="$HOME" MEMOLOCK_CACHE_DIR="$MEMOLOCK_CACHE_DIR"
-    ${MEMOLOCK_STORE+MEMOLOCK_STORE="$MEMOLOCK_STORE"})
+    ${MEMOLOCK_STORE+MEMOLOCK_STORE="$MEMOLOCK_STORE" MEMOLOCK_STORE_TIMEOUT=30s})
 }
 
 # compiler: of memolock itself; a static program also contains code of the compiler of the libraries.

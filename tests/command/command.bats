@@ -162,9 +162,10 @@ masks() { "$@" grep -E '^Sig(Blk|Ign):' /proc/self/status; }
     equal $'started\n1' "$(<out)"
   done
   # and if the caller's shell has started the namespace, and has a child in it
-  spawn timeout 60 unshare -p bash -c 'sleep 5 >/dev/null & exec "$@"' - \
+  spawn timeout 60 unshare -p bash -c 'sleep 60 >/dev/null & echo $! >first; exec "$@"' - \
     "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- sh -c 'echo ran; exit 4' >out
   finish $!
+  also_end "$(<first)"
   equal 4 "$status"
   equal ran "$(<out)"
 }

@@ -347,7 +347,8 @@ traced() {
   is_stored() { memolock get --tag t --id x >stored 2>/dev/null; }
   await is_stored
   same_bytes want stored
-  get --wait 0 --refresh -- true
+  # the lock is released a moment later
+  await get --wait 0 --refresh -- true
   release h
   timeout 60 head -c "$(wc -c <want)" <&4 >got
   same_bytes want got
@@ -390,7 +391,8 @@ traced() {
     "${command[@]}" >out 2>err
   is_stored() { memolock ls | grep -q failed; }
   await is_stored
-  get --wait 0 --refresh -- true
+  # the lock is released a moment later
+  await get --wait 0 --refresh -- true
   is_gone "${spawned[0]}" && fail 'it has ended'
   release h
   finish "${spawned[0]}"

@@ -259,13 +259,12 @@ in_pack() {
 
 @test "a signal ends a call while artifacts are packed" { each_signal in_pack; }
 
-# A link that takes half a second for 100 KiB.
+# A link that takes a second for 100 kB.
 slow_link() {
-  link=127.0.0.9:$((20000 + RANDOM % 10000))
-  spawn "$HELPERS/slow_relay" "$link" "$REDIS_SOCKET" --rate 200000
-  await listens
+  link=$(a_port)
+  spawn "$HELPERS/slow_relay" "$link" "$REDIS_SOCKET" --rate 100000
+  await listens_at "$link"
 }
-listens() { [[ -n $(ss -tlnH "src $link") ]]; }
 
 # in_upload OPTION… -- SCRIPT: the server has received a part of the output of SCRIPT.
 in_upload() {
@@ -283,7 +282,7 @@ in_share() { in_upload -- 'head -c 900000 /dev/zero; exit 3'; }
 # The caller has received the output, and the link is idle again.
 value_is_out() {
   equal "$1" "$(wc -c <out)"
-  patience=10 await nobody_is_connected
+  patience=30 await nobody_is_connected
   nothing_is_left
 }
 large_is_out() { value_is_out 4000000; }
@@ -346,7 +345,7 @@ in_store() {
 # in_flight RELAY OPTION…: the kernel has the complete request and continues to send it for seconds; the relay delays
 # only this connection.
 in_flight() {
-  spawn "$HELPERS/slow_relay" "$PWD/$1" "$REDIS_SOCKET" --rate 30000 --only 1 1
+  spawn "$HELPERS/slow_relay" "$PWD/$1" "$REDIS_SOCKET" --rate 15000 --only 1 1
   await test -S "$1"
   says --store "redis+unix://$PWD/$1" "${@:2}" -- 'head -c 120000 /dev/zero'
   await has_ended

@@ -12,6 +12,7 @@ stalled() {
 }
 
 is_stored() { memolock get --tag t --id x >stored; }
+has_ended() { ! is_running x; }
 
 @test "a stalled reader delays neither the command, nor the entry, nor the release of the lock" {
   seq 200000 >want
@@ -19,8 +20,9 @@ is_stored() { memolock get --tag t --id x >stored; }
   await test -e ended
   await is_stored
   same_bytes want stored
-  equal 0 "$(memolock ls | grep -c running)"
-  run -0 get --wait 0 --refresh -- true
+  # the lock is released a moment later
+  await has_ended
+  await get --wait 0 --refresh -- true
   ran_times 1
   kill -0 $caller
   timeout 60 head -c "$(wc -c <want)" <&4 >got
@@ -41,9 +43,19 @@ is_stored() { memolock get --tag t --id x >stored; }
   ran_times 1
 }
 
+# has_read_all PID: whether the process has read all that a server has sent to it.
+has_read_all() {
+  local inode
+  for inode in $(sockets "$1"); do
+    ss -xH | awk -v inode="$inode" '$6 == inode { unread += $3 } END { exit unread > 0 }' || return 1
+  done
+}
+
 @test "a signal ends a miss whose reader stalls" {
   stalled seq 200000
   await is_stored
+  # until it knows that, a signal would withdraw the entry
+  await has_read_all $caller
   kill -TERM $caller
   finish $caller
   equal 143 "$status"
@@ -123,9 +135,9 @@ is_stored() { memolock get --tag t --id x >stored; }
   spawn_get -- sh -c 'head -c 200000 /dev/zero >&2; echo bogus >>"$MEMOLOCK_CONTROL"; : >ended' 2>pipe
   caller=$!
   await test -e ended
-  has_ended() { ! is_running x; }
   await has_ended
-  equal next "$(get --wait 0 -- echo next)"
+  # the lock is released a moment later
+  await eval '[[ $(get --wait 0 -- echo next) == next ]]'
   kill -TERM $caller
   finish $caller
   equal 143 "$status"
@@ -187,8 +199,10 @@ large_both=(sh -c 'head -c 300000 /dev/zero; echo a line >&2; head -c 300000 /de
 
 @test "a line of stderr can be read before a large stdout of an entry that is stale, or served after a failure" {
   get -- "${large_out[@]}" >/dev/null 2>&1
-  piped --ttl 1ms --stale 1h -- "${large_out[@]}"
+  piped --ttl 1ms --stale 1h -- counted "${large_out[@]}"
   reads_apart 5 4
+  await ran 1
+  await has_ended
   get --refresh -- "${large_out[@]}" >/dev/null 2>&1
   piped --ttl 1ms --stale-if-error 1h -q -- sh -c 'echo a line >&2; head -c 300000 /dev/zero >&2; exit 3'
   reads_apart 5 4 5

@@ -20,7 +20,7 @@ corpus=$BATS_TEST_DIRNAME/corpus
 }
 
 # Its output has the seeds of failed sessions, and the messages of memolock in them.
-sessions() { run -0 timeout 240 "$HELPERS/fuzz_session" "$MEMOLOCK_BIN" "$BATS_TEST_TMPDIR/found" "$@"; }
+sessions() { run -0 timeout 840 "$HELPERS/fuzz_session" "$MEMOLOCK_BIN" "$BATS_TEST_TMPDIR/found" "$@"; }
 
 @test "when a server corrupts some replies, each call ends in a permitted way and runs its command at most once" {
   sessions 400 1

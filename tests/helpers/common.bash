@@ -396,6 +396,16 @@ is_waiting() {
   return 1
 }
 
+# listens_at ADDRESS:PORT: whether a process on this machine accepts connections there.
+listens_at() { [[ -n $(ss -tlnH "src $1") ]]; }
+
+# a_port: a free port of 127.0.0.9, with its address.
+a_port() {
+  local at
+  until at=127.0.0.9:$((20000 + RANDOM % 10000)) && ! listens_at "$at"; do :; done
+  echo "$at"
+}
+
 # ---- at a terminal ----
 
 # on_terminal COLUMNS COMMAND…: prints what the command shows on a terminal of that width, without carriage returns.

@@ -30,13 +30,14 @@ start_service() {
 }
 go_to() { :; }
 
-# start_sentinel I
+# start_sentinel I: a sentinel that does not enter TILT when its timer is late, because then it would not act for 30 s.
 start_sentinel() {
   local home=$BATS_TEST_TMPDIR/sentinel.$1
   mkdir -p "$home"
   until launch_sentinel "$1" "$home"; do
     grep -q 'Address already in use' "$home/log" || fail "no sentinel: $(cat "$home/log")" || return
   done
+  sentinel "$1" sentinel debug tilt-trigger 60000 >/dev/null
 }
 
 launch_sentinel() {

@@ -13,9 +13,9 @@ teardown() {
 # that can be mounted, since others on this machine use the shared one at any moment.
 fallback() {
   local place=/tmp/memolock-$EUID
-  [[ -d $place ]] || mkdir -m 700 "$place"
+  mkdir -m 700 "$place" 2>/dev/null || [[ -d $place ]]
   ! unshare -m true 2>/dev/null || place=$BATS_TEST_TMPDIR/fallback
-  [[ -d $place ]] || mkdir -m 700 "$place"
+  mkdir -m 700 "$place" 2>/dev/null || [[ -d $place ]]
   echo "$place"
 }
 
@@ -204,11 +204,11 @@ ids() { memolock ls | cut -f 2 | sort | tr '\n' ' '; }
   for id in a b; do
     spawn "$MEMOLOCK_BIN" get --tag t --id $id --ttl 1h -- sh -c 'head -c 100000 /dev/zero; exec held "$0" true' $id >/dev/null
     await test -e $id.started
-    end $!
+    bury $!
   done
   spawn "$MEMOLOCK_BIN" get --tag t --id c --ttl 1h --external -- held c true
   await test -e c.started
-  end $!
+  bury $!
   (($(find "$MEMOLOCK_CACHE_DIR/t" -type f -o -type p | wc -l) >= 10))
   memolock gc --json >report
   (($(jq .leftovers report) >= 7))
@@ -312,8 +312,10 @@ is_writing() { [[ -n $(find "$MEMOLOCK_CACHE_DIR/t" -name '*.answer' -size +0) ]
 @test "during a gc every concurrent get is served, none is refused, and no entry is torn" {
   seq 100 >want
   for i in {1..12}; do keep "$i" --ttl forever; done
+  : >sweeps
   sweep_on --max-size 16K
-  for round in {1..25}; do
+  # also until both have certainly run at the same time
+  for ((round = 1; round <= 25 || $(runs) <= 20 || $(wc -l <sweeps) <= 20; ++round)); do
     for i in {1..12}; do
       memolock get --tag t --id "$i" --ttl forever --wait 0 -- counted seq 100 >"out.$i" 2>"err.$i" 3>&- &
       pids[i]=$!
@@ -326,9 +328,6 @@ is_writing() { [[ -n $(find "$MEMOLOCK_CACHE_DIR/t" -name '*.answer' -size +0) ]
   done
   : >stop
   finish_all
-  # both ran at the same time
-  (($(runs) > 20)) || fail "only $(runs) runs"
-  (($(wc -l <sweeps) > 20))
   memolock gc --max-size 0 >/dev/null
   equal '' "$(find "$MEMOLOCK_CACHE_DIR/t" -mindepth 1)"
 }
@@ -361,12 +360,9 @@ stopped_at() {
   rm -f "$MEMOLOCK_CACHE_DIR"/t/*
   spawn strace -o trace -e trace=openat -e "inject=openat:signal=STOP:when=$nth" "${@:2}"
   tracer=$!
-  await is_stopped
+  await grep -q 'stopped by SIGSTOP' trace
+  stopped=$(pgrep -P $tracer)
   also_end "$stopped" # strace does not take it along
-}
-# strace itself also has short-lived children.
-is_stopped() {
-  stopped=$(pgrep -P "$tracer") && [[ $(cat "/proc/$stopped/stat" 2>/dev/null) == *'(memolock) '[tT]' '* ]]
 }
 
 @test "one gc works at a time: a second one waits until the first has ended" {
@@ -425,7 +421,11 @@ without_store() {
 # stop_gc_in_bar: stops a gc while it blocks the lock of the entry x; $tracer is strace, its parent.
 stop_gc_in_bar() {
   without_store
+  # at first it can hold copies of the lock and the FIFO
+  local watchdog
+  watchdog=$(pgrep -x -P $! memolock)
   end $!
+  await is_gone "$watchdog"
   mkdir first
   spawn env MEMOLOCK_CACHE_DIR="$PWD/first" strace -qq -o gc.trace -P x.run -e trace=unlinkat \
     -e inject=unlinkat:signal=STOP "$MEMOLOCK_BIN" gc --store local
@@ -471,6 +471,7 @@ let_gc_go_on() {
 @test "callers run one at a time while two gcs remove their unused locks" {
   without_store
   mkdir 1 2
+  : >sweeps
   release first
   finish $!
   # files of dead promises are created again and again, and each removal takes a while, so two gcs block the same lock
@@ -483,19 +484,20 @@ let_gc_go_on() {
       -e inject=unlinkat:delay_enter=1000 \
       bash -c 'until [[ -e stop ]]; do "$0" gc --store local >>sweeps; done' "$MEMOLOCK_BIN"
   done
-  for caller in {1..3}; do
-    # shellcheck disable=SC2016
-    spawn bash -c 'for ((i = 0; i < 60; ++i)); do "$0" lock --tag t --id x -- alone sleep 0.01 || echo $? >>failed
-      sleep 0.0$((RANDOM % 10)); done' "$MEMOLOCK_BIN" 2>>warnings
-    callers[caller]=$!
+  for ((rounds = 0; rounds == 0 || $(wc -l <sweeps) <= 10; ++rounds)); do
+    for caller in {1..3}; do
+      # shellcheck disable=SC2016
+      spawn bash -c 'for ((i = 0; i < 60; ++i)); do "$0" lock --tag t --id x -- alone sleep 0.01 || echo $? >>failed
+        sleep 0.0$((RANDOM % 10)); done' "$MEMOLOCK_BIN" 2>>warnings
+      callers[caller]=$!
+    done
+    for caller in "${callers[@]}"; do finish "$caller"; done
   done
-  for caller in "${callers[@]}"; do finish "$caller"; done
   : >stop
   finish_all
   [[ ! -e overlaps ]] || fail "$(wc -l <overlaps) overlaps"
   [[ ! -e failed ]] || fail "ended with $(sort failed | uniq -c)"
-  ran_times 180
-  (($(wc -l <sweeps) > 10)) || fail "only $(wc -l <sweeps) sweeps"
+  ran_times $((180 * rounds))
 }
 
 # ---- automatic gc ----

@@ -91,7 +91,7 @@ lives_on() {
 @test "renew of a promise whose holder has died reports that" {
   begin --lease 1h
   queue '' 'renew 1000000'
-  end "$promised"
+  bury "$promised"
   run --separate-stderr -1 renew
   one_own_line "$stderr"
 }
@@ -110,7 +110,7 @@ is_open() { [[ -n $(find "/proc/$1/fd" -lname '*.promise' 2>/dev/null) ]]; }
     spawn "$MEMOLOCK_BIN" $verb "${options[@]}" <stdin 2>err {writer}>&-
     setter=$!
     await is_open $setter
-    end "$promised"
+    bury "$promised"
     exec {writer}>&-
     finish $setter
     equal "$verb 1" "$verb $status"

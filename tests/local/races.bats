@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Race windows in the locking of the local store, kept open with strace, which delays the lock calls of one caller.
+# Race windows in the locking of the local store, kept open with strace, which stops or delays a caller.
 # store: local
 # bats file_tags=slow
 
@@ -11,18 +11,25 @@ setup() {
   strace -o trace true 2>/dev/null || skip 'strace cannot run here'
 }
 
-# slow_get COMMAND…: starts a caller that has found no entry and has opened the lock file, and now takes a second for
-# each further step towards the lock.
-slow_get() {
-  spawn strace -f -qq -o trace -e trace=openat,fcntl -e inject=fcntl:delay_enter=1000000 \
-    "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- "$@"
+# stopped_at PATH N COMMAND…: starts a process that stops when it has called openat for this path for the Nth time.
+stopped_at() {
+  spawn strace -f -qq -o trace -P "$1" -P t/x.run -e trace=openat -e inject=openat:signal=STOP:when="$2" "${@:3}"
   slow=$!
-  await grep -q '"x.lock"' trace
+  await grep -q 'stopped by SIGSTOP' trace
+  also_end "$(pgrep -P $slow)"
 }
+
+# continues: lets it continue.
+continues() { kill -CONT "$(pgrep -P $slow)"; }
+
+# slow_get COMMAND…: starts a caller that has found no entry, has created the lock file, and stops before it takes the
+# lock.
+slow_get() { stopped_at x.lock 2 "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- "$@"; }
 
 @test "a caller that acquires the lock looks up again, since the last holder may have stored a result" {
   slow_get counted echo slow >slow.out
   equal quick "$(get --wait 0 -- counted echo quick)"
+  continues
   finish $slow
   equal 0 "$status"
   equal quick "$(<slow.out)"
@@ -33,14 +40,17 @@ slow_get() {
   slow_get counted echo slow >slow.out
   get --wait 0 --ttl 0 -- counted true
   spawn_get -- counted held a echo held
+  holder=$!
   await test -e a.started
   # the slow caller now gets a lock on the removed file; it must not run at the same time as the holder
+  continues
   await grep -q 'x\.run' trace
   ran_times 2
   release a
   finish $slow
   equal held "$(<slow.out)"
-  finish_all
+  finish $holder
+  equal 0 "$status"
   ran_times 2
   store_is_clean
 }
@@ -70,13 +80,10 @@ slow_get() {
   get --id other -- true # creates the store
   mkfifo pipe
   exec 4<>pipe
-  # finds no entry, and continues a second later, when there is one
-  spawn strace -qq -o trace -P t/x.entry -e trace=openat -e inject=openat:delay_exit=1000000:when=1 \
-    "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted false >pipe
-  slow=$!
-  await grep -q x.entry trace
-  also_end "$(pgrep -P $slow)"
+  # finds no entry, and continues when there is one
+  stopped_at t/x.entry 1 "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- counted false >pipe
   get --wait 0 -- seq 200000 >/dev/null
+  continues
   is_writing() { grep -q pipe "/proc/$(pgrep -P $slow)/wchan"; }
   await is_writing
   equal next "$(get --refresh --wait 0 -- echo next)"

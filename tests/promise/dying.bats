@@ -156,7 +156,7 @@ hold() {
 }
 
 @test "a waiter whose holder is only stopped continues to wait" {
-  hold
+  hold --lease 1m
   kill -STOP "${spawned[0]}"
   run -124 get --wait 200ms -- counted echo own
   kill -CONT "${spawned[0]}"

@@ -363,7 +363,7 @@ is_kept() {
   unshare -m true 2>/dev/null || skip 'cannot create a namespace here'
   mkdir unfit
   chmod 777 unfit
-  [[ -d /tmp/memolock-$UID ]] || mkdir -m 700 "/tmp/memolock-$UID"
+  mkdir -m 700 "/tmp/memolock-$UID" 2>/dev/null || [[ -d /tmp/memolock-$UID ]]
   run --separate-stderr -125 unshare -m sh -c 'mount --bind unfit "$0" && exec "$@"' "/tmp/memolock-$UID" \
     "$MEMOLOCK_BIN" get --store "redis+unix://$PWD/nowhere" --id x --ttl 1h --external -- counted echo started
   equal '' "$output"

@@ -3,10 +3,13 @@ import math
 
 from history import COSTLESS, HARMLESS
 
-# How much later than expected something can happen because the machine is busy.
-GRACE = 2.5
-# How long it can take until memolock notices the end of its command.
-NOTICED = 0.8
+# How much later than expected something can happen because the machine is busy, or a process stands still for some
+# seconds.
+GRACE = 5
+# After this time a background run that was killed is over.
+KILLED_WITHIN = 2.5
+# How long it can take until memolock notices the end of its command, also if it stands still.
+NOTICED = 3.5
 # How many times in a row a call can wait for a server in vain: the look-up, the lock, the watch, and the last
 # attempt to reconnect.
 ATTEMPTS = 4
@@ -71,7 +74,7 @@ class Facts:
             return run.ended
         maker = self.maker(run)
         ends = [each.begun for each in maker.disturbances if each.what != 'stop'] if maker else []
-        return min(ends, default=math.inf) if not self.is_background(run) else run.begun + GRACE
+        return min(ends, default=math.inf) if not self.is_background(run) else run.begun + KILLED_WITHIN
 
     def time_run(self, runs):
         return sum(self.over_by(run) - run.begun for run in runs)

@@ -11,7 +11,7 @@ load ../helpers/prove
 
 @test "a hundred callers of ten ids get complete results in time, and no run overlaps or repeats another" {
   local options=(--lease 0 --store-timeout 0)
-  ! on_redis || options=(--lease 5 --store-timeout 2)
+  ! on_redis || options=(--lease 10 --store-timeout 10)
   # shellcheck disable=SC2034 # the helper's
   sockets=(${REDIS_SOCKET:+"$REDIS_SOCKET"})
   # shellcheck disable=SC2034

@@ -139,10 +139,10 @@ class CheckerTest(unittest.TestCase):
 
     def test_an_answer_that_came_late_to_the_store(self):
         story = Story(faults=True)
-        story.run(1, 10, 10.5, call_ended=13, report={'outcome': 'miss', 'store_error': 'no answer'})
-        story.fault('outage', 10.4, 12.6)
-        story.call(2, 12.5, 12.8, '1.1', report={'outcome': 'waited'})
-        story.call(3, 12.9, 12.91, '1.1')
+        story.run(1, 10, 10.5, call_ended=16, report={'outcome': 'miss', 'store_error': 'no answer'})
+        story.fault('outage', 10.4, 15.6)
+        story.call(2, 15.5, 15.8, '1.1', report={'outcome': 'waited'})
+        story.call(3, 15.9, 15.91, '1.1')
         self.finds(story, 's old')
 
     def test_a_failure_that_was_kept(self):
@@ -360,11 +360,11 @@ class CheckerTest(unittest.TestCase):
 
     def test_a_wait_beyond_its_own_limit(self):
         story = self.one_run(faults=True)
-        story.call(2, 10.1, 18, '1.1', wait=0.5)
+        story.call(2, 10.1, 19.8, '1.1', wait=0.5)
         self.finds(story, 'are allowed')
 
     def test_a_machine_that_stands_still_lets_it_take_longer(self):
-        for long, parts in (12, ['are allowed']), (18, []):
+        for long, parts in (9, ['are allowed']), (15, []):
             story = self.one_run(faults=True)
             story.call(2, 10.1, 30, '1.1')
             story.history.stalls += [Disturbance('stall', 9, 11), Disturbance('stall', 12, 12 + long - 0.9)]
@@ -373,14 +373,14 @@ class CheckerTest(unittest.TestCase):
     def test_a_result_is_as_old_as_the_time_at_which_a_stalled_holder_noticed_the_end(self):
         for stalled, parts in (False, ['run 1.1 was 1.3']), (True, []):
             story = Story()
-            story.run(1, 10, 10.5, call_ended=12.5)
-            story.call(2, 12.6, 12.65, '1.1')
+            story.run(1, 10, 10.5, call_ended=15.2)
+            story.call(2, 15.3, 15.35, '1.1')
             story.history.stalls += [Disturbance('stall', 10.55, 12)] * stalled
             self.finds(story, *parts)
 
     def test_a_fault_lets_it_take_longer(self):
         story = self.one_run(faults=True)
-        story.call(2, 10.1, 20, '1.1')
+        story.call(2, 10.1, 22.5, '1.1')
         self.finds(story, 'are allowed')
         story.fault('outage', 10.2, 18)
         self.finds(story)
@@ -389,15 +389,15 @@ class CheckerTest(unittest.TestCase):
         story = Story()
         story.run(1, 10, 10.1, ttl=0.3)
         story.run(2, 10.6, 10.7, ttl=0.3)
-        story.run(3, 12.5, 13.5, ttl=0.3)
-        story.call(4, 9.8, 13.6, '3.1', ttl=0.3)
+        story.run(3, 15.2, 16.2, ttl=0.3)
+        story.call(4, 9.8, 16.3, '3.1', ttl=0.3)
         self.finds(story, 'waited on though 1.1 and 2.1 had ended')
 
     def test_one_who_is_woken_late(self):
-        story = self.one_run()
-        story.call(2, 10.3, 15.7, '1.1')
+        story = self.one_run(lease=5)
+        story.call(2, 10.3, 20.7, '1.1')
         self.finds(story, 'waited on though 1.1 had ended')
-        story.call(2, 10.3, 15.4, '1.1')
+        story.call(2, 10.3, 20.4, '1.1')
         self.finds(story)
 
     def test_what_is_left_behind(self):

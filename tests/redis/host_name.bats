@@ -38,10 +38,14 @@ start_talk() {
   talk=$!
 }
 
+# questions_are PATTERN LINES: whether these are the different questions that match. A question to a silent server may be
+# recorded only after the look-up has ended.
+questions_are() { [[ $(questions | grep "$1" | sort -u) == "$2" ]]; }
+
 @test "an IPv4 address is used even if the query for IPv6 is never answered, and vice versa" {
   name_server 'A four.test 127.0.0.1' 'A six.test mute' 'AAAA six.test ::1' '* * mute'
   reaches four.test
-  asked 0 'AAAA four.test udp'
+  await asked 0 'AAAA four.test udp'
   reaches six.test
 }
 
@@ -49,10 +53,10 @@ start_talk() {
   name_server 'A four.test 127.0.0.1' 'AAAA four.test none' 'A six.test none' 'AAAA six.test ::1'
   reaches four.test
   reaches six.test
-  equal '0 A four.test udp
+  await questions_are '' '0 A four.test udp
 0 A six.test udp
 0 AAAA four.test udp
-0 AAAA six.test udp' "$(questions | sort -u)"
+0 AAAA six.test udp'
 }
 
 @test "an answer that the name does not exist for IPv6 does not hide its IPv4 address" {
@@ -77,7 +81,7 @@ is_connecting() { "${own_net[@]}" ss -tnpH "dst 127.0.0.9:$REDIS_PORT" | grep -q
   for _ in {1..5}; do name_server '* * mute'; done
   name_server 'A redis.test 127.0.0.1' 'AAAA redis.test none'
   reaches redis.test
-  for i in {0..5}; do asked "$i" 'A redis.test udp'; done
+  for i in {0..5}; do await asked "$i" 'A redis.test udp'; done
 }
 
 @test "the delay of a silent name server is paid once, for any number of queries" {
@@ -85,7 +89,7 @@ is_connecting() { "${own_net[@]}" ss -tnpH "dst 127.0.0.9:$REDIS_PORT" | grep -q
   name_server 'A redis.far.test 127.0.0.1' 'AAAA redis.far.test none'
   echo "search $(printf '%s.test ' {a..k}) far.test" >>etc/resolv.conf
   reaches redis
-  equal '0 A redis.a.test udp' "$(questions | grep '^0 A ' | sort -u)"
+  await questions_are '^0 A ' '0 A redis.a.test udp'
   equal 12 "$(questions | grep '^1 A ' | sort -u | wc -l)"
 }
 
@@ -94,7 +98,7 @@ is_connecting() { "${own_net[@]}" ss -tnpH "dst 127.0.0.9:$REDIS_PORT" | grep -q
   name_server '* * servfail'
   name_server 'A redis.test 127.0.0.1' 'AAAA redis.test none'
   reaches redis.test
-  asked 1 'A redis.test udp'
+  await asked 1 'A redis.test udp'
 }
 
 @test "if every name server refuses, this is reported immediately" {
@@ -161,10 +165,12 @@ has_been_asked_twice() { (($(questions | grep -c '^0 A redis.test udp$') > 1)); 
 @test "if no name server answers, the call ends after its timeout" {
   name_server '* * mute'
   name_server '* * mute'
-  run --separate-stderr "${own_etc[@]}" "$HELPERS/redis_talk" --timeout 2s "redis://redis.test:$REDIS_PORT" PING
-  equal "store: the store at redis.test:$REDIS_PORT: cannot resolve the host name within 2s" "$stderr"
+  start_talk redis.test
   await has_been_asked_twice
   await asked 1 'A redis.test udp'
+  end "$talk"
+  run --separate-stderr "${own_etc[@]}" "$HELPERS/redis_talk" --timeout 1s "redis://redis.test:$REDIS_PORT" PING
+  equal "store: the store at redis.test:$REDIS_PORT: cannot resolve the host name within 1s" "$stderr"
 }
 
 @test "a truncated answer is requested again over TCP" {

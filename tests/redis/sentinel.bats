@@ -35,6 +35,8 @@ use_service() {
   get -- echo hello
   end "${sentinel_pids[0]}"
   equal hello "$(get)"
+  # its share of the timeout is 5 s, as is that of the sentinel that answers
+  export MEMOLOCK_STORE_TIMEOUT=15s
   kill -STOP "${sentinel_pids[1]}"
   equal hello "$(get)"
   kill -CONT "${sentinel_pids[1]}"

@@ -22,8 +22,8 @@ teardown() {
 }
 
 # begin_load_with_faults [OPTION…]: fewer callers than by default, so that the short tests do not saturate the machine on
-# which servers must fail over in time.
-begin_load_with_faults() { begin_load --callers 30 --faults "$@"; }
+# which servers must fail over in time. Without a fault no call can fail, however busy the machine is.
+begin_load_with_faults() { begin_load --callers 30 --faults --store-timeout 4 "$@"; }
 
 # await_calls N: so many more calls begin.
 await_calls() {
@@ -71,7 +71,7 @@ in_step() {
   heal
   part 1 4
   kill -CONT "${pids[0]}"
-  await in_step
+  patience=180 await in_step
   end_load
 }
 
@@ -93,8 +93,7 @@ move_slot() {
 
 @test "cluster: the slots of all ids move between nodes continuously" {
   of_cluster 3
-  # no call can fail, however busy the machine is
-  begin_load_with_faults --store-timeout 4
+  begin_load_with_faults
   local n slots=() owners=()
   for n in {0..9}; do
     slots[n]=$(node 0 cluster keyslot "prove:{i$n.$load_name}")
@@ -183,7 +182,7 @@ primary_is_cut_off() {
   # Until the other sentinels contact them, both act as before, and callers trust them.
   fault failover
   plug 0
-  await in_step
+  patience=180 await in_step
   heal
   end_load
 }
@@ -192,7 +191,7 @@ primary_is_cut_off() {
   primary_is_cut_off 0
   part 1 4
   plug 0
-  await in_step
+  patience=180 await in_step
   heal
   end_load
 }

@@ -114,11 +114,10 @@ serve_evil() {
 
 # say_at_port REPLY: a server at $at that sends REPLY to its first client.
 say_at_port() {
-  at=127.0.0.9:$((20000 + RANDOM % 10000))
+  at=$(a_port)
   spawn "$HELPERS/serve_bytes" "$at" say "$1" read 9999 2>refusal
   await listens_at "$at"
 }
-listens_at() { [[ -n $(ss -tlnH "src $1") ]]; }
 
 @test "a sentinel's reply is not used as an address unless it has a valid host and port" {
   export MEMOLOCK_STORE_TIMEOUT=10s

@@ -178,7 +178,7 @@ replaced_by() {
 
 # bats test_tags=slow
 @test "a value that the client stores without publishing it is found when the client's lock expires" {
-  its_lock 5000
+  its_lock 15000
   spawn_get -- counted echo ours >out
   await is_waiting $!
   redis set t:x theirs px 60000 >/dev/null
@@ -209,7 +209,7 @@ replaced_by() {
 }
 
 @test "a lock that the client has renewed is waited for" {
-  its_lock 5000
+  its_lock 15000
   redis expire t/lock:x 60 >/dev/null
   spawn_get -- counted echo ours >out
   await is_waiting $!
@@ -437,7 +437,7 @@ has_left() {
 @test "the client is sent NUL bytes, and an empty value" {
   its_waiter
   get -- printf 'a\0b' >/dev/null
-  await grep -q b told
+  await grep -qa '^a' told
   tail -n 1 told >payload
   printf 'a\0b\n' | cmp - payload
   get --refresh -- true
@@ -560,8 +560,8 @@ turns_foreign() {
 
 # bats test_tags=slow
 @test "no value outlives its meta, even if expiries shift a little when a slot moves" {
-  get --ttl 1s -- sh -c 'echo out; echo err >&2' 2>/dev/null
-  redis pexpire t/meta:x $(($(redis pttl t/meta:x) - 400)) >/dev/null
+  get --ttl 8s -- sh -c 'echo out; echo err >&2' 2>/dev/null
+  redis eval 'redis.call("PEXPIRE", KEYS[1], redis.call("PTTL", KEYS[1]) - 400)' 1 t/meta:x >/dev/null
   contains "$(memolock ls)" fresh
   while run --separate-stderr memolock get --tag t --id x && ((status == 0)); do
     equal out "$output"

@@ -47,6 +47,7 @@ ten_have() {
 all_is_well() {
   ten_have "$1"
   equal "$(expected "$1")" "$(memolock get --tag t --id "$id.$1" --on-store-error fail --store-timeout 30s 2>/dev/null)"
+  await nobody_holds # the lock of a caller whose release was not answered in time remains for a lease
   store_is_clean
 }
 
@@ -64,6 +65,7 @@ finds_whole() {
     start_redis_again
     ten_have "$round"
     finds_whole "$round"
+    await nobody_holds # as in all_is_well
     store_is_clean
   done
   nothing_is_left_here

@@ -102,7 +102,7 @@ redis_has() { (($(redis exists "$1") == 1)); }
 
 # bats test_tags=slow
 @test "the holder keeps its lock while it reads an entry that was stored just before" {
-  slow_holder sendto:delay_enter=10000000:when=2..3 -- counted echo own >out
+  slow_holder sendto:delay_enter=15000000:when=2..3 -- counted echo own >out
   await grep -q 'sendto' trace
   await redis_answered 1
   redis set t:x new >/dev/null
@@ -538,6 +538,8 @@ interrupted_at() {
   redis set t:x new px 60000 >/dev/null
   redis set t/lock:x released px 60000 >/dev/null
   finish "${spawned[-1]}"
+  redis echo over >/dev/null
+  await grep -q '"over"' seen
   end $monitor
   ran_times 0
   equal 1 "$(grep -c 'lua\] "SET" "t/lock:x" "released"' seen)"
@@ -548,7 +550,7 @@ interrupted_at() {
 
 # told_to_end COMMAND…: a command that reports TERM, and whose lease is lost by COMMAND.
 told_to_end() {
-  spawn_get --lease 1500ms --on-lost-lease kill -- \
+  spawn_get --lease 5s --on-lost-lease kill -- \
     sh -c 'trap "echo heard; trap - TERM; kill -TERM \$\$" TERM; : >ready; while :; do sleep 0.01; done' \
     >holder.out 2>holder.err
   holder=$!
@@ -562,13 +564,15 @@ told_to_end() {
   equal 0 "$(redis exists t:x t/meta:x t/run:x)"
 }
 
+# bats test_tags=slow
 @test "--on-lost-lease kill stops the command when the lock was stolen, and nothing is stored" {
   told_to_end stolen
   others_lock_is_whole
 }
 
+# bats test_tags=slow
 @test "--on-lost-lease kill stops the command when a newer result is stored" {
-  spawn_get --lease 1500ms --on-lost-lease kill -- sh -c ': >ready; exec sleep 60' 2>holder.err
+  spawn_get --lease 5s --on-lost-lease kill -- sh -c ': >ready; exec sleep 60' 2>holder.err
   await test -e ready
   overtaken
   finish $!
@@ -576,8 +580,9 @@ told_to_end() {
   equal theirs "$(redis get t:x)"
 }
 
+# bats test_tags=slow
 @test "--on-lost-lease kill stops a command and its descendants" {
-  spawn_get --lease 1500ms --on-lost-lease kill -- \
+  spawn_get --lease 5s --on-lost-lease kill -- \
     sh -c 'setsid sh -c "echo \$\$ >far.pid; exec sleep 60" & sleep 60' 2>/dev/null
   await test -s far.pid
   stolen
@@ -637,6 +642,8 @@ last_renewal() {
   : >go
   finish "${spawned[-1]}"
   equal '' "$(holder)"
+  redis echo over >/dev/null
+  await grep -qa '"over"' seen
   end $monitor
   grep -a "return 'renewed'" seen | tail -n 1 | sed 's/^[^]]*\] //' >renewal
   until=$(tail -n 1 renewal | sed 's/.*"\([0-9]*\)"$/\1/')

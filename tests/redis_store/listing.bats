@@ -4,6 +4,11 @@
 
 load ../helpers/common
 
+teardown() {
+  kill -CONT "$REDIS_PID"
+  end_all
+}
+
 # asked COMMAND: how often the server has executed it since `redis config resetstat`.
 asked() { redis info commandstats | sed -n "s/^cmdstat_$1:calls=\([0-9]*\),.*/\1/p"; }
 
@@ -38,13 +43,23 @@ many() { redis eval 'for i = 1, ARGV[1] do redis.call("SET", "t:" .. i, "x") end
 # at_a_terminal COMMAND…: runs it with stderr on a terminal and stdout in the file `out`.
 at_a_terminal() { script -qec "$* >out" /dev/null </dev/null >screen; }
 
+# slowly COMMAND…: runs it, and delays the first reply by more than a second.
+slowly() {
+  kill -STOP "$REDIS_PID"
+  "$@" 3>&- &
+  await is_asked
+  sleep 1.2
+  kill -CONT "$REDIS_PID"
+  wait $!
+}
+# is_asked: whether a client has connected to the stopped server.
+is_asked() { ss -xaH src "$REDIS_SOCKET" | awk '{ unread += $3 } END { exit !unread }'; }
+
 # bats test_tags=slow
 @test "a walk that takes more than a second shows its progress on a terminal, and erases it" {
   many 5000
   for walk in 'ls --tag t' 'del --all --foreign --tag t --dry-run' 'del --all --foreign --tag t'; do
-    # the first reply arrives after the delay
-    redis client pause 5000 all >/dev/null
-    at_a_terminal "$MEMOLOCK_BIN $walk"
+    slowly at_a_terminal "$MEMOLOCK_BIN $walk"
     contains "$(<screen)" 'so far'
     # erased: the last output clears the line
     equal $'\x1b[K' "$(tail -c 3 screen)"
@@ -63,25 +78,24 @@ at_a_terminal() { script -qec "$* >out" /dev/null </dev/null >screen; }
   }
   await ends_within_a_second
   is_empty screen
-  redis client pause 5000 all >/dev/null
-  run --separate-stderr -0 memolock ls --tag t
-  equal '' "$stderr"
-  redis client pause 5000 all >/dev/null
-  at_a_terminal "$MEMOLOCK_BIN ls -q --tag t"
+  slowly memolock ls --tag t >/dev/null 2>err
+  is_empty err
+  slowly at_a_terminal "$MEMOLOCK_BIN ls -q --tag t"
   is_empty screen
 }
 
 # bats test_tags=slow
 @test "a walk that is interrupted erases its progress" {
   many 5000
-  redis client pause 5000 all >/dev/null
-  spawn script -qec "$MEMOLOCK_BIN del --all --foreign --tag t --store-timeout 30s & echo \$! >pid; wait" /dev/null </dev/null >screen
+  spawn "$HELPERS/slow_relay" "$PWD/relay" "$REDIS_SOCKET" --rate 40000
+  await test -S relay
+  export MEMOLOCK_STORE=redis+unix://$PWD/relay
+  spawn script -qec "$MEMOLOCK_BIN del --all --foreign --tag t & echo \$! >pid; wait" /dev/null </dev/null >screen
   is_shown() { grep -q 'so far' screen; }
-  # when the progress is shown, the server is stopped, so that the walk cannot end
-  redis client pause 5000 all >/dev/null
   await is_shown
+  # the server is stopped, so that the walk cannot end
   kill -STOP "$REDIS_PID"
-  kill -INT "$(<pid)" || true
+  kill -INT "$(<pid)"
   kill -TERM "$(<pid)" || true
   await is_gone "$(<pid)"
   kill -CONT "$REDIS_PID"

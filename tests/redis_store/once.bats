@@ -90,7 +90,7 @@ lease() {
 
 # bats test_tags=slow
 @test "the lock is renewed while the command runs" {
-  hold lock --lease 2s
+  hold lock --lease 6s
   token=$(redis get t/lock:x)
   sees_renewals 4
   equal "$token" "$(redis get t/lock:x)"
@@ -108,12 +108,13 @@ family='echo $$ >command.pid; sh -c "echo \$\$ >child.pid; exec sleep 60"; true'
 
 # cut_off VERB OPTION…: starts a holder with this command, and kills its server.
 cut_off() {
-  spawn "$MEMOLOCK_BIN" "$1" --tag t --id x --lease 1500ms "${@:2}" -- sh -c "$family" 2>err
+  spawn "$MEMOLOCK_BIN" "$1" --tag t --id x --lease 5s "${@:2}" -- sh -c "$family" 2>err
   holder=$!
   await test -s child.pid
   end "$REDIS_PID"
 }
 
+# bats test_tags=slow
 @test "lock stops the command when its lease could not be renewed" {
   cut_off lock
   finish $holder
@@ -124,8 +125,9 @@ cut_off() {
   contains "$(<err)" lease
 }
 
+# bats test_tags=slow
 @test "lock stops the command when another program has acquired the lock" {
-  spawn "$MEMOLOCK_BIN" lock --tag t --id x --lease 1500ms -- sh -c "$family" 2>err
+  spawn "$MEMOLOCK_BIN" lock --tag t --id x --lease 5s -- sh -c "$family" 2>err
   holder=$!
   await test -s child.pid
   redis set t/lock:x other >/dev/null

@@ -162,8 +162,8 @@ setup() {
 
 @test "--wait limits the total of reconnecting to a server and waiting on this machine" {
   hold
-  wait_for_it 2 --lease 8s --wait 12s
-  spawn sleep 16
+  wait_for_it 2 --lease 8s --wait 20s
+  spawn sleep 27
   both=$!
   end "$REDIS_PID"
   await test -e b.started

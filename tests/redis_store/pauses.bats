@@ -62,9 +62,12 @@ asks_again() { [[ $(sockets "$holder") != "$asking" ]]; }
   it=(--tag t --id "$id" --ttl 1s)
   hold
   wait_for_it 3
+  # so that the next request is that of the holder
+  for pid in "${waiters[@]}"; do await is_waiting "$pid"; done
   kill -STOP "$REDIS_PID"
   release a
-  sleep 1.5
+  await is_asked
+  sleep 1.5 # longer than the ttl
   kill -CONT "$REDIS_PID"
   waiters_have held
   finish "$holder"
@@ -174,7 +177,7 @@ hang_up() { redis client kill skipme yes type "$1" >/dev/null; }
 }
 
 @test "flushing the database during a run does not affect waiters" {
-  export MEMOLOCK_LEASE=6s
+  export MEMOLOCK_LEASE=10m
   hold
   wait_for_it 5
   redis flushall >/dev/null

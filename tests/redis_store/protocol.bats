@@ -94,7 +94,7 @@ quoted() { printf ' "%s"' "$@"; }
   end $!
   secret=$(printf '%032x' 7)
   while read -r token at_least at_most; do
-    redis set t/lock:x "$token" px 1000 >/dev/null
+    redis set t/lock:x "$token" px 4500 >/dev/null
     memolock renew --tag t --id x --token "$token"
     left=$(redis pttl t/lock:x)
     ((at_least <= left && left <= at_most)) || fail "$token lives for $left ms"
