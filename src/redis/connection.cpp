@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "src/redis/server_error.hpp"
 #include "src/system/text.hpp"
 
 namespace memolock {
@@ -98,25 +99,31 @@ void RedisConnection::log_in(const RedisAddress& address) {
   if (pending_logins_ > 0) login_size_ = unsent_.front().bytes.size();
 }
 
-/// Hides the password in an error: a server that does not know AUTH quotes its arguments.
 void RedisConnection::check_login() {
   if (pending_logins_ == 0) return;
   for (; pending_logins_ > 0; --pending_logins_) {
     const RedisReply reply = replies_.next();
     if (reply.type() == RedisReply::Type::status) continue;
     if (!reply.is_error()) socket_->fail(mismatch_message);
-    std::string text = *reply.error();
-    text.resize(std::min(text.find(", with args"), text.size()));
-    const std::string shown = escape_controls(password_);
-    for (size_t at = 0; !shown.empty();) {
-      at = text.find(shown, at);
-      if (at == std::string::npos) break;
-      text.replace(at, shown.size(), "***");
-      at += 3;
-    }
-    socket_->fail(text);
+    throw_login_error(*reply.error());
   }
   socket_->begin_request();
+}
+
+/// Hides the password in `error`: a server that does not know AUTH quotes its arguments.
+void RedisConnection::throw_login_error(std::string error) const {
+  error.resize(std::min(error.find(", with args"), error.size()));
+  const std::string shown = escape_controls(password_);
+  for (size_t at = 0; !shown.empty();) {
+    at = error.find(shown, at);
+    if (at == std::string::npos) break;
+    error.replace(at, shown.size(), "***");
+    at += 3;
+  }
+  if (has_too_many_clients(error)) socket_->fail(error);
+  const bool is_busy = error_reason(error) == ServerError::Reason::busy;
+  throw ServerError(is_busy ? ServerError::Reason::busy : ServerError::Reason::login_refused,
+                    socket_->error_message(error));
 }
 
 // ---- receiving ----

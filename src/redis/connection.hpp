@@ -92,6 +92,7 @@ class RedisConnection {
   [[nodiscard]] static uint64_t size_of(std::span<const Piece> pieces);
   void log_in(const RedisAddress& address);
   void check_login();
+  [[noreturn]] void throw_login_error(std::string error) const;
 
   std::unique_ptr<RedisSocket> socket_;
   RedisReplyReader replies_;

@@ -176,6 +176,7 @@ void RedisEndpoint::throw_error(std::string_view error, std::string_view key) co
     }
     if (is_cut_off_from_cluster(error)) router_->report_unreachable(host_, "");
   }
+  if (has_too_many_clients(error)) throw store_error(text);
   throw ServerError(error_reason(error), text);
 }
 

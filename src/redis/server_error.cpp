@@ -28,6 +28,10 @@ ServerError::Reason error_reason(std::string_view error) {
                                       : ServerError::Reason::refused;
 }
 
+bool has_too_many_clients(std::string_view error) {
+  return error.starts_with("ERR max number of clients");
+}
+
 bool is_cut_off_from_cluster(std::string_view error) {
   return has_error_code(error, "CLUSTERDOWN") || has_error_code(error, "LOADING");
 }

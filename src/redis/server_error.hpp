@@ -14,6 +14,7 @@ class ServerError : public Error {
  public:
   enum class Reason {
     refused,        ///< the same command would fail again
+    login_refused,  ///< the same login would fail again; the connection cannot be used
     out_of_memory,  ///< the same, but a command that only reads may succeed outside a transaction
     busy,           ///< loading, failing over or running a script: the command may soon succeed
     wrong_node,     ///< on a cluster: another node must be asked, and the router has been notified
@@ -40,6 +41,10 @@ class ServerError : public Error {
 
 /// The reason for an error reply, which must not be a redirection of a cluster.
 [[nodiscard]] ServerError::Reason error_reason(std::string_view error);
+
+/// Whether the server has closed the connection because it has too many clients, which is
+/// temporary.
+[[nodiscard]] bool has_too_many_clients(std::string_view error);
 
 /// Whether the node that sent `error` may no longer know the state of its cluster.
 [[nodiscard]] bool is_cut_off_from_cluster(std::string_view error);

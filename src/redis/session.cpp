@@ -68,7 +68,10 @@ auto RedisSession::with_retry(Nanoseconds retry_for, const Request& request) {
 RedisRetry::Decision RedisSession::next_attempt(RedisRetry& retry, const Error& error,
                                                 bool was_connected) {
   const auto* const answer = dynamic_cast<const ServerError*>(&error);
-  if (answer != nullptr && !answer->may_be_retried()) return RedisRetry::Decision::give_up;
+  if (answer != nullptr && !answer->may_be_retried()) {
+    if (answer->reason() == ServerError::Reason::login_refused) endpoint_.disconnect();
+    return RedisRetry::Decision::give_up;
+  }
   // A busy server may have become a replica, and its name may now refer to another server.
   endpoint_.disconnect();
   if (error.kind() != Error::Kind::store) return RedisRetry::Decision::give_up;

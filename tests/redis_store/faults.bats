@@ -95,6 +95,20 @@ all_refused() {
   refuses_look_ups WRONGPASS
 }
 
+@test "a refused login is not retried" {
+  use_own_store --requirepass sesame
+  export REDISCLI_AUTH=sesame
+  log_in :hunter2
+  its="--tag t --id $id"
+  for call in "get $its" ls "del $its" "set $its --ttl 1h" "fail $its --token abc" "renew $its --token abc"; do
+    before=$(visits)
+    # shellcheck disable=SC2086
+    run --separate-stderr memolock $call </dev/null
+    contains "$stderr" WRONGPASS
+    equal "$call: $((before + 2))" "$call: $(visits)" # of which one is that of the second `visits`
+  done
+}
+
 @test "a user without access to scripts is reported" {
   use_own_store --user noeval on nopass '~*' '&*' +@all -eval
   log_in noeval
@@ -157,9 +171,8 @@ all_refused() {
   refuses_promises CLUSTERDOWN
 }
 
-@test "a server with too many clients is reported" {
-  asked_again
-  use_own_store
+# fill_up: connects the only client that the server then accepts, which runs the commands written to descriptor 4.
+fill_up() {
   mkfifo hold
   exec 4<>hold
   spawn redis-cli -s "$REDIS_SOCKET" <hold >/dev/null
@@ -168,8 +181,37 @@ all_refused() {
   redis config set maxclients 1 >/dev/null
   is_full() { [[ $(redis ping 2>&1) == *'max number'* ]]; }
   await is_full
+}
+
+@test "a server with too many clients is reported" {
+  asked_again
+  use_own_store
+  fill_up
   refuses 'max number of clients'
   refuses_look_ups 'max number of clients'
+}
+
+# asks_again: asserts that a lock is renewed when a server that has too many clients accepts another one.
+asks_again() {
+  fill_up
+  echo "set t/lock:$id abc" >&4
+  spawn "$MEMOLOCK_BIN" renew -vv --tag t --id "$id" --token abc 2>why
+  await grep -q 'max number of clients.*trying again' why
+  echo 'config set maxclients 100' >&4
+  finish $!
+  equal 0 "$status"
+}
+
+@test "a server with too many clients is asked again to renew a lock" {
+  use_own_store
+  asks_again
+}
+
+@test "a server with too many clients is asked again to renew a lock, after a login" {
+  use_own_store --requirepass sesame
+  export REDISCLI_AUTH=sesame
+  log_in :sesame
+  asks_again
 }
 
 @test "a server that loads its data for too long is reported" {
