@@ -239,9 +239,10 @@ nobody_runs() { ! memolock ls | grep -q running; }
   first_there() { first=$(pgrep -P $!); }
   await first_there
   in_namespace() { nsenter -t "$first" -p -m "$@"; }
-  # ends when its orphan has been reaped
+  # ends when its child has ended, and its orphan has been reaped
   # shellcheck disable=SC2016
-  work='true & (sh -c "echo \$\$ >orphan" &)
+  work='true & child=$!; (sh -c "echo \$\$ >orphan" &)
+    until [ ! -e "/proc/$child" ] || grep -q "^State:.Z" "/proc/$child/status"; do sleep 0.01; done
     until [ -s orphan ] && ! kill -0 "$(cat orphan)" 2>/dev/null; do sleep 0.01; done; echo new'
   run -0 in_namespace "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h --stale 1h -- sh -c "$work"
   await refreshed new
