@@ -1,7 +1,5 @@
 #include "src/entry/spool.hpp"
 
-#include <unistd.h>
-
 #include <cerrno>
 
 #include <fmt/format.h>
@@ -11,6 +9,7 @@
 #include "src/system/units.hpp"
 
 namespace memolock {
+
 Spool::Spool(Descriptor file, uint64_t base, int directory) : directory_(directory) {
   part(Stream::out).file = std::move(file);
   part(Stream::out).base = base;
@@ -79,13 +78,12 @@ std::string Spool::why_refused() const {
 
 void Spool::append_to_stdout_file() {
   const Part& out = part(Stream::out);
-  if (lseek(out.file.get(), static_cast<off_t>(out.base + out.size), SEEK_SET) < 0)
-    throw system_error("cannot write to the store", errno);
+  uint64_t end = out.base + out.size;
   for (const Stream stream : {Stream::err, Stream::files}) {
     const Part& from = part(stream);
-    if (from.size == 0) continue;
-    if (const int error = copy_range(from.file.get(), from.base, from.size, out.file.get()))
+    if (const int error = copy_range_at(from.file.get(), from.base, from.size, out.file.get(), end))
       throw system_error("cannot write to the store", error);
+    end += from.size;
   }
 }
 

@@ -11,6 +11,8 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <memory>
+#include <new>
 
 #include "src/system/error.hpp"
 #include "src/system/retry_syscall.hpp"
@@ -55,17 +57,23 @@ ssize_t write_some(int to, std::string_view bytes) noexcept {
   }
 }
 
-/// Copies through a buffer on the stack, which needs no allocation. The buffer is small, because
-/// the stack may be small.
-int copy_by_hand(int from, uint64_t offset, uint64_t length, int to) noexcept {
-  std::array<char, 16U << 10> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+/// Copies through a buffer, calling `write` with each piece. The buffer is on the stack, and small
+/// because the stack may be small, unless much is to be copied and there is memory for a larger
+/// one.
+template <typename Write>
+int copy_by_hand(int from, uint64_t offset, uint64_t length, const Write& write) noexcept {
+  constexpr size_t large_size = 256U << 10;
+  std::array<char, 16U << 10> small;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  std::unique_ptr<char[]> large;
+  if (length >= large_size) large.reset(new (std::nothrow) char[large_size]);
+  char* const buffer = large ? large.get() : small.data();
+  const size_t size = large ? large_size : small.size();
   while (length > 0) {
-    const size_t step = std::min<uint64_t>(buffer.size(), length);
-    const ssize_t got = retry_syscall(
-        [&] { return read_all_at(from, buffer.data(), step, offset); });
+    const size_t step = std::min<uint64_t>(size, length);
+    const ssize_t got = retry_syscall([&] { return read_all_at(from, buffer, step, offset); });
     if (got < 0) return errno;
     if (got == 0) return EIO;
-    if (const int error = write_all(to, {buffer.data(), static_cast<size_t>(got)})) return error;
+    if (const int error = write(std::string_view(buffer, static_cast<size_t>(got)))) return error;
     offset += static_cast<uint64_t>(got);
     length -= static_cast<uint64_t>(got);
   }
@@ -84,27 +92,21 @@ bool has_room(int pipe, size_t size) noexcept {
   return used + (size + page - 1) / page <= static_cast<size_t>(capacity) / page;
 }
 
-enum class Way { splice, copy_file_range, sendfile };
+enum class Way { splice, write, sendfile };
 
+/// A regular file is written to with write(2) only: other threads and processes may write to the
+/// same open file, and only write(2) prevents that two of them use the same offset.
 Way way_to(int to) noexcept {
   struct stat info {};
-  if (fstat(to, &info) != 0) return Way::sendfile;
+  if (fstat(to, &info) != 0) return Way::write;
   if (S_ISFIFO(info.st_mode)) return Way::splice;
-  if (S_ISREG(info.st_mode)) return Way::copy_file_range;
-  return Way::sendfile;
+  return S_ISREG(info.st_mode) ? Way::write : Way::sendfile;
 }
 
 ssize_t move_step(Way way, int from, off64_t& offset, uint64_t length, int to) noexcept {
   const size_t step = std::min(length, largest_step);
-  switch (way) {
-    case Way::splice:
-      return splice(from, &offset, to, nullptr, step, SPLICE_F_MORE);
-    case Way::copy_file_range:
-      return copy_file_range(from, &offset, to, nullptr, step, 0);
-    case Way::sendfile:
-      break;
-  }
-  return sendfile64(to, from, &offset, step);
+  return way == Way::splice ? splice(from, &offset, to, nullptr, step, SPLICE_F_MORE)
+                            : sendfile64(to, from, &offset, step);
 }
 
 }  // namespace
@@ -222,18 +224,45 @@ ssize_t read_all_at(int from, char* into, size_t size, uint64_t offset) noexcept
 }
 
 int copy_range(int from, uint64_t offset, uint64_t length, int to) noexcept {
+  const auto copy_rest = [&] {
+    return copy_by_hand(from, offset, length,
+                        [&](std::string_view bytes) { return write_all(to, bytes); });
+  };
   const Way way = way_to(to);
   // A splice takes a slot of the pipe for each page of the file; a write of this size takes only
   // one.
-  if (way == Way::splice && length <= PIPE_BUF) return copy_by_hand(from, offset, length, to);
+  if (way == Way::write || (way == Way::splice && length <= PIPE_BUF)) return copy_rest();
   auto position = static_cast<off64_t>(offset);
   while (length > 0) {
     const ssize_t moved = move_step(way, from, position, length, to);
     if (moved > 0) {
+      offset = static_cast<uint64_t>(position);
       length -= static_cast<uint64_t>(moved);
     } else if (moved == 0 || not_for_these(errno)) {
-      return copy_by_hand(from, static_cast<uint64_t>(position), length, to);
+      return copy_rest();
     } else if (!again(errno, to)) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+int copy_range_at(int from, uint64_t offset, uint64_t length, int to, uint64_t to_offset) noexcept {
+  auto source = static_cast<off64_t>(offset);
+  auto target = static_cast<off64_t>(to_offset);
+  while (length > 0) {
+    const size_t step = std::min(length, largest_step);
+    const ssize_t moved = copy_file_range(from, &source, to, &target, step, 0);
+    if (moved > 0) {
+      length -= static_cast<uint64_t>(moved);
+    } else if (moved == 0 || not_for_these(errno)) {
+      auto at = static_cast<uint64_t>(target);
+      return copy_by_hand(from, static_cast<uint64_t>(source), length, [&](std::string_view bytes) {
+        const int error = write_all_at(to, bytes, at);
+        at += bytes.size();
+        return error;
+      });
+    } else if (errno != EINTR) {
       return errno;
     }
   }

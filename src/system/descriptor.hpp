@@ -89,10 +89,16 @@ void throw_if_interrupted(int interrupt);
 [[nodiscard]] ssize_t read_all_at(int from, char* into, size_t size, uint64_t offset) noexcept;
 
 /// Copies `length` bytes of the file `from`, starting at `offset`, to the current position of `to`,
-/// and blocks until that is done. If possible the kernel copies them: with splice into a pipe,
-/// copy_file_range into a file, sendfile elsewhere. Up to PIPE_BUF bytes are written into a pipe
-/// with one write(2), which does not block if poll(2) reports POLLOUT. Returns 0 or the errno,
-/// which may be one for which reader_has_left() is true; EIO if `from` is too short.
+/// and blocks until that is done. Others may write to `to` meanwhile. If possible the kernel copies
+/// them: with splice into a pipe, and with sendfile into anything but a regular file. Up to
+/// PIPE_BUF bytes are written into a pipe with one write(2), which does not block if poll(2)
+/// reports POLLOUT. Returns 0 or the errno, which may be one for which reader_has_left() is true;
+/// EIO if `from` is too short.
 [[nodiscard]] int copy_range(int from, uint64_t offset, uint64_t length, int to) noexcept;
+
+/// Copies `length` bytes between two regular files, with copy_file_range if possible. Does not
+/// change the position of `to`. Returns 0 or the errno; EIO if `from` is too short.
+[[nodiscard]] int copy_range_at(int from, uint64_t offset, uint64_t length, int to,
+                                uint64_t to_offset) noexcept;
 
 }  // namespace memolock

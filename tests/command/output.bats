@@ -124,6 +124,24 @@ replays_alike() {
   equal $'before\ntext\nafter\nbefore\ntext\nafter' "$(<file)"
 }
 
+@test "calls that share an open file as their stdout do not overwrite each other's output" {
+  for id in 1 2 3 4; do
+    yes "$id" | head -c 8000000 >"want.$id"
+    memolock get --tag t --id "$id" --ttl forever -- cat "want.$id" >/dev/null
+  done
+  for refresh in '' --refresh; do
+    {
+      for id in 1 2 3 4; do
+        spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl forever ${refresh:+"$refresh"} -- cat "want.$id"
+      done
+      finish_all
+    } >shared
+    # a line can be divided, but nothing is lost
+    equal 32000000 "$(wc -c <shared)"
+    for id in 1 2 3 4; do equal "$id: 4000000" "$id: $(tr -cd "$id" <shared | wc -c)"; done
+  done
+}
+
 @test "two streams into one file do not overwrite each other" {
   get -- sh -c 'echo out; echo err >&2' >miss 2>&1
   get -- false >hit 2>&1
