@@ -226,7 +226,7 @@ refuses() {
   project
   release
   mkdir tools
-  for tool in awk bash cat counted env gzip mkdir mktemp rm sha256sum sh tar wget; do ln -s "$(command -v "$tool")" tools; done
+  for tool in awk bash cat counted env gzip mkdir rm sha256sum sh tail tar wget; do ln -s "$(command -v "$tool")" tools; done
   job_shell=(env "PATH=$PWD/tools" bash)
   jobs_of github-actions.yml wget
   each_said wget first
@@ -236,7 +236,7 @@ refuses() {
   project
   release
   mkdir busybox
-  for tool in sh awk wget tar gzip sha256sum mktemp mkdir uname cat rm; do ln -s "$(command -v busybox)" "busybox/$tool"; done
+  for tool in sh awk wget tar gzip sha256sum mkdir uname cat rm tail; do ln -s "$(command -v busybox)" "busybox/$tool"; done
   job_shell=("$PWD/busybox/sh")
   PATH=$PWD/busybox:$PATH jobs_of gitlab-ci.yml busybox
   each_said busybox first

@@ -101,7 +101,7 @@ def gitlab(path, number):
     base = jobs[job.pop('extends')]
     job = base | job | {'variables': base.get('variables', {}) | job.get('variables', {})}
     assert int(number) <= job.get('parallel', 1)
-    yield f'set -eo pipefail; export CI_NODE_INDEX={number}'
+    yield f'set -eo pipefail; export CI_NODE_INDEX={number} CI_PROJECT_DIR=$PWD'
     for name, value in job['variables'].items():
         yield f'export {name}={shlex.quote(os.environ.get(name, value))}'
     if cache := job.get('cache'):
