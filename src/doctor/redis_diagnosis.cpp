@@ -43,6 +43,8 @@ constexpr std::array<Remedy, 41> remedies{{
     {"its signature is too weak", "tls", "create a new server certificate, signed with SHA-256"},
     {"not issued for a server", "tls",
      "create a new server certificate with extendedKeyUsage=serverAuth"},
+    {"no certificates of authorities", "tls",
+     "install ca-certificates, or set the authority that signed it with --tls-ca"},
     {"certificate: ", "tls", "set the authority that signed it with --tls-ca"},
     {"cannot read certificates", "tls", "correct --tls-ca"},
     {"cannot use the ", "tls", "correct --tls-cert and --tls-key"},

@@ -104,8 +104,8 @@ std::string tls_fault() {
   return meaning_of(number, library, "protocol error");
 }
 
-/// Why the server's certificate was rejected, worded to follow "certificate: ".
-std::string certificate_fault(long verdict) {
+/// The meaning of the result of a verification, worded to follow "certificate: ".
+std::string meaning_of_verdict(long verdict) {
   static constexpr std::array<Meaning, 14> library{{
       {no_alternative_name, "no subject alternative name; a common name is not enough"},
       {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, "signed by an unknown authority"},
@@ -200,6 +200,9 @@ bool is_hashed(const char* path) {
   return false;
 }
 
+// In the contexts that trust no authority.
+char no_authorities = 0;
+
 /// Trusts the system's certificates: those in a hashed directory if there is one, because reading a
 /// whole bundle takes 16 ms.
 void trust_system(SSL_CTX* context) {
@@ -216,6 +219,7 @@ void trust_system(SSL_CTX* context) {
   if (SSL_CTX_load_verify_file(context, X509_get_default_cert_file()) == 1) return;
   for (const char* const bundle : bundles)
     if (SSL_CTX_load_verify_file(context, bundle) == 1) return;
+  SSL_CTX_set_ex_data(context, 0, &no_authorities);
 }
 
 void trust(SSL_CTX* context, const std::string& ca) {
@@ -309,6 +313,18 @@ bool expect_name(SSL* session, const std::string& name) {
          SSL_set1_host(session, name.c_str()) == 1;
 }
 
+/// Why the session rejects the server's certificate, worded to follow "certificate: ".
+std::string certificate_fault(const SSL* session) {
+  const long verdict = SSL_get_verify_result(session);
+  const bool lacks_authority = verdict == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
+                               verdict == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+                               verdict == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE ||
+                               verdict == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN;
+  if (lacks_authority && SSL_CTX_get_ex_data(SSL_get_SSL_CTX(session), 0) == &no_authorities)
+    return "cannot be verified: no certificates of authorities are installed";
+  return meaning_of_verdict(verdict);
+}
+
 /// The IoResult for an operation that failed with `result`.
 IoResult failure_result(SSL* session, int result) {
   const int error = errno;
@@ -328,8 +344,8 @@ IoResult failure_result(SSL* session, int result) {
   const unsigned long last = ERR_peek_last_error();
   if (is_tls_error(last) && ERR_GET_REASON(last) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
     return {IoResult::Status::closed};
-  const long verdict = SSL_get_verify_result(session);
-  if (verdict != X509_V_OK) throw store_error("certificate: " + certificate_fault(verdict));
+  if (SSL_get_verify_result(session) != X509_V_OK)
+    throw store_error("certificate: " + certificate_fault(session));
   throw store_error("TLS: " + tls_fault());
 }
 

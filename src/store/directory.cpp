@@ -199,7 +199,11 @@ Descriptor make_store_directory(const std::string& directory, SymlinkPolicy link
   if (const NearestParent parent = find_nearest_parent(directory); !parent.why_unusable.empty())
     throw store_error("cannot create the store " + directory + ": " + parent.why_unusable + "; " +
                       parent.advice);
-  make_directories(directory);
+  try {
+    make_directories(directory);
+  } catch (const Error& error) {
+    throw store_error(std::string(error.what()) + "; " + choose_another_directory);
+  }
   root = open_store_directory(directory, link);
   if (!root) throw system_error("cannot open the store " + directory, ENOENT);
   return root;

@@ -236,6 +236,11 @@ modes() { find "$1" -mindepth 1 -printf '%y %m\n' | sort -u | tr '\n' ' '; }
   done
 }
 
+@test "if the directory cannot be created, the message says how to choose another" {
+  needs_root
+  HOME=/ run_without 'cannot create /.cache: Permission denied; choose another directory with MEMOLOCK_CACHE_DIR' by_user
+}
+
 @test "whatever the umask, a promise can be completed, and its files belong to its user only" {
   export MEMOLOCK_CACHE_DIR=$HOME/store
   umask 0777
