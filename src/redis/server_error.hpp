@@ -14,8 +14,8 @@ class ServerError : public Error {
  public:
   enum class Reason {
     refused,        ///< the same command would fail again
-    login_refused,  ///< the same login would fail again; the connection cannot be used
     out_of_memory,  ///< the same, but a command that only reads may succeed outside a transaction
+    login_refused,  ///< the same login would fail again; the connection cannot be used
     busy,           ///< loading, failing over or running a script: the command may soon succeed
     wrong_node,     ///< on a cluster: another node must be asked, and the router has been notified
   };

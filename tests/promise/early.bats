@@ -13,7 +13,8 @@ soon() { memolock get --tag t --id x --ttl 30s --early=1000000 "$@"; }
 
 @test "an entry that is due is refreshed by its reader" {
   soon -- counted sh -c 'sleep 0.3; echo first' >/dev/null
-  equal second "$(soon -- counted echo second)"
+  refreshes() { [[ $(soon -- counted echo second) == second ]]; }
+  refreshes || refreshes || refreshes
   ran_times 2
 }
 
@@ -29,8 +30,13 @@ soon() { memolock get --tag t --id x --ttl 30s --early=1000000 "$@"; }
 
 @test "while one caller refreshes early, all others use the existing entry" {
   soon -- counted sh -c 'sleep 0.3; echo first' >/dev/null
-  spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 30s --early=1000000 -- counted held a echo second >/dev/null
-  await test -e a.started
+  refreshes() {
+    spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 30s --early=1000000 -- counted held a echo second >/dev/null
+    has_decided() { [[ -e a.started ]] || is_gone "${spawned[-1]}"; }
+    await has_decided
+    [[ -e a.started ]]
+  }
+  refreshes || refreshes || refreshes
   equal first "$(soon -- counted echo third)"
   equal first "$(get -- counted echo third)"
   release a
