@@ -10,7 +10,9 @@ file(WRITE ${doc}/changelog
 
  -- ${CPACK_DEBIAN_PACKAGE_MAINTAINER}  ${date}
 ")
-file(COPY ${CPACK_MEMOLOCK_SOURCE}/CHANGELOG.md ${CPACK_MEMOLOCK_SOURCE}/README.md DESTINATION ${doc})
+foreach(document README.md SECURITY.md CHANGELOG.md examples)
+  file(COPY ${CPACK_MEMOLOCK_SOURCE}/${document} DESTINATION ${doc})
+endforeach()
 
 # The license in Debian's format: each line begins with a space, and an empty line contains a dot.
 file(READ ${CPACK_MEMOLOCK_SOURCE}/LICENSE license)
@@ -34,7 +36,4 @@ foreach(text IN LISTS texts)
     execute_process(COMMAND gzip -9n ${text} COMMAND_ERROR_IS_FATAL ANY)
   endif()
 endforeach()
-file(GLOB_RECURSE documents ${doc}/* ${root}/share/man/*)
-foreach(document IN LISTS documents)
-  file(CHMOD ${document} PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
-endforeach()
+execute_process(COMMAND chmod -R u=rwX,go=rX ${doc} ${root}/share/man COMMAND_ERROR_IS_FATAL ANY)

@@ -13,7 +13,7 @@ struct Remedy {
 };
 
 // The first whose text occurs in the error applies.
-constexpr std::array<Remedy, 41> remedies{{
+constexpr std::array<Remedy, 42> remedies{{
     {"the sentinel at ", "sentinel", "see the findings about the sentinels above"},
     {"NOAUTH", "login",
      "set the password with --password-file or MEMOLOCK_REDIS_PASSWORD, and the user in the URL "
@@ -43,7 +43,7 @@ constexpr std::array<Remedy, 41> remedies{{
     {"its signature is too weak", "tls", "create a new server certificate, signed with SHA-256"},
     {"not issued for a server", "tls",
      "create a new server certificate with extendedKeyUsage=serverAuth"},
-    {"no certificates of authorities", "tls",
+    {"no CA certificates", "tls",
      "install ca-certificates, or set the authority that signed it with --tls-ca"},
     {"certificate: ", "tls", "set the authority that signed it with --tls-ca"},
     {"cannot read certificates", "tls", "correct --tls-ca"},

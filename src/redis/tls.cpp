@@ -200,7 +200,7 @@ bool is_hashed(const char* path) {
   return false;
 }
 
-// In the contexts that trust no authority.
+// The application data of a context that trusts no authority points here.
 char no_authorities = 0;
 
 /// Trusts the system's certificates: those in a hashed directory if there is one, because reading a
@@ -219,7 +219,7 @@ void trust_system(SSL_CTX* context) {
   if (SSL_CTX_load_verify_file(context, X509_get_default_cert_file()) == 1) return;
   for (const char* const bundle : bundles)
     if (SSL_CTX_load_verify_file(context, bundle) == 1) return;
-  SSL_CTX_set_ex_data(context, 0, &no_authorities);
+  SSL_CTX_set_app_data(context, &no_authorities);
 }
 
 void trust(SSL_CTX* context, const std::string& ca) {
@@ -320,8 +320,8 @@ std::string certificate_fault(const SSL* session) {
                                verdict == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
                                verdict == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE ||
                                verdict == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN;
-  if (lacks_authority && SSL_CTX_get_ex_data(SSL_get_SSL_CTX(session), 0) == &no_authorities)
-    return "cannot be verified: no certificates of authorities are installed";
+  if (lacks_authority && SSL_CTX_get_app_data(SSL_get_SSL_CTX(session)) == &no_authorities)
+    return "cannot be verified: no CA certificates are installed";
   return meaning_of_verdict(verdict);
 }
 

@@ -261,7 +261,7 @@ use_ci_cache() {
 # so far, and that the call of memolock ended with OUTCOME.
 job_said() {
   spawned=()
-  export GITHUB_RUN_ID=$((++jobs))
+  export GITHUB_RUN_ID=$((++jobs)) GITHUB_RUN_ATTEMPT=1
   job_in "job$jobs" "$1" 1
   finish_all
   equal "$2" "$(tail -n 1 "job$jobs/out")"

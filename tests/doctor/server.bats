@@ -240,14 +240,14 @@ on_read_only() {
   found FAIL tls 'cannot read certificates in nowhere'
 }
 
-@test "over TLS: a machine without certificates of authorities is reported" {
+@test "over TLS: a machine without CA certificates is reported" {
   unshare -m true 2>/dev/null || skip 'cannot mount here'
   start_redis_tls "$tls"
   # shellcheck disable=SC2016
   without=(unshare -m sh -c 'mount -t tmpfs none /etc/ssl && exec "$@"' -)
   run -1 env -u SSL_CERT_FILE -u SSL_CERT_DIR "${without[@]}" "$MEMOLOCK_BIN" doctor \
     --store "rediss://localhost:$REDIS_TLS_PORT"
-  found FAIL tls 'no certificates of authorities are installed; install ca-certificates' --tls-ca
+  found FAIL tls 'no CA certificates are installed; install ca-certificates' --tls-ca
 }
 
 @test "over TLS: an expired certificate is reported" {

@@ -3,7 +3,7 @@
 
 Supported expressions of GitHub Actions: matrix.shard, which is N; vars.NAME and secrets.NAME, which are the environment
 variables of that name; inputs.NAME in action.yml; those of runner and github that are environment variables such as
-RUNNER_OS and GITHUB_RUN_ID; and `||` between them. Any other is an error. Caches are restored and
+RUNNER_OS, GITHUB_RUN_ID and GITHUB_RUN_ATTEMPT; and `||` between them. Any other is an error. Caches are restored and
 saved by tests/helpers/ci_cache. Variables in the environment replace those of a file for GitLab.
 """
 import os

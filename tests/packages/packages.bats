@@ -197,14 +197,16 @@ carried() {
   equal y "$(redis get default:x)"
 }
 
-@test "all packages contain every page of the manual" {
+@test "all packages contain every page of the manual, and the examples to which the README refers" {
   for deb in $(debs); do
     dpkg-deb -x "$deb" "${deb##*/}"
     has_pages "$PWD/${deb##*/}/usr/share/man"
+    diff -r "$BATS_TEST_DIRNAME/../../examples" "${deb##*/}/usr/share/doc/memolock/examples"
   done
   for tarball in "$PACKAGES"/*.tar.gz; do
     unpack "$tarball"
     has_pages "$root/share/man"
+    diff -r "$BATS_TEST_DIRNAME/../../examples" "$root/share/doc/memolock/examples"
   done
 }
 
