@@ -245,8 +245,10 @@ traced() {
 }
 
 @test "an interrupt during the drain ends the helper, and then the call by the signal, and nothing is stored" {
-  # its parent, the command, has ended
-  is_adopted() { (($(ps -o ppid= -p "$(<helper.pid)") == spawned[-1])); }
+  # its parent, the command, has ended, and memolock knows
+  is_adopted() {
+    (($(ps -o ppid= -p "$(<helper.pid)") == spawned[-1])) && ! ps -o stat= --ppid "${spawned[-1]}" | grep -q Z
+  }
   for own_status in 0 3; do
     rm -f h.*
     leaves both 'echo late'
