@@ -39,10 +39,11 @@ passers() {
 }
 nobody_passes() { [[ -z $(passers) ]]; }
 
-# is_passing: whether a process passes on late output and has taken its last step before that. Sets $passer.
+# is_passing: whether a process passes on late output and has taken its last step before that. Sets $passer. It inherits
+# signalfds too, but has closed those when it changes its directory.
 is_passing() {
   passer=$(passers)
-  [[ -n $passer && -n $(find "/proc/$passer/fd" -lname '*signalfd*') ]]
+  [[ -n $passer && $(readlink "/proc/$passer/cwd") == / && -n $(find "/proc/$passer/fd" -lname '*signalfd*') ]]
 }
 
 # stored OUT ERR: asserts that the entry has these streams.
@@ -247,7 +248,7 @@ traced() {
 @test "an interrupt during the drain ends the helper, and then the call by the signal, and nothing is stored" {
   # its parent, the command, has ended, and memolock knows
   is_adopted() {
-    (($(ps -o ppid= -p "$(<helper.pid)") == spawned[-1])) && ! ps -o stat= --ppid "${spawned[-1]}" | grep -q Z
+    (($(ps -o ppid= -p "$(<helper.pid)") == spawned[-1])) && ! pgrep -r Z -P "${spawned[-1]}" >/dev/null
   }
   for own_status in 0 3; do
     rm -f h.*

@@ -10,7 +10,7 @@ setup() {
   # a shell with a child and a grandchild, which loses its parent when a file `orphan` exists; it is not in the session
   # of a terminal, since the end of the terminal would end it
   cat >caller <<'END'
-(sh -c 'echo $$ >earlier.pid; exec setsid sleep 60' &
+(setsid sh -c 'echo $$ >earlier.pid; exec sleep 60' &
   for ((turns = 0; turns < 6000; ++turns)); do [[ -e orphan ]] && exit; sleep 0.01; done) &
 echo $! >parent.pid
 echo $$ >caller.pid
@@ -145,6 +145,7 @@ only_the_command_is_gone() {
       sh -c "$family; exec sleep 60"
     caller=$!
     await test -s far.pid
+    await test -s command.pid
     orphan
     kill -TERM $caller
     finish $caller
@@ -234,6 +235,7 @@ END
 @test "Ctrl-C on a terminal ends memolock by INT, despite earlier processes" {
   at_terminal "bash caller $MEMOLOCK_BIN get --tag t --id x --ttl 1h -- sh -c '$family; exec sleep 60'"
   await test -s far.pid
+  await test -s command.pid
   orphan
   printf '\003' >&8
   finish "$terminal"

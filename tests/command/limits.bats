@@ -15,7 +15,7 @@ teardown() {
 
 # bats test_tags=slow
 @test "--max-runtime stops the command, with 124 and nothing stored" {
-  run -124 get --max-runtime 4s -- counted sleep 60
+  run -124 get --max-runtime 8s -- counted sleep 60
   run -1 memolock get --tag t --id x
   ran_times 1
   store_is_clean
@@ -29,13 +29,13 @@ teardown() {
 
 # bats test_tags=slow
 @test "output before --max-runtime reaches the caller" {
-  run --separate-stderr -124 get --max-runtime 4s -- sh -c 'echo early; sleep 60'
+  run --separate-stderr -124 get --max-runtime 8s -- sh -c 'echo early; sleep 60'
   equal early "$output"
 }
 
 # bats test_tags=slow
 @test "--max-runtime stops the descendants of the command too" {
-  run -124 get --max-runtime 4s -- sh -c 'setsid sh -c "echo \$\$ >far.pid; exec sleep 60" & sleep 60'
+  run -124 get --max-runtime 8s -- sh -c 'setsid sh -c "echo \$\$ >far.pid; exec sleep 60" & sleep 60'
   is_gone "$(<far.pid)"
 }
 
@@ -50,14 +50,14 @@ teardown() {
 
 # bats test_tags=slow
 @test "--max-runtime sends TERM to the command first" {
-  run --separate-stderr -124 get --max-runtime 4s -- sh -c 'trap "echo bye; exit 0" TERM; while :; do sleep 0.01; done'
+  run --separate-stderr -124 get --max-runtime 8s -- sh -c 'trap "echo bye; exit 0" TERM; while :; do sleep 0.01; done'
   equal bye "$output"
   run -1 memolock get --tag t --id x
 }
 
 # bats test_tags=slow
 @test "--max-runtime kills a command that ignores TERM" {
-  run -124 get --max-runtime 4s -- sh -c 'trap "" TERM; sh -c "echo \$\$ >deaf.pid; while :; do sleep 1; done"'
+  run -124 get --max-runtime 8s -- sh -c 'trap "" TERM; sh -c "echo \$\$ >deaf.pid; while :; do sleep 1; done"'
   # it has been killed, but a busy machine may end it later than memolock waits for that
   await is_gone "$(<deaf.pid)"
   store_is_clean

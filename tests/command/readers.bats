@@ -109,7 +109,7 @@ has_read_all() {
   finish $caller
   equal 143 "$status"
   # past --max-entry output is written at the reader's pace, and the command waits too
-  spawn "${alone[@]}" --id y --max-entry 10 --max-runtime 5s -- sh -c 'echo $$ >command.pid; seq 200000' >pipe 2>err
+  spawn "${alone[@]}" --id y --max-entry 10 --max-runtime 8s -- sh -c 'echo $$ >command.pid; seq 200000' >pipe 2>err
   caller=$!
   await is_gone $caller
   finish $caller
