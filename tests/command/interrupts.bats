@@ -441,7 +441,7 @@ restored_nothing() {
 }
 
 @test "a signal ends a call while artifacts are restored" {
-  memolock get --tag t --id x --ttl forever --max-entry 50GiB --artifact large -- truncate -s 12G large
+  memolock get --tag t --id x --ttl forever --max-entry 50GiB --artifact large -- truncate -s 6G large
   each_signal in_restore restored_nothing
 }
 
