@@ -10,7 +10,7 @@ setup() {
   isolate
   use_own_id
   use_own_store
-  export MEMOLOCK_STORE_TIMEOUT=4s MEMOLOCK_LEASE=6s
+  export MEMOLOCK_STORE_TIMEOUT=4s MEMOLOCK_LEASE=8s
 }
 
 # ---- between requests ----
@@ -184,7 +184,7 @@ setup() {
 }
 
 @test "the command that starts a promise runs once, even if the server dies while another caller waits" {
-  spawn_get --external -- counted sh -c ': >started' >out 2>err
+  spawn_get --external --lease 12s -- counted sh -c ': >started' >out 2>err
   pid=$!
   await is_waiting "$pid"
   end "$REDIS_PID"
