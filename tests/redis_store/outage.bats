@@ -47,7 +47,7 @@ setup() {
   hold --store-timeout 1m
   end "$REDIS_PID"
   release a
-  is_at_the_end() { [[ -z $(pgrep -P "$holder" -x sh) ]]; }
+  is_at_the_end() { [[ -z $(pgrep -P "$holder" -x held) ]]; }
   await is_at_the_end
   start_redis_again
   holder_has_stored
