@@ -64,7 +64,12 @@ time_at() { printf '*2\r\n$10\r\n%d\r\n$1\r\n0\r\n%.0s' "$1" 1 "$1" 2 "$1" 3; }
 
 @test "for a usable server every line is ok, and only a lock was written" {
   start_redis
-  examined 0 --store "$(here)"
+  # on a busy machine each of the round trips can be slow
+  has_short_trip() {
+    redis config resetstat >/dev/null
+    examined 0 --store "$(here)" && ((status == 0)) && grep -q '^ok *round trip' <<<"$output"
+  }
+  await has_short_trip
   equal 'server login tls version role round clock memory eviction clients commands keys channels writes locks control' \
     "$(awk '$1 == "ok" { printf "%s%s", between, $2; between = " " }' <<<"$output")"
   equal 1 "$(grep -vc '^ok ' <<<"$output")"
@@ -157,10 +162,12 @@ on_read_only() {
   start_redis --maxclients 1
   mkfifo hold
   exec {to}<>hold
-  # doctor itself can take the last place, and the other client would not notice that it is refused
+  # `redis ping` itself, or the last client, can have the only place, and the other client would not notice that it is
+  # refused; a second `redis ping` does
+  is_full() { redis ping 2>&1 | grep -q 'max number'; }
   takes_the_place() {
     spawn "$HELPERS/redis_talk" "$(here)" <hold
-    redis ping 2>&1 | grep -q 'max number' || { end $! && false; }
+    { is_full && is_full; } || { end $! && false; }
   }
   await takes_the_place
   for url in "$(here)" "$(here :sesame@)"; do
@@ -289,7 +296,7 @@ on_read_only() {
   fake=127.$((2 + RANDOM % 200)).$((RANDOM % 200)).$((2 + RANDOM % 200)):$port
   printf '\x15\x03\x03\0\x02\x02\x50' >alert
   spawn "$HELPERS/serve_bytes" "$fake" read 1 file alert leave reading
-  await grep -q ":$(printf %04X "$port") 00000000:0000 0A " /proc/net/tcp
+  await listens_at "$fake"
   examined 1 --store "rediss://$fake"
   found FAIL tls 'the server reports an internal error' "see the server's log"
 }

@@ -15,7 +15,7 @@ start_cluster() {
     node "$i" cluster set-config-epoch $((i + 1)) >/dev/null
     node "$i" cluster addslotsrange $((16384 * i / primaries)) $((16384 * (i + 1) / primaries - 1)) >/dev/null
   done
-  for ((i = 1; i < all; ++i)); do meet "$i"; done
+  for ((i = 1; i < all; ++i)); do await has_met "$i"; done
   for ((i = primaries; i < all; ++i)); do
     await node_knows "$i" "${ids[i - primaries]}"
     node "$i" cluster replicate "${ids[i - primaries]}" >/dev/null
@@ -34,8 +34,12 @@ add_node() {
   ids+=("$(redis cluster myid)")
 }
 
-# meet I: node I joins node 0.
-meet() { node "$1" cluster meet 127.0.0.1 "${ports[0]}" >/dev/null; }
+# has_met I: whether node I has joined node 0. Lets it try again: a node gives up if the other one stands still.
+has_met() {
+  node_knows "$1" "${ids[0]}" && node_knows 0 "${ids[$1]}" && return
+  node "$1" cluster meet 127.0.0.1 "${ports[0]}" >/dev/null
+  return 1
+}
 
 # node I WORD…: a node's reply to a command.
 node() { redis-cli -s "${sockets[$1]}" "${@:2}"; }
@@ -93,7 +97,7 @@ begin_move() {
 move_keys() {
   local keys
   while mapfile -t keys < <(node "${moving[1]}" cluster getkeysinslot "${moving[0]}" 100 | grep .) && ((${#keys[@]} > 0)); do
-    node "${moving[1]}" migrate 127.0.0.1 "${ports[moving[2]]}" '' 0 5000 keys "${keys[@]}" >/dev/null
+    node "${moving[1]}" migrate 127.0.0.1 "${ports[moving[2]]}" '' 0 60000 keys "${keys[@]}" >/dev/null
   done
 }
 end_move() {

@@ -9,8 +9,8 @@ load ../helpers/cluster
 setup_file() { :; }
 setup() {
   isolate
-  # long enough for a node that answers, and short enough for one that does not
-  export MEMOLOCK_CACHE_DIR=$BATS_TEST_TMPDIR/store MEMOLOCK_STORE_TIMEOUT=4s
+  export MEMOLOCK_CACHE_DIR=$BATS_TEST_TMPDIR/store
+  patient # until a cluster whose node stood still is healthy again
 }
 
 use_cluster() {
@@ -318,7 +318,7 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
 
 @test "waiters check once per lease where RESP3 is refused" {
   use_cluster 1 --rename-command HELLO ''
-  export MEMOLOCK_LEASE=5s
+  export MEMOLOCK_LEASE=10s
   spawn "$MEMOLOCK_BIN" get --tag t --id x --ttl 1h -- held a counted echo held >/dev/null
   await test -e a.started
   spawn "$MEMOLOCK_BIN" get -v --tag t --id x --ttl 1h -- counted true >out 2>err
@@ -396,7 +396,8 @@ subscribed() { (($(node "$1" client list | grep -c ' sub=1 .* ssub=1 ') == $2));
   local id
   id=$(id_at 0)
   # shellcheck disable=SC2016
-  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h -- held a sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >token; exec held b true'
+  # its lock is not renewed while the slot moves
+  spawn "$MEMOLOCK_BIN" get --tag t --id "$id" --ttl 1h --lease 1m -- held a sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >token; exec held b true'
   local holder=$!
   await test -e a.started
   begin_move "$(slot "$id")" 0 1
@@ -476,7 +477,8 @@ fails_over() {
 end_first() { end "${pids[0]}"; }
 
 @test "a run and a wait survive a failover: primary stopped" {
-  fails_over stop_first
+  # the waiter has to ask the stopped node and then others within its lease
+  MEMOLOCK_STORE_TIMEOUT=4s fails_over stop_first
   kill -CONT "${pids[0]}"
 }
 stop_first() { kill -STOP "${pids[0]}"; }
@@ -554,6 +556,7 @@ demote_first() { node 3 cluster failover >/dev/null; }
   lacks "$output" FAIL
   contains "$output" "without a replica: $cluster"
   end "${pids[1]}"
+  export MEMOLOCK_STORE_TIMEOUT=6s # the cluster will be down
   run -1 memolock doctor --tag t
   contains "$output" "127.0.0.1:${ports[1]}: connection refused"
   run -1 memolock doctor --tag t --store "redis://127.0.0.1:${ports[0]}"
@@ -571,9 +574,10 @@ demote_first() { node 3 cluster failover >/dev/null; }
     for i in 0 1 2; do [[ $(node "$i" cluster info) == *cluster_slots_assigned:16383* ]] || return; done
   }
   await forgotten
+  export MEMOLOCK_STORE_TIMEOUT=6s
   run -1 memolock doctor --tag t
   contains "$output" '1 of 16384 slots have no node'
-  refused CLUSTERDOWN get_id x --store-timeout 6s --on-store-error fail -- true
+  refused CLUSTERDOWN get_id x --on-store-error fail -- true
 }
 
 @test "doctor reports a server that is not part of a cluster" {

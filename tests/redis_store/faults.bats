@@ -238,7 +238,7 @@ asks_again() {
 @test "a waiter without access to channels checks once per lease, and gets the result" {
   use_own_store --user quiet on nopass '~*' +@all
   log_in quiet
-  export MEMOLOCK_LEASE=5s
+  export MEMOLOCK_LEASE=10s
   spawn_get -- counted held a echo shared >1.out 2>1.err
   await test -e a.started
   for i in 2 3; do spawn_get -v -- counted echo own >$i.out 2>$i.err; done

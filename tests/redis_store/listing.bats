@@ -93,6 +93,7 @@ is_asked() { ss -xaH src "$REDIS_SOCKET" | awk '{ unread += $3 } END { exit !unr
   spawn script -qec "$MEMOLOCK_BIN del --all --foreign --tag t & echo \$! >pid; wait" /dev/null </dev/null >screen
   is_shown() { grep -q 'so far' screen; }
   await is_shown
+  await test -s pid
   # the server is stopped, so that the walk cannot end
   kill -STOP "$REDIS_PID"
   kill -INT "$(<pid)"

@@ -10,7 +10,7 @@ setup() {
   isolate
   use_own_id
   use_own_store
-  export MEMOLOCK_STORE_TIMEOUT=4s MEMOLOCK_LEASE=6s
+  export MEMOLOCK_STORE_TIMEOUT=4s MEMOLOCK_LEASE=8s
 }
 
 # ---- between requests ----
@@ -47,7 +47,7 @@ setup() {
   hold --store-timeout 1m
   end "$REDIS_PID"
   release a
-  is_at_the_end() { [[ -z $(pgrep -P "$holder" -x sh) ]]; }
+  is_at_the_end() { [[ -z $(pgrep -P "$holder" -x held) ]]; }
   await is_at_the_end
   start_redis_again
   holder_has_stored
@@ -184,7 +184,7 @@ setup() {
 }
 
 @test "the command that starts a promise runs once, even if the server dies while another caller waits" {
-  spawn_get --external -- counted sh -c ': >started' >out 2>err
+  spawn_get --external --lease 12s -- counted sh -c ': >started' >out 2>err
   pid=$!
   await is_waiting "$pid"
   end "$REDIS_PID"

@@ -10,7 +10,7 @@ setup() {
   isolate
   use_own_id
   use_own_store
-  export MEMOLOCK_STORE_TIMEOUT=4s MEMOLOCK_LEASE=6s
+  export MEMOLOCK_STORE_TIMEOUT=4s MEMOLOCK_LEASE=8s
 }
 
 # ---- stopped ----
@@ -39,7 +39,7 @@ is_asked() { ss -xH src "$REDIS_SOCKET" | awk '{ unread += $3 } END { exit !unre
 asks_again() { [[ $(sockets "$holder") != "$asking" ]]; }
 
 @test "a server that is stopped for a while affects no caller" {
-  export MEMOLOCK_LEASE=12s MEMOLOCK_STORE_TIMEOUT=1m
+  export MEMOLOCK_LEASE=18s MEMOLOCK_STORE_TIMEOUT=1m
   hold
   wait_for_it 5
   sees_renewals 1 # so that there is a connection for the next renewal
@@ -59,7 +59,7 @@ asks_again() { [[ $(sockets "$holder") != "$asking" ]]; }
 
 @test "the age of a result that reaches the server late is correct, and waiters get it" {
   export MEMOLOCK_LEASE=1m MEMOLOCK_STORE_TIMEOUT=1m
-  it=(--tag t --id "$id" --ttl 1s)
+  it=(--tag t --id "$id" --ttl 30s)
   hold
   wait_for_it 3
   # so that the next request is that of the holder
@@ -67,13 +67,32 @@ asks_again() { [[ $(sockets "$holder") != "$asking" ]]; }
   kill -STOP "$REDIS_PID"
   release a
   await is_asked
-  sleep 1.5 # longer than the ttl
+  sleep 3
   kill -CONT "$REDIS_PID"
   waiters_have held
   finish "$holder"
   equal 0 "$status"
+  left=$(redis pttl "t:$id")
+  ((0 < left && left <= 27000)) || fail "it expires in $left ms"
+  it=(--tag t --id "$id" --ttl 3s)
   equal own "$(get -- counted echo own)"
   ran_times 2
+}
+
+@test "a result that reaches the server after its ttl stays there for a second, for the waiters" {
+  export MEMOLOCK_LEASE=1m MEMOLOCK_STORE_TIMEOUT=1m
+  it=(--tag t --id "$id" --ttl 1s)
+  hold
+  spawn_server redis-cli -s "$REDIS_SOCKET" monitor >seen
+  await grep -q OK seen
+  kill -STOP "$REDIS_PID"
+  release a
+  await is_asked
+  sleep 1.5 # longer than the ttl
+  kill -CONT "$REDIS_PID"
+  finish "$holder"
+  equal 0 "$status"
+  await grep -qF "lua] \"PEXPIRE\" \"t:$id\" \"1000\"" seen
 }
 
 @test "waiters for a run on a stopped server share one run on this machine, and leave nothing behind" {
@@ -123,6 +142,7 @@ asks_again() { [[ $(sockets "$holder") != "$asking" ]]; }
 hang_up() { redis client kill skipme yes type "$1" >/dev/null; }
 
 @test "waiters whose connections are closed still get the result" {
+  export MEMOLOCK_LEASE=10m
   hold
   wait_for_it 10
   for _ in 1 2 3; do
@@ -189,7 +209,8 @@ hang_up() { redis client kill skipme yes type "$1" >/dev/null; }
 }
 
 @test "a lock that was evicted during a run is acquired again" {
-  hold
+  # before the waiters look, which is when it would have expired
+  hold --lease 18s
   wait_for_it 2 --lease 10m
   redis config set maxmemory-policy volatile-ttl maxmemory 1 >/dev/null
   await nobody_holds
