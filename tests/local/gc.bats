@@ -437,7 +437,7 @@ stop_gc_in_bar() {
   await is_gone "$watchdog"
   mkdir first
   spawn env MEMOLOCK_CACHE_DIR="$PWD/first" strace -qq -o gc.trace -P x.run -e trace=unlinkat \
-    -e inject=unlinkat:signal=STOP "$MEMOLOCK_BIN" gc --store local
+    -e inject=unlinkat:signal=STOP:when=1 "$MEMOLOCK_BIN" gc --store local
   tracer=$!
   await grep -q 'stopped by SIGSTOP' gc.trace
   also_end "$(pgrep -P $tracer)"
