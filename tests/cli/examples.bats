@@ -511,7 +511,7 @@ all_got() {
 }
 
 @test "server: the program that makes a report renews the promise when it takes longer than the lease" {
-  MEMOLOCK_LEASE=8s MEMOLOCK_WAIT=1m PART=3 serves "$examples/server/serve"
+  MEMOLOCK_LEASE=10s MEMOLOCK_WAIT=1m PART=4 serves "$examples/server/serve"
   ask /report/renewable/2026 20
   all_got 200 '<report 2026 of 3 parts>' 20
   equal 1 "$(jq -r .outcome report | grep -cx miss)"

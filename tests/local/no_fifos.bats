@@ -123,13 +123,13 @@ place() { echo "$elsewhere/$(<"$MEMOLOCK_CACHE_DIR/t/$1")"; }
 }
 
 @test "a renewed promise remains valid, and one without a result expires" {
-  spawn_get --lease 5s --external -- held a sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >token' >out
+  spawn_get --lease 7s --external -- held a sh -c 'echo "$MEMOLOCK_RUN_TOKEN" >token' >out
   await test -e a.started
   release a
   await test -s token
   memolock renew --tag t --id x --token "$(<token)" --lease 1h
   # past the first lease: a lease that begins and ends after renew
-  run -124 memolock get --tag t --id other --ttl 1h --external --lease 5200ms -- true
+  run -124 memolock get --tag t --id other --ttl 1h --external --lease 7200ms -- true
   memolock set --tag t --id x --token "$(<token)" --ttl 1h <<<kept
   finish_all
   equal kept "$(<out)"

@@ -732,12 +732,16 @@ END
 
 # bats test_tags=slow
 @test "a deadline that passes between two attempts ends the wait" {
-  steps get lock=held watch=fresh --wait=1s wait=slow <<'END'
+  slow_wait() {
+    steps get lock=held watch=fresh --wait=1s wait=slow <<'END'
 @first-wait: slow
 > t:x: the run ended without a result
 > t:x: timed out after waiting 1s for host:7
 timeout 124
 END
+  }
+  # again if it has passed before the wait
+  slow_wait || slow_wait
 }
 
 @test "--on-timeout run runs the command without the store, if there is a command" {
@@ -1302,11 +1306,15 @@ END
 
 # bats test_tags=slow
 @test "lock ends at a deadline that passes between two attempts" {
-  steps lock lock=held watch=fresh wait=slow --wait=1s <<'END'
+  slow_wait() {
+    steps lock lock=held watch=fresh wait=slow --wait=1s <<'END'
 @wait: slow
 > t:x: timed out after waiting 1s for host:7
 timeout 124
 END
+  }
+  # again if it has passed before the wait
+  slow_wait || slow_wait
 }
 
 @test "lock refuses to wait for the run that it is in" {

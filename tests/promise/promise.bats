@@ -140,16 +140,16 @@ is_kept() {
 @test "a promise without a result fails with 124 after a lease, for the waiters too" {
   fails() {
     begin --lease 8s
-    wait_too cp p.err seen
+    wait_too
     finish "$promised"
     equal 124 "$status"
     contains "$(<p.err)" 'no result was set within'
     finish "$waiter"
   }
   fails
-  # A server's lock ends with the lease. If the holder stalls at that moment, the waiter runs its command before the
-  # promise has failed. That is not tested here.
-  if on_redis && ran 1 && ! grep -q 'no result was set within' seen; then
+  # A server's lock ends with the lease. If the holder stalls at that moment, the waiter takes the lock before the
+  # promise has failed, and runs its command. That is not tested here.
+  if on_redis && ran 1; then
     memolock del --tag t --id x
     rm token
     : >"$RUNS"
@@ -311,6 +311,10 @@ is_kept() {
   store_is_clean
 }
 
+# nothing_is_left_of ID: whether the machine's own store has no file of it. A gc, which any test may start, locks it
+# for a moment.
+nothing_is_left_of() { [[ -z $(find "/tmp/memolock-$UID" -path "*/t/$1.*" 2>/dev/null) ]]; }
+
 @test "a promise that started while the store was unreachable can be completed on this machine" {
   id=kept.$$
   MEMOLOCK_STORE=redis+unix://$PWD/nowhere promise --id "$id" -- sh -c '(sleep 0.1; echo kept | "$MEMOLOCK_BIN" set --ttl 1h) &'
@@ -318,7 +322,7 @@ is_kept() {
   equal 0 "$status"
   equal kept "$(<p.out)"
   one_own_line "$(<p.err)"
-  equal '' "$(find "/tmp/memolock-$UID" -path "*/t/$id.*")"
+  await nothing_is_left_of "$id"
 }
 
 @test "other results that the command of such a promise stores go to its own store, or nowhere" {
@@ -336,7 +340,7 @@ is_kept() {
   equal aside "$(<aside)"
   equal 125 "$(<set.status)"
   contains "$(<set.err)" nowhere
-  equal '' "$(find "/tmp/memolock-$UID" -path "*/t/$id.*")"
+  await nothing_is_left_of "$id"
 }
 
 @test "set, fail and renew require --tls-cert with --tls-key only if they use a server" {

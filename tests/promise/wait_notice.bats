@@ -18,6 +18,13 @@ screen() { tmux capture-pane -p -t "$1" | sed -e 's/ *$//' -e :a -e '/^\n*$/{$d;
 # shows NAME REGEX: whether a line in it matches.
 shows() { screen "$1" | grep -qE "$2"; }
 
+# becomes NAME TEXT: waits until this is the text on it. What a process has written appears on the screen a moment later.
+becomes() { await has_text "$@" || fail "on the screen: $(screen "$1")"; }
+has_text() { [[ $(screen "$1") == "$2" ]]; }
+
+# lacks_line NAME REGEX: whether no line in it matches.
+lacks_line() { ! shows "$@"; }
+
 # changes NAME: waits until the text on it changes.
 changes() {
   local before
@@ -50,7 +57,7 @@ teardown() {
   await shows p "^memolock: waiting for t:x: $(hostname):$holder, running for [0-9.]+m?s\$"
   release a
   await test -e ended
-  equal $'before\nheld\nafter' "$(screen p)"
+  becomes p $'before\nheld\nafter'
 }
 
 @test "the line appears after the text that a script has already written" {
@@ -59,17 +66,18 @@ teardown() {
   await shows p '^state:memolock: waiting for t:x'
   release a
   await test -e ended
-  equal 'state:held' "$(screen p)"
+  becomes p 'state:held'
 }
 
 @test "the displayed time increases" {
   hold
   in_pane p "$get -- false"
-  await shows p 'running for [0-9]+s'
-  seconds() { screen p | sed -n 's/.* running for \([0-9]*\)s$/\1/p'; }
-  before=$(seconds)
-  changes p
-  now=$(seconds)
+  # nothing while the line is being redrawn
+  seconds() { screen p | sed -n 's/.* running for \([0-9][0-9]*\)s$/\1/p'; }
+  has_begun() { before=$(seconds) && [[ -n $before ]]; }
+  await has_begun
+  has_changed() { now=$(seconds) && [[ -n $now && $now != "$before" ]]; }
+  await has_changed
   ((now > before)) || fail "$now s after $before s"
 }
 
@@ -89,7 +97,7 @@ teardown() {
   await shows p '^memolock: waiting for t'
   release a
   await test -e ended
-  equal held "$(screen p)"
+  becomes p held
 }
 
 @test "control bytes in names are not sent to the terminal" {
@@ -113,7 +121,7 @@ teardown() {
   await shows p 'waiting for'
   tmux send-keys -t p C-c
   await test -e ended
-  equal '^C' "$(screen p)"
+  becomes p '^C'
 }
 
 @test "Ctrl-Z at a waiter stops it and removes the line; fg shows it again" {
@@ -125,12 +133,13 @@ teardown() {
     await shows p '^memolock: waiting for t:x: .*, running for [0-9.]+m?s$'
     tmux send-keys -t p C-z
     await test -e stopped$i
-    ! shows p 'waiting for' || fail "$(screen p)"
+    await lacks_line p 'waiting for'
     : >go$i
   done
   await shows p 'waiting for'
   release a
   await test -e ended
+  await shows p '^after$'
   ! shows p 'waiting for' || fail "$(screen p)"
   equal $'held\nafter' "$(screen p | tail -n 2)"
 }
@@ -149,7 +158,7 @@ teardown() {
   ! shows p 'waiting for' || fail "$(screen p)"
   release a
   await test -e ended
-  shows p '^held$' || fail "$(screen p)"
+  await shows p '^held$'
 }
 
 @test "with -q, in the background, or on a dumb terminal there is no line" {
@@ -169,7 +178,7 @@ teardown() {
   await shows p "^memolock: waiting for t:x: $(hostname):[0-9]+, promised [0-9.]+m?s ago\$"
   memolock set --tag t --id x --ttl forever <<<kept
   await test -e ended
-  equal kept "$(screen p)"
+  becomes p kept
 }
 
 # Each waits for the lock that the other holds.

@@ -182,6 +182,7 @@ hold() {
 # bats test_tags=slow
 @test "a look-up with --wait continues when another holder takes over from a dead one, in several rounds" {
   short_lease
+  late=0
   rounds=20
   ! on_redis || rounds=3
   for ((round = 1; round <= rounds; round++)); do
@@ -200,8 +201,8 @@ hold() {
     for pid in "${waiters[@]}" $look; do await is_waiting "$pid"; done
     kill -KILL $holder
     finish $look
-    equal "$round: 0" "$round: $status"
-    equal taken "$(<look.out)"
+    # once, all waiters may be slower than the quarter of a second that the look-up gives them
+    [[ $status == 1 ]] && ((late++ == 0)) || equal "$round: 0 taken" "$round: $status $(<look.out)"
     for pid in "${waiters[@]}"; do finish "$pid"; done
     spawned=()
   done
@@ -209,7 +210,10 @@ hold() {
 
 # bats test_tags=slow
 @test "the ttl is counted from the end of the run" {
-  run -0 memolock get --tag t --id x --ttl 5s -- sh -c 'sleep 5.1; echo slow'
-  run -0 memolock get --tag t --id x
-  equal slow "$output"
+  outlives_its_run() {
+    memolock get --tag t --id x --ttl 5s -- sh -c 'sleep 5.1; echo slow' >/dev/null
+    equal slow "$(memolock get --tag t --id x)"
+  }
+  # again if there were 5 s between the two calls
+  outlives_its_run || outlives_its_run
 }
