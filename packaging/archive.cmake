@@ -2,9 +2,7 @@
 # parts. Owners, modes, times and the order of files do not depend on who builds it, and where.
 set(name ${CPACK_PACKAGE_FILE_NAME})
 set(doc ${CPACK_TEMPORARY_DIRECTORY}/share/doc/memolock)
-foreach(document LICENSE README.md SECURITY.md CHANGELOG.md examples)
-  file(COPY ${CPACK_MEMOLOCK_SOURCE}/${document} DESTINATION ${doc})
-endforeach()
+file(COPY ${CPACK_MEMOLOCK_DOCUMENTS} ${CPACK_MEMOLOCK_SOURCE}/LICENSE DESTINATION ${doc})
 foreach(part IN LISTS CPACK_MEMOLOCK_PARTS)
   file(REAL_PATH ${part} part)
   execute_process(COMMAND dpkg -S ${part} OUTPUT_VARIABLE package COMMAND_ERROR_IS_FATAL ANY)

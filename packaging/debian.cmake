@@ -10,9 +10,7 @@ file(WRITE ${doc}/changelog
 
  -- ${CPACK_DEBIAN_PACKAGE_MAINTAINER}  ${date}
 ")
-foreach(document README.md SECURITY.md CHANGELOG.md examples)
-  file(COPY ${CPACK_MEMOLOCK_SOURCE}/${document} DESTINATION ${doc})
-endforeach()
+file(COPY ${CPACK_MEMOLOCK_DOCUMENTS} DESTINATION ${doc})
 
 # The license in Debian's format: each line begins with a space, and an empty line contains a dot.
 file(READ ${CPACK_MEMOLOCK_SOURCE}/LICENSE license)
