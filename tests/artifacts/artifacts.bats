@@ -97,9 +97,7 @@ setup() {
   drop out
   make >/dev/null 2>&1
   run -0 make -q
-  # at least one tick of the kernel later
-  is_newer() { touch input && [[ input -nt out/a ]]; }
-  await is_newer
+  touch_after input out/a
   run -1 make -q
   make >/dev/null 2>&1
   run -0 make -q
@@ -914,8 +912,7 @@ killed_restore() {
 
 @test "an interrupt while artifacts are packed stores nothing, and a waiter takes over" {
   spawn_get --max-entry 50GiB --report report --artifact large -- sh -c 'truncate -s 40G large; echo one' >1.out
-  is_packing() { [[ -n $(find "/proc/${spawned[0]}/fd" -lname '*/large' 2>/dev/null) ]]; }
-  await is_packing
+  await has_open "${spawned[0]}" large # packs it
   spawn_get --artifact large -- counted sh -c 'truncate -s 0 large; echo two' >2.out
   await is_waiting $!
   kill -TERM "${spawned[0]}"

@@ -21,11 +21,6 @@ makefile() {
   } >Makefile
 }
 
-# renew FILE OTHER: sets the time of the file to now, and to later than that of the other file: the kernel's clock for
-# files advances in steps.
-renew() { await touched_later "$@"; }
-touched_later() { touch "$1" && [[ $1 -nt $2 ]]; }
-
 # a_report: makes a Makefile whose recipe is counted.
 a_report() {
   echo one >in
@@ -49,7 +44,7 @@ END
   ran_times 1
   run -0 make
   contains "$output" 'up to date'
-  renew in report.csv
+  touch_after in report.csv
   run -0 make
   equal making "$output"
   ran_times 1
@@ -487,7 +482,7 @@ END
   equal $'ada,8\nbob,4' "$(<report.csv)"
   ran_times 1
   echo eve,1 >>orders.csv
-  renew orders.csv report.csv
+  touch_after orders.csv report.csv
   make report.csv
   equal $'ada,8\nbob,4\neve,1' "$(<report.csv)"
   ran_times 2

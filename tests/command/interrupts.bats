@@ -158,9 +158,8 @@ in_name_look_up() {
 in_password() {
   [[ -p password ]] || mkfifo password
   ask --password-file password
-  await has_open password
+  await has_open "$pid" password
 }
-has_open() { [[ -n $(find "/proc/$pid/fd" -lname "*/$1" 2>/dev/null) ]]; }
 
 @test "a signal ends a call while it waits for a password from a FIFO" {
   only_on_a_server
@@ -255,7 +254,7 @@ in_run() {
 # Before memolock has seen the end of the command, a signal would be one to the command.
 in_pack() {
   says --max-entry 50GiB --artifact large -- 'truncate -s 40G large'
-  await has_open large
+  await has_open "$pid" large
 }
 
 @test "a signal ends a call while artifacts are packed" { each_signal in_pack; }

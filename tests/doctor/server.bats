@@ -159,22 +159,11 @@ on_read_only() {
 }
 
 @test "a server that has reached its limit of clients is reported" {
-  start_redis --maxclients 1
-  mkfifo hold
-  exec {to}<>hold
-  # `redis ping` itself, or the last client, can have the only place, and the other client would not notice that it is
-  # refused; a second `redis ping` does
-  is_full() { redis ping 2>&1 | grep -q 'max number'; }
-  takes_the_place() {
-    spawn "$HELPERS/redis_talk" "$(here)" <hold
-    { is_full && is_full; } || { end $! && false; }
-  }
-  await takes_the_place
+  start_full_redis
   for url in "$(here)" "$(here :sesame@)"; do
     examined 1 --store "$url"
     found FAIL server 'max number of clients' 'raise maxclients'
   done
-  exec {to}>&-
 }
 
 @test "a server that has nearly reached its limit of clients is reported as advice" {

@@ -312,6 +312,11 @@ release() { : >"$1.go"; }
 never=$BATS_RUN_TMPDIR/never
 [[ -p $never ]] || mkfifo "$never"
 
+# touch_after FILE OTHER: sets the time of the file to now, and to later than that of the other file: the kernel's clock
+# for files advances in steps.
+touch_after() { await touched_after "$@"; }
+touched_after() { touch "$1" && [[ $1 -nt $2 ]]; }
+
 # await COMMAND…: waits until the command succeeds; fails after $patience seconds (default: 60). Looks every 10 ms at
 # first and every 80 ms in the end, since on a busy machine the looks themselves delay what is awaited.
 await() {
@@ -364,6 +369,9 @@ is_asleep() {
   stat=$(cat "/proc/$1/stat" 2>/dev/null)
   [[ ${stat##*) } == S* ]]
 }
+
+# has_open PID NAME: whether the process has a file of this name open.
+has_open() { [[ -n $(find "/proc/$1/fd" -lname "*/$2" 2>/dev/null) ]]; }
 
 # fifos PID: the descriptors of the process that are FIFOs of runs that have not ended.
 fifos() { find "/proc/$1/fd" -lname '*.wake' -printf '%f\n' 2>/dev/null; }

@@ -25,6 +25,21 @@ start_redis_tls() {
   REDIS_CERTIFICATES=$1 start_redis "${@:2}"
 }
 
+# start_full_redis: starts a server that refuses all clients, because another client has its only place.
+start_full_redis() {
+  start_redis --maxclients 1
+  mkfifo hold
+  exec {to}<>hold
+  await takes_the_place
+}
+# `redis ping` itself, or the last client, can have the place, and the other client would not notice that it is refused;
+# a second `redis ping` does.
+takes_the_place() {
+  spawn "$HELPERS/redis_talk" "redis+unix://$REDIS_SOCKET" <hold
+  { is_full && is_full; } || { end $! && false; }
+}
+is_full() { redis ping 2>&1 | grep -q 'max number'; }
+
 server_within=() # the prefix with which a server is started
 # launch_redis HOME [OPTION…]: one attempt to start a server, on random ports.
 launch_redis() {

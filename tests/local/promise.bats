@@ -96,9 +96,6 @@ lives_on() {
   one_own_line "$stderr"
 }
 
-# is_open PID: whether this process has opened the queue.
-is_open() { [[ -n $(find "/proc/$1/fd" -lname '*.promise' 2>/dev/null) ]]; }
-
 @test "an answer to a holder that has died is refused even while another process reads its queue" {
   mkfifo stdin
   for verb in set fail; do
@@ -109,7 +106,7 @@ is_open() { [[ -n $(find "/proc/$1/fd" -lname '*.promise' 2>/dev/null) ]]; }
     [[ $verb == fail ]] || options+=(--ttl 1h)
     spawn "$MEMOLOCK_BIN" $verb "${options[@]}" <stdin 2>err {writer}>&-
     setter=$!
-    await is_open $setter
+    await has_open $setter x.promise
     bury "$promised"
     exec {writer}>&-
     finish $setter

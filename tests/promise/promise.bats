@@ -27,10 +27,9 @@ begin() {
   token=$(<token)
 }
 
-# wait_too [COMMAND…]: starts a waiter for the same promise, its streams in w.out and w.err.
+# wait_too: starts a waiter for the same promise, its streams in w.out and w.err.
 wait_too() {
-  (($# > 0)) || set -- echo never
-  spawn_get -v -- counted "$@" >w.out 2>w.err
+  spawn_get -v -- counted echo never >w.out 2>w.err
   waiter=$!
   await is_waiting "$waiter"
 }

@@ -174,17 +174,7 @@ nil
 }
 
 @test "a server with too many clients is reported as such" {
-  start_redis --maxclients 1
-  mkfifo hold
-  exec {to}<>hold
-  # `redis ping` itself, or the last client, can have the only place, and the other client would not notice that it is
-  # refused; a second `redis ping` does
-  is_full() { redis ping 2>&1 | grep -q 'max number'; }
-  takes_the_place() {
-    spawn "$HELPERS/redis_talk" "redis+unix://$REDIS_SOCKET" <hold
-    { is_full && is_full; } || { end $! && false; }
-  }
-  await takes_the_place
+  start_full_redis
   says '-ERR max number of clients reached' "redis://127.0.0.1:$REDIS_PORT" PING
   fails "127.0.0.1:$REDIS_PORT: ERR max number of clients reached" \
     "redis://:sesame@127.0.0.1:$REDIS_PORT" PING
